@@ -1,0 +1,161 @@
+"""Pinhole cameras: world, camera and screen coordinates.
+
+Frames: *world* is right-handed with z up; *camera* has x to the right of the image, y down and z
+forward, so that depth is positive in front of the camera. Metres in both. Screen is in pixels with
+the origin in the upper left corner. All functions are NumPy and keep the input's float dtype.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+    """A calibrated camera.
+
+    Attributes:
+      name: how the camera is called in messages and tables.
+      orientation: unit quaternion (w, x, y, z) of the rotation from camera to world axes.
+      translation: position of the camera in the world, metres.
+      focal: focal lengths (fx, fy), pixels.
+      center: principal point (cx, cy), pixels.
+      width: image width, pixels.
+      height: image height, pixels.
+      radial: radial distortion (k1, k2, k3), zeros for none.
+      tangential: tangential distortion (p1, p2), zeros for none.
+    """
+
+    name: str
+    orientation: tuple[float, float, float, float]
+    translation: tuple[float, float, float]
+    focal: tuple[float, float]
+    center: tuple[float, float]
+    width: int
+    height: int
+    radial: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    tangential: tuple[float, float] = (0.0, 0.0)
+
+
+def rotation_matrix(quaternion: tuple[float, float, float, float]) -> np.ndarray:
+    """Return the [3, 3] float64 rotation matrix of a unit quaternion (w, x, y, z)."""
+    w, x, y, z = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def world_to_camera(points_world: np.ndarray, camera: Camera) -> np.ndarray:
+    """Move points [..., 3] from the world to the camera frame, metres."""
+    rotation = rotation_matrix(camera.orientation)
+    moved = (points_world - np.asarray(camera.translation)) @ rotation  # rows times R = R^T times columns
+    return moved.astype(points_world.dtype)
+
+
+def camera_to_world(points_cam: np.ndarray, camera: Camera) -> np.ndarray:
+    """Move points [..., 3] from the camera to the world frame, metres."""
+    rotation = rotation_matrix(camera.orientation)
+    moved = points_cam @ rotation.T + np.asarray(camera.translation)
+    return moved.astype(points_cam.dtype)
+
+
+def project(points_cam: np.ndarray, camera: Camera) -> np.ndarray:
+    """Project camera-frame points [..., 3], metres, to pixels [..., 2].
+
+    The ray (X, Y) / Z is clipped to [-1, 1] before the distortion, as in the Human3.6M files of VideoPose3D.
+
+    Source: semantics page, section 7 (Brown's model with three radial and two tangential terms).
+    """
+    points = points_cam.astype(np.float64)
+    ray = np.clip(points[..., :2] / points[..., 2:], -1, 1)
+    squared = np.sum(ray**2, -1, keepdims=True)
+    k1, k2, k3 = camera.radial
+    tangential = np.asarray(camera.tangential)
+    radial = 1 + squared * (k1 + squared * (k2 + squared * k3))
+    skew = np.sum(ray * tangential, -1, keepdims=True)
+    distorted = ray * (radial + skew) + tangential * squared
+    return (distorted * np.asarray(camera.focal) + np.asarray(camera.center)).astype(points_cam.dtype)
+
+
+def look_at(position: tuple[float, float, float], target: tuple[float, float, float]) -> tuple[float, float, float, float]:
+    """Return the orientation (w, x, y, z) of a level camera at `position` that looks at `target`.
+
+    Both points are in world coordinates, metres; the line between them must not be vertical.
+    """
+    forward = np.subtract(target, position).astype(np.float64)
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    down = np.cross(forward, right)
+    return _quaternion(np.stack([right, down, forward], axis=1))
+
+
+def _quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
+    """Return the unit quaternion (w, x, y, z), w >= 0, of a rotation matrix.
+
+    q q^T is a linear function of the matrix, and its column with the largest diagonal entry is stable.
+    """
+    r = rotation
+    trace = np.trace(r)
+    outer = 0.25 * np.array(
+        [
+            [1 + trace, r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]],
+            [r[2, 1] - r[1, 2], 1 + 2 * r[0, 0] - trace, r[0, 1] + r[1, 0], r[0, 2] + r[2, 0]],
+            [r[0, 2] - r[2, 0], r[0, 1] + r[1, 0], 1 + 2 * r[1, 1] - trace, r[1, 2] + r[2, 1]],
+            [r[1, 0] - r[0, 1], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], 1 + 2 * r[2, 2] - trace],
+        ]
+    )
+    best = int(np.argmax(np.diag(outer)))
+    q = outer[best] / np.sqrt(outer[best, best])
+    w, x, y, z = (float(v) for v in (q if q[0] >= 0 else -q))
+    return w, x, y, z
+
+
+def virtual_cameras(
+    *,
+    number: int,
+    distance_m: float,
+    height_m: float,
+    focal_px: float,
+    width_px: int,
+    height_px: int,
+    target_height_m: float = 0.9,
+    seed: int = 0,
+) -> tuple[Camera, ...]:
+    """Place level cameras around the origin, all looking at the point above it.
+
+    Azimuths are evenly spaced from 45 degrees and then moved by up to 15 degrees, distances by up to
+    10 %, as in a real capture room, where no camera stands exactly in its corner.
+
+    Args:
+      number: how many cameras.
+      distance_m: horizontal distance from the origin, metres.
+      height_m: height of the cameras above the floor, metres.
+      focal_px: focal length, pixels.
+      width_px: image width, pixels.
+      height_px: image height, pixels.
+      target_height_m: height of the point that they look at, metres.
+      seed: of the small displacements.
+    """
+    rng = np.random.default_rng([seed, number])
+    azimuths = np.pi / 4 + 2 * np.pi * np.arange(number) / number + np.radians(rng.uniform(-15, 15, number))
+    distances = distance_m * rng.uniform(0.9, 1.1, number)
+    cameras = []
+    for index, (azimuth, distance) in enumerate(zip(azimuths, distances, strict=True)):
+        position = (float(distance * np.cos(azimuth)), float(distance * np.sin(azimuth)), height_m)
+        cameras.append(
+            Camera(
+                name=f"camera{index}",
+                orientation=look_at(position, (0.0, 0.0, target_height_m)),
+                translation=position,
+                focal=(focal_px, focal_px),
+                center=(width_px / 2, height_px / 2),
+                width=width_px,
+                height=height_px,
+            )
+        )
+    return tuple(cameras)

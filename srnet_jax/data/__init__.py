@@ -1,0 +1,1 @@
+"""Data sources, protocols and windows. NumPy only: nothing here imports JAX."""

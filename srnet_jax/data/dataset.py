@@ -1,0 +1,118 @@
+"""Sequences of poses seen by a camera, and the data set that every source gives."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from srnet_jax import cameras as cameras_lib
+from srnet_jax.cameras import Camera
+from srnet_jax.errors import DataError
+from srnet_jax.skeleton import Skeleton
+
+
+@dataclasses.dataclass(frozen=True)
+class Sequence:
+    """One recorded motion seen by one camera.
+
+    Attributes:
+      subject: who moves.
+      action: what they do, the exact name without a trial number.
+      trial: which recording of the action.
+      camera: the camera that sees it.
+      inputs_2d: [T, J, 2] float32 keypoints, pixels.
+      poses_3d: [T, J, 3] float32 joints, camera frame, metres (absolute: the root is not subtracted).
+    """
+
+    subject: str
+    action: str
+    trial: str
+    camera: Camera
+    inputs_2d: np.ndarray
+    poses_3d: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """What messages call the sequence."""
+        return f"{self.subject}/{self.action}/{self.trial}/{self.camera.name}"
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames, T."""
+        return len(self.poses_3d)
+
+
+@dataclasses.dataclass(frozen=True)
+class PoseDataset:
+    """Sequences that share a skeleton and a frame rate; every data source gives one.
+
+    Attributes:
+      name: what tables call the data.
+      skeleton: the joints.
+      fps: frames per second.
+      sequences: in the source's order.
+
+    Raises:
+      DataError: on creation, if a sequence has wrong shapes, non-finite values or joints behind its camera.
+    """
+
+    name: str
+    skeleton: Skeleton
+    fps: float
+    sequences: tuple[Sequence, ...]
+
+    def __post_init__(self) -> None:
+        if not self.sequences:
+            raise DataError(f"{self.name}: found no sequences, expected at least one")
+        for sequence in self.sequences:
+            _check_sequence(sequence, self.skeleton.num_joints, self.name)
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames over all cameras."""
+        return sum(sequence.num_frames for sequence in self.sequences)
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """Return the distinct values of `subject`, `action` or `trial`, in order of appearance."""
+        return tuple(dict.fromkeys(getattr(sequence, field) for sequence in self.sequences))
+
+    def downsampled(self, step: int) -> "PoseDataset":
+        """Keep every `step`-th frame of each sequence, beginning with its first."""
+        if step == 1:
+            return self
+        thinned = (
+            dataclasses.replace(s, inputs_2d=s.inputs_2d[::step], poses_3d=s.poses_3d[::step]) for s in self.sequences
+        )
+        return dataclasses.replace(self, fps=self.fps / step, sequences=tuple(thinned))
+
+
+def _check_sequence(sequence: Sequence, num_joints: int, source: str) -> None:
+    frames = len(sequence.poses_3d)
+    for field, width in (("inputs_2d", 2), ("poses_3d", 3)):
+        array = getattr(sequence, field)
+        if array.shape != (frames, num_joints, width) or not frames:
+            raise DataError(
+                f"{source}: {sequence.name}: {field} has shape {array.shape}, "
+                f"expected (frames >= 1, {num_joints}, {width}) with equal frames in 2D and 3D"
+            )
+        if not np.isfinite(array).all():
+            frame = int(np.argwhere(~np.isfinite(array))[0][0])
+            raise DataError(
+                f"{source}: {sequence.name}: {field} holds NaN or infinity at frame {frame}, expected finite numbers"
+            )
+    depth = float(sequence.poses_3d[..., 2].min())
+    if depth <= 0:
+        raise DataError(
+            f"{source}: {sequence.name}: a joint lies {-depth:.2f} m behind the camera, expected all joints in front of it; "
+            "for virtual cameras, raise config.data.cameras.distance_m"
+        )
+
+
+def film(
+    poses_world: np.ndarray, cameras: Iterable[Camera], *, subject: str, action: str, trial: str
+) -> Iterator[Sequence]:
+    """Show a motion [T, J, 3], world frame, metres, to each of the cameras; one exact sequence a camera."""
+    for camera in cameras:
+        poses_3d = cameras_lib.world_to_camera(poses_world, camera).astype(np.float32)
+        inputs_2d = cameras_lib.project(poses_3d, camera)
+        yield Sequence(subject, action, trial, camera, inputs_2d, poses_3d)

@@ -1,0 +1,128 @@
+"""Windows of frames by index tables: nothing is copied until a batch is gathered.
+
+All frames of all sequences lie behind one another in two arrays. A window is a frame number with its sequence's
+bounds; frames beyond the bounds repeat the nearest edge frame.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence as Seq
+
+import numpy as np
+
+from srnet_jax.data.dataset import Sequence
+from srnet_jax.normalization import mirror, normalize_screen_coordinates, root_relative
+
+
+@dataclasses.dataclass(frozen=True)
+class Frames:
+    """Normalised frames of several sequences.
+
+    Attributes:
+      inputs_2d: [N, J, 2] float32, normalised screen coordinates.
+      targets: [N, J, 3] float32, root-relative joints, camera frame, metres.
+      starts: [S] first frame of each sequence.
+      lengths: [S] number of frames of each sequence.
+    """
+
+    inputs_2d: np.ndarray
+    targets: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def sequence_of(self) -> np.ndarray:
+        """[N] the sequence that each frame belongs to."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    def gather(self, first: np.ndarray, sequence: np.ndarray, length: int) -> np.ndarray:
+        """Return windows [B, length, J, 2] of the inputs.
+
+        Args:
+          first: [B] the windows' first frames; they may lie before the sequence's start.
+          sequence: [B] the sequence of each window.
+          length: frames in a window.
+        """
+        frames = first[:, None] + np.arange(length)
+        low = self.starts[sequence][:, None]
+        high = low + self.lengths[sequence][:, None] - 1
+        return self.inputs_2d[np.clip(frames, low, high)]
+
+
+def stack_frames(sequences: Seq[Sequence]) -> Frames:
+    """Normalise sequences and lay their frames behind one another."""
+    inputs = [
+        normalize_screen_coordinates(s.inputs_2d, width=s.camera.width, height=s.camera.height) for s in sequences
+    ]
+    targets = [root_relative(s.poses_3d) for s in sequences]
+    lengths = np.array([s.num_frames for s in sequences])
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return Frames(np.concatenate(inputs), np.concatenate(targets), starts, lengths)
+
+
+def input_offset(receptive_field: int, causal: bool) -> int:
+    """Return how many frames before its output frame a window begins: half of it, or all but one if causal."""
+    return receptive_field - 1 if causal else (receptive_field - 1) // 2
+
+
+class TrainingWindows:
+    """All windows of a training set, one for each frame and, if mirrored, its mirror image.
+
+    Samples are listed as in the official code: for each sequence its frames and then the mirrored frames.
+    The order of an epoch is a function of the seed and the epoch's number alone.
+    """
+
+    def __init__(
+        self, frames: Frames, *, receptive_field: int, causal: bool, mirrored: tuple[int, ...] | None, seed: int
+    ) -> None:
+        """Index the windows; `mirrored` is `Skeleton.mirrored`, or None for no mirror images."""
+        copies = 1 if mirrored is None else 2
+        self._frames = frames
+        self._receptive_field = receptive_field
+        self._offset = input_offset(receptive_field, causal)
+        self._mirrored = mirrored
+        self._seed = seed
+        self._sequence = np.repeat(np.arange(len(frames.lengths)), copies * frames.lengths)
+        within = np.arange(len(self._sequence)) - copies * frames.starts[self._sequence]
+        self._flip = within >= frames.lengths[self._sequence]
+        self._frame = frames.starts[self._sequence] + within - self._flip * frames.lengths[self._sequence]
+
+    def __len__(self) -> int:
+        """Number of samples in an epoch."""
+        return len(self._frame)
+
+    def steps(self, batch_size: int) -> int:
+        """Number of batches in an epoch: the last may be short, but never a single sample (see BatchNorm)."""
+        full, rest = divmod(len(self), batch_size)
+        return full + (rest > 1)
+
+    def batches(self, epoch: int, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
+        """Yield the batches of an epoch (counted from 0).
+
+        Yields:
+          `inputs_2d` [B, R, J, 2] and `targets` [B, 1, J, 3].
+        """
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(self))
+        for step in range(self.steps(batch_size)):
+            yield self.take(order[step * batch_size : (step + 1) * batch_size])
+
+    def take(self, samples: np.ndarray) -> dict[str, np.ndarray]:
+        """Gather samples [B] by number; the same dict as `batches`."""
+        frame, flip = self._frame[samples], self._flip[samples]
+        inputs = self._frames.gather(frame - self._offset, self._sequence[samples], self._receptive_field)
+        targets = self._frames.targets[frame][:, None]
+        if self._mirrored is not None:
+            inputs[flip] = mirror(inputs[flip], self._mirrored)
+            targets[flip] = mirror(targets[flip], self._mirrored)
+        return {"inputs_2d": inputs, "targets": targets}
+
+
+def chunks(frames: Frames, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut every sequence into pieces of `length` frames (the last may reach beyond its end).
+
+    Returns:
+      [C] first frame of each piece, and [C] its sequence.
+    """
+    counts = -(-frames.lengths // length)
+    sequence = np.repeat(np.arange(len(counts)), counts)
+    piece = np.arange(len(sequence)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return frames.starts[sequence] + piece * length, sequence

@@ -1,0 +1,1 @@
+"""Evaluation: prediction of whole sequences, results, tables and figures."""

@@ -1,0 +1,236 @@
+"""One residual trunk for every network of the paper (Sec. 3, Fig. 3).
+
+The networks differ only in the connectivity of their layers, see `connectivity_plan`. A single-frame network is the
+temporal network with filter widths (1, 1, ..., 1).
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from srnet_jax.models.layers import BatchNorm, GroupConv, SplitRecombineConv, split_widths
+from srnet_jax.skeleton import ROOT, Skeleton, body_groups
+
+FULLY_CONNECTED, GROUP, SPLIT_RECOMBINE = "fully_connected", "group", "split_recombine"
+NETWORKS = ("fc", "gp", "sr")
+ACTIVATIONS = {"leaky_relu": nn.leaky_relu, "relu": nn.relu}
+
+
+def connectivity_plan(network: str, num_layers: int) -> tuple[str, ...]:
+    """Return the connectivity of each layer, first to last.
+
+    Args:
+      network: `fc` (fully connected), `gp` (group connected) or `sr` (split and recombine).
+      num_layers: how many layers, the first and the last included.
+
+    Raises:
+      ValueError: for another network.
+
+    Source: paper Sec. 3, "Network Structure", and Fig. 3.
+    """
+    match network:
+        case "fc":
+            return (FULLY_CONNECTED,) * num_layers
+        case "gp":
+            return (GROUP,) * num_layers
+        case "sr":
+            return (SPLIT_RECOMBINE,) * num_layers
+    raise ValueError(f"network is {network!r}, expected one of {', '.join(NETWORKS)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerPlan:
+    """One layer of a trunk: what it connects, and its convolution.
+
+    Attributes:
+      connectivity: `fully_connected`, `group` or `split_recombine`.
+      groups: the input features of each group; one group holds all of a fully connected layer's.
+      features: output width of each group.
+      kernel_size: taps.
+      dilation: distance between the taps in the dilated form; in the strided form it is 1, and the stride the kernel size.
+      use_bias: whether the outputs have a bias.
+    """
+
+    connectivity: str
+    groups: tuple[tuple[int, ...], ...]
+    features: tuple[int, ...]
+    kernel_size: int
+    dilation: int
+    use_bias: bool
+
+
+def _neighbours(widths: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Lay groups of these widths behind one another."""
+    ends = np.cumsum(widths)
+    return tuple(tuple(range(end - width, end)) for end, width in zip(ends.tolist(), widths, strict=True))
+
+
+class PoseLifter(nn.Module):
+    """Lift 2D keypoints to 3D joints with a residual trunk of (split-recombine) layers.
+
+    Layer, BatchNorm, activation and dropout, `2 * len(filter_widths)` layers in all: the first, two residual layers
+    for each further filter width (the second always with one tap), and the last without normalisation.
+
+    Attributes:
+      connectivity: of each layer, from `connectivity_plan`.
+      joint_groups: the joints of each body part, from `skeleton.body_groups`; they may share the root.
+      filter_widths: odd kernel sizes over time; their product is the receptive field, in frames.
+      channels: total width of each hidden layer.
+      recombine: see `layers.SplitRecombineConv`, as the next three.
+      context_dim: H of Eq. 6.
+      context_from: "others" or "all".
+      context_form: "official" or "paper".
+      causal: outputs depend on no later frame than their own.
+      strided: True for the training form, which maps windows of exactly `receptive_field` frames to one frame; False for
+        the dilated form, which maps T frames to T - receptive_field + 1. Both have the same variables.
+      activation: "leaky_relu" (slope 0.01) or "relu".
+      dropout: rate after each activation.
+
+    Source: paper Sec. 3 and supplement Sec. 1; details from the semantics page, sections 1 to 3.
+    """
+
+    connectivity: tuple[str, ...]
+    joint_groups: tuple[tuple[int, ...], ...]
+    filter_widths: tuple[int, ...] = (1, 1, 1, 1)
+    channels: int = 1024
+    recombine: str = "multiply"
+    context_dim: int | float = 1
+    context_from: str = "others"
+    context_form: str = "official"
+    causal: bool = False
+    strided: bool = False
+    activation: str = "leaky_relu"
+    dropout: float = 0.0
+
+    @property
+    def num_joints(self) -> int:
+        """Number of joints, J."""
+        return len(set().union(*self.joint_groups))
+
+    @property
+    def receptive_field(self) -> int:
+        """Number of input frames that one output frame depends on."""
+        return math.prod(self.filter_widths)
+
+    def layer_plans(self) -> tuple[LayerPlan, ...]:
+        """Return the plan of each layer."""
+        joints = self.num_joints
+        shared_root = sum(len(group) for group in self.joint_groups) > joints
+        coordinates = tuple(2 * len(group) for group in self.joint_groups)
+        hidden = split_widths(coordinates, self.channels)
+        outputs = tuple(3 * len(group) for group in self.joint_groups)
+        if shared_root:  # the official rule leaves one channel over, which is never read
+            outputs = split_widths(hidden, sum(outputs) + 1)
+        kernels = [self.filter_widths[0]]
+        for width in self.filter_widths[1:]:
+            kernels += [width, 1]
+        kernels.append(1)
+        plans = []
+        for index, (connectivity, kernel) in enumerate(zip(self.connectivity, kernels, strict=True)):
+            first, last = index == 0, index == len(kernels) - 1
+            dilation = math.prod(self.filter_widths[: (index + 1) // 2]) if kernel > 1 else 1
+            if connectivity == FULLY_CONNECTED:
+                groups = _neighbours((2 * joints if first else self.channels,))
+                features = (3 * joints if last else self.channels,)
+            else:
+                groups = (
+                    tuple(tuple(2 * j + axis for j in group for axis in (0, 1)) for group in self.joint_groups)
+                    if first
+                    else _neighbours(hidden)
+                )
+                features = outputs if last else hidden
+            bias = last and connectivity == FULLY_CONNECTED
+            plans.append(LayerPlan(connectivity, groups, features, kernel, dilation, bias))
+        return tuple(plans)
+
+    def _layer(self, index: int, plan: LayerPlan) -> nn.Module:
+        convolution = {
+            "groups": plan.groups,
+            "features": plan.features,
+            "use_bias": plan.use_bias,
+            "kernel_size": plan.kernel_size,
+            "stride": plan.kernel_size if self.strided else 1,
+            "dilation": 1 if self.strided else plan.dilation,
+            "name": f"layer_{index}",
+        }
+        if plan.connectivity != SPLIT_RECOMBINE:
+            return GroupConv(**convolution)
+        return SplitRecombineConv(
+            **convolution,
+            recombine=self.recombine,
+            context_dim=self.context_dim,
+            context_from=self.context_from,
+            context_form=self.context_form,
+        )
+
+    def _residual(self, h: jax.Array, plan: LayerPlan) -> jax.Array:
+        """Return the frames of h [B, T, C] that a layer's outputs stand for."""
+        half = plan.kernel_size // 2
+        if self.strided:
+            return h[:, half + (half if self.causal else 0) :: plan.kernel_size]
+        pad = half * plan.dilation
+        shift = pad if self.causal else 0
+        return h[:, pad + shift : h.shape[1] - pad + shift]
+
+    @nn.compact
+    def __call__(
+        self, inputs_2d: jax.Array, *, train: bool = False, bn_momentum: float | jax.Array = 0.1
+    ) -> jax.Array:
+        """Lift keypoints.
+
+        Args:
+          inputs_2d: [B, T, J, 2] normalised screen coordinates.
+          train: normalise with the batch's statistics, update the running ones and drop out.
+          bn_momentum: weight of the new batch in the running statistics of the main BatchNorms; may be traced.
+
+        Returns:
+          [B, T', J, 3] joints, camera frame, metres, relative to the root. The root itself is predicted too.
+        """
+
+        def block(index: int, x: jax.Array) -> jax.Array:
+            x = self._layer(index, plans[index])(x, train=train)
+            x = BatchNorm(name=f"norm_{index}")(x, train=train, momentum=bn_momentum)
+            x = ACTIVATIONS[self.activation](x)
+            return nn.Dropout(self.dropout)(x, deterministic=not train)
+
+        plans = self.layer_plans()
+        batch, frames = inputs_2d.shape[:2]
+        h = block(0, inputs_2d.reshape(batch, frames, -1))  # [B, T, J * 2] -> [B, T, C]
+        for index in range(1, len(plans) - 1, 2):
+            h = self._residual(h, plans[index]) + block(index + 1, block(index, h))
+        y = self._layer(len(plans) - 1, plans[-1])(h, train=train)
+        if plans[-1].connectivity != FULLY_CONNECTED:
+            y = y[..., self._output_channels(plans[-1].features)]
+        return y.reshape(*y.shape[:2], self.num_joints, 3)  # [B, T', J * 3] -> [B, T', J, 3]
+
+    def _output_channels(self, widths: tuple[int, ...]) -> np.ndarray:
+        """Return, joint by joint, the grouped last layer's channels that hold it; the root comes from the first group."""
+        slots: dict[int, int] = {}
+        for group, channels in zip(self.joint_groups, _neighbours(widths), strict=True):
+            for position, joint in enumerate(group):
+                slots.setdefault(joint, channels[3 * position])
+        return np.array([slots[joint] + axis for joint in range(self.num_joints) for axis in range(3)])
+
+
+def create_model(model: ConfigDict, skeleton: Skeleton) -> PoseLifter:
+    """Build the network that `config.model` describes, in its dilated form."""
+    groups = body_groups(model.num_groups, root_in_every_group=model.root_in_every_group)
+    assert skeleton.parents[ROOT] < 0
+    return PoseLifter(
+        connectivity=connectivity_plan(model.network, 2 * len(model.filter_widths)),
+        joint_groups=groups,
+        filter_widths=tuple(model.filter_widths),
+        channels=model.channels,
+        recombine=model.recombine,
+        context_dim=model.context_dim,
+        context_from=model.context_from,
+        context_form=model.context_form,
+        causal=model.causal,
+        activation=model.activation,
+        dropout=model.dropout,
+    )

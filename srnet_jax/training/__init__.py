@@ -1,0 +1,1 @@
+"""Training: optimiser, steps, checkpoints and the loop."""
