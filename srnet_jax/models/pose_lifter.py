@@ -14,7 +14,7 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from srnet_jax.models.layers import BatchNorm, GroupConv, SplitRecombineConv, split_widths
-from srnet_jax.skeleton import ROOT, Skeleton, body_groups
+from srnet_jax.skeleton import body_groups
 
 FULLY_CONNECTED, GROUP, SPLIT_RECOMBINE = "fully_connected", "group", "split_recombine"
 NETWORKS = ("fc", "gp", "sr")
@@ -217,13 +217,11 @@ class PoseLifter(nn.Module):
         return np.array([slots[joint] + axis for joint in range(self.num_joints) for axis in range(3)])
 
 
-def create_model(model: ConfigDict, skeleton: Skeleton) -> PoseLifter:
+def create_model(model: ConfigDict) -> PoseLifter:
     """Build the network that `config.model` describes, in its dilated form."""
-    groups = body_groups(model.num_groups, root_in_every_group=model.root_in_every_group)
-    assert skeleton.parents[ROOT] < 0
     return PoseLifter(
         connectivity=connectivity_plan(model.network, 2 * len(model.filter_widths)),
-        joint_groups=groups,
+        joint_groups=body_groups(model.num_groups, root_in_every_group=model.root_in_every_group),
         filter_widths=tuple(model.filter_widths),
         channels=model.channels,
         recombine=model.recombine,

@@ -1,0 +1,77 @@
+"""Every field of a config, with the paper's settings (supplement Sec. 1) on the embedded data set.
+
+    python -m launch.train --config=configs/default.py --workdir=runs/default
+
+trains the paper's 8-layer single-frame SRNet for 80 epochs: hours on a CPU. `configs/quickstart.py` takes minutes.
+Change a field on the command line (--config.train.epochs=10) or in a small file like the others in this folder.
+"""
+
+from ml_collections import ConfigDict, config_dict
+
+
+def get_config() -> ConfigDict:
+    """Return the default config."""
+    config = ConfigDict()
+    config.seed = 0  # of the weights, the order of samples and dropout
+
+    config.data = data = ConfigDict()
+    data.source = "synthetic"  # synthetic: the embedded set; mocap: joint positions in an .npz file
+    data.path = ""  # the file of `mocap`
+    data.num_frames = 200_000  # size of `synthetic`, frames over all cameras, 2,000 to 2,000,000
+    data.seed = 0  # of the bodies and motions of `synthetic`
+    data.fps = 30.0  # frames per second of `mocap`, whose files do not say; `synthetic` has 50
+    data.downsample = 1  # keep every n-th frame of each sequence
+
+    data.cameras = cameras = ConfigDict()  # virtual cameras around the person, for both sources
+    cameras.number = 4
+    cameras.distance_m = 5.2  # horizontal distance from the middle of the room, metres, each varied by up to 10 %
+    cameras.height_m = 1.55  # above the floor, metres
+    cameras.target_height_m = 0.9  # height of the point that they look at, metres
+    cameras.focal_px = 1145.0  # focal length, pixels
+    cameras.width_px = 1000  # image size, pixels
+    cameras.height_px = 1000
+    cameras.seed = 0  # of the cameras' displacements
+
+    config.protocol = protocol = ConfigDict()
+    protocol.name = "subject"  # train on some subjects, test on others (paper Sec. 4.2)
+    protocol.subjects_train = ("S1", "S5", "S6", "S7", "S8")
+    protocol.subjects_test = ("S9", "S11")
+    protocol.validation = "train_subjects"  # what chooses the best checkpoint: held-out recordings of the training
+    #   subjects, or `test`: the test subjects, and training on everything (the official code; results say so)
+    protocol.validation_fraction = 0.1  # share of the training recordings held out for `train_subjects`
+    protocol.rare_percents = (20, 10)  # sizes of the rare subsets, percent of the test poses
+    protocol.rare_sigma_mm = 100.0  # sigma of Eq. 9, millimetres; the paper gives none
+    protocol.rare_reference = "train"  # pose set O of Eq. 10: train or test; the paper does not say
+    protocol.rare_reference_step = 10  # take every n-th pose of the reference set, as the official code (10)
+
+    config.model = model = ConfigDict()
+    model.network = "sr"  # fc: fully connected, gp: group connected, sr: split and recombine
+    model.filter_widths = (1, 1, 1, 1)  # odd kernel sizes over time, two layers each; (1, 1, 1, 1) is the single-frame
+    #   network of 8 layers, (3, 3, 3, 3, 3) has 10 layers and sees 243 frames
+    model.channels = 1024  # total width of each hidden layer
+    model.num_groups = 5  # body parts: 1, 2, 3 or 5 (paper Fig. 6)
+    model.root_in_every_group = True  # the official code's groups; False: the paper's disjoint partition
+    model.recombine = "multiply"  # how context meets local features: multiply, add or concat (supplement Sec. 2)
+    model.context_dim = config_dict.placeholder(object)  # H of Eq. 6: a whole number of features (0: no context), or
+    model.context_dim = 1  #   with a decimal point a fraction of the group's width (0.25: 25 %, 1.0: 100 %)
+    model.context_from = "others"  # context of a group: the other groups' features, or all
+    model.context_form = "official"  # official: sigmoid(BatchNorm) or LeakyReLU, zero start; paper: the plain map of Eq. 6
+    model.causal = False  # True: no frame after the output frame is seen
+    model.activation = "leaky_relu"  # leaky_relu (slope 0.01) or relu
+    model.dropout = 0.0  # rate after each activation
+
+    config.train = train = ConfigDict()
+    train.epochs = 80
+    train.batch_size = 1024  # output frames in a step
+    train.learning_rate = 1e-3  # AMSGrad's, in the first epoch
+    train.lr_decay = 0.95  # factor on the learning rate after each epoch
+    train.bn_momentum_start = 0.1  # weight of a new batch in BatchNorm's running statistics, in the first epoch ...
+    train.bn_momentum_end = 0.001  # ... and, falling exponentially, after the last
+    train.loss = "l1"  # l1: mean absolute coordinate error; mpjpe: mean joint distance
+    train.flip = True  # add the mirror image of every sample
+    train.tensorboard = False  # also write TensorBoard events (needs the extra `tensorboard`)
+
+    config.evaluate = evaluate = ConfigDict()
+    evaluate.flip = True  # average each pose with the mirrored pose of the mirrored input
+    evaluate.batch_frames = 4096  # output frames predicted at a time; bounds the memory
+    return config

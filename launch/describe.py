@@ -1,0 +1,48 @@
+"""Print a network's layers and its number of parameters, without training it.
+
+python -m launch.describe --config=configs/default.py [--config.model.recombine=add ...]
+"""
+
+from absl import flags  # noqa: F401
+from ml_collections import config_flags
+
+from launch import app
+
+_CONFIG = config_flags.DEFINE_config_file("config", "configs/default.py", "Config file; fields as --config.FIELD=VALUE.")
+
+
+def main() -> None:
+    """Print the layer plan."""
+    import jax
+    from rich.console import Console
+    from rich.table import Table
+
+    from srnet_jax import config as config_lib
+    from srnet_jax.models.pose_lifter import create_model
+    from srnet_jax.training.optimizer import create_optimizer
+    from srnet_jax.training.state import count_parameters, create_train_state
+
+    config = _CONFIG.value
+    config_lib.validate(config)
+    model = create_model(config.model)
+    state = jax.eval_shape(lambda: create_train_state(model, create_optimizer(config.train, 1), 0))
+    table = Table("layer", "connectivity", "taps", "dilation", "input widths", "output widths", "parameters")
+    for index, plan in enumerate(model.layer_plans()):
+        table.add_row(
+            str(index),
+            plan.connectivity,
+            str(plan.kernel_size),
+            str(plan.dilation),
+            " ".join(str(len(group)) for group in plan.groups),
+            " ".join(map(str, plan.features)),
+            f"{count_parameters(state.params[f'layer_{index}']) + count_parameters(state.params.get(f'norm_{index}', {})):,}",
+        )
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(highlight=False, width=120)).print(table)
+    form = "causal" if model.causal else "symmetric"
+    print(f"receptive field: {model.receptive_field} frame(s), {form}")
+    print(f"parameters: {count_parameters(state.params)}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,24 @@
+"""Train a network, or continue an interrupted run: the same command does both.
+
+python -m launch.train --config=configs/quickstart.py --workdir=runs/sr [--config.FIELD=VALUE ...]
+"""
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import app
+
+_CONFIG = config_flags.DEFINE_config_file("config", "configs/default.py", "Config file; fields as --config.FIELD=VALUE.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run: config, metrics and checkpoints.", required=True)
+
+
+def main() -> None:
+    """Train, and say what to type next."""
+    from srnet_jax.training.loop import train_and_evaluate
+
+    train_and_evaluate(_CONFIG.value, _WORKDIR.value)
+    print(f"done. Evaluate with: python -m launch.evaluate --workdir={_WORKDIR.value}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,179 @@
+"""Check, save and load configs. `configs/default.py` says what every field means; here stands what it may be."""
+
+import dataclasses
+import difflib
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from srnet_jax.errors import ConfigError
+from srnet_jax.models.layers import CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
+from srnet_jax.models.pose_lifter import ACTIVATIONS, NETWORKS
+from srnet_jax.skeleton import GROUP_NUMBERS
+
+CONFIG_FILE = "config.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """What a config field may hold: the allowed types, a condition, and both in words."""
+
+    types: tuple[type, ...]
+    allows: Callable[[Any], bool]
+    expected: str
+
+
+def _one_of(choices) -> Field:
+    choices = tuple(choices)
+    return Field((type(choices[0]),), lambda value: value in choices, f"one of {', '.join(map(str, choices))}")
+
+
+def _whole(low: int) -> Field:
+    return Field((int,), lambda value: value >= low, f"a whole number, {low} or more")
+
+
+def _number(low: float, high: float = math.inf, *, above: bool = False) -> Field:
+    limit = f"above {low}" if above else f"{low} or more"
+    top = "" if high == math.inf else f" and at most {high}"
+    return Field(
+        (float, int),
+        lambda value: math.isfinite(value) and (value > low if above else value >= low) and value <= high,
+        f"a number, {limit}{top}",
+    )
+
+
+def _tuple_of(kind: type, allows: Callable[[Any], bool], words: str) -> Field:
+    return Field((tuple,), lambda v: len(v) > 0 and all(type(x) is kind and allows(x) for x in v), f"a tuple of {words}")
+
+
+_FLAG = Field((bool,), lambda value: True, "True or False")
+_TEXT = Field((str,), lambda value: True, "text")
+_SUBJECTS = _tuple_of(str, bool, "one or more subject names, as ('S1', 'S5')")
+_PERCENTS = Field(
+    (tuple,), lambda v: all(type(x) in (int, float) and 0 < x <= 100 for x in v), "a tuple of percentages above 0, at most 100"
+)
+
+FIELDS: dict[str, Field] = {
+    "seed": _whole(0),
+    "data.source": _one_of(("synthetic", "mocap")),
+    "data.path": _TEXT,
+    "data.num_frames": _whole(1),
+    "data.seed": _whole(0),
+    "data.fps": _number(0, above=True),
+    "data.downsample": _whole(1),
+    "data.cameras.number": _whole(1),
+    "data.cameras.distance_m": _number(0, above=True),
+    "data.cameras.height_m": _number(0),
+    "data.cameras.target_height_m": _number(0),
+    "data.cameras.focal_px": _number(0, above=True),
+    "data.cameras.width_px": _whole(1),
+    "data.cameras.height_px": _whole(1),
+    "data.cameras.seed": _whole(0),
+    "protocol.name": _one_of(("subject",)),
+    "protocol.subjects_train": _SUBJECTS,
+    "protocol.subjects_test": _SUBJECTS,
+    "protocol.validation": _one_of(("train_subjects", "test")),
+    "protocol.validation_fraction": _number(0, 0.9, above=True),
+    "protocol.rare_percents": _PERCENTS,
+    "protocol.rare_sigma_mm": _number(0, above=True),
+    "protocol.rare_reference": _one_of(("train", "test")),
+    "protocol.rare_reference_step": _whole(1),
+    "model.network": _one_of(NETWORKS),
+    "model.filter_widths": _tuple_of(int, lambda width: width > 0 and width % 2 == 1, "one or more odd numbers, as (3, 3, 3)"),
+    "model.channels": _whole(17),
+    "model.num_groups": _one_of(GROUP_NUMBERS),
+    "model.root_in_every_group": _FLAG,
+    "model.recombine": _one_of(RECOMBINE),
+    "model.context_dim": _number(0),
+    "model.context_from": _one_of(CONTEXT_FROM),
+    "model.context_form": _one_of(CONTEXT_FORMS),
+    "model.causal": _FLAG,
+    "model.activation": _one_of(ACTIVATIONS),
+    "model.dropout": _number(0, 0.99),
+    "train.epochs": _whole(1),
+    "train.batch_size": _whole(2),
+    "train.learning_rate": _number(0, above=True),
+    "train.lr_decay": _number(0, 1, above=True),
+    "train.bn_momentum_start": _number(0, 1, above=True),
+    "train.bn_momentum_end": _number(0, 1, above=True),
+    "train.loss": _one_of(("l1", "mpjpe")),
+    "train.flip": _FLAG,
+    "train.tensorboard": _FLAG,
+    "evaluate.flip": _FLAG,
+    "evaluate.batch_frames": _whole(1),
+}
+
+
+def unknown_field(name: str) -> ConfigError:
+    """Return the error for a field that does not exist, with the nearest that does."""
+    near = difflib.get_close_matches(name, FIELDS, n=1) or [
+        field for field in FIELDS if field.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]
+    ]
+    hint = f", did you mean config.{near[0]}?" if near else "; configs/default.py lists all fields"
+    return ConfigError(f"config.{name}: no such field{hint}")
+
+
+def flatten(config: ConfigDict) -> Iterator[tuple[str, Any]]:
+    """Yield every field's dotted name and value."""
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from ((f"{key}.{inner}", v) for inner, v in flatten(value))
+        else:
+            yield key, value
+
+
+def validate(config: ConfigDict) -> None:
+    """Check that a config has exactly the known fields, each with an allowed value.
+
+    Raises:
+      ConfigError: names the field, what was found and what was expected.
+    """
+    found = dict(flatten(config))
+    for name in found:
+        if name not in FIELDS:
+            raise unknown_field(name)
+    for name, field in FIELDS.items():
+        if name not in found:
+            raise ConfigError(f"config.{name}: missing, expected {field.expected}")
+        value = found[name]
+        if type(value) not in field.types or not field.allows(value):
+            raise ConfigError(f"config.{name}: {value!r} is not allowed, expected {field.expected}")
+
+
+def differences(a: ConfigDict, b: ConfigDict) -> list[str]:
+    """Return the dotted names of the fields whose values differ."""
+    first, second = dict(flatten(a)), dict(flatten(b))
+    return sorted(name for name in first | second if first.get(name) != second.get(name))
+
+
+def save(config: ConfigDict, workdir: Path) -> None:
+    """Write the config to the workdir as JSON."""
+    (workdir / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+
+
+def load(workdir: Path) -> ConfigDict:
+    """Read and check a workdir's config.
+
+    Raises:
+      ConfigError: if there is none, or it is damaged.
+    """
+    path = workdir / CONFIG_FILE
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file, expected the workdir of a training run")
+    try:
+        values = json.loads(path.read_text())
+        config = ConfigDict(_tuples(values))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: not a config ({str(error).splitlines()[0]})") from error
+    validate(config)
+    return config
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value

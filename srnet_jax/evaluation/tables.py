@@ -1,0 +1,82 @@
+"""Results of one or several runs as one table."""
+
+import statistics
+
+from rich.table import Table
+
+from srnet_jax.config import differences
+from srnet_jax.evaluation.evaluate import Evaluation, rows
+
+
+def group_seeds(evaluations: list[Evaluation]) -> list[list[Evaluation]]:
+    """Put together the runs whose configs differ in nothing but the seed."""
+    groups: list[list[Evaluation]] = []
+    for evaluation in evaluations:
+        for group in groups:
+            if set(differences(group[0].config, evaluation.config)) <= {"seed"}:
+                group.append(evaluation)
+                break
+        else:
+            groups.append([evaluation])
+    return groups
+
+
+def labels(groups: list[list[Evaluation]]) -> list[str]:
+    """Name each group after its network, with its first workdir's name where networks recur."""
+    names = [group[0].config.model.network.upper() for group in groups]
+    return [
+        (name if names.count(name) == 1 else f"{name} {group[0].workdir.name}")
+        + (f"\n{len(group)} seeds" if len(group) > 1 else "")
+        for name, group in zip(names, groups, strict=True)
+    ]
+
+
+def _cell(values: list[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
+
+
+def comparison(evaluations: list[Evaluation]) -> Table:
+    """Return a table of MPJPE and PA-MPJPE, a column for each run beside the mean pose.
+
+    Runs that differ only in the seed share a column: mean ± standard deviation over the seeds.
+    """
+    groups = group_seeds(evaluations)
+    names = labels(groups)
+    first = evaluations[0].results
+    table = Table(title="Errors in mm", title_justify="left", caption=caption(evaluations), caption_justify="left")
+    table.add_column(f"{first['protocol']} protocol\n{first['dataset']}", no_wrap=True)
+    table.add_column("frames", justify="right")
+    table.add_column("mean pose\nMPJPE", justify="right")
+    for metric in ("MPJPE", "PA-MPJPE"):
+        for name in names:
+            network, *seeds = name.split("\n")
+            table.add_column("\n".join([network, metric, *seeds]), justify="right")
+    results = [[rows(evaluation.results) for evaluation in group] for group in groups]
+    sections = {"average over actions", next((label for label in rows(first) if label.startswith("rarest")), "")}
+    for label, row in rows(first).items():
+        if label in sections:
+            table.add_section()
+        cells = [
+            _cell([run[label][metric] for run in group if label in run])
+            for metric in ("mpjpe_mm", "p_mpjpe_mm")
+            for group in results
+        ]
+        table.add_row(label, f"{row['frames']:,}", f"{row['mean_pose_mpjpe_mm']:.1f}", *cells)
+    return table
+
+
+def caption(evaluations: list[Evaluation]) -> str:
+    """Return what a reader must know to compare the numbers."""
+    first = evaluations[0].results
+    rarity = first["rarity"]
+    lines = [
+        f"{first['validation']}; {first['checkpoint']} checkpoint; "
+        f"test-time flip {'on' if first['test_time_flip'] else 'off'}.",
+        f"Rare: lowest occurrence (Eq. 10) against every {rarity['reference_step']}th {rarity['reference']} pose, "
+        f"sigma {rarity['sigma_mm']:g} mm.",
+    ]
+    parameters = {e.results["network"].upper(): e.results["parameters"] for e in evaluations}
+    lines.append("Parameters: " + ", ".join(f"{name} {count:,}" for name, count in parameters.items()) + ".")
+    return "\n".join(lines)

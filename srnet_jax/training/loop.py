@@ -1,0 +1,174 @@
+"""The training loop, in the order in which it runs."""
+
+import math
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from srnet_jax import config as config_lib
+from srnet_jax import metrics
+from srnet_jax.data.protocols import split
+from srnet_jax.data.sources import load_dataset
+from srnet_jax.data.windows import Frames, TrainingWindows, stack_frames
+from srnet_jax.errors import TrainingError
+from srnet_jax.evaluation.predict import predict
+from srnet_jax.models.pose_lifter import PoseLifter, create_model
+from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.metric_log import MetricLog
+from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer, learning_rate_schedule
+from srnet_jax.training.state import TrainState, count_parameters, create_train_state
+from srnet_jax.training.steps import Totals, compile_train_step, zero_totals
+
+_REFRESH_S = 0.5  # how often the progress bar, and with it the check for a finite loss, waits for the device
+
+
+def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
+    """Train a network and validate it after every epoch; continue if the workdir holds an unfinished run.
+
+    Writes `config.json`, `metrics.jsonl` and `checkpoints/` (latest and best) to the workdir.
+
+    Args:
+      config: see `configs/default.py`.
+      workdir: a folder for this run alone.
+
+    Returns:
+      The state after the last epoch.
+
+    Raises:
+      UserError: if the config or the data are wrong, the workdir belongs to another config, or the loss is not finite
+        (the last good checkpoint stays).
+    """
+    config_lib.validate(config)
+    workdir = Path(workdir)
+    _check_workdir(config, workdir)
+    console = Console(highlight=False, soft_wrap=True)
+
+    dataset = load_dataset(config.data)
+    parts = split(dataset, config.protocol)
+    model = create_model(config.model)
+    mirrored = dataset.skeleton.mirrored
+    windows = TrainingWindows(
+        stack_frames(parts.train),
+        receptive_field=model.receptive_field,
+        causal=model.causal,
+        mirrored=mirrored if config.train.flip else None,
+        seed=config.seed,
+    )
+    validation = stack_frames(parts.validation)
+    steps_per_epoch = windows.steps(config.train.batch_size)
+    if not steps_per_epoch:
+        raise TrainingError(f"{dataset.name}: {len(windows)} training sample, expected at least 2")
+    optimizer = create_optimizer(config.train, steps_per_epoch)
+    state = create_train_state(model, optimizer, config.seed)
+    learning_rate = learning_rate_schedule(config.train, steps_per_epoch)
+    step = compile_train_step(
+        model=model.clone(strided=True),
+        optimizer=optimizer,
+        bn_momentum=bn_momentum_schedule(config.train, steps_per_epoch),
+        loss=config.train.loss,
+        seed=config.seed,
+    )
+
+    workdir.mkdir(parents=True, exist_ok=True)
+    config_lib.save(config, workdir)
+    with Checkpoints(workdir) as checkpoints:
+        state = checkpoints.restore_latest(state) or state
+        first_epoch = int(state.step) // steps_per_epoch
+        console.print(
+            f"{config.model.network.upper()}: {count_parameters(state.params):,} parameters; {dataset.name}: "
+            f"{len(windows):,} training samples, {len(validation.targets):,} validation frames; "
+            f"{steps_per_epoch} steps an epoch on {jax.devices()[0].platform.upper()}"
+        )
+        if first_epoch:
+            console.print(f"resuming after epoch {first_epoch} of {config.train.epochs} from {workdir}")
+        with MetricLog(workdir, from_step=int(state.step), tensorboard=config.train.tensorboard) as log:
+            for epoch in range(first_epoch, config.train.epochs):
+                rate = float(learning_rate(int(state.step)))
+                started = time.perf_counter()
+                state, train_metrics = _train_epoch(config, epoch, state, step, windows, console)
+                seconds = time.perf_counter() - started
+                validation_mpjpe_mm = _validate(config, model, state, validation, mirrored)
+                log.write(
+                    int(state.step),
+                    {
+                        "epoch": epoch + 1,
+                        **train_metrics,
+                        "validation_mpjpe_mm": validation_mpjpe_mm,
+                        "learning_rate": rate,
+                        "poses_per_second": len(windows) / seconds,
+                    },
+                )
+                checkpoints.save(state, validation_mpjpe_mm)
+                console.print(
+                    f"epoch {epoch + 1:3d}/{config.train.epochs}  loss {train_metrics['loss']:.5f}  "
+                    f"train {train_metrics['train_mpjpe_mm']:6.1f} mm  validation {validation_mpjpe_mm:6.1f} mm  "
+                    f"{len(windows) / seconds:,.0f} poses/s"
+                )
+    return state
+
+
+def _check_workdir(config: ConfigDict, workdir: Path) -> None:
+    """Refuse a workdir that holds a run of another config."""
+    if (workdir / config_lib.CONFIG_FILE).exists():
+        different = config_lib.differences(config_lib.load(workdir), config)
+        if different:
+            names = ", ".join(f"config.{name}" for name in different)
+            raise TrainingError(f"{workdir}: holds a run with other values of {names}; expected the same config or a new workdir")
+
+
+def _train_epoch(
+    config: ConfigDict, epoch: int, state: TrainState, step, windows: TrainingWindows, console: Console
+) -> tuple[TrainState, dict[str, float]]:
+    """Run one epoch and return the new state and the epoch's mean loss and MPJPE in training mode."""
+    totals = zero_totals()
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[status]}"),
+        TimeRemainingColumn(),
+    )
+    count = windows.steps(config.train.batch_size)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=count, epoch=epoch + 1, epochs=config.train.epochs, status="compiling")
+        started = shown = time.perf_counter()
+        for index, batch in enumerate(windows.batches(epoch, config.train.batch_size), start=1):
+            state, totals = step(state, totals, batch)
+            now = time.perf_counter()
+            if now - shown > _REFRESH_S:
+                shown = now
+                means = _means(totals, epoch)
+                speed = index * config.train.batch_size / (now - started)
+                status = f"loss {means['loss']:.4f}  MPJPE {means['train_mpjpe_mm']:.1f} mm  {speed:,.0f} poses/s"
+                progress.update(task, completed=index, status=status)
+    return state, _means(totals, epoch)
+
+
+def _means(totals: Totals, epoch: int) -> dict[str, float]:
+    """Return the epoch's mean loss and MPJPE so far; this waits for the device."""
+    loss, error, count = (float(totals[name]) for name in ("loss", "mpjpe", "count"))
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss became {loss / count} in epoch {epoch + 1}; the last good checkpoint is kept. "
+            "Try a smaller --config.train.learning_rate in a new workdir"
+        )
+    return {"loss": loss / count, "train_mpjpe_mm": 1000 * error / count}
+
+
+def _validate(
+    config: ConfigDict, model: PoseLifter, state: TrainState, frames: Frames, mirrored: tuple[int, ...]
+) -> float:
+    """Return the frame-weighted mean MPJPE of the validation frames, millimetres."""
+    predicted = predict(
+        model,
+        state.variables,
+        frames,
+        mirrored=mirrored if config.evaluate.flip else None,
+        batch_frames=config.evaluate.batch_frames,
+    )
+    return 1000 * float(np.asarray(metrics.errors("mpjpe", predicted, frames.targets)).mean(dtype=np.float64))

@@ -1,0 +1,88 @@
+"""The training step, a pure function of state and batch."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from srnet_jax.metrics import mpjpe
+from srnet_jax.models.pose_lifter import PoseLifter
+from srnet_jax.training.state import TrainState
+
+Totals = dict[str, jax.Array]
+
+
+def zero_totals() -> Totals:
+    """Return the sums and the count that `train_step` adds to."""
+    return {"loss": jnp.zeros([]), "mpjpe": jnp.zeros([]), "count": jnp.zeros([])}
+
+
+def l1_loss(predicted: jax.Array, targets: jax.Array) -> jax.Array:
+    """Return the mean absolute coordinate error over the batch [B, T, J, 3] (supplement Sec. 1)."""
+    return jnp.abs(predicted - targets).mean()
+
+
+def mpjpe_loss(predicted: jax.Array, targets: jax.Array) -> jax.Array:
+    """Return the mean joint distance over the batch [B, T, J, 3], VideoPose3D's loss."""
+    return mpjpe(predicted, targets).mean()
+
+
+LOSSES = {"l1": l1_loss, "mpjpe": mpjpe_loss}
+
+
+def train_step(
+    state: TrainState,
+    totals: Totals,
+    batch: dict[str, jax.Array],
+    *,
+    model: PoseLifter,
+    optimizer: optax.GradientTransformation,
+    bn_momentum: optax.Schedule,
+    loss: str,
+    seed: int,
+) -> tuple[TrainState, Totals]:
+    """Take one optimisation step.
+
+    Args:
+      state: before the step.
+      totals: sums over the epoch so far: loss and MPJPE (metres) of the training-mode outputs times poses, and poses.
+      batch: `inputs_2d` [B, R, J, 2] and `targets` [B, 1, J, 3], root-relative, camera frame, metres.
+      model: in its strided form.
+      optimizer: gives the updates, learning rate included.
+      bn_momentum: BatchNorm momentum as a function of the step.
+      loss: a name of LOSSES.
+      seed: of dropout; with the step it decides the masks.
+
+    Returns:
+      The state and the totals after the step.
+    """
+    dropout_key = jax.random.fold_in(jax.random.key(seed), state.step)
+
+    def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+        predicted, updated = model.apply(
+            {"params": params, "batch_stats": state.batch_stats},
+            batch["inputs_2d"],
+            train=True,
+            bn_momentum=bn_momentum(state.step),
+            rngs={"dropout": dropout_key},
+            mutable=["batch_stats"],
+        )
+        return LOSSES[loss](predicted, batch["targets"]), (predicted, updated["batch_stats"])
+
+    (value, (predicted, batch_stats)), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    error = mpjpe(predicted, batch["targets"])
+    totals = {
+        "loss": totals["loss"] + value * error.size,
+        "mpjpe": totals["mpjpe"] + error.sum(),
+        "count": totals["count"] + error.size,
+    }
+    params = optax.apply_updates(state.params, updates)
+    return TrainState(state.step + 1, params, batch_stats, opt_state), totals
+
+
+def compile_train_step(**settings):
+    """Return `train_step` with its settings bound, compiled, and with donated state and totals."""
+    return jax.jit(partial(train_step, **settings), donate_argnums=(0, 1))
