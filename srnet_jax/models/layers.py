@@ -6,6 +6,7 @@ With one group that holds all features, `GroupDense` and `GroupConv` are the ful
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +41,41 @@ def split_widths(in_widths: tuple[int, ...], total: int) -> tuple[int, ...]:
     return (*widths, total - sum(widths))
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def batch_normalize(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Normalise x [N, C] by its own statistics; return the result, the mean [C] and the biased variance [C].
+
+    The gradient is written out (and does not flow through the returned statistics): XLA's own took ten times as long on
+    a CPU, half of a training step.
+    """
+    return _normalize_forward(x, scale, bias, epsilon)[0]
+
+
+def _normalize_forward(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float):
+    mean = x.mean(0)
+    centred = x - like(mean, x)
+    var = jnp.square(centred).mean(0)
+    inverse = jax.lax.rsqrt(var + epsilon)
+    standard = centred * like(inverse, x)
+    y = standard * like(scale, x) + like(bias, x)
+    return (y, mean, var), (standard, inverse * scale)
+
+
+def _normalize_backward(epsilon: float, saved, gradients):
+    del epsilon
+    standard, gain = saved
+    dy = gradients[0]
+    count = dy.shape[0]
+    dbias, dscale = dy.sum(0), (dy * standard).sum(0)
+    dx = (dy - like(dbias / count, dy) - standard * like(dscale / count, dy)) * like(gain, dy)
+    return dx, dscale, dbias
+
+
+batch_normalize.defvjp(_normalize_forward, _normalize_backward)
+
+
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last, with PyTorch's running statistics.
 
@@ -62,19 +98,16 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (features,))
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (features,))
         running_var = self.variable("batch_stats", "var", jnp.ones, (features,))
-        if train:
-            axes = tuple(range(x.ndim - 1))
-            count = x.size // features
-            mean = x.mean(axes)
-            var = jnp.square(x - like(mean, x)).mean(axes)
-            if not self.is_initializing():
-                unbiased = var * (count / (count - 1))
-                running_mean.value += momentum * (mean - running_mean.value)
-                running_var.value += momentum * (unbiased - running_var.value)
-        else:
-            mean, var = running_mean.value, running_var.value
-        gain = scale * jax.lax.rsqrt(var + self.epsilon)
-        return (x - like(mean, x)) * like(gain, x) + like(bias, x)
+        if not train:
+            gain = scale * jax.lax.rsqrt(running_var.value + self.epsilon)
+            return (x - like(running_mean.value, x)) * like(gain, x) + like(bias, x)
+        flat = x.reshape(-1, features)
+        y, mean, var = batch_normalize(flat, scale, bias, self.epsilon)
+        if not self.is_initializing():
+            unbiased = var * (len(flat) / (len(flat) - 1))
+            running_mean.value += momentum * (mean - running_mean.value)
+            running_var.value += momentum * (unbiased - running_var.value)
+        return y.reshape(x.shape)
 
 
 def take_features(x: jax.Array, indices: tuple[int, ...]) -> jax.Array:
@@ -120,9 +153,9 @@ class _GroupLayer(nn.Module):
         for index, (group, width) in enumerate(zip(taps, self.features, strict=True)):
             shape = (*group.shape[-2:], width)
             kernel = self.param(f"kernel_{index}", _torch_uniform, shape)
-            flat = group.reshape(*group.shape[:-2], -1)  # [..., k * D_g]
+            flat = group.reshape(-1, shape[0] * shape[1])  # [N, k * D_g]: products of plain matrices are the fastest
             outputs.append(flat @ kernel.reshape(-1, width))
-        y = jnp.concatenate(outputs, axis=-1)
+        y = jnp.concatenate(outputs, axis=-1).reshape(*taps[0].shape[:-2], -1)
         if self.use_bias:
             fan_in = min(group.shape[-2] * group.shape[-1] for group in taps)
             y += like(self.param("bias", _torch_bias(fan_in), (y.shape[-1],)), y)
@@ -203,7 +236,9 @@ class _SplitRecombineLayer(_GroupLayer):
         """Return each group's context [..., k, H], computed for all groups by one product."""
         k = taps.shape[-2]
         official = self.context_form == "official"
-        source = jnp.concatenate(own, axis=-1) if self.context_from == "others" else taps  # [..., k, S]
+        source = taps  # [..., k, S]
+        if self.context_from == "others":  # all groups' features, one group after another
+            source = take_features(taps, sum(self.groups, ()))
         width = source.shape[-1]
         init = nn.initializers.zeros if official else _torch_uniform
         kernels, biases, start = [], [], 0
@@ -216,7 +251,7 @@ class _SplitRecombineLayer(_GroupLayer):
             kernels.append(jnp.concatenate([kernel[:, :start], gap, kernel[:, start:]], axis=1))
             start += hidden
         matrix = jnp.concatenate(kernels, axis=-1).reshape(k * width, -1)
-        context = source.reshape(*source.shape[:-2], k * width) @ matrix  # [..., sum of k * H]
+        context = source.reshape(-1, k * width) @ matrix  # [N, sum of k * H]
         if official:
             context += like(jnp.concatenate(biases), context)
             if self.recombine == "multiply":
@@ -227,7 +262,7 @@ class _SplitRecombineLayer(_GroupLayer):
                 context = nn.leaky_relu(context)
         ends = np.cumsum([k * h for h in self.context_widths])[:-1]
         pieces = jnp.split(context, ends, axis=-1)
-        return [piece.reshape(*piece.shape[:-1], k, -1) for piece in pieces]
+        return [piece.reshape(*taps.shape[:-1], -1) for piece in pieces]
 
 
 class GroupDense(_GroupLayer):
