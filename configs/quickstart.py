@@ -1,7 +1,7 @@
 """A small SRNet on the embedded data set, minutes on two cores; used by `bash launch/quickstart.sh`.
 
-    python -m launch.train --config=configs/quickstart.py --workdir=runs/quickstart/sr
-    python -m launch.train --config=configs/quickstart.py --workdir=runs/quickstart/fc --config.model.network=fc
+python -m launch.train --config=configs/quickstart.py --workdir=runs/quickstart/sr
+python -m launch.train --config=configs/quickstart.py --workdir=runs/quickstart/fc --config.model.network=fc
 """
 
 from ml_collections import ConfigDict

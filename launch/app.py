@@ -4,13 +4,26 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's start-up messages mean nothing to a user
 
 from absl import app, flags, logging
+from ml_collections import config_flags
 
 from srnet_jax import config as config_lib
 from srnet_jax.errors import UserError
+
+
+def define_config() -> flags.FlagHolder:
+    """Define the flag --config and its fields; a field that does not exist is refused here."""
+    for argument in sys.argv[1:]:
+        field = re.fullmatch(r"--?(?:no)?config\.([\w.]+)(=.*)?", argument, flags=re.DOTALL)
+        if field and field[1] not in config_lib.FIELDS:
+            _fail(str(config_lib.unknown_field(field[1])))
+    return config_flags.DEFINE_config_file(
+        "config", "configs/default.py", "Config file (Python, trusted); change its fields with --config.FIELD=VALUE."
+    )
 
 
 def run(main: Callable[[], None]) -> None:
@@ -33,20 +46,16 @@ def run(main: Callable[[], None]) -> None:
 
 def _parse(argv: Sequence[str]) -> list[str]:
     try:
-        for argument in argv[1:]:
-            match = re.fullmatch(r"--?(?:no)?config\.([\w.]+)(=.*)?", argument)
-            if match and match[1] not in config_lib.FIELDS:
-                raise config_lib.unknown_field(match[1])
         remaining = flags.FLAGS(list(argv))
-        for name in flags.FLAGS:  # a config file that cannot be read fails here
-            flags.FLAGS[name].value  # noqa: B018
+        if "config" in flags.FLAGS:
+            flags.FLAGS.config.items()  # a config file that cannot be read fails here
         return remaining
-    except (flags.Error, UserError, OSError, AttributeError, TypeError, ValueError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        _fail(lines[-1] if isinstance(error, OSError) else lines[0])
-        raise
+    except OSError as error:
+        _fail(f"--config: {str(error).splitlines()[-1].strip()}")
+    except (flags.Error, AttributeError, TypeError, ValueError) as error:
+        _fail(str(error).splitlines()[0])
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)

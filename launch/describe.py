@@ -3,12 +3,9 @@
 python -m launch.describe --config=configs/default.py [--config.model.recombine=add ...]
 """
 
-from absl import flags  # noqa: F401
-from ml_collections import config_flags
-
 from launch import app
 
-_CONFIG = config_flags.DEFINE_config_file("config", "configs/default.py", "Config file; fields as --config.FIELD=VALUE.")
+_CONFIG = app.define_config()
 
 
 def main() -> None:

@@ -4,11 +4,10 @@ python -m launch.train --config=configs/quickstart.py --workdir=runs/sr [--confi
 """
 
 from absl import flags
-from ml_collections import config_flags
 
 from launch import app
 
-_CONFIG = config_flags.DEFINE_config_file("config", "configs/default.py", "Config file; fields as --config.FIELD=VALUE.")
+_CONFIG = app.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run: config, metrics and checkpoints.", required=True)
 
 

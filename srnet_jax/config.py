@@ -166,6 +166,8 @@ def load(workdir: Path) -> ConfigDict:
         raise ConfigError(f"{path}: no such file, expected the workdir of a training run")
     try:
         values = json.loads(path.read_text())
+        if not isinstance(values, dict):
+            raise ValueError(f"found {type(values).__name__}, expected an object")
         config = ConfigDict(_tuples(values))
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: not a config ({str(error).splitlines()[0]})") from error

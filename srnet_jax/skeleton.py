@@ -90,6 +90,5 @@ def body_groups(num_groups: int, *, root_in_every_group: bool = True) -> tuple[t
     Source: paper Sec. 3 and Fig. 6; the official code for the joints.
     """
     return tuple(
-        (ROOT, *group) if root_in_every_group or num_groups == 1 or _SPINE in group else group
-        for group in _GROUPS[num_groups]
+        (ROOT, *group) if root_in_every_group or num_groups == 1 or _SPINE in group else group for group in _GROUPS[num_groups]
     )

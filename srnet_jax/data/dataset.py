@@ -80,9 +80,7 @@ class PoseDataset:
         """Keep every `step`-th frame of each sequence, beginning with its first."""
         if step == 1:
             return self
-        thinned = (
-            dataclasses.replace(s, inputs_2d=s.inputs_2d[::step], poses_3d=s.poses_3d[::step]) for s in self.sequences
-        )
+        thinned = (dataclasses.replace(s, inputs_2d=s.inputs_2d[::step], poses_3d=s.poses_3d[::step]) for s in self.sequences)
         return dataclasses.replace(self, fps=self.fps / step, sequences=tuple(thinned))
 
 
@@ -108,9 +106,7 @@ def _check_sequence(sequence: Sequence, num_joints: int, source: str) -> None:
         )
 
 
-def film(
-    poses_world: np.ndarray, cameras: Iterable[Camera], *, subject: str, action: str, trial: str
-) -> Iterator[Sequence]:
+def film(poses_world: np.ndarray, cameras: Iterable[Camera], *, subject: str, action: str, trial: str) -> Iterator[Sequence]:
     """Show a motion [T, J, 3], world frame, metres, to each of the cameras; one exact sequence a camera."""
     for camera in cameras:
         poses_3d = cameras_lib.world_to_camera(poses_world, camera).astype(np.float32)

@@ -6,12 +6,13 @@ origin, because clips are recorded anywhere in a room, and is then seen by the s
 """
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from srnet_jax.cameras import Camera
-from srnet_jax.data.dataset import PoseDataset, film
+from srnet_jax.data.dataset import PoseDataset, Sequence, film
 from srnet_jax.errors import DataError
 from srnet_jax.skeleton import H36M_17, ROOT
 
@@ -29,7 +30,7 @@ def load(path: str | Path, *, fps: float, cameras: tuple[Camera, ...]) -> PoseDa
     Raises:
       DataError: if the file is missing or damaged, or an array has a wrong name, shape, unit or value.
     """
-    sequences = []
+    sequences: list[Sequence] = []
     for key, poses in _read(Path(path)):
         subject, action, clip = key.split("/")
         centred = poses - [*poses[:, ROOT, :2].mean(0), 0]
@@ -37,12 +38,12 @@ def load(path: str | Path, *, fps: float, cameras: tuple[Camera, ...]) -> PoseDa
     return PoseDataset(Path(path).name, H36M_17, fps, tuple(sequences))
 
 
-def _read(path: Path):
+def _read(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each key and its checked float32 array."""
     if not path.is_file():
         raise DataError(f"{path}: no such file, expected an .npz file of joint positions (config.data.path)")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile) or not archive.files:
                 raise DataError(f"{path}: holds no arrays, expected one for each clip")
             for key in archive.files:
@@ -59,9 +60,7 @@ def _checked(poses: np.ndarray, name: str, key: str) -> np.ndarray:
         raise DataError(f"{name}: found this key, expected <subject>/<action>/<clip>")
     joints = H36M_17.num_joints
     if poses.ndim != 3 or poses.shape[1:] != (joints, 3) or not len(poses) or poses.dtype.kind != "f":
-        raise DataError(
-            f"{name}: found shape {poses.shape} of {poses.dtype}, expected (frames >= 1, {joints}, 3) of floats"
-        )
+        raise DataError(f"{name}: found shape {poses.shape} of {poses.dtype}, expected (frames >= 1, {joints}, 3) of floats")
     if not np.isfinite(poses).all():
         frame = int(np.argwhere(~np.isfinite(poses))[0][0])
         raise DataError(f"{name}: holds NaN or infinity at frame {frame}, expected finite joint positions in metres")

@@ -30,12 +30,13 @@ of about 5.2 m, close to those of Human3.6M, without distortion; 2D points are e
 """
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
 
 from srnet_jax.cameras import Camera
-from srnet_jax.data.dataset import PoseDataset, film
+from srnet_jax.data.dataset import PoseDataset, Sequence, film
 from srnet_jax.errors import ConfigError
 from srnet_jax.skeleton import H36M_17
 
@@ -237,7 +238,7 @@ def load(*, num_frames: int, cameras: tuple[Camera, ...], seed: int = 0) -> Pose
     motion_frames = max(-(-num_frames // len(cameras)), len(recordings))
     bounds = np.linspace(0, motion_frames, len(recordings) + 1).round().astype(int)
     bodies = _bodies(seed)
-    sequences = []
+    sequences: list[Sequence] = []
     for (subject, action, trial), frames in zip(recordings, np.diff(bounds), strict=True):
         which = (SUBJECTS.index(subject), list(ACTIONS).index(action))
         rng = np.random.default_rng([seed, *which, TRIALS.index(trial)])
@@ -310,7 +311,7 @@ def _limb(
     """Return a limb's angles [T, D] in degrees."""
     changes = _changes(time[-1], rng)
     angles = np.zeros((len(time), len(next(iter(library.values())).mean)))
-    for begin, end in zip(changes[:-1], changes[1:], strict=True):
+    for begin, end in itertools.pairwise(changes):
         primitive, _ = _draw(library, favourites, rng)
         _add(angles, primitive, begin, end, time, rng, phase=rng.random())
     return angles
@@ -320,7 +321,7 @@ def _legs(habits: Habits, time: np.ndarray, rng: np.random.Generator) -> tuple[n
     """Return the right and the left leg's angles: both do the same, half a cycle apart, until a habit is broken."""
     changes = _changes(time[-1], rng)
     right, left = np.zeros((2, len(time), len(RANGES["leg"])))
-    for begin, end in zip(changes[:-1], changes[1:], strict=True):
+    for begin, end in itertools.pairwise(changes):
         primitive, novel = _draw(LEGS, habits.legs, rng)
         other = _draw(LEGS, habits.legs, rng)[0] if novel else primitive
         phase = rng.random()
@@ -430,9 +431,7 @@ def _forward_kinematics(body: Mapping[str, float], limbs: Mapping[str, np.ndarra
     return joints
 
 
-def _place(
-    poses: np.ndarray, body: Mapping[str, float], walks: bool, time: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _place(poses: np.ndarray, body: Mapping[str, float], walks: bool, time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Put poses [T, 17, 3] of the body's frame into the room: heading, path, and feet on the floor."""
     start, turn = rng.uniform(0, 2 * np.pi, 2)
     if walks:

@@ -5,7 +5,8 @@ bounds; frames beyond the bounds repeat the nearest edge frame.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence as Seq
+from collections.abc import Iterator
+from collections.abc import Sequence as Seq
 
 import numpy as np
 
@@ -50,9 +51,7 @@ class Frames:
 
 def stack_frames(sequences: Seq[Sequence]) -> Frames:
     """Normalise sequences and lay their frames behind one another."""
-    inputs = [
-        normalize_screen_coordinates(s.inputs_2d, width=s.camera.width, height=s.camera.height) for s in sequences
-    ]
+    inputs = [normalize_screen_coordinates(s.inputs_2d, width=s.camera.width, height=s.camera.height) for s in sequences]
     targets = [root_relative(s.poses_3d) for s in sequences]
     lengths = np.array([s.num_frames for s in sequences])
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])

@@ -161,9 +161,7 @@ def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ..
     def over_frames(where: np.ndarray) -> dict[str, float]:
         return {"frames": len(where)} | {name: float(values[where].mean()) for name, values in errors.items()}
 
-    actions = {
-        action: over_frames(np.flatnonzero(test.actions == action)) for action in dict.fromkeys(test.actions.tolist())
-    }
+    actions = {action: over_frames(np.flatnonzero(test.actions == action)) for action in dict.fromkeys(test.actions.tolist())}
     average = {name: float(np.mean([row[name] for row in actions.values()])) for name in errors}
     return {
         "actions": actions,

@@ -13,11 +13,12 @@ from srnet_jax.normalization import mirror
 
 
 @partial(jax.jit, static_argnames=("model", "mirrored"))
-def _predict(model: PoseLifter, variables: Any, inputs_2d: jax.Array, mirrored: tuple[int, ...] | None) -> jax.Array:
+def _predict(model: PoseLifter, variables: Any, inputs_2d: jax.Array, mirrored: tuple[int, ...] | None) -> Any:
     if mirrored is None:
         return model.apply(variables, inputs_2d)
     both = jnp.concatenate([inputs_2d, mirror(inputs_2d, mirrored)])
-    straight, flipped = jnp.split(model.apply(variables, both), 2)
+    predicted: Any = model.apply(variables, both)
+    straight, flipped = jnp.split(predicted, 2)
     return (straight + mirror(flipped, mirrored)) / 2
 
 

@@ -42,9 +42,7 @@ def split_widths(in_widths: tuple[int, ...], total: int) -> tuple[int, ...]:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
-def batch_normalize(
-    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+def batch_normalize(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Normalise x [N, C] by its own statistics; return the result, the mean [C] and the biased variance [C].
 
     The gradient is written out (and does not flow through the returned statistics): XLA's own took ten times as long on

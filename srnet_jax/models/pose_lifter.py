@@ -6,13 +6,14 @@ temporal network with filter widths (1, 1, ..., 1).
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from srnet_jax.errors import ConfigError
 from srnet_jax.models.layers import BatchNorm, GroupConv, SplitRecombineConv, split_widths
 from srnet_jax.skeleton import body_groups
 
@@ -124,8 +125,9 @@ class PoseLifter(nn.Module):
         coordinates = tuple(2 * len(group) for group in self.joint_groups)
         hidden = split_widths(coordinates, self.channels)
         outputs = tuple(3 * len(group) for group in self.joint_groups)
-        if shared_root:  # the official rule leaves one channel over, which is never read
-            outputs = split_widths(hidden, sum(outputs) + 1)
+        official = split_widths(hidden, sum(outputs) + 1)  # leaves one channel over, which is never read
+        if shared_root and all(given >= needed for given, needed in zip(official, outputs, strict=True)):
+            outputs = official  # else (some narrow networks, where the official code crashes) each gets what it needs
         kernels = [self.filter_widths[0]]
         for width in self.filter_widths[1:]:
             kernels += [width, 1]
@@ -136,7 +138,7 @@ class PoseLifter(nn.Module):
             dilation = math.prod(self.filter_widths[: (index + 1) // 2]) if kernel > 1 else 1
             if connectivity == FULLY_CONNECTED:
                 groups = _neighbours((2 * joints if first else self.channels,))
-                features = (3 * joints if last else self.channels,)
+                features: tuple[int, ...] = (3 * joints if last else self.channels,)
             else:
                 groups = (
                     tuple(tuple(2 * j + axis for j in group for axis in (0, 1)) for group in self.joint_groups)
@@ -148,26 +150,6 @@ class PoseLifter(nn.Module):
             plans.append(LayerPlan(connectivity, groups, features, kernel, dilation, bias))
         return tuple(plans)
 
-    def _layer(self, index: int, plan: LayerPlan) -> nn.Module:
-        convolution = {
-            "groups": plan.groups,
-            "features": plan.features,
-            "use_bias": plan.use_bias,
-            "kernel_size": plan.kernel_size,
-            "stride": plan.kernel_size if self.strided else 1,
-            "dilation": 1 if self.strided else plan.dilation,
-            "name": f"layer_{index}",
-        }
-        if plan.connectivity != SPLIT_RECOMBINE:
-            return GroupConv(**convolution)
-        return SplitRecombineConv(
-            **convolution,
-            recombine=self.recombine,
-            context_dim=self.context_dim,
-            context_from=self.context_from,
-            context_form=self.context_form,
-        )
-
     def _residual(self, h: jax.Array, plan: LayerPlan) -> jax.Array:
         """Return the frames of h [B, T, C] that a layer's outputs stand for."""
         half = plan.kernel_size // 2
@@ -178,9 +160,7 @@ class PoseLifter(nn.Module):
         return h[:, pad + shift : h.shape[1] - pad + shift]
 
     @nn.compact
-    def __call__(
-        self, inputs_2d: jax.Array, *, train: bool = False, bn_momentum: float | jax.Array = 0.1
-    ) -> jax.Array:
+    def __call__(self, inputs_2d: jax.Array, *, train: bool = False, bn_momentum: float | jax.Array = 0.1) -> jax.Array:
         """Lift keypoints.
 
         Args:
@@ -193,7 +173,7 @@ class PoseLifter(nn.Module):
         """
 
         def block(index: int, x: jax.Array) -> jax.Array:
-            x = self._layer(index, plans[index])(x, train=train)
+            x = _layer(self, plans[index], f"layer_{index}")(x, train=train)
             x = BatchNorm(name=f"norm_{index}")(x, train=train, momentum=bn_momentum)
             x = ACTIVATIONS[self.activation](x)
             return nn.Dropout(self.dropout)(x, deterministic=not train)
@@ -203,7 +183,7 @@ class PoseLifter(nn.Module):
         h = block(0, inputs_2d.reshape(batch, frames, -1))  # [B, T, J * 2] -> [B, T, C]
         for index in range(1, len(plans) - 1, 2):
             h = self._residual(h, plans[index]) + block(index + 1, block(index, h))
-        y = self._layer(len(plans) - 1, plans[-1])(h, train=train)
+        y = _layer(self, plans[-1], f"layer_{len(plans) - 1}")(h, train=train)
         if plans[-1].connectivity != FULLY_CONNECTED:
             y = y[..., self._output_channels(plans[-1].features)]
         return y.reshape(*y.shape[:2], self.num_joints, 3)  # [B, T', J * 3] -> [B, T', J, 3]
@@ -217,9 +197,39 @@ class PoseLifter(nn.Module):
         return np.array([slots[joint] + axis for joint in range(self.num_joints) for axis in range(3)])
 
 
+def _layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> nn.Module:
+    """Return the module of a layer; inside the trunk it becomes its child.
+
+    Raises:
+      ValueError: if its context cannot be recombined.
+    """
+    convolution: dict[str, Any] = {
+        "groups": plan.groups,
+        "features": plan.features,
+        "use_bias": plan.use_bias,
+        "kernel_size": plan.kernel_size,
+        "stride": plan.kernel_size if lifter.strided else 1,
+        "dilation": 1 if lifter.strided else plan.dilation,
+        "name": name,
+    }
+    if plan.connectivity != SPLIT_RECOMBINE:
+        return GroupConv(**convolution)
+    return SplitRecombineConv(
+        **convolution,
+        recombine=lifter.recombine,
+        context_dim=lifter.context_dim,
+        context_from=lifter.context_from,
+        context_form=lifter.context_form,
+    )
+
+
 def create_model(model: ConfigDict) -> PoseLifter:
-    """Build the network that `config.model` describes, in its dilated form."""
-    return PoseLifter(
+    """Build the network that `config.model` describes, in its dilated form.
+
+    Raises:
+      ConfigError: if the fields contradict each other.
+    """
+    lifter = PoseLifter(
         connectivity=connectivity_plan(model.network, 2 * len(model.filter_widths)),
         joint_groups=body_groups(model.num_groups, root_in_every_group=model.root_in_every_group),
         filter_widths=tuple(model.filter_widths),
@@ -232,3 +242,9 @@ def create_model(model: ConfigDict) -> PoseLifter:
         activation=model.activation,
         dropout=model.dropout,
     )
+    try:
+        for plan in lifter.layer_plans():
+            _layer(lifter, plan)
+    except ValueError as error:
+        raise ConfigError(f"config.model: {error}") from error
+    return lifter

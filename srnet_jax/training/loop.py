@@ -48,9 +48,9 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     _check_workdir(config, workdir)
     console = Console(highlight=False, soft_wrap=True)
 
+    model = create_model(config.model)
     dataset = load_dataset(config.data)
     parts = split(dataset, config.protocol)
-    model = create_model(config.model)
     mirrored = dataset.skeleton.mirrored
     windows = TrainingWindows(
         stack_frames(parts.train),
@@ -118,7 +118,7 @@ def _check_workdir(config: ConfigDict, workdir: Path) -> None:
         different = config_lib.differences(config_lib.load(workdir), config)
         if different:
             names = ", ".join(f"config.{name}" for name in different)
-            raise TrainingError(f"{workdir}: holds a run with other values of {names}; expected the same config or a new workdir")
+            raise TrainingError(f"{workdir}: holds a run with another {names}; expected the same config or a new workdir")
 
 
 def _train_epoch(
@@ -160,9 +160,7 @@ def _means(totals: Totals, epoch: int) -> dict[str, float]:
     return {"loss": loss / count, "train_mpjpe_mm": 1000 * error / count}
 
 
-def _validate(
-    config: ConfigDict, model: PoseLifter, state: TrainState, frames: Frames, mirrored: tuple[int, ...]
-) -> float:
+def _validate(config: ConfigDict, model: PoseLifter, state: TrainState, frames: Frames, mirrored: tuple[int, ...]) -> float:
     """Return the frame-weighted mean MPJPE of the validation frames, millimetres."""
     predicted = predict(
         model,

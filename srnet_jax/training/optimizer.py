@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 class AmsgradState(NamedTuple):
     """Step count and moments; `nu_max` is the running maximum of the raw second moment `nu`."""
 
-    count: jax.Array
+    step: jax.Array
     mu: Any
     nu: Any
     nu_max: Any
@@ -34,14 +34,15 @@ def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> o
 
     def update(gradients: Any, state: AmsgradState, params: Any = None) -> tuple[Any, AmsgradState]:
         del params
-        count = optax.safe_increment(state.count)
+        step = optax.safe_increment(state.step)
+        count = step.astype(jnp.float32)
         mu = optax.tree.update_moment(gradients, state.mu, b1, 1)
         nu = optax.tree.update_moment(gradients, state.nu, b2, 2)
         nu_max = jax.tree.map(jnp.maximum, state.nu_max, nu)
         mu_hat = optax.tree.bias_correction(mu, b1, count)
         nu_hat = optax.tree.bias_correction(nu_max, b2, count)
         updates = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + eps), mu_hat, nu_hat)
-        return updates, AmsgradState(count, mu, nu, nu_max)
+        return updates, AmsgradState(step, mu, nu, nu_max)
 
     return optax.GradientTransformation(init, update)
 

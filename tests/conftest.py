@@ -1,0 +1,54 @@
+"""Strictness for every test, and the small inputs that several share."""
+
+import os
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import numpy as np
+import pytest
+
+from configs import default
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def tiny_config():
+    """The smallest config that trains: seconds."""
+    config = default.get_config()
+    config.data.num_frames = 2000
+    config.data.cameras.number = 1
+    config.model.network = "fc"  # compiles the fastest; the layers have tests of their own
+    config.model.channels = 40
+    config.model.filter_widths = (1, 1)
+    config.train.epochs = 2
+    config.train.batch_size = 512
+    config.evaluate.batch_frames = 256
+    config.protocol.rare_reference_step = 1
+    return config
+
+
+@pytest.fixture
+def mocap_clips(rng):
+    """Plausible joint positions of two subjects: {key: [T, 17, 3] world metres}."""
+    base = rng.normal(0, 0.4, (17, 3)) + [0, 0, 0.9]
+    return {
+        f"{subject}/{action}/1": (base + rng.normal(0, 0.05, (12, 17, 3))).astype(np.float32)
+        for subject in ("a", "b", "c")
+        for action in ("walk", "sit")
+    }
+
+
+@pytest.fixture
+def mocap_file(tmp_path, mocap_clips):
+    path = tmp_path / "clips.npz"
+    np.savez(path, **mocap_clips)
+    return path

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from srnet_jax.data.windows import Frames, TrainingWindows, chunks, input_offset
+from srnet_jax.normalization import mirror
+from srnet_jax.skeleton import H36M_17
+
+LENGTHS = (5, 1, 7)
+
+
+@pytest.fixture
+def frames(rng):
+    lengths = np.array(LENGTHS)
+    total = lengths.sum()
+    inputs = rng.normal(size=(total, 17, 2)).astype(np.float32)
+    targets = rng.normal(size=(total, 17, 3)).astype(np.float32)
+    return Frames(inputs, targets, np.cumsum(lengths) - lengths, lengths)
+
+
+def naive_samples(frames, field, causal):
+    """Every window by plain loops, in the official order."""
+    before = field - 1 if causal else field // 2
+    samples = []
+    for start, length in zip(frames.starts, frames.lengths, strict=True):
+        for flip in (False, True):
+            for t in range(length):
+                where = [start + min(max(t - before + i, 0), length - 1) for i in range(field)]
+                x, y = frames.inputs_2d[where], frames.targets[[start + t]]
+                samples.append((mirror(x, H36M_17.mirrored), mirror(y, H36M_17.mirrored)) if flip else (x, y))
+    return samples
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("field", [1, 9])
+def test_windows_agree_with_loops(frames, field, causal):
+    windows = TrainingWindows(frames, receptive_field=field, causal=causal, mirrored=H36M_17.mirrored, seed=0)
+    expected = naive_samples(frames, field, causal)
+    assert len(windows) == len(expected) == 2 * sum(LENGTHS)
+    batch = windows.take(np.arange(len(windows)))
+    np.testing.assert_array_equal(batch["inputs_2d"], [x for x, _ in expected])
+    np.testing.assert_array_equal(batch["targets"], [y for _, y in expected])
+
+
+def test_an_epoch_holds_every_sample_once_in_an_order_of_its_own(frames):
+    windows = TrainingWindows(frames, receptive_field=1, causal=False, mirrored=None, seed=3)
+    epochs = [np.concatenate([b["targets"] for b in windows.batches(epoch, 4)])[:, 0] for epoch in (0, 0, 1)]
+    np.testing.assert_array_equal(epochs[0], epochs[1])
+    assert not np.array_equal(epochs[0], epochs[2])
+    for epoch in epochs:  # 13 samples: the last batch would hold one, on which BatchNorm is undefined
+        assert len(epoch) == 12
+        assert len(np.unique(epoch[:, 0, 0])) == 12
+
+
+def test_short_last_batches_are_kept(frames):
+    windows = TrainingWindows(frames, receptive_field=1, causal=False, mirrored=None, seed=3)
+    assert [len(b["targets"]) for b in windows.batches(0, 5)] == [5, 5, 3]
+
+
+def test_gathering_does_not_change_the_data(frames):
+    before = frames.inputs_2d.copy()
+    windows = TrainingWindows(frames, receptive_field=3, causal=False, mirrored=H36M_17.mirrored, seed=0)
+    list(windows.batches(0, 8))
+    np.testing.assert_array_equal(frames.inputs_2d, before)
+
+
+def test_chunks_cover_every_frame_once(frames):
+    firsts, sequences = chunks(frames, 3)
+    covered = []
+    for first, sequence in zip(firsts, sequences, strict=True):
+        end = frames.starts[sequence] + frames.lengths[sequence]
+        covered += list(range(first, min(first + 3, end)))
+    assert covered == list(range(sum(LENGTHS)))
+    assert input_offset(9, causal=False) == 4
+    assert input_offset(9, causal=True) == 8

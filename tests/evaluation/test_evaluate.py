@@ -1,0 +1,125 @@
+import csv
+import io
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from srnet_jax import rarity
+from srnet_jax.data.windows import Frames
+from srnet_jax.errors import ConfigError, UserError
+from srnet_jax.evaluation import evaluate as evaluate_lib
+from srnet_jax.evaluation import figures, tables
+from srnet_jax.evaluation.evaluate import evaluate, load_test_set, measure, to_csv
+from srnet_jax.evaluation.predict import predict
+from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.normalization import mirror
+from srnet_jax.skeleton import H36M_17
+from srnet_jax.training.loop import train_and_evaluate
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize(("filter_widths", "causal"), [((1, 1), False), ((3, 3), False), ((3, 3), True)])
+def test_prediction_agrees_with_whole_padded_sequences(rng, tiny_config, filter_widths, causal, flip):
+    tiny_config.model.filter_widths, tiny_config.model.causal = filter_widths, causal
+    model = create_model(tiny_config.model)
+    field = model.receptive_field
+    variables = model.init(jax.random.key(0), np.zeros((1, field, 17, 2), np.float32))
+    lengths = np.array([70, 3, 1, 140])
+    total = lengths.sum()
+    frames = Frames(
+        rng.normal(size=(total, 17, 2)).astype(np.float32),
+        np.zeros((total, 17, 3), np.float32),
+        np.cumsum(lengths) - lengths,
+        lengths,
+    )
+    mirrored = H36M_17.mirrored
+    found = predict(model, variables, frames, mirrored=mirrored if flip else None, batch_frames=100)
+    before = field - 1 if causal else field // 2
+    for start, length in zip(frames.starts, lengths, strict=True):
+        x = np.pad(frames.inputs_2d[start : start + length], ((before, field - 1 - before), (0, 0), (0, 0)), mode="edge")[None]
+        expected = model.apply(variables, x)
+        if flip:
+            expected = (expected + mirror(model.apply(variables, mirror(x, mirrored)), mirrored)) / 2
+        np.testing.assert_allclose(found[start : start + length], expected[0], atol=2e-6)
+
+
+def test_averages_and_rare_subsets_by_hand(tiny_config, rng):
+    test = load_test_set(tiny_config)
+    target = test.frames.targets
+    predicted = target + rng.normal(0, 0.1, target.shape).astype(np.float32)
+    results = measure(test, predicted, (20, 10))
+    errors = 1000 * np.linalg.norm(predicted - target, axis=-1).mean(-1)
+    by_action = {action: errors[test.actions == action] for action in np.unique(test.actions)}
+    assert results["average_over_frames"]["mpjpe_mm"] == pytest.approx(errors.mean(), rel=1e-5)
+    assert results["average_over_actions"]["mpjpe_mm"] == pytest.approx(
+        np.mean([e.mean() for e in by_action.values()]), rel=1e-5
+    )
+    for action, values in by_action.items():
+        assert results["actions"][action]["mpjpe_mm"] == pytest.approx(values.mean(), rel=1e-5)
+        assert results["actions"][action]["frames"] == len(values)
+    rare = rarity.rarest(test.occurrence, 10)
+    assert results["rare"]["10"]["mpjpe_mm"] == pytest.approx(errors[rare].mean(), rel=1e-5)
+    assert results["rare"]["20"]["frames"] == round(0.2 * len(errors))
+    constant = 1000 * np.linalg.norm(test.mean_pose - target, axis=-1).mean(-1)
+    assert results["average_over_frames"]["mean_pose_mpjpe_mm"] == pytest.approx(constant.mean(), rel=1e-5)
+
+
+def test_blocks_do_not_change_the_errors(rng, monkeypatch):
+    predicted, target = rng.normal(size=(2, 37, 17, 3)).astype(np.float32)
+    whole = evaluate_lib.pose_errors("p_mpjpe", predicted, target)
+    monkeypatch.setattr(evaluate_lib, "_BLOCK", 10)
+    np.testing.assert_allclose(evaluate_lib.pose_errors("p_mpjpe", predicted, target), whole, rtol=1e-6)
+
+
+def test_perfect_predictions_have_no_error(tiny_config):
+    tiny_config.protocol.rare_reference = "test"
+    test = load_test_set(tiny_config)
+    assert measure(test, test.frames.targets, (5,))["rare"]["5"]["mpjpe_mm"] == 0
+
+
+@pytest.fixture
+def runs(tiny_config, tmp_path):
+    tiny_config.train.epochs = 1
+    workdirs = []
+    for network, seed in (("sr", 0), ("sr", 1), ("fc", 0)):
+        tiny_config.model.network, tiny_config.seed = network, seed
+        workdirs.append(tmp_path / f"{network}{seed}")
+        train_and_evaluate(tiny_config, workdirs[-1])
+    return workdirs
+
+
+def test_runs_side_by_side(runs, tmp_path):
+    from rich.console import Console
+
+    evaluations, tests = evaluate(runs)
+    assert all(test is tests[0] for test in tests)
+    written = json.loads((runs[0] / "results.json").read_text())
+    assert written == evaluations[0].results
+    assert written["network"] == "sr"
+    groups = tables.group_seeds(evaluations)
+    assert [len(group) for group in groups] == [2, 1]
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(tables.comparison(evaluations))
+    text = console.export_text()
+    pair = [e.results["average_over_actions"]["mpjpe_mm"] for e in evaluations[:2]]
+    assert f"{np.mean(pair):.1f} ± {np.std(pair, ddof=1):.1f}" in text
+    assert f"{evaluations[2].results['rare']['10']['mpjpe_mm']:.1f}" in text
+    assert "held-out recordings" in text
+    figures.lifted_poses(tmp_path / "poses.png", tests[0], [group[0] for group in groups], count=2)
+    assert (tmp_path / "poses.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_csv_holds_every_row(runs):
+    results = evaluate(runs[:1], "latest")[0][0].results
+    table = list(csv.DictReader(io.StringIO(to_csv(results))))
+    assert [row["row"] for row in table[-4:]] == ["average over actions", "average over frames", "rarest 20 %", "rarest 10 %"]
+    assert float(table[0]["p_mpjpe_mm"]) == pytest.approx(results["actions"][table[0]["row"]]["p_mpjpe_mm"])
+
+
+def test_bad_workdirs_are_named(tmp_path, runs):
+    with pytest.raises(ConfigError, match=r"config\.json: no such file, expected the workdir of a training run"):
+        evaluate([tmp_path / "nothing"])
+    with pytest.raises(UserError, match="no checkpoint '3'"):
+        evaluate(runs[:1], "3")

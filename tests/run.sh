@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Set up and run the checks: ruff, mypy and pytest. Usage: bash tests/run.sh [PYTEST ARGUMENTS], for example -m slow.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash launch/setup.sh dev
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+.venv/bin/python -m pytest "$@"

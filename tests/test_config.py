@@ -1,0 +1,126 @@
+import importlib
+from pathlib import Path
+
+import pytest
+from ml_collections import ConfigDict
+
+from configs import default
+from srnet_jax import config as config_lib
+from srnet_jax.errors import ConfigError
+from srnet_jax.evaluation.evaluate import evaluate
+from srnet_jax.training.loop import train_and_evaluate
+
+CONFIGS = sorted(p.stem for p in (Path(__file__).parent.parent / "configs").glob("*.py") if p.stem != "__init__")
+
+
+def test_default_and_schema_hold_the_same_fields():
+    assert [name for name, _ in config_lib.flatten(default.get_config())] == list(config_lib.FIELDS) or set(
+        dict(config_lib.flatten(default.get_config()))
+    ) == set(config_lib.FIELDS)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_shipped_configs_are_valid(name):
+    config_lib.validate(importlib.import_module(f"configs.{name}").get_config())
+
+
+def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypatch):
+    """Train and evaluate with both sources; each field must be read outside `validate`, `save` and comparisons."""
+    read = set()
+    paths = {}
+    getitem = ConfigDict.__getitem__
+
+    def recorded(self, key):
+        value = getitem(self, key)
+        path = f"{paths.get(id(self), '')}{key}"
+        if isinstance(value, ConfigDict):
+            paths[id(value)] = f"{path}."
+        else:
+            read.add(path)
+        return value
+
+    to_dict = ConfigDict.to_dict
+
+    def unfolded(self, *arguments, **options):
+        read.update(f"{paths.get(id(self), '')}{key}" for key in self)
+        return to_dict(self, *arguments, **options)
+
+    def quiet(function):
+        def silent(*arguments):
+            before = set(read)
+            result = function(*arguments)
+            read.clear()
+            read.update(before)
+            return result
+
+        return silent
+
+    for name in ("validate", "save", "load", "differences"):
+        monkeypatch.setattr(config_lib, name, quiet(getattr(config_lib, name)))
+    monkeypatch.setattr(ConfigDict, "to_json", quiet(ConfigDict.to_json))
+    monkeypatch.setattr(ConfigDict, "to_dict", unfolded)
+    monkeypatch.setattr(ConfigDict, "__getitem__", recorded)
+    tiny_config.train.epochs = 1
+    train_and_evaluate(tiny_config, tmp_path / "synthetic")
+    evaluate([tmp_path / "synthetic"])
+    tiny_config.data.source, tiny_config.data.path = "mocap", str(mocap_file)
+    tiny_config.protocol.subjects_train, tiny_config.protocol.subjects_test = ("a", "b"), ("c",)
+    train_and_evaluate(tiny_config, tmp_path / "mocap")
+    assert set(config_lib.FIELDS) - read == set()
+
+
+def test_config_survives_the_workdir(tiny_config, tmp_path):
+    tiny_config.model.context_dim = 0.25
+    config_lib.save(tiny_config, tmp_path)
+    loaded = config_lib.load(tmp_path)
+    assert config_lib.differences(tiny_config, loaded) == []
+    assert loaded.model.filter_widths == (1, 1)
+    assert type(loaded.model.context_dim) is float
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("model.recombine", "mult", "config.model.recombine: 'mult' is not allowed, expected one of multiply, add, concat"),
+        (
+            "model.filter_widths",
+            (3, 2),
+            "config.model.filter_widths: (3, 2) is not allowed, expected a tuple of one or more odd",
+        ),
+        ("model.filter_widths", (), "one or more odd numbers"),
+        ("model.num_groups", 4, "expected one of 1, 2, 3, 5"),
+        ("model.context_dim", -1, "expected a number, 0 or more"),
+        ("model.context_dim", "1", "'1' is not allowed"),
+        ("train.batch_size", 1, "a whole number, 2 or more"),
+        ("train.learning_rate", float("nan"), "nan is not allowed"),
+        ("protocol.subjects_train", (1, 2), "subject names"),
+        ("protocol.rare_percents", (0,), "percentages above 0"),
+        ("data.source", "h36m", "expected one of synthetic, mocap"),
+    ],
+)
+def test_wrong_values_are_named(tiny_config, field, value, message):
+    section, name = field.rsplit(".", 1)
+    with tiny_config.unlocked(), tiny_config.ignore_type():
+        getattr(tiny_config, section)[name] = value
+    with pytest.raises(ConfigError) as caught:
+        config_lib.validate(tiny_config)
+    assert message in str(caught.value)
+
+
+def test_unknown_and_missing_fields_are_named(tiny_config):
+    with tiny_config.unlocked():
+        tiny_config.model.chanels = 3
+    with pytest.raises(ConfigError, match=r"config\.model\.chanels: no such field, did you mean config\.model\.channels\?"):
+        config_lib.validate(tiny_config)
+    with tiny_config.unlocked():
+        del tiny_config.model["chanels"]
+        del tiny_config.model["channels"]
+    with pytest.raises(ConfigError, match=r"config\.model\.channels: missing"):
+        config_lib.validate(tiny_config)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"seed": "x"}', '{"seed": 0}'])
+def test_damaged_config_files_are_named(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"config\.(json|data|seed)"):
+        config_lib.load(tmp_path)

@@ -1,0 +1,126 @@
+"""The commands as a user types them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TINY = (
+    "--config.data.num_frames=2000",
+    "--config.data.cameras.number=1",
+    "--config.model.channels=40",
+    "--config.model.filter_widths=(1,1)",
+)
+
+
+def run(*command, timeout=300):
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--config.model.chanels=3",), "config.model.chanels: no such field, did you mean config.model.channels?"),
+        (("--config.model.channels=many",), "flag --config.model.channels=many: invalid literal for int()"),
+        (
+            ("--config.model.recombine=mult",),
+            "config.model.recombine: 'mult' is not allowed, expected one of multiply, add, concat",
+        ),
+        (("--config=configs/nothing.py",), "No such file or directory: 'configs/nothing.py'"),
+        (("--confg=x",), "Unknown command line flag 'confg'"),
+        (("train",), "train: not understood, expected --flag=value"),
+        (("--config.data.source=mocap",), "config.data.path: not set"),
+        (("--config.data.source=mocap", "--config.data.path=nothing.npz"), "nothing.npz: no such file"),
+        (("--config.protocol.subjects_test=('S2',)",), "config.protocol.subjects_test: 'S2' is not in synthetic"),
+    ],
+)
+def test_mistakes_are_one_line(arguments, message, tmp_path):
+    done = run("launch.train", f"--workdir={tmp_path / 'run'}", *TINY, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("launcher", "arguments", "message"),
+    [
+        ("launch.evaluate", ("--workdir=nothing",), "nothing/config.json: no such file"),
+        ("launch.evaluate", (), "--workdir"),
+        (
+            "launch.describe",
+            ("--config.model.context_dim=2",),
+            "error: config.model: context_dim 2 with recombine 'multiply' gives",
+        ),
+    ],
+)
+def test_mistakes_of_other_launchers_are_one_line(launcher, arguments, message):
+    done = run(launcher, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_describe_counts_parameters():
+    done = run("launch.describe", "--config.model.filter_widths=(3,3,3,3,3)")
+    assert done.returncode == 0, done.stderr
+    assert "parameters: 3612067" in done.stdout
+    assert "receptive field: 243 frame(s), symmetric" in done.stdout
+
+
+def test_train_evaluate_and_draw(tmp_path, mocap_file):
+    workdir = tmp_path / "run"
+    done = run(
+        "launch.train",
+        "--config=configs/mocap_subject.py",
+        f"--config.data.path={mocap_file}",
+        "--config.protocol.subjects_train=('a', 'b')",
+        "--config.protocol.subjects_test=('c',)",
+        "--config.model.channels=40",
+        "--config.model.filter_widths=(3,1)",
+        "--config.train.epochs=2",
+        f"--workdir={workdir}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "epoch   2/2" in done.stdout
+    done = run("launch.evaluate", f"--workdir={workdir}", f"--figure={tmp_path / 'poses.png'}")
+    assert done.returncode == 0, done.stderr
+    assert "average over actions" in done.stdout
+    assert (tmp_path / "poses.png").exists()
+    assert set(json.loads((workdir / "results.json").read_text())["actions"]) == {"walk", "sit"}
+
+
+@pytest.mark.slow
+def test_quickstart_survives_a_kill(tmp_path):
+    """Kill the quickstart's training half-way, run it again: it resumes, finishes, and beats the mean pose by far."""
+    workdir = tmp_path / "sr"
+    command = ("launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}", "--config.train.epochs=10")
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    log = workdir / "metrics.jsonl"
+    deadline = time.time() + 300
+    while time.time() < deadline and not (log.exists() and len(log.read_text().splitlines()) >= 5):
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    assert "resuming after epoch" in done.stdout
+    epochs = [json.loads(line)["epoch"] for line in log.read_text().splitlines()]
+    assert epochs == list(range(1, 11))
+    assert run("launch.evaluate", f"--workdir={workdir}").returncode == 0
+    average = json.loads((workdir / "results.json").read_text())["average_over_actions"]
+    assert average["mpjpe_mm"] < 0.35 * average["mean_pose_mpjpe_mm"]
+    assert np.isfinite(average["p_mpjpe_mm"])

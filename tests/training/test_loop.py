@@ -1,0 +1,155 @@
+import dataclasses
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from srnet_jax.errors import TrainingError, UserError
+from srnet_jax.training import loop, steps
+from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.loop import train_and_evaluate
+
+
+def metrics(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_training_learns_logs_and_keeps_checkpoints(tiny_config, tmp_path):
+    tiny_config.train.epochs = 4
+    tiny_config.train.tensorboard = True
+    state = train_and_evaluate(tiny_config, tmp_path)
+    lines = metrics(tmp_path)
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+    assert lines[1]["learning_rate"] == pytest.approx(0.95e-3)
+    best = min(lines, key=lambda line: line["validation_mpjpe_mm"])
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        variables, step = checkpoints.restore_variables("latest", state.variables)
+        assert step == lines[-1]["step"] == int(state.step)
+        assert checkpoints.restore_variables("best", state.variables)[1] == best["step"]
+    for a, b in zip(jax.tree.leaves(variables), jax.tree.leaves(state.variables), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tiny_config, tmp_path, monkeypatch):
+    tiny_config.train.epochs = 3
+    tiny_config.model.dropout = 0.1
+    whole = train_and_evaluate(tiny_config, tmp_path / "whole")
+
+    def killed(*arguments):
+        if arguments[1] == 1:
+            raise KeyboardInterrupt
+        return train_epoch(*arguments)
+
+    train_epoch = loop._train_epoch
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_train_epoch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_and_evaluate(tiny_config, tmp_path / "cut")
+    assert len(metrics(tmp_path / "cut")) == 1
+    resumed = train_and_evaluate(tiny_config, tmp_path / "cut")
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+    compared = ("step", "epoch", "loss", "train_mpjpe_mm", "validation_mpjpe_mm")
+    pairs = zip(metrics(tmp_path / "whole"), metrics(tmp_path / "cut"), strict=True)
+    assert all(a[name] == b[name] for a, b in pairs for name in compared)
+
+
+def test_finished_run_does_nothing_more(tiny_config, tmp_path):
+    tiny_config.train.epochs = 1
+    state = train_and_evaluate(tiny_config, tmp_path)
+    again = train_and_evaluate(tiny_config, tmp_path)
+    assert int(again.step) == int(state.step)
+    assert len(metrics(tmp_path)) == 1
+
+
+def test_workdir_of_another_config_is_refused(tiny_config, tmp_path):
+    tiny_config.train.epochs = 1
+    train_and_evaluate(tiny_config, tmp_path)
+    tiny_config.train.learning_rate = 0.5
+    tiny_config.seed = 7
+    with pytest.raises(TrainingError, match=r"another config\.seed, config\.train\.learning_rate"):
+        train_and_evaluate(tiny_config, tmp_path)
+
+
+def test_non_finite_loss_stops_and_keeps_the_last_checkpoint(tiny_config, tmp_path, monkeypatch):
+    def poisoned(*arguments, **settings):
+        state, totals = train_step(*arguments, **settings)
+        return state, totals | {"loss": jnp.where(state.step > 7, jnp.nan, totals["loss"])}
+
+    train_step = steps.train_step
+    monkeypatch.setattr(steps, "train_step", poisoned)
+    with pytest.raises(TrainingError, match="the loss became nan in epoch 2; the last good checkpoint is kept"):
+        train_and_evaluate(tiny_config, tmp_path)
+    monkeypatch.undo()
+    assert len(metrics(tmp_path)) == 1
+    state = train_and_evaluate(tiny_config, tmp_path)
+    assert np.isfinite(metrics(tmp_path)[-1]["loss"])
+    assert int(state.step) == metrics(tmp_path)[-1]["step"]
+
+
+def test_one_compilation_a_batch_shape(tiny_config, tmp_path, monkeypatch):
+    traces = []
+
+    def traced(state, totals, batch, **settings):
+        traces.append(batch["targets"].shape)
+        return train_step(state, totals, batch, **settings)
+
+    train_step = steps.train_step
+    monkeypatch.setattr(steps, "train_step", traced)
+    train_and_evaluate(tiny_config, tmp_path)
+    assert len(traces) == len(set(traces)) == 2  # the full batches and the short last one
+
+
+def test_step_is_deterministic_and_pure(tiny_config, rng):
+    from srnet_jax.models.pose_lifter import create_model
+    from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer
+    from srnet_jax.training.state import create_train_state
+
+    model = create_model(tiny_config.model).clone(strided=True)
+    optimizer = create_optimizer(tiny_config.train, 10)
+    state = create_train_state(model, optimizer, 0)
+    batch = {
+        "inputs_2d": rng.normal(size=(32, 1, 17, 2)).astype(np.float32),
+        "targets": rng.normal(size=(32, 1, 17, 3)).astype(np.float32),
+    }
+    settings = {"model": model, "optimizer": optimizer, "bn_momentum": bn_momentum_schedule(tiny_config.train, 10), "seed": 0}
+    for loss, scale in (("l1", 1.0), ("mpjpe", 1.0)):
+        after, totals = steps.train_step(state, steps.zero_totals(), batch, loss=loss, **settings)
+        again, _ = steps.train_step(state, steps.zero_totals(), batch, loss=loss, **settings)
+        for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(again), strict=True):
+            np.testing.assert_array_equal(a, b)
+        predicted = model.apply(state.variables, batch["inputs_2d"], train=True, mutable=["batch_stats"])[0]
+        difference = np.asarray(predicted) - batch["targets"]
+        expected = np.abs(difference).mean() if loss == "l1" else np.linalg.norm(difference, axis=-1).mean()
+        assert float(totals["loss"]) / 32 == pytest.approx(scale * expected, rel=1e-5)
+        assert float(totals["count"]) == 32
+    assert int(state.step) == 0
+
+
+def test_too_little_data_is_refused(tiny_config, tmp_path, monkeypatch):
+    one = loop.load_dataset(tiny_config.data)
+    short = [dataclasses.replace(s, inputs_2d=s.inputs_2d[:1], poses_3d=s.poses_3d[:1]) for s in one.sequences]
+    chosen = [s for s in short if s.action == "Eating" and s.subject in ("S1", "S9")]
+    monkeypatch.setattr(loop, "load_dataset", lambda data: dataclasses.replace(one, sequences=tuple(chosen)))
+    tiny_config.protocol.subjects_train, tiny_config.protocol.subjects_test = ("S1",), ("S9",)
+    tiny_config.train.flip = False
+    with pytest.raises(TrainingError, match="1 training sample, expected at least 2"):
+        train_and_evaluate(tiny_config, tmp_path)
+
+
+def test_missing_checkpoints_are_named(tiny_config, tmp_path):
+    with pytest.raises(UserError, match="has this run been trained"):
+        Checkpoints(tmp_path, read_only=True)
+    tiny_config.train.epochs = 1
+    state = train_and_evaluate(tiny_config, tmp_path)
+    with (
+        Checkpoints(tmp_path, read_only=True) as checkpoints,
+        pytest.raises(UserError, match=r"no checkpoint '17', expected best, latest or a step of: \d+"),
+    ):
+        checkpoints.restore_variables("17", state.variables)
+    shutil.rmtree(tmp_path / "checkpoints")
