@@ -23,17 +23,20 @@ def main() -> None:
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import evaluate, figures, tables
 
+    figure = Path(_FIGURE.value) if _FIGURE.value else None
+    if figure and (figure.suffix != ".png" or not figure.absolute().parent.is_dir()):
+        raise UserError(f"--figure={figure}: expected a name ending in .png in a folder that exists")
     evaluations, tests = evaluate.evaluate([Path(name) for name in _WORKDIR.value], _CHECKPOINT.value)
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=160)
     for test in dict.fromkeys(map(id, tests)):
         console.print(tables.comparison([e for e, used in zip(evaluations, tests, strict=True) if id(used) == test]))
     print("results: " + ", ".join(str(e.workdir / evaluate.RESULTS_FILE) for e in evaluations))
-    if _FIGURE.value:
+    if figure:
         if any(test is not tests[0] for test in tests):
             raise UserError("--figure: the runs have different data, expected one data set and protocol")
-        figures.lifted_poses(Path(_FIGURE.value), tests[0], [group[0] for group in tables.group_seeds(evaluations)])
-        print(f"figure: {_FIGURE.value}")
+        figures.lifted_poses(figure, tests[0], [group[0] for group in tables.group_seeds(evaluations)])
+        print(f"figure: {figure}")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class Checkpoints:
                 best_fn=lambda metrics: metrics[_RANKED_BY],
                 best_mode="min",
                 create=not read_only,
+                cleanup_tmp_directories=not read_only,  # of a save that was killed
                 read_only=read_only,
             ),
         )
