@@ -19,7 +19,7 @@ def get_config() -> ConfigDict:
     data.path = ""  # the file of `mocap`
     data.num_frames = 200_000  # size of `synthetic`, frames over all cameras, 2,000 to 2,000,000
     data.seed = 0  # of the bodies and motions of `synthetic`
-    data.fps = 30.0  # frames per second of `mocap`, whose files do not say; `synthetic` has 50
+    data.fps = 30.0  # frames per second of `mocap`, whose files do not say, for the record; `synthetic` has 50
     data.downsample = 1  # keep every n-th frame of each sequence
 
     data.cameras = cameras = ConfigDict()  # virtual cameras around the person, for both sources

@@ -3,6 +3,7 @@
     python -m launch.train --config=configs/mocap_subject.py --config.data.path=FILE.npz --workdir=runs/hdm05/sr
 
 FILE.npz holds joint positions as `srnet_jax/data/mocap.py` describes. Add --config.model.network=fc for the baseline.
+On two CPU cores SRNet takes about 15 minutes and gives 53.8 mm MPJPE, the baseline 26 minutes and 62.9 mm (README).
 """
 
 from ml_collections import ConfigDict
@@ -11,7 +12,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """Return the paper's settings on joint-position files."""
+    """Return the paper's settings on joint-position files, with half of its 80 epochs."""
     config = default.get_config()
     config.data.source = "mocap"
     config.protocol.subjects_train = ("bd", "bk", "dg")

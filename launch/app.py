@@ -21,9 +21,12 @@ def define_config() -> flags.FlagHolder:
         field = re.fullmatch(r"--?(?:no)?config\.([\w.]+)(=.*)?", argument, flags=re.DOTALL)
         if field and field[1] not in config_lib.FIELDS:
             _fail(str(config_lib.unknown_field(field[1])))
-    return config_flags.DEFINE_config_file(
-        "config", "configs/default.py", "Config file (Python, trusted); change its fields with --config.FIELD=VALUE."
-    )
+    try:
+        return config_flags.DEFINE_config_file(
+            "config", "configs/default.py", "Config file (Python, trusted); change its fields with --config.FIELD=VALUE."
+        )
+    except Exception as error:  # an override that is not understood, or whatever a config file raises
+        _fail(f"--config: {_in_one_line(error)}")
 
 
 def run(main: Callable[[], None]) -> None:
@@ -52,10 +55,17 @@ def _parse(argv: Sequence[str]) -> list[str]:
         if "config" in flags.FLAGS:
             flags.FLAGS.config.items()  # a config file that cannot be read fails here
         return remaining
-    except OSError as error:
-        _fail(f"--config: {str(error).splitlines()[-1].strip()}")
-    except (flags.Error, AttributeError, TypeError, ValueError) as error:
-        _fail(str(error).splitlines()[0])
+    except flags.Error as error:
+        _fail(_in_one_line(error))
+    except Exception as error:  # whatever a config file raises
+        _fail(f"--config: {_in_one_line(error)}")
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return the first and the last line of a message, where libraries put the flag and the reason."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    kind = "" if isinstance(error, flags.Error | OSError) else f"{type(error).__name__}: "
+    return kind + " ".join(dict.fromkeys([lines[0], lines[-1]]))
 
 
 def _fail(message: str) -> NoReturn:

@@ -66,12 +66,15 @@ def camera_to_world(points_cam: np.ndarray, camera: Camera) -> np.ndarray:
 def project(points_cam: np.ndarray, camera: Camera) -> np.ndarray:
     """Project camera-frame points [..., 3], metres, to pixels [..., 2].
 
-    The ray (X, Y) / Z is clipped to [-1, 1] before the distortion, as in the Human3.6M files of VideoPose3D.
+    Where the camera distorts, the ray (X, Y) / Z is clipped to [-1, 1] first, as in the Human3.6M files of VideoPose3D,
+    because the distortion's polynomial means nothing beyond; without distortion the projection is exact everywhere.
 
     Source: semantics page, section 7 (Brown's model with three radial and two tangential terms).
     """
     points = points_cam.astype(np.float64)
-    ray = np.clip(points[..., :2] / points[..., 2:], -1, 1)
+    ray = points[..., :2] / points[..., 2:]
+    if any((*camera.radial, *camera.tangential)):
+        ray = np.clip(ray, -1, 1)
     squared = np.sum(ray**2, -1, keepdims=True)
     k1, k2, k3 = camera.radial
     tangential = np.asarray(camera.tangential)

@@ -33,7 +33,7 @@ def _one_of(choices) -> Field:
 
 
 def _whole(low: int) -> Field:
-    return Field((int,), lambda value: value >= low, f"a whole number, {low} or more")
+    return Field((int,), lambda value: low <= value < 2**31, f"a whole number, {low} or more and below 2^31")
 
 
 def _number(low: float, high: float = math.inf, *, above: bool = False) -> Field:
@@ -145,14 +145,24 @@ def validate(config: ConfigDict) -> None:
 
 
 def differences(a: ConfigDict, b: ConfigDict) -> list[str]:
-    """Return the dotted names of the fields whose values differ."""
+    """Return the dotted names of the fields whose values or types differ (context_dim 1 is not 1.0)."""
     first, second = dict(flatten(a)), dict(flatten(b))
-    return sorted(name for name in first | second if first.get(name) != second.get(name))
+    return sorted(n for n in first | second if (type(first.get(n)), first.get(n)) != (type(second.get(n)), second.get(n)))
 
 
 def save(config: ConfigDict, workdir: Path) -> None:
-    """Write the config to the workdir as JSON."""
-    (workdir / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    """Write the config to the workdir as JSON, whole or not at all."""
+    draft = workdir / f"{CONFIG_FILE}.tmp"
+    draft.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    draft.replace(workdir / CONFIG_FILE)
+
+
+def with_absolute_path(config: ConfigDict) -> ConfigDict:
+    """Return a copy whose `data.path` does not depend on the current folder."""
+    copy = config.copy_and_resolve_references()
+    if copy.data.path:
+        copy.data.path = str(Path(copy.data.path).absolute())
+    return copy
 
 
 def load(workdir: Path) -> ConfigDict:

@@ -12,6 +12,13 @@ import jax.numpy as jnp
 _EPSILON = 1e-8  # keeps the alignment of a collapsed pose finite
 
 
+def _distance(offsets: jax.Array) -> jax.Array:
+    """Return the length of vectors [J, 3]; its gradient at zero is zero, not NaN."""
+    squared = jnp.square(offsets).sum(-1)
+    positive = squared > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1)), 0)
+
+
 def _per_pose(function):
     return jnp.vectorize(function, signature="(j,d),(j,d)->()")
 
@@ -31,7 +38,7 @@ def mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
 
     Source: paper Sec. 4.1.
     """
-    return jnp.linalg.norm(predicted - target, axis=-1).mean()
+    return _distance(predicted - target).mean()
 
 
 @_per_pose
@@ -41,7 +48,7 @@ def n_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
     Source: semantics page, section 8 (no translation, no rotation).
     """
     scale = jnp.vdot(target, predicted) / (jnp.vdot(predicted, predicted) + _EPSILON**2)
-    return jnp.linalg.norm(scale * predicted - target, axis=-1).mean()
+    return _distance(scale * predicted - target).mean()
 
 
 @_per_pose
@@ -61,7 +68,7 @@ def p_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
     signs = jnp.stack([jnp.ones_like(sign), jnp.ones_like(sign), sign])
     rotation = vt.T @ (signs[:, None] * u.T)  # predicted @ rotation lies along target
     scale = jnp.sum(s * signs) * target_norm / predicted_norm
-    return jnp.linalg.norm(scale * predicted @ rotation - target, axis=-1).mean()
+    return _distance(scale * predicted @ rotation - target).mean()
 
 
 METRICS = {"mpjpe": mpjpe, "p_mpjpe": p_mpjpe, "n_mpjpe": n_mpjpe}

@@ -39,6 +39,7 @@ def run(*command, timeout=300):
             "config.model.recombine: 'mult' is not allowed, expected one of multiply, add, concat",
         ),
         (("--config=configs/nothing.py",), "No such file or directory: 'configs/nothing.py'"),
+        (("--config.data.cameras.number:3",), "--config: "),
         (("--confg=x",), "Unknown command line flag 'confg'"),
         (("train",), "train: not understood, expected --flag=value"),
         (("--config.data.source=mocap",), "config.data.path: not set"),
@@ -47,7 +48,7 @@ def run(*command, timeout=300):
     ],
 )
 def test_mistakes_are_one_line(arguments, message, tmp_path):
-    done = run("launch.train", f"--workdir={tmp_path / 'run'}", *TINY, *arguments)
+    done = run("launch.train", f"--workdir={tmp_path / 'run'}", *arguments, *TINY)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

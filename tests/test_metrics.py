@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,6 +34,11 @@ def test_mpjpe_of_a_known_offset():
     target = jnp.zeros((2, 17, 3))
     predicted = target.at[1, 3].set(jnp.array([3.0, 0.0, 4.0]))
     np.testing.assert_allclose(mpjpe(predicted, target), [0, 5 / 17], rtol=1e-6)
+
+
+def test_gradient_at_a_perfect_pose_is_zero():
+    pose = jnp.ones((17, 3))
+    assert not np.asarray(jax.grad(lambda p: mpjpe(p, pose))(pose)).any()
 
 
 def test_p_mpjpe_agrees_with_numpy(poses):

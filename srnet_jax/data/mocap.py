@@ -5,7 +5,10 @@ metres, z up, in the order of `skeleton.H36M_17`. Each clip is moved so that its
 origin, because clips are recorded anywhere in a room, and is then seen by the same cameras.
 """
 
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +19,22 @@ from srnet_jax.data.dataset import PoseDataset, Sequence, film
 from srnet_jax.errors import DataError
 from srnet_jax.skeleton import H36M_17, ROOT
 
+# What NumPy, zipfile and zlib raise on damaged files; RuntimeError is also NotImplementedError.
+_DAMAGE = (
+    *(
+        ValueError,
+        OSError,
+        EOFError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        MemoryError,
+        RuntimeError,
+        SyntaxError,
+        OverflowError,
+    ),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error),
+)
 _MAX_EXTENT_M = 20.0  # of one pose; a larger one is not in metres
 
 
@@ -50,7 +69,7 @@ def _read(path: Path) -> Iterator[tuple[str, np.ndarray]]:
                 yield key, _checked(archive[key], f"{path}: {key}", key)
     except DataError:
         raise
-    except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: not a readable .npz file of plain arrays ({reason})") from error
 

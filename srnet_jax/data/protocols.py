@@ -32,7 +32,7 @@ def split(dataset: PoseDataset, protocol: ConfigDict) -> Split:
     Raises:
       ConfigError: if a subject is not in the data, trains and tests, or leaves a part empty.
     """
-    return subject_protocol(
+    return {"subject": subject_protocol}[protocol.name](
         dataset,
         subjects_train=protocol.subjects_train,
         subjects_test=protocol.subjects_test,

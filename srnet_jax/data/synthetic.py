@@ -6,7 +6,7 @@ The generating model
 shared between them. The generator states just that. It was written from the hypothesis and from the published
 ranges below before any network saw its data, and is not to be tuned to the result of one.
 
-*Bodies.* A subject is a stature and thirteen segment lengths: the ratios of Drillis and Contini (1966, as given
+*Bodies.* A subject is a stature and eleven segment lengths: the ratios of Drillis and Contini (1966, as given
 in Winter, Biomechanics and Motor Control of Human Movement, 4th ed., Fig. 4.1) times the stature, each varied
 by 4 % (standard deviation) between subjects. Statures are spread over the adult range of 1.52 to 1.88 m.
 
@@ -224,7 +224,8 @@ def load(*, num_frames: int, cameras: tuple[Camera, ...], seed: int = 0) -> Pose
     """Generate the data set.
 
     Args:
-      num_frames: frames over all cameras, 2,000 to 2,000,000; rounded up to a whole number for each camera. They are
+      num_frames: frames over all cameras, 2,000 to 2,000,000; rounded up to a whole number for each camera and to
+        at least one for each recording. They are
         spread evenly over 7 subjects x 15 actions x 2 trials, so more frames mean longer recordings.
       cameras: the cameras that see every recording.
       seed: of the bodies and the motions; the same arguments give the same bytes.
@@ -436,8 +437,9 @@ def _place(poses: np.ndarray, body: Mapping[str, float], walks: bool, time: np.n
     start, turn = rng.uniform(0, 2 * np.pi, 2)
     if walks:
         radius = rng.uniform(0.7, 1.3)
-        angle = start + rng.choice([-1, 1]) * rng.uniform(0.7, 1.3) / radius * time  # 0.7 to 1.3 m/s
-        heading = angle + np.sign(angle[-1] - angle[0]) * np.pi / 2
+        direction = rng.choice([-1, 1])
+        angle = start + direction * rng.uniform(0.7, 1.3) / radius * time  # 0.7 to 1.3 m/s
+        heading = angle + direction * np.pi / 2
         path = radius * np.stack([np.cos(angle), np.sin(angle)], -1)
     else:
         heading = start + np.radians(60) * np.sin(2 * np.pi * rng.uniform(0.02, 0.08) * time + turn)

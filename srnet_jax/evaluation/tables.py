@@ -9,11 +9,11 @@ from srnet_jax.evaluation.evaluate import Evaluation, rows
 
 
 def group_seeds(evaluations: list[Evaluation]) -> list[list[Evaluation]]:
-    """Put together the runs whose configs differ in nothing but the seed."""
+    """Put together the runs whose configs differ in the seed and in nothing else."""
     groups: list[list[Evaluation]] = []
     for evaluation in evaluations:
         for group in groups:
-            if set(differences(group[0].config, evaluation.config)) <= {"seed"}:
+            if all(differences(other.config, evaluation.config) == ["seed"] for other in group):
                 group.append(evaluation)
                 break
         else:
@@ -22,11 +22,10 @@ def group_seeds(evaluations: list[Evaluation]) -> list[list[Evaluation]]:
 
 
 def labels(groups: list[list[Evaluation]]) -> list[str]:
-    """Name each group after its network, with its first workdir's name where networks recur."""
+    """Name each group after its network, with its first workdir where networks recur, and its number of seeds."""
     names = [group[0].config.model.network.upper() for group in groups]
     return [
-        (name if names.count(name) == 1 else f"{name} {group[0].workdir.name}")
-        + (f"\n{len(group)} seeds" if len(group) > 1 else "")
+        (name if names.count(name) == 1 else f"{name} {group[0].workdir}") + (f"\n{len(group)} seeds" if len(group) > 1 else "")
         for name, group in zip(names, groups, strict=True)
     ]
 
@@ -71,12 +70,17 @@ def caption(evaluations: list[Evaluation]) -> str:
     """Return what a reader must know to compare the numbers."""
     first = evaluations[0].results
     rarity = first["rarity"]
-    lines = [
-        f"{first['validation']}; {first['checkpoint']} checkpoint; "
-        f"test-time flip {'on' if first['test_time_flip'] else 'off'}.",
-        f"Rare: lowest occurrence (Eq. 10) against every {rarity['reference_step']}th {rarity['reference']} pose, "
-        f"sigma {rarity['sigma_mm']:g} mm.",
+    flips = {"on" if evaluation.results["test_time_flip"] else "off": None for evaluation in evaluations}
+    groups = group_seeds(evaluations)
+    counts = [
+        f"{label.splitlines()[0]} {group[0].results['parameters']:,}"
+        for label, group in zip(labels(groups), groups, strict=True)
     ]
-    parameters = {e.results["network"].upper(): e.results["parameters"] for e in evaluations}
-    lines.append("Parameters: " + ", ".join(f"{name} {count:,}" for name, count in parameters.items()) + ".")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"{first['validation']}; {first['checkpoint']} checkpoint; test-time flip {' and '.join(flips)}.",
+            f"Rare: lowest occurrence (Eq. 10) against every {rarity['reference_step']}th {rarity['reference']} pose, "
+            f"sigma {rarity['sigma_mm']:g} mm.",
+            f"Parameters: {', '.join(counts)}.",
+        ]
+    )

@@ -197,6 +197,8 @@ class _SplitRecombineLayer(_GroupLayer):
             if getattr(self, field) not in allowed:
                 raise ValueError(f"{field} is {getattr(self, field)!r}, expected one of {', '.join(allowed)}")
         widths = self.context_widths
+        if len(self.groups) == 1 and self.context_from == "others" and any(widths):
+            raise ValueError("one group has no others to take context from, expected more groups or context_dim 0")
         if self.recombine != "concat" and any(h not in (0, 1, len(g)) for h, g in zip(widths, self.groups, strict=True)):
             sizes = tuple(len(group) for group in self.groups)
             raise ValueError(

@@ -43,6 +43,12 @@ class Checkpoints:
             ),
         )
 
+    @staticmethod
+    def exist(workdir: Path) -> bool:
+        """Tell whether a workdir holds a complete checkpoint."""
+        folder = Path(workdir) / "checkpoints"
+        return folder.is_dir() and any(path.name.isdecimal() for path in folder.iterdir())
+
     def __enter__(self) -> "Checkpoints":
         return self
 

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
@@ -24,6 +25,7 @@ from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer,
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
 from srnet_jax.training.steps import Totals, compile_train_step, zero_totals
 
+_FREE_TO_CHANGE = {"data.path", "train.tensorboard"}  # when a run continues, beside evaluate.*
 _REFRESH_S = 0.5  # how often the progress bar, and with it the check for a finite loss, waits for the device
 
 
@@ -45,6 +47,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     """
     config_lib.validate(config)
     workdir = Path(workdir)
+    config = config_lib.with_absolute_path(config)
     _check_workdir(config, workdir)
     console = Console(highlight=False, soft_wrap=True)
 
@@ -93,6 +96,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
                 state, train_metrics = _train_epoch(config, epoch, state, step, windows, console)
                 seconds = time.perf_counter() - started
                 validation_mpjpe_mm = _validate(config, model, state, validation, mirrored)
+                if not (math.isfinite(validation_mpjpe_mm) and _all_finite(state)):
+                    raise _not_finite("the network", epoch)
                 log.write(
                     int(state.step),
                     {
@@ -113,11 +118,12 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
 
 
 def _check_workdir(config: ConfigDict, workdir: Path) -> None:
-    """Refuse a workdir that holds a run of another config."""
-    if (workdir / config_lib.CONFIG_FILE).exists():
-        different = config_lib.differences(config_lib.load(workdir), config)
+    """Refuse a workdir that holds checkpoints of a config under which another network would have been trained."""
+    if (workdir / config_lib.CONFIG_FILE).exists() and Checkpoints.exist(workdir):
+        different = set(config_lib.differences(config_lib.load(workdir), config)) - _FREE_TO_CHANGE
+        different = {name for name in different if not name.startswith("evaluate.")}
         if different:
-            names = ", ".join(f"config.{name}" for name in different)
+            names = ", ".join(f"config.{name}" for name in sorted(different))
             raise TrainingError(f"{workdir}: holds a run with another {names}; expected the same config or a new workdir")
 
 
@@ -153,11 +159,20 @@ def _means(totals: Totals, epoch: int) -> dict[str, float]:
     """Return the epoch's mean loss and MPJPE so far; this waits for the device."""
     loss, error, count = (float(totals[name]) for name in ("loss", "mpjpe", "count"))
     if not math.isfinite(loss):
-        raise TrainingError(
-            f"the loss became {loss / count} in epoch {epoch + 1}; the last good checkpoint is kept. "
-            "Try a smaller --config.train.learning_rate in a new workdir"
-        )
+        raise _not_finite("the loss", epoch)
     return {"loss": loss / count, "train_mpjpe_mm": 1000 * error / count}
+
+
+def _not_finite(what: str, epoch: int) -> TrainingError:
+    kept = "the checkpoint of the epoch before is kept" if epoch else "nothing was saved"
+    return TrainingError(
+        f"{what} became infinite or not a number in epoch {epoch + 1}; {kept}. "
+        "Try a smaller --config.train.learning_rate in a new workdir"
+    )
+
+
+def _all_finite(state: TrainState) -> bool:
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.variables))
 
 
 def _validate(config: ConfigDict, model: PoseLifter, state: TrainState, frames: Frames, mirrored: tuple[int, ...]) -> float:

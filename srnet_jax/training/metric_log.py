@@ -16,7 +16,9 @@ class MetricLog:
         """Open the log for a run that continues after `from_step` (0 for a new one)."""
         self._path = workdir / METRICS_FILE
         kept = [line for line in _lines(self._path) if line["step"] <= from_step]
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        draft = self._path.with_suffix(".tmp")
+        draft.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        draft.replace(self._path)
         self._events = _summary_writer(workdir, from_step) if tensorboard else None
 
     def __enter__(self) -> "MetricLog":

@@ -1,3 +1,4 @@
+import contextlib
 import pickle
 
 import numpy as np
@@ -60,4 +61,16 @@ def test_truncated_files_are_named(tmp_path, mocap_file):
     for length in range(0, len(content), max(len(content) // 25, 1)):
         path.write_bytes(content[:length])
         with pytest.raises(DataError, match=r"short\.npz"):
+            mocap.load(path, fps=30.0, cameras=TWO)
+
+
+def test_flipped_bits_are_named_or_harmless(tmp_path, mocap_clips, rng):
+    path = tmp_path / "flipped.npz"
+    np.savez_compressed(path, **{"a/walk/1": mocap_clips["a/walk/1"]})
+    content = path.read_bytes()
+    for position in rng.integers(0, len(content), 300):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with contextlib.suppress(DataError):  # anything else fails the test
             mocap.load(path, fps=30.0, cameras=TWO)

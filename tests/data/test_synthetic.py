@@ -92,7 +92,7 @@ def test_two_dimensional_points_are_exact_projections_inside_the_image(dataset):
 
 
 def test_limbs_are_shared_and_wholes_are_not():
-    """The hypothesis: a limb drawn from one action's frames is found in the other actions far more often than the whole."""
+    """The hypothesis, on the drawn primitives: an action's limbs recur in other actions far more often than its wholes."""
     rng = np.random.default_rng(0)
     library = {"right": synthetic.ARMS, "left": synthetic.ARMS, "legs": synthetic.LEGS, "torso": synthetic.TORSO}
 

@@ -98,6 +98,7 @@ def test_runs_side_by_side(runs, tmp_path):
     written = json.loads((runs[0] / "results.json").read_text())
     assert written == evaluations[0].results
     assert written["network"] == "sr"
+    assert len(tables.group_seeds([evaluations[0], evaluations[0]])) == 2  # the same run twice is not two seeds
     groups = tables.group_seeds(evaluations)
     assert [len(group) for group in groups] == [2, 1]
     console = Console(width=200, record=True, file=io.StringIO())

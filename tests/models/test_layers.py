@@ -147,6 +147,12 @@ def test_impossible_layers_are_refused(options, message):
         SplitRecombineDense(GROUPS, FEATURES, **options)
 
 
+def test_one_group_has_no_others():
+    with pytest.raises(ValueError, match="one group has no others"):
+        SplitRecombineDense((tuple(range(8)),), (4,))
+    SplitRecombineDense((tuple(range(8)),), (4,), context_from="all")
+
+
 def test_full_width_context_gates_every_feature(rng):
     layer = SplitRecombineDense(GROUPS, FEATURES, context_dim=1.0)
     x = rng.normal(size=(6, 8)).astype(np.float32)
