@@ -83,7 +83,7 @@ def test_non_finite_loss_stops_and_keeps_the_last_checkpoint(tiny_config, tmp_pa
 
     train_step = steps.train_step
     monkeypatch.setattr(steps, "train_step", poisoned)
-    with pytest.raises(TrainingError, match="the loss became .* in epoch 2; the checkpoint of the epoch before is kept"):
+    with pytest.raises(TrainingError, match=r"the loss became .* in epoch 2; the checkpoint of the epoch before is kept"):
         train_and_evaluate(tiny_config, tmp_path)
     monkeypatch.undo()
     assert len(metrics(tmp_path)) == 1
