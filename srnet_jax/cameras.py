@@ -69,7 +69,7 @@ def project(points_cam: np.ndarray, camera: Camera) -> np.ndarray:
     Where the camera distorts, the ray (X, Y) / Z is clipped to [-1, 1] first, as in the Human3.6M files of VideoPose3D,
     because the distortion's polynomial means nothing beyond; without distortion the projection is exact everywhere.
 
-    Source: semantics page, section 7 (Brown's model with three radial and two tangential terms).
+    Source: the official code (Brown's model with three radial and two tangential terms).
     """
     points = points_cam.astype(np.float64)
     ray = points[..., :2] / points[..., 2:]

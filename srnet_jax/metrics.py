@@ -45,7 +45,7 @@ def mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
 def n_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
     """Return MPJPE after scaling each predicted pose by the factor that fits its target best; arguments as `mpjpe`.
 
-    Source: semantics page, section 8 (no translation, no rotation).
+    Source: the official code (no translation, no rotation).
     """
     scale = jnp.vdot(target, predicted) / (jnp.vdot(predicted, predicted) + _EPSILON**2)
     return _distance(scale * predicted - target).mean()
@@ -57,7 +57,7 @@ def p_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
 
     Rotation, translation and scale that fit best in the least-squares sense; no reflection.
 
-    Source: semantics page, section 8.
+    Source: the official code.
     """
     target = target - target.mean(0, keepdims=True)
     predicted = predicted - predicted.mean(0, keepdims=True)

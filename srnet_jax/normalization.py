@@ -13,7 +13,7 @@ from srnet_jax.skeleton import ROOT
 def normalize_screen_coordinates(points_px: np.ndarray, *, width: int, height: int) -> np.ndarray:
     """Map pixels [..., 2] to [-1, 1] across the image's width, keeping its aspect ratio.
 
-    Source: supplement Sec. 1 ("Basic"); the semantics page, section 7, row `base`.
+    Source: supplement Sec. 1 ("Basic"); the official code.
     """
     scaled = points_px * 2 / width - np.array([1, height / width])
     return scaled.astype(points_px.dtype)

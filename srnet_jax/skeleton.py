@@ -64,7 +64,7 @@ H36M_17 = Skeleton(
 ROOT = 0  # Hip, in H36M_17
 _SPINE = 7
 
-# The official code's partitions, without the root (semantics page, section 1; paper Fig. 6).
+# The official code's partitions, without the root (paper Fig. 6).
 _GROUPS = {
     1: (tuple(range(1, 17)),),
     2: (tuple(range(1, 8)), tuple(range(8, 17))),

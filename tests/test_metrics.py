@@ -8,7 +8,7 @@ from srnet_jax.metrics import METRICS, errors, mpjpe, n_mpjpe, p_mpjpe
 
 
 def numpy_p_mpjpe(predicted, target):
-    """Procrustes in float64, pose by pose (semantics page, section 8)."""
+    """Procrustes in float64, pose by pose (the official code)."""
     result = []
     for y, x in zip(predicted.astype(np.float64), target.astype(np.float64), strict=True):
         mu_x, mu_y = x.mean(0), y.mean(0)

@@ -18,7 +18,7 @@ def test_parents_come_before_their_children():
 
 @pytest.mark.parametrize(
     ("num_groups", "slots"),
-    [(1, 17), (2, 18), (3, 19), (5, 21)],  # semantics page, section 1
+    [(1, 17), (2, 18), (3, 19), (5, 21)],  # the official code
 )
 def test_official_groups_begin_with_the_root(num_groups, slots):
     groups = body_groups(num_groups)

@@ -35,7 +35,7 @@ def like(vector: jax.Array, x: jax.Array) -> jax.Array:
 def split_widths(in_widths: tuple[int, ...], total: int) -> tuple[int, ...]:
     """Divide a layer's output width among groups in proportion to their input widths.
 
-    All but the last are truncated; the last takes the rest (the official code's rule, semantics page, section 1).
+    All but the last are truncated; the last takes the rest (the official code's rule).
     """
     widths = [int(width / sum(in_widths) * total) for width in in_widths[:-1]]
     return (*widths, total - sum(widths))
@@ -83,7 +83,7 @@ class BatchNorm(nn.Module):
     Note:
       flax.linen.BatchNorm keeps the biased variance and a fixed momentum, and cannot replay official training.
 
-    Source: semantics page, section 5.
+    Source: the official code.
     """
 
     epsilon: float = 1e-5

@@ -92,7 +92,7 @@ class PoseLifter(nn.Module):
       activation: "leaky_relu" (slope 0.01) or "relu".
       dropout: rate after each activation.
 
-    Source: paper Sec. 3 and supplement Sec. 1; details from the semantics page, sections 1 to 3.
+    Source: paper Sec. 3 and supplement Sec. 1; details from the official code.
     """
 
     connectivity: tuple[str, ...]

@@ -25,7 +25,7 @@ def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> o
       optax.scale_by_amsgrad takes the maximum of the bias-corrected second moments; PyTorch, and so the official
       training, corrects the maximum. Losses differ by up to 1e-2 after 8 steps.
 
-    Source: semantics page, section 6; Reddi et al., On the Convergence of Adam and Beyond, 2018.
+    Source: the official code; Reddi et al., On the Convergence of Adam and Beyond, 2018.
     """
 
     def init(params: Any) -> AmsgradState:

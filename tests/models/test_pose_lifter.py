@@ -38,7 +38,7 @@ def noisy_variables(model, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("options", "count"),  # semantics page, section 3: the official networks at full width
+    ("options", "count"),  # of the official networks at full width
     [
         ({"network": "fc", "filter_widths": (1,) * 4}, 6_392_883),
         ({"network": "gp", "filter_widths": (1,) * 4}, 1_305_467),

@@ -8,7 +8,7 @@ from srnet_jax.training.optimizer import bn_momentum_schedule, learning_rate_sch
 
 
 def pytorch_amsgrad(gradients, lr):
-    """torch.optim.Adam(amsgrad=True) written out in float64 (semantics page, section 6)."""
+    """torch.optim.Adam(amsgrad=True) written out in float64 (the official code)."""
     x, m, v, v_max = 0.0, 0.0, 0.0, 0.0
     path = []
     for t, g in enumerate(gradients, start=1):
