@@ -20,6 +20,12 @@ def get_config() -> ConfigDict:
     data.num_frames = 200_000  # size of `synthetic`, frames over all cameras, 2,000 to 2,000,000
     data.seed = 0  # of the bodies and motions of `synthetic`
     data.fps = 30.0  # frames per second of `mocap`, whose files do not say, for the record; `synthetic` has 50
+    data.normalization = "basic"  # of the network's input and output (supplement Sec. 1):
+    #   basic: VideoPose3D's, 2D over the image's width and 3D in metres; needs nothing but pixels and the image's size
+    #   pixel: the LCN repository's, x and y of the output in screen coordinates too
+    #   lcn, proj, weak_proj: the official code's. All but basic use the TRUE depth of the root at test time; tables say so.
+    #   weak_proj is for comparison with the official code alone: its way back to metres is not the inverse of its way
+    #   there, so that predictions and ground truth are distorted alike, by each joint's depth over the root's
     data.downsample = 1  # keep every n-th frame of each sequence
 
     data.cameras = cameras = ConfigDict()  # virtual cameras around the person, for both sources
@@ -56,6 +62,8 @@ def get_config() -> ConfigDict:
     model.context_dim = 1  #   with a decimal point a fraction of the group's width (0.25: 25 %, 1.0: 100 %)
     model.context_from = "others"  # context of a group: the other groups' features, or all
     model.context_form = "official"  # official: sigmoid(BatchNorm) or LeakyReLU, zero start; paper: the plain map of Eq. 6
+    model.bug_compatible = False  # True: the official code's scrambled temporal context of concat, for its checkpoints
+    model.adds_input = False  # True: add the 2D input to x and y, as the official code with the normalisation lcn
     model.causal = False  # True: no frame after the output frame is seen
     model.activation = "leaky_relu"  # leaky_relu (slope 0.01) or relu
     model.dropout = 0.0  # rate after each activation

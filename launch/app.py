@@ -4,12 +4,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's start-up messages mean nothing to a user
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from srnet_jax import config as config_lib
 from srnet_jax.errors import UserError
@@ -27,6 +28,16 @@ def define_config() -> flags.FlagHolder:
         )
     except Exception as error:  # an override that is not understood, or whatever a config file raises
         _fail(f"--config: {_in_one_line(error)}")
+
+
+def config_for(workdir: str) -> ConfigDict:
+    """Return the config: that of --config, or without it the one that the workdir was begun with, with the fields changed."""
+    flag = flags.FLAGS["config"]
+    if flag.using_default_value and (Path(workdir) / config_lib.CONFIG_FILE).exists():
+        config = config_lib.load(Path(workdir))
+        config.update_from_flattened_dict(config_flags.get_override_values(flag))
+        return config
+    return flag.value
 
 
 def run(main: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from srnet_jax.errors import ConfigError
 from srnet_jax.models.layers import CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
 from srnet_jax.models.pose_lifter import ACTIVATIONS, NETWORKS
+from srnet_jax.normalization import NORMALIZATIONS
 from srnet_jax.skeleton import GROUP_NUMBERS
 
 CONFIG_FILE = "config.json"
@@ -64,6 +65,7 @@ FIELDS: dict[str, Field] = {
     "data.num_frames": _whole(1),
     "data.seed": _whole(0),
     "data.fps": _number(0, above=True),
+    "data.normalization": _one_of(NORMALIZATIONS),
     "data.downsample": _whole(1),
     "data.cameras.number": _whole(1),
     "data.cameras.distance_m": _number(0, above=True),
@@ -91,6 +93,8 @@ FIELDS: dict[str, Field] = {
     "model.context_dim": _number(0),
     "model.context_from": _one_of(CONTEXT_FROM),
     "model.context_form": _one_of(CONTEXT_FORMS),
+    "model.bug_compatible": _FLAG,
+    "model.adds_input": _FLAG,
     "model.causal": _FLAG,
     "model.activation": _one_of(ACTIVATIONS),
     "model.dropout": _number(0, 0.99),

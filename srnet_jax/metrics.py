@@ -1,6 +1,6 @@
 """Errors of poses, as pure functions of one pose, vectorised over any leading axes.
 
-All take `predicted` and `target` [..., J, 3] in the same frame and unit and give one error a pose [...] in that unit; averages
+All take `predicted` and `target` [..., J, 3] in the same frame and unit. Errors are one a pose [...] in that unit; averages
 are the caller's, so that no average is ever averaged.
 """
 
@@ -69,6 +69,38 @@ def p_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
     rotation = vt.T @ (signs[:, None] * u.T)  # predicted @ rotation lies along target
     scale = jnp.sum(s * signs) * target_norm / predicted_norm
     return _distance(scale * predicted @ rotation - target).mean()
+
+
+def mean_velocity_error(predicted: jax.Array, target: jax.Array) -> jax.Array:
+    """Return the mean joint error of the movement between neighbouring frames (MPJVE); not between sequences.
+
+    Args:
+      predicted: [..., T, J, 3] joints of successive frames.
+      target: [..., T, J, 3] joints.
+
+    Returns:
+      [..., T - 1] in the inputs' unit for each step from frame to frame.
+
+    Source: the official code.
+    """
+    return mpjpe(jnp.diff(predicted, axis=-3), jnp.diff(target, axis=-3))
+
+
+def pck(predicted: jax.Array, target: jax.Array, threshold: float) -> jax.Array:
+    """Return the share of each pose's joints that lie nearer than the threshold (strictly); arguments as `mpjpe`.
+
+    Source: paper Sec. 4.2; the official code takes 150 mm.
+    """
+    return (jnp.sqrt(jnp.square(predicted - target).sum(-1)) < threshold).mean(-1, dtype=predicted.dtype)
+
+
+def auc(predicted: jax.Array, target: jax.Array, threshold: float) -> jax.Array:
+    """Return the mean of `pck` at 31 thresholds from 0 to the given one.
+
+    Source: the official code.
+    """
+    steps = [pck(predicted, target, threshold * step / 30) for step in range(31)]
+    return jnp.stack(steps).mean(0)
 
 
 METRICS = {"mpjpe": mpjpe, "p_mpjpe": p_mpjpe, "n_mpjpe": n_mpjpe}

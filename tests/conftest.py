@@ -2,7 +2,13 @@
 
 import os
 
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=4",
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",  # most of the time is compilation
+    ]
+)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax

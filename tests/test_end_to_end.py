@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
+CHECKPOINT = ROOT / "tests" / "data" / "parity" / "sr5_mul_333_c42.bin"
 TINY = (
     "--config.data.num_frames=2000",
     "--config.data.cameras.number=1",
@@ -72,6 +74,44 @@ def test_mistakes_of_other_launchers_are_one_line(launcher, arguments, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+class _Evil:
+    def __reduce__(self):
+        return os.system, ("touch ran",)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.write_bytes(pickle.dumps(_Evil())), "posix.system"),
+        (lambda path: path.write_bytes(CHECKPOINT.read_bytes()[:200_000]), "file.bin: "),
+        (lambda path: path.write_bytes(b""), "file.bin: "),
+        (lambda path: np.savez(path.open("wb"), positions=np.zeros(3)), "file.bin: "),
+        (lambda path: path.write_text("epoch 1\n"), "file.bin: "),
+    ],
+    ids=["missing", "evil", "truncated", "empty", "renamed npz", "text"],
+)
+def test_bad_checkpoints_are_one_line(damage, message, tmp_path):
+    damage(tmp_path / "file.bin")
+    done = run("launch.import_torch", f"--checkpoint={tmp_path / 'file.bin'}", f"--workdir={tmp_path / 'run'}")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+    assert not (ROOT / "ran").exists()
+
+
+def test_official_checkpoint_is_evaluated_and_exported(tmp_path):
+    done = run("launch.import_torch", f"--checkpoint={CHECKPOINT}", f"--workdir={tmp_path / 'run'}", *TINY[:2])
+    assert "5 groups, multiply context from others, filter widths 3,3,3" in done.stdout, done.stderr
+    done = run("launch.evaluate", f"--workdir={tmp_path / 'run'}")
+    assert f"checkpoint imported from {CHECKPOINT.name}" in " ".join(done.stdout.split()), done.stderr
+    done = run("launch.export_torch", f"--workdir={tmp_path / 'run'}", f"--output={tmp_path / 'out.bin'}")
+    assert done.returncode == 0, done.stderr
+    done = run("launch.export_torch", f"--workdir={tmp_path / 'run'}", f"--output={tmp_path / 'no' / 'out.bin'}")
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
 
 
 def test_describe_counts_parameters():

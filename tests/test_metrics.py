@@ -1,10 +1,13 @@
+import os
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from srnet_jax.metrics import METRICS, errors, mpjpe, n_mpjpe, p_mpjpe
+from srnet_jax.metrics import METRICS, auc, errors, mean_velocity_error, mpjpe, n_mpjpe, p_mpjpe, pck
 
 
 def numpy_p_mpjpe(predicted, target):
@@ -28,6 +31,25 @@ def numpy_p_mpjpe(predicted, target):
 def poses(rng):
     target = rng.normal(0, 0.3, (50, 17, 3)).astype(np.float32)
     return target + rng.normal(0, 0.05, target.shape).astype(np.float32), target
+
+
+@pytest.mark.parametrize("case", ["near", "far", "mirror", "similarity"])
+def test_numbers_of_the_official_code(case):
+    """See tests/data/parity/README.md; float32 rounding, the aligned errors against its float64 run."""
+    with np.load(Path(os.environ.get("PARITY", Path(__file__).parent / "data" / "parity")) / "metrics.npz") as file:
+        expected = {name.removeprefix(f"{case}/"): value for name, value in file.items() if name.startswith(f"{case}/")}
+    predicted, target = expected["pred"][0], expected["target"][0]
+    found = {
+        "mpjpe": mpjpe(predicted, target),
+        "n_mpjpe": n_mpjpe(predicted, target),
+        "p_mpjpe_f64": p_mpjpe(predicted, target),
+        "velocity": mean_velocity_error(predicted, target),
+        "pck_150": pck(predicted, target, 0.15),
+        "pck_50": pck(predicted, target, 0.05),
+        "auc": auc(predicted, target, 0.15),
+    }
+    for name, values in found.items():
+        np.testing.assert_allclose(np.asarray(values, np.float64).mean(), expected[name], rtol=2e-6, atol=5e-7, err_msg=name)
 
 
 def test_mpjpe_of_a_known_offset():

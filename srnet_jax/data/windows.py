@@ -11,7 +11,7 @@ from collections.abc import Sequence as Seq
 import numpy as np
 
 from srnet_jax.data.dataset import Sequence
-from srnet_jax.normalization import mirror, normalize_screen_coordinates, root_relative
+from srnet_jax.normalization import mirror, mirror_view, normalize, root_relative, to_metres, view
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,16 +19,27 @@ class Frames:
     """Normalised frames of several sequences.
 
     Attributes:
-      inputs_2d: [N, J, 2] float32, normalised screen coordinates.
-      targets: [N, J, 3] float32, root-relative joints, camera frame, metres.
+      inputs_2d: [N, J, 2] float32, what the network sees.
+      targets: [N, J, 3] float32, what it learns: under `basic` root-relative joints, camera frame, metres.
+      poses_3d: [N, J, 3] float32, root-relative joints, camera frame, metres.
+      geometry: [N, 1, 9] float32, `normalization.view` of each frame.
       starts: [S] first frame of each sequence.
       lengths: [S] number of frames of each sequence.
+      normalization: a name of `normalization.NORMALIZATIONS`.
     """
 
     inputs_2d: np.ndarray
     targets: np.ndarray
+    poses_3d: np.ndarray
+    geometry: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
+    normalization: str = "basic"
+
+    @property
+    def truth(self) -> np.ndarray:
+        """[N, J, 3] what predictions are measured against, metres: `poses_3d`, but distorted under `weak_proj`."""
+        return to_metres(self.normalization, self.targets, self.geometry)
 
     @property
     def sequence_of(self) -> np.ndarray:
@@ -49,13 +60,20 @@ class Frames:
         return self.inputs_2d[np.clip(frames, low, high)]
 
 
-def stack_frames(sequences: Seq[Sequence]) -> Frames:
+def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
     """Normalise sequences and lay their frames behind one another."""
-    inputs = [normalize_screen_coordinates(s.inputs_2d, width=s.camera.width, height=s.camera.height) for s in sequences]
-    targets = [root_relative(s.poses_3d) for s in sequences]
+    pairs = [normalize(normalization, s.inputs_2d, s.poses_3d, s.camera) for s in sequences]
+    targets = np.concatenate([target for _, target in pairs])
     lengths = np.array([s.num_frames for s in sequences])
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    return Frames(np.concatenate(inputs), np.concatenate(targets), starts, lengths)
+    return Frames(
+        inputs_2d=np.concatenate([inputs for inputs, _ in pairs]),
+        targets=targets,
+        poses_3d=targets if normalization == "basic" else np.concatenate([root_relative(s.poses_3d) for s in sequences]),
+        geometry=np.concatenate([view(s.poses_3d, s.camera) for s in sequences]),
+        starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]),
+        lengths=lengths,
+        normalization=normalization,
+    )
 
 
 def input_offset(receptive_field: int, causal: bool) -> int:
@@ -98,7 +116,7 @@ class TrainingWindows:
         """Yield the batches of an epoch (counted from 0).
 
         Yields:
-          `inputs_2d` [B, R, J, 2] and `targets` [B, 1, J, 3].
+          `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9].
         """
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self))
         for step in range(self.steps(batch_size)):
@@ -109,10 +127,12 @@ class TrainingWindows:
         frame, flip = self._frame[samples], self._flip[samples]
         inputs = self._frames.gather(frame - self._offset, self._sequence[samples], self._receptive_field)
         targets = self._frames.targets[frame][:, None]
+        geometry = self._frames.geometry[frame][:, None]
         if self._mirrored is not None:
             inputs[flip] = mirror(inputs[flip], self._mirrored)
             targets[flip] = mirror(targets[flip], self._mirrored)
-        return {"inputs_2d": inputs, "targets": targets}
+            geometry[flip] = mirror_view(self._frames.normalization, geometry[flip])
+        return {"inputs_2d": inputs, "targets": targets, "geometry": geometry}
 
 
 def chunks(frames: Frames, length: int) -> tuple[np.ndarray, np.ndarray]:

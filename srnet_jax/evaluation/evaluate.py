@@ -16,8 +16,10 @@ from srnet_jax.data.sources import load_dataset
 from srnet_jax.data.windows import Frames, stack_frames
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.normalization import needs_root_depth
 from srnet_jax.skeleton import Skeleton
 from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.official_runs import imported_from
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import count_parameters, create_train_state
 
@@ -62,17 +64,17 @@ def load_test_set(config: ConfigDict) -> TestSet:
     """Load the data of a config, split it, and rank the test poses by rarity."""
     dataset = load_dataset(config.data)
     parts = split(dataset, config.protocol)
-    frames, train = stack_frames(parts.test), stack_frames(parts.train)
+    frames, train = (stack_frames(part, config.data.normalization) for part in (parts.test, parts.train))
     protocol = config.protocol
-    reference = (train if protocol.rare_reference == "train" else frames).targets[:: protocol.rare_reference_step]
+    reference = (train if protocol.rare_reference == "train" else frames).poses_3d[:: protocol.rare_reference_step]
     return TestSet(
         dataset_name=dataset.name,
         skeleton=dataset.skeleton,
         parts=parts,
         frames=frames,
         actions=np.array([s.action for s in parts.test])[frames.sequence_of],
-        occurrence=rarity.occurrence(frames.targets, reference, sigma_m=protocol.rare_sigma_mm / 1000),
-        mean_pose=train.targets.mean(0, dtype=np.float64).astype(np.float32),
+        occurrence=rarity.occurrence(frames.poses_3d, reference, sigma_m=protocol.rare_sigma_mm / 1000),
+        mean_pose=train.poses_3d.mean(0, dtype=np.float64).astype(np.float32),
     )
 
 
@@ -105,6 +107,7 @@ def evaluate(workdirs: list[Path], checkpoint: str = "best") -> tuple[list[Evalu
             mirrored=test.skeleton.mirrored if config.evaluate.flip else None,
             batch_frames=config.evaluate.batch_frames,
         )
+        source = imported_from(workdir, step)
         results = {
             "network": config.model.network,
             "parameters": count_parameters(variables["params"]),
@@ -113,8 +116,10 @@ def evaluate(workdirs: list[Path], checkpoint: str = "best") -> tuple[list[Evalu
             "step": step,
             "dataset": test.dataset_name,
             "protocol": config.protocol.name,
-            "validation": test.parts.validation_label,
+            "validation": f"checkpoint imported from {source}" if source else test.parts.validation_label,
             "test_time_flip": config.evaluate.flip,
+            "normalization": config.data.normalization,
+            "needs_root_depth": needs_root_depth(config.data.normalization),
             "rarity": {
                 "sigma_mm": config.protocol.rare_sigma_mm,
                 "reference": config.protocol.rare_reference,
@@ -131,7 +136,7 @@ def evaluate(workdirs: list[Path], checkpoint: str = "best") -> tuple[list[Evalu
 
 def _restore(workdir: Path, config: ConfigDict, checkpoint: str):
     model = create_model(config.model)
-    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(config.train, 1), config.seed))
+    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(config.train), config.seed))
     with Checkpoints(workdir, read_only=True) as checkpoints:
         variables, step = checkpoints.restore_variables(checkpoint, shapes.variables)
     return model, variables, step
@@ -153,7 +158,7 @@ def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ..
     `rare` (by percent, over frames); each holds the number of `frames`, every metric, and `mean_pose_mpjpe_mm`, the error of
     always predicting the training set's mean pose.
     """
-    target = test.frames.targets
+    target = test.frames.truth
     errors = {f"{name}_mm": 1000 * pose_errors(name, predicted, target) for name in metrics.METRICS}
     constant = np.broadcast_to(test.mean_pose, target.shape)
     errors["mean_pose_mpjpe_mm"] = 1000 * pose_errors("mpjpe", constant, target)

@@ -45,7 +45,7 @@ def lifted_poses(path: Path, test: TestSet, evaluations: list[Evaluation], count
     chosen = np.argsort(test.occurrence)[(quantiles * (len(test.occurrence) - 1)).astype(int)]
     height = 2 + len(evaluations)
     figure, grid = plt.subplots(height, count, figsize=(2.1 * count, 2.4 * height), squeeze=False, layout="constrained")
-    targets = test.frames.targets[chosen]
+    targets = test.frames.truth[chosen]
     for column, frame in enumerate(chosen):
         sequence = test.parts.test[test.frames.sequence_of[frame]]
         points = sequence.inputs_2d[frame - test.frames.starts[test.frames.sequence_of[frame]]]

@@ -1,5 +1,6 @@
 """Predict every frame of whole sequences with the dilated model, in constant device memory."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -9,17 +10,40 @@ import numpy as np
 
 from srnet_jax.data.windows import Frames, chunks, input_offset
 from srnet_jax.models.pose_lifter import PoseLifter
-from srnet_jax.normalization import mirror
+from srnet_jax.normalization import mirror, mirror_view, to_metres
 
 
-@partial(jax.jit, static_argnames=("model", "mirrored"))
-def _predict(model: PoseLifter, variables: Any, inputs_2d: jax.Array, mirrored: tuple[int, ...] | None) -> Any:
+@partial(jax.jit, static_argnames=("model", "mirrored", "normalization"))
+def _predict(
+    model: PoseLifter,
+    variables: Any,
+    inputs_2d: jax.Array,
+    geometry: jax.Array,
+    mirrored: tuple[int, ...] | None,
+    normalization: str,
+) -> Any:
     if mirrored is None:
-        return model.apply(variables, inputs_2d)
+        return to_metres(normalization, model.apply(variables, inputs_2d), geometry)
     both = jnp.concatenate([inputs_2d, mirror(inputs_2d, mirrored)])
     predicted: Any = model.apply(variables, both)
-    straight, flipped = jnp.split(predicted, 2)
+    views = jnp.concatenate([geometry, mirror_view(normalization, geometry)])
+    straight, flipped = jnp.split(to_metres(normalization, predicted, views), 2)
     return (straight + mirror(flipped, mirrored)) / 2
+
+
+def _blocks(model: PoseLifter, frames: Frames, batch_frames: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Yield what one device call predicts: pieces' first frames, their sequences, and their common length."""
+    if model.length_dependent:
+        for sequence, (start, length) in enumerate(zip(frames.starts, frames.lengths, strict=True)):
+            yield np.array([start]), np.array([sequence]), int(length)
+        return
+    field, longest = model.receptive_field, int(frames.lengths.max())
+    length = 1 if field == 1 else min(longest, max(2 * field, 64), batch_frames)
+    firsts, sequences = chunks(frames, length)
+    rows = min(max(batch_frames // length, 1), len(firsts))
+    for start in range(0, len(firsts), rows):
+        batch = np.arange(start, start + rows) % len(firsts)  # the last batch is filled up with other rows
+        yield firsts[batch], sequences[batch], length
 
 
 def predict(
@@ -33,7 +57,8 @@ def predict(
     """Predict the poses of all frames.
 
     Sequences are cut into equal pieces with the frames around them that the network sees, so that one compiled
-    function serves sequences of any length.
+    function serves sequences of any length. Only a model that reproduces the official scramble, whose outputs depend on
+    the length of their sequence, is given whole sequences as the official evaluation does, and compiled for each length.
 
     Args:
       model: in its dilated form.
@@ -46,18 +71,14 @@ def predict(
       [N, J, 3] float32 joints in the order of the frames, camera frame, metres, relative to the root.
     """
     field = model.receptive_field
-    longest = int(frames.lengths.max())
-    length = 1 if field == 1 else min(longest, max(2 * field, 64), batch_frames)
-    firsts, sequences = chunks(frames, length)
-    rows = min(max(batch_frames // length, 1), len(firsts))
     predicted = np.empty(frames.targets.shape, np.float32)
     ends = frames.starts + frames.lengths
     offset = input_offset(field, model.causal)
-    for start in range(0, len(firsts), rows):
-        batch = np.arange(start, start + rows) % len(firsts)  # the last batch is filled up with other rows
-        inputs = frames.gather(firsts[batch] - offset, sequences[batch], length + field - 1)
-        poses = np.asarray(_predict(model, variables, inputs, mirrored))
-        where = firsts[batch][:, None] + np.arange(length)
-        real = where < ends[sequences[batch]][:, None]
+    for firsts, sequences, length in _blocks(model, frames, batch_frames):
+        inputs = frames.gather(firsts - offset, sequences, length + field - 1)
+        where = firsts[:, None] + np.arange(length)
+        real = where < ends[sequences][:, None]
+        geometry = frames.geometry[np.where(real, where, firsts[:, None])]  # [B, T, 1, 9]
+        poses = np.asarray(_predict(model, variables, inputs, geometry, mirrored, frames.normalization))
         predicted[where[real]] = poses[real]
     return predicted

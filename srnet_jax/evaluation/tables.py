@@ -76,9 +76,15 @@ def caption(evaluations: list[Evaluation]) -> str:
         f"{label.splitlines()[0]} {group[0].results['parameters']:,}"
         for label, group in zip(labels(groups), groups, strict=True)
     ]
+    notes = []
+    if first["needs_root_depth"]:
+        notes = [f"Normalisation {first['normalization']}: uses the TRUE depth of the root at test time."]
+    if first["normalization"] == "weak_proj":
+        notes += ["weak_proj: the official inverse distorts predictions and ground truth alike (by the depth over the root's)."]
     return "\n".join(
         [
             f"{first['validation']}; {first['checkpoint']} checkpoint; test-time flip {' and '.join(flips)}.",
+            *notes,
             f"Rare: lowest occurrence (Eq. 10) against every {rarity['reference_step']}th {rarity['reference']} pose, "
             f"sigma {rarity['sigma_mm']:g} mm.",
             f"Parameters: {', '.join(counts)}.",

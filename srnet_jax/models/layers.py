@@ -179,17 +179,21 @@ class _SplitRecombineLayer(_GroupLayer):
       context_from: "others" maps all input features but the group's own; "all" maps every input feature.
       context_form: "official": zero-initialised weights and a bias, then sigmoid(BatchNorm) for multiply (no BatchNorm if
         context_from is "all") or LeakyReLU(0.01) for add and concat. "paper": the plain linear map of Eq. 6.
+      bug_compatible: repeat the official code's scramble of temporal context in concat (H = 1): the context of tap t at
+        output w is read from place w * k + t of a flattened [k, W] array. One tap or one output is not affected.
 
     Note:
       With a kernel of k taps a group has k * H context features, H for each tap, each computed from all k taps.
       With shared features (the root), "others" still holds the copies of the other groups, as in the official code.
-      Concatenated temporal context keeps its place; the official code scrambles taps and windows there.
+      Under the scramble the strided and the dilated form with the same weights differ, and an output depends on the length
+      of the sequence.
     """
 
     recombine: str = "multiply"
     context_dim: int | float = 1
     context_from: str = "others"
     context_form: str = "official"
+    bug_compatible: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -205,6 +209,9 @@ class _SplitRecombineLayer(_GroupLayer):
                 f"context_dim {self.context_dim} with recombine {self.recombine!r} gives context widths {widths} for groups "
                 f"of {sizes} features, expected 1 or the group's width; any width can be concatenated"
             )
+
+        if self.bug_compatible and self.recombine == "concat" and max(widths) > 1:
+            raise ValueError(f"context_dim {self.context_dim} with bug_compatible, expected 1, the official code's only width")
 
     @property
     def context_widths(self) -> tuple[int, ...]:
@@ -261,8 +268,10 @@ class _SplitRecombineLayer(_GroupLayer):
             else:
                 context = nn.leaky_relu(context)
         ends = np.cumsum([k * h for h in self.context_widths])[:-1]
-        pieces = jnp.split(context, ends, axis=-1)
-        return [piece.reshape(*taps.shape[:-1], -1) for piece in pieces]
+        pieces = [piece.reshape(*taps.shape[:-1], -1) for piece in jnp.split(context, ends, axis=-1)]  # [..., W, k, H]
+        if self.bug_compatible and self.recombine == "concat":
+            pieces = [piece.swapaxes(-3, -2).reshape(piece.shape) for piece in pieces]
+        return pieces
 
 
 class GroupDense(_GroupLayer):

@@ -82,10 +82,12 @@ class PoseLifter(nn.Module):
       joint_groups: the joints of each body part, from `skeleton.body_groups`; they may share the root.
       filter_widths: odd kernel sizes over time; their product is the receptive field, in frames.
       channels: total width of each hidden layer.
-      recombine: see `layers.SplitRecombineConv`, as the next three.
+      recombine: see `layers.SplitRecombineConv`, as the next four.
       context_dim: H of Eq. 6.
       context_from: "others" or "all".
       context_form: "official" or "paper".
+      bug_compatible: True for the official code's scrambled temporal concatenation.
+      adds_input: add the output frame's 2D input to its x and y, as the official code under its `lcn` normalisation.
       causal: outputs depend on no later frame than their own.
       strided: True for the training form, which maps windows of exactly `receptive_field` frames to one frame; False for
         the dilated form, which maps T frames to T - receptive_field + 1. Both have the same variables.
@@ -103,6 +105,8 @@ class PoseLifter(nn.Module):
     context_dim: int | float = 1
     context_from: str = "others"
     context_form: str = "official"
+    bug_compatible: bool = False
+    adds_input: bool = False
     causal: bool = False
     strided: bool = False
     activation: str = "leaky_relu"
@@ -117,6 +121,11 @@ class PoseLifter(nn.Module):
     def receptive_field(self) -> int:
         """Number of input frames that one output frame depends on."""
         return math.prod(self.filter_widths)
+
+    @property
+    def length_dependent(self) -> bool:
+        """Whether an output frame depends on the length of its sequence: only under the official scramble."""
+        return self.bug_compatible and self.recombine == "concat" and max(self.filter_widths) > 1
 
     def layer_plans(self) -> tuple[LayerPlan, ...]:
         """Return the plan of each layer."""
@@ -186,7 +195,11 @@ class PoseLifter(nn.Module):
         y = _layer(self, plans[-1], f"layer_{len(plans) - 1}")(h, train=train)
         if plans[-1].connectivity != FULLY_CONNECTED:
             y = y[..., self._output_channels(plans[-1].features)]
-        return y.reshape(*y.shape[:2], self.num_joints, 3)  # [B, T', J * 3] -> [B, T', J, 3]
+        y = y.reshape(*y.shape[:2], self.num_joints, 3)  # [B, T', J * 3] -> [B, T', J, 3]
+        if self.adds_input:
+            middle = (self.receptive_field - 1) // (1 if self.causal else 2)
+            y = y.at[..., :2].add(inputs_2d[:, middle : middle + y.shape[1]])
+        return y
 
     def _output_channels(self, widths: tuple[int, ...]) -> np.ndarray:
         """Return, joint by joint, the grouped last layer's channels that hold it; the root comes from the first group."""
@@ -220,6 +233,7 @@ def _layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> nn.M
         context_dim=lifter.context_dim,
         context_from=lifter.context_from,
         context_form=lifter.context_form,
+        bug_compatible=lifter.bug_compatible,
     )
 
 
@@ -238,6 +252,8 @@ def create_model(model: ConfigDict) -> PoseLifter:
         context_dim=model.context_dim,
         context_from=model.context_from,
         context_form=model.context_form,
+        bug_compatible=model.bug_compatible,
+        adds_input=model.adds_input,
         causal=model.causal,
         activation=model.activation,
         dropout=model.dropout,

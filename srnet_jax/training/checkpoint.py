@@ -1,6 +1,6 @@
 """Orbax checkpoints of a run: the latest and the best.
 
-`WORKDIR/checkpoints/STEP/` holds `variables` (what evaluation needs), `training` (step and optimiser state) and the
+`WORKDIR/checkpoints/STEP/` holds `variables` (what evaluation needs), `training` (step, epoch and optimiser state) and the
 validation error that ranks it.
 """
 
@@ -62,21 +62,23 @@ class Checkpoints:
             int(state.step),
             args=ocp.args.Composite(
                 variables=ocp.args.StandardSave(state.variables),
-                training=ocp.args.StandardSave({"step": state.step, "opt_state": state.opt_state}),
+                training=ocp.args.StandardSave(_training(state)),
             ),
             metrics={_RANKED_BY: validation_mpjpe_mm},
         )
 
     def restore_latest(self, state: TrainState) -> TrainState | None:
         """Return the newest state, in the form of the given one, or None if nothing was saved."""
-        step = self._manager.latest_step()
-        if step is None:
-            return None
+        return self.restore("latest", state) if self._manager.latest_step() is not None else None
+
+    def restore(self, which: str, state: TrainState) -> TrainState:
+        """Return a checkpoint's state; arguments and errors as `restore_variables`."""
+        step = self._step(which)
         restored = self._manager.restore(
             step,
             args=ocp.args.Composite(
                 variables=ocp.args.StandardRestore(_abstract(state.variables)),
-                training=ocp.args.StandardRestore(_abstract({"step": state.step, "opt_state": state.opt_state})),
+                training=ocp.args.StandardRestore(_abstract(_training(state))),
             ),
         )
         return TrainState(**restored["training"], **restored["variables"])
@@ -91,16 +93,24 @@ class Checkpoints:
         Raises:
           UserError: if there is no such checkpoint.
         """
+        step = self._step(which)
+        restored = self._manager.restore(
+            step, args=ocp.args.Composite(variables=ocp.args.StandardRestore(_abstract(variables)))
+        )
+        return restored["variables"], step
+
+    def _step(self, which: str) -> int:
         found = sorted(self._manager.all_steps())
         named = {"best": self._manager.best_step(), "latest": self._manager.latest_step()}
         step = named[which] if which in named else int(which) if which.isdecimal() else None
         if step is None or step not in found:
             steps = ", ".join(map(str, found)) or "none"
             raise UserError(f"{self._folder}: no checkpoint {which!r}, expected best, latest or a step of: {steps}")
-        restored = self._manager.restore(
-            step, args=ocp.args.Composite(variables=ocp.args.StandardRestore(_abstract(variables)))
-        )
-        return restored["variables"], step
+        return step
+
+
+def _training(state: TrainState) -> dict[str, Any]:
+    return {"step": state.step, "epoch": state.epoch, "opt_state": state.opt_state}
 
 
 def _abstract(tree: Any) -> Any:

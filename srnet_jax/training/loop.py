@@ -56,24 +56,25 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     parts = split(dataset, config.protocol)
     mirrored = dataset.skeleton.mirrored
     windows = TrainingWindows(
-        stack_frames(parts.train),
+        stack_frames(parts.train, config.data.normalization),
         receptive_field=model.receptive_field,
         causal=model.causal,
         mirrored=mirrored if config.train.flip else None,
         seed=config.seed,
     )
-    validation = stack_frames(parts.validation)
+    validation = stack_frames(parts.validation, config.data.normalization)
     steps_per_epoch = windows.steps(config.train.batch_size)
     if not steps_per_epoch:
         raise TrainingError(f"{dataset.name}: {len(windows)} training sample, expected at least 2")
-    optimizer = create_optimizer(config.train, steps_per_epoch)
+    optimizer = create_optimizer(config.train)
     state = create_train_state(model, optimizer, config.seed)
-    learning_rate = learning_rate_schedule(config.train, steps_per_epoch)
+    learning_rate = learning_rate_schedule(config.train)
     step = compile_train_step(
         model=model.clone(strided=True),
         optimizer=optimizer,
-        bn_momentum=bn_momentum_schedule(config.train, steps_per_epoch),
+        bn_momentum=bn_momentum_schedule(config.train),
         loss=config.train.loss,
+        normalization=config.data.normalization,
         seed=config.seed,
     )
 
@@ -81,7 +82,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     config_lib.save(config, workdir)
     with Checkpoints(workdir) as checkpoints:
         state = checkpoints.restore_latest(state) or state
-        first_epoch = int(state.step) // steps_per_epoch
+        first_epoch = int(state.epoch)
         console.print(
             f"{config.model.network.upper()}: {count_parameters(state.params):,} parameters; {dataset.name}: "
             f"{len(windows):,} training samples, {len(validation.targets):,} validation frames; "
@@ -91,9 +92,10 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
             console.print(f"resuming after epoch {first_epoch} of {config.train.epochs} from {workdir}")
         with MetricLog(workdir, from_step=int(state.step), tensorboard=config.train.tensorboard) as log:
             for epoch in range(first_epoch, config.train.epochs):
-                rate = float(learning_rate(int(state.step)))
+                rate = float(learning_rate(epoch))
                 started = time.perf_counter()
                 state, train_metrics = _train_epoch(config, epoch, state, step, windows, console)
+                state = state.replace(epoch=state.epoch + 1)
                 seconds = time.perf_counter() - started
                 validation_mpjpe_mm = _validate(config, model, state, validation, mirrored)
                 if not (math.isfinite(validation_mpjpe_mm) and _all_finite(state)):
@@ -184,4 +186,4 @@ def _validate(config: ConfigDict, model: PoseLifter, state: TrainState, frames: 
         mirrored=mirrored if config.evaluate.flip else None,
         batch_frames=config.evaluate.batch_frames,
     )
-    return 1000 * float(np.asarray(metrics.errors("mpjpe", predicted, frames.targets)).mean(dtype=np.float64))
+    return 1000 * float(np.asarray(metrics.errors("mpjpe", predicted, frames.truth)).mean(dtype=np.float64))

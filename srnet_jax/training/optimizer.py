@@ -47,18 +47,31 @@ def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> o
     return optax.GradientTransformation(init, update)
 
 
-def learning_rate_schedule(train: ConfigDict, steps_per_epoch: int) -> optax.Schedule:
-    """Return the learning rate as a function of the step: a factor `lr_decay` after each epoch."""
-    return optax.exponential_decay(train.learning_rate, steps_per_epoch, train.lr_decay, staircase=True)
+def learning_rate_schedule(train: ConfigDict) -> optax.Schedule:
+    """Return the learning rate as a function of the finished epochs: a factor `lr_decay` after each."""
+    return optax.exponential_decay(train.learning_rate, 1, train.lr_decay)
 
 
-def bn_momentum_schedule(train: ConfigDict, steps_per_epoch: int) -> optax.Schedule:
-    """Return BatchNorm's momentum as a function of the step: exponential from `start` towards `end`, epoch by epoch."""
+def bn_momentum_schedule(train: ConfigDict) -> optax.Schedule:
+    """Return BatchNorm's momentum as a function of the finished epochs: exponential from `start` towards `end`."""
     decay = math.exp(math.log(train.bn_momentum_end / train.bn_momentum_start) / train.epochs)
-    return optax.exponential_decay(train.bn_momentum_start, steps_per_epoch, decay, staircase=True)
+    return optax.exponential_decay(train.bn_momentum_start, 1, decay)
 
 
-def create_optimizer(train: ConfigDict, steps_per_epoch: int) -> optax.GradientTransformation:
-    """Return AMSGrad with the scheduled learning rate (supplement Sec. 1)."""
-    schedule = learning_rate_schedule(train, steps_per_epoch)
-    return optax.chain(scale_by_amsgrad(), optax.scale_by_learning_rate(schedule))
+def scale_by_epoch(learning_rate: optax.Schedule) -> optax.GradientTransformationExtraArgs:
+    """Scale updates by minus the learning rate of the epoch, which `update` is given as `epoch`.
+
+    Note:
+      optax's schedules count their own updates; a run that came from elsewhere has another number of them in an epoch.
+    """
+
+    def update(updates: Any, state: optax.EmptyState, params: Any = None, *, epoch: jax.Array) -> tuple[Any, optax.EmptyState]:
+        del params
+        return optax.tree.scale(-learning_rate(epoch), updates), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+
+
+def create_optimizer(train: ConfigDict) -> optax.GradientTransformationExtraArgs:
+    """Return AMSGrad with the scheduled learning rate (supplement Sec. 1); `update` takes the `epoch` too."""
+    return optax.chain(scale_by_amsgrad(), scale_by_epoch(learning_rate_schedule(train)))

@@ -12,9 +12,10 @@ from srnet_jax.models.pose_lifter import PoseLifter
 
 
 class TrainState(struct.PyTreeNode):
-    """Step count, variables of the model and state of the optimiser."""
+    """Steps taken, epochs finished, variables of the model and state of the optimiser."""
 
     step: jax.Array
+    epoch: jax.Array
     params: Any
     batch_stats: Any
     opt_state: optax.OptState
@@ -32,6 +33,7 @@ def create_train_state(model: PoseLifter, optimizer: optax.GradientTransformatio
     params = variables["params"]
     return TrainState(
         step=jnp.zeros([], jnp.int32),
+        epoch=jnp.zeros([], jnp.int32),
         params=params,
         batch_stats=variables["batch_stats"],
         opt_state=optimizer.init(params),

@@ -9,6 +9,7 @@ import optax
 
 from srnet_jax.metrics import mpjpe
 from srnet_jax.models.pose_lifter import PoseLifter
+from srnet_jax.normalization import to_metres
 from srnet_jax.training.state import TrainState
 
 Totals = dict[str, jax.Array]
@@ -38,9 +39,10 @@ def train_step(
     batch: dict[str, jax.Array],
     *,
     model: PoseLifter,
-    optimizer: optax.GradientTransformation,
+    optimizer: optax.GradientTransformationExtraArgs,
     bn_momentum: optax.Schedule,
     loss: str,
+    normalization: str,
     seed: int,
 ) -> tuple[TrainState, Totals]:
     """Take one optimisation step.
@@ -48,11 +50,12 @@ def train_step(
     Args:
       state: before the step.
       totals: sums over the epoch so far: loss and MPJPE (metres) of the training-mode outputs times poses, and poses.
-      batch: `inputs_2d` [B, R, J, 2] and `targets` [B, 1, J, 3], root-relative, camera frame, metres.
+      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9], see `data.windows.Frames`.
       model: in its strided form.
-      optimizer: gives the updates, learning rate included.
-      bn_momentum: BatchNorm momentum as a function of the step.
-      loss: a name of LOSSES.
+      optimizer: gives the updates of the epoch, learning rate included.
+      bn_momentum: BatchNorm momentum as a function of the epoch.
+      loss: a name of LOSSES, taken between outputs and targets as they are.
+      normalization: how to turn these into metres for the MPJPE.
       seed: of dropout; with the step it decides the masks.
 
     Returns:
@@ -65,22 +68,23 @@ def train_step(
             {"params": params, "batch_stats": state.batch_stats},
             batch["inputs_2d"],
             train=True,
-            bn_momentum=bn_momentum(state.step),
+            bn_momentum=bn_momentum(state.epoch),
             rngs={"dropout": dropout_key},
             mutable=["batch_stats"],
         )
         return LOSSES[loss](predicted, batch["targets"]), (predicted, updated["batch_stats"])
 
     (value, (predicted, batch_stats)), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    error = mpjpe(predicted, batch["targets"])
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, epoch=state.epoch)
+    in_metres = partial(to_metres, normalization, geometry=batch["geometry"])
+    error = mpjpe(in_metres(predicted), in_metres(batch["targets"]))
     totals = {
         "loss": totals["loss"] + value * error.size,
         "mpjpe": totals["mpjpe"] + error.sum(),
         "count": totals["count"] + error.size,
     }
     params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, batch_stats, opt_state), totals
+    return TrainState(state.step + 1, state.epoch, params, batch_stats, opt_state), totals
 
 
 def compile_train_step(**settings):

@@ -14,7 +14,7 @@ def frames(rng):
     total = lengths.sum()
     inputs = rng.normal(size=(total, 17, 2)).astype(np.float32)
     targets = rng.normal(size=(total, 17, 3)).astype(np.float32)
-    return Frames(inputs, targets, np.cumsum(lengths) - lengths, lengths)
+    return Frames(inputs, targets, targets, np.zeros((total, 1, 9), np.float32), np.cumsum(lengths) - lengths, lengths)
 
 
 def naive_samples(frames, field, causal):

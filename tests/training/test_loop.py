@@ -127,13 +127,15 @@ def test_step_is_deterministic_and_pure(tiny_config, rng):
     from srnet_jax.training.state import create_train_state
 
     model = create_model(tiny_config.model).clone(strided=True)
-    optimizer = create_optimizer(tiny_config.train, 10)
+    optimizer = create_optimizer(tiny_config.train)
     state = create_train_state(model, optimizer, 0)
     batch = {
         "inputs_2d": rng.normal(size=(32, 1, 17, 2)).astype(np.float32),
         "targets": rng.normal(size=(32, 1, 17, 3)).astype(np.float32),
+        "geometry": np.zeros((32, 1, 1, 9), np.float32),
     }
-    settings = {"model": model, "optimizer": optimizer, "bn_momentum": bn_momentum_schedule(tiny_config.train, 10), "seed": 0}
+    settings = {"model": model, "optimizer": optimizer, "bn_momentum": bn_momentum_schedule(tiny_config.train)}
+    settings |= {"normalization": "basic", "seed": 0}
     for loss in ("l1", "mpjpe"):
         after, totals = steps.train_step(state, steps.zero_totals(), batch, loss=loss, **settings)
         again, _ = steps.train_step(state, steps.zero_totals(), batch, loss=loss, **settings)

@@ -1,0 +1,29 @@
+"""Make a workdir of a checkpoint of the official PyTorch code or of VideoPose3D, to evaluate it or to train it on.
+
+python -m launch.import_torch --checkpoint=FILE.bin --workdir=runs/official [--config=configs/... --config.FIELD=VALUE ...]
+
+The network is read off the file. What a file cannot tell is a field: --config.model.causal=True; --config.model.activation=relu
+for VideoPose3D's own files; --config.model.adds_input=True and --config.data.normalization=lcn for networks trained under lcn;
+--config.model.recombine=add for context from all joints. Data, protocol and training are the config's.
+"""
+
+from absl import flags
+
+from launch import app
+
+_CONFIG = app.define_config()
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The .bin file, in PyTorch's zip or older format.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "New folder for the run.", required=True)
+
+
+def main() -> None:
+    """Import, and say what to type next."""
+    from srnet_jax.training.official_runs import import_run
+
+    import_run(_CHECKPOINT.value, _CONFIG.value, _WORKDIR.value)
+    print(f"done. Evaluate with: python -m launch.evaluate --workdir={_WORKDIR.value}")
+    print(f"  train on with: python -m launch.train --workdir={_WORKDIR.value}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,308 @@
+"""Read pickles without running anything that they name.
+
+A pickle is a program: read in the usual way, it imports and calls whatever it likes. Here
+
+- a name that a file asks for is looked up in one table, `_NAMES`; what is not there is refused;
+- what the table gives is ours, cannot be altered by the file, and only writes down the call that the file wants. When
+  the pickle has been read, tensors and arrays are made here, from numbers that were checked;
+- each pickle is scanned first, for what exhausts memory or the C stack without asking for a name.
+
+`safe_load` turns every error into a `DataError` of one line.
+"""
+
+import dataclasses
+import io
+import math
+import pickle
+import pickletools
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from srnet_jax.errors import DataError
+
+_MAX_TUPLES = 20_000  # in one tuple: far above an honest file, far below what overflows the C stack
+_NEVER_WRITTEN = {"DUP", "OBJ", "EXT1", "EXT2", "EXT4"}  # EXT can pass by find_class; _scan does not follow the others
+_TUPLES = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"}
+_IN_PLACE = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
+_STORAGES = "Float:f4 Double:f8 Half:f2 BFloat16:u2 Long:i8 Int:i4 Short:i2 Char:i1 Byte:u1 Bool:?"  # torch's name: dtype
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class RandomState:
+    """A `numpy.random.RandomState` of the file, which is not built again.
+
+    Attributes:
+      state: what its `set_state` takes (a dict; a tuple from NumPy before 1.17), or None.
+    """
+
+    state: Any
+
+
+class _Inert:
+    """What a pickle can hold and not alter: it has no attributes but slots, and no state to set."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        raise DataError("refused: the file sets the state of an object that has none")
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Storage(_Inert):
+    """The raw data of tensors, by key; `view` is (key, offset, size) of a legacy storage that is a part of it."""
+
+    key: str
+    dtype: np.dtype
+    bfloat16: bool
+    numel: int
+    view: tuple[str, int, int] | None
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Name(_Inert):
+    """A name of `_NAMES`: a function, a storage type (`storage`), or a class that is only an argument (neither)."""
+
+    make: Callable[..., Any] | None = None
+    at_once: bool = False
+    takes_args: bool = True
+    takes_state: bool = False
+    storage: str = ""
+
+    def __call__(self, *args: Any) -> Any:
+        if self.make is None:
+            raise DataError("refused: the file calls a class that is no function in a checkpoint")
+        return self.make(*args) if self.at_once else _Call(self, args)
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Call(_Inert):
+    """A call that a file asks for, and the state that it gives the result."""
+
+    function: _Name
+    args: tuple[Any, ...]
+    state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        if not self.function.takes_state:
+            _Inert.__setstate__(self, state)
+        self.state = state
+
+
+class _OrderedDict(dict[Any, Any]):
+    """An OrderedDict, while the pickle is being read."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        """Drop the state: a state_dict's `_metadata`, the versions of its modules."""
+
+
+class _Unpickler(pickle.Unpickler):
+    """An unpickler that knows only `_NAMES`, and collects the storages."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream, encoding="latin1")  # Python 2 wrote an array's bytes as str
+        self.storages: dict[Any, Storage] = {}
+
+    def find_class(self, module: str, name: str) -> _Name:
+        if (module, name) not in _NAMES:
+            asked = f"{module}.{name}"
+            raise DataError(f"refused: the file asks for {asked}, which no checkpoint needs; nothing of it was run")
+        return _NAMES[module, name]
+
+    def persistent_load(self, pid: Any) -> Storage:
+        match pid:
+            case ("storage", _Name(storage=str(dtype)), str(key), _, int(numel)) if dtype:
+                view = None
+            case ("storage", _Name(storage=str(dtype)), str(key), _, int(numel), (str(), int(), int()) | None as view) if dtype:
+                pass
+            case _:
+                raise DataError("a persistent id of another kind, expected that of a tensor's storage")
+        return self.storages.setdefault((key, dtype, numel, view), Storage(key, np.dtype(dtype), dtype == "u2", numel, view))
+
+
+def unpickle(stream: io.BytesIO) -> tuple[Any, list[Storage]]:
+    """Read one pickle; return its object, for `Resolver`, and the storages that it names."""
+    start = stream.tell()
+    _scan(stream)
+    stream.seek(start)
+    unpickler = _Unpickler(stream)
+    return unpickler.load(), list(unpickler.storages.values())
+
+
+def _scan(stream: io.BytesIO) -> None:
+    """Refuse a pickle that would exhaust memory or the C stack, which could not be caught.
+
+    The memo is an array as long as its largest index: no index may exceed the number of opcodes before it. And a dict
+    key is hashed recursively, with each tuple in it as often as it occurs: so the stack is followed, where a tuple
+    stands as the number of tuples in it, a mark as None and all else as 0.
+    """
+    stack: list[int | None] = []
+    memo: dict[Any, int | None] = {}
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        name, taken = opcode.name, []
+        if name in _NEVER_WRITTEN:
+            raise DataError(f"refused: a pickle with the opcode {name}, which no checkpoint has")
+        if name.endswith("GET"):
+            stack.append(memo[argument])
+        elif name.endswith("PUT") or name == "MEMOIZE":
+            index = len(memo) if argument is None else argument
+            if index > count:
+                raise DataError(f"a damaged pickle: memo index {index} after {count} opcodes")
+            memo[index] = stack[-1]
+        else:
+            for kind in reversed(opcode.stack_before):
+                if kind is pickletools.stackslice:
+                    while (size := stack.pop()) is not None:
+                        taken.append(size)
+                elif kind is not pickletools.markobject:
+                    taken.append(stack.pop() or 0)
+            size = 1 + sum(taken) if name in _TUPLES else taken[-1] if name in _IN_PLACE else 0
+            if size > _MAX_TUPLES:
+                raise DataError(f"refused: more than {_MAX_TUPLES} tuples in a tuple, which no checkpoint has")
+            stack.extend(None if kind is pickletools.markobject else size for kind in opcode.stack_after)
+
+
+class Resolver:
+    """Turn what the unpickler gave into arrays and plain containers; what was shared stays shared."""
+
+    def __init__(self, contents: Mapping[str, bytes], byte_order: Literal["<", ">"]) -> None:
+        self._contents, self._byte_order = contents, byte_order
+        self._done: dict[int, Any] = {}  # by id: the root keeps every object alive
+
+    def resolve(self, item: Any) -> Any:
+        """Return what an object of the pickle stands for."""
+        if isinstance(item, None | bool | int | float | str | bytes | bytearray):
+            return item
+        if id(item) not in self._done:
+            self._done[id(item)] = self._make(item)
+        return self._done[id(item)]
+
+    def _make(self, item: Any) -> Any:
+        if isinstance(item, list):
+            made_list = self._done[id(item)] = []  # known before its items, which may refer to it
+            made_list.extend(map(self.resolve, item))
+            return made_list
+        if isinstance(item, dict):
+            made_dict = self._done[id(item)] = {}
+            made_dict.update((self.resolve(key), self.resolve(value)) for key, value in item.items())
+            return made_dict
+        if isinstance(item, tuple | set | frozenset):
+            return type(item)(map(self.resolve, item))
+        if isinstance(item, Storage):
+            return self._storage(item)
+        if isinstance(item, _Call) and item.function.make is not None:
+            args = self.resolve(item.args) if item.function.takes_args else ()
+            state = (self.resolve(item.state),) if item.function.takes_state else ()
+            return item.function.make(*args, *state)
+        raise DataError("holds a bare class or function, expected arrays and plain values")
+
+    def _storage(self, storage: Storage) -> np.ndarray:
+        """Return the raw data, [numel]."""
+        data = self._contents.get(storage.key, b"")
+        expected = storage.numel * storage.dtype.itemsize
+        if len(data) != expected:
+            raise DataError(f"storage {storage.key} has {len(data)} bytes, expected {expected}")
+        array = np.ndarray(storage.numel, storage.dtype.newbyteorder(self._byte_order), data)
+        if storage.bfloat16:
+            array = (array.astype(np.uint32) << 16).view(np.float32)  # it is the upper half of a float32
+        _, offset, size = storage.view or ("", 0, array.size)
+        if not 0 <= offset <= offset + size <= array.size:
+            raise DataError(f"storage {storage.key} has {array.size} elements, a view of it asks for {size} from {offset}")
+        return array[offset : offset + size]
+
+
+def _sizes(values: Any) -> tuple[int, ...]:
+    if any(type(value) is not int or value < 0 for value in values):
+        raise DataError("a shape, stride or offset that is not made of integers from 0")
+    return tuple(values)
+
+
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, _requires_grad: Any = False, _hooks: Any = None) -> np.ndarray:
+    """Do what `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2` do, but for metadata (a negated view)."""
+    (offset,), size, stride = _sizes([offset]), _sizes(size), _sizes(stride)
+    if not isinstance(storage, np.ndarray) or storage.ndim != 1 or storage.dtype.hasobject:
+        raise DataError("a tensor without a storage")
+    if 0 in size:
+        return np.zeros(size, storage.dtype.newbyteorder("="))
+    last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
+    if last >= storage.size or math.prod(size) > storage.size:
+        raise DataError(f"a tensor of offset {offset}, size {size}, stride {stride} exceeds its storage of {storage.size}")
+    item_size = storage.dtype.itemsize
+    return _native(np.ndarray(size, storage.dtype, storage, offset * item_size, [step * item_size for step in stride]))
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    return np.array(array, array.dtype.newbyteorder("="), order="C")
+
+
+def _dtype(name: Any, _align: Any, _copy: Any, state: Any) -> np.dtype:
+    if not re.fullmatch(r"[biufcSU][1-9]\d{0,8}|O\d?", name):
+        raise DataError(f"an array of dtype {name}, expected booleans, numbers, text, bytes or objects")
+    return np.dtype(object) if name.startswith("O") else np.dtype(name).newbyteorder(state[1])
+
+
+def _array(data: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndarray:
+    """Make an array of bytes, or of a list of objects."""
+    if isinstance(data, str):  # bytes in Python 2
+        data = data.encode("latin1")
+    count = math.prod(_sizes(shape))
+    if len(data) != count * (1 if dtype.hasobject else dtype.itemsize):
+        raise DataError(f"an array of {len(data)} bytes or objects, expected shape {shape} of {dtype}")
+    if not dtype.hasobject:
+        return _native(np.ndarray(shape, dtype, data, order=order))
+    array = np.empty(count, object)
+    for index, item in enumerate(data):  # one by one: NumPy would take lists and arrays apart
+        array[index] = item
+    return array.reshape(shape, order=order)
+
+
+def _array_of_state(state: Any) -> np.ndarray:
+    """Do what `numpy.ndarray.__setstate__` does."""
+    _version, shape, dtype, is_fortran, data = state
+    return _array(data, dtype, shape, "F" if is_fortran else "C")
+
+
+def _scalar(dtype: Any, data: Any) -> Any:
+    return _array(data, dtype, (), "C")[()]
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    if encoding != "latin1":
+        raise DataError("bytes in another encoding than latin1, the one that pickle writes")
+    return text.encode("latin1")
+
+
+def _names() -> dict[tuple[str, str], _Name]:
+    """Return all that a file may ask for."""
+    random_state = _Name(RandomState, takes_args=False, takes_state=True)
+    names = {
+        ("torch", "Size"): _Name(_sizes),
+        ("torch._utils", "_rebuild_tensor"): _Name(_tensor),
+        ("torch._utils", "_rebuild_tensor_v2"): _Name(_tensor),
+        ("torch._utils", "_rebuild_parameter"): _Name(lambda tensor, *_unused: tensor),
+        ("collections", "OrderedDict"): _Name(_OrderedDict, at_once=True),
+        ("_codecs", "encode"): _Name(_encode),  # bytes, in protocol 2 of Python 3
+        ("__builtin__", "bytes"): _Name(lambda: b""),  # the same, empty
+        ("numpy", "dtype"): _Name(_dtype, takes_state=True),
+        ("numpy", "ndarray"): _Name(),
+        ("numpy.random", "__RandomState_ctor"): random_state,
+        ("numpy.random._pickle", "__randomstate_ctor"): random_state,
+        ("numpy.random._pickle", "__bit_generator_ctor"): random_state,
+        ("numpy.random._mt19937", "MT19937"): _Name(),
+        ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"): random_state,
+        ("numpy.random.bit_generator", "SeedSequence"): _Name(),
+    }
+    for core in ("numpy.core", "numpy._core"):
+        names[f"{core}.multiarray", "_reconstruct"] = _Name(_array_of_state, takes_args=False, takes_state=True)
+        names[f"{core}.multiarray", "scalar"] = _Name(_scalar)
+        names[f"{core}.numeric", "_frombuffer"] = _Name(_array)
+    for name, dtype in (pair.split(":") for pair in _STORAGES.split()):
+        names["torch", f"{name}Storage"] = names["torch.cuda", f"{name}Storage"] = _Name(storage=dtype)
+    return names
+
+
+_NAMES = _names()

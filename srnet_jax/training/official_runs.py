@@ -1,0 +1,246 @@
+"""Runs of the official PyTorch code as workdirs of ours, and back."""
+
+import collections
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from srnet_jax import config as config_lib
+from srnet_jax.errors import TrainingError
+from srnet_jax.models.pose_lifter import PoseLifter, create_model
+from srnet_jax.models.torch_import import (
+    SCRAMBLE_NOTE,
+    OfficialCheckpoint,
+    from_variables,
+    official_tensors,
+    read_checkpoint,
+    recognise,
+    to_moments,
+    to_variables,
+    view,
+)
+from srnet_jax.skeleton import H36M_17, body_groups
+from srnet_jax.torch_save import save_torch
+from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.optimizer import create_optimizer
+from srnet_jax.training.state import TrainState, count_parameters, create_train_state
+
+IMPORTED_FILE = "imported.json"  # what an official file holds beside network and optimiser, kept for the way back
+_ERRORS = ("loss 3d train", "loss 3d eval", "loss 3d test")  # MPJPE, mm
+_MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu", "max_exp_avg_sq": "nu_max"}  # Adam's names in PyTorch: ours
+_ADAM = {
+    "betas": (0.9, 0.999),
+    "eps": 1e-8,
+    "weight_decay": 0,
+    "amsgrad": True,
+    "maximize": False,
+    "foreach": None,
+    "capturable": False,
+    "differentiable": False,
+    "fused": None,
+}
+
+
+def import_run(path: str | Path, config: ConfigDict, workdir: str | Path, say: Callable[[str], None] = print) -> None:
+    """Make a workdir of an official checkpoint, so that it evaluates and trains on as if it had begun here.
+
+    The network's fields of the config are replaced by what the checkpoint holds, but for those that it cannot tell:
+    `model.causal`, `model.adds_input`, `model.activation`, and `model.recombine` where multiply and add look alike. The
+    learning rate becomes the one that after the checkpoint's epochs is the checkpoint's.
+
+    Args:
+      path: the .bin file.
+      config: data, protocol and training to go on with.
+      workdir: a new folder.
+      say: is told, line by line, what was found.
+
+    Raises:
+      DataError: as `load_official_checkpoint`.
+      TrainingError: if the workdir holds a run.
+    """
+    config_lib.validate(config)
+    workdir = Path(workdir)
+    if Checkpoints.exist(workdir) or (workdir / config_lib.CONFIG_FILE).exists():
+        raise TrainingError(f"{workdir}: holds a run, expected a new workdir")
+    checkpoint = read_checkpoint(path)
+    options = config.model
+    model = recognise(
+        checkpoint,
+        causal=options.causal,
+        adds_input=options.adds_input,
+        activation=options.activation,
+        recombine="add" if options.recombine == "add" else "multiply",
+    )
+    if model.num_joints != H36M_17.num_joints:
+        raise TrainingError(f"{path}: lifts {model.num_joints} joints, expected {H36M_17.num_joints}")
+    variables = jax.tree.map(jnp.asarray, to_variables(model, checkpoint))
+    moments = to_moments(model, checkpoint)
+    rest = _plain(checkpoint.rest)
+    config = _imported_config(config_lib.with_absolute_path(config), model, rest)
+
+    count, trees = moments or (0, {})
+    steps = jnp.asarray(count, jnp.int32)
+    adam, scale = create_optimizer(config.train).init(variables["params"])
+    found = {_MOMENTS[name]: jax.tree.map(jnp.asarray, tree) for name, tree in trees.items()}
+    adam = adam._replace(step=steps, **found)
+    state = TrainState(step=steps, epoch=jnp.asarray(rest["epoch"], jnp.int32), opt_state=(adam, scale), **variables)
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(state, float("inf"))  # not measured on this validation split
+    rest |= {"source": checkpoint.path.name, "sha256": hashlib.sha256(checkpoint.path.read_bytes()).hexdigest()}
+    rest |= {"step": int(state.step), "counters": _counters(checkpoint, model)}
+    (workdir / IMPORTED_FILE).write_text(json.dumps(rest, indent=2) + "\n")
+    config_lib.save(config, workdir)
+
+    say(f"{path}: {_in_words(config.model)}, {count_parameters(state.params):,} parameters")
+    if model.length_dependent:
+        say(SCRAMBLE_NOTE)
+    if model.recombine != "concat" and model.context_from == "all":
+        say(f"the file does not tell multiply from add: taken for {model.recombine} (--config.model.recombine)")
+    if moments:
+        say(f"after {rest['epoch']} epochs and {count} steps of AMSGrad; learning rate {rest.get('lr', 'unknown')}")
+    else:
+        say(f"after {rest['epoch']} epochs; it holds no state of AMSGrad, training would begin with an empty one")
+    for name in ("betas", "eps", "weight_decay"):
+        option = rest.get("optimizer", {}).get(name, _ADAM[name])
+        if option != _ADAM[name]:
+            say(f"AMSGrad was used with {name} {option}; training here goes on with {_ADAM[name]}")
+
+
+def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> None:
+    """Write a run's checkpoint as a file that the official code evaluates and `torch.load(weights_only=True)` reads.
+
+    Args:
+      workdir: of a run whose network the official code has.
+      output: the file to write.
+      which: "best", "latest" or a step.
+
+    Raises:
+      UserError: if there is no such run or checkpoint.
+      TrainingError: if the official code has no such network.
+
+    Note:
+      The official `--resume` also wants a pickled random state, which a file without code cannot hold.
+    """
+    workdir = Path(workdir)
+    config = config_lib.load(workdir)
+    _check_official(workdir, config.model)
+    model = create_model(config.model)
+    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(config.train), config.seed))
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        state = jax.tree.map(np.asarray, checkpoints.restore(which, shapes))
+    imported = json.loads((workdir / IMPORTED_FILE).read_text()) if (workdir / IMPORTED_FILE).exists() else {}
+    step, epoch = int(state.step), int(state.epoch)
+    counters = {
+        tensor.name: imported.get("counters", {}).get(tensor.name, 0) + step - imported.get("step", 0)
+        for tensor in official_tensors(model)
+        if not tensor.path
+    }
+    rate = float(config.train.learning_rate)
+    for _ in range(epoch):
+        rate *= config.train.lr_decay  # step by step, as the official code, to the last bit
+    unchanged = imported if imported.get("step") == step else {}
+    rate = unchanged.get("lr", rate)
+    save_torch(
+        output,
+        {
+            "epoch": epoch,
+            "lr": rate,
+            **{name: unchanged[name] for name in _ERRORS if name in unchanged},
+            "optimizer": _optimizer(model, state, {**_ADAM, **imported.get("optimizer", {}), "lr": rate}),
+            "model_pos": collections.OrderedDict(from_variables(model, state.variables, counters)),
+        },
+    )
+
+
+def imported_from(workdir: Path, step: int) -> str | None:
+    """Return the name of the official file that a run's checkpoint is, or None if it was trained here."""
+    file = workdir / IMPORTED_FILE
+    imported = json.loads(file.read_text()) if file.exists() else {}
+    return imported["source"] if imported.get("step") == step else None
+
+
+def _plain(rest: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a checkpoint beside its tensors: numbers, and AMSGrad's options."""
+    kept: dict[str, Any] = {"epoch": 0}
+    for name in ("epoch", "lr", *_ERRORS):
+        value = rest.get(name)
+        if isinstance(value, int | float | np.ndarray) and np.ndim(value) == 0 and np.isfinite(value):
+            kept[name] = value.item() if isinstance(value, np.ndarray) else value
+    kept["epoch"] = max(int(kept["epoch"]), 0)
+    groups = rest["optimizer"].get("param_groups") if isinstance(rest.get("optimizer"), dict) else None
+    if isinstance(groups, list) and len(groups) == 1 and isinstance(groups[0], dict):
+        kept["optimizer"] = {k: v for k, v in groups[0].items() if k in _ADAM or isinstance(v, bool)}
+    return kept
+
+
+def _imported_config(config: ConfigDict, model: PoseLifter, rest: dict[str, Any]) -> ConfigDict:
+    network = {"fully_connected": "fc", "group": "gp", "split_recombine": "sr"}[model.connectivity[0]]
+    config.model.update(
+        {
+            "network": network,
+            "filter_widths": model.filter_widths,
+            "channels": model.channels,
+            "num_groups": config.model.num_groups if network == "fc" else len(model.joint_groups),
+            "root_in_every_group": True,
+            "recombine": model.recombine,
+            "context_dim": 1,
+            "context_from": model.context_from,
+            "context_form": model.context_form,
+            "bug_compatible": model.bug_compatible,
+        }
+    )
+    if "lr" in rest:
+        start = rest["lr"] / config.train.lr_decay ** rest["epoch"]
+        config.train.learning_rate = float(f"{start:.12g}")  # 0.00095 / 0.95 is not 0.001
+    config_lib.validate(config)
+    return config
+
+
+def _counters(checkpoint: OfficialCheckpoint, model: PoseLifter) -> dict[str, int]:
+    names = [tensor.name for tensor in official_tensors(model) if not tensor.path]
+    return {name: int(checkpoint.state_dict[name]) for name in names if name in checkpoint.state_dict}
+
+
+def _in_words(model: ConfigDict) -> str:
+    network = "fully connected" if model.network == "fc" else f"{model.num_groups} groups"
+    if model.network == "sr":
+        network += f", {model.recombine} context from {model.context_from}"
+    return f"{network}, filter widths {','.join(map(str, model.filter_widths))}, {model.channels} channels"
+
+
+def _check_official(workdir: Path, model: ConfigDict) -> None:
+    """Refuse a network that the official code cannot hold."""
+    expected: dict[str, Any] = {}
+    if model.network != "fc":
+        expected |= {"root_in_every_group": (True,), "num_groups": (2, 3, 5)}
+    if model.network == "sr":
+        expected |= {"context_dim": (1,), "context_form": ("official",)}
+        if model.recombine == "concat" and max(model.filter_widths) > 1:
+            expected["bug_compatible"] = (True,)
+    for name, allowed in expected.items():
+        if type(model[name]) is not type(allowed[0]) or model[name] not in allowed:
+            words = " or ".join(map(str, allowed))
+            raise TrainingError(f"{workdir}: config.model.{name} is {model[name]}, the official code has only {words}")
+    lifter = create_model(model)
+    if model.network != "fc" and sum(lifter.layer_plans()[-1].features) != 3 * sum(map(len, body_groups(model.num_groups))) + 1:
+        raise TrainingError(f"{workdir}: config.model.channels is {model.channels}, with which the official code fails")
+
+
+def _optimizer(model: PoseLifter, state: TrainState, options: dict[str, Any]) -> dict[str, Any]:
+    """Return AMSGrad's state as PyTorch's Adam holds it."""
+    adam = state.opt_state[0]
+    trees = {name: getattr(adam, ours) for name, ours in _MOMENTS.items()}
+    trainable = [tensor for tensor in official_tensors(model) if tensor.path[:1] == ("params",)]
+    states = {
+        index: {"step": np.float32(adam.step), **{n: view({"params": tree}, tensor) for n, tree in trees.items()}}
+        for index, tensor in enumerate(trainable)
+    }
+    group = {**options, "betas": tuple(options["betas"]), "params": list(range(len(trainable)))}
+    return {"state": states, "param_groups": [{"lr": group.pop("lr"), **group}]}
