@@ -28,7 +28,17 @@ def rng():
 
 @pytest.fixture
 def tiny_config():
-    """The smallest config that trains: seconds."""
+    return make_tiny_config()
+
+
+@pytest.fixture(scope="module")
+def shared_config():
+    """As `tiny_config`, for fixtures that live as long as a module."""
+    return make_tiny_config()
+
+
+def make_tiny_config():
+    """Return the smallest config that trains: seconds."""
     config = default.get_config()
     config.data.num_frames = 2000
     config.data.cameras.number = 1

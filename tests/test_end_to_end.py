@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CHECKPOINT = ROOT / "tests" / "data" / "parity" / "sr5_mul_333_c42.bin"
+NPZ = CHECKPOINT.with_name("metrics.npz")
 TINY = (
     "--config.data.num_frames=2000",
     "--config.data.cameras.number=1",
@@ -88,7 +89,7 @@ class _Evil:
         (lambda path: path.write_bytes(pickle.dumps(_Evil())), "posix.system"),
         (lambda path: path.write_bytes(CHECKPOINT.read_bytes()[:200_000]), "file.bin: "),
         (lambda path: path.write_bytes(b""), "file.bin: "),
-        (lambda path: np.savez(path.open("wb"), positions=np.zeros(3)), "file.bin: "),
+        (lambda path: path.write_bytes(NPZ.read_bytes()), "file.bin: "),
         (lambda path: path.write_text("epoch 1\n"), "file.bin: "),
     ],
     ids=["missing", "evil", "truncated", "empty", "renamed npz", "text"],

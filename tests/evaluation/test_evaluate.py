@@ -90,14 +90,14 @@ def test_perfect_predictions_have_no_error(tiny_config):
     assert measure(test, test.frames.targets, (5,))["rare"]["5"]["mpjpe_mm"] == 0
 
 
-@pytest.fixture
-def runs(tiny_config, tmp_path):
-    tiny_config.train.epochs = 1
+@pytest.fixture(scope="module")
+def runs(shared_config, tmp_path_factory):
+    shared_config.train.epochs = 1
     workdirs = []
     for network, seed in (("sr", 0), ("sr", 1), ("fc", 0)):
-        tiny_config.model.network, tiny_config.seed = network, seed
-        workdirs.append(tmp_path / f"{network}{seed}")
-        train_and_evaluate(tiny_config, workdirs[-1])
+        shared_config.model.network, shared_config.seed = network, seed
+        workdirs.append(tmp_path_factory.mktemp("runs") / f"{network}{seed}")
+        train_and_evaluate(shared_config, workdirs[-1])
     return workdirs
 
 

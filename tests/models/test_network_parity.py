@@ -1,6 +1,6 @@
 """The networks against numbers computed by the official code; see tests/data/parity/README.md.
 
-`PARITY=FOLDER python -m pytest tests/models/test_parity.py` checks all fixtures of another folder.
+`PARITY=FOLDER python -m pytest tests` checks the fixtures of another folder.
 """
 
 import collections
@@ -114,7 +114,7 @@ def test_training_mode(fixture, loss):
             model.recombine == "multiply" and re.search(r"part_info.*m_conv.*bias", name)
         ):
             ours = found[name.split("/", 1)[1]]
-            limit = max(1e-3 * np.abs(expected).max(), 1e-9)  # some have cancelled to rounding noise
+            limit = max(1e-3 * np.abs(expected).max(), 1e-8)  # some have cancelled to rounding noise
             np.testing.assert_allclose(ours, expected, atol=limit, rtol=0, err_msg=name)
     found = official(model, "batch_stats", stats)
     names = [name for name in arrays if name.startswith(buffers) and not name.endswith("num_batches_tracked")]
