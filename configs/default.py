@@ -9,26 +9,19 @@ Change a field on the command line (--config.train.epochs=10) or in a small file
 from ml_collections import ConfigDict, config_dict
 
 
-def get_config() -> ConfigDict:
-    """Return the default config."""
-    config = ConfigDict()
-    config.seed = 0  # of the weights, the order of samples and dropout
-
-    config.data = data = ConfigDict()
-    data.source = "synthetic"  # synthetic: the embedded set; mocap: joint positions in an .npz file
-    data.path = ""  # the file of `mocap`
+def _data() -> ConfigDict:
+    data = ConfigDict()
+    data.source = "synthetic"  # synthetic: the embedded set; h36m, mocap, mpi_inf_3dhp, mpi_inf_3dhp_train: files
+    data.path = ""  # h36m: folder of data_3d_h36m.npz and data_2d_h36m_*.npz; mocap: .npz of joint positions;
+    #   mpi_inf_3dhp: folder of the test set, TS1 to TS6; mpi_inf_3dhp_train: folder of S1 to S8
+    data.keypoints = "gt"  # of h36m: gt, or a detector's name, as cpn_ft_h36m_dbb in data_2d_h36m_cpn_ft_h36m_dbb.npz
+    data.annotation = "univ"  # of mpi_inf_3dhp*: univ, the skeleton of one height that the field reports, or metric
     data.num_frames = 200_000  # size of `synthetic`, frames over all cameras, 2,000 to 2,000,000
     data.seed = 0  # of the bodies and motions of `synthetic`
-    data.fps = 30.0  # frames per second of `mocap`, whose files do not say, for the record; `synthetic` has 50
-    data.normalization = "basic"  # of the network's input and output (supplement Sec. 1):
-    #   basic: VideoPose3D's, 2D over the image's width and 3D in metres; needs nothing but pixels and the image's size
-    #   pixel: the LCN repository's, x and y of the output in screen coordinates too
-    #   lcn, proj, weak_proj: the official code's. All but basic use the TRUE depth of the root at test time; tables say so.
-    #   weak_proj is for comparison with the official code alone: its way back to metres is not the inverse of its way
-    #   there, so that predictions and ground truth are distorted alike, by each joint's depth over the root's
+    data.fps = 30.0  # frames per second of a `mocap` file that does not say, for the record
     data.downsample = 1  # keep every n-th frame of each sequence
 
-    data.cameras = cameras = ConfigDict()  # virtual cameras around the person, for both sources
+    data.cameras = cameras = ConfigDict()  # virtual cameras around the person, for `synthetic` and `mocap`
     cameras.number = 4
     cameras.distance_m = 5.2  # horizontal distance from the middle of the room, metres, each varied by up to 10 %
     cameras.height_m = 1.55  # above the floor, metres
@@ -38,15 +31,42 @@ def get_config() -> ConfigDict:
     cameras.height_px = 1000
     cameras.seed = 0  # of the cameras' displacements
 
+    data.detections = detections = ConfigDict()  # simulated detector, for any source; see srnet_jax/data/detections.py
+    detections.simulate = False  # True: replace the 2D joints by these
+    detections.sigma = 0.01  # noise of a joint of the torso, as a share of the person's size; limbs' ends have up to twice
+    detections.outliers = 0.01  # share of joints that land anywhere in the person's box
+    detections.swaps = 0.01  # share of frames with arms, and with legs, exchanged
+    detections.missing = 0.01  # share of joints that stay where they were last seen
+    detections.seed = 0
+    return data
+
+
+def get_config() -> ConfigDict:
+    """Return the default config."""
+    config = ConfigDict()
+    config.seed = 0  # of the weights, the order of samples and dropout
+
+    config.data = _data()  # what is trained on, and tested unless the protocol is cross_dataset
+    config.test_data = _data()  # what cross_dataset tests on; other protocols do not read it
+
     config.protocol = protocol = ConfigDict()
-    protocol.name = "subject"  # train on some subjects, test on others (paper Sec. 4.2)
+    protocol.name = "subject"  # paper Sec. 4.2 and 4.3; all train on subjects_train and test on subjects_test:
+    #   subject: no more; rare_pose: count the rarest test poses alone, the first of rare_percents;
+    #   cross_action: train on some actions; cross_camera: train on some cameras, test on others;
+    #   cross_dataset: test on config.test_data
     protocol.subjects_train = ("S1", "S5", "S6", "S7", "S8")
     protocol.subjects_test = ("S9", "S11")
+    protocol.actions_train = ("Walking",)  # of cross_action, exact names
+    protocol.cross_action_test = "others"  # others: the other actions of the test subjects; all: all their actions;
+    #   all_subjects: train on the action and test on all actions of ALL subjects, as the official code does
+    protocol.cameras_train = ("camera0", "camera1", "camera2")  # of cross_camera; in Human3.6M ("54138969", ...)
+    protocol.cameras_test = ("camera3",)
     protocol.validation = "train_subjects"  # what chooses the best checkpoint: held-out recordings of the training
     #   subjects, or `test`: the test subjects, and training on everything (the official code; results say so)
     protocol.validation_fraction = 0.1  # share of the training recordings held out for `train_subjects`
     protocol.rare_percents = (20, 10)  # sizes of the rare subsets, percent of the test poses
-    protocol.rare_sigma_mm = 100.0  # sigma of Eq. 9, millimetres; the paper gives none
+    protocol.rare_ranking = "occurrence"  # occurrence: Eq. 10; the official code's others: exponential, mean_distance
+    protocol.rare_sigma_mm = (100.0,)  # sigma of Eq. 9, millimetres, one or one for each joint; the paper gives none
     protocol.rare_reference = "train"  # pose set O of Eq. 10: train or test; the paper does not say
     protocol.rare_reference_step = 10  # take every n-th pose of the reference set, as the official code (10)
 
@@ -64,6 +84,12 @@ def get_config() -> ConfigDict:
     model.context_form = "official"  # official: sigmoid(BatchNorm) or LeakyReLU, zero start; paper: the plain map of Eq. 6
     model.bug_compatible = False  # True: the official code's scrambled temporal context of concat, for its checkpoints
     model.adds_input = False  # True: add the 2D input to x and y, as the official code with the normalisation lcn
+    model.normalization = "basic"  # of the input and the output (supplement Sec. 1):
+    #   basic: VideoPose3D's, 2D over the image's width and 3D in metres; needs nothing but pixels and the image's size
+    #   pixel: the LCN repository's, x and y of the output in screen coordinates too
+    #   lcn, proj, weak_proj: the official code's. All but basic use the TRUE depth of the root at test time; tables say so.
+    #   weak_proj is for comparison with the official code alone: its way back to metres is not the inverse of its way
+    #   there, so that predictions and ground truth are distorted alike, by each joint's depth over the root's
     model.causal = False  # True: no frame after the output frame is seen
     model.activation = "leaky_relu"  # leaky_relu (slope 0.01) or relu
     model.dropout = 0.0  # rate after each activation

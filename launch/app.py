@@ -3,9 +3,9 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's start-up messages mean nothing to a user
 
@@ -15,19 +15,21 @@ from ml_collections import ConfigDict, config_flags
 from srnet_jax import config as config_lib
 from srnet_jax.errors import UserError
 
+_Item = TypeVar("_Item")
+
 
 def define_config() -> flags.FlagHolder:
     """Define the flag --config and its fields; a field that does not exist is refused here."""
     for argument in sys.argv[1:]:
         field = re.fullmatch(r"--?(?:no)?config\.([\w.]+)(=.*)?", argument, flags=re.DOTALL)
         if field and field[1] not in config_lib.FIELDS:
-            _fail(str(config_lib.unknown_field(field[1])))
+            fail(str(config_lib.unknown_field(field[1])))
     try:
         return config_flags.DEFINE_config_file(
             "config", "configs/default.py", "Config file (Python, trusted); change its fields with --config.FIELD=VALUE."
         )
     except Exception as error:  # an override that is not understood, or whatever a config file raises
-        _fail(f"--config: {_in_one_line(error)}")
+        fail(f"--config: {_in_one_line(error)}")
 
 
 def config_for(workdir: str) -> ConfigDict:
@@ -35,24 +37,31 @@ def config_for(workdir: str) -> ConfigDict:
     flag = flags.FLAGS["config"]
     if flag.using_default_value and (Path(workdir) / config_lib.CONFIG_FILE).exists():
         config = config_lib.load(Path(workdir))
-        config.update_from_flattened_dict(config_flags.get_override_values(flag))
+        with config.ignore_type():  # `validate` knows what a field may hold
+            config.update_from_flattened_dict(config_flags.get_override_values(flag))
         return config
     return flag.value
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parse the flags, call `main`, and turn a UserError into one line."""
+def run(main: Callable[..., None], commands: tuple[str, ...] = ()) -> None:
+    """Parse the flags, call `main`, and turn a UserError into one line.
+
+    With `commands`, the first argument must be one of them, and `main` is called with it.
+    """
     logging.set_verbosity(logging.ERROR)
 
     def guarded(argv: Sequence[str]) -> None:
-        if len(argv) > 1:
-            _fail(f"{argv[1]}: not understood, expected --flag=value; --help lists the flags")
+        named = argv[1:2] if commands else []
+        if commands and (not named or named[0] not in commands):
+            fail(f"{named[0] if named else 'nothing'}: not understood, expected one of {', '.join(commands)} first")
+        if len(argv) > 1 + len(named):
+            fail(f"{argv[1 + len(named)]}: not understood, expected --flag=value; --help lists the flags")
         try:
-            main()
+            main(*named)
         except UserError as error:
-            _fail(str(error))
+            fail(str(error))
         except OSError as error:  # a full disk, a folder that may not be written
-            _fail(f"{error.filename or 'file system'}: {error.strerror or error}")
+            fail(f"{error.filename or 'file system'}: {error.strerror or error}")
         except KeyboardInterrupt:
             print("interrupted; run the same command again to continue", file=sys.stderr)
             sys.exit(130)
@@ -67,9 +76,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
             flags.FLAGS.config.items()  # a config file that cannot be read fails here
         return remaining
     except flags.Error as error:
-        _fail(_in_one_line(error))
+        fail(_in_one_line(error))
     except Exception as error:  # whatever a config file raises
-        _fail(f"--config: {_in_one_line(error)}")
+        fail(f"--config: {_in_one_line(error)}")
 
 
 def _in_one_line(error: Exception) -> str:
@@ -79,6 +88,14 @@ def _in_one_line(error: Exception) -> str:
     return kind + " ".join(dict.fromkeys([lines[0], lines[-1]]))
 
 
-def _fail(message: str) -> NoReturn:
+def track(items: Sequence[_Item]) -> Iterable[_Item]:
+    """Give the items one by one beside a progress bar."""
+    from rich.progress import track as rich_track
+
+    return rich_track(items, description="reading", transient=True)
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Print one line and end the program."""
     print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)

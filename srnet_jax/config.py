@@ -14,7 +14,8 @@ from srnet_jax.errors import ConfigError
 from srnet_jax.models.layers import CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
 from srnet_jax.models.pose_lifter import ACTIVATIONS, NETWORKS
 from srnet_jax.normalization import NORMALIZATIONS
-from srnet_jax.skeleton import GROUP_NUMBERS
+from srnet_jax.rarity import RANKINGS
+from srnet_jax.skeleton import GROUP_NUMBERS, H36M_17
 
 CONFIG_FILE = "config.json"
 
@@ -53,35 +54,56 @@ def _tuple_of(kind: type, allows: Callable[[Any], bool], words: str) -> Field:
 
 _FLAG = Field((bool,), lambda value: True, "True or False")
 _TEXT = Field((str,), lambda value: True, "text")
-_SUBJECTS = _tuple_of(str, bool, "one or more subject names, as ('S1', 'S5')")
+_NAMES = _tuple_of(str, bool, "one or more names, as ('S1', 'S5')")
+_SIGMAS = Field(
+    (tuple,),
+    lambda v: len(v) in (1, H36M_17.num_joints) and all(type(x) in (int, float) and 0 < x < math.inf for x in v),
+    f"a tuple of one or {H36M_17.num_joints} numbers above 0",
+)
 _PERCENTS = Field(
     (tuple,), lambda v: all(type(x) in (int, float) and 0 < x <= 100 for x in v), "a tuple of percentages above 0, at most 100"
 )
 
+_DATA: dict[str, Field] = {
+    "source": _one_of(("synthetic", "h36m", "mocap", "mpi_inf_3dhp", "mpi_inf_3dhp_train")),
+    "path": _TEXT,
+    "keypoints": _TEXT,
+    "annotation": _one_of(("univ", "metric")),
+    "num_frames": _whole(1),
+    "seed": _whole(0),
+    "fps": _number(0, above=True),
+    "downsample": _whole(1),
+    "cameras.number": _whole(1),
+    "cameras.distance_m": _number(0, above=True),
+    "cameras.height_m": _number(0),
+    "cameras.target_height_m": _number(0),
+    "cameras.focal_px": _number(0, above=True),
+    "cameras.width_px": _whole(1),
+    "cameras.height_px": _whole(1),
+    "cameras.seed": _whole(0),
+    "detections.simulate": _FLAG,
+    "detections.sigma": _number(0, 1),
+    "detections.outliers": _number(0, 1),
+    "detections.swaps": _number(0, 1),
+    "detections.missing": _number(0, 1),
+    "detections.seed": _whole(0),
+}
+
 FIELDS: dict[str, Field] = {
     "seed": _whole(0),
-    "data.source": _one_of(("synthetic", "mocap")),
-    "data.path": _TEXT,
-    "data.num_frames": _whole(1),
-    "data.seed": _whole(0),
-    "data.fps": _number(0, above=True),
-    "data.normalization": _one_of(NORMALIZATIONS),
-    "data.downsample": _whole(1),
-    "data.cameras.number": _whole(1),
-    "data.cameras.distance_m": _number(0, above=True),
-    "data.cameras.height_m": _number(0),
-    "data.cameras.target_height_m": _number(0),
-    "data.cameras.focal_px": _number(0, above=True),
-    "data.cameras.width_px": _whole(1),
-    "data.cameras.height_px": _whole(1),
-    "data.cameras.seed": _whole(0),
-    "protocol.name": _one_of(("subject",)),
-    "protocol.subjects_train": _SUBJECTS,
-    "protocol.subjects_test": _SUBJECTS,
+    **{f"{section}.{name}": field for section in ("data", "test_data") for name, field in _DATA.items()},
+    "protocol.name": _one_of(("subject", "rare_pose", "cross_action", "cross_camera", "cross_dataset")),
+    "protocol.subjects_train": _NAMES,
+    "protocol.subjects_test": _NAMES,
+    "protocol.actions_train": _NAMES,
+    "protocol.cross_action_test": _one_of(("others", "all", "all_subjects")),
+    "protocol.cameras_train": _NAMES,
+    "protocol.cameras_test": _NAMES,
     "protocol.validation": _one_of(("train_subjects", "test")),
     "protocol.validation_fraction": _number(0, 0.9, above=True),
     "protocol.rare_percents": _PERCENTS,
-    "protocol.rare_sigma_mm": _number(0, above=True),
+    "protocol.rare_ranking": _one_of(RANKINGS),
+    "protocol.rare_sigma_mm": _SIGMAS,
     "protocol.rare_reference": _one_of(("train", "test")),
     "protocol.rare_reference_step": _whole(1),
     "model.network": _one_of(NETWORKS),
@@ -95,6 +117,7 @@ FIELDS: dict[str, Field] = {
     "model.context_form": _one_of(CONTEXT_FORMS),
     "model.bug_compatible": _FLAG,
     "model.adds_input": _FLAG,
+    "model.normalization": _one_of(NORMALIZATIONS),
     "model.causal": _FLAG,
     "model.activation": _one_of(ACTIVATIONS),
     "model.dropout": _number(0, 0.99),
@@ -162,10 +185,11 @@ def save(config: ConfigDict, workdir: Path) -> None:
 
 
 def with_absolute_path(config: ConfigDict) -> ConfigDict:
-    """Return a copy whose `data.path` does not depend on the current folder."""
+    """Return a copy whose data's paths do not depend on the current folder."""
     copy = config.copy_and_resolve_references()
-    if copy.data.path:
-        copy.data.path = str(Path(copy.data.path).absolute())
+    for data in (copy.data, copy.test_data):
+        if data.path:
+            data.path = str(Path(data.path).absolute())
     return copy
 
 
@@ -185,7 +209,10 @@ def load(workdir: Path) -> ConfigDict:
         config = ConfigDict(_tuples(values))
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: not a config ({str(error).splitlines()[0]})") from error
-    validate(config)
+    try:
+        validate(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     return config
 
 

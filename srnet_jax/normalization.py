@@ -60,9 +60,13 @@ def mirror(points, mirrored: Sequence[int]):
     return points[..., np.asarray(mirrored), :] * sign.reshape((1,) * (points.ndim - 1) + (-1,))
 
 
-def needs_root_depth(name: str) -> bool:
-    """Tell whether a normalisation uses the true depth of the root, at test time too: all but `basic`."""
-    return name != "basic"
+def notes(name: str) -> tuple[str, ...]:
+    """Return what a reader must know beside errors under a normalisation."""
+    if name == "basic":
+        return ()
+    depth = f"normalisation {name}: uses the TRUE depth of the root at test time"
+    distorted = "weak_proj distorts predictions and ground truth alike, by each joint's depth over the root's"
+    return (depth, distorted) if name == "weak_proj" else (depth,)
 
 
 def view(poses_3d: np.ndarray, camera: Camera) -> np.ndarray:

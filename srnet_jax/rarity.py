@@ -1,4 +1,4 @@
-"""How rare a pose is: pose similarity and occurrence (paper Sec. 4.2, Eq. 9 and 10)."""
+"""How rare a pose is: pose similarity and occurrence (paper Sec. 4.2, Eq. 9 and 10), and the official code's rankings."""
 
 from functools import partial
 
@@ -6,45 +6,60 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+RANKINGS = ("occurrence", "exponential", "mean_distance")
 _BLOCK = 128  # poses compared with the whole reference set at a time
 
 
-@partial(jax.jit, static_argnames="sigma")
-def _occurrence(poses: jax.Array, reference: jax.Array, sigma: float) -> jax.Array:
-    """Return the occurrence [B] of a block of poses [B, J, 3]."""
+@partial(jax.jit, static_argnames="ranking")
+def _commonness(poses: jax.Array, reference: jax.Array, sigmas: jax.Array, ranking: str) -> jax.Array:
+    """Return how common each pose of a block [B, J, 3] is: [B]; `sigmas` [J]."""
 
-    def joint(total: jax.Array, points: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        a, b = points
+    def joint(total: jax.Array, points: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        a, b, sigma = points
         squared = (a * a).sum(-1)[:, None] + (b * b).sum(-1)[None, :] - 2 * a @ b.T
-        return total + jnp.exp(jnp.maximum(squared, 0) * (-0.5 / sigma**2)).mean(-1), None
+        squared = jnp.maximum(squared, 0)
+        if ranking == "occurrence":
+            similarity = jnp.exp(squared * (-0.5 / sigma**2))
+        else:
+            distance = jnp.sqrt(squared)
+            similarity = jnp.exp(-distance / sigma) if ranking == "exponential" else -distance
+        return total + similarity.mean(-1), None
 
-    total, _ = jax.lax.scan(joint, jnp.zeros(len(poses)), (poses.swapaxes(0, 1), reference.swapaxes(0, 1)))
+    by_joint = (poses.swapaxes(0, 1), reference.swapaxes(0, 1), sigmas)
+    total, _ = jax.lax.scan(joint, jnp.zeros(len(poses)), by_joint)
     return total / poses.shape[1]
 
 
-def occurrence(poses: np.ndarray, reference: np.ndarray, *, sigma_m: float) -> np.ndarray:
+def commonness(
+    poses: np.ndarray, reference: np.ndarray, *, sigma_m: float | tuple[float, ...], ranking: str = "occurrence"
+) -> np.ndarray:
     """Return how often poses like each pose occur in a reference set.
 
     Args:
       poses: [N, J, 3] root-relative poses, camera frame, metres.
       reference: [M, J, 3] poses in the same form.
-      sigma_m: falloff of the similarity, one for all joints, metres.
+      sigma_m: falloff of the similarity, one for all joints or one a joint, metres.
+      ranking: "occurrence": mean over poses and joints of exp(-d^2 / (2 sigma^2)), Eq. 10. "exponential": of
+        exp(-d / sigma), as in the official `filter_data.py`. "mean_distance": of -d, as the official list of infrequent
+        poses (sigma is not used).
 
     Returns:
-      [N] mean similarity to the reference, 0 to 1; rare poses have small values.
+      [N] mean similarity to the reference; rare poses have small values. Between 0 and 1, but for "mean_distance": metres.
 
     Note:
-      The root, at zero in every pose, is one of the J joints of Eq. 9 and adds the same 1 / J to all.
+      The root, at zero in every pose, is one of the J joints of Eq. 9 and adds the same to all.
 
-    Source: paper Eq. 9 and 10. Exact sums; the paper gives no sigma.
+    Source: paper Eq. 9 and 10; the paper gives neither sigma nor the reference set. Exact sums.
     """
+    sigmas = jnp.asarray(np.broadcast_to(np.asarray(sigma_m, np.float32), poses.shape[1]))
     padded = np.concatenate([poses, np.zeros((-len(poses) % _BLOCK, *poses.shape[1:]), poses.dtype)])
     device_reference = jnp.asarray(reference)
-    blocks = [_occurrence(block, device_reference, sigma_m) for block in padded.reshape(-1, _BLOCK, *poses.shape[1:])]
-    return np.concatenate([np.asarray(block) for block in blocks])[: len(poses)]
+    blocks = padded.reshape(-1, _BLOCK, *poses.shape[1:])
+    values = [np.asarray(_commonness(block, device_reference, sigmas, ranking)) for block in blocks]
+    return np.concatenate(values)[: len(poses)]
 
 
 def rarest(values: np.ndarray, percent: float) -> np.ndarray:
-    """Return the indices of the `percent` % of poses with the lowest occurrence, rarest first, at least one."""
+    """Return the indices of the `percent` % of poses with the lowest commonness, rarest first, at least one."""
     count = max(round(len(values) * percent / 100), 1)
     return np.argsort(values, kind="stable")[:count]

@@ -5,8 +5,10 @@ The format is a zip archive of a pickle, which names the tensors' constructors, 
 
 import collections
 import io
+import os
 import pickle
 import struct
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,11 @@ def save_torch(path: str | Path, value: Any) -> None:
     stream.write(pickle.STOP)
     members = {"data.pkl": stream.getvalue(), "byteorder": b"little", "version": b"3\n"}
     members |= {f"data/{key}": tensor.astype(tensor.dtype.newbyteorder("<")).tobytes() for key, tensor in enumerate(tensors)}
-    draft = path.with_name(f"{path.name}.tmp")
+    descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    draft = Path(name)
     try:
+        os.close(descriptor)
+        draft.chmod(0o644)
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:
             for name, data in members.items():
                 archive.writestr(zipfile.ZipInfo(f"{_FOLDER}/{name}", _EPOCH), data)

@@ -6,7 +6,8 @@ from ml_collections import ConfigDict
 
 from configs import default
 from srnet_jax import config as config_lib
-from srnet_jax.errors import ConfigError
+from srnet_jax.data.sources import load_dataset
+from srnet_jax.errors import ConfigError, DataError
 from srnet_jax.evaluation.evaluate import evaluate
 from srnet_jax.training.loop import train_and_evaluate
 
@@ -61,9 +62,24 @@ def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypa
     tiny_config.train.epochs = 1
     train_and_evaluate(tiny_config, tmp_path / "synthetic")
     evaluate([tmp_path / "synthetic"])
-    tiny_config.data.source, tiny_config.data.path = "mocap", str(mocap_file)
+    for data in (tiny_config.data, tiny_config.test_data):
+        data.source, data.path = "mocap", str(mocap_file)
+        data.detections.simulate = True
     tiny_config.protocol.subjects_train, tiny_config.protocol.subjects_test = ("a", "b"), ("c",)
-    train_and_evaluate(tiny_config, tmp_path / "mocap")
+    tiny_config.protocol.actions_train = ("walk",)
+    tiny_config.protocol.validation_fraction = 0.5
+    for name in ("cross_dataset", "cross_action", "cross_camera"):
+        tiny_config.protocol.name = name
+        tiny_config.data.cameras.number = 2
+        tiny_config.protocol.cameras_train, tiny_config.protocol.cameras_test = ("camera0",), ("camera1",)
+        train_and_evaluate(tiny_config, tmp_path / name)
+    for section in ("data", "test_data"):
+        for source in ("h36m", "mpi_inf_3dhp"):
+            tiny_config[section].source = source
+            with pytest.raises(DataError, match="no such"):
+                load_dataset(tiny_config[section])
+    tiny_config.test_data.source = "synthetic"
+    load_dataset(tiny_config.test_data)
     assert set(config_lib.FIELDS) - read == set()
 
 
@@ -98,9 +114,9 @@ def test_config_survives_the_workdir(tiny_config, tmp_path):
         ("train.batch_size", 1, "a whole number, 2 or more"),
         ("data.seed", 10**20, "below 2^31"),
         ("train.learning_rate", float("nan"), "nan is not allowed"),
-        ("protocol.subjects_train", (1, 2), "subject names"),
+        ("protocol.subjects_train", (1, 2), "one or more names"),
         ("protocol.rare_percents", (0,), "percentages above 0"),
-        ("data.source", "h36m", "expected one of synthetic, mocap"),
+        ("data.source", "h36", "expected one of synthetic, h36m, mocap"),
     ],
 )
 def test_wrong_values_are_named(tiny_config, field, value, message):

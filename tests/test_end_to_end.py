@@ -115,6 +115,21 @@ def test_official_checkpoint_is_evaluated_and_exported(tmp_path):
     assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
 
 
+def test_a_workdir_remembers_its_config(tmp_path):
+    workdir = f"--workdir={tmp_path / 'run'}"
+    network = ("--config.model.network=fc", "--config.train.epochs=1", "--config.evaluate.flip=False")
+    done = run("launch.train", workdir, *TINY, *network)
+    assert "epoch   1/1" in done.stdout, done.stderr
+    done = run("launch.train", workdir, "--config.evaluate.batch_frames=100")
+    assert (done.returncode, done.stdout.count("epoch   1/1")) == (0, 0), done.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["model"]["network"], config["evaluate"]) == ("fc", {"flip": False, "batch_frames": 100})
+    done = run("launch.train", workdir, "--config.model.context_dim=0.25")
+    assert done.returncode == 2
+    assert "holds a run with another config.model.context_dim" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_describe_counts_parameters():
     done = run("launch.describe", "--config.model.filter_widths=(3,3,3,3,3)")
     assert done.returncode == 0, done.stderr

@@ -16,9 +16,9 @@ from srnet_jax.normalization import (
     image_coordinates,
     mirror,
     mirror_view,
-    needs_root_depth,
     normalize,
     normalize_screen_coordinates,
+    notes,
     root_relative,
     to_metres,
     view,
@@ -194,7 +194,7 @@ def test_what_a_normalisation_needs_of_the_truth(rng, name):
     np.testing.assert_array_equal(poses, before[1])
     assert np.array_equal(inputs, nearer) == (name not in ("proj", "weak_proj"))
     moved = to_metres(name, targets, view(poses, camera))
-    assert needs_root_depth(name) == (not np.allclose(moved, to_metres(name, targets, view(poses * 1.2, camera))))
+    assert bool(notes(name)) == (not np.allclose(moved, to_metres(name, targets, view(poses * 1.2, camera))))
 
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)

@@ -51,6 +51,7 @@ class PoseDataset:
       skeleton: the joints.
       fps: frames per second.
       sequences: in the source's order.
+      conventions: where its joints differ from those of other sources, in a few words; printed beside results across data sets.
 
     Raises:
       DataError: on creation, if a sequence has wrong shapes, non-finite values or joints behind its camera.
@@ -60,6 +61,7 @@ class PoseDataset:
     skeleton: Skeleton
     fps: float
     sequences: tuple[Sequence, ...]
+    conventions: str = ""
 
     def __post_init__(self) -> None:
         if not self.sequences:
@@ -101,8 +103,8 @@ def _check_sequence(sequence: Sequence, num_joints: int, source: str) -> None:
     depth = float(sequence.poses_3d[..., 2].min())
     if depth <= 0:
         raise DataError(
-            f"{source}: {sequence.name}: a joint lies {-depth:.2f} m behind the camera, expected all joints in front of it; "
-            "for virtual cameras, raise config.data.cameras.distance_m"
+            f"{source}: {sequence.name}: a joint lies {-depth:.2f} m behind the camera, expected all joints in front of it "
+            "(cameras around synthetic or mocap data stand farther off with a larger config.data.cameras.distance_m)"
         )
 
 

@@ -24,10 +24,11 @@ from srnet_jax.safe_load import load_npz
 from srnet_jax.skeleton import H36M_17
 
 SUBJECTS = tuple(CAMERAS)
+CORRUPT = ("S11", ("Directions", ""))  # a recording with a damaged video, which everyone leaves out
 
+CONVENTIONS = "markers; Thorax is the base of the neck, Neck lies by the nose, Head is its top"
 _FPS = 50.0
 _REMOVED = (4, 5, 9, 10, 11, 16, 20, 21, 22, 23, 24, 28, 29, 30, 31)  # of the 32 joints: copies, hands and toes
-_CORRUPT = ("S11", ("Directions", ""))  # a damaged video, which everyone leaves out
 _SPELLINGS = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}  # of the original recordings: of everyone else
 _MAX_EXTENT_M = 20.0  # of a typical pose; a larger one is not in metres
 _MAX_NORMALISED = 1.5  # screen coordinates end at 1, or a little above on a high image
@@ -51,17 +52,17 @@ def load(path: str | Path, *, keypoints: str = "gt") -> PoseDataset:
 
     Source: the formats and the rules are VideoPose3D's.
     """
-    file_2d, file_3d = _keypoints_file(Path(path), keypoints), Path(path) / "data_3d_h36m.npz"
+    file_2d, file_3d = keypoints_file(Path(path), keypoints), Path(path) / "data_3d_h36m.npz"
     arrays = load_npz(file_2d)
     _check_layout(_stored_dict(arrays, "metadata", file_2d), file_2d)
-    videos = _recordings(arrays, "positions_2d", file_2d)
-    motions = _recordings(load_npz(file_3d), "positions_3d", file_3d)
+    videos = read_recordings(arrays, "positions_2d", file_2d)
+    motions = read_recordings(load_npz(file_3d), "positions_3d", file_3d)
     unknown = [subject for subject, recordings in motions.items() if recordings and subject not in SUBJECTS]
     if unknown:
-        raise DataError(f"{file_3d}: found motions of {_listed(unknown)}, expected only {', '.join(SUBJECTS)} (calibrated)")
+        raise DataError(f"{file_3d}: found motions of {listed(unknown)}, expected only {', '.join(SUBJECTS)} (calibrated)")
     subjects = [subject for subject in SUBJECTS if videos.get(subject)]
     if not subjects:
-        raise DataError(f"{file_2d}: found keypoints of {_listed(videos)}, expected some of {', '.join(SUBJECTS)}")
+        raise DataError(f"{file_2d}: found keypoints of {listed(videos)}, expected some of {', '.join(SUBJECTS)}")
 
     sequences: list[Sequence] = []
     with np.errstate(over="ignore", invalid="ignore"):  # PoseDataset names what is not finite
@@ -72,14 +73,15 @@ def load(path: str | Path, *, keypoints: str = "gt") -> PoseDataset:
                     raise DataError(
                         f"{file_3d}: positions_3d has no {name}, expected a motion for each recording in {file_2d.name}"
                     )
-                world = _world(motions[subject][recording], f"{file_3d}: positions_3d of {name}")
+                world = world_17(motions[subject][recording], f"{file_3d}: positions_3d of {name}")
                 sequences += _views(world, views, f"{file_2d}: positions_2d of {name}", subject, recording)
     if all(np.abs(sequence.inputs_2d).max() <= _MAX_NORMALISED for sequence in sequences):
         raise DataError(f"{file_2d}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
-    return PoseDataset(f"Human3.6M ({keypoints})", H36M_17, _FPS, tuple(sequences))
+    return PoseDataset(f"Human3.6M ({keypoints})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
 
 
-def _keypoints_file(folder: Path, keypoints: str) -> Path:
+def keypoints_file(folder: Path, keypoints: str) -> Path:
+    """Return the file that holds these keypoints, or refuse the folder."""
     stem = "data_2d_h36m_"
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder, expected one that holds data_3d_h36m.npz and {stem}*.npz")
@@ -91,7 +93,7 @@ def _keypoints_file(folder: Path, keypoints: str) -> Path:
 
 def _stored_dict(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict[Any, Any]:
     if key not in arrays:
-        raise DataError(f"{file}: found the keys {_listed(arrays)}, expected {key}")
+        raise DataError(f"{file}: found the keys {listed(arrays)}, expected {key}")
     value = arrays[key].item() if arrays[key].shape == () else arrays[key]
     if not isinstance(value, dict):
         raise DataError(f"{file}: {key} holds {_found(value)}, expected a dict")
@@ -112,7 +114,7 @@ def _check_layout(metadata: dict[Any, Any], file: Path) -> None:
         raise DataError(f"{layout}: keypoints_symmetry is of other joints, expected left {left} and right {right}")
 
 
-def _recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict[Any, dict[tuple[str, str], Any]]:
+def read_recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict[Any, dict[tuple[str, str], Any]]:
     """Return {subject: {(action, trial): what the file holds}}, without the corrupt recording."""
     found: dict[Any, dict[tuple[str, str], Any]] = {}
     for subject, recordings in _stored_dict(arrays, key, file).items():
@@ -121,15 +123,15 @@ def _recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict[Any
             raise DataError(f"{where} holds {_found(recordings)}, expected a dict of actions")
         found[subject] = {}
         for name, value in recordings.items():
-            recording = _action_and_trial(name, where)
+            recording = action_and_trial(name, where)
             if recording in found[subject]:
                 raise DataError(f"{where} holds {' '.join(recording).rstrip()!r} twice, expected each action and trial once")
-            if (subject, recording) != _CORRUPT:
+            if (subject, recording) != CORRUPT:
                 found[subject][recording] = value
     return found
 
 
-def _action_and_trial(name: Any, where: str) -> tuple[str, str]:
+def action_and_trial(name: Any, where: str) -> tuple[str, str]:
     """Split "Walking 1" at the space: names are compared whole, for "Sitting" also begins "SittingDown"."""
     if not isinstance(name, str) or not name.isprintable() or not name.strip():
         raise DataError(f"{where} holds the action {_found(name)}, expected a name such as 'Walking 1'")
@@ -137,7 +139,7 @@ def _action_and_trial(name: Any, where: str) -> tuple[str, str]:
     return _SPELLINGS.get(action, action), trial
 
 
-def _world(value: Any, name: str) -> np.ndarray:
+def world_17(value: Any, name: str) -> np.ndarray:
     """Return a motion [T, 17, 3], float64, world frame, metres."""
     poses = _array(value, (17, 32), (3,), name).astype(np.float64)
     if poses.shape[1] == 32:
@@ -213,7 +215,7 @@ def _found(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def _listed(names: Iterable[Any]) -> str:
+def listed(names: Iterable[Any]) -> str:
     """List names that a file holds, the first dozen at most."""
     shown = [_found(name) for name in itertools.islice(names, 13)]
     return ", ".join(shown[:12] + ["..."] * (len(shown) > 12)) or "nothing"

@@ -1,12 +1,15 @@
 """Which sequences train, validate and test: the paper's protocols, as functions of a data set."""
 
 import dataclasses
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from srnet_jax.data.dataset import PoseDataset, Sequence
 from srnet_jax.errors import ConfigError
+
+Sequences = tuple[Sequence, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,72 +20,141 @@ class Split:
       train: what the network is trained on.
       validation: what chooses the best checkpoint.
       test: what the results are computed on.
-      validation_label: says which data chose the checkpoint; printed with every result.
+      labels: what a reader must know beside the results: which data chose the checkpoint, what else is particular.
+      rarest_percent: the results count only so many percent of the test poses, the rarest; 100 for all.
     """
 
-    train: tuple[Sequence, ...]
-    validation: tuple[Sequence, ...]
-    test: tuple[Sequence, ...]
-    validation_label: str
+    train: Sequences
+    validation: Sequences
+    test: Sequences
+    labels: tuple[str, ...]
+    rarest_percent: float = 100.0
 
 
-def split(dataset: PoseDataset, protocol: ConfigDict) -> Split:
-    """Split a data set as `config.protocol` says.
+def split(dataset: PoseDataset, protocol: ConfigDict, test_dataset: PoseDataset | None = None) -> Split:
+    """Split a data set as `config.protocol` says; `test_dataset` is the other one of `cross_dataset`.
 
     Raises:
-      ConfigError: if a subject is not in the data, trains and tests, or leaves a part empty.
+      ConfigError: if a subject, an action or a camera is not in the data, trains and tests, or leaves a part empty.
     """
-    return {"subject": subject_protocol}[protocol.name](
-        dataset,
-        subjects_train=protocol.subjects_train,
-        subjects_test=protocol.subjects_test,
-        validation=protocol.validation,
-        validation_fraction=protocol.validation_fraction,
-    )
+    if protocol.name == "cross_dataset":
+        assert test_dataset is not None
+        return cross_dataset(dataset, test_dataset, protocol)
+    return PROTOCOLS[protocol.name](dataset, protocol)
 
 
-def subject_protocol(
-    dataset: PoseDataset,
-    *,
-    subjects_train: tuple[str, ...],
-    subjects_test: tuple[str, ...],
-    validation: str = "train_subjects",
-    validation_fraction: float = 0.1,
-) -> Split:
-    """Train on some subjects and test on others (paper Sec. 4.2, "Subject Protocol").
+def subject(dataset: PoseDataset, protocol: ConfigDict) -> Split:
+    """Train on some subjects and test on others (paper Sec. 4.2, "Subject Protocol")."""
+    train, test = _by_subject(dataset, protocol)
+    return _with_validation(train, test, protocol)
 
-    Args:
-      dataset: all sequences.
-      subjects_train: for Human3.6M S1, S5, S6, S7, S8.
-      subjects_test: for Human3.6M S9, S11.
-      validation: "train_subjects" holds recordings of the training subjects out of training, all cameras of a
-        recording together; "test" trains on everything and chooses the checkpoint on the test subjects, as the
-        official code does.
-      validation_fraction: share of the training recordings that is held out.
 
-    Raises:
-      ConfigError: as `split`.
+def rare_pose(dataset: PoseDataset, protocol: ConfigDict) -> Split:
+    """As `subject`, but count only the rarest poses of the test subjects (paper Sec. 4.2, "Rare Pose Protocol")."""
+    percent = protocol.rare_percents[0] if protocol.rare_percents else 0
+    if not percent:
+        raise ConfigError("config.protocol.rare_percents: empty, expected the share of the rare_pose protocol first, as (20,)")
+    label = f"only the rarest {percent:g} % of the test poses are counted"
+    parts = subject(dataset, protocol)
+    return dataclasses.replace(parts, labels=(*parts.labels, label), rarest_percent=float(percent))
+
+
+def cross_action(dataset: PoseDataset, protocol: ConfigDict) -> Split:
+    """Train on some actions and test on others (paper Sec. 4.2, "Cross Action Protocol").
+
+    `protocol.cross_action_test` names what is tested: `others`, the other actions of the test subjects; `all`, all their
+    actions; `all_subjects`, all actions of all subjects, which also all train, as the official code does.
     """
-    available = dataset.names("subject")
-    for field, subjects in (("subjects_train", subjects_train), ("subjects_test", subjects_test)):
-        for subject in subjects:
-            if subject not in available:
-                raise ConfigError(
-                    f"config.protocol.{field}: {subject!r} is not in {dataset.name}, which has {', '.join(available)}"
-                )
-    both = set(subjects_train) & set(subjects_test)
+    _check("actions_train", protocol.actions_train, dataset.names("action"), dataset.name)
+    if protocol.cross_action_test == "all_subjects":
+        train = test = dataset.sequences
+    else:
+        train, test = _by_subject(dataset, protocol)
+    train = tuple(s for s in train if s.action in protocol.actions_train)
+    if protocol.cross_action_test == "others":
+        test = tuple(s for s in test if s.action not in protocol.actions_train)
+    words = {
+        "others": "the other actions of the test subjects",
+        "all": "all actions of the test subjects, the trained ones too",
+        "all_subjects": "all actions of ALL subjects, trained on too (as the official code)",
+    }[protocol.cross_action_test]
+    label = f"trained on {', '.join(protocol.actions_train)}, tested on {words}"
+    if not train or not test:
+        raise ConfigError(f"config.protocol.actions_train: {label}: leaves no {'training' if not train else 'test'} sequence")
+    return _with_validation(train, test, protocol, label)
+
+
+def cross_camera(dataset: PoseDataset, protocol: ConfigDict) -> Split:
+    """As `subject`, but train on some cameras and test on others (the official code's `--cam-train`, `--cam-test`)."""
+    available = tuple(dict.fromkeys(s.camera.name for s in dataset.sequences))
+    for field in ("cameras_train", "cameras_test"):
+        _check(field, protocol[field], available, dataset.name)
+    _check_disjoint("cameras", protocol)
+    train, test = _by_subject(dataset, protocol)
+    train = tuple(s for s in train if s.camera.name in protocol.cameras_train)
+    test = tuple(s for s in test if s.camera.name in protocol.cameras_test)
+    label = f"trained on camera {', '.join(protocol.cameras_train)}, tested on {', '.join(protocol.cameras_test)}"
+    if not train or not test:
+        raise ConfigError(f"config.protocol: {label}: leaves no {'training' if not train else 'test'} sequence")
+    return _with_validation(train, test, protocol, label)
+
+
+def cross_dataset(dataset: PoseDataset, test_dataset: PoseDataset, protocol: ConfigDict) -> Split:
+    """Train on the training subjects of one data set and test on the test subjects of another (paper Sec. 4.2)."""
+    _check("subjects_train", protocol.subjects_train, dataset.names("subject"), dataset.name)
+    _check("subjects_test", protocol.subjects_test, test_dataset.names("subject"), test_dataset.name)
+    train = tuple(s for s in dataset.sequences if s.subject in protocol.subjects_train)
+    test = tuple(s for s in test_dataset.sequences if s.subject in protocol.subjects_test)
+    joints = [f"joints of {data.name}: {data.conventions}" for data in (dataset, test_dataset) if data.conventions]
+    rates = [f"{dataset.fps:g} and {test_dataset.fps:g} frames per second"] if dataset.fps != test_dataset.fps else []
+    return _with_validation(train, test, protocol, f"trained on {dataset.name}, tested on {test_dataset.name}", *joints, *rates)
+
+
+PROTOCOLS: dict[str, Callable[[PoseDataset, ConfigDict], Split]] = {
+    "subject": subject,
+    "rare_pose": rare_pose,
+    "cross_action": cross_action,
+    "cross_camera": cross_camera,
+}
+
+
+def _by_subject(dataset: PoseDataset, protocol: ConfigDict) -> tuple[Sequences, Sequences]:
+    for field in ("subjects_train", "subjects_test"):
+        _check(field, protocol[field], dataset.names("subject"), dataset.name)
+    _check_disjoint("subjects", protocol)
+    train = tuple(s for s in dataset.sequences if s.subject in protocol.subjects_train)
+    return train, tuple(s for s in dataset.sequences if s.subject in protocol.subjects_test)
+
+
+def _check(field: str, names: Iterable[str], available: Iterable[str], where: str) -> None:
+    """Refuse an empty list, or a name that the data do not have, exactly as it is written."""
+    if not names:
+        raise ConfigError(f"config.protocol.{field}: empty, expected some of {', '.join(available)}")
+    for name in names:
+        if name not in available:
+            raise ConfigError(f"config.protocol.{field}: {name!r} is not in {where}, which has {', '.join(available)}")
+
+
+def _check_disjoint(what: str, protocol: ConfigDict) -> None:
+    both = sorted(set(protocol[f"{what}_train"]) & set(protocol[f"{what}_test"]))
     if both:
-        raise ConfigError(f"config.protocol.subjects_test: {', '.join(sorted(both))} also in subjects_train, expected others")
-    train = tuple(s for s in dataset.sequences if s.subject in subjects_train)
-    test = tuple(s for s in dataset.sequences if s.subject in subjects_test)
-    if validation == "test":
-        return Split(train, test, test, "checkpoint chosen on the TEST subjects")
-    held_out = _spread(list(dict.fromkeys(_recording(s) for s in train)), validation_fraction)
+        raise ConfigError(f"config.protocol.{what}_test: {', '.join(both)} also in {what}_train, expected others")
+
+
+def _with_validation(train: Sequences, test: Sequences, protocol: ConfigDict, *labels: str) -> Split:
+    """Choose what validates.
+
+    `protocol.validation`: `train_subjects` holds recordings out of training, all cameras of a recording together; `test`
+    trains on everything and chooses the checkpoint on the test split, as the official code does.
+    """
+    if protocol.validation == "test":
+        return Split(train, test, test, ("checkpoint chosen on the TEST split", *labels))
+    held_out = _spread(list(dict.fromkeys(_recording(s) for s in train)), protocol.validation_fraction)
     return Split(
         tuple(s for s in train if _recording(s) not in held_out),
         tuple(s for s in train if _recording(s) in held_out),
         test,
-        "checkpoint chosen on held-out recordings of the training subjects",
+        ("checkpoint chosen on held-out training recordings", *labels),
     )
 
 

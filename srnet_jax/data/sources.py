@@ -1,25 +1,51 @@
-"""From the config's `data` section to a `PoseDataset`, whatever the source."""
+"""From a config to the data of an experiment, whatever the source."""
 
 from ml_collections import ConfigDict
 
 from srnet_jax.cameras import virtual_cameras
-from srnet_jax.data import mocap, synthetic
+from srnet_jax.data import detections, h36m, mocap, mpi_inf_3dhp, synthetic
 from srnet_jax.data.dataset import PoseDataset
+from srnet_jax.data.protocols import Split, split
 from srnet_jax.errors import ConfigError
 
 
-def load_dataset(data: ConfigDict) -> PoseDataset:
-    """Load the data that `config.data` describes.
+def load_split(config: ConfigDict) -> tuple[PoseDataset, Split]:
+    """Load the data that a config describes and split them as its protocol says.
+
+    Returns:
+      The data set that is trained on, and the parts.
+
+    Raises:
+      UserError: as `load_dataset` and `protocols.split`.
+    """
+    dataset = load_dataset(config.data)
+    other = load_dataset(config.test_data, "config.test_data") if config.protocol.name == "cross_dataset" else None
+    return dataset, split(dataset, config.protocol, other)
+
+
+def load_dataset(data: ConfigDict, section: str = "config.data") -> PoseDataset:
+    """Load the data that `config.data`, or another section of its form, describes.
 
     Raises:
       ConfigError: if the source needs a path and none is given.
       DataError: if the data are missing or damaged.
     """
-    cameras = virtual_cameras(**data.cameras.to_dict())
-    if data.source == "synthetic":
-        dataset = synthetic.load(num_frames=data.num_frames, cameras=cameras, seed=data.seed)
-    else:
-        if not data.path:
-            raise ConfigError(f"config.data.path: not set, expected a file (--config.data.path=FILE) for {data.source!r}")
-        dataset = mocap.load(data.path, fps=data.fps, cameras=cameras)
-    return dataset.downsampled(data.downsample)
+    if data.source != "synthetic" and not data.path:
+        raise ConfigError(f"{section}.path: not set, expected a file or folder (--{section}.path=...) for {data.source!r}")
+    match data.source:
+        case "synthetic":
+            cameras = virtual_cameras(**data.cameras.to_dict())
+            dataset = synthetic.load(num_frames=data.num_frames, cameras=cameras, seed=data.seed)
+        case "mocap":
+            dataset = mocap.load(data.path, fps=data.fps, cameras=virtual_cameras(**data.cameras.to_dict()))
+        case "h36m":
+            dataset = h36m.load(data.path, keypoints=data.keypoints)
+        case "mpi_inf_3dhp":
+            dataset = mpi_inf_3dhp.load_test(data.path, annotation=data.annotation)
+        case _:
+            dataset = mpi_inf_3dhp.load_train(data.path, annotation=data.annotation)
+    dataset = dataset.downsampled(data.downsample)
+    if data.detections.simulate:
+        options = {name: value for name, value in data.detections.items() if name != "simulate"}
+        dataset = detections.simulate(dataset, **options)
+    return dataset

@@ -31,7 +31,7 @@ of about 5.2 m, close to those of Human3.6M, without distortion; 2D points are e
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -235,18 +235,23 @@ def load(*, num_frames: int, cameras: tuple[Camera, ...], seed: int = 0) -> Pose
     """
     if not MIN_FRAMES <= num_frames <= MAX_FRAMES:
         raise ConfigError(f"config.data.num_frames: {num_frames} is not within {MIN_FRAMES} to {MAX_FRAMES}")
-    recordings = [(s, a, t) for s in SUBJECTS for a in ACTIONS for t in TRIALS]
-    motion_frames = max(-(-num_frames // len(cameras)), len(recordings))
-    bounds = np.linspace(0, motion_frames, len(recordings) + 1).round().astype(int)
-    bodies = _bodies(seed)
     sequences: list[Sequence] = []
-    for (subject, action, trial), frames in zip(recordings, np.diff(bounds), strict=True):
+    for subject, action, trial, poses in recordings(-(-num_frames // len(cameras)), seed):
+        sequences += film(poses, cameras, subject=subject, action=action, trial=trial)
+    return PoseDataset("synthetic", H36M_17, FPS, tuple(sequences))
+
+
+def recordings(num_frames: int, seed: int) -> Iterator[tuple[str, str, str, np.ndarray]]:
+    """Yield every subject, action, trial and motion [T, 17, 3], world metres; `num_frames` in all, at least one each."""
+    names = [(s, a, t) for s in SUBJECTS for a in ACTIONS for t in TRIALS]
+    bounds = np.linspace(0, max(num_frames, len(names)), len(names) + 1).round().astype(int)
+    bodies = _bodies(seed)
+    for (subject, action, trial), frames in zip(names, np.diff(bounds), strict=True):
         which = (SUBJECTS.index(subject), list(ACTIONS).index(action))
         rng = np.random.default_rng([seed, *which, TRIALS.index(trial)])
         style = np.random.default_rng([seed, which[0], 99])
         poses = motion(bodies[subject], ACTIONS[action], num_frames=int(frames), rng=rng, style_rng=style)
-        sequences += film(poses, cameras, subject=subject, action=action, trial=trial)
-    return PoseDataset("synthetic", H36M_17, FPS, tuple(sequences))
+        yield subject, action, trial, poses
 
 
 def _bodies(seed: int) -> dict[str, dict[str, float]]:

@@ -11,12 +11,12 @@ from ml_collections import ConfigDict
 
 from srnet_jax import config as config_lib
 from srnet_jax import metrics, rarity
-from srnet_jax.data.protocols import Split, split
-from srnet_jax.data.sources import load_dataset
+from srnet_jax.data.protocols import Split
+from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import Frames, stack_frames
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import create_model
-from srnet_jax.normalization import needs_root_depth
+from srnet_jax.normalization import notes
 from srnet_jax.skeleton import Skeleton
 from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.official_runs import imported_from
@@ -37,7 +37,8 @@ class TestSet:
       parts: the sequences of each part.
       frames: the test frames.
       actions: [N] action of each test frame.
-      occurrence: [N] occurrence of each test pose (Eq. 10).
+      commonness: [N] of each test pose, by the protocol's ranking: its occurrence (Eq. 10) if not said otherwise.
+      counted: the test frames that the results count: all, or the rarest ones.
       mean_pose: [J, 3] mean of the training poses, metres: the constant prediction to beat.
     """
 
@@ -46,7 +47,8 @@ class TestSet:
     parts: Split
     frames: Frames
     actions: np.ndarray
-    occurrence: np.ndarray
+    commonness: np.ndarray
+    counted: np.ndarray
     mean_pose: np.ndarray
 
 
@@ -62,19 +64,25 @@ class Evaluation:
 
 def load_test_set(config: ConfigDict) -> TestSet:
     """Load the data of a config, split it, and rank the test poses by rarity."""
-    dataset = load_dataset(config.data)
-    parts = split(dataset, config.protocol)
-    frames, train = (stack_frames(part, config.data.normalization) for part in (parts.test, parts.train))
+    dataset, parts = load_split(config)
+    frames, train = (stack_frames(part, config.model.normalization) for part in (parts.test, parts.train))
     protocol = config.protocol
     reference = (train if protocol.rare_reference == "train" else frames).poses_3d[:: protocol.rare_reference_step]
+    commonness = rarity.commonness(
+        frames.poses_3d,
+        reference,
+        sigma_m=tuple(sigma / 1000 for sigma in protocol.rare_sigma_mm),
+        ranking=protocol.rare_ranking,
+    )
     return TestSet(
         dataset_name=dataset.name,
         skeleton=dataset.skeleton,
         parts=parts,
         frames=frames,
         actions=np.array([s.action for s in parts.test])[frames.sequence_of],
-        occurrence=rarity.occurrence(frames.poses_3d, reference, sigma_m=protocol.rare_sigma_mm / 1000),
-        mean_pose=train.poses_3d.mean(0, dtype=np.float64).astype(np.float32),
+        commonness=commonness,
+        counted=np.sort(rarity.rarest(commonness, parts.rarest_percent)),
+        mean_pose=train.truth.mean(0, dtype=np.float64).astype(np.float32),
     )
 
 
@@ -96,7 +104,7 @@ def evaluate(workdirs: list[Path], checkpoint: str = "best") -> tuple[list[Evalu
     test_sets: dict[str, TestSet] = {}
     evaluations, used = [], []
     for workdir, config, (model, variables, step) in zip(workdirs, configs, restored, strict=True):
-        key = config.data.to_json() + config.protocol.to_json()
+        key = "".join(part.to_json() for part in (config.data, config.test_data, config.protocol)) + config.model.normalization
         if key not in test_sets:
             test_sets[key] = load_test_set(config)
         test = test_sets[key]
@@ -116,12 +124,16 @@ def evaluate(workdirs: list[Path], checkpoint: str = "best") -> tuple[list[Evalu
             "step": step,
             "dataset": test.dataset_name,
             "protocol": config.protocol.name,
-            "validation": f"checkpoint imported from {source}" if source else test.parts.validation_label,
+            "labels": [
+                f"checkpoint imported from {source}" if source else test.parts.labels[0],
+                *test.parts.labels[1:],
+                *notes(config.model.normalization),
+            ],
             "test_time_flip": config.evaluate.flip,
-            "normalization": config.data.normalization,
-            "needs_root_depth": needs_root_depth(config.data.normalization),
+            "normalization": config.model.normalization,
             "rarity": {
-                "sigma_mm": config.protocol.rare_sigma_mm,
+                "ranking": config.protocol.rare_ranking,
+                "sigma_mm": list(config.protocol.rare_sigma_mm),
                 "reference": config.protocol.rare_reference,
                 "reference_step": config.protocol.rare_reference_step,
             },
@@ -154,9 +166,9 @@ def pose_errors(name: str, predicted: np.ndarray, target: np.ndarray) -> np.ndar
 def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ...]) -> dict[str, Any]:
     """Return the errors of predictions [N, J, 3] in millimetres.
 
-    Keys: `actions` (by name), `average_over_actions` (unweighted, the field's headline), `average_over_frames`, and
-    `rare` (by percent, over frames); each holds the number of `frames`, every metric, and `mean_pose_mpjpe_mm`, the error of
-    always predicting the training set's mean pose.
+    Keys: `actions` (by name), `average_over_actions` (unweighted, the field's headline) and `average_over_frames`, over the
+    counted frames; `rare` (by percent), over the frames of all test poses. Each holds the number of `frames`, every metric,
+    and `mean_pose_mpjpe_mm`, the error of always predicting the training set's mean pose.
     """
     target = test.frames.truth
     errors = {f"{name}_mm": 1000 * pose_errors(name, predicted, target) for name in metrics.METRICS}
@@ -166,13 +178,15 @@ def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ..
     def over_frames(where: np.ndarray) -> dict[str, float]:
         return {"frames": len(where)} | {name: float(values[where].mean()) for name, values in errors.items()}
 
-    actions = {action: over_frames(np.flatnonzero(test.actions == action)) for action in dict.fromkeys(test.actions.tolist())}
+    of_action = test.actions[test.counted]
+    names = dict.fromkeys(test.actions.tolist())
+    actions = {name: over_frames(test.counted[of_action == name]) for name in names if (of_action == name).any()}
     average = {name: float(np.mean([row[name] for row in actions.values()])) for name in errors}
     return {
         "actions": actions,
-        "average_over_actions": {"frames": len(target), **average},
-        "average_over_frames": over_frames(np.arange(len(target))),
-        "rare": {f"{p:g}": over_frames(rarity.rarest(test.occurrence, p)) for p in rare_percents},
+        "average_over_actions": {"frames": len(test.counted), **average},
+        "average_over_frames": over_frames(test.counted),
+        "rare": {f"{p:g}": over_frames(rarity.rarest(test.commonness, p)) for p in rare_percents},
     }
 
 
@@ -190,6 +204,7 @@ def to_csv(results: dict[str, Any]) -> str:
     """Return the results as CSV, one line a row of the table."""
     table = rows(results)
     columns = list(next(iter(table.values())))
-    lines = [",".join(["row", *columns])]
-    lines += [",".join([label, *(f"{row[column]:.10g}" for column in columns)]) for label, row in table.items()]
+    lines = [",".join(["row", *columns, "normalization"])]
+    for label, row in table.items():
+        lines.append(",".join([label, *(f"{row[column]:.10g}" for column in columns), results["normalization"]]))
     return "\n".join(lines) + "\n"

@@ -42,7 +42,7 @@ def lifted_poses(path: Path, test: TestSet, evaluations: list[Evaluation], count
       count: number of poses.
     """
     quantiles = np.linspace(0.99, 0.01, count)
-    chosen = np.argsort(test.occurrence)[(quantiles * (len(test.occurrence) - 1)).astype(int)]
+    chosen = np.argsort(test.commonness)[(quantiles * (len(test.commonness) - 1)).astype(int)]
     height = 2 + len(evaluations)
     figure, grid = plt.subplots(height, count, figsize=(2.1 * count, 2.4 * height), squeeze=False, layout="constrained")
     targets = test.frames.truth[chosen]
@@ -53,7 +53,7 @@ def lifted_poses(path: Path, test: TestSet, evaluations: list[Evaluation], count
         draw_bones(axes, points, test.skeleton, linewidth=2)
         middle, size = (points.min(0) + points.max(0)) / 2, 0.6 * np.ptp(points, axis=0).max()
         axes.set(xlim=middle[0] + [-size, size], ylim=middle[1] + [size, -size])
-        rank = 100 * np.mean(test.occurrence <= test.occurrence[frame])
+        rank = 100 * np.mean(test.commonness <= test.commonness[frame])
         axes.set_title(f"{sequence.action}\nrarer than {100 - rank:.0f} %", fontsize=9)
         draw_bones(grid[1, column], _from_the_side(targets[column]), test.skeleton, linewidth=2)
         for row, evaluation in enumerate(evaluations, start=2):

@@ -68,25 +68,30 @@ def comparison(evaluations: list[Evaluation]) -> Table:
 
 def caption(evaluations: list[Evaluation]) -> str:
     """Return what a reader must know to compare the numbers."""
+    groups = group_seeds(evaluations)
     first = evaluations[0].results
     rarity = first["rarity"]
     flips = {"on" if evaluation.results["test_time_flip"] else "off": None for evaluation in evaluations}
-    groups = group_seeds(evaluations)
     counts = [
         f"{label.splitlines()[0]} {group[0].results['parameters']:,}"
         for label, group in zip(labels(groups), groups, strict=True)
     ]
-    notes = []
-    if first["needs_root_depth"]:
-        notes = [f"Normalisation {first['normalization']}: uses the TRUE depth of the root at test time."]
-    if first["normalization"] == "weak_proj":
-        notes += ["weak_proj: the official inverse distorts predictions and ground truth alike (by the depth over the root's)."]
+    ranking = {
+        "occurrence": "lowest occurrence (Eq. 10)",
+        "exponential": "lowest exponential similarity (official filter_data.py)",
+        "mean_distance": "largest mean distance (official infrequent poses)",
+    }[rarity["ranking"]]
+    sigmas = ", ".join(f"{sigma:g}" for sigma in rarity["sigma_mm"])
+    sigma = f", sigma {sigmas} mm" if rarity["ranking"] != "mean_distance" else ""
+    runs = {
+        name.splitlines()[0]: "; ".join(group[0].results["labels"]) for name, group in zip(labels(groups), groups, strict=True)
+    }
+    told = [*runs.values()][:1] if len(set(runs.values())) == 1 else [f"{name}: {label}" for name, label in runs.items()]
     return "\n".join(
         [
-            f"{first['validation']}; {first['checkpoint']} checkpoint; test-time flip {' and '.join(flips)}.",
-            *notes,
-            f"Rare: lowest occurrence (Eq. 10) against every {rarity['reference_step']}th {rarity['reference']} pose, "
-            f"sigma {rarity['sigma_mm']:g} mm.",
+            *(f"{label}." for label in told),
+            f"{first['checkpoint'].capitalize()} checkpoint; test-time flip {' and '.join(flips)}.",
+            f"Rare: {ranking} against every {rarity['reference_step']}th {rarity['reference']} pose{sigma}.",
             f"Parameters: {', '.join(counts)}.",
         ]
     )

@@ -125,7 +125,8 @@ class PoseLifter(nn.Module):
     @property
     def length_dependent(self) -> bool:
         """Whether an output frame depends on the length of its sequence: only under the official scramble."""
-        return self.bug_compatible and self.recombine == "concat" and max(self.filter_widths) > 1
+        scrambled = SPLIT_RECOMBINE in self.connectivity and self.recombine == "concat" and bool(self.context_dim)
+        return scrambled and self.bug_compatible and max(self.filter_widths) > 1
 
     def layer_plans(self) -> tuple[LayerPlan, ...]:
         """Return the plan of each layer."""

@@ -8,6 +8,7 @@ names of VideoPose3D's.
 
 import dataclasses
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from srnet_jax.errors import DataError
-from srnet_jax.models.pose_lifter import FULLY_CONNECTED, SPLIT_RECOMBINE, PoseLifter, connectivity_plan
+from srnet_jax.models.pose_lifter import ACTIVATIONS, FULLY_CONNECTED, SPLIT_RECOMBINE, PoseLifter, connectivity_plan
 from srnet_jax.safe_load import load_torch
 from srnet_jax.skeleton import body_groups
 
 _logger = logging.getLogger(__name__)
 
+_MAX_FIELD = 100_000  # frames; a network that sees more is a damaged file
+_MIN_CHANNELS = 17  # as config.model.channels
 COUNTER = "num_batches_tracked"  # of every BatchNorm; the networks never read it
 _NORM = (
     ("weight", ("params", "scale")),
@@ -80,7 +83,7 @@ def load_official_checkpoint(
       causal: the network was trained with the official `--causal`.
       adds_input: it was trained with the official `--norm lcn`, where the 2D input is added to the output's x and y.
       activation: "leaky_relu", or "relu" for VideoPose3D's own checkpoints.
-      recombine: "multiply" or "add", used only where both fit: with context from all joints and without concatenation.
+      recombine: "add", or else multiply, where both fit: with context from all joints and without concatenation.
 
     Returns:
       The model in its dilated form (`model.clone(strided=True)` is the one-frame form), and its variables: `{"params",
@@ -88,7 +91,10 @@ def load_official_checkpoint(
 
     Raises:
       DataError: if the file is missing, damaged, not such a checkpoint, or asks for more than tensors and numbers.
+      ValueError: for another activation.
     """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation is {activation!r}, expected one of {', '.join(ACTIVATIONS)}")
     checkpoint = read_checkpoint(path)
     model = recognise(checkpoint, causal=causal, adds_input=adds_input, activation=activation, recombine=recombine)
     if model.length_dependent:
@@ -115,7 +121,7 @@ def read_checkpoint(path: str | Path) -> OfficialCheckpoint:
     state_dict = {str(name).removeprefix("module."): value for name, value in tensors.items()}
     for name, value in state_dict.items():
         if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
-            raise DataError(f"{path}: {name} holds {value.dtype} values that are not all finite numbers")
+            raise DataError(f"{path}: {_names([name])} holds {value.dtype} values that are not all finite numbers")
     return OfficialCheckpoint(Path(path), state_dict, rest)
 
 
@@ -141,11 +147,19 @@ def recognise(checkpoint: OfficialCheckpoint, *, causal: bool, adds_input: bool,
         "adds_input": adds_input,
         "activation": activation,
     }
-    if not all(width % 2 for width in common["filter_widths"]):
-        raise DataError(f"{path}: filter widths {common['filter_widths']}, expected odd numbers")
+    widths = common["filter_widths"]
+    if not all(width % 2 for width in widths) or math.prod(widths) > _MAX_FIELD:
+        raise DataError(f"{path}: filter widths {widths[:12]}, expected odd numbers that see at most {_MAX_FIELD} frames")
+    if common["channels"] < _MIN_CHANNELS:
+        raise DataError(f"{path}: expand_bn has {common['channels']} channels, expected {_MIN_CHANNELS} or more")
+    dense = tuple((widths[0] - 1) * widths[0] ** block + 1 for block in range(1 + blocks))
+    if blocks and widths[0] > 1 and widths == dense:
+        raise DataError(f"{path}: filter widths {widths} are those of VideoPose3D's --dense network, which is not supported")
     layers = 2 * (1 + blocks)
     if last == "shrink.weight":
-        joints = max(tensors["expand_conv.weight"].shape[1] // 2, 1)
+        joints = tensors["expand_conv.weight"].shape[1] // 2
+        if not joints:
+            raise DataError(f"{path}: expand_conv.weight has {joints} input joints, expected 17")
         return PoseLifter(connectivity_plan("fc", layers), joint_groups=(tuple(range(joints)),), **common)
     groups = len([name for name in tensors if name.startswith("expand_conv.group_conv.")])
     if groups not in (2, 3, 5):
@@ -156,7 +170,9 @@ def recognise(checkpoint: OfficialCheckpoint, *, causal: bool, adds_input: bool,
     context_from = "all" if any(".get_all_info." in name for name in tensors) else "others"
     if tensors["expand_conv.group_conv.0.weight"].shape[1] == 2 * len(body[0]) + 1:
         recombine = "concat"
-    elif context_from == "others":
+    elif context_from == "all":
+        recombine = "add" if recombine == "add" else "multiply"
+    else:
         recombine = "multiply" if any(".get_part_info.layers_bn." in name for name in tensors) else "add"
     return PoseLifter(
         connectivity_plan("sr", layers),
@@ -215,7 +231,8 @@ def _layer_tensors(model: PoseLifter, name: str, index: int) -> Iterator[Officia
 
 def zero_variables(model: PoseLifter) -> dict[str, Any]:
     """Return the model's variables, all zero, as NumPy arrays."""
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, model.receptive_field, model.num_joints, 2)))
+    inputs_2d = jax.ShapeDtypeStruct((1, model.receptive_field, model.num_joints, 2), jnp.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), inputs_2d)
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), dict(shapes))
 
 
@@ -231,7 +248,7 @@ def to_variables(model: PoseLifter, checkpoint: OfficialCheckpoint) -> dict[str,
     """Return a checkpoint's tensors as the model's variables.
 
     Raises:
-      DataError: if a tensor is missing, has another shape, or is not the model's.
+      DataError: if a tensor is missing, has another shape, is not the model's, or holds more than float32 can.
     """
     variables, tensors = zero_variables(model), official_tensors(model)
     unknown = set(checkpoint.state_dict) - {tensor.name for tensor in tensors}
@@ -240,7 +257,7 @@ def to_variables(model: PoseLifter, checkpoint: OfficialCheckpoint) -> dict[str,
     for tensor in tensors:
         if tensor.path:
             place = view(variables, tensor)
-            place[...] = _checked(checkpoint.path, tensor.name, checkpoint.state_dict.get(tensor.name), place.shape)
+            _fill(place, checkpoint.path, tensor.name, checkpoint.state_dict.get(tensor.name))
     return variables
 
 
@@ -254,28 +271,53 @@ def to_moments(model: PoseLifter, checkpoint: OfficialCheckpoint) -> tuple[int, 
       DataError: if it is damaged or belongs to another network.
     """
     optimizer = checkpoint.rest.get("optimizer")
-    states = optimizer.get("state") if isinstance(optimizer, dict) else None
+    optimizer = optimizer if isinstance(optimizer, dict) else {}
+    states = optimizer.get("state")
     if not isinstance(states, dict) or not all(isinstance(s, dict) and "max_exp_avg_sq" in s for s in states.values()):
         return None
     trainable = [tensor for tensor in official_tensors(model) if tensor.path[:1] == ("params",)]
-    if not set(states) <= set(range(len(trainable))):
-        raise DataError(f"{checkpoint.path}: optimizer has states {_names(states)}, expected 0 to {len(trainable) - 1}")
+    listed = _listed_parameters(checkpoint.path, optimizer)
+    if len(listed) < len(trainable) or ("model_traj" not in checkpoint.rest and len(listed) != len(trainable)):
+        raise DataError(f"{checkpoint.path}: optimizer has {len(listed)} parameters, expected {len(trainable)}")
     moments = {name: zero_variables(model) for name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")}
     steps = 0
-    for index, state in states.items():  # a parameter without a state was never trained
-        steps = max(steps, int(_checked(checkpoint.path, f"optimizer state {index} step", state.get("step"), ())))
-        for name, tree in moments.items():
-            place = view(tree, trainable[index])
-            place[...] = _checked(checkpoint.path, f"optimizer state {index} {name}", state.get(name), place.shape)
+    for parameter, tensor in zip(listed, trainable, strict=False):  # a trajectory network's parameters follow these
+        if parameter in states:  # else it was never trained
+            name, state = f"optimizer state of {tensor.name}", states[parameter]
+            step = _checked(checkpoint.path, f"{name}, step", state.get("step"), ())
+            if not 0 <= step < 2**31:
+                raise DataError(f"{checkpoint.path}: {name}, step: found {step:.3g}, expected 0 or more, below 2^31")
+            steps = max(steps, int(step))
+            for moment, tree in moments.items():
+                _fill(view(tree, tensor), checkpoint.path, f"{name}, {moment}", state.get(moment))
     return steps, {name: tree["params"] for name, tree in moments.items()}
+
+
+def _listed_parameters(path: Path, optimizer: dict[Any, Any]) -> list[int]:
+    """Return the keys of the parameters' states in the parameters' order: 0, 1, ..., or memory addresses before PyTorch 1.6."""
+    groups = optimizer.get("param_groups")
+    lists: list[Any] = []
+    if isinstance(groups, list):
+        lists = [group.get("params") if isinstance(group, dict) else None for group in groups]
+    if not lists or not all(isinstance(keys, list) and all(type(key) is int for key in keys) for keys in lists):
+        raise DataError(f"{path}: optimizer has no param_groups, expected lists of its parameters")
+    return [key for keys in lists for key in keys]
+
+
+def _fill(place: np.ndarray, path: Path, name: str, value: Any) -> None:
+    """Write a value of a file to a float32 array, exactly."""
+    place[...] = found = _checked(path, name, value, place.shape)
+    if not np.array_equal(place, found):
+        raise DataError(f"{path}: {name}: holds {found.dtype} values that float32 rounds, expected float32")
 
 
 def _checked(path: Path, name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return a value of a file as an array of the expected shape, or raise a DataError."""
-    if not isinstance(value, np.ndarray | int | float) or np.shape(value) != shape or not np.isfinite(value).all():
-        found = "nothing" if value is None else f"shape {value.shape}" if isinstance(value, np.ndarray) else _kind(value)
+    array = np.asarray(value) if isinstance(value, np.ndarray | np.generic | int | float) else None
+    if array is None or array.dtype.kind not in "fiu" or array.shape != shape or not np.isfinite(array).all():
+        found = "nothing" if value is None else _kind(value) if array is None else f"shape {array.shape} of {array.dtype}"
         raise DataError(f"{path}: {name}: found {found}, expected finite numbers of shape {shape}")
-    return np.asarray(value)
+    return array
 
 
 def from_variables(model: PoseLifter, variables: Mapping[str, Any], counters: Mapping[str, int]) -> dict[str, np.ndarray]:
@@ -292,5 +334,5 @@ def _kind(value: Any) -> str:
 
 def _names(names: Any) -> str:
     """Return the first few names, for a message."""
-    listed = [str(name) for name in names]
+    listed = [str(name).encode("unicode_escape").decode()[:60] for name in names]  # a file may name them to deceive a terminal
     return ", ".join(listed[:4]) + (f" and {len(listed) - 4} more" if len(listed) > 4 else "") or "nothing"

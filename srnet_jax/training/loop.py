@@ -12,9 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from srnet_jax import config as config_lib
-from srnet_jax import metrics
-from srnet_jax.data.protocols import split
-from srnet_jax.data.sources import load_dataset
+from srnet_jax import metrics, normalization
+from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import Frames, TrainingWindows, stack_frames
 from srnet_jax.errors import TrainingError
 from srnet_jax.evaluation.predict import predict
@@ -25,7 +24,7 @@ from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer,
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
 from srnet_jax.training.steps import Totals, compile_train_step, zero_totals
 
-_FREE_TO_CHANGE = {"data.path", "train.tensorboard"}  # when a run continues, beside evaluate.*
+_FREE_TO_CHANGE = {"data.path", "test_data.path", "train.tensorboard"}  # when a run continues, beside evaluate.*
 _REFRESH_S = 0.5  # how often the progress bar, and with it the check for a finite loss, waits for the device
 
 
@@ -52,17 +51,16 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
     console = Console(highlight=False, soft_wrap=True)
 
     model = create_model(config.model)
-    dataset = load_dataset(config.data)
-    parts = split(dataset, config.protocol)
+    dataset, parts = load_split(config)
     mirrored = dataset.skeleton.mirrored
     windows = TrainingWindows(
-        stack_frames(parts.train, config.data.normalization),
+        stack_frames(parts.train, config.model.normalization),
         receptive_field=model.receptive_field,
         causal=model.causal,
         mirrored=mirrored if config.train.flip else None,
         seed=config.seed,
     )
-    validation = stack_frames(parts.validation, config.data.normalization)
+    validation = stack_frames(parts.validation, config.model.normalization)
     steps_per_epoch = windows.steps(config.train.batch_size)
     if not steps_per_epoch:
         raise TrainingError(f"{dataset.name}: {len(windows)} training sample, expected at least 2")
@@ -74,7 +72,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         optimizer=optimizer,
         bn_momentum=bn_momentum_schedule(config.train),
         loss=config.train.loss,
-        normalization=config.data.normalization,
+        normalization=config.model.normalization,
         seed=config.seed,
     )
 
@@ -88,6 +86,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
             f"{len(windows):,} training samples, {len(validation.targets):,} validation frames; "
             f"{steps_per_epoch} steps an epoch on {jax.devices()[0].platform.upper()}"
         )
+        for label in (*parts.labels, *normalization.notes(config.model.normalization)):
+            console.print(label)
         if first_epoch:
             console.print(f"resuming after epoch {first_epoch} of {config.train.epochs} from {workdir}")
         with MetricLog(workdir, from_step=int(state.step), tensorboard=config.train.tensorboard) as log:

@@ -1,8 +1,8 @@
 """Runs of the official PyTorch code as workdirs of ours, and back."""
 
 import collections
-import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from srnet_jax import config as config_lib
-from srnet_jax.errors import TrainingError
+from srnet_jax.errors import DataError, TrainingError
 from srnet_jax.models.pose_lifter import PoseLifter, create_model
 from srnet_jax.models.torch_import import (
     SCRAMBLE_NOTE,
@@ -26,7 +26,7 @@ from srnet_jax.models.torch_import import (
     to_variables,
     view,
 )
-from srnet_jax.skeleton import H36M_17, body_groups
+from srnet_jax.skeleton import H36M_17
 from srnet_jax.torch_save import save_torch
 from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.optimizer import create_optimizer
@@ -34,6 +34,7 @@ from srnet_jax.training.state import TrainState, count_parameters, create_train_
 
 IMPORTED_FILE = "imported.json"  # what an official file holds beside network and optimiser, kept for the way back
 _ERRORS = ("loss 3d train", "loss 3d eval", "loss 3d test")  # MPJPE, mm
+_MAX_EPOCHS = 10_000  # and learning rate, and millimetres: what is above is damage
 _MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu", "max_exp_avg_sq": "nu_max"}  # Adam's names in PyTorch: ours
 _ADAM = {
     "betas": (0.9, 0.999),
@@ -52,8 +53,8 @@ def import_run(path: str | Path, config: ConfigDict, workdir: str | Path, say: C
     """Make a workdir of an official checkpoint, so that it evaluates and trains on as if it had begun here.
 
     The network's fields of the config are replaced by what the checkpoint holds, but for those that it cannot tell:
-    `model.causal`, `model.adds_input`, `model.activation`, and `model.recombine` where multiply and add look alike. The
-    learning rate becomes the one that after the checkpoint's epochs is the checkpoint's.
+    `model.causal`, `model.adds_input`, `model.normalization`, `model.activation`, `model.dropout`, and `model.recombine` where
+    multiply and add look alike. The learning rate becomes the one that after the checkpoint's epochs is the checkpoint's.
 
     Args:
       path: the .bin file.
@@ -63,12 +64,12 @@ def import_run(path: str | Path, config: ConfigDict, workdir: str | Path, say: C
 
     Raises:
       DataError: as `load_official_checkpoint`.
-      TrainingError: if the workdir holds a run.
+      TrainingError: if the workdir exists.
     """
     config_lib.validate(config)
     workdir = Path(workdir)
-    if Checkpoints.exist(workdir) or (workdir / config_lib.CONFIG_FILE).exists():
-        raise TrainingError(f"{workdir}: holds a run, expected a new workdir")
+    if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+        raise TrainingError(f"{workdir}: exists already, expected a new folder")
     checkpoint = read_checkpoint(path)
     options = config.model
     model = recognise(
@@ -76,41 +77,68 @@ def import_run(path: str | Path, config: ConfigDict, workdir: str | Path, say: C
         causal=options.causal,
         adds_input=options.adds_input,
         activation=options.activation,
-        recombine="add" if options.recombine == "add" else "multiply",
+        recombine=options.recombine,
     )
     if model.num_joints != H36M_17.num_joints:
         raise TrainingError(f"{path}: lifts {model.num_joints} joints, expected {H36M_17.num_joints}")
     variables = jax.tree.map(jnp.asarray, to_variables(model, checkpoint))
-    moments = to_moments(model, checkpoint)
+    notes = [SCRAMBLE_NOTE] if model.length_dependent else []
+    if model.recombine != "concat" and model.context_from == "all":
+        notes.append(f"the file does not tell multiply from add: taken for {model.recombine} (--config.model.recombine)")
+    try:
+        moments = to_moments(model, checkpoint)
+    except DataError as error:
+        moments = None
+        notes.append(f"{error}; the state of AMSGrad is left out")
     rest = _plain(checkpoint.rest)
     config = _imported_config(config_lib.with_absolute_path(config), model, rest)
+    state = _state(config, variables, rest["epoch"], moments)
+    kept = {**rest, "source": checkpoint.path.name, "step": int(state.step), "counters": _counters(checkpoint, model)}
+    _write_workdir(workdir, config, state, kept)
 
+    say(f"{path}: {_in_words(config.model)}, {count_parameters(state.params):,} parameters")
+    say(f"after {rest['epoch']} epochs; learning rate {rest.get('lr', 'not told')}; AMSGrad after {int(state.step)} steps")
+    for note in (
+        *notes,
+        *_differences(config, rest),
+        *(("model_traj is left out",) if "model_traj" in checkpoint.rest else ()),
+    ):
+        say(note)
+
+
+def _state(config: ConfigDict, variables: dict[str, Any], epoch: int, moments: tuple[int, dict[str, Any]] | None) -> TrainState:
     count, trees = moments or (0, {})
     steps = jnp.asarray(count, jnp.int32)
     adam, scale = create_optimizer(config.train).init(variables["params"])
     found = {_MOMENTS[name]: jax.tree.map(jnp.asarray, tree) for name, tree in trees.items()}
     adam = adam._replace(step=steps, **found)
-    state = TrainState(step=steps, epoch=jnp.asarray(rest["epoch"], jnp.int32), opt_state=(adam, scale), **variables)
-    with Checkpoints(workdir) as checkpoints:
-        checkpoints.save(state, float("inf"))  # not measured on this validation split
-    rest |= {"source": checkpoint.path.name, "sha256": hashlib.sha256(checkpoint.path.read_bytes()).hexdigest()}
-    rest |= {"step": int(state.step), "counters": _counters(checkpoint, model)}
-    (workdir / IMPORTED_FILE).write_text(json.dumps(rest, indent=2) + "\n")
-    config_lib.save(config, workdir)
+    return TrainState(step=steps, epoch=jnp.asarray(epoch, jnp.int32), opt_state=(adam, scale), **variables)
 
-    say(f"{path}: {_in_words(config.model)}, {count_parameters(state.params):,} parameters")
-    if model.length_dependent:
-        say(SCRAMBLE_NOTE)
-    if model.recombine != "concat" and model.context_from == "all":
-        say(f"the file does not tell multiply from add: taken for {model.recombine} (--config.model.recombine)")
-    if moments:
-        say(f"after {rest['epoch']} epochs and {count} steps of AMSGrad; learning rate {rest.get('lr', 'unknown')}")
-    else:
-        say(f"after {rest['epoch']} epochs; it holds no state of AMSGrad, training would begin with an empty one")
+
+def _write_workdir(workdir: Path, config: ConfigDict, state: TrainState, imported: dict[str, Any]) -> None:
+    """Write a workdir whole: in a folder beside it, which then takes its name."""
+    draft = workdir.absolute().with_name(f"{workdir.absolute().name}.importing")
+    shutil.rmtree(draft, ignore_errors=True)  # of an import that was killed
+    try:
+        with Checkpoints(draft) as checkpoints:
+            checkpoints.save(state, float("inf"))  # not measured on this validation split
+        (draft / IMPORTED_FILE).write_text(json.dumps(imported, indent=2) + "\n")
+        config_lib.save(config, draft)
+        draft.replace(workdir.absolute())
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _differences(config: ConfigDict, rest: dict[str, Any]) -> list[str]:
+    """Say where training on would not be what the checkpoint's training was."""
+    notes = [f"data: {config.data.source} {config.data.path}".rstrip() + "; other data with --config.data.*, at the import"]
+    if rest["epoch"] >= config.train.epochs:
+        notes.append(f"training is over after config.train.epochs = {config.train.epochs}; to train on, import with more")
     for name in ("betas", "eps", "weight_decay"):
         option = rest.get("optimizer", {}).get(name, _ADAM[name])
         if option != _ADAM[name]:
-            say(f"AMSGrad was used with {name} {option}; training here goes on with {_ADAM[name]}")
+            notes.append(f"AMSGrad was used with {name} {option}; training here goes on with {_ADAM[name]}")
+    return notes
 
 
 def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> None:
@@ -128,14 +156,16 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
     Note:
       The official `--resume` also wants a pickled random state, which a file without code cannot hold.
     """
-    workdir = Path(workdir)
+    workdir, output = Path(workdir), Path(output)
+    if not output.name or output.is_dir() or not output.absolute().parent.is_dir():
+        raise TrainingError(f"--output={output}: expected the name of a file in a folder that exists")
     config = config_lib.load(workdir)
-    _check_official(workdir, config.model)
+    _check_official(workdir, config)
     model = create_model(config.model)
     shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(config.train), config.seed))
     with Checkpoints(workdir, read_only=True) as checkpoints:
         state = jax.tree.map(np.asarray, checkpoints.restore(which, shapes))
-    imported = json.loads((workdir / IMPORTED_FILE).read_text()) if (workdir / IMPORTED_FILE).exists() else {}
+    imported = _imported(workdir)
     step, epoch = int(state.step), int(state.epoch)
     counters = {
         tensor.name: imported.get("counters", {}).get(tensor.name, 0) + step - imported.get("step", 0)
@@ -161,23 +191,38 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
 
 def imported_from(workdir: Path, step: int) -> str | None:
     """Return the name of the official file that a run's checkpoint is, or None if it was trained here."""
-    file = workdir / IMPORTED_FILE
-    imported = json.loads(file.read_text()) if file.exists() else {}
+    imported = _imported(workdir)
     return imported["source"] if imported.get("step") == step else None
+
+
+def _imported(workdir: Path) -> dict[str, Any]:
+    """Return what was kept of the official file, or nothing if the run began here."""
+    file = workdir / IMPORTED_FILE
+    try:
+        return json.loads(file.read_text()) if file.exists() else {}
+    except ValueError as error:
+        raise TrainingError(f"{file}: damaged ({error}), expected the JSON that the import wrote") from error
 
 
 def _plain(rest: dict[str, Any]) -> dict[str, Any]:
     """Return what is kept of a checkpoint beside its tensors: numbers, and AMSGrad's options."""
     kept: dict[str, Any] = {"epoch": 0}
     for name in ("epoch", "lr", *_ERRORS):
-        value = rest.get(name)
-        if isinstance(value, int | float | np.ndarray) and np.ndim(value) == 0 and np.isfinite(value):
-            kept[name] = value.item() if isinstance(value, np.ndarray) else value
-    kept["epoch"] = max(int(kept["epoch"]), 0)
+        value: Any = rest.get(name)
+        value = value.item() if isinstance(value, np.ndarray | np.generic) and value.size == 1 else value
+        if type(value) in (int, float) and 0 <= value < _MAX_EPOCHS:
+            kept[name] = value
+    kept["epoch"] = int(kept["epoch"])
     groups = rest["optimizer"].get("param_groups") if isinstance(rest.get("optimizer"), dict) else None
-    if isinstance(groups, list) and len(groups) == 1 and isinstance(groups[0], dict):
-        kept["optimizer"] = {k: v for k, v in groups[0].items() if k in _ADAM or isinstance(v, bool)}
+    if isinstance(groups, list) and groups and isinstance(groups[0], dict):
+        kept["optimizer"] = {k: v for k, v in groups[0].items() if _is_option(v) and (k in _ADAM or isinstance(v, bool))}
     return kept
+
+
+def _is_option(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return len(value) < 4 and all(type(item) in (int, float) for item in value)
+    return value is None or type(value) in (bool, int, float)
 
 
 def _imported_config(config: ConfigDict, model: PoseLifter, rest: dict[str, Any]) -> ConfigDict:
@@ -196,7 +241,7 @@ def _imported_config(config: ConfigDict, model: PoseLifter, rest: dict[str, Any]
             "bug_compatible": model.bug_compatible,
         }
     )
-    if "lr" in rest:
+    if rest.get("lr"):
         start = rest["lr"] / config.train.lr_decay ** rest["epoch"]
         config.train.learning_rate = float(f"{start:.12g}")  # 0.00095 / 0.95 is not 0.001
     config_lib.validate(config)
@@ -205,7 +250,11 @@ def _imported_config(config: ConfigDict, model: PoseLifter, rest: dict[str, Any]
 
 def _counters(checkpoint: OfficialCheckpoint, model: PoseLifter) -> dict[str, int]:
     names = [tensor.name for tensor in official_tensors(model) if not tensor.path]
-    return {name: int(checkpoint.state_dict[name]) for name in names if name in checkpoint.state_dict}
+    found = {name: checkpoint.state_dict[name] for name in names if name in checkpoint.state_dict}
+    for name, value in found.items():
+        if value.shape or value.dtype.kind not in "iu":
+            raise DataError(f"{checkpoint.path}: {name}: found shape {value.shape} of {value.dtype}, expected an integer")
+    return {name: int(value) for name, value in found.items()}
 
 
 def _in_words(model: ConfigDict) -> str:
@@ -215,11 +264,14 @@ def _in_words(model: ConfigDict) -> str:
     return f"{network}, filter widths {','.join(map(str, model.filter_widths))}, {model.channels} channels"
 
 
-def _check_official(workdir: Path, model: ConfigDict) -> None:
-    """Refuse a network that the official code cannot hold."""
-    expected: dict[str, Any] = {}
+def _check_official(workdir: Path, config: ConfigDict) -> None:
+    """Refuse a network that the official code cannot hold, or fails on."""
+    model = config.model
+    expected: dict[str, Any] = {"normalization": ("basic", "lcn", "proj", "weak_proj")}
+    expected["adds_input"] = (model.normalization == "lcn",)
     if model.network != "fc":
-        expected |= {"root_in_every_group": (True,), "num_groups": (2, 3, 5)}
+        expected |= {"root_in_every_group": (True,), "num_groups": (2, 3, 5), "activation": ("leaky_relu",)}
+        expected["filter_widths"] = ((model.filter_widths[0],) * max(len(model.filter_widths), 2),)
     if model.network == "sr":
         expected |= {"context_dim": (1,), "context_form": ("official",)}
         if model.recombine == "concat" and max(model.filter_widths) > 1:
@@ -228,9 +280,12 @@ def _check_official(workdir: Path, model: ConfigDict) -> None:
         if type(model[name]) is not type(allowed[0]) or model[name] not in allowed:
             words = " or ".join(map(str, allowed))
             raise TrainingError(f"{workdir}: config.model.{name} is {model[name]}, the official code has only {words}")
-    lifter = create_model(model)
-    if model.network != "fc" and sum(lifter.layer_plans()[-1].features) != 3 * sum(map(len, body_groups(model.num_groups))) + 1:
-        raise TrainingError(f"{workdir}: config.model.channels is {model.channels}, with which the official code fails")
+    tiny = {2: 36, 3: 38, 5: 42}.get(model.num_groups, 0)  # the channels of one coordinate each
+    wide = model.channels == 1024 if model.recombine == "concat" else model.channels > 1000
+    if model.network == "sr" and not wide and model.channels != tiny:
+        raise TrainingError(
+            f"{workdir}: config.model.channels is {model.channels}, with which the official code fails, not 1024"
+        )
 
 
 def _optimizer(model: PoseLifter, state: TrainState, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from srnet_jax.data.windows import Frames, TrainingWindows, chunks, input_offset
-from srnet_jax.normalization import mirror
+from srnet_jax.data.sources import load_split
+from srnet_jax.data.windows import Frames, TrainingWindows, chunks, input_offset, stack_frames
+from srnet_jax.normalization import NORMALIZATIONS, mirror, to_metres
 from srnet_jax.skeleton import H36M_17
 
 LENGTHS = (5, 1, 7)
@@ -39,6 +40,22 @@ def test_windows_agree_with_loops(frames, field, causal):
     batch = windows.take(np.arange(len(windows)))
     np.testing.assert_array_equal(batch["inputs_2d"], [x for x, _ in expected])
     np.testing.assert_array_equal(batch["targets"], [y for _, y in expected])
+
+
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+def test_mirrored_samples_mean_the_mirrored_pose(shared_config, name):
+    """Targets of flipped samples, taken back to metres by the flipped geometry, are the mirrored poses."""
+    config = shared_config.copy_and_resolve_references()
+    parts = load_split(config)[1]
+    frames = stack_frames(parts.test, name)
+    windows = TrainingWindows(frames, receptive_field=1, causal=False, mirrored=H36M_17.mirrored, seed=0)
+    batch = windows.take(np.arange(len(windows)))
+    found = to_metres(name, batch["targets"], batch["geometry"])[:, 0]
+    truth = [frames.truth[s : s + n] for s, n in zip(frames.starts, frames.lengths, strict=True)]
+    expected = np.concatenate([part for poses in truth for part in (poses, mirror(poses, H36M_17.mirrored))])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    if name != "weak_proj":
+        np.testing.assert_allclose(frames.truth, frames.poses_3d, atol=1e-5)
 
 
 def test_an_epoch_holds_every_sample_once_in_an_order_of_its_own(frames):

@@ -71,6 +71,22 @@ def test_other_files_are_named(content, message, tmp_path):
     assert str(error.value).startswith(f"{tmp_path / 'x.bin'}: {message}")
 
 
+def test_dense_networks_are_refused(tmp_path):
+    model = PoseLifter(connectivity_plan("fc", 6), joint_groups=(tuple(range(17)),), filter_widths=(3, 7, 19), channels=32)
+    save_torch(tmp_path / "x.bin", {"model_pos": from_variables(model, zero_variables(model), collections.defaultdict(int))})
+    with pytest.raises(DataError, match="those of VideoPose3D's --dense network"):
+        load_official_checkpoint(tmp_path / "x.bin")
+
+
+def test_deep_networks_do_not_fill_the_memory(tmp_path):
+    model = PoseLifter(connectivity_plan("fc", 60), joint_groups=(tuple(range(17)),), filter_widths=(1,) * 30, channels=17)
+    tensors = from_variables(model, zero_variables(model), collections.defaultdict(int))
+    wide = {n: np.zeros((*v.shape[:2], 3), np.float32) if v.ndim == 3 and "shrink" not in n else v for n, v in tensors.items()}
+    save_torch(tmp_path / "x.bin", {"model_pos": wide})
+    with pytest.raises(DataError, match="expected odd numbers that see at most"):
+        load_official_checkpoint(tmp_path / "x.bin")
+
+
 def test_scramble_is_announced(tmp_path, rng, caplog):
     model = PoseLifter(
         connectivity_plan("sr", 4), joint_groups=body_groups(5), filter_widths=(3, 3), channels=84, recombine="concat"

@@ -6,7 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from srnet_jax.data import sources
 from srnet_jax.errors import TrainingError, UserError
+from srnet_jax.evaluation.evaluate import evaluate
 from srnet_jax.training import loop, steps
 from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.loop import train_and_evaluate
@@ -33,6 +35,21 @@ def test_training_learns_logs_and_keeps_checkpoints(tiny_config, tmp_path, monke
     for a, b in zip(jax.tree.leaves(variables), jax.tree.leaves(state.variables), strict=True):
         np.testing.assert_array_equal(a, b)
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("name", ["pixel", "lcn", "proj", "weak_proj"])
+def test_every_normalisation_trains_and_evaluates(tiny_config, tmp_path, name):
+    tiny_config.train.epochs = 1
+    tiny_config.model.normalization = name
+    tiny_config.model.adds_input = name == "lcn"
+    train_and_evaluate(tiny_config, tmp_path)
+    (line,) = metrics(tmp_path)
+    assert 50 < line["train_mpjpe_mm"] < 5000  # millimetres, not the network's units
+    assert 50 < line["validation_mpjpe_mm"] < 2000
+    results = evaluate([tmp_path], "latest")[0][0].results
+    assert f"normalisation {name}: uses the TRUE depth of the root at test time" in results["labels"]
+    assert 150 < results["average_over_frames"]["mean_pose_mpjpe_mm"] < 500
+    assert f",{name}\n" in (tmp_path / "results.csv").read_text()
 
 
 def test_resumed_run_equals_an_uninterrupted_one(tiny_config, tmp_path, monkeypatch):
@@ -150,10 +167,10 @@ def test_step_is_deterministic_and_pure(tiny_config, rng):
 
 
 def test_too_little_data_is_refused(tiny_config, tmp_path, monkeypatch):
-    one = loop.load_dataset(tiny_config.data)
+    one = sources.load_dataset(tiny_config.data)
     short = [dataclasses.replace(s, inputs_2d=s.inputs_2d[:1], poses_3d=s.poses_3d[:1]) for s in one.sequences]
     chosen = [s for s in short if s.action == "Eating" and s.subject in ("S1", "S9")]
-    monkeypatch.setattr(loop, "load_dataset", lambda data: dataclasses.replace(one, sequences=tuple(chosen)))
+    monkeypatch.setattr(sources, "load_dataset", lambda data: dataclasses.replace(one, sequences=tuple(chosen)))
     tiny_config.protocol.subjects_train, tiny_config.protocol.subjects_test = ("S1",), ("S9",)
     tiny_config.train.flip = False
     with pytest.raises(TrainingError, match="1 training sample, expected at least 2"):

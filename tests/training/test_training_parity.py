@@ -13,7 +13,7 @@ import pytest
 
 from configs import default
 from srnet_jax.data import h36m
-from srnet_jax.data.protocols import subject_protocol
+from srnet_jax.data.protocols import subject
 from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.evaluation.evaluate import pose_errors
 from srnet_jax.evaluation.predict import predict
@@ -23,27 +23,28 @@ from srnet_jax.training.state import TrainState
 from srnet_jax.training.steps import train_step, zero_totals
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent.parent / "data" / "parity"))
+RUNS = sorted(path.stem for path in FOLDER.glob("e2e_*.npz"))
 TRAJECTORIES = sorted(path.stem for path in FOLDER.glob("train_*_nz.npz"))  # the others start where gradients are chaotic
 
 
-def official_state(weights, train):
+def official_state(weights, train, *, causal=False, adds_input=False):
     """Return the model of official weights, its optimiser and the state before the first step."""
     checkpoint = OfficialCheckpoint(Path("parity"), weights, {})
-    model = recognise(checkpoint, causal=False, adds_input=False, activation="leaky_relu", recombine="multiply")
+    model = recognise(checkpoint, causal=causal, adds_input=adds_input, activation="leaky_relu", recombine="multiply")
     variables = jax.tree.map(jnp.asarray, to_variables(model, checkpoint))
     optimizer = create_optimizer(train)
     zero = jnp.zeros([], jnp.int32)
     return model, optimizer, TrainState(step=zero, epoch=zero, opt_state=optimizer.init(variables["params"]), **variables)
 
 
-def compiled_step(model, optimizer, train):
+def compiled_step(model, optimizer, train, normalization="basic"):
     step = partial(
         train_step,
         model=model.clone(strided=True),
         optimizer=optimizer,
         bn_momentum=bn_momentum_schedule(train),
         loss="l1",
-        normalization="basic",
+        normalization=normalization,
         seed=0,
     )
     return jax.jit(step)
@@ -89,8 +90,8 @@ def test_eight_steps_of_amsgrad(name):
                 np.testing.assert_allclose(view(tree, tensors[key]), value, atol=1e-3 * scale, rtol=1e-3, err_msg=prefix + key)
 
 
-@pytest.mark.parametrize(("name", "exact"), [("e2e_fc_111_c64", 10), ("e2e_sr5_add_111_c42", 2)])
-def test_a_whole_official_run(name, exact):
+@pytest.mark.parametrize("name", RUNS)
+def test_a_whole_official_run(name):
     """Data, windows, order, three epochs and evaluation: losses step by step, then errors per action.
 
     Sums of float32 in another order drift apart: FC's after a dozen steps, SR's at once, because its context weights begin at
@@ -100,15 +101,23 @@ def test_a_whole_official_run(name, exact):
     with np.load(FOLDER / f"{name}.npz") as file:
         weights = under("init/", dict(file))
     dataset = h36m.load(FOLDER / "e2e_data", keypoints="gt")
-    parts = subject_protocol(
-        dataset, subjects_train=("S1", "S5", "S6", "S7", "S8"), subjects_test=("S9", "S11"), validation="test"
-    )
-    train = default.get_config().train
-    train.epochs = 3
-    model, optimizer, state = official_state(weights, train)
-    step = compiled_step(model, optimizer, train)
+    config = default.get_config()
+    config.protocol.validation = "test"
+    parts = subject(dataset, config.protocol)
+    train = config.train
+    train.epochs = len(expected["epochs"])
+    norm = name.split("_")[-1].removeprefix("weak")
+    norm = {"proj": "weak_proj" if "weak_proj" in name else "proj", "lcn": "lcn"}.get(norm, "basic")
+    model, optimizer, state = official_state(weights, train, causal="causal" in name, adds_input=norm == "lcn")
+    step = compiled_step(model, optimizer, train, norm)
     mirrored = dataset.skeleton.mirrored
-    windows = TrainingWindows(stack_frames(parts.train, "basic"), receptive_field=1, causal=False, mirrored=mirrored, seed=0)
+    windows = TrainingWindows(
+        stack_frames(parts.train, norm),
+        receptive_field=model.receptive_field,
+        causal=model.causal,
+        mirrored=mirrored,
+        seed=0,
+    )
     shuffler, losses = np.random.RandomState(4321), []
     for epoch in range(train.epochs):
         order = shuffler.permutation(len(windows))
@@ -116,10 +125,11 @@ def test_a_whole_official_run(name, exact):
         for start in range(0, len(order), 256):
             state, totals = step(state, zero_totals(), windows.take(order[start : start + 256]))
             losses.append(1000 * float(totals["loss"] / totals["count"]))
+    exact = 10 if "fc" in name else 2
     np.testing.assert_allclose(losses[:exact], expected["per_step_l1_x1000"][:exact], rtol=1e-5)
     np.testing.assert_allclose(losses, expected["per_step_l1_x1000"], rtol=0.01)
 
-    frames = stack_frames(parts.test, "basic")
+    frames = stack_frames(parts.test, norm)
     predicted = predict(model, state.variables, frames, mirrored=mirrored, batch_frames=4096)
     actions = np.array([sequence.action for sequence in parts.test])[frames.sequence_of]
     assert set(actions) == set(expected["actions"])

@@ -1,0 +1,66 @@
+"""How long the data take to be ready, and how much memory they need, at Human3.6M's size.
+
+Files of Human3.6M's form and size are written first, from generated motion; this is not measured. Then a new process reads
+them and makes the first batch of windows, as training does.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from configs import default
+from srnet_jax.data import h36m_raw, synthetic
+from srnet_jax.data.sources import load_split
+from srnet_jax.data.windows import TrainingWindows, stack_frames
+
+FRAMES = 1_559_752 + 543_344  # of Human3.6M, training and test, over four cameras
+
+
+def run(num_frames: int = FRAMES, receptive_field: int = 243, batch_size: int = 1024) -> dict[str, float]:
+    """Write the files, measure, and return times in seconds and memory in GB."""
+    with tempfile.TemporaryDirectory() as folder:
+        h36m_raw.write(Path(folder), synthetic.recordings(num_frames // 4, seed=0))
+        arguments = [folder, str(receptive_field), str(batch_size)]
+        done = subprocess.run([sys.executable, "-m", __name__, *arguments], check=True, capture_output=True, text=True)
+        return json.loads(done.stdout)
+
+
+def _measure(folder: str, receptive_field: int, batch_size: int) -> dict[str, float]:
+    started = time.perf_counter()
+    config = default.get_config()
+    config.data.source, config.data.path, config.protocol.validation = "h36m", folder, "test"
+    dataset, parts = load_split(config)
+    loaded = time.perf_counter()
+    windows = TrainingWindows(
+        stack_frames(parts.train, "basic"),
+        receptive_field=receptive_field,
+        causal=False,
+        mirrored=dataset.skeleton.mirrored,
+        seed=0,
+    )
+    batches = windows.batches(0, batch_size)
+    next(batches)
+    first = time.perf_counter()
+    times = []
+    for _ in range(20):
+        before = time.perf_counter()
+        next(batches)
+        times.append(time.perf_counter() - before)
+    return {
+        "frames": dataset.num_frames,
+        "training samples": len(windows),
+        "seconds to read": loaded - started,
+        "seconds to the first batch, reading included": first - started,
+        f"median seconds of a batch of {batch_size} windows": float(np.median(times)),
+        "peak memory, GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,  # kilobytes on Linux
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))

@@ -1,0 +1,298 @@
+"""MPI-INF-3DHP, from the annotation files of its authors (Mehta et al., 3DV 2017).
+
+Poses are in the frame of the camera that sees them, millimetres, and there are two of each: `annot3` ("metric") projects to
+the keypoints `annot2`; `univ_annot3` ("univ") shows everyone scaled to one height, and does not. The field reports on the
+second. The files are MATLAB's, of version 7.3 (HDF5) or older: their content tells.
+
+Source: README, `mpii_get_joint_set`, `mpii_get_camera_set`, `mpii_get_sequence_info` and `mpii_get_activity_name` of the
+authors' tools, unless another is named.
+"""
+
+import itertools
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srnet_jax.cameras import Camera, project
+from srnet_jax.data.dataset import PoseDataset, Sequence
+from srnet_jax.data.matlab import describe, read_variables
+from srnet_jax.errors import DataError
+from srnet_jax.skeleton import H36M_17
+
+SCENES = {  # of the test set's sequences
+    "TS1": "green screen",
+    "TS2": "green screen",
+    "TS3": "no green screen",
+    "TS4": "no green screen",
+    "TS5": "outdoor",
+    "TS6": "outdoor",
+}
+VALID_FRAMES = {"TS1": 603, "TS2": 540, "TS3": 505, "TS4": 553, "TS5": 276, "TS6": 452}  # of the published files: 2,929
+ACTIVITIES = (  # numbered from 1 in the files
+    "Standing/Walking",
+    "Exercising",
+    "Sitting",
+    "Reaching/Crouching",
+    "On The Floor",
+    "Sports",
+    "Miscellaneous",
+)
+SUBJECTS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8")  # of the training set
+CAMERAS = (0, 1, 2, 4, 5, 6, 7, 8)  # chest-high, knee-high, and two that look down; the chest-high ones are 0, 2, 4, 7, 8
+PCK_JOINTS = (1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16)  # the official 14: all but pelvis, spine and head
+
+CONVENTIONS = "markerless capture; Thorax is the base of the neck, Neck a point inside the head; hips and spine lie elsewhere"
+_TRAINING_JOINTS = (
+    *("spine3", "spine4", "spine2", "spine", "pelvis", "neck", "head", "head_top"),
+    *("left_clavicle", "left_shoulder", "left_elbow", "left_wrist", "left_hand"),
+    *("right_clavicle", "right_shoulder", "right_elbow", "right_wrist", "right_hand"),
+    *("left_hip", "left_knee", "left_ankle", "left_foot", "left_toe"),
+    *("right_hip", "right_knee", "right_ankle", "right_foot", "right_toe"),
+)
+_TEST_JOINTS = (
+    *("head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
+    *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis", "spine", "head"),
+)
+_AS_H36M = (  # what stands for each of the joints of H36M_17
+    *("pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
+    *("spine", "neck", "head", "head_top"),
+    *("left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist"),
+)
+
+_ANNOTATIONS = {"univ": "univ_annot3", "metric": "annot3"}
+_NUM_CAMERAS = 14
+_FPS = 25.0
+_VIDEOS = {  # frames and frames per second of Seq1 and Seq2
+    "S1": ((6416, 25), (12430, 50)),
+    "S2": ((6502, 25), (6081, 25)),
+    "S3": ((12488, 50), (12283, 50)),
+    "S4": ((6171, 25), (6675, 25)),
+    "S5": ((12820, 50), (12312, 50)),
+    "S6": ((6188, 25), (6145, 25)),
+    "S7": ((6239, 25), (6320, 25)),
+    "S8": ((6468, 25), (6054, 25)),
+}
+_MIRRORED = {("S4", 2): slice(3759, 5853)}  # left and right exchanged, in 2D and 3D (github.com/vegesm/pose_refinement)
+_NEAREST_M = 0.5  # S3 comes up to camera 2 and walks past it (same source)
+
+_EXTENT_MM = (300.0, 5000.0)  # of a typical pose
+_MAX_NORMALISED = 1.5  # screen coordinates end at 1, or a little above on a high image
+_MAX_ERROR_PX = 50.0  # of a typical joint of a pose that should project to its keypoint
+
+
+def _fixed_camera(name: str, focal: tuple[float, float], center: tuple[float, float], width: int, height: int) -> Camera:
+    return Camera(name, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), focal, center, width, height)
+
+
+# The official SRNet code's numbers; those of the test set's calibration files differ by less than 0.05 %.
+_STUDIO = _fixed_camera("studio", (1500.0686135995716, 1500.6590966853348), (1017.3794860438494, 1043.062824876024), 2048, 2048)
+_OUTDOOR = _fixed_camera("outdoor", (1683.482559482185, 1671.927242063379), (939.9278168524228, 560.2072491988034), 1920, 1080)
+
+
+def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
+    """Read the test set: its valid frames, 2,929 in the published files.
+
+    Args:
+      path: the folder that holds `TS1/annot_data.mat` to `TS6/annot_data.mat`.
+      annotation: `univ` or `metric`.
+
+    Returns:
+      One sequence for each run of valid frames of one activity, so that no window crosses a gap: the subject is the test
+      sequence, the action one of `ACTIVITIES`, the trial the run's number, counted from 1.
+
+    Raises:
+      DataError: if a file is missing or damaged, or does not hold what was expected.
+
+    Note:
+      A temporal network sees nothing beyond a run. Other code (P-STMO's) shows it the invalid frames around, too.
+      The frame rate of the test set is not published; 25 fps is that of most training videos.
+    """
+    key = _annotation_key(annotation)
+    sequences: list[Sequence] = []
+    for subject, scene in SCENES.items():
+        file = _folder(path, "TS1 to TS6") / subject / "annot_data.mat"
+        stored = read_variables(file, ("annot2", key, "valid_frame", "activity_annotation"))
+        keypoints = _joints(stored["annot2"].T, (1, 17, 2), _TEST_JOINTS, f"{file}: annot2")
+        poses = _joints(stored[key].T, (1, 17, 3), _TEST_JOINTS, f"{file}: {key}")
+        valid = _row(stored["valid_frame"], len(poses), f"{file}: valid_frame") == 1
+        activity = _row(stored["activity_annotation"], len(poses), f"{file}: activity_annotation")
+        unknown = np.setdiff1d(activity[valid], np.arange(1, len(ACTIVITIES) + 1))
+        if unknown.size or not valid.any():
+            what = f"a valid frame of activity {unknown[0]:g}" if unknown.size else "no valid frame"
+            raise DataError(f"{file}: found {what}, expected valid frames of the activities 1 to {len(ACTIVITIES)}")
+        camera = _OUTDOOR if scene == "outdoor" else _STUDIO
+        views = _checked(keypoints, poses, valid, camera, annotation, str(file))
+        sequences += _runs(*views, np.where(valid, activity, 0).astype(int), subject, ACTIVITIES, camera)
+    return PoseDataset(f"MPI-INF-3DHP test ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
+
+
+def load_train(
+    path: str | Path,
+    *,
+    annotation: str = "univ",
+    cameras: tuple[int, ...] = CAMERAS,
+    subjects: tuple[str, ...] = SUBJECTS,
+) -> PoseDataset:
+    """Read the training set, at 25 fps: of the videos of 50 fps every other frame.
+
+    Args:
+      path: the folder that holds `S1/Seq1/annot.mat` to `S8/Seq2/annot.mat`, each beside its `camera.calibration`.
+      annotation: `univ` or `metric`.
+      cameras: numbers of the cameras, 0 to 13; those above 10 look down from the ceiling.
+      subjects: some of `SUBJECTS`.
+
+    Returns:
+      Sequences ordered by subject, recording and camera. The action is the recording, `Seq1` (standing, exercising, sitting,
+      crouching) or `Seq2` (floor, sports, sitting, miscellaneous), for single activities are not marked. The trial is a
+      number, 1 where nothing is left out: not annotated frames beyond the video's end, not frames with a joint less than
+      0.5 m in front of the camera or behind it, and not frames 3759 to 5852 of S4/Seq2, where left and right are exchanged.
+
+    Raises:
+      DataError: if a file is missing or damaged, or does not hold what was expected.
+    """
+    key = _annotation_key(annotation)
+    _check_known("cameras", cameras, range(_NUM_CAMERAS))
+    _check_known("subjects", subjects, SUBJECTS)
+    sequences: list[Sequence] = []
+    for subject, number in itertools.product(subjects, (1, 2)):
+        folder = _folder(path, "S1 to S8") / subject / f"Seq{number}"
+        file = folder / "annot.mat"
+        calibrated = _calibration(folder / "camera.calibration", cameras)
+        stored = read_variables(file, ("annot2", key, "cameras"))
+        cells = _row(stored["cameras"], _NUM_CAMERAS, f"{file}: cameras").tolist()
+        frames, fps = _VIDEOS[subject][number - 1]
+        step = round(fps / _FPS)
+        for index in cameras:
+            name = f"{file}: camera {index}"
+            keypoints = _joints(_cell(stored["annot2"], cells, index, name), (28 * 2,), _TRAINING_JOINTS, f"{name}: annot2")
+            poses = _joints(_cell(stored[key], cells, index, name), (28 * 3,), _TRAINING_JOINTS, f"{name}: {key}")
+            keep = np.arange(len(poses)) < frames
+            keep[_MIRRORED.get((subject, number), slice(0))] = False
+            camera = calibrated[index]
+            keypoints, poses = _checked(keypoints, poses, keep, camera, annotation, name)
+            keep &= poses[..., 2].min(axis=1) >= _NEAREST_M
+            sequences += _runs(keypoints[::step], poses[::step], keep[::step].astype(int), subject, (f"Seq{number}",), camera)
+    return PoseDataset(f"MPI-INF-3DHP ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
+
+
+def _runs(
+    keypoints: np.ndarray, poses: np.ndarray, labels: np.ndarray, subject: str, actions: tuple[str, ...], camera: Camera
+) -> Iterator[Sequence]:
+    """Yield each run of equal labels; label n is the n-th action, 0 marks frames that are left out."""
+    bounds = (0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels))
+    runs = [(start, stop) for start, stop in itertools.pairwise(bounds) if labels[start]]
+    for trial, (start, stop) in enumerate(runs, 1):
+        action = actions[labels[start] - 1]
+        yield Sequence(subject, action, str(trial), camera, keypoints[start:stop], poses[start:stop])
+
+
+@np.errstate(all="ignore")  # PoseDataset names what is not finite in the end
+def _checked(
+    keypoints: np.ndarray, poses: np.ndarray, keep: np.ndarray, camera: Camera, annotation: str, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check the frames [T] to be kept of keypoints, pixels, and poses, millimetres; return both, pixels and metres."""
+    if len(keypoints) != len(poses):
+        raise DataError(f"{name}: found {len(keypoints)} frames in 2D and {len(poses)} in 3D, expected equal numbers")
+    for array, key in ((keypoints, "annot2"), (poses, _ANNOTATIONS[annotation])):
+        broken = np.flatnonzero(keep & ~np.isfinite(array).all(axis=(1, 2)))
+        if broken.size:
+            raise DataError(f"{name}: {key} holds NaN or infinity at frame {broken[0]}, expected finite numbers")
+    seen, shown = keypoints[keep], poses[keep]
+    extent = float(np.median(np.ptp(shown, axis=1).max(-1)))
+    if not _EXTENT_MM[0] <= extent <= _EXTENT_MM[1]:
+        unit = "metres" if extent < 10 else "another unit"
+        raise DataError(f"{name}: a typical pose measures {extent:.4g}, the file seems to be in {unit}, expected millimetres")
+    if np.abs(seen).max() <= _MAX_NORMALISED:
+        raise DataError(f"{name}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
+    left, right = list(H36M_17.joints_left), list(H36M_17.joints_right)
+    sides = [np.sign(array[:, left, 0] - array[:, right, 0]) for array in (seen, shown)]
+    if np.mean(sides[0] * sides[1]) < 0:
+        warnings.warn(f"{name}: left and right are swapped between the keypoints and the 3D joints", stacklevel=3)
+    elif annotation == "metric":
+        error = float(np.nanmedian(np.linalg.norm(project(shown / 1000, camera) - seen, axis=-1)))
+        if not error <= _MAX_ERROR_PX:
+            raise DataError(
+                f"{name}: the poses project {error:.4g} pixels from the keypoints, expected less than {_MAX_ERROR_PX:g}: "
+                "the calibration or the joints do not fit"
+            )
+    return keypoints.astype(np.float32), (poses / 1000).astype(np.float32)
+
+
+def _calibration(file: Path, cameras: tuple[int, ...]) -> dict[int, Camera]:
+    """Read the intrinsics of `camera.calibration`: a line of words for each property, `name` first, row-major 4 x 4 matrices.
+
+    The extrinsics are not needed, for the poses are in the cameras' frames.
+    """
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DataError(f"{file}: no such file or not readable, expected the cameras of annot.mat") from error
+    blocks: dict[str, dict[str, list[str]]] = {}
+    for words in map(str.split, text.splitlines()):
+        if len(words) == 2 and words[0] == "name":
+            block = blocks[words[1]] = {}
+        elif words and blocks:
+            block[words[0]] = words[1:]
+    found = {}
+    for number in cameras:
+        block = blocks.get(str(number), {})
+        size, k, radial = (_floats(block.get(key, [])) for key in ("size", "intrinsic", "radial"))
+        if len(size) != 2 or len(k) != 16 or min(*size, k[0], k[5]) <= 0 or k[1] or not radial or any(radial):
+            raise DataError(
+                f"{file}: camera {number} is missing or unusual, expected its name, size (2 numbers), intrinsic (16, "
+                "without skew) and radial (0: no distortion)"
+            )
+        found[number] = _fixed_camera(f"camera{number}", (k[0], k[5]), (k[2], k[6]), int(size[0]), int(size[1]))
+    return found
+
+
+def _floats(words: list[str]) -> list[float]:
+    """Return finite numbers, or none at all."""
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        return []
+    return numbers if np.isfinite(numbers).all() else []
+
+
+def _folder(path: str | Path, content: str) -> Path:
+    if not Path(path).is_dir():
+        raise DataError(f"{path}: no such folder, expected the one that holds {content} of MPI-INF-3DHP")
+    return Path(path)
+
+
+def _annotation_key(annotation: str) -> str:
+    _check_known("annotation", (annotation,), _ANNOTATIONS)
+    return _ANNOTATIONS[annotation]
+
+
+def _check_known(what: str, names: Iterable[Any], known: Iterable[Any]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise DataError(f"MPI-INF-3DHP, {what}: found {unknown[0]!r}, expected some of {', '.join(map(str, known))}")
+
+
+def _joints(array: np.ndarray, shape: tuple[int, ...], joints: tuple[str, ...], name: str) -> np.ndarray:
+    """Return [T, 17, 2 or 3] float64 in the order of H36M_17, of an array [T, *shape] of the joints named."""
+    if array.dtype.kind not in "fiu" or array.shape[1:] != shape or not len(array):
+        expected = ", ".join(map(str, shape))
+        raise DataError(f"{name}: found {describe(array)}, expected numbers of shape (frames >= 1, {expected})")
+    chosen = [joints.index(joint) for joint in _AS_H36M]
+    return array.reshape(len(array), len(joints), -1)[:, chosen].astype(np.float64)
+
+
+def _row(array: np.ndarray, count: int, name: str) -> np.ndarray:
+    """Return [count] float64."""
+    if array.dtype.kind not in "fiub" or array.size != count:
+        raise DataError(f"{name}: found {describe(array)}, expected {count} numbers")
+    return array.ravel().astype(np.float64)
+
+
+def _cell(cells: np.ndarray, numbers: list[float], camera: int, name: str) -> np.ndarray:
+    """Return what a cell array holds for a camera; `numbers` are the cameras of the cells."""
+    if cells.dtype.kind != "O" or cells.size != len(numbers) or camera not in numbers:
+        raise DataError(f"{name}: found {describe(cells)}, expected {_NUM_CAMERAS} cells, this camera's among them")
+    return cells.ravel()[numbers.index(camera)]
