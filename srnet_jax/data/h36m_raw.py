@@ -186,18 +186,18 @@ def _read(subject: str, file: Path) -> Iterator[tuple[tuple[str, str], str, Any]
 
 
 def _members(subject: str, archive: Path) -> list[tuple[tuple[str, str], PurePosixPath, bytes]]:
-    """Return the recordings of an archive, which is small, without unpacking it."""
+    """Return the CDF files of an archive; tens of megabytes, of which nothing is unpacked to the disk."""
     found = []
     with _one_error(str(archive), "the archive as it was downloaded"):
-        unpacked = io.BytesIO(gzip.decompress(archive.read_bytes()))  # compares the checksum, which tarfile leaves unread
-        members = tarfile.open(fileobj=unpacked)
-        for member in members:
-            path = PurePosixPath(member.name)
-            in_place = subject in path.parts and path.parent.name == "D3_Positions" and path.suffix == ".cdf"
-            recording = _recording(subject, path) if in_place and member.isfile() else None
-            content = members.extractfile(member) if recording else None
-            if recording and content:
-                found.append((recording, path, content.read()))
+        unpacked = gzip.decompress(archive.read_bytes())  # compares the checksum, which tarfile leaves unread
+        with tarfile.open(fileobj=io.BytesIO(unpacked)) as members:
+            for member in members:
+                path = PurePosixPath(member.name)
+                in_place = subject in path.parts and path.parent.name == "D3_Positions" and path.suffix == ".cdf"
+                recording = _recording(subject, path) if in_place and member.isfile() else None
+                content = members.extractfile(member) if recording else None
+                if recording and content:
+                    found.append((recording, path, content.read()))
     if not found:
         raise DataError(f"{archive}: found no recordings, expected {subject}/MyPoseFeatures/D3_Positions/*.cdf")
     return found

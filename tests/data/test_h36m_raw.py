@@ -234,6 +234,15 @@ def test_archives_that_are_cut_short(tmp_path, motions, part):
     convert_refused(tmp_path, tmp_path / "made", "Poses_D3_Positions_S9.tgz: damaged, cut short")
 
 
+def test_archives_with_one_wrong_byte(tmp_path, motions):
+    as_archives({"S9": motions["S9"]}, tmp_path)
+    archive = tmp_path / "Poses_D3_Positions_S9.tgz"
+    content = bytearray(archive.read_bytes())
+    content[-8] ^= 1  # in the checksum
+    archive.write_bytes(content)
+    convert_refused(tmp_path, tmp_path / "made", "Poses_D3_Positions_S9.tgz: damaged, cut short")
+
+
 def test_archives_of_something_else(tmp_path, motions):
     as_cdf({"S9": motions["S9"]}, tmp_path)
     (tmp_path / "S9").rename(tmp_path / "S1")
