@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -49,6 +50,7 @@ def run(main: Callable[..., None], commands: tuple[str, ...] = ()) -> None:
     With `commands`, the first argument must be one of them, and `main` is called with it.
     """
     logging.set_verbosity(logging.ERROR)
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
 
     def guarded(argv: Sequence[str]) -> None:
         named = argv[1:2] if commands else []

@@ -8,7 +8,7 @@ import numpy as np
 from srnet_jax import cameras as cameras_lib
 from srnet_jax.cameras import Camera
 from srnet_jax.errors import DataError
-from srnet_jax.skeleton import Skeleton
+from srnet_jax.skeleton import H36M_17, Skeleton
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +106,13 @@ def _check_sequence(sequence: Sequence, num_joints: int, source: str) -> None:
             f"{source}: {sequence.name}: a joint lies {-depth:.2f} m behind the camera, expected all joints in front of it "
             "(cameras around synthetic or mocap data stand farther off with a larger config.data.cameras.distance_m)"
         )
+
+
+def sides_agree(inputs_2d: np.ndarray, poses_3d: np.ndarray) -> bool:
+    """Tell whether left joints lie on the same side of their right ones in 2D [T, 17, 2] and 3D [T, 17, 3], mostly."""
+    left, right = list(H36M_17.joints_left), list(H36M_17.joints_right)
+    seen, shown = (np.sign(array[:, left, 0] - array[:, right, 0]) for array in (inputs_2d, poses_3d))
+    return bool(np.mean(seen * shown) >= 0)
 
 
 def film(poses_world: np.ndarray, cameras: Iterable[Camera], *, subject: str, action: str, trial: str) -> Iterator[Sequence]:

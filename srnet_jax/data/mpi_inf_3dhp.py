@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from srnet_jax.cameras import Camera, project
-from srnet_jax.data.dataset import PoseDataset, Sequence
+from srnet_jax.data.dataset import PoseDataset, Sequence, sides_agree
 from srnet_jax.data.matlab import describe, read_variables
 from srnet_jax.errors import DataError
 from srnet_jax.skeleton import H36M_17
@@ -207,9 +207,7 @@ def _checked(
         raise DataError(f"{name}: a typical pose measures {extent:.4g}, the file seems to be in {unit}, expected millimetres")
     if np.abs(seen).max() <= _MAX_NORMALISED:
         raise DataError(f"{name}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
-    left, right = list(H36M_17.joints_left), list(H36M_17.joints_right)
-    sides = [np.sign(array[:, left, 0] - array[:, right, 0]) for array in (seen, shown)]
-    if np.mean(sides[0] * sides[1]) < 0:
+    if not sides_agree(seen, shown):
         warnings.warn(f"{name}: left and right are swapped between the keypoints and the 3D joints", stacklevel=3)
     elif annotation == "metric":
         error = float(np.nanmedian(np.linalg.norm(project(shown / 1000, camera) - seen, axis=-1)))

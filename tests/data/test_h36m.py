@@ -329,3 +329,10 @@ def test_odd_names_are_refused(tmp_path, files, place, odd):
 def test_odd_subjects_are_refused(tmp_path, files, odd):
     files.motions[odd] = files.motions["S1"]
     refused(files, tmp_path, "found motions of .*, expected only S1")
+
+
+def test_swapped_sides_give_a_warning(tmp_path, files):
+    for action, views in files.views["S1"].items():
+        files.views["S1"][action] = [view[:, list(H36M_17.mirrored)] for view in views]
+    with pytest.warns(UserWarning, match="left and right are swapped between the keypoints and data_3d_h36m"):
+        files.load(tmp_path)
