@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from srnet_jax.cameras import world_to_camera
-from srnet_jax.data.dataset import PoseDataset, Sequence, sides_agree
+from srnet_jax.data.dataset import PoseDataset, Sequence, sides_swapped
 from srnet_jax.data.h36m_cameras import CAMERAS
 from srnet_jax.errors import DataError
 from srnet_jax.safe_load import load_npz
@@ -79,7 +79,7 @@ def load(path: str | Path, *, keypoints: str = "gt") -> PoseDataset:
     if all(np.abs(sequence.inputs_2d).max() <= _MAX_NORMALISED for sequence in sequences):
         raise DataError(f"{file_2d}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
     dataset = PoseDataset(f"Human3.6M ({keypoints})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
-    swapped = [s.name for s in sequences if not sides_agree(s.inputs_2d, s.poses_3d)]
+    swapped = [s.name for s in sequences if sides_swapped(s.inputs_2d, s.poses_3d)]
     if 2 * len(swapped) > len(sequences):
         warnings.warn(f"{file_2d}: left and right are swapped between the keypoints and {file_3d.name}", stacklevel=2)
     return dataset

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from srnet_jax.cameras import Camera, project
-from srnet_jax.data.dataset import PoseDataset, Sequence, sides_agree
+from srnet_jax.data.dataset import PoseDataset, Sequence, sides_swapped
 from srnet_jax.data.matlab import describe, read_variables
 from srnet_jax.errors import DataError
 from srnet_jax.skeleton import H36M_17
@@ -207,7 +207,7 @@ def _checked(
         raise DataError(f"{name}: a typical pose measures {extent:.4g}, the file seems to be in {unit}, expected millimetres")
     if np.abs(seen).max() <= _MAX_NORMALISED:
         raise DataError(f"{name}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
-    if not sides_agree(seen, shown):
+    if sides_swapped(seen, shown):
         warnings.warn(f"{name}: left and right are swapped between the keypoints and the 3D joints", stacklevel=3)
     elif annotation == "metric":
         error = float(np.nanmedian(np.linalg.norm(project(shown / 1000, camera) - seen, axis=-1)))

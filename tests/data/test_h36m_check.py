@@ -91,7 +91,8 @@ def test_a_detector_s_file(tmp_path, files, rng):
     for recordings in views.values():
         for name, arrays in recordings.items():
             recordings[name] = arrays[::-1]
-    found = wrong(check(tmp_path, files, "cpn_ft_h36m_dbb"))
+    with pytest.warns(UserWarning, match="left and right are swapped"):  # the other cameras stand opposite
+        found = wrong(check(tmp_path, files, "cpn_ft_h36m_dbb"))
     assert list(found) == ["from the keypoints to the projected joints"]
 
 
