@@ -1,7 +1,8 @@
 """Read PyTorch checkpoints and NumPy archives without running anything that they name; see `safe_pickle`.
 
-The sizes that a file declares are compared with the bytes that are there. Whatever a file holds, the only error is a
-`DataError` of one line. PyTorch is not needed.
+The sizes that a file declares are compared with the bytes that are there. Whatever a file holds, reading it takes memory
+and time in proportion to its size, or half a gigabyte and seconds if it is small; and the only error is a `DataError` of
+one line. PyTorch is not needed.
 """
 
 import contextlib
@@ -16,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from srnet_jax.errors import DataError
-from srnet_jax.safe_pickle import Resolver, unpickle
+from srnet_jax.safe_pickle import Budget, Resolver, unpickle
 
 _LEGACY_MAGIC, _LEGACY_VERSION = 0x1950A86A20F9469CFC6C, 1001
-_MAX_COMPRESSION = 1032  # deflate cannot do better
+_TORCH_RATIO = 8  # of a budget to the size of the file, which is not compressed: for tensors that share a storage
+_NPZ_RATIO = 32  # mocap compresses to no less than a tenth, and its object arrays count twice: as a pickle, as arrays
 
 
 def load_torch(path: str | Path) -> Any:
@@ -30,10 +32,12 @@ def load_torch(path: str | Path) -> Any:
       (bfloat16 becomes float32), an OrderedDict is a dict, a RandomState is ours.
 
     Raises:
-      DataError: if the file is missing, damaged, no checkpoint, or asks for anything but these and plain values.
+      DataError: if the file is missing, damaged, no checkpoint, or asks for anything but these and plain values, or for
+        memory out of proportion to its size.
     """
     with _one_error(path, "a PyTorch checkpoint") as data:
-        return _load_zip(data) if data.startswith(b"PK\x03\x04") else _load_legacy(data)
+        budget = Budget(_TORCH_RATIO * len(data))
+        return _load_zip(data, budget) if data.startswith(b"PK\x03\x04") else _load_legacy(data, budget)
 
 
 def load_npz(path: str | Path) -> dict[str, Any]:
@@ -43,10 +47,13 @@ def load_npz(path: str | Path) -> dict[str, Any]:
       {name: array}. A dict that was saved is an object array of shape (): take it with `.item()`.
 
     Raises:
-      DataError: if the file is missing, damaged, no .npz, or asks for anything but arrays and plain values.
+      DataError: if the file is missing, damaged, no .npz, or asks for anything but arrays and plain values, or for memory
+        out of proportion to its size.
     """
-    with _one_error(path, "a NumPy .npz archive") as data, _open_zip(data) as archive:
-        return {info.filename.removesuffix(".npy"): _load_npy(archive, info) for info in archive.infolist()}
+    with _one_error(path, "a NumPy .npz archive") as data:
+        budget = Budget(_NPZ_RATIO * len(data))
+        with _open_zip(data, budget, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)) as archive:
+            return {info.filename.removesuffix(".npy"): _load_npy(archive, info, budget) for info in archive.infolist()}
 
 
 @contextlib.contextmanager
@@ -66,22 +73,25 @@ def _one_error(path: str | Path, expected: str) -> Iterator[bytes]:
     try:
         yield data
     except Exception as error:  # damage can make pickle, zipfile and NumPy raise almost anything
-        text = str(error).encode("unicode_escape").decode()[:300]  # names in the file may hold line breaks
+        text = str(error)[:300].encode("unicode_escape").decode()[:300]  # names in the file may hold line breaks
         if not isinstance(error, DataError):
             text = f"damaged, cut short or another kind of file, expected {expected} ({type(error).__name__}: {text})"
         raise DataError(f"{path}: {text}") from error
 
 
-def _open_zip(data: bytes) -> zipfile.ZipFile:
+def _open_zip(data: bytes, budget: Budget, methods: tuple[int, ...]) -> zipfile.ZipFile:
+    """Open an archive, charge what it declares, and refuse other methods: zipfile unpacks bzip2 and LZMA without limit."""
     archive = zipfile.ZipFile(io.BytesIO(data))
-    declared = sum(info.file_size for info in archive.infolist())
-    if declared > _MAX_COMPRESSION * len(data):
-        raise DataError(f"a zip archive that declares {declared} bytes, more than a file of {len(data)} bytes can hold")
+    budget.charge(sum(info.file_size for info in archive.infolist()))
+    if any(info.compress_type not in methods for info in archive.infolist()):
+        raise DataError("a zip archive with entries compressed in a way that neither PyTorch nor NumPy uses for such a file")
+    if len(set(archive.namelist())) < len(archive.namelist()):
+        raise DataError("a zip archive with two entries of one name")
     return archive
 
 
-def _load_zip(data: bytes) -> Any:
-    with _open_zip(data) as archive:
+def _load_zip(data: bytes, budget: Budget) -> Any:
+    with _open_zip(data, budget, (zipfile.ZIP_STORED,)) as archive:
         names = archive.namelist()
         pickles = [name for name in names if name.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -90,31 +100,33 @@ def _load_zip(data: bytes) -> Any:
         order = archive.read(f"{folder}byteorder") if f"{folder}byteorder" in names else b"little"
         if order not in (b"little", b"big"):
             raise DataError(f"byte order {order!r}, expected little or big")
-        root, storages = unpickle(io.BytesIO(archive.read(pickles[0])))
+        root, storages = unpickle(io.BytesIO(archive.read(pickles[0])), budget)
         contents = {key: archive.read(f"{folder}data/{key}") for key in {storage.key for storage in storages}}
-    return Resolver(contents, "<" if order == b"little" else ">").resolve(root)
+    return Resolver(contents, "<" if order == b"little" else ">", budget).resolve(root)
 
 
-def _load_legacy(data: bytes) -> Any:
+def _load_legacy(data: bytes, budget: Budget) -> Any:
     stream = io.BytesIO(data)
-    if unpickle(stream)[0] != _LEGACY_MAGIC:
+    if unpickle(stream, budget)[0] != _LEGACY_MAGIC:
         raise DataError("neither a zip archive nor a legacy checkpoint, expected a PyTorch checkpoint")
-    if unpickle(stream)[0] != _LEGACY_VERSION:
+    if unpickle(stream, budget)[0] != _LEGACY_VERSION:
         raise DataError(f"a legacy checkpoint of another version than {_LEGACY_VERSION}, the only one there was")
-    unpickle(stream)  # about the machine that wrote it; the storages are little-endian on all
-    root, storages = unpickle(stream)
-    keys, _ = unpickle(stream)
+    unpickle(stream, budget)  # about the machine that wrote it; the storages are little-endian on all
+    root, storages = unpickle(stream, budget)
+    keys, _ = unpickle(stream, budget)
     named = {storage.key: storage for storage in storages}
     contents = {}
     for key in keys:
+        if not isinstance(key, str):
+            raise DataError("a list of storages with a key that is not a string")
         (count,) = struct.unpack("<q", stream.read(8))
         if count != named[key].numel:
             raise DataError(f"storage {key} has {count} elements, expected {named[key].numel}")
         contents[key] = stream.read(count * named[key].dtype.itemsize)  # Resolver checks that it was all there
-    return Resolver(contents, "<").resolve(root)
+    return Resolver(contents, "<", budget).resolve(root)
 
 
-def _load_npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+def _load_npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> np.ndarray:
     name = info.filename
     if not name.endswith(".npy"):
         raise DataError(f"holds {name}, expected only .npy entries, as a NumPy .npz archive has")
@@ -126,8 +138,8 @@ def _load_npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
         read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(stream)
         if dtype.hasobject:
-            root, _ = unpickle(io.BytesIO(stream.read()))
-            array = Resolver({}, "<").resolve(root)
+            root, _ = unpickle(io.BytesIO(stream.read()), budget)
+            array = Resolver({}, "<", budget).resolve(root)
             if not isinstance(array, np.ndarray) or array.dtype != object or array.shape != shape:
                 raise DataError(f"{name} does not hold the object array of shape {shape} that its header declares")
             return array

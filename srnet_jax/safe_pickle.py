@@ -5,7 +5,8 @@ A pickle is a program: read in the usual way, it imports and calls whatever it l
 - a name that a file asks for is looked up in one table, `_NAMES`; what is not there is refused;
 - what the table gives is ours, cannot be altered by the file, and only writes down the call that the file wants. When
   the pickle has been read, tensors and arrays are made here, from numbers that were checked;
-- each pickle is scanned first, for what exhausts memory or the C stack without asking for a name.
+- each pickle is scanned first, for what exhausts memory, time or the C stack without asking for a name;
+- what the pickles of a file ask for is charged to a `Budget`: memory and time stay in proportion to the file.
 
 `safe_load` turns every error into a `DataError` of one line.
 """
@@ -16,6 +17,7 @@ import math
 import pickle
 import pickletools
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -23,11 +25,32 @@ import numpy as np
 
 from srnet_jax.errors import DataError
 
-_MAX_TUPLES = 20_000  # in one tuple: far above an honest file, far below what overflows the C stack
+_FREE_BYTES = 2**28  # what the smallest file may cost
+_OPCODE_BYTES = 256  # charged for each; the worst is a set, about 600 with what it is turned into
+_MAX_HASHED = 10_000  # ints of one hash are easily made, and all compared: so many take a second, twice as many four
+_MAX_BITS = 512  # of an integer
+_LONG = 256  # characters, as no name has
 _NEVER_WRITTEN = {"DUP", "OBJ", "EXT1", "EXT2", "EXT4"}  # EXT can pass by find_class; _scan does not follow the others
-_TUPLES = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"}
-_IN_PLACE = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
+_CALLS = {"REDUCE", "INST", "NEWOBJ", "NEWOBJ_EX"}
+_KEYS = dict.fromkeys(["SETITEM", "SETITEMS", "DICT"], slice(1, None, 2))  # where they are in what the opcode takes
+_KEYS |= dict.fromkeys(["ADDITEMS", "FROZENSET"], slice(None))
 _STORAGES = "Float:f4 Double:f8 Half:f2 BFloat16:u2 Long:i8 Int:i4 Short:i2 Char:i1 Byte:u1 Bool:?"  # torch's name: dtype
+
+
+class Budget:
+    """What it may still cost to read a file: `size` and 256 MiB of memory, and hashing `_MAX_HASHED` values as keys."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._left, self._hashed = size + _FREE_BYTES, size + _FREE_BYTES, 0
+
+    def charge(self, cost: int, hashed: int = 0) -> None:
+        """Count bytes, and values that are hashed; refuse them if they are too many."""
+        self._left -= cost
+        self._hashed += hashed
+        if self._left < 0:
+            raise DataError(f"refused: reading it would take more than {self._size} bytes, out of proportion to the file")
+        if self._hashed > _MAX_HASHED:
+            raise DataError(f"refused: more than {_MAX_HASHED} values in keys that are not names, which no checkpoint has")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +119,15 @@ class _OrderedDict(dict[Any, Any]):
 
     __slots__ = ()
 
+    def __init__(self, pairs: Any = ()) -> None:
+        """Take the list of pairs that Python 2 wrote, and empty it: a file cannot have it copied again and again."""
+        for key, value in pairs:
+            if type(key) is not str or len(key) >= _LONG:
+                raise DataError("an OrderedDict with a key that is not a name")
+            self[key] = value
+        if pairs:
+            pairs.clear()
+
     def __setstate__(self, state: Any) -> None:
         """Drop the state: a state_dict's `_metadata`, the versions of its modules."""
 
@@ -121,56 +153,64 @@ class _Unpickler(pickle.Unpickler):
                 pass
             case _:
                 raise DataError("a persistent id of another kind, expected that of a tensor's storage")
-        return self.storages.setdefault((key, dtype, numel, view), Storage(key, np.dtype(dtype), dtype == "u2", numel, view))
+        if len(key) >= _LONG:
+            raise DataError("a storage with a key that is not a name")
+        storage = self.storages.setdefault((key, dtype), Storage(key, np.dtype(dtype), dtype == "u2", numel, None))
+        return storage if view is None else dataclasses.replace(storage, view=view)
 
 
-def unpickle(stream: io.BytesIO) -> tuple[Any, list[Storage]]:
+def unpickle(stream: io.BytesIO, budget: Budget) -> tuple[Any, list[Storage]]:
     """Read one pickle; return its object, for `Resolver`, and the storages that it names."""
     start = stream.tell()
-    _scan(stream)
+    _scan(stream, budget)
     stream.seek(start)
     unpickler = _Unpickler(stream)
     return unpickler.load(), list(unpickler.storages.values())
 
 
-def _scan(stream: io.BytesIO) -> None:
-    """Refuse a pickle that would exhaust memory or the C stack, which could not be caught.
+def _scan(stream: io.BytesIO, budget: Budget) -> None:
+    """Refuse a pickle that would exhaust memory, time or the C stack, which could not be caught.
 
-    The memo is an array as long as its largest index: no index may exceed the number of opcodes before it. And a dict
-    key is hashed recursively, with each tuple in it as often as it occurs: so the stack is followed, where a tuple
-    stands as the number of tuples in it, a mark as None and all else as 0.
+    The memo is an array as long as its largest index: every writer numbers from 0 or 1. And a key is hashed, and may be
+    compared, with each tuple in it as often as it occurs: so the stack is followed, where a value stands as what that
+    costs at most: the number of values in it. A short string is free, for nobody can foresee its hash. A mark is None.
     """
     stack: list[int | None] = []
     memo: dict[Any, int | None] = {}
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+    for opcode, argument, _ in pickletools.genops(stream):
+        budget.charge(_OPCODE_BYTES)
         name, taken = opcode.name, []
         if name in _NEVER_WRITTEN:
             raise DataError(f"refused: a pickle with the opcode {name}, which no checkpoint has")
+        if isinstance(argument, int) and argument.bit_length() > _MAX_BITS:
+            raise DataError(f"refused: an integer of more than {_MAX_BITS} bits, which no checkpoint has")
         if name.endswith("GET"):
             stack.append(memo[argument])
         elif name.endswith("PUT") or name == "MEMOIZE":
             index = len(memo) if argument is None else argument
-            if index > count:
-                raise DataError(f"a damaged pickle: memo index {index} after {count} opcodes")
+            if index > len(memo) + 1:
+                raise DataError(f"a damaged pickle: memo index {index} after {len(memo)} others")
             memo[index] = stack[-1]
         else:
             for kind in reversed(opcode.stack_before):
                 if kind is pickletools.stackslice:
-                    while (size := stack.pop()) is not None:
-                        taken.append(size)
+                    while (cost := stack.pop()) is not None:
+                        taken.append(cost)
                 elif kind is not pickletools.markobject:
                     taken.append(stack.pop() or 0)
-            size = 1 + sum(taken) if name in _TUPLES else taken[-1] if name in _IN_PLACE else 0
-            if size > _MAX_TUPLES:
-                raise DataError(f"refused: more than {_MAX_TUPLES} tuples in a tuple, which no checkpoint has")
-            stack.extend(None if kind is pickletools.markobject else size for kind in opcode.stack_after)
+            budget.charge(16 * sum(taken) if name in _CALLS else 0, sum(taken[_KEYS[name]]) if name in _KEYS else 0)
+            if opcode.stack_before:
+                cost = min(1 + len(taken) + sum(taken), 2**60)
+            else:
+                cost = len(argument) // _LONG if isinstance(argument, str | bytes) else 1
+            stack.extend(None if kind is pickletools.markobject else cost for kind in opcode.stack_after)
 
 
 class Resolver:
     """Turn what the unpickler gave into arrays and plain containers; what was shared stays shared."""
 
-    def __init__(self, contents: Mapping[str, bytes], byte_order: Literal["<", ">"]) -> None:
-        self._contents, self._byte_order = contents, byte_order
+    def __init__(self, contents: Mapping[str, bytes], byte_order: Literal["<", ">"], budget: Budget) -> None:
+        self._contents, self._byte_order, self._budget = contents, byte_order, budget
         self._done: dict[int, Any] = {}  # by id: the root keeps every object alive
 
     def resolve(self, item: Any) -> Any:
@@ -197,7 +237,9 @@ class Resolver:
         if isinstance(item, _Call) and item.function.make is not None:
             args = self.resolve(item.args) if item.function.takes_args else ()
             state = (self.resolve(item.state),) if item.function.takes_state else ()
-            return item.function.make(*args, *state)
+            made = item.function.make(*args, *state)
+            self._budget.charge(made.nbytes if isinstance(made, np.ndarray | np.generic) else sys.getsizeof(made))
+            return made
         raise DataError("holds a bare class or function, expected arrays and plain values")
 
     def _storage(self, storage: Storage) -> np.ndarray:
@@ -207,23 +249,26 @@ class Resolver:
         if len(data) != expected:
             raise DataError(f"storage {storage.key} has {len(data)} bytes, expected {expected}")
         array = np.ndarray(storage.numel, storage.dtype.newbyteorder(self._byte_order), data)
-        if storage.bfloat16:
-            array = (array.astype(np.uint32) << 16).view(np.float32)  # it is the upper half of a float32
         _, offset, size = storage.view or ("", 0, array.size)
         if not 0 <= offset <= offset + size <= array.size:
             raise DataError(f"storage {storage.key} has {array.size} elements, a view of it asks for {size} from {offset}")
-        return array[offset : offset + size]
+        array = array[offset : offset + size]
+        if storage.bfloat16:
+            array = (array.astype(np.uint32) << 16).view(np.float32)  # it is the upper half of a float32
+            self._budget.charge(array.nbytes)
+        return array
 
 
 def _sizes(values: Any) -> tuple[int, ...]:
-    if any(type(value) is not int or value < 0 for value in values):
-        raise DataError("a shape, stride or offset that is not made of integers from 0")
-    return tuple(values)
+    """Check a shape, strides or an offset."""
+    if type(values) is not tuple or len(values) > 64 or any(type(v) is not int or not 0 <= v < 2**48 for v in values):
+        raise DataError("a shape, strides or an offset that is not a tuple of at most 64 integers from 0 to 2 ** 48")
+    return values
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, _requires_grad: Any = False, _hooks: Any = None) -> np.ndarray:
     """Do what `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2` do, but for metadata (a negated view)."""
-    (offset,), size, stride = _sizes([offset]), _sizes(size), _sizes(stride)
+    (offset,), size, stride = _sizes((offset,)), _sizes(size), _sizes(stride)
     if not isinstance(storage, np.ndarray) or storage.ndim != 1 or storage.dtype.hasobject:
         raise DataError("a tensor without a storage")
     if 0 in size:
@@ -233,6 +278,12 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, _requires_grad: A
         raise DataError(f"a tensor of offset {offset}, size {size}, stride {stride} exceeds its storage of {storage.size}")
     item_size = storage.dtype.itemsize
     return _native(np.ndarray(size, storage.dtype, storage, offset * item_size, [step * item_size for step in stride]))
+
+
+def _parameter(tensor: Any, _requires_grad: Any, _hooks: Any) -> np.ndarray:
+    if not isinstance(tensor, np.ndarray):
+        raise DataError("a parameter that is not a tensor")
+    return tensor
 
 
 def _native(array: np.ndarray) -> np.ndarray:
@@ -249,8 +300,8 @@ def _array(data: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.nd
     """Make an array of bytes, or of a list of objects."""
     if isinstance(data, str):  # bytes in Python 2
         data = data.encode("latin1")
-    count = math.prod(_sizes(shape))
-    if len(data) != count * (1 if dtype.hasobject else dtype.itemsize):
+    count = math.prod(_sizes(shape)) * (1 if dtype.hasobject else dtype.itemsize)
+    if type(data) not in ([list] if dtype.hasobject else [bytes, bytearray]) or len(data) != count:
         raise DataError(f"an array of {len(data)} bytes or objects, expected shape {shape} of {dtype}")
     if not dtype.hasobject:
         return _native(np.ndarray(shape, dtype, data, order=order))
@@ -267,6 +318,8 @@ def _array_of_state(state: Any) -> np.ndarray:
 
 
 def _scalar(dtype: Any, data: Any) -> Any:
+    if dtype.hasobject:
+        raise DataError("a NumPy scalar that is an object, which no checkpoint has")
     return _array(data, dtype, (), "C")[()]
 
 
@@ -283,7 +336,7 @@ def _names() -> dict[tuple[str, str], _Name]:
         ("torch", "Size"): _Name(_sizes),
         ("torch._utils", "_rebuild_tensor"): _Name(_tensor),
         ("torch._utils", "_rebuild_tensor_v2"): _Name(_tensor),
-        ("torch._utils", "_rebuild_parameter"): _Name(lambda tensor, *_unused: tensor),
+        ("torch._utils", "_rebuild_parameter"): _Name(_parameter),
         ("collections", "OrderedDict"): _Name(_OrderedDict, at_once=True),
         ("_codecs", "encode"): _Name(_encode),  # bytes, in protocol 2 of Python 3
         ("__builtin__", "bytes"): _Name(lambda: b""),  # the same, empty

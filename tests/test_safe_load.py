@@ -280,12 +280,38 @@ def test_a_file_cannot_alter_what_it_gets(tmp_path):
     assert "__dict__" in refusal_of_pickle(b"]}Vx\nNsb.", tmp_path)
 
 
+PARAMETER = b"ctorch._utils\n_rebuild_parameter\n"
+OBJECT_SCALAR = b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\n(VO8\nNNtR(NV|\ntb"
+LONG_NAME = b"X" + struct.pack("<I", 10_000) + b"a" * 10_000
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"})" + b"\x85" * 1_000_000 + b"Ns.", "tuples in a tuple"),  # hashed, it would overflow the C stack
-        (b"})q\0" + b"h\0h\0\x86q\0" * 100 + b"h\0Ns.", "tuples in a tuple"),  # 2 ** 100 tuples to hash
-        (b"})q\0" + b"h\0h\0\x86Nbq\0" * 100 + b"h\0Ns.", "tuples in a tuple"),
+        (b"})" + b"\x85" * 100_000 + b"Ns.", "values in keys"),  # hashed, it would overflow the C stack
+        (b"})q\0" + b"h\0h\0\x86q\0" * 100 + b"h\0Ns.", "values in keys"),  # 2 ** 100 tuples to hash
+        (b"})q\0" + b"h\0h\0\x86Nbq\0" * 100 + b"h\0Ns.", "values in keys"),
+        (PARAMETER + b"q\0)q\1" + b"h\0h\1NN\x87Rh\0h\1NN\x87R\x86q\1" * 60 + b"}h\1Ns.", "refused: "),
+        (PARAMETER + b")NN\x87R.", "a parameter that is not a tensor"),
+        (OBJECT_SCALAR + b"])aq\1\x86R.", "scalar that is an object"),  # the list would hide what is hashed
+        (b"(" + b"K\0" * 1000 + b"tq\0}(" + b"h\0N" * 1000 + b"u.", "values in keys"),
+        (b"(" + b"K\0" * 1000 + b"tq\0(" + b"h\0N" * 1000 + b"d.", "values in keys"),
+        (b"(" + b"K\0" * 1000 + b"tq\0\x8f(" + b"h\0" * 1000 + b"\x90.", "values in keys"),
+        (b"(" + b"K\0" * 1000 + b"tq\0(" + b"h\0" * 1000 + b"\x91.", "values in keys"),
+        (LONG_NAME + b"q\0" + LONG_NAME + b"q\1}h\0Ns(" + b"h\1N" * 1000 + b"u.", "values in keys"),  # each is compared
+        (
+            b"}(" + b"".join(pickle.dumps(key * (2**61 - 1), 2)[2:-1] + b"N" for key in range(1, 10_002)) + b"u.",
+            "values in keys",
+        ),
+        (b"(" + b"N" * 100_000 + b"tq\0ctorch\nSize\nq\1(" + b"h\1h\0R" * 1000 + b"t.", "out of proportion"),  # copied
+        (b"(" + b"\x8f" * 5000 + b"t.", "out of proportion"),
+        (b"c_codecs\nencode\nq\0" + LONG_NAME + b"Vlatin1\n\x86q\1(" + b"h\0h\1R" * 1000 + b"t.", "out of proportion"),
+        (b"ctorch\nSize\n(" + b"K\0" * 65 + b"t\x85R.", "at most 64 integers"),
+        (b"ctorch\nSize\n]\x85R.", "at most 64 integers"),
+        (b"ctorch\nSize\n\x8a\7" + bytes(6) + b"\1\x85\x85R.", "2 ** 48"),
+        (b"\x8b\x40\x0d\3\0" + b"\x7f" * 200_000 + b".", "512 bits"),
+        (b"ccollections\nOrderedDict\n](])aNaa\x85R.", "MARK"),
+        (b"ccollections\nOrderedDict\n]]K\1aNaa\x85R.", "key that is not a name"),
         (b"]" * 5000 + b"a" * 4999 + b".", "RecursionError"),
         (b"Nr\xff\xff\xff\x7f.", "memo index"),  # 32 GiB
         (b"\x82\x01.", "opcode EXT1"),
@@ -297,14 +323,16 @@ def test_a_file_cannot_alter_what_it_gets(tmp_path):
         (pickle.dumps(np.zeros(3), 2).replace(b"K\3\x85", b"Vab\nI99999999999\n\x86"), "integers from 0"),  # "ab" times that
     ],
 )
-def test_hostile_pickles(data, message, tmp_path):
+def test_hostile_pickles(data, message, tmp_path, monkeypatch):
+    if message == "out of proportion":  # sooner
+        monkeypatch.setattr(safe_pickle, "_FREE_BYTES", 2**20)
     assert message in refusal_of_pickle(data, tmp_path)
 
 
 @pytest.mark.parametrize("write", [write_zip, write_legacy])
 def test_tensors_stay_within_their_storage(write, tmp_path):
     storage, path = Storage("Float", np.zeros(6, np.float32)), tmp_path / "x.bin"
-    for size, stride, offset in (((2, 3), (3, 1), 1), ((7,), (0,), 0), ((1,), (1,), 2**63)):
+    for size, stride, offset in (((2, 3), (3, 1), 1), ((7,), (0,), 0), ((1,), (1,), 2**47)):
         assert "exceeds its storage of 6" in refusal(load_torch, write(path, tensor(storage, size, stride, offset)))
     for size, stride, offset in (((2,), (-1,), 1), ((-2, -3), (3, 1), 0), ((2,), (1,), -1), ((2.0,), (1,), 0)):
         assert "integers from 0" in refusal(load_torch, write(path, tensor(storage, size, stride, offset)))
@@ -324,7 +352,34 @@ def test_declared_sizes_are_checked(tmp_path):
     lying = bytearray(path.read_bytes())
     struct.pack_into("<I", lying, lying.index(b"PK\1\2") + 24, 2**31)
     path.write_bytes(lying)
-    assert "declares 2147483648 bytes" in refusal(load_npz, path)
+    assert "out of proportion" in refusal(load_npz, path)
+
+
+def test_memory_stays_in_proportion_to_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(safe_pickle, "_FREE_BYTES", 2**20)
+    path, numbers = tmp_path / "x.bin", np.zeros(2**18, np.float32)
+    for kind, data, few, many in (("Float", numbers, 6, 9), ("BFloat16", numbers.astype(np.uint16), 3, 5)):
+        storage = Storage(kind, data)
+        shared = [tensor(storage, (2**18,), (1,)) for _ in range(many)]
+        assert len(load_torch(write_zip(path, shared[:few]))) == few
+        assert "out of proportion" in refusal(load_torch, write_zip(path, shared))
+    pairs = [[str(number), number] for number in range(100)]
+    dicts = [Call(Name("collections", "OrderedDict"), pairs) for _ in range(3)]
+    assert list(map(len, load_torch(write_zip(path, dicts)))) == [100, 0, 0]  # no writer shares the list
+
+
+def test_entries_of_archives(tmp_path):
+    path = write_zip(tmp_path / "x.bin", [1])
+    names = zipfile.ZipFile(path).namelist()
+    for method, load in ((zipfile.ZIP_DEFLATED, load_torch), (zipfile.ZIP_BZIP2, load_npz), (zipfile.ZIP_LZMA, load_npz)):
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.writestr(names[0], b"]")
+        assert "compressed in a way" in refusal(load, path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", b"")
+        archive.writestr("b.npy", b"")
+    path.write_bytes(path.read_bytes().replace(b"b.npy", b"a.npy"))
+    assert "two entries of one name" in refusal(load_npz, path)
 
 
 def test_other_files(tmp_path, monkeypatch):

@@ -317,7 +317,7 @@ def test_odd_values_are_refused(tmp_path, files, place, odd):
 
 
 @pytest.mark.parametrize(
-    "odd", ["", " ", "a\nb", "a\u2028b", 3, pytest.param(10**5000, id="huge"), None, ("a", "b"), b"Walking"]
+    "odd", ["", " ", "a\nb", "a\u2028b", 3, pytest.param(10**100, id="huge"), None, ("a", "b"), b"Walking"]
 )
 @pytest.mark.parametrize("place", [MOTION[:-1], VIEW[:-2]])
 def test_odd_names_are_refused(tmp_path, files, place, odd):
@@ -325,7 +325,7 @@ def test_odd_names_are_refused(tmp_path, files, place, odd):
     refused(files, tmp_path, "expected a name such as 'Walking 1'")
 
 
-@pytest.mark.parametrize("odd", ["", "a\nb", 3, pytest.param(10**5000, id="huge"), None, ("a", "b"), b"S1"])
+@pytest.mark.parametrize("odd", ["", "a\nb", 3, pytest.param(10**100, id="huge"), None, ("a", "b"), b"S1"])
 def test_odd_subjects_are_refused(tmp_path, files, odd):
     files.motions[odd] = files.motions["S1"]
     refused(files, tmp_path, "found motions of .*, expected only S1")
