@@ -58,14 +58,15 @@ def get_config() -> ConfigDict:
     protocol.subjects_test = ("S9", "S11")
     protocol.actions_train = ("Walking",)  # of cross_action, exact names
     protocol.cross_action_test = "others"  # others: the other actions of the test subjects; all: all their actions;
-    #   all_subjects: train on the action and test on all actions of ALL subjects, as the official code does
+    #   all_subjects: train and test on ALL subjects, whatever the fields above say, as the official code does
     protocol.cameras_train = ("camera0", "camera1", "camera2")  # of cross_camera; in Human3.6M ("54138969", ...)
     protocol.cameras_test = ("camera3",)
     protocol.validation = "train_subjects"  # what chooses the best checkpoint: held-out recordings of the training
     #   subjects, or `test`: the test subjects, and training on everything (the official code; results say so)
     protocol.validation_fraction = 0.1  # share of the training recordings held out for `train_subjects`
     protocol.rare_percents = (20, 10)  # sizes of the rare subsets, percent of the test poses
-    protocol.rare_ranking = "occurrence"  # occurrence: Eq. 10; the official code's others: exponential, mean_distance
+    protocol.rare_ranking = "occurrence"  # occurrence: Eq. 10; exponential: the official filter_data.py, with sigma 200 or 500;
+    #   mean_distance: the official list of infrequent poses, without sigma
     protocol.rare_sigma_mm = (100.0,)  # sigma of Eq. 9, millimetres, one or one for each joint; the paper gives none
     protocol.rare_reference = "train"  # pose set O of Eq. 10: train or test; the paper does not say
     protocol.rare_reference_step = 10  # take every n-th pose of the reference set, as the official code (10)

@@ -20,6 +20,8 @@ def main(command: str) -> None:
 
     from srnet_jax.benchmarks import data
 
+    if _JSON.value and not Path(_JSON.value).absolute().parent.is_dir():
+        app.fail(f"--json={_JSON.value}: expected a file in a folder that exists")
     figures = {"data": data.run}[command]()
     table = Table(command, "", show_header=False)
     for name, value in figures.items():

@@ -19,7 +19,9 @@ _KEYPOINTS = flags.DEFINE_string("keypoints", "gt", "check: which data_2d_h36m_*
 _SKELETON = flags.DEFINE_string("skeleton", None, "mocap: cmu, hdm05, bandai, or a file that maps joints (README).")
 _FPS = flags.DEFINE_float("fps", 30.0, "mocap: frames per second of the output.", lower_bound=0.1)
 _SOURCE_FPS = flags.DEFINE_float("source_fps", 120.0, "mocap: frames per second of .amc files.", lower_bound=0.1)
-_NUM_FRAMES = flags.DEFINE_integer("num_frames", 200_000, "synthetic: frames over four cameras.", lower_bound=2000)
+_NUM_FRAMES = flags.DEFINE_integer(
+    "num_frames", 200_000, "synthetic: frames over four cameras.", lower_bound=2000, upper_bound=10_000_000
+)
 
 
 def main(command: str) -> None:
@@ -52,6 +54,7 @@ def _synthetic() -> None:
 def _mocap() -> None:
     from srnet_jax.data import mocap
 
+    mocap.check_output(_path(_OUTPUT))
     clips = mocap.convert(_path(_SOURCE), str(_SKELETON.value), fps=_FPS.value, source_fps=_SOURCE_FPS.value, track=app.track)
     mocap.save(_path(_OUTPUT), clips, fps=_FPS.value)
     frames = sum(map(len, clips.values()))

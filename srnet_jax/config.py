@@ -34,8 +34,8 @@ def _one_of(choices) -> Field:
     return Field((type(choices[0]),), lambda value: value in choices, f"one of {', '.join(map(str, choices))}")
 
 
-def _whole(low: int) -> Field:
-    return Field((int,), lambda value: low <= value < 2**31, f"a whole number, {low} or more and below 2^31")
+def _whole(low: int, high: int = 2**31 - 1) -> Field:
+    return Field((int,), lambda value: low <= value <= high, f"a whole number from {low} to {high:,}")
 
 
 def _number(low: float, high: float = math.inf, *, above: bool = False) -> Field:
@@ -73,11 +73,11 @@ _DATA: dict[str, Field] = {
     "seed": _whole(0),
     "fps": _number(0, above=True),
     "downsample": _whole(1),
-    "cameras.number": _whole(1),
-    "cameras.distance_m": _number(0, above=True),
-    "cameras.height_m": _number(0),
-    "cameras.target_height_m": _number(0),
-    "cameras.focal_px": _number(0, above=True),
+    "cameras.number": _whole(1, 100),
+    "cameras.distance_m": _number(0, 1000, above=True),
+    "cameras.height_m": _number(0, 1000),
+    "cameras.target_height_m": _number(0, 1000),
+    "cameras.focal_px": _number(0, 1e6, above=True),
     "cameras.width_px": _whole(1),
     "cameras.height_px": _whole(1),
     "cameras.seed": _whole(0),

@@ -16,8 +16,9 @@ def _commonness(poses: jax.Array, reference: jax.Array, sigmas: jax.Array, ranki
 
     def joint(total: jax.Array, points: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         a, b, sigma = points
-        squared = (a * a).sum(-1)[:, None] + (b * b).sum(-1)[None, :] - 2 * a @ b.T
-        squared = jnp.maximum(squared, 0)
+        squared = jnp.zeros((len(a), len(b)))
+        for axis in range(a.shape[-1]):  # differences first: a product would lose near poses, and rounds on some GPUs
+            squared += jnp.square(a[:, axis, None] - b[None, :, axis])
         if ranking == "occurrence":
             similarity = jnp.exp(squared * (-0.5 / sigma**2))
         else:

@@ -47,6 +47,16 @@ def run(*command, timeout=300):
         (("train",), "train: not understood, expected --flag=value"),
         (("--config.data.source=mocap",), "config.data.path: not set"),
         (("--config.data.source=mocap", "--config.data.path=nothing.npz"), "nothing.npz: no such file"),
+        (("--config.protocol.name=cross_dataset", "--config.test_data.num_frames=5"), "config.test_data.num_frames: 5 is not"),
+        (
+            (
+                "--config.data.source=h36m",
+                "--config.data.path=x",
+                "--config.data.keypoints=cpn",
+                "--config.data.detections.simulate=True",
+            ),
+            "config.data.detections.simulate: keypoints are 'cpn'",
+        ),
         (("--config.protocol.subjects_test=('S2',)",), "config.protocol.subjects_test: 'S2' is not in synthetic"),
     ],
 )
@@ -128,6 +138,48 @@ def test_a_workdir_remembers_its_config(tmp_path):
     assert done.returncode == 2
     assert "holds a run with another config.model.context_dim" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "nothing: not understood, expected one of h36m, check, mocap, synthetic first"),
+        (("h36m",), "--source: not set, h36m needs it"),
+        (("h36m", "--source=nothing", "--output=out"), "nothing"),
+        (("check", "--data=nothing"), "nothing"),
+        (("mocap", "--source=nothing", "--skeleton=cmu", "--output=out.npz"), "nothing"),
+        (("mocap", "--source=.", "--skeleton=cmu", "--output=README.md"), "README.md: expected a name ending in .npz"),
+        (("synthetic", "--output=README.md"), "README.md: not a folder"),
+    ],
+)
+def test_prepare_data_refuses_in_one_line(arguments, message):
+    done = run("launch.prepare_data", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_generated_data_in_the_form_of_human36m_train(tmp_path):
+    """From nothing to a result: files, check, training under a shipped config, evaluation."""
+    done = run("launch.prepare_data", "synthetic", f"--output={tmp_path / 'data'}", "--num_frames=2000")
+    assert done.returncode == 0, done.stderr
+    done = run("launch.prepare_data", "check", f"--data={tmp_path / 'data'}")
+    assert done.returncode == 1
+    assert "frames over all cameras: training" in " ".join(done.stdout.split())
+    assert "S11: motions: found 30 recordings" in done.stderr
+    workdir = f"--workdir={tmp_path / 'run'}"
+    network = ("--config.model.channels=40", "--config.model.filter_widths=(1,1)", "--config.model.network=fc")
+    done = run(
+        "launch.train",
+        "--config=configs/h36m_rare.py",
+        f"--config.data.path={tmp_path / 'data'}",
+        workdir,
+        "--config.train.epochs=1",
+        *network,
+    )
+    assert "Human3.6M (gt)" in done.stdout, done.stderr
+    done = run("launch.evaluate", workdir)
+    assert "only the rarest 20 % of the test poses are counted" in " ".join(done.stdout.split()), done.stderr
 
 
 def test_describe_counts_parameters():

@@ -1,7 +1,7 @@
 """Keypoints of one's own videos, in VideoPose3D's form: `data_2d_custom_*.npz`.
 
 A file holds `positions_2d`, a dict {video: {"custom": [keypoints [T, J, 2] of one person, pixels]}}, and `metadata`, a dict
-with `video_metadata`: {video: {"w": width, "h": height}}, and `keypoints_symmetry`.
+with `video_metadata`: {video: {"w": width, "h": height}}.
 """
 
 import dataclasses
@@ -76,9 +76,13 @@ def _video(name: str, recordings: Any, size: Any, path: str | Path) -> Video:
     if not np.isfinite(points).all():
         frame = int(np.argwhere(~np.isfinite(points))[0][0])
         raise DataError(f"{path}: {name}: keypoints hold NaN or infinity at frame {frame}, expected finite pixels")
+    if np.abs(points[..., :2]).max() <= 1.5:
+        raise DataError(f"{path}: {name}: all keypoints are within +-1.5, they seem normalised, expected pixels")
     numbers: dict[str, Any] = {key: size.get(key) if isinstance(size, dict) else None for key in ("w", "h", "fps")}
     for key in ("w", "h"):
         if not isinstance(numbers[key], int | np.integer) or numbers[key] < 1:
             raise DataError(f"{path}: {name}: video_metadata has {key} {numbers[key]!r}, expected the image's size in pixels")
     fps = float(numbers["fps"]) if isinstance(numbers["fps"], int | float | np.number) else None
+    if fps is not None and not 0 < fps < 10_000:
+        raise DataError(f"{path}: {name}: video_metadata has fps {fps:g}, expected frames per second")
     return Video(name, points[..., :2].astype(np.float32), int(numbers["w"]), int(numbers["h"]), fps)

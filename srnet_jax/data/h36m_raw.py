@@ -13,6 +13,7 @@ import contextlib
 import gzip
 import importlib
 import io
+import os
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -84,6 +85,10 @@ def write(output: str | Path, recordings: Iterable[tuple[str, str, str, np.ndarr
     for file in OUTPUTS:
         if (output / file).exists():
             raise UserError(f"{output / file}: exists already, expected a folder without it; nothing was read or written")
+
+    above = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.exists())
+    if not os.access(above, os.W_OK):
+        raise UserError(f"{above}: may not be written to; nothing was read or written")
 
     motions: dict[str, dict[str, np.ndarray]] = {}
     views: dict[str, dict[str, list[np.ndarray]]] = {}

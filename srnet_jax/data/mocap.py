@@ -8,6 +8,7 @@ in the order of `skeleton.H36M_17`; and `fps`, the frames per second, which olde
 in a room, and is then seen by the same cameras.
 """
 
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ import numpy as np
 from srnet_jax.cameras import Camera
 from srnet_jax.data import asf_amc, bvh, mocap_skeletons
 from srnet_jax.data.dataset import PoseDataset, Sequence, film
-from srnet_jax.errors import ConfigError, DataError
+from srnet_jax.errors import ConfigError, DataError, UserError
 from srnet_jax.safe_load import load_npz
 from srnet_jax.skeleton import H36M_17, ROOT
 
@@ -147,10 +148,25 @@ def convert(
     return clips
 
 
-def save(path: str | Path, clips: dict[str, np.ndarray], *, fps: float) -> None:
-    """Write a joint-position file, whole or not at all, from what `convert` returns."""
+def check_output(path: str | Path) -> None:
+    """Refuse a file that cannot be written, or exists.
+
+    Raises:
+      UserError: says what was found.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix != ".npz" or not path.absolute().parent.is_dir():
+        raise UserError(f"{path}: expected a name ending in .npz in a folder that exists")
+    if path.exists():
+        raise UserError(f"{path}: exists already, expected a new file")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise UserError(f"{path.absolute().parent}: may not be written to")
+
+
+def save(path: str | Path, clips: dict[str, np.ndarray], *, fps: float) -> None:
+    """Write a joint-position file, whole or not at all, from what `convert` returns; see `check_output`."""
+    path = Path(path)
+    check_output(path)
     unfinished = path.with_name(f".unfinished-{path.name}")
     try:
         with unfinished.open("wb") as file:

@@ -8,6 +8,7 @@ Source: README, `mpii_get_joint_set`, `mpii_get_camera_set`, `mpii_get_sequence_
 authors' tools, unless another is named.
 """
 
+import dataclasses
 import itertools
 import warnings
 from collections.abc import Iterable, Iterator
@@ -174,7 +175,9 @@ def load_train(
             camera = calibrated[index]
             keypoints, poses = _checked(keypoints, poses, keep, camera, annotation, name)
             keep &= poses[..., 2].min(axis=1) >= _NEAREST_M
-            sequences += _runs(keypoints[::step], poses[::step], keep[::step].astype(int), subject, (f"Seq{number}",), camera)
+            labels = keep[::step].astype(int)
+            runs = _runs(keypoints[::step], poses[::step], labels, subject, (f"Seq{number}",), camera)
+            sequences += (dataclasses.replace(run, trial="1") for run in runs)  # one recording, in pieces that differ by camera
     return PoseDataset(f"MPI-INF-3DHP ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
 
 

@@ -37,8 +37,7 @@ def split(dataset: PoseDataset, protocol: ConfigDict, test_dataset: PoseDataset 
     Raises:
       ConfigError: if a subject, an action or a camera is not in the data, trains and tests, or leaves a part empty.
     """
-    if protocol.name == "cross_dataset":
-        assert test_dataset is not None
+    if protocol.name == "cross_dataset" and test_dataset is not None:
         return cross_dataset(dataset, test_dataset, protocol)
     return PROTOCOLS[protocol.name](dataset, protocol)
 
@@ -103,6 +102,8 @@ def cross_dataset(dataset: PoseDataset, test_dataset: PoseDataset, protocol: Con
     """Train on the training subjects of one data set and test on the test subjects of another (paper Sec. 4.2)."""
     _check("subjects_train", protocol.subjects_train, dataset.names("subject"), dataset.name)
     _check("subjects_test", protocol.subjects_test, test_dataset.names("subject"), test_dataset.name)
+    if dataset.name == test_dataset.name:
+        _check_disjoint("subjects", protocol)
     train = tuple(s for s in dataset.sequences if s.subject in protocol.subjects_train)
     test = tuple(s for s in test_dataset.sequences if s.subject in protocol.subjects_test)
     joints = [f"joints of {data.name}: {data.conventions}" for data in (dataset, test_dataset) if data.conventions]

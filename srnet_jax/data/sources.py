@@ -6,7 +6,7 @@ from srnet_jax.cameras import virtual_cameras
 from srnet_jax.data import detections, h36m, mocap, mpi_inf_3dhp, synthetic
 from srnet_jax.data.dataset import PoseDataset
 from srnet_jax.data.protocols import Split, split
-from srnet_jax.errors import ConfigError
+from srnet_jax.errors import ConfigError, UserError
 
 
 def load_split(config: ConfigDict) -> tuple[PoseDataset, Split]:
@@ -30,8 +30,17 @@ def load_dataset(data: ConfigDict, section: str = "config.data") -> PoseDataset:
       ConfigError: if the source needs a path and none is given.
       DataError: if the data are missing or damaged.
     """
+    try:
+        return _load(data)
+    except UserError as error:
+        raise type(error)(str(error).replace("config.data", section)) from error
+
+
+def _load(data: ConfigDict) -> PoseDataset:
     if data.source != "synthetic" and not data.path:
-        raise ConfigError(f"{section}.path: not set, expected a file or folder (--{section}.path=...) for {data.source!r}")
+        raise ConfigError(f"config.data.path: not set, expected a file or folder (--config.data.path=...) for {data.source!r}")
+    if data.detections.simulate and data.source == "h36m" and data.keypoints != "gt":
+        raise ConfigError(f"config.data.detections.simulate: keypoints are {data.keypoints!r}, expected the exact ones, 'gt'")
     match data.source:
         case "synthetic":
             cameras = virtual_cameras(**data.cameras.to_dict())

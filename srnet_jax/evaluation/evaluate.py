@@ -139,8 +139,10 @@ def evaluate(workdirs: list[Path], checkpoint: str = "best") -> tuple[list[Evalu
             },
             **measure(test, predicted, config.protocol.rare_percents),
         }
-        (workdir / RESULTS_FILE).write_text(json.dumps(results, indent=2) + "\n")
-        (workdir / "results.csv").write_text(to_csv(results))
+        for name, text in ((RESULTS_FILE, json.dumps(results, indent=2) + "\n"), ("results.csv", to_csv(results))):
+            draft = workdir / f"{name}.tmp"
+            draft.write_text(text)
+            draft.replace(workdir / name)
         evaluations.append(Evaluation(workdir, config, results, predicted))
         used.append(test)
     return evaluations, used

@@ -78,8 +78,8 @@ def caption(evaluations: list[Evaluation]) -> str:
     ]
     ranking = {
         "occurrence": "lowest occurrence (Eq. 10)",
-        "exponential": "lowest exponential similarity (official filter_data.py)",
-        "mean_distance": "largest mean distance (official infrequent poses)",
+        "exponential": "lowest mean of exp(-distance / sigma)",
+        "mean_distance": "largest mean distance",
     }[rarity["ranking"]]
     sigmas = ", ".join(f"{sigma:g}" for sigma in rarity["sigma_mm"])
     sigma = f", sigma {sigmas} mm" if rarity["ranking"] != "mean_distance" else ""
@@ -91,7 +91,7 @@ def caption(evaluations: list[Evaluation]) -> str:
         [
             *(f"{label}." for label in told),
             f"{first['checkpoint'].capitalize()} checkpoint; test-time flip {' and '.join(flips)}.",
-            f"Rare: {ranking} against every {rarity['reference_step']}th {rarity['reference']} pose{sigma}.",
+            f"Rare: {ranking} against one in {rarity['reference_step']} {rarity['reference']} poses{sigma}.",
             f"Parameters: {', '.join(counts)}.",
         ]
     )

@@ -24,7 +24,11 @@ from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer,
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
 from srnet_jax.training.steps import Totals, compile_train_step, zero_totals
 
-_FREE_TO_CHANGE = {"data.path", "test_data.path", "train.tensorboard"}  # when a run continues, beside evaluate.*
+_FREE_TO_CHANGE = {
+    "data.path",
+    "test_data.path",
+    "train.tensorboard",
+}  # when a run continues, beside evaluate.* and protocol.rare_*
 _REFRESH_S = 0.5  # how often the progress bar, and with it the check for a finite loss, waits for the device
 
 
@@ -123,7 +127,7 @@ def _check_workdir(config: ConfigDict, workdir: Path) -> None:
     """Refuse a workdir that holds checkpoints of a config under which another network would have been trained."""
     if (workdir / config_lib.CONFIG_FILE).exists() and Checkpoints.exist(workdir):
         different = set(config_lib.differences(config_lib.load(workdir), config)) - _FREE_TO_CHANGE
-        different = {name for name in different if not name.startswith("evaluate.")}
+        different = {name for name in different if not name.startswith(("evaluate.", "protocol.rare_"))}
         if different:
             names = ", ".join(f"config.{name}" for name in sorted(different))
             raise TrainingError(f"{workdir}: holds a run with another {names}; expected the same config or a new workdir")

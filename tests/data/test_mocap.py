@@ -6,7 +6,7 @@ import pytest
 
 from srnet_jax import cameras
 from srnet_jax.data import mocap
-from srnet_jax.errors import ConfigError, DataError
+from srnet_jax.errors import ConfigError, DataError, UserError
 from srnet_jax.skeleton import H36M_17
 
 TWO = cameras.virtual_cameras(number=2, distance_m=5, height_m=1.5, focal_px=1100.0, width_px=1000, height_px=1000)
@@ -29,6 +29,7 @@ def test_clips_come_back_centred(mocap_file, mocap_clips):
 
 
 def test_a_saved_file_knows_its_frame_rate(tmp_path, mocap_clips):
+    (tmp_path / "new").mkdir()
     path = tmp_path / "new" / "clips.npz"
     mocap.save(path, mocap_clips, fps=25.0)
     dataset = mocap.load(path, fps=30.0, cameras=TWO)
@@ -36,7 +37,10 @@ def test_a_saved_file_knows_its_frame_rate(tmp_path, mocap_clips):
     assert len(dataset.sequences) == 2 * len(mocap_clips)
     assert [file.name for file in path.parent.iterdir()] == ["clips.npz"]
     with pytest.raises(AttributeError):
-        mocap.save(path, {"a/b/c": Unsaveable()}, fps=25.0)
+        mocap.save(path.with_name("other.npz"), {"a/b/c": Unsaveable()}, fps=25.0)
+    for bad, message in ((path, "exists already"), (tmp_path / "x.txt", "ending in"), (tmp_path / "no" / "x.npz", "exists")):
+        with pytest.raises(UserError, match=message):
+            mocap.save(bad, mocap_clips, fps=25.0)
     assert [file.name for file in path.parent.iterdir()] == ["clips.npz"]
     assert len(mocap.load(path, fps=30.0, cameras=TWO).sequences) == 2 * len(mocap_clips)
 

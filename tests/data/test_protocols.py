@@ -114,9 +114,10 @@ def test_cross_dataset_says_how_the_joints_differ(dataset, protocol):
         ),
         ({"name": "cross_camera", "cameras_test": ("camera0",)}, "cameras_test: camera0 also in cameras_train"),
         ({"name": "rare_pose", "rare_percents": ()}, "rare_percents: empty"),
+        ({"name": "cross_dataset", "subjects_test": ("b",)}, "subjects_test: b also in subjects_train"),
     ],
 )
 def test_what_the_data_do_not_have_is_refused(dataset, protocol, fields, message):
     protocol.update(fields)
     with pytest.raises(ConfigError, match=message):
-        split(dataset, protocol)
+        split(dataset, protocol, dataset)
