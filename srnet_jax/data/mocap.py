@@ -155,18 +155,20 @@ def check_output(path: str | Path) -> None:
       UserError: says what was found.
     """
     path = Path(path)
-    if path.suffix != ".npz" or not path.absolute().parent.is_dir():
-        raise UserError(f"{path}: expected a name ending in .npz in a folder that exists")
+    if path.suffix != ".npz":
+        raise UserError(f"{path}: expected a name ending in .npz")
     if path.exists():
         raise UserError(f"{path}: exists already, expected a new file")
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise UserError(f"{path.absolute().parent}: may not be written to")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise UserError(f"{above}: not a folder that may be written to")
 
 
 def save(path: str | Path, clips: dict[str, np.ndarray], *, fps: float) -> None:
     """Write a joint-position file, whole or not at all, from what `convert` returns; see `check_output`."""
     path = Path(path)
     check_output(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".unfinished-{path.name}")
     try:
         with unfinished.open("wb") as file:
