@@ -26,7 +26,7 @@ def test_shipped_configs_are_valid(name):
 def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypatch):
     """Train and evaluate with both sources; each field must be read outside `validate`, `save` and comparisons."""
     read = set()
-    paths = {}
+    paths, alive = {}, []
     getitem = ConfigDict.__getitem__
 
     def recorded(self, key):
@@ -34,6 +34,7 @@ def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypa
         path = f"{paths.get(id(self), '')}{key}"
         if isinstance(value, ConfigDict):
             paths[id(value)] = f"{path}."
+            alive.append(value)  # else another config may get its id
         else:
             read.add(path)
         return value
