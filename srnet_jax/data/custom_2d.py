@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from srnet_jax.data.h36m import stored_dict
 from srnet_jax.errors import DataError
 from srnet_jax.safe_load import load_npz
 
@@ -42,7 +43,7 @@ def load(path: str | Path) -> tuple[Video, ...]:
     Source: VideoPose3D's documentation of inference in the wild.
     """
     arrays = load_npz(path)
-    positions, metadata = (_stored_dict(arrays, name, path) for name in ("positions_2d", "metadata"))
+    positions, metadata = (stored_dict(arrays, name, path) for name in ("positions_2d", "metadata"))
     sizes = metadata.get("video_metadata")
     if not isinstance(sizes, dict):
         raise DataError(f"{path}: metadata: found no video_metadata, expected width and height of each video")
@@ -50,13 +51,6 @@ def load(path: str | Path) -> tuple[Video, ...]:
     if not videos:
         raise DataError(f"{path}: positions_2d holds no video")
     return tuple(videos)
-
-
-def _stored_dict(arrays: dict[str, Any], name: str, path: str | Path) -> dict[Any, Any]:
-    value = arrays[name].item() if name in arrays and arrays[name].shape == () else None
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: found {', '.join(arrays) or 'nothing'}, expected {name}, a dict")
-    return value
 
 
 def _video(name: str, recordings: Any, size: Any, path: str | Path) -> Video:

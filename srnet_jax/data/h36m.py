@@ -55,7 +55,7 @@ def load(path: str | Path, *, keypoints: str = "gt") -> PoseDataset:
     """
     file_2d, file_3d = keypoints_file(Path(path), keypoints), Path(path) / "data_3d_h36m.npz"
     arrays = load_npz(file_2d)
-    _check_layout(_stored_dict(arrays, "metadata", file_2d), file_2d)
+    _check_layout(stored_dict(arrays, "metadata", file_2d), file_2d)
     videos = read_recordings(arrays, "positions_2d", file_2d)
     motions = read_recordings(load_npz(file_3d), "positions_3d", file_3d)
     unknown = [subject for subject, recordings in motions.items() if recordings and subject not in SUBJECTS]
@@ -96,7 +96,8 @@ def keypoints_file(folder: Path, keypoints: str) -> Path:
     return folder / f"{stem}{keypoints}.npz"
 
 
-def _stored_dict(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict[Any, Any]:
+def stored_dict(arrays: dict[str, np.ndarray], key: str, file: str | Path) -> dict[Any, Any]:
+    """Return the dict that an `.npz` file holds under a key, as VideoPose3D stores it, or raise a DataError."""
     if key not in arrays:
         raise DataError(f"{file}: found the keys {listed(arrays)}, expected {key}")
     value = arrays[key].item() if arrays[key].shape == () else arrays[key]
@@ -122,7 +123,7 @@ def _check_layout(metadata: dict[Any, Any], file: Path) -> None:
 def read_recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict[Any, dict[tuple[str, str], Any]]:
     """Return {subject: {(action, trial): what the file holds}}, without the corrupt recording."""
     found: dict[Any, dict[tuple[str, str], Any]] = {}
-    for subject, recordings in _stored_dict(arrays, key, file).items():
+    for subject, recordings in stored_dict(arrays, key, file).items():
         where = f"{file}: {key} of {_found(subject)}"
         if not isinstance(recordings, dict):
             raise DataError(f"{where} holds {_found(recordings)}, expected a dict of actions")
