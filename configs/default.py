@@ -69,7 +69,7 @@ def get_config() -> ConfigDict:
     #   mean_distance: the official list of infrequent poses, without sigma
     protocol.rare_sigma_mm = (100.0,)  # sigma of Eq. 9, millimetres, one or one for each joint; the paper gives none
     protocol.rare_reference = "train"  # pose set O of Eq. 10: train or test; the paper does not say
-    protocol.rare_reference_step = 10  # take every n-th pose of the reference set, as the official code (10)
+    protocol.rare_reference_step = 1  # take every n-th pose of the reference set; the official code 10
 
     config.model = model = ConfigDict()
     model.network = "sr"  # fc: fully connected, gp: group connected, sr: split and recombine

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's start-up messages mean nothing to a user
 
@@ -42,6 +42,18 @@ def config_for(workdir: str) -> ConfigDict:
             config.update_from_flattened_dict(config_flags.get_override_values(flag))
         return config
     return flag.value
+
+
+def changes(short: dict[str, str | None]) -> dict[str, Any]:
+    """Return the fields that the command line changes in the configs of finished runs.
+
+    Args:
+      short: what flags that stand for a field were given, None if not.
+    """
+    flag = flags.FLAGS["config"]
+    if not flag.using_default_value:
+        fail("--config: not understood here, runs keep their config; change fields with --config.FIELD=VALUE")
+    return config_flags.get_override_values(flag) | {name: value for name, value in short.items() if value is not None}
 
 
 def run(main: Callable[..., None], commands: tuple[str, ...] = ()) -> None:

@@ -1,6 +1,11 @@
-"""Evaluate trained runs on their test split, side by side in one table; `results.json` and `results.csv` go to each workdir.
+"""Evaluate trained runs on their test split, side by side in tables; `results.json` and `results.csv` go to each workdir.
 
-python -m launch.evaluate --workdir=runs/sr,runs/fc [--checkpoint=best|latest|STEP] [--figure=poses.png]
+python -m launch.evaluate --workdir=runs/fc,runs/sr [--checkpoint=best|latest|STEP] [--output=FOLDER]
+    [--protocol=rare_pose] [--data.path=PATH] [--config.FIELD=VALUE ...]
+
+--output writes the comparison: tables.md, results.csv, results.json, and the figures training_curves.png,
+error_by_rareness.png, joint_errors.png, best_and_worst.png and qualitative.png. A run is evaluated with the config that its
+workdir holds; fields of data, test_data, protocol and evaluate may be changed.
 """
 
 from pathlib import Path
@@ -9,34 +14,46 @@ from absl import flags
 
 from launch import app
 
+app.define_config()
 _WORKDIR = flags.DEFINE_list(
     "workdir", None, "Folder of a run, or several with commas; runs that differ only in the seed share a column.", required=True
 )
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (on the validation split), latest, or a step.")
-_FIGURE = flags.DEFINE_string("figure", None, "PNG file for a few lifted poses beside their ground truth.")
+_PROTOCOL = flags.DEFINE_string("protocol", None, "Evaluate under this protocol; short for --config.protocol.name.")
+_PATH = flags.DEFINE_string("data.path", None, "Where the data are now; short for --config.data.path.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for the comparison, tables and figures; made if it does not exist.")
 
 
 def main() -> None:
-    """Evaluate, print the table and draw the figure."""
+    """Evaluate, print the tables and write the comparison."""
+    import json
+
     from rich.console import Console
 
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import evaluate, figures, tables
 
-    figure = Path(_FIGURE.value) if _FIGURE.value else None
-    if figure and (figure.suffix != ".png" or not figure.absolute().parent.is_dir()):
-        raise UserError(f"--figure={figure}: expected a name ending in .png in a folder that exists")
-    evaluations, tests = evaluate.evaluate([Path(name) for name in _WORKDIR.value], _CHECKPOINT.value)
+    changes = app.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
+    workdirs = [Path(name) for name in _WORKDIR.value]
+    output = Path(_OUTPUT.value) if _OUTPUT.value else None
+    if output and not evaluate.same_test_set(workdirs, changes):
+        raise UserError("--output: the runs have different data or protocols, expected one test set for all")
+    evaluations, tests = evaluate.evaluate(workdirs, _CHECKPOINT.value, changes)
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=160)
     for test in dict.fromkeys(map(id, tests)):
-        console.print(tables.comparison([e for e, used in zip(evaluations, tests, strict=True) if id(used) == test]))
+        grids = tables.comparison([e for e, used in zip(evaluations, tests, strict=True) if id(used) == test])
+        for grid in grids:
+            console.print(tables.to_rich(grid), "")
     print("results: " + ", ".join(str(e.workdir / evaluate.RESULTS_FILE) for e in evaluations))
-    if figure:
-        if any(test is not tests[0] for test in tests):
-            raise UserError("--figure: the runs have different data, expected one data set and protocol")
-        figures.lifted_poses(figure, tests[0], [group[0] for group in tables.group_seeds(evaluations)])
-        print(f"figure: {figure}")
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+        evaluate.write(output / "tables.md", "\n".join(map(tables.to_markdown, grids)))
+        evaluate.write(output / "results.csv", evaluate.to_csv(evaluations))
+        by_workdir = {str(e.workdir): e.results for e in evaluations}
+        evaluate.write(output / evaluate.RESULTS_FILE, json.dumps(by_workdir, indent=2) + "\n")
+        figures.draw_all(output, tests[0], evaluations)
+        print(f"tables and figures: {output}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up, train SRNet and the fully connected baseline on the embedded data set, evaluate both and draw a few poses.
+# Set up, train SRNet and the fully connected baseline on the embedded data set, evaluate both, with tables and figures.
 # Run it again to continue after an interruption. Usage: bash launch/quickstart.sh [SEED]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,11 +10,11 @@ if ! [[ $seed =~ ^[0-9]+$ ]]; then
 fi
 bash launch/setup.sh
 runs=runs/quickstart/seed$seed
-for network in sr fc; do
+for network in fc sr; do
   echo
   .venv/bin/python -m launch.train --config=configs/quickstart.py --workdir="$runs/$network" \
     --config.model.network="$network" --config.seed="$seed"
 done
 echo
-.venv/bin/python -m launch.evaluate --workdir="$runs/sr,$runs/fc" --figure="$runs/poses.png"
-echo "everything is in $runs: checkpoints, config.json, metrics.jsonl, results.json and results.csv of each network, and poses.png"
+.venv/bin/python -m launch.evaluate --workdir="$runs/fc,$runs/sr" --output="$runs/comparison"
+echo "everything is in $runs: checkpoints, config.json, metrics.jsonl, results.json and results.csv of each network; tables and figures in comparison/"

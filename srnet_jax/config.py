@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -175,6 +176,11 @@ def differences(a: ConfigDict, b: ConfigDict) -> list[str]:
     """Return the dotted names of the fields whose values or types differ (context_dim 1 is not 1.0)."""
     first, second = dict(flatten(a)), dict(flatten(b))
     return sorted(n for n in first | second if (type(first.get(n)), first.get(n)) != (type(second.get(n)), second.get(n)))
+
+
+def fingerprint(config: ConfigDict) -> str:
+    """Return 12 hexadecimal digits that differ between configs that differ, whatever the order of their fields."""
+    return hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def save(config: ConfigDict, workdir: Path) -> None:

@@ -62,6 +62,7 @@ H36M_17 = Skeleton(
 )
 
 ROOT = 0  # Hip, in H36M_17
+PCK_JOINTS = (1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16)  # MPI-INF-3DHP's official 14: all but pelvis, spine and head
 _SPINE = 7
 
 # The official code's partitions, without the root (paper Fig. 6).

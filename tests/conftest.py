@@ -48,7 +48,6 @@ def make_tiny_config():
     config.train.epochs = 2
     config.train.batch_size = 512
     config.evaluate.batch_frames = 256
-    config.protocol.rare_reference_step = 1
     return config
 
 

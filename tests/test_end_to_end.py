@@ -73,6 +73,9 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
     [
         ("launch.evaluate", ("--workdir=nothing",), "nothing/config.json: no such file"),
         ("launch.evaluate", (), "--workdir"),
+        ("launch.evaluate", ("--workdir=x", "--config=configs/default.py"), "--config: not understood here, runs keep their"),
+        ("launch.evaluate", ("--workdir=x", "--config.protocol.nam=x"), "did you mean config.protocol.name?"),
+        ("launch.rarity", ("--output=ranks.txt",), "--output=ranks.txt: expected a name ending in .csv"),
         (
             "launch.describe",
             ("--config.model.context_dim=2",),
@@ -204,11 +207,33 @@ def test_train_evaluate_and_draw(tmp_path, mocap_file):
     )
     assert done.returncode == 0, done.stderr
     assert "epoch   2/2" in done.stdout
-    done = run("launch.evaluate", f"--workdir={workdir}", f"--figure={tmp_path / 'poses.png'}")
+    moved = mocap_file.rename(tmp_path / "moved.npz")
+    output = tmp_path / "new" / "comparison"
+    done = run("launch.evaluate", f"--workdir={workdir}", f"--data.path={moved}", "--protocol=rare_pose", f"--output={output}")
     assert done.returncode == 0, done.stderr
     assert "average over actions" in done.stdout
-    assert (tmp_path / "poses.png").exists()
-    assert set(json.loads((workdir / "results.json").read_text())["actions"]) == {"walk", "sit"}
+    assert "only the rarest 20 % of the test poses are counted" in " ".join(done.stdout.split())
+    assert {file.name for file in output.iterdir()} == {
+        "tables.md",
+        "results.csv",
+        "results.json",
+        "training_curves.png",
+        "error_by_rareness.png",
+        "joint_errors.png",
+        "best_and_worst.png",
+        "qualitative.png",
+    }
+    results = json.loads((workdir / "results.json").read_text())
+    assert set(results["actions"]) <= {"walk", "sit"}
+    assert results["changed"] == {"protocol.name": "rare_pose", "data.path": str(moved)}
+    (ranks,) = (tmp_path / "rarity_cache").iterdir()
+    output = tmp_path / "ranks.csv"
+    subjects = ("--config.protocol.subjects_train=('a', 'b')", "--config.protocol.subjects_test=('c',)")
+    done = run(
+        "launch.rarity", "--config=configs/mocap_subject.py", f"--config.data.path={moved}", *subjects, f"--output={output}"
+    )
+    assert f"ranks of {len(output.read_text().splitlines()) - 1} poses" in done.stdout, done.stderr
+    assert list((tmp_path / "rarity_cache").iterdir()) == [ranks]
 
 
 @pytest.mark.slow

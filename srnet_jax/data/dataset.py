@@ -22,6 +22,7 @@ class Sequence:
       camera: the camera that sees it.
       inputs_2d: [T, J, 2] float32 keypoints, pixels.
       poses_3d: [T, J, 3] float32 joints, camera frame, metres (absolute: the root is not subtracted).
+      scene: where it was recorded, for data whose results are given by scene.
     """
 
     subject: str
@@ -30,6 +31,7 @@ class Sequence:
     camera: Camera
     inputs_2d: np.ndarray
     poses_3d: np.ndarray
+    scene: str = ""
 
     @property
     def name(self) -> str:

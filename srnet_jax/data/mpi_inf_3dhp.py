@@ -43,7 +43,6 @@ ACTIVITIES = (  # numbered from 1 in the files
 )
 SUBJECTS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8")  # of the training set
 CAMERAS = (0, 1, 2, 4, 5, 6, 7, 8)  # chest-high, knee-high, and two that look down; the chest-high ones are 0, 2, 4, 7, 8
-PCK_JOINTS = (1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16)  # the official 14: all but pelvis, spine and head
 
 CONVENTIONS = "markerless capture; Thorax is the base of the neck, Neck a point inside the head; hips and spine lie elsewhere"
 _TRAINING_JOINTS = (
@@ -126,7 +125,8 @@ def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
             raise DataError(f"{file}: found {what}, expected valid frames of the activities 1 to {len(ACTIVITIES)}")
         camera = _OUTDOOR if scene == "outdoor" else _STUDIO
         views = _checked(keypoints, poses, valid, camera, annotation, str(file))
-        sequences += _runs(*views, np.where(valid, activity, 0).astype(int), subject, ACTIVITIES, camera)
+        runs = _runs(*views, np.where(valid, activity, 0).astype(int), subject, ACTIVITIES, camera)
+        sequences += (dataclasses.replace(run, scene=scene) for run in runs)
     return PoseDataset(f"MPI-INF-3DHP test ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
 
 

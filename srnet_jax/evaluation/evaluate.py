@@ -1,6 +1,8 @@
-"""Results of trained runs on the test split: per action, both averages, and rare poses."""
+"""Results of trained runs on the test split: per action, both averages, rare poses, scenes and joints."""
 
+import csv
 import dataclasses
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from srnet_jax import metrics, rarity
 from srnet_jax.data.protocols import Split
 from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import Frames, stack_frames
+from srnet_jax.errors import ConfigError
 from srnet_jax.evaluation.predict import predict
+from srnet_jax.evaluation.ranking import rank_test_poses
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.normalization import notes
 from srnet_jax.skeleton import Skeleton
@@ -23,8 +27,10 @@ from srnet_jax.training.official_runs import imported_from
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import count_parameters, create_train_state
 
+_mpjpe = jax.jit(metrics.mpjpe)
 RESULTS_FILE = "results.json"
-_BLOCK = 16_384  # poses measured in one device call
+_DECILES = tuple(range(10, 101, 10))  # of rareness, percent (paper Fig. 5)
+_CHANGEABLE = ("data.", "test_data.", "protocol.", "evaluate.")  # what evaluation may do otherwise than training did
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +43,9 @@ class TestSet:
       parts: the sequences of each part.
       frames: the test frames.
       actions: [N] action of each test frame.
+      scenes: [N] scene of each test frame, "" where the data have none.
       commonness: [N] of each test pose, by the protocol's ranking: its occurrence (Eq. 10) if not said otherwise.
+      ranked: how the commonness was computed.
       counted: the test frames that the results count: all, or the rarest ones.
       mean_pose: [J, 3] mean of the training poses, metres: the constant prediction to beat.
     """
@@ -47,7 +55,9 @@ class TestSet:
     parts: Split
     frames: Frames
     actions: np.ndarray
+    scenes: np.ndarray
     commonness: np.ndarray
+    ranked: str
     counted: np.ndarray
     mean_pose: np.ndarray
 
@@ -66,45 +76,43 @@ def load_test_set(config: ConfigDict) -> TestSet:
     """Load the data of a config, split it, and rank the test poses by rarity."""
     dataset, parts = load_split(config)
     frames, train = (stack_frames(part, config.model.normalization) for part in (parts.test, parts.train))
-    protocol = config.protocol
-    reference = (train if protocol.rare_reference == "train" else frames).poses_3d[:: protocol.rare_reference_step]
-    commonness = rarity.commonness(
-        frames.poses_3d,
-        reference,
-        sigma_m=tuple(sigma / 1000 for sigma in protocol.rare_sigma_mm),
-        ranking=protocol.rare_ranking,
-    )
+    ranking = rank_test_poses(config, parts)
     return TestSet(
         dataset_name=dataset.name,
         skeleton=dataset.skeleton,
         parts=parts,
         frames=frames,
         actions=np.array([s.action for s in parts.test])[frames.sequence_of],
-        commonness=commonness,
-        counted=np.sort(rarity.rarest(commonness, parts.rarest_percent)),
+        scenes=np.array([s.scene for s in parts.test])[frames.sequence_of],
+        commonness=ranking.values,
+        ranked=ranking.how,
+        counted=np.sort(rarity.rarest(ranking.values, parts.rarest_percent)),
         mean_pose=train.truth.mean(0, dtype=np.float64).astype(np.float32),
     )
 
 
-def evaluate(workdirs: list[Path], checkpoint: str = "best") -> tuple[list[Evaluation], list[TestSet]]:
+def evaluate(
+    workdirs: list[Path], checkpoint: str = "best", changes: dict[str, Any] | None = None
+) -> tuple[list[Evaluation], list[TestSet]]:
     """Evaluate runs from their checkpoints and write `results.json` and `results.csv` to each workdir.
 
     Args:
       workdirs: of finished or running trainings.
       checkpoint: "best", "latest" or a step.
+      changes: fields, by dotted name, that differ from the runs' configs: of the data, the protocol or the evaluation.
 
     Returns:
       The evaluation and the test set of each workdir, in order; equal data and protocols share one test set.
 
     Raises:
-      UserError: if a workdir holds no run or no such checkpoint, or its data are missing.
+      UserError: if a workdir holds no run or no such checkpoint, a change is not allowed, or data are missing.
     """
-    configs = [config_lib.load(workdir) for workdir in workdirs]
+    configs = [changed(config_lib.load(workdir), changes or {}) for workdir in workdirs]
     restored = [_restore(workdir, config, checkpoint) for workdir, config in zip(workdirs, configs, strict=True)]
     test_sets: dict[str, TestSet] = {}
     evaluations, used = [], []
     for workdir, config, (model, variables, step) in zip(workdirs, configs, restored, strict=True):
-        key = "".join(part.to_json() for part in (config.data, config.test_data, config.protocol)) + config.model.normalization
+        key = _data_key(config)
         if key not in test_sets:
             test_sets[key] = load_test_set(config)
         test = test_sets[key]
@@ -115,37 +123,92 @@ def evaluate(workdirs: list[Path], checkpoint: str = "best") -> tuple[list[Evalu
             mirrored=test.skeleton.mirrored if config.evaluate.flip else None,
             batch_frames=config.evaluate.batch_frames,
         )
-        source = imported_from(workdir, step)
-        results = {
-            "network": config.model.network,
-            "parameters": count_parameters(variables["params"]),
-            "seed": config.seed,
-            "checkpoint": checkpoint,
-            "step": step,
-            "dataset": test.dataset_name,
-            "protocol": config.protocol.name,
-            "labels": [
-                f"checkpoint imported from {source}" if source else test.parts.labels[0],
-                *test.parts.labels[1:],
-                *notes(config.model.normalization),
-            ],
-            "test_time_flip": config.evaluate.flip,
-            "normalization": config.model.normalization,
-            "rarity": {
-                "ranking": config.protocol.rare_ranking,
-                "sigma_mm": list(config.protocol.rare_sigma_mm),
-                "reference": config.protocol.rare_reference,
-                "reference_step": config.protocol.rare_reference_step,
+        evaluation = Evaluation(
+            workdir,
+            config,
+            {
+                "network": config.model.network,
+                "parameters": count_parameters(variables["params"]),
+                "seed": config.seed,
+                "checkpoint": checkpoint,
+                "step": step,
+                "config_hash": config_lib.fingerprint(config_lib.load(workdir)),
+                "changed": changes or {},
+                **_circumstances(test, config, imported_from(workdir, step)),
+                **measure(test, predicted, config.protocol.rare_percents),
             },
-            **measure(test, predicted, config.protocol.rare_percents),
-        }
-        for name, text in ((RESULTS_FILE, json.dumps(results, indent=2) + "\n"), ("results.csv", to_csv(results))):
-            draft = workdir / f"{name}.tmp"
-            draft.write_text(text)
-            draft.replace(workdir / name)
-        evaluations.append(Evaluation(workdir, config, results, predicted))
+            predicted,
+        )
+        write(workdir / RESULTS_FILE, json.dumps(evaluation.results, indent=2) + "\n")
+        write(workdir / "results.csv", to_csv([evaluation]))
+        evaluations.append(evaluation)
         used.append(test)
     return evaluations, used
+
+
+def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
+    """Return a run's config with some fields changed for evaluation.
+
+    Raises:
+      ConfigError: if a field is not of the data, the protocol or the evaluation, or a value is not allowed.
+    """
+    for name in changes:
+        if not name.startswith(_CHANGEABLE):
+            raise ConfigError(
+                f"config.{name}: cannot change after training, expected a field of data, test_data, protocol or evaluate"
+            )
+    copy = config.copy_and_resolve_references()
+    with copy.ignore_type():  # `validate` knows what a field may hold
+        copy.update_from_flattened_dict(changes)
+    config_lib.validate(copy)
+    return copy
+
+
+def same_test_set(workdirs: list[Path], changes: dict[str, Any]) -> bool:
+    """Tell whether runs are tested on the same data under the same protocol."""
+    return len({_data_key(changed(config_lib.load(workdir), changes)) for workdir in workdirs}) == 1
+
+
+def _data_key(config: ConfigDict) -> str:
+    return "".join(part.to_json() for part in (config.data, config.test_data, config.protocol)) + config.model.normalization
+
+
+def _circumstances(test: TestSet, config: ConfigDict, source: str | None) -> dict[str, Any]:
+    """Return what a reader must know to compare the numbers; `source` is the file that a checkpoint was imported from."""
+    protocol = config.protocol
+    parts = {name: getattr(test.parts, name) for name in ("train", "validation", "test")}
+    return {
+        "dataset": test.dataset_name,
+        "protocol": protocol.name,
+        "labels": [
+            f"checkpoint imported from {source}" if source else test.parts.labels[0],
+            *test.parts.labels[1:],
+            *notes(config.model.normalization),
+        ],
+        "test_time_flip": config.evaluate.flip,
+        "normalization": config.model.normalization,
+        "counts": {
+            **{
+                name: {"sequences": len(sequences), "frames": sum(s.num_frames for s in sequences)}
+                for name, sequences in parts.items()
+            },
+            "counted": {"frames": len(test.counted)},
+        },
+        "rarity": {
+            "ranking": protocol.rare_ranking,
+            "sigma_mm": list(protocol.rare_sigma_mm),
+            "reference": protocol.rare_reference,
+            "reference_step": protocol.rare_reference_step,
+            "how": test.ranked,
+        },
+    }
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    draft = path.with_name(f"{path.name}.tmp")
+    draft.write_text(text)
+    draft.replace(path)
 
 
 def _restore(workdir: Path, config: ConfigDict, checkpoint: str):
@@ -156,57 +219,98 @@ def _restore(workdir: Path, config: ConfigDict, checkpoint: str):
     return model, variables, step
 
 
-def pose_errors(name: str, predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return a metric [N] of `metrics.METRICS` for many poses [N, J, 3], in blocks of constant device memory."""
-    padding = ((0, -len(target) % min(_BLOCK, len(target))), (0, 0), (0, 0))
-    size = min(_BLOCK, len(target))
-    padded = [np.pad(poses, padding, mode="edge").reshape(-1, size, *poses.shape[1:]) for poses in (predicted, target)]
-    blocks = [np.asarray(metrics.errors(name, p, t)) for p, t in zip(*padded, strict=True)]
-    return np.concatenate(blocks)[: len(target)].astype(np.float64)
+def frame_errors(test: TestSet, predicted: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the errors of each test frame, by the names of the results, and of each joint.
+
+    Returns:
+      {name: [N]} in millimetres, or percent; the velocity error, of the movement since the frame before, is NaN in the
+      first frame of a sequence. And [N, J] in millimetres.
+    """
+    target = test.frames.truth
+    found = metrics.measure(predicted, target, test.skeleton)
+    joints = 1000 * found.pop("joints")
+    shares = {name for name in found if name.startswith(("pck", "auc"))}
+    errors = {f"{name}_mm": 1000 * values for name, values in found.items() if name not in shares}
+    errors |= {f"{name}_percent": 100 * found[name] for name in found if name in shares}
+    moved = metrics.in_blocks(_mpjpe, np.diff(predicted, axis=0), np.diff(target, axis=0))
+    errors["mpjve_mm"] = np.insert(1000 * moved, 0, np.nan)
+    errors["mpjve_mm"][test.frames.starts] = np.nan
+    errors["mean_pose_mpjpe_mm"] = 1000 * metrics.in_blocks(_mpjpe, np.broadcast_to(test.mean_pose, target.shape), target)
+    return errors, joints
 
 
 def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ...]) -> dict[str, Any]:
-    """Return the errors of predictions [N, J, 3] in millimetres.
+    """Return the errors of predictions [N, J, 3].
 
-    Keys: `actions` (by name), `average_over_actions` (unweighted, the field's headline) and `average_over_frames`, over the
-    counted frames; `rare` (by percent), over the frames of all test poses. Each holds the number of `frames`, every metric,
-    and `mean_pose_mpjpe_mm`, the error of always predicting the training set's mean pose.
+    Keys, over the counted frames: `actions` (by name), `average_over_actions` (unweighted, the field's headline),
+    `average_over_frames`, `scenes` (by name, where the data have some) and `joints` (by name). Over all test frames:
+    `rare` (by percent) and `rareness`, the curves of Fig. 5. Rows hold the number of `frames`, every metric in millimetres or
+    percent (None where there is no frame to tell), and `mean_pose_mpjpe_mm`, of always predicting the training set's mean pose.
     """
-    target = test.frames.truth
-    errors = {f"{name}_mm": 1000 * pose_errors(name, predicted, target) for name in metrics.METRICS}
-    constant = np.broadcast_to(test.mean_pose, target.shape)
-    errors["mean_pose_mpjpe_mm"] = 1000 * pose_errors("mpjpe", constant, target)
+    errors, joints = frame_errors(test, predicted)
 
-    def over_frames(where: np.ndarray) -> dict[str, float]:
-        return {"frames": len(where)} | {name: float(values[where].mean()) for name, values in errors.items()}
+    def over_frames(where: np.ndarray) -> dict[str, Any]:
+        return {"frames": len(where)} | {name: _mean(values[where]) for name, values in errors.items()}
 
-    of_action = test.actions[test.counted]
-    names = dict.fromkeys(test.actions.tolist())
-    actions = {name: over_frames(test.counted[of_action == name]) for name in names if (of_action == name).any()}
-    average = {name: float(np.mean([row[name] for row in actions.values()])) for name in errors}
+    def by(names: np.ndarray) -> dict[str, dict[str, Any]]:
+        of = names[test.counted]
+        return {name: over_frames(test.counted[of == name]) for name in dict.fromkeys(names.tolist()) if (of == name).any()}
+
+    actions = by(test.actions)
+    averages = {name: _mean(np.array([row[name] for row in actions.values()], float)) for name in errors}
     return {
         "actions": actions,
-        "average_over_actions": {"frames": len(test.counted), **average},
+        "average_over_actions": {"frames": len(test.counted), **averages},
         "average_over_frames": over_frames(test.counted),
         "rare": {f"{p:g}": over_frames(rarity.rarest(test.commonness, p)) for p in rare_percents},
+        "scenes": by(test.scenes) if test.scenes.any() else {},
+        "joints": {
+            name: {"mpjpe_mm": float(error)}
+            for name, error in zip(test.skeleton.joints, joints[test.counted].mean(0), strict=True)
+        },
+        "rareness": _rareness(test.commonness, errors),
     }
 
 
-def rows(results: dict[str, Any]) -> dict[str, dict[str, float]]:
+def _mean(values: np.ndarray) -> float | None:
+    """Return the mean of the values that are numbers, or None if none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _rareness(commonness: np.ndarray, errors: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    """Return MPJPE over the rarest R % of poses, and in each interval of 10 % (paper Fig. 5)."""
+    order = rarity.rarest(commonness, 100)
+    ends = [max(round(len(order) * percent / 100), 1) for percent in _DECILES]
+    starts = [0, *ends[:-1]]
+    curves: dict[str, list[float]] = {"percent": list(_DECILES)}
+    for name in ("mpjpe_mm", "mean_pose_mpjpe_mm"):
+        values = errors[name][order]
+        curves[f"cumulative_{name}"] = [float(values[:end].mean()) for end in ends]
+        curves[f"interval_{name}"] = [float(values[min(a, b - 1) : b].mean()) for a, b in zip(starts, ends, strict=True)]
+    return curves
+
+
+def rows(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the labelled rows of a results table, in order."""
     return {
         **results["actions"],
         "average over actions": results["average_over_actions"],
         "average over frames": results["average_over_frames"],
         **{f"rarest {percent} %": row for percent, row in results["rare"].items()},
+        **{f"scene: {name}": row for name, row in results["scenes"].items()},
     }
 
 
-def to_csv(results: dict[str, Any]) -> str:
-    """Return the results as CSV, one line a row of the table."""
-    table = rows(results)
-    columns = list(next(iter(table.values())))
-    lines = [",".join(["row", *columns, "normalization"])]
-    for label, row in table.items():
-        lines.append(",".join([label, *(f"{row[column]:.10g}" for column in columns), results["normalization"]]))
-    return "\n".join(lines) + "\n"
+def to_csv(evaluations: list[Evaluation]) -> str:
+    """Return results as CSV: a line for each row of each run, with every metric."""
+    text = io.StringIO()
+    names = [name for name in evaluations[0].results["average_over_frames"] if name != "frames"]
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["workdir", "network", "seed", "step", "protocol", "normalization", "row", "frames", *names])
+    for evaluation in evaluations:
+        run = [evaluation.results[key] for key in ("network", "seed", "step", "protocol", "normalization")]
+        for label, row in rows(evaluation.results).items():
+            cells = ["" if row[name] is None else f"{row[name]:.10g}" for name in names]
+            table.writerow([evaluation.workdir, *run, label, row["frames"], *cells])
+    return text.getvalue()

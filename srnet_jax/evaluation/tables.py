@@ -1,11 +1,77 @@
-"""Results of one or several runs as one table."""
+"""Results of one or several runs as tables: on the console, and as Markdown."""
 
+import dataclasses
 import statistics
+from collections import Counter
 
+import numpy as np
 from rich.table import Table
 
 from srnet_jax.config import differences
+from srnet_jax.data.protocols import Split
 from srnet_jax.evaluation.evaluate import Evaluation, rows
+from srnet_jax.rarity import Commonness, rarest
+
+_METRICS = {  # key of the results: what tables call it
+    "mpjpe_mm": "MPJPE, mm",
+    "p_mpjpe_mm": "PA-MPJPE, mm",
+    "n_mpjpe_mm": "N-MPJPE, mm",
+    "mpjve_mm": "MPJVE, mm a frame",
+    "pck_14_percent": "PCK 150 mm, 14 joints, %",
+    "auc_14_percent": "AUC, 14 joints, %",
+    "pck_17_percent": "PCK 150 mm, 17 joints, %",
+    "auc_17_percent": "AUC, 17 joints, %",
+    "bone_length_mm": "bone length error, mm",
+    "symmetry_mm": "left/right bone asymmetry, mm",
+}
+_BY_SCENE = ("pck_14_percent", "auc_14_percent", "pck_17_percent", "auc_17_percent", "mpjpe_mm")
+_RANKINGS = {
+    "occurrence": "lowest occurrence (Eq. 10)",
+    "exponential": "lowest mean of exp(-distance / sigma)",
+    "mean_distance": "largest mean distance",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A table as text.
+
+    Attributes:
+      title: one line above it.
+      header: a cell a column, the first names the rows; a newline breaks a cell.
+      rows: the cells of each row.
+      sections: rows, by number, that begin a new section.
+      notes: lines below it.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    sections: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def to_rich(grid: Grid) -> Table:
+    """Return a table for the console."""
+    table = Table(title=grid.title, title_justify="left", caption="\n".join(grid.notes) or None, caption_justify="left")
+    for index, cell in enumerate(grid.header):
+        table.add_column(cell, justify="right" if index else "left", no_wrap=not index)
+    for number, row in enumerate(grid.rows):
+        if number in grid.sections:
+            table.add_section()
+        table.add_row(*row)
+    return table
+
+
+def to_markdown(grid: Grid) -> str:
+    """Return a table for a README."""
+
+    def line(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(cell.replace("\n", " ").replace("|", "\\|") for cell in cells) + " |"
+
+    dashes = line(("---", *["---:"] * (len(grid.header) - 1)))
+    table = "\n".join([line(grid.header), dashes, *map(line, grid.rows)])
+    return "\n\n".join([f"**{grid.title}**", table, *grid.notes]) + "\n"
 
 
 def group_seeds(evaluations: list[Evaluation]) -> list[list[Evaluation]]:
@@ -30,68 +96,115 @@ def labels(groups: list[list[Evaluation]]) -> list[str]:
     ]
 
 
-def _cell(values: list[float]) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.1f}"
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
+def comparison(evaluations: list[Evaluation]) -> list[Grid]:
+    """Return the tables of runs on one test set, with a column for each run.
 
-
-def comparison(evaluations: list[Evaluation]) -> Table:
-    """Return a table of MPJPE and PA-MPJPE, a column for each run beside the mean pose.
-
-    Runs that differ only in the seed share a column: mean ± standard deviation over the seeds.
+    The first has MPJPE and PA-MPJPE by action, averages and rare poses, beside the mean pose; the second every metric,
+    averaged over actions; the third, for data that have scenes, PCK and AUC by scene. Runs that differ only in the seed
+    share a column: mean ± standard deviation over the seeds.
     """
     groups = group_seeds(evaluations)
     names = labels(groups)
     first = evaluations[0].results
-    table = Table(title="Errors in mm", title_justify="left", caption=caption(evaluations), caption_justify="left")
-    table.add_column(f"{first['protocol']} protocol\n{first['dataset']}", no_wrap=True)
-    table.add_column("frames", justify="right")
-    table.add_column("mean pose\nMPJPE", justify="right")
-    for metric in ("MPJPE", "PA-MPJPE"):
-        for name in names:
-            network, *seeds = name.split("\n")
-            table.add_column("\n".join([network, metric, *seeds]), justify="right")
-    results = [[rows(evaluation.results) for evaluation in group] for group in groups]
-    sections = {"average over actions", next((label for label in rows(first) if label.startswith("rarest")), "")}
-    for label, row in rows(first).items():
-        if label in sections:
-            table.add_section()
-        cells = [
-            _cell([run[label][metric] for run in group if label in run])
-            for metric in ("mpjpe_mm", "p_mpjpe_mm")
-            for group in results
-        ]
-        table.add_row(label, f"{row['frames']:,}", f"{row['mean_pose_mpjpe_mm']:.1f}", *cells)
-    return table
+    of_first = rows(first)
+    scenes = [label for label in of_first if label.startswith("scene: ")]
+    shown = [label for label in of_first if label not in scenes]
+    rare = [number for number, label in enumerate(shown) if label.startswith("rarest")]
+
+    def cells(label: str, *keys: str) -> tuple[str, ...]:
+        return tuple(_cell([rows(e.results).get(label, {}).get(key) for e in group]) for key in keys for group in groups)
+
+    def frames(label: str) -> str:
+        return f"{of_first[label]['frames']:,}"
+
+    by_action = Grid(
+        title=f"Errors in mm: {first['protocol']} protocol, {first['dataset']}",
+        header=("action", "frames", "mean pose\nMPJPE", *(_headed(n, m) for m in ("MPJPE", "PA-MPJPE") for n in names)),
+        rows=tuple(
+            (label, frames(label), f"{of_first[label]['mean_pose_mpjpe_mm']:.1f}", *cells(label, "mpjpe_mm", "p_mpjpe_mm"))
+            for label in shown
+        ),
+        sections=frozenset([shown.index("average over actions"), *rare[:1]]),
+        notes=notes(evaluations),
+    )
+    every_metric = Grid(
+        title="Every metric, average over actions",
+        header=("metric", *names),
+        rows=tuple((name, *cells("average over actions", key)) for key, name in _METRICS.items()),
+    )
+    by_scene = Grid(
+        title="By scene",
+        header=("scene", "frames", *(_headed(name, _METRICS[key]) for key in _BY_SCENE for name in names)),
+        rows=tuple(
+            (label.removeprefix("scene: "), frames(label), *cells(label, *_BY_SCENE))
+            for label in (*scenes, "average over frames")
+        ),
+    )
+    return [by_action, every_metric, *([by_scene] if scenes else [])]
 
 
-def caption(evaluations: list[Evaluation]) -> str:
-    """Return what a reader must know to compare the numbers."""
+def rare_actions(name: str, parts: Split, ranking: Commonness, percents: tuple[float, ...]) -> Grid:
+    """Return which actions the rarest test poses come from, most of the first percentage first."""
+    actions = np.concatenate([[s.action] * s.num_frames for s in parts.test])
+    rare = [Counter(actions[rarest(ranking.values, percent)].tolist()) for percent in percents]
+    of_all = Counter(actions.tolist())
+    order = sorted(of_all, key=lambda action: -rare[0][action] if rare else 0)
+
+    def share(counts: Counter[str], action: str) -> str:
+        return f"{100 * counts[action] / counts.total():.1f} %"
+
+    return Grid(
+        title=f"Where the rare test poses of {name} come from",
+        header=("action", "all", *(f"rarest {percent:g} %" for percent in percents)),
+        rows=tuple((action, *(share(counts, action) for counts in (of_all, *rare))) for action in order),
+        notes=(f"{len(actions):,} test poses; {ranking.how}.",),
+    )
+
+
+def agreement(found: list[tuple[str, float, list[float]]], percents: tuple[float, ...]) -> Grid:
+    """Return how far other rankings agree with the config's, as `ranking.agreements` found."""
+    return Grid(
+        title="Agreement of other rankings with the config's own",
+        header=("ranking", "rank\ncorrelation", *(f"same among\nrarest {percent:g} %" for percent in percents)),
+        rows=tuple((name, f"{correlation:.3f}", *(f"{100 * s:.1f} %" for s in same)) for name, correlation, same in found),
+    )
+
+
+def _headed(name: str, metric: str) -> str:
+    network, *seeds = name.split("\n")
+    return "\n".join([network, metric, *seeds])
+
+
+def _cell(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    if len(known) == 1:
+        return f"{known[0]:.1f}"
+    return f"{statistics.mean(known):.1f} ± {statistics.stdev(known):.1f}"
+
+
+def notes(evaluations: list[Evaluation]) -> tuple[str, ...]:
+    """Return what a reader must know to compare the numbers, in lines."""
     groups = group_seeds(evaluations)
+    names = [label.splitlines()[0] for label in labels(groups)]
     first = evaluations[0].results
-    rarity = first["rarity"]
+    rarity, counts = first["rarity"], first["counts"]
     flips = {"on" if evaluation.results["test_time_flip"] else "off": None for evaluation in evaluations}
-    counts = [
-        f"{label.splitlines()[0]} {group[0].results['parameters']:,}"
-        for label, group in zip(labels(groups), groups, strict=True)
-    ]
-    ranking = {
-        "occurrence": "lowest occurrence (Eq. 10)",
-        "exponential": "lowest mean of exp(-distance / sigma)",
-        "mean_distance": "largest mean distance",
-    }[rarity["ranking"]]
+    parameters = [f"{name} {group[0].results['parameters']:,}" for name, group in zip(names, groups, strict=True)]
+    steps = [f"{name} {', '.join(str(e.results['step']) for e in group)}" for name, group in zip(names, groups, strict=True)]
     sigmas = ", ".join(f"{sigma:g}" for sigma in rarity["sigma_mm"])
     sigma = f", sigma {sigmas} mm" if rarity["ranking"] != "mean_distance" else ""
-    runs = {
-        name.splitlines()[0]: "; ".join(group[0].results["labels"]) for name, group in zip(labels(groups), groups, strict=True)
-    }
+    every = "all" if rarity["reference_step"] == 1 else f"one in {rarity['reference_step']}"
+    runs = {name: "; ".join(group[0].results["labels"]) for name, group in zip(names, groups, strict=True)}
     told = [*runs.values()][:1] if len(set(runs.values())) == 1 else [f"{name}: {label}" for name, label in runs.items()]
-    return "\n".join(
-        [
-            *(f"{label}." for label in told),
-            f"{first['checkpoint'].capitalize()} checkpoint; test-time flip {' and '.join(flips)}.",
-            f"Rare: {ranking} against one in {rarity['reference_step']} {rarity['reference']} poses{sigma}.",
-            f"Parameters: {', '.join(counts)}.",
-        ]
+    changed = ", ".join(f"{name}={value}" for name, value in first["changed"].items())
+    parts = ", ".join(f"{name} {counts[name]['frames']:,}" for name in ("train", "validation", "test"))
+    return (
+        *(f"{label}." for label in told),
+        *([f"Evaluated with {changed}, otherwise as trained."] if changed else []),
+        f"Frames: {parts}; counted {counts['counted']['frames']:,}.",
+        f"{first['checkpoint'].capitalize()} checkpoint, step {'; '.join(steps)}; test-time flip {' and '.join(flips)}.",
+        f"Rare: {_RANKINGS[rarity['ranking']]} against {every} {rarity['reference']} poses{sigma}; {rarity['how']}.",
+        f"Parameters: {', '.join(parameters)}.",
     )

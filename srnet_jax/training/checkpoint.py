@@ -94,9 +94,15 @@ class Checkpoints:
           UserError: if there is no such checkpoint.
         """
         step = self._step(which)
-        restored = self._manager.restore(
-            step, args=ocp.args.Composite(variables=ocp.args.StandardRestore(_abstract(variables)))
-        )
+        try:
+            restored = self._manager.restore(
+                step, args=ocp.args.Composite(variables=ocp.args.StandardRestore(_abstract(variables)))
+            )
+        except (ValueError, KeyError) as error:
+            raise UserError(
+                f"{self._folder / str(step)}: weights of other joints or another network than config.json describes "
+                f"({str(error).splitlines()[0][:200]})"
+            ) from error
         return restored["variables"], step
 
     def _step(self, which: str) -> int:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -29,6 +28,7 @@ _FREE_TO_CHANGE = {
     "test_data.path",
     "train.tensorboard",
 }  # when a run continues, beside evaluate.* and protocol.rare_*
+_mpjpe = jax.jit(metrics.mpjpe)
 _REFRESH_S = 0.5  # how often the progress bar, and with it the check for a finite loss, waits for the device
 
 
@@ -190,4 +190,4 @@ def _validate(config: ConfigDict, model: PoseLifter, state: TrainState, frames: 
         mirrored=mirrored if config.evaluate.flip else None,
         batch_frames=config.evaluate.batch_frames,
     )
-    return 1000 * float(np.asarray(metrics.errors("mpjpe", predicted, frames.truth)).mean(dtype=np.float64))
+    return 1000 * float(metrics.in_blocks(_mpjpe, predicted, frames.truth).mean())

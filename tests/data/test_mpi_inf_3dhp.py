@@ -11,7 +11,7 @@ from srnet_jax import cameras
 from srnet_jax.cameras import Camera
 from srnet_jax.data import matlab, mpi_inf_3dhp
 from srnet_jax.errors import DataError
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.skeleton import H36M_17, PCK_JOINTS
 
 
 def words(text):
@@ -196,7 +196,7 @@ def refused(load, message, folder=None):
 def test_constants():
     assert sum(mpi_inf_3dhp.VALID_FRAMES.values()) == 2929
     assert tuple(mpi_inf_3dhp.SCENES) == tuple(mpi_inf_3dhp.VALID_FRAMES) == SEQUENCES
-    names = [STANDS_FOR[H36M_17.joints[joint]] for joint in mpi_inf_3dhp.PCK_JOINTS]
+    names = [STANDS_FOR[H36M_17.joints[joint]] for joint in PCK_JOINTS]
     assert sorted(names) == sorted(set(TEST_ORDER) - {"pelvis", "spine", "head"})
 
 
@@ -219,6 +219,7 @@ def test_poses_and_keypoints_of_the_test_set_come_back(tmp_path, evaluation_set,
     assert (dataset.name, dataset.fps, dataset.skeleton) == (f"MPI-INF-3DHP test ({annotation})", 25, H36M_17)
     assert "head" in dataset.conventions
     assert [(s.subject, s.action, s.trial) for s in dataset.sequences] == [(name, "Sitting", "1") for name in SEQUENCES]
+    assert {s.subject: s.scene for s in dataset.sequences} == mpi_inf_3dhp.SCENES
     for sequence in dataset.sequences:
         expected = evaluation_set.motions[sequence.subject]
         np.testing.assert_allclose(sequence.poses_3d, as_h36m(expected[annotation], TEST_ORDER) / 1000, atol=1e-5)

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 
@@ -6,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 
+from srnet_jax import config as config_lib
 from srnet_jax import rarity
-from srnet_jax.data.windows import Frames
+from srnet_jax.data.windows import Frames, stack_frames
 from srnet_jax.errors import ConfigError, UserError
-from srnet_jax.evaluation import evaluate as evaluate_lib
-from srnet_jax.evaluation import figures, tables
-from srnet_jax.evaluation.evaluate import evaluate, load_test_set, measure, to_csv
+from srnet_jax.evaluation import tables
+from srnet_jax.evaluation.evaluate import changed, evaluate, load_test_set, measure, rows, to_csv
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.models.torch_import import zero_variables
@@ -77,11 +78,49 @@ def test_averages_and_rare_subsets_by_hand(tiny_config, rng):
     assert results["average_over_frames"]["mean_pose_mpjpe_mm"] == pytest.approx(constant.mean(), rel=1e-5)
 
 
-def test_blocks_do_not_change_the_errors(rng, monkeypatch):
-    predicted, target = rng.normal(size=(2, 37, 17, 3)).astype(np.float32)
-    whole = evaluate_lib.pose_errors("p_mpjpe", predicted, target)
-    monkeypatch.setattr(evaluate_lib, "_BLOCK", 10)
-    np.testing.assert_allclose(evaluate_lib.pose_errors("p_mpjpe", predicted, target), whole, rtol=1e-6)
+def with_scenes(test):
+    """The test set with its frames cut into four sequences, the last of one frame, of two scenes."""
+    inputs, poses = (np.concatenate([getattr(s, name) for s in test.parts.test]) for name in ("inputs_2d", "poses_3d"))
+    pieces = [(0, 5, "field"), (5, 17, "field"), (17, 29, "studio"), (29, 30, "studio")]
+    sequences = tuple(
+        dataclasses.replace(test.parts.test[0], inputs_2d=inputs[a:b], poses_3d=poses[a:b], scene=scene)
+        for a, b, scene in pieces
+    )
+    frames = stack_frames(sequences, "basic")
+    return dataclasses.replace(
+        test,
+        frames=frames,
+        actions=np.array(["walk"] * 17 + ["sit"] * 12 + ["jump"]),
+        scenes=np.array(["field"] * 17 + ["studio"] * 13),
+        commonness=np.linspace(1, 0, 30),
+        counted=np.arange(30),
+    )
+
+
+def test_velocity_joints_scenes_and_rareness_by_hand(tiny_config, rng):
+    test = with_scenes(load_test_set(tiny_config))
+    target = test.frames.truth
+    predicted = target + rng.normal(0, 0.1, target.shape).astype(np.float32)
+    results = measure(test, predicted, (20,))
+    offsets = 1000 * (predicted - target).astype(np.float64)
+    moved = np.linalg.norm(np.diff(offsets, axis=0), axis=-1).mean(-1)  # from frame i to i + 1
+    of_walk = np.delete(moved[:16], 4)  # not from the first sequence to the second
+    assert results["actions"]["walk"]["mpjve_mm"] == pytest.approx(of_walk.mean(), rel=1e-5)
+    assert results["actions"]["jump"]["mpjve_mm"] is None
+    both = np.mean([of_walk.mean(), moved[17:28].mean()])
+    assert results["average_over_actions"]["mpjve_mm"] == pytest.approx(both, rel=1e-5)
+    errors = np.linalg.norm(offsets, axis=-1)
+    assert results["joints"]["LWrist"]["mpjpe_mm"] == pytest.approx(errors[:, 13].mean(), rel=1e-5)
+    within = (errors[17:] < 150).mean()
+    assert results["scenes"]["studio"]["pck_17_percent"] == pytest.approx(100 * within)
+    assert results["scenes"]["studio"]["frames"] == 13
+    by_rareness = errors.mean(-1)[::-1]
+    curves = results["rareness"]
+    assert curves["percent"] == list(range(10, 101, 10))
+    np.testing.assert_allclose(curves["interval_mpjpe_mm"], by_rareness.reshape(10, 3).mean(1), rtol=1e-5)
+    assert curves["cumulative_mpjpe_mm"][1] == pytest.approx(by_rareness[:6].mean(), rel=1e-5)
+    assert curves["cumulative_mpjpe_mm"][-1] == pytest.approx(results["average_over_frames"]["mpjpe_mm"])
+    assert list(rows(results))[-2:] == ["scene: field", "scene: studio"]
 
 
 def test_perfect_predictions_have_no_error(tiny_config):
@@ -109,23 +148,62 @@ def test_runs_side_by_side(runs, tmp_path):
     written = json.loads((runs[0] / "results.json").read_text())
     assert written == evaluations[0].results
     assert written["network"] == "sr"
+    assert written["config_hash"] == config_lib.fingerprint(config_lib.load(runs[0]))
+    assert written["counts"]["test"]["frames"] == len(tests[0].frames.targets) == written["counts"]["counted"]["frames"]
     assert len(tables.group_seeds([evaluations[0], evaluations[0]])) == 2  # the same run twice is not two seeds
     groups = tables.group_seeds(evaluations)
     assert [len(group) for group in groups] == [2, 1]
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(tables.comparison(evaluations))
+    grids = tables.comparison(evaluations)
+    assert [grid.title.split(":")[0] for grid in grids] == ["Errors in mm", "Every metric, average over actions"]
+    for grid in grids:
+        console.print(tables.to_rich(grid))
     text = console.export_text()
     pair = [e.results["average_over_actions"]["mpjpe_mm"] for e in evaluations[:2]]
     assert f"{np.mean(pair):.1f} ± {np.std(pair, ddof=1):.1f}" in text
     assert f"{evaluations[2].results['rare']['10']['mpjpe_mm']:.1f}" in text
     assert "held-out training recordings" in " ".join(text.split())
-    figures.lifted_poses(tmp_path / "poses.png", tests[0], [group[0] for group in groups], count=2)
-    assert (tmp_path / "poses.png").read_bytes().startswith(b"\x89PNG")
+    lines = tables.to_markdown(grids[0]).splitlines()
+    assert lines[2].count("|") == lines[3].count("|") == lines[4].count("|") == 8
+    assert lines[2].startswith("| action | frames | mean pose MPJPE | SR MPJPE 2 seeds | FC MPJPE |")
+
+
+def test_the_protocol_can_change_after_training(runs):
+    changes = {"protocol.name": "rare_pose", "protocol.rare_percents": (30,)}
+    (evaluation,), (test,) = evaluate(runs[:1], changes=changes)
+    assert evaluation.results["counts"]["counted"]["frames"] == round(0.3 * len(test.commonness))
+    assert evaluation.results["changed"] == changes
+    assert config_lib.load(runs[0]).protocol.name == "subject"
+    assert "Evaluated with protocol.name=rare_pose" in "".join(tables.notes([evaluation]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.channels": 50}, r"config\.model\.channels: cannot change after training"),
+        ({"protocol.name": "nothing"}, r"config\.protocol\.name: 'nothing' is not allowed, expected one of subject"),
+        ({"protocol.subjects_test": ("S12",)}, r"'S12' is not in .*, which has S1, S5"),
+        (
+            {"protocol.name": "cross_action", "protocol.actions_train": ("Swimming",)},
+            r"config\.protocol\.actions_train: 'Swimming' is not in .*, which has Directions, ",
+        ),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_line(runs, changes, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        evaluate(runs[:1], changes=changes)
+    assert "\n" not in str(error.value)
+
+
+def test_changes_leave_the_config_alone(tiny_config):
+    copy = changed(tiny_config, {"data.path": "elsewhere"})
+    assert (copy.data.path, tiny_config.data.path) == ("elsewhere", "")
 
 
 def test_csv_holds_every_row(runs):
-    results = evaluate(runs[:1], "latest")[0][0].results
-    table = list(csv.DictReader(io.StringIO(to_csv(results))))
+    evaluations, _ = evaluate(runs[:1], "latest")
+    results = evaluations[0].results
+    table = list(csv.DictReader(io.StringIO(to_csv(evaluations))))
     assert [row["row"] for row in table[-4:]] == ["average over actions", "average over frames", "rarest 20 %", "rarest 10 %"]
     assert float(table[0]["p_mpjpe_mm"]) == pytest.approx(results["actions"][table[0]["row"]]["p_mpjpe_mm"])
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from configs import default
+from srnet_jax import metrics
 from srnet_jax.data import h36m
 from srnet_jax.data.protocols import subject
 from srnet_jax.data.windows import TrainingWindows, stack_frames
-from srnet_jax.evaluation.evaluate import pose_errors
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.torch_import import OfficialCheckpoint, official_tensors, recognise, to_variables, view
 from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer
@@ -133,8 +133,9 @@ def test_a_whole_official_run(name):
     predicted = predict(model, state.variables, frames, mirrored=mirrored, batch_frames=4096)
     actions = np.array([sequence.action for sequence in parts.test])[frames.sequence_of]
     assert set(actions) == set(expected["actions"])
+    measured = metrics.measure(predicted, frames.truth, dataset.skeleton)
     for metric in ("mpjpe", "p_mpjpe", "n_mpjpe"):
-        errors = 1000 * pose_errors(metric, predicted, frames.truth)
+        errors = 1000 * measured[metric]
         found = {action: errors[actions == action].mean() for action in expected["actions"]}
         for action, values in expected["actions"].items():
             assert found[action] == pytest.approx(values[metric], rel=0.01), (metric, action)

@@ -1,0 +1,150 @@
+"""The test poses of an experiment ranked by rarity, with the ranking kept beside the data."""
+
+import csv
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from srnet_jax import rarity
+from srnet_jax.data.dataset import Sequence
+from srnet_jax.data.protocols import Split
+from srnet_jax.errors import DataError
+from srnet_jax.normalization import root_relative
+from srnet_jax.rarity import Commonness
+from srnet_jax.safe_load import load_npz
+
+CACHE_FOLDER = "rarity_cache"
+_VARIANTS = {
+    **{
+        f"occurrence, sigma {sigma} mm, against {reference} poses": {
+            "rare_ranking": "occurrence",
+            "rare_sigma_mm": (float(sigma),),
+            "rare_reference": reference,
+            "rare_reference_step": 1,
+        }
+        for reference in ("train", "test")
+        for sigma in (50, 100, 200, 400)
+    },
+    "mean of exp(-distance / 200 mm), one in 10 train poses (official filter_data.py)": {
+        "rare_ranking": "exponential",
+        "rare_sigma_mm": (200.0,),
+        "rare_reference": "train",
+        "rare_reference_step": 10,
+    },
+    "mean distance, one in 10 train poses (official list)": {
+        "rare_ranking": "mean_distance",
+        "rare_reference": "train",
+        "rare_reference_step": 10,
+    },
+}
+_CACHE_VERSION = 1  # of how values are computed; a change of `rarity.py` that changes them raises it
+
+
+def rank(
+    poses: np.ndarray, reference: np.ndarray, protocol: ConfigDict, cache: Path | None, method: str = "auto"
+) -> Commonness:
+    """Return how common poses are, as `config.protocol.rare_*` says, from the cache if it has been computed before.
+
+    Args:
+      poses: [N, J, 3] root-relative test poses, camera frame, metres.
+      reference: [M, J, 3] all poses of the reference set; every `rare_reference_step`-th is taken.
+      protocol: `config.protocol`.
+      cache: folder of the cache, None for none. A file there is named by a hash of everything that the values depend on.
+      method: as in `rarity.commonness`.
+    """
+    reference = reference[:: protocol.rare_reference_step]
+    sigma_m = tuple(sigma / 1000 for sigma in protocol.rare_sigma_mm)
+    file = cache / f"{_key(poses, reference, sigma_m, protocol.rare_ranking, method)}.npz" if cache else None
+    found = _read(file, len(poses)) if file else None
+    if found is None:
+        found = rarity.commonness(poses, reference, sigma_m=sigma_m, ranking=protocol.rare_ranking, method=method)
+        if file:
+            _write(file, found)
+    return found
+
+
+def rank_test_poses(config: ConfigDict, parts: Split, method: str = "auto") -> Commonness:
+    """Return how common the poses of a split's test sequences are, frame behind frame; see `rank`."""
+    poses = _poses(parts.test)
+    reference = _poses(parts.train) if config.protocol.rare_reference == "train" else poses
+    tested = config.test_data if config.protocol.name == "cross_dataset" else config.data
+    return rank(poses, reference, config.protocol, _cache_folder(tested), method)
+
+
+def _poses(sequences: tuple[Sequence, ...]) -> np.ndarray:
+    return np.concatenate([root_relative(s.poses_3d) for s in sequences])
+
+
+def agreements(config: ConfigDict, parts: Split) -> list[tuple[str, float, list[float]]]:
+    """Return how far rankings with other sigmas, references and formulas agree with the config's own.
+
+    Returns:
+      For each: what it is, its rank correlation with the config's ranking (Spearman's), and for each of
+      `protocol.rare_percents` the share of the rarest poses that are the same.
+    """
+    own = rank_test_poses(config, parts).values
+    found = []
+    for name, fields in _VARIANTS.items():
+        variant = config.copy_and_resolve_references()
+        variant.protocol.update(fields)
+        values = rank_test_poses(variant, parts).values
+        correlation = float(np.corrcoef(_ranks(own), _ranks(values))[0, 1])
+        rare = [(rarity.rarest(own, percent), rarity.rarest(values, percent)) for percent in config.protocol.rare_percents]
+        found.append((name, correlation, [len(np.intersect1d(a, b)) / len(a) for a, b in rare]))
+    return found
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    return np.argsort(np.argsort(values, kind="stable"), kind="stable")
+
+
+def to_csv(parts: Split, ranking: Commonness) -> str:
+    """Return the test poses as CSV, rarest first: what they are, their commonness, and the share of poses that are rarer."""
+    order = rarity.rarest(ranking.values, 100)
+    names = [(s.subject, s.action, s.trial, s.camera.name, frame) for s in parts.test for frame in range(s.num_frames)]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["subject", "action", "trial", "camera", "frame", "commonness", "rarer_percent"])
+    for place, pose in enumerate(order):
+        table.writerow([*names[pose], f"{ranking.values[pose]:.9g}", f"{100 * place / len(order):.4f}"])
+    return text.getvalue()
+
+
+def _cache_folder(data: ConfigDict) -> Path | None:
+    """Return where rankings of these data are kept: beside the file, or in the folder, of `data.path`; None without one."""
+    path = Path(data.path)
+    return (path if path.is_dir() else path.parent) / CACHE_FOLDER if data.path else None
+
+
+def _key(poses: np.ndarray, reference: np.ndarray, sigma_m: tuple[float, ...], ranking: str, method: str) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr((_CACHE_VERSION, sigma_m, ranking, method, poses.shape, reference.shape)).encode())
+    for array in (poses, reference):
+        digest.update(np.ascontiguousarray(array, "<f4").data)
+    return digest.hexdigest()
+
+
+def _read(file: Path, count: int) -> Commonness | None:
+    """Return what a cache file holds, or None if there is none or it is damaged."""
+    try:
+        stored = load_npz(file)
+        values, how = stored["values"], stored["how"]
+    except (DataError, OSError, KeyError):
+        return None
+    good = values.shape == (count,) and values.dtype == np.float64 and np.isfinite(values).all()
+    return Commonness(values, str(how)) if good else None
+
+
+def _write(file: Path, ranking: Commonness) -> None:
+    """Keep a ranking, whole or not at all; a folder that may not be written keeps none."""
+    try:
+        file.parent.mkdir(exist_ok=True)
+        draft = file.with_suffix(f".{os.getpid()}.npz")
+        np.savez(draft, values=ranking.values, how=np.array(ranking.how))
+        draft.replace(file)
+    except OSError:
+        return
