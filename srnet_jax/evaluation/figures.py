@@ -19,7 +19,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from srnet_jax.evaluation.evaluate import Evaluation, TestSet
 from srnet_jax.evaluation.tables import group_seeds, labels
@@ -38,13 +38,13 @@ _STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a name may hold dollar signs
 }
 _DPI = 150
-_SIDES = ("left of the person", "right of the person", "torso and head")
+_SIDES = ("person's left", "person's right", "torso and head")
 _COLOURS, _PALE = ("#0072B2", "#D55E00", "#404040"), ("#BBD9EA", "#F6D2B6", "#D6D6D6")  # of the sides; pale ones for the truth
 _RUNS = ("#117733", "#AA4499", "#DDAA33", "#332288", "#66CCEE", "#000000")  # told apart by the colour-blind too
 _MARKERS = "osD^vP"
 _TURN = np.radians(60)  # the 3D poses are seen from the side of the camera, so that depth shows
 _MARGIN = 1.15  # of the boxes around poses
-_LARGEST = 1.3  # times the size of the truth: what predictions have beyond is cut
+_LARGEST = 1.5  # times the largest true pose: larger predictions are cut, lest one wild one make all others small
 _STANDING = {  # a person seen from the front: x and y of each joint in metres; where its number stands, in points
     "Hip": (0.0, 0.95, 0, -17),
     "RHip": (-0.17, 0.93, -10, 0),
@@ -108,8 +108,8 @@ def qualitative(path: Path, test: TestSet, evaluations: list[Evaluation], count:
 
 @rc_context(_STYLE)
 def save(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG."""
-    figure.savefig(path, dpi=_DPI, format="png")
+    """Write a figure as PNG, with all that stands at its edges."""
+    figure.savefig(path, dpi=_DPI, format="png", bbox_inches="tight", pad_inches=0.08)
 
 
 @rc_context(_STYLE)
@@ -119,7 +119,7 @@ def draw_training_curves(evaluations: list[Evaluation]) -> Figure | None:
     Runs without `metrics.jsonl`, such as imported checkpoints, are left out; None if no run has one.
     """
     groups = group_seeds(evaluations)
-    figure = Figure((6.4, 4.2), layout="constrained")
+    figure = Figure((8, 4.2), layout="constrained")
     axes = figure.add_subplot()
     handles = []
     for group, name, colour in zip(groups, _names(groups), _colours(groups), strict=True):
@@ -127,9 +127,9 @@ def draw_training_curves(evaluations: list[Evaluation]) -> Figure | None:
         histories = [(step, history) for step, history in histories if history]
         for step, history in histories:
             epochs = [line["epoch"] for line in history]
-            style: dict[str, Any] = {"color": colour, "linewidth": 1.3, "marker": ".", "markersize": 3}
-            axes.plot(epochs, [line["train_mpjpe_mm"] for line in history], linestyle=":", **style)
-            axes.plot(epochs, [line["validation_mpjpe_mm"] for line in history], **style)
+            for key, dashes in (("train_mpjpe_mm", ":"), ("validation_mpjpe_mm", "-")):
+                values = [line[key] for line in history]
+                axes.plot(epochs, values, dashes, color=colour, linewidth=1.3, marker=".", markersize=3)
             chosen = [(line["epoch"], line["validation_mpjpe_mm"]) for line in history if line["step"] == step]
             for point in chosen:
                 axes.plot(*point, "o", markersize=7, markerfacecolor="white", markeredgecolor=colour, markeredgewidth=1.5)
@@ -144,9 +144,9 @@ def draw_training_curves(evaluations: list[Evaluation]) -> Figure | None:
     ]
     axes.set(xlabel="epoch", ylabel="MPJPE (mm, logarithmic)", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(8))  # round numbers: a decade is more than errors span
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.3)
     _legend(figure, handles)
     return figure
@@ -177,8 +177,13 @@ def draw_error_by_rareness(evaluations: list[Evaluation]) -> Figure:
     first = evaluations[0].results["rareness"]
     ends = np.array(first["percent"])
     curves = (
-        ("cumulative", ends, "(a) all of the rarest poses", "the rarest R % of the test poses: R (%)"),
-        ("interval", ends - np.diff(ends, prepend=0) / 2, "(b) each tenth of the poses", "rareness (%), rarest poses left"),
+        ("cumulative", ends, "(a) the rarest R % of the test poses", "R (%)"),
+        (
+            "interval",
+            ends - np.diff(ends, prepend=0) / 2,
+            "(b) each 10 % of the test poses",
+            "rareness (%): 0 to 10 are the rarest",
+        ),
     )
     for (above, axes), (kind, percent, title, label) in zip(grid.T, curves, strict=True):
         above.plot(percent, first[f"{kind}_mean_pose_mpjpe_mm"], "--.", color="#808080")
@@ -193,9 +198,10 @@ def draw_error_by_rareness(evaluations: list[Evaluation]) -> Figure:
         axes.set(xlabel=label, xticks=[0, *ends], xlim=(0, 102))
         for part in (above, axes):
             part.grid(alpha=0.3)
-            part.margins(y=0.15)
+            part.margins(y=0.1)
     grid[0, 0].set_ylabel("MPJPE (mm),\nmean pose")
     grid[1, 0].set_ylabel("MPJPE (mm)")
+    figure.align_ylabels()
     runs = zip(groups, _names(groups), _colours(groups), _MARKERS * len(groups), strict=False)
     handles = [Line2D([], [], color=c, marker=m, markersize=4, label=_with_seeds(n, len(g))) for g, n, c, m in runs]
     mean_pose = Line2D([], [], color="#808080", linestyle="--", marker=".", label="mean training pose (own scale)")
@@ -214,7 +220,7 @@ def draw_joint_errors(test: TestSet, evaluations: list[Evaluation]) -> Figure:
     points = np.array([_STANDING[name][:2] for name in joints])
     columns = min(len(groups), 3)
     rows = -(-len(groups) // columns)
-    figure = Figure((2.7 * columns + 1, 3.9 * rows), layout="constrained")
+    figure = Figure((2.7 * columns + 1, 3.9 * rows), layout="compressed")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, name, values in zip(grid.flat, _names(groups), errors, strict=False):
         _bones(axes, points, test.skeleton, _PALE, 5)
@@ -234,7 +240,7 @@ def draw_joint_errors(test: TestSet, evaluations: list[Evaluation]) -> Figure:
             axes.annotate(f"{value:.0f}", (x, y), (right, up), textcoords="offset points", ha=side, va="center", zorder=4)
         for x, side, colour in ((0.3, "left", _COLOURS[0]), (-0.3, "right", _COLOURS[1])):
             axes.text(x, -0.14, side, ha="center", va="center", color=colour)
-        axes.set_title(f"{fitted(name, 30, 2)}\nmean of the joints {values.mean():.1f} mm")
+        axes.set_title(f"{fitted(name, 30, 3)}\nmean of the joints {values.mean():.1f} mm")
         axes.set(xlim=(-0.88, 0.88), ylim=(-0.24, 1.95), aspect="equal")
     for axes in grid.flat:
         axes.set_axis_off()
@@ -258,7 +264,7 @@ def draw_best_and_worst(test: TestSet, evaluations: list[Evaluation], count: int
     order = test.counted[np.argsort(error, kind="stable")]
     kinds = [choose_apart(test, frames, count) for frames in (order, order[::-1])]
     width, height = sum(map(len, kinds)), 1 + len(shown)
-    figure = Figure((1.5 * width + 0.8, 1.7 * height + 1.4), layout="constrained")
+    figure = Figure((1.5 * width + 0.8, 1.7 * height + 1.4), layout="compressed")
     cells = figure.add_gridspec(
         1 + height,
         width + 1,
@@ -270,7 +276,7 @@ def draw_best_and_worst(test: TestSet, evaluations: list[Evaluation], count: int
     for start, chosen, kind in ((0, kinds[0], "best"), (len(kinds[0]) + 1, kinds[1], "worst")):
         heading = figure.add_subplot(cells[0, start : start + len(chosen)])
         heading.text(
-            0.5, 0.5, f"{kind} poses of {fitted(names[-1], 60, 1)}", ha="center", va="center", weight="bold", fontsize=9
+            0.5, 0.5, f"{kind} poses of {fitted(names[-1], 50, 1)}", ha="center", va="center", weight="bold", fontsize=9
         )
         heading.set_axis_off()
         for column, frame in enumerate(chosen, start):
@@ -301,7 +307,7 @@ def draw_qualitative(test: TestSet, evaluations: list[Evaluation], count: int = 
     shown = [group[0] for group in groups]
     frames = choose_by_rarity(test.commonness, test.counted, count)
     headers = ("input (px)", *(fitted(name, 20, 3) for name in _names(groups)), "ground truth")
-    figure = Figure((1.7 * len(headers) + 1.4, 1.7 * len(frames) + 0.9), layout="constrained")
+    figure = Figure((1.55 * len(headers) + 1.4, 1.75 * len(frames) + 0.9), layout="compressed")
     grid = figure.subplots(len(frames), 1 + len(headers), squeeze=False, width_ratios=[0.75] + [1] * len(headers))
     half = _half_box(test, shown, frames)
     for (told, *panels), frame in zip(grid, frames, strict=True):
@@ -361,7 +367,7 @@ def fitted(text: str, width: int, lines: int) -> str:
     """Break a text into at most `lines` lines of at most `width` characters; what is too much is left out in the middle."""
     wrapped = list(_wrapped(text, width))
     if len(wrapped) > lines:  # keep the end: the folders of runs differ there
-        kept = width * lines - 1 - lines * width // 4  # lines are not full where names are broken
+        kept = width * lines - 1 - (lines - 1) * width // 3  # lines are not full where names are broken
         wrapped = list(_wrapped(f"{text[: kept // 3]}…{text[kept // 3 - kept :]}", width))[:lines]
     return "\n".join(wrapped)
 
@@ -394,16 +400,17 @@ def _colours(groups: list[list[Evaluation]]) -> list[str]:
 
 def _legend(figure: Figure, handles: list[Line2D], title: str | None = None) -> None:
     """Put the figure's one legend below it, in as many columns as its labels leave room for."""
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = int(72 * figure.get_figwidth() // (4.6 * longest + 40))  # points of a line sample and a character
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(max(columns, 1), len(handles)), title=title)
+    widths = [4.6 * len(str(handle.get_label())) + 40 for handle in handles]  # points, of the characters and the line sample
+    columns = len(handles)
+    while columns > 1 and sum(max(part) for part in np.array_split(widths, columns)) > 72 * figure.get_figwidth():
+        columns -= 1
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, title=title)
 
 
 def _pose_legend(figure: Figure, test: TestSet, half: float) -> None:
     handles = [Line2D([], [], color=colour, linewidth=2, label=name) for colour, name in zip(_COLOURS, _SIDES, strict=True)]
-    truth = Line2D([], [], color=_PALE[2], linewidth=5, label="pale: ground truth")
-    turn = f"{np.degrees(_TURN):.0f}° from the camera's side"
-    title = f"{test.dataset_name}. 3D poses seen {turn}, boxes {2 * half:.1f} m wide; what lies beyond is cut"
+    truth = Line2D([], [], color=_PALE[2], linewidth=5, label="truth (pale)")
+    title = f"{test.dataset_name}; 3D poses seen {np.degrees(_TURN):.0f}° from the camera's side, boxes {2 * half:.1f} m wide"
     _legend(figure, [*handles, truth], title=title)
 
 
@@ -432,17 +439,12 @@ def _centre(points: np.ndarray) -> np.ndarray:
 
 
 def _half_box(test: TestSet, shown: Seq[Evaluation], frames: np.ndarray) -> float:
-    """Return half the width, metres, of the square around each frame's truth that holds every pose to be drawn.
-
-    It holds the truth, and predictions unless one is so wrong that the others would be small beside it.
-    """
+    """Return half the width, metres, of the square around each frame's truth that holds all poses to be drawn but wild ones."""
     truth = _from_the_side(test.frames.truth[frames])
     centres = np.array([_centre(points) for points in truth])[:, None]
-    needed, *others = (
-        float(np.abs(points - centres).max())
-        for points in (truth, *(_from_the_side(evaluation.predicted[frames]) for evaluation in shown))
-    )
-    return _MARGIN * min(max(needed, *others), _LARGEST * needed)
+    poses = [truth, *(_from_the_side(evaluation.predicted[frames]) for evaluation in shown)]
+    needed = np.array([np.abs(points - centres).max((1, 2)) for points in poses])
+    return _MARGIN * float(needed[needed <= _LARGEST * needed[0].max()].max())
 
 
 def _bones(axes: Axes, points: np.ndarray, skeleton: Skeleton, colours: Seq[str], linewidth: float) -> None:
@@ -477,9 +479,11 @@ def _draw_lifted(axes: Axes, test: TestSet, frame: int, evaluation: Evaluation |
     truth = _from_the_side(target)
     if evaluation:
         predicted = evaluation.predicted[frame]
+        points = _from_the_side(predicted)
         _bones(axes, truth, test.skeleton, _PALE, 5)
-        _bones(axes, _from_the_side(predicted), test.skeleton, _COLOURS, 1.6)
-        axes.set_xlabel(f"{_mpjpe_mm(predicted[None], target[None])[0]:.0f} mm")
+        _bones(axes, points, test.skeleton, _COLOURS, 1.6)
+        cut = " (cut off)" if np.abs(points - _centre(truth)).max() > half else ""
+        axes.set_xlabel(f"{_mpjpe_mm(predicted[None], target[None])[0]:.0f} mm{cut}")
     else:
         _bones(axes, truth, test.skeleton, _COLOURS, 1.6)
     _frame_box(axes, _centre(truth), half)
