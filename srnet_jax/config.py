@@ -20,7 +20,7 @@ from srnet_jax.skeleton import GROUP_NUMBERS, H36M_17
 CONFIG_FILE = "config.json"
 FORMAT_VERSION = 2
 
-_ADDED = {  # by version: the new fields, with the values that do what was done before
+ADDED = {  # by version: the new fields, with the values that do what was done before
     2: {
         "train.max_gradient_norm": 0.0,
         "train.checkpoint_minutes": 0.0,
@@ -237,10 +237,11 @@ def _migrated(values: dict[str, Any]) -> dict[str, Any]:
     version = values.pop("format_version", 1)  # files without it are older than it
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise ValueError(f"found format_version {version!r}, expected 1 to {FORMAT_VERSION}; written by a newer version?")
-    for added in (fields for number, fields in _ADDED.items() if number > version):
+    for added in (fields for number, fields in ADDED.items() if number > version):
         for name, value in added.items():
             section, field = name.split(".")
-            values.setdefault(section, {}).setdefault(field, value)
+            if isinstance(values.get(section), dict):  # else `validate` says what is wrong
+                values[section].setdefault(field, value)
     return values
 
 

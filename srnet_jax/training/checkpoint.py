@@ -110,7 +110,8 @@ class Checkpoints:
                 damaged[step] = str(error)
                 continue
             for bad, reason in damaged.items():
-                self._say(f"warning: {self._set_aside(bad)}: damaged ({reason}); continuing from step {step}")
+                aside = self._set_aside(bad).name
+                self._say(f"warning: {self._folder / str(bad)}: damaged ({reason}), now {aside}; continuing from step {step}")
             return snapshot
         if damaged:
             reasons = "; ".join(f"{step}: {reason}" for step, reason in damaged.items())

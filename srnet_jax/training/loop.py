@@ -105,6 +105,9 @@ def _prepare(config: ConfigDict) -> _Run:
     """Load the data, and make the network and its training step."""
     model = create_model(config.model)
     dataset, parts = load_split(config)
+    for name in ("train", "validation"):
+        if not getattr(parts, name):
+            raise TrainingError(f"{dataset.name}: no {name} sequence, expected at least one")
     mirrored = dataset.skeleton.mirrored
     windows = TrainingWindows(
         stack_frames(parts.train, config.model.normalization),
