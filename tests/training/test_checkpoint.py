@@ -223,9 +223,9 @@ def test_full_disk_is_named_and_what_was_saved_is_kept(tmp_path):
     before = files(tmp_path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Checkpoints(tmp_path) as checkpoints:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
         try:
-            checkpoints.save(Snapshot(make_state(2)), 1.0)
+            checkpoints.save(Snapshot(make_state(2, width=3000)), 1.0)
             failure = checkpoints.failure(wait=True)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
