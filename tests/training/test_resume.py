@@ -38,20 +38,29 @@ def prepared(shared_config):
 
 @pytest.fixture
 def train(prepared, monkeypatch):
-    """Return a function that trains in a workdir; `before_step` is called with the number of each step before it is taken."""
+    """Return a function that trains in a workdir; `before_step` and `after_step` are called with the number of each step."""
     config, run = prepared
     initial = jax.tree.map(np.asarray, run.state)
 
-    def train(folder, before_step=lambda step: None, fork=False, **changes):
+    def train(folder, before_step=lambda step: None, after_step=lambda step, totals: totals, fork=False, **changes):
         changed = config.copy_and_resolve_references()
         changed.train.update(changes)
 
         def step(state, *arguments):
-            before_step(int(state.step) + 1)
-            return run.step(state, *arguments)
+            number = int(state.step) + 1
+            before_step(number)
+            state, totals = run.step(state, *arguments)
+            return state, after_step(number, totals)
 
         monkeypatch.setattr(
-            loop, "_prepare", lambda _: dataclasses.replace(run, state=jax.tree.map(jnp.array, initial), step=step)
+            loop,
+            "_prepare",
+            lambda config: dataclasses.replace(
+                run,
+                state=jax.tree.map(jnp.array, initial),
+                step=step,
+                steps_per_epoch=run.windows.steps(config.train.batch_size),
+            ),
         )
         return train_and_evaluate(changed, folder, fork=fork)
 
@@ -307,39 +316,49 @@ def test_a_fork_goes_on_under_another_config(train, tmp_path):
     assert steps(tmp_path) == [6, 12, 18, 24]
 
 
-def test_a_fork_to_another_network_is_refused(tiny_config, tmp_path):
-    tiny_config.train.epochs = 1
-    train_and_evaluate(tiny_config, tmp_path)
+def test_a_fork_to_another_network_is_refused(prepared, train, tmp_path, monkeypatch):
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at(1))
+    monkeypatch.undo()
     before = (tmp_path / "config.json").read_bytes()
-    tiny_config.model.channels = 41
+    other = prepared[0].copy_and_resolve_references()
+    other.model.channels = 41
     with pytest.raises(
         UserError, match=r"found shape \(40,\), expected shape \(41,\): other joints or another network"
     ) as caught:
-        train_and_evaluate(tiny_config, tmp_path, fork=True)
+        train_and_evaluate(other, tmp_path, fork=True)
     assert "\n" not in str(caught.value)
     assert (tmp_path / "config.json").read_bytes() == before
     assert not (tmp_path / "forks.json").exists()
 
 
-def test_a_fork_with_shorter_epochs_ends_the_epoch(tiny_config, tmp_path, monkeypatch):
-    def interrupt(*arguments, **settings):
-        step = compile_train_step(*arguments, **settings)
-
-        def stopping(state, *rest):
-            stop_at(5)(int(state.step) + 1)
-            return step(state, *rest)
-
-        return stopping
-
-    compile_train_step = loop.compile_train_step
-    monkeypatch.setattr(loop, "compile_train_step", interrupt)
-    tiny_config.train.epochs = 1
+def test_a_fork_with_shorter_epochs_ends_the_epoch(train, tmp_path):
     with pytest.raises(Interrupted):
-        train_and_evaluate(tiny_config, tmp_path)
-    monkeypatch.undo()
-    tiny_config.train.batch_size = 1000
-    assert int(train_and_evaluate(tiny_config, tmp_path, fork=True).step) == 6
+        train(tmp_path, stop_at(5))
+    assert int(train(tmp_path, fork=True, batch_size=1000, epochs=1).step) == 6
     assert steps(tmp_path) == [6]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("loss", np.nan, "the loss became infinite or not a number"),
+        ("gradient_norm", np.nan, "the gradient became infinite or not a number"),
+        ("gradient_norm", np.inf, "the gradient became infinite or not a number"),
+        ("gradient_norm", 1e9, "the gradient's norm rose to 1e\\+09, above config.train.max_gradient_norm"),
+    ],
+)
+def test_divergence_stops_before_it_is_saved(train, whole, tmp_path, name, value, words):
+    """A checkpoint would be written after every step."""
+
+    def diverge(step, totals):
+        return totals | {name: jnp.float32(value)} if step == 9 else totals
+
+    with pytest.raises(TrainingError, match=rf"{words} in epoch 2; the checkpoint of step 8 is kept\. Try a smaller"):
+        train(tmp_path, after_step=diverge, checkpoint_minutes=1e-9)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["6", "7", "8"]
+    assert steps(tmp_path) == [6]
+    assert_same_run(tmp_path, train(tmp_path), whole)
 
 
 def test_runs_of_the_first_version_continue(tmp_path, capsys):
