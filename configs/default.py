@@ -104,6 +104,13 @@ def get_config() -> ConfigDict:
     train.bn_momentum_end = 0.001  # ... and, falling exponentially, after the last
     train.loss = "l1"  # l1: mean absolute coordinate error; mpjpe: mean joint distance
     train.flip = True  # add the mirror image of every sample
+    train.max_gradient_norm = 1e6  # stop, keeping the last checkpoint, when the gradient's norm exceeds this (usual: below 50);
+    #   0: only when it is infinite or not a number
+    train.checkpoint_minutes = 10.0  # minutes between checkpoints within an epoch, beside the one after it; 0: none within
+    train.keep_latest = 2  # newest checkpoints kept
+    train.keep_best = 1  # checkpoints with the lowest validation error kept
+    train.on_full_disk = "continue"  # when a checkpoint cannot be written for want of space: continue, with a warning and
+    #   another attempt at the next one; or stop. What was written before is kept either way
     train.tensorboard = False  # also write TensorBoard events (needs the extra `tensorboard`)
 
     config.evaluate = evaluate = ConfigDict()

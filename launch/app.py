@@ -61,7 +61,7 @@ def run(main: Callable[..., None], commands: tuple[str, ...] = ()) -> None:
 
     With `commands`, the first argument must be one of them, and `main` is called with it.
     """
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity(logging.FATAL)  # what a library logs as an error comes back as an exception
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
 
     def guarded(argv: Sequence[str]) -> None:
@@ -76,9 +76,9 @@ def run(main: Callable[..., None], commands: tuple[str, ...] = ()) -> None:
             fail(str(error))
         except OSError as error:  # a full disk, a folder that may not be written
             fail(f"{error.filename or 'file system'}: {error.strerror or error}")
-        except KeyboardInterrupt:
-            print("interrupted; run the same command again to continue", file=sys.stderr)
-            sys.exit(130)
+        except KeyboardInterrupt as interruption:  # or SIGTERM while training
+            print(str(interruption) or "interrupted; run the same command again to continue", file=sys.stderr)
+            sys.exit(75)  # EX_TEMPFAIL: try again
 
     app.run(guarded, flags_parser=_parse)
 

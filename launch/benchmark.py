@@ -1,15 +1,16 @@
 """Measure; nothing here is a test.
 
-python -m launch.benchmark data      # start-up time and memory at Human3.6M's size, with windows of 243 frames
-python -m launch.benchmark metrics   # all metrics of 543,344 poses, and PA-MPJPE beside NumPy's
-python -m launch.benchmark rarity    # 543,344 poses ranked against themselves, and beside exact sums
+python -m launch.benchmark data          # start-up time and memory at Human3.6M's size, with windows of 243 frames
+python -m launch.benchmark metrics       # all metrics of 543,344 poses, and PA-MPJPE beside NumPy's
+python -m launch.benchmark rarity        # 543,344 poses ranked against themselves, and beside exact sums
+python -m launch.benchmark checkpoints   # the share of training time that checkpoints and the log take
 """
 
 from absl import flags
 
 from launch import app
 
-_COMMANDS = ("data", "metrics", "rarity")
+_COMMANDS = ("data", "metrics", "rarity", "checkpoints")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
 
 

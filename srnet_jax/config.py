@@ -19,6 +19,17 @@ from srnet_jax.rarity import RANKINGS
 from srnet_jax.skeleton import GROUP_NUMBERS, H36M_17
 
 CONFIG_FILE = "config.json"
+FORMAT_VERSION = 2
+
+ADDED = {  # by version: the new fields, with the values that do what was done before
+    2: {
+        "train.max_gradient_norm": 0.0,
+        "train.checkpoint_minutes": 0.0,
+        "train.keep_latest": 1,
+        "train.keep_best": 1,
+        "train.on_full_disk": "stop",
+    },
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +141,11 @@ FIELDS: dict[str, Field] = {
     "train.bn_momentum_end": _number(0, 1, above=True),
     "train.loss": _one_of(("l1", "mpjpe")),
     "train.flip": _FLAG,
+    "train.max_gradient_norm": _number(0),
+    "train.checkpoint_minutes": _number(0),
+    "train.keep_latest": _whole(1),
+    "train.keep_best": _whole(1),
+    "train.on_full_disk": _one_of(("continue", "stop")),
     "train.tensorboard": _FLAG,
     "evaluate.flip": _FLAG,
     "evaluate.batch_frames": _whole(1),
@@ -186,7 +202,7 @@ def fingerprint(config: ConfigDict) -> str:
 def save(config: ConfigDict, workdir: Path) -> None:
     """Write the config to the workdir as JSON, whole or not at all."""
     draft = workdir / f"{CONFIG_FILE}.tmp"
-    draft.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    draft.write_text(json.dumps({"format_version": FORMAT_VERSION, **config.to_dict()}, indent=2) + "\n")
     draft.replace(workdir / CONFIG_FILE)
 
 
@@ -199,20 +215,20 @@ def with_absolute_path(config: ConfigDict) -> ConfigDict:
     return copy
 
 
-def load(workdir: Path) -> ConfigDict:
-    """Read and check a workdir's config.
+def load(workdir: Path, name: str = CONFIG_FILE) -> ConfigDict:
+    """Read and check a workdir's config, of this version or an older one.
 
     Raises:
-      ConfigError: if there is none, or it is damaged.
+      ConfigError: if there is none, it is damaged, or it is of a newer version.
     """
-    path = workdir / CONFIG_FILE
+    path = workdir / name
     if not path.is_file():
         raise ConfigError(f"{path}: no such file, expected the workdir of a training run")
     try:
         values = json.loads(path.read_text())
         if not isinstance(values, dict):
             raise ValueError(f"found {type(values).__name__}, expected an object")
-        config = ConfigDict(_tuples(values))
+        config = ConfigDict(_tuples(_migrated(values)))
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: not a config ({str(error).splitlines()[0]})") from error
     try:
@@ -220,6 +236,19 @@ def load(workdir: Path) -> ConfigDict:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     return config
+
+
+def _migrated(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a config's values as this version has them."""
+    version = values.pop("format_version", 1)  # files without it are older than it
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+        raise ValueError(f"found format_version {version!r}, expected 1 to {FORMAT_VERSION}; written by a newer version?")
+    for added in (fields for number, fields in ADDED.items() if number > version):
+        for name, value in added.items():
+            section, field = name.split(".")
+            if isinstance(values.get(section), dict):  # else `validate` says what is wrong
+                values[section].setdefault(field, value)
+    return values
 
 
 def _tuples(value: Any) -> Any:

@@ -1,4 +1,10 @@
-"""The one error a user can cause."""
+"""The one error a user can cause, and what else ends a run."""
+
+import errno
+import os
+import re
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserError(Exception):
@@ -18,3 +24,19 @@ class DataError(UserError):
 
 class TrainingError(UserError):
     """A run cannot go on: a non-finite loss, or a workdir that belongs to another run."""
+
+
+class DiskFullError(TrainingError):
+    """A checkpoint or a metric could not be written for want of space."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGTERM or Ctrl-C asked for a stop: launchers print the message and exit with code 75, "try again"."""
+
+
+def full_disk(error: Exception) -> str | None:
+    """Return, in words, how an error says that there is no space; None for another error."""
+    number = error.errno if isinstance(error, OSError) else None
+    found = re.search(r"os_error_code='(\d+)'", str(error))  # tensorstore's
+    number = int(found[1]) if found else number
+    return os.strerror(number).lower() if number in _FULL else None

@@ -1,4 +1,5 @@
 import importlib
+import json
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,32 @@ def test_unknown_and_missing_fields_are_named(tiny_config):
         config_lib.validate(tiny_config)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"seed": "x"}', '{"seed": 0}'])
+def test_older_configs_get_the_new_fields(tiny_config, tmp_path):
+    """With the values that do what was done before."""
+    config_lib.save(tiny_config, tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text())
+    assert values.pop("format_version") == 2
+    for name in config_lib.ADDED[2]:
+        section, field = name.split(".")
+        del values[section][field]
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    loaded = config_lib.load(tmp_path)
+    assert set(config_lib.differences(tiny_config, loaded)) <= set(config_lib.ADDED[2])
+    assert {name: dict(config_lib.flatten(loaded))[name] for name in config_lib.ADDED[2]} == config_lib.ADDED[2]
+    config_lib.save(loaded, tmp_path)
+    assert config_lib.differences(config_lib.load(tmp_path), loaded) == []
+
+
+@pytest.mark.parametrize("version", [3, 0, "2", None])
+def test_newer_configs_are_refused(tiny_config, tmp_path, version):
+    config_lib.save(tiny_config, tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(values | {"format_version": version}))
+    with pytest.raises(ConfigError, match=f"found format_version {version!r}, expected 1 to 2; written by a newer version"):
+        config_lib.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"train": 3}', '{"seed": "x"}', '{"seed": 0}'])
 def test_damaged_config_files_are_named(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(ConfigError, match=r"config\.(json|data|seed)"):

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from srnet_jax.benchmarks import checkpoints
 
 ROOT = Path(__file__).parent.parent
 CHECKPOINT = ROOT / "tests" / "data" / "parity" / "sr5_mul_333_c42.bin"
@@ -234,6 +237,44 @@ def test_train_evaluate_and_draw(tmp_path, mocap_file):
     )
     assert f"ranks of {len(output.read_text().splitlines()) - 1} poses" in done.stdout, done.stderr
     assert list((tmp_path / "rarity_cache").iterdir()) == [ranks]
+
+
+def test_a_stopped_training_continues(tmp_path):
+    """Exit codes of SIGTERM, of a second training in the same workdir, and of a fork."""
+    workdir = tmp_path / "run"
+    command = ("launch.train", f"--workdir={workdir}", *TINY, "--config.model.network=fc", "--config.train.epochs=9999")
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment, **pipes) as process:
+        while not (workdir / "checkpoints").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        second = run(*command)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 75
+        stopping, stopped = process.stderr.read().splitlines()
+    assert (second.returncode, len(second.stderr.splitlines())) == (2, 1)
+    assert f"in use by process {process.pid} on " in second.stderr
+    assert stopping == "stopping after this step; a second signal stops at once"
+    assert re.fullmatch(r"stopped after step \d+; run the same command again to continue", stopped)
+    done = run(*command, "--config.train.epochs=1", "--fork")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((workdir / "forks.json").read_text()).popitem()[1] == {"fields": {"train.epochs": [9999, 1]}}
+
+
+@pytest.mark.slow
+def test_killed_trainings_end_as_if_left_alone():
+    done = subprocess.run(
+        [sys.executable, "tests/chaos.py", "--kills=6"], cwd=ROOT, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "differences 0" in done.stdout
+
+
+@pytest.mark.slow
+def test_checkpoints_cost_little():
+    figures = checkpoints.run(epochs=4)
+    assert figures["share of waiting, percent"] < 2
 
 
 @pytest.mark.slow

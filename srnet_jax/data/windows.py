@@ -112,14 +112,14 @@ class TrainingWindows:
         full, rest = divmod(len(self), batch_size)
         return full + (rest > 1)
 
-    def batches(self, epoch: int, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-        """Yield the batches of an epoch (counted from 0).
+    def batches(self, epoch: int, batch_size: int, first: int = 0) -> Iterator[dict[str, np.ndarray]]:
+        """Yield the batches of an epoch (counted from 0), from its `first` on.
 
         Yields:
           `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9].
         """
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self))
-        for step in range(self.steps(batch_size)):
+        for step in range(first, self.steps(batch_size)):
             yield self.take(order[step * batch_size : (step + 1) * batch_size])
 
     def take(self, samples: np.ndarray) -> dict[str, np.ndarray]:

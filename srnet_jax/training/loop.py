@@ -1,11 +1,14 @@
 """The training loop, in the order in which it runs."""
 
+import contextlib
+import dataclasses
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,44 +21,94 @@ from srnet_jax.errors import TrainingError
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import PoseLifter, create_model
 from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.checkpoint_format import Snapshot
+from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.metric_log import MetricLog
 from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer, learning_rate_schedule
+from srnet_jax.training.recorder import Recorder
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
-from srnet_jax.training.steps import Totals, compile_train_step, zero_totals
+from srnet_jax.training.steps import Totals, compile_train_step
+from srnet_jax.training.workdir import check_config, locked, record_fork
 
-_FREE_TO_CHANGE = {
-    "data.path",
-    "test_data.path",
-    "train.tensorboard",
-}  # when a run continues, beside evaluate.* and protocol.rare_*
 _mpjpe = jax.jit(metrics.mpjpe)
 _REFRESH_S = 0.5  # how often the progress bar, and with it the check for a finite loss, waits for the device
 
 
-def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """What a config makes of the code and the data."""
+
+    model: PoseLifter
+    state: TrainState
+    step: Callable[..., tuple[TrainState, Totals]]
+    windows: TrainingWindows
+    validation: Frames
+    mirrored: tuple[int, ...]
+    steps_per_epoch: int
+    description: tuple[str, ...]
+
+
+def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = False) -> TrainState:
     """Train a network and validate it after every epoch; continue if the workdir holds an unfinished run.
 
-    Writes `config.json`, `metrics.jsonl` and `checkpoints/` (latest and best) to the workdir.
+    Writes `config.json`, `metrics.jsonl` and `checkpoints/` (latest and best) to the workdir. A run that was interrupted after
+    any step, in any way, ends as it would have without: weights, metrics and best checkpoint are the same to the bit.
 
     Args:
       config: see `configs/default.py`.
       workdir: a folder for this run alone.
+      fork: go on with a run of another config, instead of refusing it.
 
     Returns:
       The state after the last epoch.
 
     Raises:
-      UserError: if the config or the data are wrong, the workdir belongs to another config, or the loss is not finite
-        (the last good checkpoint stays).
+      UserError: if the config or the data are wrong, the workdir is in use or belongs to another config, or loss, gradient or
+        weights are not finite (the last good checkpoint stays).
+      Interrupted: on SIGTERM and Ctrl-C, after the step in flight.
     """
     config_lib.validate(config)
     workdir = Path(workdir)
     config = config_lib.with_absolute_path(config)
-    _check_workdir(config, workdir)
     console = Console(highlight=False, soft_wrap=True)
+    with Interruption() as interruption, contextlib.ExitStack() as stack:
+        found = workdir.is_dir()
+        if found:  # refuse what can be refused before the data are read
+            stack.enter_context(locked(workdir))
+            check_config(config, workdir, fork=fork)
+        run = _prepare(config)
+        if not found:
+            workdir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(workdir))
+        changes = check_config(config, workdir, fork=fork)
+        train = config.train
+        checkpoints = stack.enter_context(
+            Checkpoints(workdir, keep_latest=train.keep_latest, keep_best=train.keep_best, say=console.print)
+        )
+        snapshot = checkpoints.restore_latest(run.state) or Snapshot(run.state)
+        if changes:
+            record_fork(config, workdir, int(snapshot.state.step))
+        config_lib.save(config, workdir)
+        log = stack.enter_context(MetricLog(workdir, from_step=int(snapshot.state.step), tensorboard=train.tensorboard))
+        recorder = Recorder(checkpoints, log, train, console.print)
+        for line in (*run.description, *_resuming(config, run, snapshot, workdir)):
+            console.print(line)
+        interruption.deferred = True
+        for epoch in range(int(snapshot.state.epoch), train.epochs):
+            snapshot = _run_epoch(config, run, epoch, snapshot, recorder, interruption, console)
+            if interruption.requested and epoch + 1 < train.epochs:
+                recorder.interrupt(snapshot)
+        recorder.finish()
+    return snapshot.state
 
+
+def _prepare(config: ConfigDict) -> _Run:
+    """Load the data, and make the network and its training step."""
     model = create_model(config.model)
     dataset, parts = load_split(config)
+    for name in ("train", "validation"):
+        if not getattr(parts, name):
+            raise TrainingError(f"{dataset.name}: no {name} sequence, expected at least one")
     mirrored = dataset.skeleton.mirrored
     windows = TrainingWindows(
         stack_frames(parts.train, config.model.normalization),
@@ -70,7 +123,6 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         raise TrainingError(f"{dataset.name}: {len(windows)} training sample, expected at least 2")
     optimizer = create_optimizer(config.train)
     state = create_train_state(model, optimizer, config.seed)
-    learning_rate = learning_rate_schedule(config.train)
     step = compile_train_step(
         model=model.clone(strided=True),
         optimizer=optimizer,
@@ -79,65 +131,75 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> TrainState:
         normalization=config.model.normalization,
         seed=config.seed,
     )
-
-    workdir.mkdir(parents=True, exist_ok=True)
-    config_lib.save(config, workdir)
-    with Checkpoints(workdir) as checkpoints:
-        state = checkpoints.restore_latest(state) or state
-        first_epoch = int(state.epoch)
-        console.print(
-            f"{config.model.network.upper()}: {count_parameters(state.params):,} parameters; {dataset.name}: "
-            f"{len(windows):,} training samples, {len(validation.targets):,} validation frames; "
-            f"{steps_per_epoch} steps an epoch on {jax.devices()[0].platform.upper()}"
-        )
-        for label in (*parts.labels, *normalization.notes(config.model.normalization)):
-            console.print(label)
-        if first_epoch:
-            console.print(f"resuming after epoch {first_epoch} of {config.train.epochs} from {workdir}")
-        with MetricLog(workdir, from_step=int(state.step), tensorboard=config.train.tensorboard) as log:
-            for epoch in range(first_epoch, config.train.epochs):
-                rate = float(learning_rate(epoch))
-                started = time.perf_counter()
-                state, train_metrics = _train_epoch(config, epoch, state, step, windows, console)
-                state = state.replace(epoch=state.epoch + 1)
-                seconds = time.perf_counter() - started
-                validation_mpjpe_mm = _validate(config, model, state, validation, mirrored)
-                if not (math.isfinite(validation_mpjpe_mm) and _all_finite(state)):
-                    raise _not_finite("the network", epoch)
-                log.write(
-                    int(state.step),
-                    {
-                        "epoch": epoch + 1,
-                        **train_metrics,
-                        "validation_mpjpe_mm": validation_mpjpe_mm,
-                        "learning_rate": rate,
-                        "poses_per_second": len(windows) / seconds,
-                    },
-                )
-                checkpoints.save(state, validation_mpjpe_mm)
-                console.print(
-                    f"epoch {epoch + 1:3d}/{config.train.epochs}  loss {train_metrics['loss']:.5f}  "
-                    f"train {train_metrics['train_mpjpe_mm']:6.1f} mm  validation {validation_mpjpe_mm:6.1f} mm  "
-                    f"{len(windows) / seconds:,.0f} poses/s"
-                )
-    return state
+    size = (
+        f"{config.model.network.upper()}: {count_parameters(state.params):,} parameters; {dataset.name}: "
+        f"{len(windows):,} training samples, {len(validation.targets):,} validation frames; "
+        f"{steps_per_epoch} steps an epoch on {jax.devices()[0].platform.upper()}"
+    )
+    description = (size, *parts.labels, *normalization.notes(config.model.normalization))
+    return _Run(model, state, step, windows, validation, mirrored, steps_per_epoch, description)
 
 
-def _check_workdir(config: ConfigDict, workdir: Path) -> None:
-    """Refuse a workdir that holds checkpoints of a config under which another network would have been trained."""
-    if (workdir / config_lib.CONFIG_FILE).exists() and Checkpoints.exist(workdir):
-        different = set(config_lib.differences(config_lib.load(workdir), config)) - _FREE_TO_CHANGE
-        different = {name for name in different if not name.startswith(("evaluate.", "protocol.rare_"))}
-        if different:
-            names = ", ".join(f"config.{name}" for name in sorted(different))
-            raise TrainingError(f"{workdir}: holds a run with another {names}; expected the same config or a new workdir")
+def _resuming(config: ConfigDict, run: _Run, snapshot: Snapshot, workdir: Path) -> list[str]:
+    epoch = int(snapshot.state.epoch)
+    if not (epoch or snapshot.batch):
+        return []
+    within = f" and {snapshot.batch} of {run.steps_per_epoch} steps" if snapshot.batch else ""
+    return [f"resuming after epoch {epoch} of {config.train.epochs}{within} from {workdir}"]
+
+
+def _run_epoch(
+    config: ConfigDict,
+    run: _Run,
+    epoch: int,
+    snapshot: Snapshot,
+    recorder: Recorder,
+    interruption: Interruption,
+    console: Console,
+) -> Snapshot:
+    """Finish an epoch, validate the network, record both, and return the snapshot to go on from."""
+    poses = len(run.windows) - snapshot.batch * config.train.batch_size
+    started = time.perf_counter()
+    state, totals = _train_epoch(config, run, epoch, snapshot, recorder, interruption, console)
+    means = _means(config, totals, epoch, recorder)
+    poses_per_second = poses / (time.perf_counter() - started)
+    state = state.replace(epoch=state.epoch + 1)
+    validation_mpjpe_mm = _validate(config, run.model, state, run.validation, run.mirrored)
+    if not (math.isfinite(validation_mpjpe_mm) and _all_finite(state)):
+        raise _diverged("the network became infinite or not a number", epoch, recorder)
+    recorder.add_metrics(
+        int(state.step),
+        {
+            "epoch": epoch + 1,
+            **means,
+            "validation_mpjpe_mm": validation_mpjpe_mm,
+            "learning_rate": float(learning_rate_schedule(config.train)(epoch)),
+        },
+        only_shown={"poses_per_second": poses_per_second},
+    )
+    snapshot = Snapshot(state)
+    recorder.save(snapshot, validation_mpjpe_mm)
+    console.print(
+        f"epoch {epoch + 1:3d}/{config.train.epochs}  loss {means['loss']:.5f}  "
+        f"train {means['train_mpjpe_mm']:6.1f} mm  validation {validation_mpjpe_mm:6.1f} mm  "
+        f"{poses_per_second:,.0f} poses/s"
+    )
+    return snapshot
 
 
 def _train_epoch(
-    config: ConfigDict, epoch: int, state: TrainState, step, windows: TrainingWindows, console: Console
-) -> tuple[TrainState, dict[str, float]]:
-    """Run one epoch and return the new state and the epoch's mean loss and MPJPE in training mode."""
-    totals = zero_totals()
+    config: ConfigDict,
+    run: _Run,
+    epoch: int,
+    snapshot: Snapshot,
+    recorder: Recorder,
+    interruption: Interruption,
+    console: Console,
+) -> tuple[TrainState, Totals]:
+    """Take an epoch's remaining steps, with checkpoints between them, and return the new state and the epoch's totals."""
+    state, totals = snapshot.state, snapshot.totals
+    batch_size, count = config.train.batch_size, run.steps_per_epoch
+    first = min(snapshot.batch, count - 1)  # a fork may have shortened the epoch
     columns = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(),
@@ -145,40 +207,53 @@ def _train_epoch(
         TextColumn("{task.fields[status]}"),
         TimeRemainingColumn(),
     )
-    count = windows.steps(config.train.batch_size)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=count, epoch=epoch + 1, epochs=config.train.epochs, status="compiling")
+        task = progress.add_task(
+            "", total=count, completed=first, epoch=epoch + 1, epochs=config.train.epochs, status="compiling"
+        )
         started = shown = time.perf_counter()
-        for index, batch in enumerate(windows.batches(epoch, config.train.batch_size), start=1):
-            state, totals = step(state, totals, batch)
+        for index, batch in enumerate(run.windows.batches(epoch, batch_size, first), start=first + 1):
+            state, totals = run.step(state, totals, batch)
+            recorder.check()
+            if index < count and (interruption.requested or recorder.due):
+                _means(config, totals, epoch, recorder)
+                if not _all_finite(state):
+                    raise _diverged("the network became infinite or not a number", epoch, recorder)
+                if interruption.requested:
+                    recorder.interrupt(Snapshot(state, index, totals))
+                recorder.save(Snapshot(state, index, totals))
             now = time.perf_counter()
             if now - shown > _REFRESH_S:
                 shown = now
-                means = _means(totals, epoch)
-                speed = index * config.train.batch_size / (now - started)
+                means = _means(config, totals, epoch, recorder)
+                speed = (index - first) * batch_size / (now - started)
                 status = f"loss {means['loss']:.4f}  MPJPE {means['train_mpjpe_mm']:.1f} mm  {speed:,.0f} poses/s"
                 progress.update(task, completed=index, status=status)
-    return state, _means(totals, epoch)
+    return state, totals
 
 
-def _means(totals: Totals, epoch: int) -> dict[str, float]:
+def _means(config: ConfigDict, totals: Totals, epoch: int, recorder: Recorder) -> dict[str, float]:
     """Return the epoch's mean loss and MPJPE so far; this waits for the device."""
-    loss, error, count = (float(totals[name]) for name in ("loss", "mpjpe", "count"))
+    loss, error, count, norm = (float(totals[name]) for name in ("loss", "mpjpe", "count", "gradient_norm"))
+    limit = config.train.max_gradient_norm
     if not math.isfinite(loss):
-        raise _not_finite("the loss", epoch)
+        raise _diverged("the loss became infinite or not a number", epoch, recorder)
+    if not math.isfinite(norm):
+        raise _diverged("the gradient became infinite or not a number", epoch, recorder)
+    if limit and norm > limit:
+        raise _diverged(f"the gradient's norm rose to {norm:.3g}, above config.train.max_gradient_norm", epoch, recorder)
     return {"loss": loss / count, "train_mpjpe_mm": 1000 * error / count}
 
 
-def _not_finite(what: str, epoch: int) -> TrainingError:
-    kept = "the checkpoint of the epoch before is kept" if epoch else "nothing was saved"
+def _diverged(what: str, epoch: int, recorder: Recorder) -> TrainingError:
     return TrainingError(
-        f"{what} became infinite or not a number in epoch {epoch + 1}; {kept}. "
-        "Try a smaller --config.train.learning_rate in a new workdir"
+        f"{what} in epoch {epoch + 1}; {recorder.kept}. "
+        "Try a smaller --config.train.learning_rate in a new workdir, or with --fork from there on"
     )
 
 
 def _all_finite(state: TrainState) -> bool:
-    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.variables))
+    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in jax.tree.leaves(state))
 
 
 def _validate(config: ConfigDict, model: PoseLifter, state: TrainState, frames: Frames, mirrored: tuple[int, ...]) -> float:

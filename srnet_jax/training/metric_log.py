@@ -1,24 +1,27 @@
 """Metrics of a run: one JSON object a line in `metrics.jsonl`, and TensorBoard if asked for."""
 
 import json
+import os
 from pathlib import Path
 from types import TracebackType
 
-from srnet_jax.errors import UserError
+from srnet_jax.errors import DiskFullError, UserError, full_disk
 
 METRICS_FILE = "metrics.jsonl"
 
 
 class MetricLog:
-    """Appends to a workdir's metrics; lines after the step that a run resumes from are dropped first."""
+    """Appends to a workdir's metrics; lines after the step that a run continues from are dropped first."""
 
     def __init__(self, workdir: Path, *, from_step: int, tensorboard: bool) -> None:
         """Open the log for a run that continues after `from_step` (0 for a new one)."""
         self._path = workdir / METRICS_FILE
-        kept = [line for line in _lines(self._path) if line["step"] <= from_step]
+        kept = b"".join(line for line, step in _lines(self._path) if step <= from_step)
         draft = self._path.with_suffix(".tmp")
-        draft.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        draft.write_bytes(kept)
         draft.replace(self._path)
+        self._size = len(kept)
+        self._unwritten = b""
         self._events = _summary_writer(workdir, from_step) if tensorboard else None
 
     def __enter__(self) -> "MetricLog":
@@ -28,23 +31,51 @@ class MetricLog:
         if self._events is not None:
             self._events.close()
 
-    def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Append the metrics of a step."""
-        with self._path.open("a") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
+    def add(self, step: int, metrics: dict[str, float], *, only_shown: dict[str, float]) -> None:
+        """Take the metrics of a step; `flush` writes them.
+
+        Args:
+          step: of the run.
+          metrics: by name; the same in every run of a config, however often it was interrupted.
+          only_shown: what differs from run to run, for TensorBoard alone.
+        """
+        self._unwritten += (json.dumps({"step": step, **metrics}) + "\n").encode()
         if self._events is not None:
-            for name, value in metrics.items():
+            for name, value in (metrics | only_shown).items():
                 self._events.add_scalar(name, value, step)
 
+    def flush(self) -> None:
+        """Write what was taken; a failure leaves it for the next time.
 
-def _lines(path: Path) -> list[dict[str, float]]:
-    """Read the whole lines of a log; a last line that a killed process left half-written is dropped."""
-    lines = []
-    for text in path.read_text().splitlines() if path.exists() else []:
+        Raises:
+          DiskFullError: if there is no space.
+        """
+        if not self._unwritten:
+            return
         try:
-            lines.append(json.loads(text))
-        except ValueError:
+            with self._path.open("r+b") as file:
+                file.seek(self._size)  # behind it may lie half a line of a write that failed
+                file.truncate()
+                file.write(self._unwritten)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if not full_disk(error):
+                raise
+            raise DiskFullError(f"{self._path}: the metrics could not be written ({full_disk(error)})") from error
+        self._size += len(self._unwritten)
+        self._unwritten = b""
+
+
+def _lines(path: Path) -> list[tuple[bytes, int]]:
+    """Read the whole lines of a log and their steps; what follows one that a killed process left half-written is dropped."""
+    lines = []
+    for text in path.read_bytes().split(b"\n") if path.exists() else []:
+        try:
+            step = int(json.loads(text)["step"])
+        except (ValueError, TypeError, KeyError):
             break
+        lines.append((text + b"\n", step))
     return lines
 
 

@@ -29,6 +29,7 @@ from srnet_jax.models.torch_import import (
 from srnet_jax.skeleton import H36M_17
 from srnet_jax.torch_save import save_torch
 from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
 
@@ -121,7 +122,7 @@ def _write_workdir(workdir: Path, config: ConfigDict, state: TrainState, importe
     shutil.rmtree(draft, ignore_errors=True)  # of an import that was killed
     try:
         with Checkpoints(draft) as checkpoints:
-            checkpoints.save(state, float("inf"))  # not measured on this validation split
+            checkpoints.save(Snapshot(state), float("inf"))  # not measured on this validation split
         (draft / IMPORTED_FILE).write_text(json.dumps(imported, indent=2) + "\n")
         config_lib.save(config, draft)
         draft.replace(workdir.absolute())

@@ -16,8 +16,8 @@ Totals = dict[str, jax.Array]
 
 
 def zero_totals() -> Totals:
-    """Return the sums and the count that `train_step` adds to."""
-    return {"loss": jnp.zeros([]), "mpjpe": jnp.zeros([]), "count": jnp.zeros([])}
+    """Return the sums, the count and the maximum that `train_step` keeps over an epoch."""
+    return {name: jnp.zeros([]) for name in ("loss", "mpjpe", "count", "gradient_norm")}
 
 
 def l1_loss(predicted: jax.Array, targets: jax.Array) -> jax.Array:
@@ -49,7 +49,8 @@ def train_step(
 
     Args:
       state: before the step.
-      totals: sums over the epoch so far: loss and MPJPE (metres) of the training-mode outputs times poses, and poses.
+      totals: over the epoch so far: sums of loss and MPJPE (metres) of the training-mode outputs times poses, number of
+        poses, and the gradient's largest norm.
       batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9], see `data.windows.Frames`.
       model: in its strided form.
       optimizer: gives the updates of the epoch, learning rate included.
@@ -82,6 +83,7 @@ def train_step(
         "loss": totals["loss"] + value * error.size,
         "mpjpe": totals["mpjpe"] + error.sum(),
         "count": totals["count"] + error.size,
+        "gradient_norm": jnp.maximum(totals["gradient_norm"], optax.tree.norm(gradients)),  # keeps NaN
     }
     params = optax.apply_updates(state.params, updates)
     return TrainState(state.step + 1, state.epoch, params, batch_stats, opt_state), totals

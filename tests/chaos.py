@@ -1,0 +1,187 @@
+"""Kill a training again and again, damage its checkpoints, and compare what comes out with a training left alone.
+
+python tests/chaos.py --kills=50 [--seed=0]
+
+A tiny network is trained by `python -m launch.train` over and over in one workdir, each time killed by kill -9 or SIGTERM: as
+it starts, at a random moment, or while a checkpoint is being written. Now and then the latest checkpoint is damaged. The run
+that is at last left to finish must equal the one that was never touched: state, best checkpoint and metrics, bit by bit.
+Exit code 1 if it does not.
+"""
+
+import argparse
+import collections
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+from damage import DAMAGE
+
+TINY = (
+    "--config.data.num_frames=2000",
+    "--config.data.cameras.number=1",
+    "--config.model.network=fc",
+    "--config.model.channels=40",
+    "--config.model.filter_widths=(1,1)",
+    "--config.model.dropout=0.1",
+    "--config.train.batch_size=64",
+    "--config.train.lr_decay=0.99",
+    "--config.train.checkpoint_minutes=0.003",
+)
+
+
+class Training:
+    """A training in another process."""
+
+    def __init__(self, workdir: Path, cache: Path, epochs: int) -> None:
+        environment = os.environ | {
+            "PYTHONUNBUFFERED": "1",
+            "JAX_COMPILATION_CACHE_DIR": str(cache),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+        command = [sys.executable, "-m", "launch.train", f"--workdir={workdir}", f"--config.train.epochs={epochs}", *TINY]
+        self.started = time.monotonic()
+        self.output = workdir.with_suffix(".log")
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+
+    def wait_until(self, condition, timeout: float) -> bool:
+        """Wait for a condition, for the end of the process, or so many seconds; tell whether the process still runs."""
+        deadline = time.monotonic() + timeout
+        while self.process.poll() is None and time.monotonic() < deadline and not condition():
+            time.sleep(0.001)
+        return self.process.poll() is None
+
+    def trains(self) -> bool:
+        return b"steps an epoch" in self.output.read_bytes()
+
+
+def finish(workdir: Path, cache: Path, epochs: int) -> tuple[float, float]:
+    """Train to the end and return the seconds of start-up and of training."""
+    training = Training(workdir, cache, epochs)
+    training.wait_until(training.trains, 600)
+    began = time.monotonic()
+    if training.process.wait() != 0:
+        sys.exit(f"training failed:\n{training.output.read_text()[-2000:]}")
+    return began - training.started, time.monotonic() - began
+
+
+def kill(training: Training, rng: random.Random, startup: float, window: float) -> str | None:
+    """Kill a training at some moment, and return in words how; None if it was done before."""
+    checkpoints = training.output.with_suffix("") / "checkpoints"
+
+    def saving() -> bool:
+        return any(checkpoints.glob("*.orbax-checkpoint-tmp*"))
+
+    moment = rng.choices(("starting", "saving", "any time"), (15, 40, 45))[0]
+    if moment == "starting":
+        alive = training.wait_until(lambda: False, rng.uniform(0, startup))
+    else:
+        alive = training.wait_until(training.trains, 600) and training.wait_until(lambda: False, rng.uniform(0, 2 * window))
+        if moment == "saving":
+            alive = alive and training.wait_until(saving, 10) and training.wait_until(lambda: False, rng.uniform(0, 0.05))
+    if not alive:
+        return None
+    how = rng.choices(("kill -9", "SIGTERM", "SIGTERM twice"), (55, 35, 10))[0]
+    training.process.send_signal(signal.SIGKILL if how == "kill -9" else signal.SIGTERM)
+    if how == "SIGTERM twice":
+        training.wait_until(lambda: False, rng.uniform(0, 0.1))
+        training.process.send_signal(signal.SIGTERM)
+    code = training.process.wait()
+    if code not in {"kill -9": (-9,), "SIGTERM": (75, -15), "SIGTERM twice": (75, -15, 143)}[how] + (0,):
+        sys.exit(f"{how} while {moment}: exit code {code}\n{training.output.read_text()[-2000:]}")
+    return f"{how}, {moment}"
+
+
+def damage_latest(workdir: Path, rng: random.Random, damaged: dict[Path, int]) -> str | None:
+    """Damage the latest checkpoint, if it is not the only one and not damaged already; return how."""
+    folder = workdir / "checkpoints"
+    steps = sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal()) if folder.is_dir() else []
+    sound = [step for step in steps if damaged.get(folder / str(step)) != (folder / str(step)).stat().st_ino]
+    if len(sound) < 2 or sound[-1] != steps[-1]:
+        return None
+    kind, latest = rng.choice(list(DAMAGE)), folder / str(steps[-1])
+    DAMAGE[kind](latest)
+    damaged[latest] = latest.stat().st_ino
+    return kind
+
+
+def differences(workdir: Path, expected: Path) -> list[str]:
+    """Compare two runs bit by bit, and name what differs."""
+    import jax
+    import numpy as np
+
+    from srnet_jax import config as config_lib
+    from srnet_jax.models.pose_lifter import create_model
+    from srnet_jax.training.checkpoint import Checkpoints
+    from srnet_jax.training.optimizer import create_optimizer
+    from srnet_jax.training.state import create_train_state
+
+    config = config_lib.load(expected)
+    shapes = jax.eval_shape(lambda: create_train_state(create_model(config.model), create_optimizer(config.train), 0))
+    names = ["/".join(map(str, path)) for path, _ in jax.tree_util.tree_leaves_with_path(shapes)]
+    different = []
+    with Checkpoints(workdir, read_only=True) as ours, Checkpoints(expected, read_only=True) as theirs:
+        for which in ("latest", "best"):
+            leaves = [jax.tree.leaves(checkpoints.restore(which, shapes)) for checkpoints in (ours, theirs)]
+            for name, a, b in zip(names, *leaves, strict=True):
+                if np.asarray(a).tobytes() != np.asarray(b).tobytes():
+                    different.append(f"{which} {name}")
+    if (workdir / "metrics.jsonl").read_bytes() != (expected / "metrics.jsonl").read_bytes():
+        different.append("metrics.jsonl")
+    return different
+
+
+def main() -> None:
+    """Kill, compare and report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments; they also depend on the machine's load")
+    options = parser.parse_args()
+    rng, began = random.Random(options.seed), time.monotonic()
+    epochs = 20 + 3 * options.kills
+    kills, damage = collections.Counter(), collections.Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        cache, whole, workdir = (Path(folder) / name for name in ("cache", "whole", "killed"))
+        finish(Path(folder) / "first", cache, 1)
+        startup, training = finish(whole, cache, epochs)
+        print(f"left alone: {startup:.1f} s to start, {training:.1f} s to train {epochs} epochs", flush=True)
+        damaged: dict[Path, int] = {}
+        while kills.total() < options.kills:
+            left = 1 - epochs_done(workdir) / epochs
+            window = training * min(0.4 * left / (options.kills - kills.total()), 1.5 / options.kills)
+            how = kill(Training(workdir, cache, epochs), rng, startup, window)
+            if how is None:
+                break
+            kills[how] += 1
+            kind = damage_latest(workdir, rng, damaged) if rng.random() < 0.25 else None
+            if kind:
+                damage[kind] += 1
+            print(f"{kills.total():3d}  {how}; {epochs_done(workdir)} epochs done{f'; {kind}' if kind else ''}", flush=True)
+        finish(workdir, cache, epochs)
+        different = differences(workdir, whole)
+    print(f"kills {kills.total()}: " + ", ".join(f"{count} {how}" for how, count in sorted(kills.items())))
+    print(f"damaged checkpoints {damage.total()}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(damage.items())))
+    print(f"resumes {kills.total()}, differences {len(different)}, seconds {time.monotonic() - began:.0f}")
+    for name in different:
+        print(f"different: {name}")
+    sys.exit(bool(different) or kills.total() < options.kills)
+
+
+def epochs_done(workdir: Path) -> int:
+    """Return the number of lines in a run's metrics."""
+    log = workdir / "metrics.jsonl"
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,393 @@
+"""Training that is stopped, killed, crashes or runs out of disk ends as if nothing had happened."""
+
+import dataclasses
+import errno
+import json
+import os
+import signal
+import zipfile
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from srnet_jax import config as config_lib
+from srnet_jax.errors import DiskFullError, Interrupted, TrainingError, UserError
+from srnet_jax.training import checkpoint_format, loop, metric_log, workdir
+from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.interruption import Interruption
+from srnet_jax.training.loop import train_and_evaluate
+from srnet_jax.training.metric_log import MetricLog
+
+VERSION_1 = Path(__file__).parent.parent / "data" / "checkpoints" / "run_v1.zip"
+
+
+class Crashed(BaseException):
+    pass
+
+
+@pytest.fixture(scope="module")
+def prepared(shared_config):
+    """A run of 3 epochs of 6 steps whose data and compiled step serve many trainings."""
+    shared_config.train.epochs = 3
+    shared_config.model.dropout = 0.1
+    return shared_config, loop._prepare(shared_config)
+
+
+@pytest.fixture
+def train(prepared, monkeypatch):
+    """Return a function that trains in a workdir; `before_step` and `after_step` are called with the number of each step."""
+    config, run = prepared
+    initial = jax.tree.map(np.asarray, run.state)
+
+    def train(folder, before_step=lambda step: None, after_step=lambda step, totals: totals, fork=False, **changes):
+        changed = config.copy_and_resolve_references()
+        changed.train.update(changes)
+
+        def step(state, *arguments):
+            number = int(state.step) + 1
+            before_step(number)
+            state, totals = run.step(state, *arguments)
+            return state, after_step(number, totals)
+
+        monkeypatch.setattr(
+            loop,
+            "_prepare",
+            lambda config: dataclasses.replace(
+                run,
+                state=jax.tree.map(jnp.array, initial),
+                step=step,
+                steps_per_epoch=run.windows.steps(config.train.batch_size),
+            ),
+        )
+        return train_and_evaluate(changed, folder, fork=fork)
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def whole(prepared, tmp_path_factory):
+    """The workdir and the last state of a run that nothing interrupted."""
+    config, _ = prepared
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, train_and_evaluate(config, folder)
+
+
+def assert_same_run(folder, state, whole):
+    """Compare the last state, the metrics and the best checkpoint, bit by bit."""
+    assert_same_state(state, whole[1])
+    assert (folder / "metrics.jsonl").read_bytes() == (whole[0] / "metrics.jsonl").read_bytes()
+    found, expected = [], []
+    for path, run in ((folder, found), (whole[0], expected)):
+        with Checkpoints(path, read_only=True) as checkpoints:
+            run += [checkpoints.restore(which, state) for which in ("best", "latest")]
+    assert_same_state(found, expected)
+
+
+def assert_same_state(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def steps(folder):
+    return [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def stop_at(*steps, number=signal.SIGTERM):
+    def before_step(step):
+        if step in steps:
+            os.kill(os.getpid(), number)
+
+    return before_step
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_after_every_step(train, whole, tmp_path, number):
+    for step in range(1, 18):
+        with pytest.raises(Interrupted, match=f"stopped after step {step}; run the same command again to continue"):
+            train(tmp_path, stop_at(step, number=number))
+    assert_same_run(tmp_path, train(tmp_path), whole)
+
+
+def test_stopped_in_the_last_step_is_done(train, whole, tmp_path):
+    assert_same_run(tmp_path, train(tmp_path, stop_at(18)), whole)
+
+
+def test_crashed_at_any_step(train, whole, tmp_path, rng):
+    """Checkpoints are written after every step, of which the last may be lost."""
+
+    def crash(step):
+        if rng.random() < 0.25:
+            raise Crashed
+
+    for _ in range(40):
+        try:
+            state = train(tmp_path, crash, checkpoint_minutes=1e-9)
+            break
+        except Crashed:
+            assert steps(tmp_path) == list(range(6, steps(tmp_path)[-1] + 1, 6)) if steps(tmp_path) else True
+    assert_same_run(tmp_path, state, whole)
+
+
+def test_crashed_without_checkpoints_within_the_epoch(train, whole, tmp_path):
+    for crashed_at in (3, 8, 12, 17):
+
+        def crash(step, at=crashed_at):
+            if step == at:
+                raise Crashed
+
+        with pytest.raises(Crashed):
+            train(tmp_path, crash)
+        assert steps(tmp_path) == [6, 12][: (crashed_at - 1) // 6]
+    assert_same_run(tmp_path, train(tmp_path), whole)
+
+
+def test_damaged_checkpoint_costs_only_time(train, whole, tmp_path, capsys):
+    for stop in (4, 8):
+        with pytest.raises(Interrupted):
+            train(tmp_path, stop_at(stop))
+    (tmp_path / "checkpoints" / "8" / "about" / "metadata").unlink()
+    state = train(tmp_path)
+    assert (
+        "8: damaged (about/metadata: No such file or directory), now 8.damaged; continuing from step 6"
+        in capsys.readouterr().out
+    )
+    assert_same_run(tmp_path, state, whole)
+
+
+def test_metrics_are_repaired(train, whole, tmp_path):
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at(13))
+    log = tmp_path / "metrics.jsonl"
+    log.write_bytes(log.read_bytes() + b'{"step": 18, "epoch": 3}\n{"step": 24, "epo')
+    assert_same_run(tmp_path, train(tmp_path), whole)
+
+
+@pytest.mark.parametrize("tail", [b"", b"\n", b'{"step": 9', b"\0\xff\n", b'{"epoch": 2}\n', b"3\n"])
+def test_a_half_written_line_is_dropped(tmp_path, tail):
+    line = b'{"step": 6, "loss": 0.1}\n'
+    (tmp_path / "metrics.jsonl").write_bytes(line + tail)
+    with MetricLog(tmp_path, from_step=9, tensorboard=False) as log:
+        log.add(9, {"loss": 1}, only_shown={})
+        log.flush()
+    assert (tmp_path / "metrics.jsonl").read_bytes() == line + b'{"step": 9, "loss": 1}\n'
+
+
+def full(failing):
+    """Return a stand-in for `checkpoint_format.write` that fails for these steps."""
+    write = checkpoint_format.write
+
+    def write_unless_full(folder, *arguments):
+        if int(folder.name) in failing:
+            (folder.with_name(f"{folder.name}.orbax-checkpoint-tmp")).mkdir()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(folder, *arguments)
+
+    return write_unless_full
+
+
+def test_training_goes_on_over_a_full_disk(train, whole, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_format, "write", full({6, 12}))
+        state = train(tmp_path)
+    said = capsys.readouterr().out
+    assert (
+        f"{tmp_path}/checkpoints/6: the checkpoint could not be written (no space left on device); nothing is saved yet" in said
+    )
+    assert said.count("; going on\n") == 2
+    assert not list((tmp_path / "checkpoints").glob("*tmp*"))
+    assert_same_state(state, whole[1])
+    assert (tmp_path / "metrics.jsonl").read_bytes() == (whole[0] / "metrics.jsonl").read_bytes()
+
+
+def test_the_last_checkpoint_on_a_full_disk_is_an_error(train, whole, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_format, "write", full({18}))
+        with pytest.raises(DiskFullError, match=r"18: the checkpoint could not be written .*; kept: 6, 12"):
+            train(tmp_path)
+    assert_same_run(tmp_path, train(tmp_path), whole)
+
+
+def test_a_full_disk_stops_training_if_asked(train, whole, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_format, "write", full({12}))
+        with pytest.raises(DiskFullError, match=r"12: .*; kept: 6"):
+            train(tmp_path, on_full_disk="stop")
+    assert_same_run(tmp_path, train(tmp_path), whole)
+
+
+def test_a_stop_on_a_full_disk_says_what_is_lost(train, whole, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_format, "write", full({8}))
+        with pytest.raises(Interrupted, match=r"stopped after step 8, which was not saved: .*; kept: 6"):
+            train(tmp_path, stop_at(8))
+    assert_same_run(tmp_path, train(tmp_path), whole)
+
+
+def test_metrics_wait_for_space(train, whole, tmp_path, monkeypatch, capsys):
+    """No checkpoint is written before the metrics of its step."""
+    calls = []
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 1:
+            os.write(descriptor, b'{"half')
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(metric_log.os, "fsync", fsync)
+        state = train(tmp_path, keep_latest=9)
+    assert "metrics.jsonl: the metrics could not be written (no space left on device); going on" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["12", "18"]
+    assert_same_run(tmp_path, state, whole)
+
+
+def test_a_failing_disk_stops_training(train, tmp_path, monkeypatch):
+    def failing(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(checkpoint_format, "write", failing)
+    with pytest.raises(TrainingError, match=r"could not be written \(.*Input/output error\); nothing is saved yet"):
+        train(tmp_path)
+
+
+def test_second_process_is_refused(train, tmp_path):
+    with (
+        workdir.locked(tmp_path),
+        pytest.raises(TrainingError, match=rf"in use by process {os.getpid()} on \S+, expected another"),
+    ):
+        train(tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / ".lock"]
+    train(tmp_path)
+
+
+def test_a_file_system_without_locks_gives_a_warning(tmp_path, monkeypatch):
+    def flock(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(workdir.fcntl, "flock", flock)
+    with pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\)"), workdir.locked(tmp_path):
+        pass
+
+
+def test_a_second_signal_ends_at_once(monkeypatch):
+    codes = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    with Interruption() as interruption:
+        interruption.deferred = True
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (interruption.requested, codes) == (True, [])
+        os.kill(os.getpid(), signal.SIGINT)
+        assert codes == [130]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_before_training_begins_stops_at_once(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "check_config", lambda *arguments, **options: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted, match="stopped before training began"):
+        train(tmp_path)
+
+
+def test_a_fork_goes_on_under_another_config(train, tmp_path):
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at(8))
+    with pytest.raises(TrainingError, match=r"another config\.train\.epochs \(3, here 4\); expected .* --fork"):
+        train(tmp_path, epochs=4)
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at(9), fork=True, learning_rate=5e-4)
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at(10), fork=True, learning_rate=5e-4, epochs=5)
+    for _ in range(2):  # again with the flag, which nothing is left to do for, and without
+        with pytest.raises(Interrupted):
+            train(tmp_path, stop_at(10, 11, 12, 13), fork=True, learning_rate=5e-4, epochs=4)
+    state = train(tmp_path, learning_rate=5e-4, epochs=4)
+    assert int(state.step) == 24
+    assert json.loads((tmp_path / "forks.json").read_text()) == {
+        "8": {"fields": {"train.learning_rate": [1e-3, 5e-4]}},
+        "9": {"fields": {"train.epochs": [3, 5]}},
+        "10": {"fields": {"train.epochs": [5, 4]}},
+    }
+    kept = [
+        config_lib.load(tmp_path, name).train for name in ("config.8.json", "config.9.json", "config.10.json", "config.json")
+    ]
+    assert [(train.learning_rate, train.epochs) for train in kept] == [(1e-3, 3), (5e-4, 3), (5e-4, 5), (5e-4, 4)]
+    assert steps(tmp_path) == [6, 12, 18, 24]
+
+
+def test_a_fork_to_another_network_is_refused(prepared, train, tmp_path, monkeypatch):
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at(1))
+    monkeypatch.undo()
+    before = (tmp_path / "config.json").read_bytes()
+    other = prepared[0].copy_and_resolve_references()
+    other.model.channels = 41
+    with pytest.raises(
+        UserError, match=r"found shape \(40,\), expected shape \(41,\): other joints or another network"
+    ) as caught:
+        train_and_evaluate(other, tmp_path, fork=True)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "config.json").read_bytes() == before
+    assert not (tmp_path / "forks.json").exists()
+
+
+def test_a_fork_with_shorter_epochs_ends_the_epoch(train, tmp_path):
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at(5))
+    assert int(train(tmp_path, fork=True, batch_size=1000, epochs=1).step) == 6
+    assert steps(tmp_path) == [6]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("loss", np.nan, "the loss became infinite or not a number"),
+        ("gradient_norm", np.nan, "the gradient became infinite or not a number"),
+        ("gradient_norm", np.inf, "the gradient became infinite or not a number"),
+        ("gradient_norm", 1e9, "the gradient's norm rose to 1e\\+09, above config.train.max_gradient_norm"),
+    ],
+)
+def test_divergence_stops_before_it_is_saved(train, whole, tmp_path, name, value, words):
+    """A checkpoint would be written after every step."""
+
+    def diverge(step, totals):
+        return totals | {name: jnp.float32(value)} if step == 9 else totals
+
+    with pytest.raises(TrainingError, match=rf"{words} in epoch 2; the checkpoint of step 8 is kept\. Try a smaller"):
+        train(tmp_path, after_step=diverge, checkpoint_minutes=1e-9)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["6", "7", "8"]
+    assert steps(tmp_path) == [6]
+    assert_same_run(tmp_path, train(tmp_path), whole)
+
+
+def test_runs_of_the_first_version_continue(tmp_path, capsys):
+    """Config and checkpoint written before both had a version, after 2 of 3 epochs; `expected_metrics.jsonl` came of it."""
+    with zipfile.ZipFile(VERSION_1) as archive:
+        archive.extractall(tmp_path)
+    config = config_lib.load(tmp_path)
+    assert (config.train.checkpoint_minutes, config.train.keep_latest, config.train.on_full_disk) == (0.0, 1, "stop")
+    train_and_evaluate(config, tmp_path)
+    assert "resuming after epoch 2 of 3" in capsys.readouterr().out
+    found, expected = (
+        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("metrics.jsonl", "expected_metrics.jsonl")
+    )
+    for line, other in zip(found, expected, strict=True):
+        assert line["step"] == other["step"]
+        for name in ("loss", "train_mpjpe_mm", "validation_mpjpe_mm"):
+            assert line[name] == pytest.approx(other[name], rel=1e-4)
+    assert json.loads((tmp_path / "config.json").read_text())["format_version"] == 2
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["18"]
+
+
+def test_damaged_or_other_checkpoints_of_the_first_version_are_named(tmp_path):
+    with zipfile.ZipFile(VERSION_1) as archive:
+        archive.extractall(tmp_path)
+    config = config_lib.load(tmp_path)
+    config.model.channels = 21
+    with pytest.raises(UserError, match=r"12: batch_stats/norm_0/mean: found shape \(20,\), expected shape \(21,\)"):
+        train_and_evaluate(config, tmp_path, fork=True)
+    (tmp_path / "checkpoints" / "12" / "training" / "_METADATA").write_text("{")
+    with pytest.raises(UserError, match=r"every checkpoint is damaged \(12: training: "):
+        train_and_evaluate(config_lib.load(tmp_path), tmp_path)
