@@ -32,6 +32,7 @@ def main() -> None:
 
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import evaluate, figures, tables
+    from srnet_jax.files import write_whole
 
     changes = app.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
     workdirs = [Path(name) for name in _WORKDIR.value]
@@ -48,10 +49,10 @@ def main() -> None:
     print("results: " + ", ".join(str(e.workdir / evaluate.RESULTS_FILE) for e in evaluations))
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        evaluate.write(output / "tables.md", "\n".join(map(tables.to_markdown, grids)))
-        evaluate.write(output / "results.csv", evaluate.to_csv(evaluations))
+        write_whole(output / "tables.md", "\n".join(map(tables.to_markdown, grids)))
+        write_whole(output / "results.csv", evaluate.to_csv(evaluations))
         by_workdir = {str(e.workdir): e.results for e in evaluations}
-        evaluate.write(output / evaluate.RESULTS_FILE, json.dumps(by_workdir, indent=2) + "\n")
+        write_whole(output / evaluate.RESULTS_FILE, json.dumps(by_workdir, indent=2) + "\n")
         figures.draw_all(output, tests[0], evaluations)
         print(f"tables and figures: {output}")
 

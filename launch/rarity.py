@@ -25,7 +25,8 @@ def main() -> None:
     from srnet_jax import config as config_lib
     from srnet_jax.data.sources import load_split
     from srnet_jax.errors import UserError
-    from srnet_jax.evaluation import evaluate, ranking, tables
+    from srnet_jax.evaluation import ranking, tables
+    from srnet_jax.files import write_whole
 
     output = Path(_OUTPUT.value) if _OUTPUT.value else None
     if output and (output.suffix != ".csv" or not output.absolute().parent.is_dir()):
@@ -40,7 +41,7 @@ def main() -> None:
     if _COMPARE.value:
         console.print(tables.to_rich(tables.agreement(ranking.agreements(config, parts), percents)))
     if output:
-        evaluate.write(output, ranking.to_csv(parts, found))
+        write_whole(output, ranking.to_csv(parts, found))
         print(f"ranks of {len(found.values):,} poses: {output}")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from srnet_jax.errors import ConfigError
+from srnet_jax.files import write_whole
 from srnet_jax.models.layers import CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
 from srnet_jax.models.pose_lifter import ACTIVATIONS, NETWORKS
 from srnet_jax.normalization import NORMALIZATIONS
@@ -201,9 +202,8 @@ def fingerprint(config: ConfigDict) -> str:
 
 def save(config: ConfigDict, workdir: Path) -> None:
     """Write the config to the workdir as JSON, whole or not at all."""
-    draft = workdir / f"{CONFIG_FILE}.tmp"
-    draft.write_text(json.dumps({"format_version": FORMAT_VERSION, **config.to_dict()}, indent=2) + "\n")
-    draft.replace(workdir / CONFIG_FILE)
+    stored = {"format_version": FORMAT_VERSION, **config.to_dict()}
+    write_whole(workdir / CONFIG_FILE, json.dumps(stored, indent=2) + "\n")
 
 
 def with_absolute_path(config: ConfigDict) -> ConfigDict:

@@ -19,6 +19,7 @@ from srnet_jax.data.windows import Frames, stack_frames
 from srnet_jax.errors import ConfigError
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.evaluation.ranking import rank_test_poses
+from srnet_jax.files import write_whole
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.normalization import notes
 from srnet_jax.skeleton import Skeleton
@@ -26,6 +27,7 @@ from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.official_runs import imported_from
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import count_parameters, create_train_state
+from srnet_jax.training.workdir import fork_labels
 
 _mpjpe = jax.jit(metrics.mpjpe)
 RESULTS_FILE = "results.json"
@@ -134,13 +136,13 @@ def evaluate(
                 "step": step,
                 "config_hash": config_lib.fingerprint(config_lib.load(workdir)),
                 "changed": changes or {},
-                **_circumstances(test, config, imported_from(workdir, step)),
+                **_circumstances(test, config, _origin(workdir, step, test)),
                 **measure(test, predicted, config.protocol.rare_percents),
             },
             predicted,
         )
-        write(workdir / RESULTS_FILE, json.dumps(evaluation.results, indent=2) + "\n")
-        write(workdir / "results.csv", to_csv([evaluation]))
+        write_whole(workdir / RESULTS_FILE, json.dumps(evaluation.results, indent=2) + "\n")
+        write_whole(workdir / "results.csv", to_csv([evaluation]))
         evaluations.append(evaluation)
         used.append(test)
     return evaluations, used
@@ -173,15 +175,21 @@ def _data_key(config: ConfigDict) -> str:
     return "".join(part.to_json() for part in (config.data, config.test_data, config.protocol)) + config.model.normalization
 
 
-def _circumstances(test: TestSet, config: ConfigDict, source: str | None) -> dict[str, Any]:
-    """Return what a reader must know to compare the numbers; `source` is the file that a checkpoint was imported from."""
+def _origin(workdir: Path, step: int, test: TestSet) -> list[str]:
+    """Return how a checkpoint came about, in words: what chose it, or the file that it was imported from, and forks."""
+    source = imported_from(workdir, step)
+    return [f"checkpoint imported from {source}" if source else test.parts.labels[0], *fork_labels(workdir, step)]
+
+
+def _circumstances(test: TestSet, config: ConfigDict, origin: list[str]) -> dict[str, Any]:
+    """Return what a reader must know to compare the numbers; `origin` says how the checkpoint came about."""
     protocol = config.protocol
     parts = {name: getattr(test.parts, name) for name in ("train", "validation", "test")}
     return {
         "dataset": test.dataset_name,
         "protocol": protocol.name,
         "labels": [
-            f"checkpoint imported from {source}" if source else test.parts.labels[0],
+            *origin,
             *test.parts.labels[1:],
             *notes(config.model.normalization),
         ],
@@ -202,13 +210,6 @@ def _circumstances(test: TestSet, config: ConfigDict, source: str | None) -> dic
             "how": test.ranked,
         },
     }
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    draft = path.with_name(f"{path.name}.tmp")
-    draft.write_text(text)
-    draft.replace(path)
 
 
 def _restore(workdir: Path, config: ConfigDict, checkpoint: str):

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from srnet_jax import config as config_lib
 from srnet_jax.errors import TrainingError
+from srnet_jax.files import write_whole
 from srnet_jax.training.checkpoint import Checkpoints
 
 LOCK_FILE = ".lock"
@@ -82,20 +83,34 @@ def record_fork(config: ConfigDict, workdir: Path, step: int) -> None:
     """
     old = workdir / f"config.{step}.json"
     if not old.exists():
-        _write(old, (workdir / config_lib.CONFIG_FILE).read_text())
-    file = workdir / FORKS_FILE
-    forks = json.loads(file.read_text()) if file.exists() else {}
+        write_whole(old, (workdir / config_lib.CONFIG_FILE).read_text())
+    forks = _forks(workdir)
     forks[str(step)] = {"fields": _changes(config_lib.load(workdir, old.name), config)}
-    _write(file, json.dumps(forks, indent=2) + "\n")
+    write_whole(workdir / FORKS_FILE, json.dumps(forks, indent=2) + "\n")
+
+
+def fork_labels(workdir: Path, step: int) -> list[str]:
+    """Return, for each fork that a checkpoint has behind it, what changed and when, in words."""
+    try:
+        return [
+            f"config changed at step {at}: "
+            + ", ".join(f"{name} from {before!r} to {after!r}" for name, (before, after) in fork["fields"].items())
+            for at, fork in _forks(workdir).items()
+            if int(at) < step
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise TrainingError(f"{workdir / FORKS_FILE}: damaged ({error}), expected what --fork wrote") from error
+
+
+def _forks(workdir: Path) -> dict[str, Any]:
+    file = workdir / FORKS_FILE
+    try:
+        return json.loads(file.read_text()) if file.exists() else {}
+    except ValueError as error:
+        raise TrainingError(f"{file}: damaged ({error}), expected what --fork wrote") from error
 
 
 def _changes(before: ConfigDict, after: ConfigDict) -> Changes:
     values = [dict(config_lib.flatten(config)) for config in (before, after)]
     names = [name for name in config_lib.differences(before, after) if name not in _FREE_TO_CHANGE]
     return {name: (values[0][name], values[1][name]) for name in names if not name.startswith(("evaluate.", "protocol.rare_"))}
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.tmp")
-    draft.write_text(text)
-    draft.replace(path)

@@ -309,11 +309,17 @@ def test_a_fork_goes_on_under_another_config(train, tmp_path):
         "9": {"fields": {"train.epochs": [3, 5]}},
         "10": {"fields": {"train.epochs": [5, 4]}},
     }
+    assert workdir.fork_labels(tmp_path, 9) == ["config changed at step 8: train.learning_rate from 0.001 to 0.0005"]
+    assert len(workdir.fork_labels(tmp_path, 24)) == 3
     kept = [
         config_lib.load(tmp_path, name).train for name in ("config.8.json", "config.9.json", "config.10.json", "config.json")
     ]
     assert [(train.learning_rate, train.epochs) for train in kept] == [(1e-3, 3), (5e-4, 3), (5e-4, 5), (5e-4, 4)]
     assert steps(tmp_path) == [6, 12, 18, 24]
+    for damage in ("{", "[1]", '{"8": {}}'):
+        (tmp_path / "forks.json").write_text(damage)
+        with pytest.raises(TrainingError, match=r"forks\.json: damaged"):
+            workdir.fork_labels(tmp_path, 24)
 
 
 def test_a_fork_to_another_network_is_refused(prepared, train, tmp_path, monkeypatch):
