@@ -1,5 +1,9 @@
 """The one error a user can cause."""
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
 
 class UserError(Exception):
     """A mistake in an input: its message is one line that says what was found and what was expected.
@@ -18,3 +22,21 @@ class DataError(UserError):
 
 class TrainingError(UserError):
     """A run cannot go on: a non-finite loss, or a workdir that belongs to another run."""
+
+
+def one_line(text: object, length: int = 300) -> str:
+    """Return text from a file as it may stand in a message: printable, on one line, not long."""
+    line = str(text)
+    line = line if len(line) <= length else f"{line[: length - 3]}..."
+    return line if line.isprintable() else line.encode("unicode_escape").decode()
+
+
+@contextlib.contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Begin the message of a UserError with the file or folder, unless it names it already."""
+    try:
+        yield
+    except UserError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error

@@ -9,6 +9,7 @@ import contextlib
 import io
 import math
 import struct
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, one_line
 from srnet_jax.safe_pickle import Budget, Resolver, unpickle
 
 _LEGACY_MAGIC, _LEGACY_VERSION = 0x1950A86A20F9469CFC6C, 1001
@@ -73,7 +74,7 @@ def _one_error(path: str | Path, expected: str) -> Iterator[bytes]:
     try:
         yield data
     except Exception as error:  # damage can make pickle, zipfile and NumPy raise almost anything
-        text = str(error)[:300].encode("unicode_escape").decode()[:300]  # names in the file may hold line breaks
+        text = one_line(error)  # names in the file may hold line breaks
         if not isinstance(error, DataError):
             text = f"damaged, cut short or another kind of file, expected {expected} ({type(error).__name__}: {text})"
         raise DataError(f"{path}: {text}") from error
@@ -136,7 +137,8 @@ def _load_npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -
             raise DataError(f"{name} has .npy version {version}, expected 1.0 or 2.0")
         first = version == (1, 0)
         read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(stream)
+        with warnings.catch_warnings(action="ignore"):  # of the header's spelling
+            shape, _, dtype = read_header(stream)
         if dtype.hasobject:
             root, _ = unpickle(io.BytesIO(stream.read()), budget)
             array = Resolver({}, "<", budget).resolve(root)

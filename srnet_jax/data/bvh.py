@@ -200,8 +200,9 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
-    found = [(number, line.decode(errors="replace")) for number, line in enumerate(lines, 1) if line.strip()]
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    lines = [line.decode(errors="replace") for line in data.splitlines()]  # before decoding: that knows other line breaks
+    found = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
         raise DataError(f"{path}: empty file")
     return iter(found)

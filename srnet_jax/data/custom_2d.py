@@ -67,6 +67,8 @@ def _video(name: str, recordings: Any, size: Any, path: str | Path) -> Video:
     ):
         found = f"{points.shape} of {points.dtype}" if isinstance(points, np.ndarray) else f"a {type(points).__name__}"
         raise DataError(f"{path}: {name}: found {found}, expected keypoints (frames >= 1, joints, 2) of numbers")
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        points = points.astype(np.float32)
     if not np.isfinite(points).all():
         frame = int(np.argwhere(~np.isfinite(points))[0][0])
         raise DataError(f"{path}: {name}: keypoints hold NaN or infinity at frame {frame}, expected finite pixels")
@@ -79,4 +81,4 @@ def _video(name: str, recordings: Any, size: Any, path: str | Path) -> Video:
     fps = float(numbers["fps"]) if isinstance(numbers["fps"], int | float | np.number) else None
     if fps is not None and not 0 < fps < 10_000:
         raise DataError(f"{path}: {name}: video_metadata has fps {fps:g}, expected frames per second")
-    return Video(name, points[..., :2].astype(np.float32), int(numbers["w"]), int(numbers["h"]), fps)
+    return Video(name, np.ascontiguousarray(points[..., :2]), int(numbers["w"]), int(numbers["h"]), fps)

@@ -20,7 +20,7 @@ import numpy as np
 from srnet_jax.cameras import world_to_camera
 from srnet_jax.data.dataset import PoseDataset, Sequence, sides_swapped
 from srnet_jax.data.h36m_cameras import CAMERAS
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, naming
 from srnet_jax.safe_load import load_npz
 from srnet_jax.skeleton import H36M_17
 
@@ -78,7 +78,8 @@ def load(path: str | Path, *, keypoints: str = "gt") -> PoseDataset:
                 sequences += _views(world, views, f"{file_2d}: positions_2d of {name}", subject, recording)
     if all(np.abs(sequence.inputs_2d).max() <= _MAX_NORMALISED for sequence in sequences):
         raise DataError(f"{file_2d}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
-    dataset = PoseDataset(f"Human3.6M ({keypoints})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
+    with naming(path):
+        dataset = PoseDataset(f"Human3.6M ({keypoints})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
     swapped = [s.name for s in sequences if sides_swapped(s.inputs_2d, s.poses_3d)]
     if 2 * len(swapped) > len(sequences):
         warnings.warn(f"{file_2d}: left and right are swapped between the keypoints and {file_3d.name}", stacklevel=2)
@@ -139,7 +140,7 @@ def read_recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict
 
 def action_and_trial(name: Any, where: str) -> tuple[str, str]:
     """Split "Walking 1" at the space: names are compared whole, for "Sitting" also begins "SittingDown"."""
-    if not isinstance(name, str) or not name.isprintable() or not name.strip():
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name.strip()) <= 100:
         raise DataError(f"{where} holds the action {_found(name)}, expected a name such as 'Walking 1'")
     action, _, trial = " ".join(name.split()).partition(" ")
     return _SPELLINGS.get(action, action), trial
