@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srnet_jax.data.bvh import Motion, checked_motion, numbered_lines, numbers, shown, turn
+from srnet_jax.data.bvh import Motion, check_size, checked_motion, numbered_lines, numbers, shown, turn
 from srnet_jax.errors import DataError
 
 ROOT = "root"
@@ -66,6 +66,7 @@ def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Moti
     """
     skeleton = _read_asf(asf_path)
     angles, to_radians = _read_amc(amc_path, skeleton)
+    check_size(len(angles[ROOT]), len(skeleton.bones), asf_path, amc_path)
     positions: list[np.ndarray] = []
     rotations: list[np.ndarray] = []
     for (name, bone), parent in zip(skeleton.bones.items(), skeleton.parents, strict=True):

@@ -74,9 +74,10 @@ def _stored_array(item: Any, name: str, budget: Budget, *, cells: bool = True) -
     """Return what an HDF5 data set holds; `cells` allows references, but nothing that lies in another file."""
     if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual or item.size is None:
         raise DataError(f"{name}: found a {type(item).__name__}, expected an array that the file itself holds")
-    is_cells = cells and h5py.check_ref_dtype(item.dtype) is h5py.Reference
-    if not (is_cells or item.dtype.kind in "fiub") or (is_cells and item.size > _MAX_CELLS):
-        raise DataError(f"{name}: found {item.size} values of {item.dtype.name}, expected numbers, or a cell for each camera")
+    dtype = item.dtype
+    is_cells = cells and h5py.check_ref_dtype(dtype) is h5py.Reference
+    if not (is_cells or dtype.kind in "fiub") or (is_cells and item.size > _MAX_CELLS):
+        raise DataError(f"{name}: found {item.size} values of {dtype.name}, expected numbers, or a cell for each camera")
     budget.charge(item.nbytes)
     return np.asarray(item[()]).T
 

@@ -204,12 +204,12 @@ def half(path):
         (both(lambda path: b"not a file of numbers"), "damaged, cut short"),
         (
             lambda poses, cdf, h5: [write_cdf(cdf, poses, "Other"), write_h5(h5, poses, "other")],
-            "expected (a CDF file with a variable Pose|3D_positions)",
+            "expected .*(Pose|3D_positions)",
         ),
         (lambda poses, cdf, h5: [write_cdf(cdf, poses[:2]), write_h5(h5, poses)], r"found .* of shape \(.*32.*\)"),
         (
             lambda poses, cdf, h5: [write_cdf(cdf, np.float64([0])), write_h5(h5, "text")],
-            "found .* of shape|damaged|expected numbers",
+            "found|damaged",
         ),
     ],
 )
