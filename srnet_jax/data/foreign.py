@@ -147,10 +147,11 @@ def serve() -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     for line in requests:
         module, name, file, arguments, seconds, memory = json.loads(line)
+        function = getattr(importlib.import_module(module), name)
         arrays: list[np.ndarray] = []
         try:
             with _limits(file, seconds, memory):
-                found = getattr(importlib.import_module(module), name)(Path(file), *arguments)
+                found = function(Path(file), *arguments)
                 head: dict[str, Any] = {"arrays": {key: _described(array, arrays) for key, array in found.items()}}
         except UserError as error:
             head = {"error": type(error).__name__, "message": str(error)}

@@ -69,10 +69,10 @@ def _write(folder):
     [
         (lambda folder: os.system("true"), "os.system"),
         (lambda folder: pickle.loads(pickle.dumps(_Evil())), "pickle.find_class"),
-        (_write, "for writing"),
+        (_write, "open"),
         (lambda folder: exec("1"), "exec"),
         (lambda folder: os.remove(folder / "../elsewhere"), "os.remove"),
-        (lambda folder: __import__("this_module_is_not_there"), "import this_module"),
+        (lambda folder: __import__("this_module_is_not_there"), "import ('this_module"),
         (lambda folder: subprocess.run("true", check=True), "subprocess.Popen"),
     ],
 )
