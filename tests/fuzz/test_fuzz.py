@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from launch import app
 from tests.fuzz import audit
 from tests.fuzz.readers import READERS
 from tests.fuzz.run import Bench
@@ -84,6 +85,12 @@ def test_the_witness(act, seen, tmp_path):
     with audit.watched(tmp_path / "folder", forbidden), contextlib.suppress(ImportError):
         act(tmp_path / "folder")
     assert seen in " ".join(forbidden)
+
+
+def test_names_of_files_cannot_deceive_a_terminal(capsys):
+    with pytest.raises(SystemExit):
+        app.fail("a\nb\x1b[2J.bvh: no such file")
+    assert capsys.readouterr().err == "error: a\\nb\\x1b[2J.bvh: no such file\n"
 
 
 # Nothing else unpickles.
