@@ -72,7 +72,8 @@ def _one_error(path: str | Path, expected: str) -> Iterator[bytes]:
     if not data:
         raise DataError(f"{path}: empty file, expected {expected}")
     try:
-        yield data
+        with warnings.catch_warnings(action="ignore"):  # of odd spellings in a header or a pickle
+            yield data
     except Exception as error:  # damage can make pickle, zipfile and NumPy raise almost anything
         text = one_line(error)  # names in the file may hold line breaks
         if not isinstance(error, DataError):
@@ -137,8 +138,7 @@ def _load_npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -
             raise DataError(f"{name} has .npy version {version}, expected 1.0 or 2.0")
         first = version == (1, 0)
         read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-        with warnings.catch_warnings(action="ignore"):  # of the header's spelling
-            shape, _, dtype = read_header(stream)
+        shape, _, dtype = read_header(stream)
         if dtype.hasobject:
             root, _ = unpickle(io.BytesIO(stream.read()), budget)
             array = Resolver({}, "<", budget).resolve(root)
