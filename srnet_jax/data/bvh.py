@@ -27,6 +27,7 @@ _AXES = ("x", "y", "z")
 _CHUNK = 4096  # frames whose rotations are held at a time
 _MAX_JOINTS, _JOINT_BYTES = 500, 96  # a position and a rotation of a joint in a frame
 _RATIO = 32  # of this to the size of the files: a number has several digits
+_FARTHEST = 1e12  # a coordinate, in whatever unit
 _FRAME_TIMES = (1e-3, 1.0)  # plausible seconds a frame
 
 
@@ -258,8 +259,8 @@ def checked_motion(motion: Motion, path: str | Path) -> Motion:
     """Return the motion.
 
     Raises:
-      DataError: if positions overflowed.
+      DataError: if positions overflowed, or would when they are turned into metres.
     """
-    if not np.isfinite(motion.positions).all():
+    if not np.abs(motion.positions).max() <= _FARTHEST:
         raise DataError(f"{path}: found numbers that are too large for joint positions")
     return motion

@@ -20,7 +20,7 @@ def main():
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     begun = time.monotonic()
-    tallies = fuzz_all(options.reader or list(READERS), options.inputs, options.seed, options.processes, _report)
+    tallies = fuzz_all(dict.fromkeys(options.reader or READERS, options.inputs), options.seed, options.processes, _report)
     print("\n".join(lines(tallies)))
     print(f"{time.monotonic() - begun:.0f} s")
     sys.exit(any(tally.num_crashes for tally in tallies.values()))

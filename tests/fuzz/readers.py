@@ -77,7 +77,7 @@ def _h36m_seeds(folder, name):
 def _read_h36m(folder):
     from srnet_jax.data import h36m, h36m_check
 
-    if sum(path.stat().st_size for path in folder.glob("*.npz")) % 8 == 0:
+    if sum(path.stat().st_size for path in folder.glob("*.npz")) % 40 == 0:  # sometimes: it reads all twice
         rows = h36m_check.check(folder)
         assert all(row.found.isprintable() for row in rows)
     _check(h36m.load(folder))
@@ -158,7 +158,7 @@ def _official(legacy):
             "t": (1,),
         }
         small = [(kinds, 2), ({**kinds, **other}, 2), (other, 4), (build.Call(build.Name("torch", "Size"), (2, 3)), 2)]
-        saved = [*small, *small, (network("fc", 5), 2), (network("sr", 2), 4)]
+        saved = [*small, *small, *small, (network("fc", 5), 2), (network("sr", 2), 4)]
         return [write(folder / "x.bin", value, protocol).read_bytes() for value, protocol in saved]
 
     return seeds
@@ -316,7 +316,7 @@ def _bvh_seeds(folder):
 
     path = folder / "m.bvh"
     write_bvh(path, walk(2, 30), 30)
-    return [SMALL.encode(), SMALL.replace("\n", "\r\n").encode(), *_contents(path)]
+    return [SMALL.encode(), *_contents(path, path)]
 
 
 def _asf_amc_seeds(kind):

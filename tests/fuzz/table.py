@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.fuzz.run import Tally, fuzz
 
 
-def fuzz_all(names, inputs, seed=0, processes=2, report=lambda line: None):
-    """Return {reader: Tally}; each reader's inputs are shared among the processes."""
-    share = -(-inputs // processes)
-    parts = [(name, range(start, min(start + share, inputs))) for name in names for start in range(0, inputs, share)]
-    tallies = {name: Tally() for name in names}
+def fuzz_all(inputs, seed=0, processes=2, report=lambda line: None):
+    """Return {reader: Tally} for {reader: number of inputs}; each reader's inputs are shared among the processes."""
+    parts, tallies = [], {name: Tally() for name in inputs}
+    for name, number in inputs.items():
+        share = -(-number // processes)
+        parts += [(name, range(start, min(start + share, number))) for start in range(0, number, share)]
     with ThreadPoolExecutor(processes) as pool:
         for (name, _), tally in zip(parts, pool.map(lambda part: fuzz(*part, seed), parts), strict=True):
             tallies[name].add(tally)
