@@ -26,9 +26,9 @@ class TrainingError(UserError):
 
 def one_line(text: object, length: int = 300) -> str:
     """Return text from a file as it may stand in a message: printable, on one line, not long."""
-    line = str(text)
-    line = line if len(line) <= length else f"{line[: length - 3]}..."
-    return line if line.isprintable() else line.encode("unicode_escape").decode()
+    line = str(text)[: length + 1]
+    line = line if line.isprintable() else line.encode("unicode_escape").decode()
+    return line if len(line) <= length else f"{line[: length - 3]}..."
 
 
 @contextlib.contextmanager
