@@ -14,9 +14,10 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from srnet_jax import config as config_lib
-from srnet_jax.errors import UserError
+from srnet_jax.errors import UserError, one_line
 
 _Item = TypeVar("_Item")
+_MAX_LINE = 2000  # characters of a message
 
 
 def define_config() -> flags.FlagHolder:
@@ -62,7 +63,7 @@ def run(main: Callable[..., None], commands: tuple[str, ...] = ()) -> None:
     With `commands`, the first argument must be one of them, and `main` is called with it.
     """
     logging.set_verbosity(logging.FATAL)  # what a library logs as an error comes back as an exception
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_: print(f"warning: {one_line(message, _MAX_LINE)}", file=sys.stderr)
 
     def guarded(argv: Sequence[str]) -> None:
         named = argv[1:2] if commands else []
@@ -110,6 +111,6 @@ def track(items: Sequence[_Item]) -> Iterable[_Item]:
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
-    """Print one line and end the program."""
-    print(f"error: {message}", file=sys.stderr)
+    """Print one line and end the program; a file's name, too, may hold what breaks lines or deceives a terminal."""
+    print(f"error: {one_line(message, _MAX_LINE)}", file=sys.stderr)
     sys.exit(code)

@@ -5,13 +5,14 @@ import difflib
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from srnet_jax.errors import ConfigError
+from srnet_jax.errors import ConfigError, one_line
 from srnet_jax.files import write_whole
 from srnet_jax.models.layers import CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
 from srnet_jax.models.pose_lifter import ACTIVATIONS, NETWORKS
@@ -20,6 +21,7 @@ from srnet_jax.rarity import RANKINGS
 from srnet_jax.skeleton import GROUP_NUMBERS, H36M_17
 
 CONFIG_FILE = "config.json"
+_LARGEST = sys.float_info.max  # a whole number may be larger, and is then no float
 FORMAT_VERSION = 2
 
 ADDED = {  # by version: the new fields, with the values that do what was done before
@@ -56,7 +58,7 @@ def _number(low: float, high: float = math.inf, *, above: bool = False) -> Field
     top = "" if high == math.inf else f" and at most {high}"
     return Field(
         (float, int),
-        lambda value: math.isfinite(value) and (value > low if above else value >= low) and value <= high,
+        lambda value: (value > low if above else value >= low) and value <= min(high, _LARGEST),
         f"a number, {limit}{top}",
     )
 
@@ -70,7 +72,7 @@ _TEXT = Field((str,), lambda value: True, "text")
 _NAMES = _tuple_of(str, bool, "one or more names, as ('S1', 'S5')")
 _SIGMAS = Field(
     (tuple,),
-    lambda v: len(v) in (1, H36M_17.num_joints) and all(type(x) in (int, float) and 0 < x < math.inf for x in v),
+    lambda v: len(v) in (1, H36M_17.num_joints) and all(type(x) in (int, float) and 0 < x <= _LARGEST for x in v),
     f"a tuple of one or {H36M_17.num_joints} numbers above 0",
 )
 _PERCENTS = Field(
@@ -159,7 +161,7 @@ def unknown_field(name: str) -> ConfigError:
         field for field in FIELDS if field.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]
     ]
     hint = f", did you mean config.{near[0]}?" if near else "; configs/default.py lists all fields"
-    return ConfigError(f"config.{name}: no such field{hint}")
+    return ConfigError(f"config.{one_line(name, 100)}: no such field{hint}")
 
 
 def flatten(config: ConfigDict) -> Iterator[tuple[str, Any]]:
@@ -186,7 +188,7 @@ def validate(config: ConfigDict) -> None:
             raise ConfigError(f"config.{name}: missing, expected {field.expected}")
         value = found[name]
         if type(value) not in field.types or not field.allows(value):
-            raise ConfigError(f"config.{name}: {value!r} is not allowed, expected {field.expected}")
+            raise ConfigError(f"config.{name}: {one_line(repr(value), 100)} is not allowed, expected {field.expected}")
 
 
 def differences(a: ConfigDict, b: ConfigDict) -> list[str]:
@@ -229,8 +231,8 @@ def load(workdir: Path, name: str = CONFIG_FILE) -> ConfigDict:
         if not isinstance(values, dict):
             raise ValueError(f"found {type(values).__name__}, expected an object")
         config = ConfigDict(_tuples(_migrated(values)))
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: not a config ({str(error).splitlines()[0]})") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{path}: not a config ({one_line(error)})") from error
     try:
         validate(config)
     except ConfigError as error:

@@ -1,8 +1,11 @@
 """The one error a user can cause, and what else ends a run."""
 
+import contextlib
 import errno
 import os
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -40,3 +43,21 @@ def full_disk(error: Exception) -> str | None:
     found = re.search(r"os_error_code='(\d+)'", str(error))  # tensorstore's
     number = int(found[1]) if found else number
     return os.strerror(number).lower() if number in _FULL else None
+
+
+def one_line(text: object, length: int = 300) -> str:
+    """Return text from a file as it may stand in a message: printable, on one line, not long."""
+    line = str(text)[: length + 1]
+    line = line if line.isprintable() else line.encode("unicode_escape").decode()
+    return line if len(line) <= length else f"{line[: length - 3]}..."
+
+
+@contextlib.contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Begin the message of a UserError with the file or folder, unless it names it already."""
+    try:
+        yield
+    except UserError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error

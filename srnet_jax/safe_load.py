@@ -9,6 +9,7 @@ import contextlib
 import io
 import math
 import struct
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, one_line
 from srnet_jax.safe_pickle import Budget, Resolver, unpickle
 
 _LEGACY_MAGIC, _LEGACY_VERSION = 0x1950A86A20F9469CFC6C, 1001
@@ -71,9 +72,10 @@ def _one_error(path: str | Path, expected: str) -> Iterator[bytes]:
     if not data:
         raise DataError(f"{path}: empty file, expected {expected}")
     try:
-        yield data
+        with warnings.catch_warnings(action="ignore"):  # of odd spellings in a header or a pickle
+            yield data
     except Exception as error:  # damage can make pickle, zipfile and NumPy raise almost anything
-        text = str(error)[:300].encode("unicode_escape").decode()[:300]  # names in the file may hold line breaks
+        text = one_line(error)  # names in the file may hold line breaks
         if not isinstance(error, DataError):
             text = f"damaged, cut short or another kind of file, expected {expected} ({type(error).__name__}: {text})"
         raise DataError(f"{path}: {text}") from error

@@ -32,6 +32,7 @@ _MAX_BITS = 512  # of an integer
 _LONG = 256  # characters, as no name has
 _NEVER_WRITTEN = {"DUP", "OBJ", "EXT1", "EXT2", "EXT4"}  # EXT can pass by find_class; _scan does not follow the others
 _CALLS = {"REDUCE", "INST", "NEWOBJ", "NEWOBJ_EX"}
+_PUSHES = {code.name for code in pickletools.opcodes if not code.stack_before and len(code.stack_after) == 1} - {"MARK"}
 _KEYS = dict.fromkeys(["SETITEM", "SETITEMS", "DICT"], slice(1, None, 2))  # where they are in what the opcode takes
 _KEYS |= dict.fromkeys(["ADDITEMS", "FROZENSET"], slice(None))
 _STORAGES = "Float:f4 Double:f8 Half:f2 BFloat16:u2 Long:i8 Int:i4 Short:i2 Char:i1 Byte:u1 Bool:?"  # torch's name: dtype
@@ -179,7 +180,7 @@ def _scan(stream: io.BytesIO, budget: Budget) -> None:
     memo: dict[Any, int | None] = {}
     for opcode, argument, _ in pickletools.genops(stream):
         budget.charge(_OPCODE_BYTES)
-        name, taken = opcode.name, []
+        name = opcode.name
         if name in _NEVER_WRITTEN:
             raise DataError(f"refused: a pickle with the opcode {name}, which no checkpoint has")
         if isinstance(argument, int) and argument.bit_length() > _MAX_BITS:
@@ -191,7 +192,10 @@ def _scan(stream: io.BytesIO, budget: Budget) -> None:
             if index > len(memo) + 1:
                 raise DataError(f"a damaged pickle: memo index {index} after {len(memo)} others")
             memo[index] = stack[-1]
+        elif name in _PUSHES:
+            stack.append(len(argument) // _LONG if isinstance(argument, str | bytes) else 1)
         else:
+            taken: list[int] = []
             for kind in reversed(opcode.stack_before):
                 if kind is pickletools.stackslice:
                     while (cost := stack.pop()) is not None:
@@ -199,10 +203,7 @@ def _scan(stream: io.BytesIO, budget: Budget) -> None:
                 elif kind is not pickletools.markobject:
                     taken.append(stack.pop() or 0)
             budget.charge(16 * sum(taken) if name in _CALLS else 0, sum(taken[_KEYS[name]]) if name in _KEYS else 0)
-            if opcode.stack_before:
-                cost = min(1 + len(taken) + sum(taken), 2**60)
-            else:
-                cost = len(argument) // _LONG if isinstance(argument, str | bytes) else 1
+            cost = min(1 + len(taken) + sum(taken), 2**60)
             stack.extend(None if kind is pickletools.markobject else cost for kind in opcode.stack_after)
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srnet_jax.data.bvh import Motion, checked_motion, numbered_lines, numbers, shown, turn
+from srnet_jax.data.bvh import Motion, check_size, checked_motion, numbered_lines, numbers, shown, turn
 from srnet_jax.errors import DataError
 
 ROOT = "root"
@@ -49,6 +49,7 @@ class _Skeleton:
     to_radians: float  # one angle of the .asf
 
 
+@np.errstate(over="ignore", invalid="ignore")  # refused in the end
 def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Motion:
     """Read a motion and the skeleton that belongs to it.
 
@@ -65,25 +66,25 @@ def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Moti
     """
     skeleton = _read_asf(asf_path)
     angles, to_radians = _read_amc(amc_path, skeleton)
+    check_size(len(angles[ROOT]), len(skeleton.bones), asf_path, amc_path)
     positions: list[np.ndarray] = []
     rotations: list[np.ndarray] = []
-    with np.errstate(over="ignore", invalid="ignore"):
-        for (name, bone), parent in zip(skeleton.bones.items(), skeleton.parents, strict=True):
-            values = angles[name]  # [T, channels]
-            rotation = np.tile(np.eye(3), (len(values), 1, 1)) if parent < 0 else rotations[parent]  # [T, 3, 3]
-            rotation = rotation @ bone.axes
-            translation = np.tile(bone.vector, (len(values), 1))  # [T, 3]
-            for channel, value in reversed(list(zip(bone.channels, values.T, strict=True))):
-                if channel.startswith("r"):
-                    turn(rotation, channel[1], value * to_radians)
-                else:
-                    translation[:, "xyz".index(channel[1])] += value
-            rotation = rotation @ bone.axes.T
-            if parent >= 0:
-                translation = positions[parent] + np.einsum("tij,tj->ti", rotation, translation)
-            rotations.append(rotation)
-            positions.append(translation)
-        scaled = np.stack(positions, axis=1) / skeleton.length_unit  # [T, J, 3]
+    for (name, bone), parent in zip(skeleton.bones.items(), skeleton.parents, strict=True):
+        values = angles[name]  # [T, channels]
+        rotation = np.tile(np.eye(3), (len(values), 1, 1)) if parent < 0 else rotations[parent]  # [T, 3, 3]
+        rotation = rotation @ bone.axes
+        translation = np.tile(bone.vector, (len(values), 1))  # [T, 3]
+        for channel, value in reversed(list(zip(bone.channels, values.T, strict=True))):
+            if channel.startswith("r"):
+                turn(rotation, channel[1], value * to_radians)
+            else:
+                translation[:, "xyz".index(channel[1])] += value
+        rotation = rotation @ bone.axes.T
+        if parent >= 0:
+            translation = positions[parent] + np.einsum("tij,tj->ti", rotation, translation)
+        rotations.append(rotation)
+        positions.append(translation)
+    scaled = np.stack(positions, axis=1) / skeleton.length_unit  # [T, J, 3]
     return checked_motion(Motion(tuple(skeleton.bones), skeleton.parents, fps, scaled), amc_path)
 
 
@@ -149,13 +150,14 @@ def _blocks(lines: _Lines, path: str | Path) -> Iterator[tuple[int, _Lines]]:
 
 def _read_root(lines: _Lines, to_radians: float, path: str | Path) -> tuple[str, _Bone]:
     found = {words[0].lower(): (f"{path}: line {number}", words[1:]) for number, words in lines}
-    where, order = found.get("order", (f"{path}: :root", []))
+    place = f"{path}: :root"
+    where, order = found.get("order", (place, []))
     channels = _channels(order, _CHANNELS, where)
     if len(channels) != len(_CHANNELS):
         raise DataError(f"{where}: found the order {shown(' '.join(order))}, expected TX TY TZ RX RY RZ in any order")
-    where, words = found.get("position", ("", ["0"] * 3))
+    where, words = found.get("position", (place, ["0"] * 3))
     position = np.array(numbers(words, 3, where))
-    where, words = found.get("orientation", ("", ["0"] * 3))
+    where, words = found.get("orientation", (place, ["0"] * 3))
     sequence = found.get("axis", ("", ["XYZ"]))[1]
     return ROOT, _Bone(channels, position, _axes([*words, *sequence], to_radians, where))
 

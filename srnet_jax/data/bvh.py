@@ -20,10 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, naming
+from srnet_jax.safe_pickle import Budget
 
 _AXES = ("x", "y", "z")
 _CHUNK = 4096  # frames whose rotations are held at a time
+_MAX_JOINTS, _JOINT_BYTES = 500, 96  # a position and a rotation of a joint in a frame
+_RATIO = 32  # of this to the size of the files: a number has several digits
+_FARTHEST = 1e12  # a coordinate, in whatever unit
 _FRAME_TIMES = (1e-3, 1.0)  # plausible seconds a frame
 
 
@@ -65,6 +69,7 @@ def read(path: str | Path) -> Motion:
     joints = _read_hierarchy(lines, path)
     count, fps = _read_header(lines, path)
     values = _read_frames(list(lines), count, sum(len(joint.channels or ()) for joint in joints), path)  # [T, channels]
+    check_size(count, len(joints), path)
     with np.errstate(over="ignore", invalid="ignore"):
         positions = np.concatenate([_positions(joints, values[i : i + _CHUNK]) for i in range(0, count, _CHUNK)])
     return checked_motion(Motion(tuple(j.name for j in joints), tuple(j.parent for j in joints), fps, positions), path)
@@ -200,8 +205,9 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
-    found = [(number, line.decode(errors="replace")) for number, line in enumerate(lines, 1) if line.strip()]
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    lines = [line.decode(errors="replace") for line in data.splitlines()]  # before decoding: that knows other line breaks
+    found = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
         raise DataError(f"{path}: empty file")
     return iter(found)
@@ -237,12 +243,24 @@ def shown(text: str) -> str:
     return ascii(text if len(text) <= 60 else f"{text[:57]}...")
 
 
+def check_size(frames: int, joints: int, *paths: str | Path) -> None:
+    """Refuse files whose motion takes memory out of proportion to them.
+
+    Raises:
+      DataError: if there are more joints than any skeleton has, or far more positions than numbers.
+    """
+    with naming(paths[-1]):
+        if joints > _MAX_JOINTS:
+            raise DataError(f"found {joints} joints, expected at most {_MAX_JOINTS}")
+        Budget(_RATIO * sum(Path(path).stat().st_size for path in paths)).charge(frames * joints * _JOINT_BYTES)
+
+
 def checked_motion(motion: Motion, path: str | Path) -> Motion:
     """Return the motion.
 
     Raises:
-      DataError: if positions overflowed.
+      DataError: if positions overflowed, or would when they are turned into metres.
     """
-    if not np.isfinite(motion.positions).all():
+    if not np.abs(motion.positions).max() <= _FARTHEST:
         raise DataError(f"{path}: found numbers that are too large for joint positions")
     return motion

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.data.h36m import stored_dict
+from srnet_jax.data.h36m import described, stored_dict
 from srnet_jax.errors import DataError
 from srnet_jax.safe_load import load_npz
 
@@ -47,7 +47,10 @@ def load(path: str | Path) -> tuple[Video, ...]:
     sizes = metadata.get("video_metadata")
     if not isinstance(sizes, dict):
         raise DataError(f"{path}: metadata: found no video_metadata, expected width and height of each video")
-    videos = [_video(str(name), recordings, sizes.get(name), path) for name, recordings in positions.items()]
+    for name in positions:
+        if not isinstance(name, str) or not name.isprintable() or len(name) > 200:
+            raise DataError(f"{path}: positions_2d holds a video of the name {described(name)}, expected a file's")
+    videos = [_video(name, recordings, sizes.get(name), path) for name, recordings in positions.items()]
     if not videos:
         raise DataError(f"{path}: positions_2d holds no video")
     return tuple(videos)
@@ -65,8 +68,10 @@ def _video(name: str, recordings: Any, size: Any, path: str | Path) -> Video:
         or not len(points)
         or points.dtype.kind not in "fiu"
     ):
-        found = f"{points.shape} of {points.dtype}" if isinstance(points, np.ndarray) else f"a {type(points).__name__}"
-        raise DataError(f"{path}: {name}: found {found}, expected keypoints (frames >= 1, joints, 2) of numbers")
+        shape = f"{points.shape} of {points.dtype}" if isinstance(points, np.ndarray) else f"a {type(points).__name__}"
+        raise DataError(f"{path}: {name}: found {shape}, expected keypoints (frames >= 1, joints, 2) of numbers")
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        points = points.astype(np.float32)
     if not np.isfinite(points).all():
         frame = int(np.argwhere(~np.isfinite(points))[0][0])
         raise DataError(f"{path}: {name}: keypoints hold NaN or infinity at frame {frame}, expected finite pixels")
@@ -75,8 +80,10 @@ def _video(name: str, recordings: Any, size: Any, path: str | Path) -> Video:
     numbers: dict[str, Any] = {key: size.get(key) if isinstance(size, dict) else None for key in ("w", "h", "fps")}
     for key in ("w", "h"):
         if not isinstance(numbers[key], int | np.integer) or numbers[key] < 1:
-            raise DataError(f"{path}: {name}: video_metadata has {key} {numbers[key]!r}, expected the image's size in pixels")
+            raise DataError(
+                f"{path}: {name}: video_metadata has {key} {described(numbers[key])}, expected the image's size in pixels"
+            )
     fps = float(numbers["fps"]) if isinstance(numbers["fps"], int | float | np.number) else None
     if fps is not None and not 0 < fps < 10_000:
         raise DataError(f"{path}: {name}: video_metadata has fps {fps:g}, expected frames per second")
-    return Video(name, points[..., :2].astype(np.float32), int(numbers["w"]), int(numbers["h"]), fps)
+    return Video(name, np.ascontiguousarray(points[..., :2]), int(numbers["w"]), int(numbers["h"]), fps)

@@ -110,6 +110,7 @@ def _check_sequence(sequence: Sequence, num_joints: int, source: str) -> None:
         )
 
 
+@np.errstate(over="ignore", invalid="ignore")  # whoever checks the values names what is too large
 def sides_swapped(inputs_2d: np.ndarray, poses_3d: np.ndarray) -> bool:
     """Tell whether left joints lie on the other side of their right ones in 2D [T, 17, 2] than in 3D [T, 17, 3], mostly."""
     left, right = list(H36M_17.joints_left), list(H36M_17.joints_right)

@@ -20,7 +20,7 @@ import numpy as np
 from srnet_jax.cameras import world_to_camera
 from srnet_jax.data.dataset import PoseDataset, Sequence, sides_swapped
 from srnet_jax.data.h36m_cameras import CAMERAS
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, naming
 from srnet_jax.safe_load import load_npz
 from srnet_jax.skeleton import H36M_17
 
@@ -78,7 +78,8 @@ def load(path: str | Path, *, keypoints: str = "gt") -> PoseDataset:
                 sequences += _views(world, views, f"{file_2d}: positions_2d of {name}", subject, recording)
     if all(np.abs(sequence.inputs_2d).max() <= _MAX_NORMALISED for sequence in sequences):
         raise DataError(f"{file_2d}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
-    dataset = PoseDataset(f"Human3.6M ({keypoints})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
+    with naming(path):
+        dataset = PoseDataset(f"Human3.6M ({keypoints})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
     swapped = [s.name for s in sequences if sides_swapped(s.inputs_2d, s.poses_3d)]
     if 2 * len(swapped) > len(sequences):
         warnings.warn(f"{file_2d}: left and right are swapped between the keypoints and {file_3d.name}", stacklevel=2)
@@ -102,15 +103,15 @@ def stored_dict(arrays: dict[str, np.ndarray], key: str, file: str | Path) -> di
         raise DataError(f"{file}: found the keys {listed(arrays)}, expected {key}")
     value = arrays[key].item() if arrays[key].shape == () else arrays[key]
     if not isinstance(value, dict):
-        raise DataError(f"{file}: {key} holds {_found(value)}, expected a dict")
+        raise DataError(f"{file}: {key} holds {described(value)}, expected a dict")
     return value
 
 
 def _check_layout(metadata: dict[Any, Any], file: Path) -> None:
     joints, symmetry = metadata.get("num_joints"), _items(metadata.get("keypoints_symmetry"), 2)
-    layout = f"{file}: metadata (layout {_found(metadata.get('layout_name', 'not named'))})"
+    layout = f"{file}: metadata (layout {described(metadata.get('layout_name', 'not named'))})"
     if not _is_joint(joints, H36M_17.num_joints):
-        raise DataError(f"{layout}: num_joints is {_found(joints)}, expected {H36M_17.num_joints}")
+        raise DataError(f"{layout}: num_joints is {described(joints)}, expected {H36M_17.num_joints}")
     left, right = H36M_17.joints_left, H36M_17.joints_right
     if symmetry and _are_joints(symmetry[0], right) and _are_joints(symmetry[1], left):
         raise DataError(
@@ -124,9 +125,9 @@ def read_recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict
     """Return {subject: {(action, trial): what the file holds}}, without the corrupt recording."""
     found: dict[Any, dict[tuple[str, str], Any]] = {}
     for subject, recordings in stored_dict(arrays, key, file).items():
-        where = f"{file}: {key} of {_found(subject)}"
+        where = f"{file}: {key} of {described(subject)}"
         if not isinstance(recordings, dict):
-            raise DataError(f"{where} holds {_found(recordings)}, expected a dict of actions")
+            raise DataError(f"{where} holds {described(recordings)}, expected a dict of actions")
         found[subject] = {}
         for name, value in recordings.items():
             recording = action_and_trial(name, where)
@@ -139,8 +140,8 @@ def read_recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict
 
 def action_and_trial(name: Any, where: str) -> tuple[str, str]:
     """Split "Walking 1" at the space: names are compared whole, for "Sitting" also begins "SittingDown"."""
-    if not isinstance(name, str) or not name.isprintable() or not name.strip():
-        raise DataError(f"{where} holds the action {_found(name)}, expected a name such as 'Walking 1'")
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name.strip()) <= 100:
+        raise DataError(f"{where} holds the action {described(name)}, expected a name such as 'Walking 1'")
     action, _, trial = " ".join(name.split()).partition(" ")
     return _SPELLINGS.get(action, action), trial
 
@@ -161,7 +162,7 @@ def _views(world: np.ndarray, views: Any, name: str, subject: str, recording: tu
     cameras = CAMERAS[subject]
     arrays = _items(views, len(cameras))
     if arrays is None:
-        raise DataError(f"{name}: found {_found(views)}, expected {len(cameras)} arrays, one for each camera")
+        raise DataError(f"{name}: found {described(views)}, expected {len(cameras)} arrays, one for each camera")
     sequences = []
     for camera, array in zip(cameras, arrays, strict=True):
         detected = _array(array, (17,), (2, 3), f"{name}/{camera.name}")
@@ -186,7 +187,7 @@ def _array(value: Any, joints: tuple[int, ...], widths: tuple[int, ...], name: s
         or value.shape[2] not in widths
     ):
         allowed = (" or ".join(map(str, numbers)) for numbers in (joints, widths))
-        raise DataError(f"{name}: found {_found(value)}, expected numbers of shape (frames >= 1, {', '.join(allowed)})")
+        raise DataError(f"{name}: found {described(value)}, expected numbers of shape (frames >= 1, {', '.join(allowed)})")
     return value
 
 
@@ -208,7 +209,7 @@ def _are_joints(value: Any, joints: tuple[int, ...]) -> bool:
     return items is not None and all(map(_is_joint, items, joints))
 
 
-def _found(value: Any) -> str:
+def described(value: Any) -> str:
     """Describe what a file holds, in a few words."""
     if isinstance(value, str):
         return repr(value[:60])
@@ -223,5 +224,5 @@ def _found(value: Any) -> str:
 
 def listed(names: Iterable[Any]) -> str:
     """List names that a file holds, the first dozen at most."""
-    shown = [_found(name) for name in itertools.islice(names, 13)]
+    shown = [described(name) for name in itertools.islice(names, 13)]
     return ", ".join(shown[:12] + ["..."] * (len(shown) > 12)) or "nothing"

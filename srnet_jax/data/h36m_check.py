@@ -188,6 +188,7 @@ def _pairs(motions: _Motions, views: _Views) -> Iterator[tuple[str, int, int]]:
                     yield f"{name}/{camera.name}", motion, length
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an infinite distance is not small
 def _projections(dataset: PoseDataset, *, exact: bool) -> Row:
     """Compare the keypoints with the motions as the cameras see them."""
     far = {}

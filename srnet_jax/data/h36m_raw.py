@@ -11,7 +11,7 @@ Source: the names and the shapes are those that VideoPose3D's documentation and 
 
 import contextlib
 import gzip
-import importlib
+import importlib.util
 import io
 import os
 import tarfile
@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.data import h36m
+from srnet_jax.data import foreign, h36m, matlab
 from srnet_jax.data.dataset import PoseDataset, film
 from srnet_jax.data.h36m_cameras import CAMERAS
-from srnet_jax.errors import DataError, UserError
+from srnet_jax.errors import DataError, UserError, naming
 from srnet_jax.skeleton import H36M_17
 
 OUTPUTS = ("data_3d_h36m.npz", "data_2d_h36m_gt.npz")
@@ -36,6 +36,7 @@ _PLACES = (  # of a subject's recordings; the first that holds any is taken
     "{subject}/MyPoses/3D_positions/*.h5",
     "Poses_D3_Positions_{subject}.tgz",
 )
+_DATA_SET = "3D_positions"
 _JOINTS = 32
 _MIN_EXTENT_M = 0.02  # of a typical pose; a smaller one was not in millimetres
 
@@ -61,7 +62,8 @@ def convert(
 
     Note: That script takes 30 files of each of seven subjects or nothing.
     """
-    write(output, _motions(Path(source), track))
+    with naming(source):
+        write(output, recordings(Path(source), track))
 
 
 def write(output: str | Path, recordings: Iterable[tuple[str, str, str, np.ndarray]]) -> None:
@@ -137,11 +139,17 @@ def _write_all(output: Path, files: dict[str, dict[str, Any]]) -> None:
             raise
 
 
-def _motions(source: Path, track: Callable[[list[Any]], Iterable[Any]]) -> Iterator[tuple[str, str, str, np.ndarray]]:
+def recordings(
+    source: Path, track: Callable[[list[Any]], Iterable[Any]] = lambda items: items
+) -> Iterator[tuple[str, str, str, np.ndarray]]:
     """Yield the subject, action, trial and motion [T, 32, 3], world frame, metres, of each recording of a folder."""
-    for subject, file in track(_files(source)):
-        for (action, trial), where, stored in _read(subject, file):
-            yield subject, action, trial, _metres(stored, where)
+    with foreign.one_process():
+        for subject, file in track(_files(source)):
+            if file.suffix != ".h5" and importlib.util.find_spec("cdflib") is None:
+                raise UserError("cdflib is not installed, expected for these files: pip install -e '.[prepare]'")
+            for path, motion in foreign.read(read_file, file, subject).items():
+                action, trial = _recording(subject, PurePosixPath(path)) or ("", "")
+                yield subject, action, trial, motion
 
 
 def _files(source: Path) -> list[tuple[str, Path]]:
@@ -151,7 +159,7 @@ def _files(source: Path) -> list[tuple[str, Path]]:
     found = []
     for subject in h36m.SUBJECTS:
         places = (sorted(source.glob(place.format(subject=subject))) for place in _PLACES)
-        wanted = ([file for file in files if _recording(subject, file)] for files in places)
+        wanted = ([file for file in files if file.is_file() and _recording(subject, file)] for files in places)
         found += [(subject, file) for file in next(filter(None, wanted), [])]
     if not found:
         first, *_, last = h36m.SUBJECTS
@@ -174,35 +182,37 @@ def _recording(subject: str, file: PurePath) -> tuple[str, str] | None:
     return None if (subject, recording) == h36m.CORRUPT else recording
 
 
-def _read(subject: str, file: Path) -> Iterator[tuple[tuple[str, str], str, Any]]:
-    """Yield each recording of a file: its action and trial, what messages call it, and what is stored, frames first."""
-    if file.suffix == ".tgz":
-        for recording, path, content in _members(subject, file):
-            where = f"{file}: {path}"
-            with tempfile.TemporaryDirectory() as folder:
-                unpacked = Path(folder) / "recording.cdf"
-                unpacked.write_bytes(content)
-                stored = _read_cdf(unpacked, where)
-            yield recording, where, stored
-        return
-    single = _recording(subject, file)
-    if single:
-        yield single, str(file), _read_cdf(file, str(file)) if file.suffix == ".cdf" else _read_hdf5(file)
+# In another process: see `foreign`.
 
 
-def _members(subject: str, archive: Path) -> list[tuple[tuple[str, str], PurePosixPath, bytes]]:
-    """Return the CDF files of an archive; tens of megabytes, of which nothing is unpacked to the disk."""
+def read_file(file: Path, subject: str) -> dict[str, np.ndarray]:
+    """Return the motions [T, 32, 3], world frame, metres, of an archive or another file, by the path of each."""
+    if file.suffix == ".h5":
+        return {str(file): _metres(matlab.read_hdf5(file, (_DATA_SET,))[_DATA_SET], str(file))}
+    if file.suffix == ".cdf":
+        return {str(file): _metres(_read_cdf(file, str(file)), str(file))}
+    motions = {}
+    with tempfile.TemporaryDirectory() as folder:
+        unpacked = Path(folder) / "recording.cdf"  # cdflib reads nothing else; no name in the archive becomes a file's
+        for path, content in _members(subject, file):
+            unpacked.write_bytes(content)
+            motions[path] = _metres(_read_cdf(unpacked, f"{file}: {path}"), f"{file}: {path}")
+    return motions
+
+
+def _members(subject: str, archive: Path) -> list[tuple[str, bytes]]:
+    """Return the paths and the contents of the CDF files that are wanted of an archive; tens of megabytes."""
     found = []
-    with _one_error(str(archive), "the archive as it was downloaded"):
+    with naming(archive), _one_error(str(archive), "the archive as it was downloaded"):
         unpacked = gzip.decompress(archive.read_bytes())  # compares the checksum, which tarfile leaves unread
         with tarfile.open(fileobj=io.BytesIO(unpacked)) as members:
             for member in members:
                 path = PurePosixPath(member.name)
                 in_place = subject in path.parts and path.parent.name == "D3_Positions" and path.suffix == ".cdf"
-                recording = _recording(subject, path) if in_place and member.isfile() else None
-                content = members.extractfile(member) if recording else None
-                if recording and content:
-                    found.append((recording, path, content.read()))
+                usual = member.isreg() and not member.issparse() and member.name.isprintable() and len(member.name) < 200
+                content = members.extractfile(member) if in_place and usual and _recording(subject, path) else None
+                if content:
+                    found.append((member.name, content.read()))
     if not found:
         raise DataError(f"{archive}: found no recordings, expected {subject}/MyPoseFeatures/D3_Positions/*.cdf")
     return found
@@ -210,23 +220,10 @@ def _members(subject: str, archive: Path) -> list[tuple[tuple[str, str], PurePos
 
 def _read_cdf(file: Path, name: str) -> Any:
     """Return what the variable `Pose` holds, without the one record that it is."""
-    cdflib = _package("cdflib")
+    cdflib = importlib.import_module("cdflib")
     with _one_error(name, "a CDF file with a variable Pose"):
         pose = cdflib.CDF(file).varget("Pose")
     return pose[0] if np.ndim(pose) == 3 and len(pose) == 1 else pose
-
-
-def _read_hdf5(file: Path) -> Any:
-    h5py = _package("h5py")
-    with _one_error(str(file), "an HDF5 file with a data set 3D_positions"), h5py.File(file, "r") as stored:
-        return stored["3D_positions"][()].T
-
-
-def _package(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(f"{name} is not installed, expected for these files: pip install -e '.[prepare]'") from error
 
 
 @contextlib.contextmanager
@@ -247,7 +244,7 @@ def _metres(stored: Any, name: str) -> np.ndarray:
     if len(shape) != 2 or not shape[0] or shape[1] != _JOINTS * 3 or dtype.kind not in "fiu":
         expected = f"numbers of shape (frames >= 1, {_JOINTS * 3})"
         raise DataError(f"{name}: found {dtype.name} of shape {shape}, frames first, expected {expected}")
-    with np.errstate(over="ignore"):  # refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
         poses = (stored.reshape(-1, _JOINTS, 3) / 1000).astype(np.float32)  # [T, 32, 3]
     if not np.isfinite(poses).all():
         frame = int(np.argwhere(~np.isfinite(poses))[0][0])

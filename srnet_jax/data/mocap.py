@@ -20,7 +20,7 @@ import numpy as np
 from srnet_jax.cameras import Camera
 from srnet_jax.data import asf_amc, bvh, mocap_skeletons
 from srnet_jax.data.dataset import PoseDataset, Sequence, film
-from srnet_jax.errors import ConfigError, DataError, UserError
+from srnet_jax.errors import ConfigError, DataError, UserError, naming
 from srnet_jax.safe_load import load_npz
 from srnet_jax.skeleton import H36M_17, ROOT
 
@@ -64,7 +64,8 @@ def load(path: str | Path, *, fps: float, cameras: tuple[Camera, ...]) -> PoseDa
             "are left and right swapped?",
             stacklevel=2,
         )
-    return PoseDataset(Path(path).name, H36M_17, fps, tuple(sequences), CONVENTIONS)
+    with naming(path):
+        return PoseDataset(Path(path).name, H36M_17, fps, tuple(sequences), CONVENTIONS)
 
 
 def _checked_fps(array: np.ndarray, path: str | Path) -> float:
@@ -75,12 +76,12 @@ def _checked_fps(array: np.ndarray, path: str | Path) -> float:
 
 def _checked(poses: np.ndarray, name: str, key: str) -> np.ndarray:
     """Return [T, 17, 3] float32 world metres."""
-    if key.count("/") != 2 or not all(key.split("/")) or not key.isprintable():
+    if key.count("/") != 2 or not all(key.split("/")) or not key.isprintable() or len(key) > 200:
         raise DataError(f"{name}: found this key, expected <subject>/<action>/<clip>")
     joints = H36M_17.num_joints
     if poses.ndim != 3 or poses.shape[1:] != (joints, 3) or not len(poses) or poses.dtype.kind != "f":
         raise DataError(f"{name}: found shape {poses.shape} of {poses.dtype}, expected (frames >= 1, {joints}, 3) of floats")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
         poses = poses.astype(np.float32)
     if not np.isfinite(poses).all():
         frame = int(np.argwhere(~np.isfinite(poses))[0][0])

@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 
 from srnet_jax.data.bvh import Motion, shown
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, one_line
 from srnet_jax.skeleton import H36M_17
 
 Source = str | tuple[str, ...] | Mapping[str, float]  # a joint, several to average, or weights
@@ -215,6 +215,8 @@ def read_mapping(path: Path) -> Layout:
         raise DataError(f"{path}: found {shown(min(unknown))}, expected unit, up, fps and joints")
     unit_m = _positive(table, "unit", path)
     fps = _positive(table, "fps", path) if "fps" in table else None
+    if fps is not None and not 0.1 <= fps <= 1e4:
+        raise DataError(f"{path}: fps is {fps:g}, expected 0.1 to 10,000 frames per second")
     up, joints = table.get("up"), table.get("joints")
     if not isinstance(up, str) or up not in _ROTATIONS:
         raise DataError(f"{path}: up is {shown(str(up))}, expected the axis that points up: x, y or z")
@@ -260,9 +262,8 @@ def choose(motion: Motion, candidates: tuple[Layout, ...], path: Path) -> Layout
             continue
         if not lacking and np.allclose(places, places[:, :1], rtol=0, atol=1e-6):
             return layout
-        reasons.append(
-            f"{layout.name} ({'lacks ' + ', '.join(lacking[:3]) if lacking else ', '.join(layout.coincident) + ' apart'})"
-        )
+        why = f"lacks {one_line(', '.join(lacking[:3]), 100)}" if lacking else f"{', '.join(layout.coincident)} apart"
+        reasons.append(f"{layout.name} ({why})")
     expected = "; ".join(reasons) or f"{' or '.join(layout.suffix for layout in candidates)} files"
     raise DataError(f"{path}: found the joints {shown(', '.join(motion.joints))}, expected those of {expected}")
 

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from srnet_jax.cameras import Camera, project
+from srnet_jax.data import foreign
 from srnet_jax.data.dataset import PoseDataset, Sequence, sides_swapped
 from srnet_jax.data.matlab import describe, read_variables
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, naming
 from srnet_jax.skeleton import H36M_17
 
 SCENES = {  # of the test set's sequences
@@ -92,6 +93,7 @@ _STUDIO = _fixed_camera("studio", (1500.0686135995716, 1500.6590966853348), (101
 _OUTDOOR = _fixed_camera("outdoor", (1683.482559482185, 1671.927242063379), (939.9278168524228, 560.2072491988034), 1920, 1080)
 
 
+@foreign.one_process()
 def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
     """Read the test set: its valid frames, 2,929 in the published files.
 
@@ -127,9 +129,11 @@ def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
         views = _checked(keypoints, poses, valid, camera, annotation, str(file))
         runs = _runs(*views, np.where(valid, activity, 0).astype(int), subject, ACTIVITIES, camera)
         sequences += (dataclasses.replace(run, scene=scene) for run in runs)
-    return PoseDataset(f"MPI-INF-3DHP test ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
+    with naming(path):
+        return PoseDataset(f"MPI-INF-3DHP test ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
 
 
+@foreign.one_process()
 def load_train(
     path: str | Path,
     *,
@@ -178,7 +182,8 @@ def load_train(
             labels = keep[::step].astype(int)
             runs = _runs(keypoints[::step], poses[::step], labels, subject, (f"Seq{number}",), camera)
             sequences += (dataclasses.replace(run, trial="1") for run in runs)  # one recording, in pieces that differ by camera
-    return PoseDataset(f"MPI-INF-3DHP ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
+    with naming(path):
+        return PoseDataset(f"MPI-INF-3DHP ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
 
 
 def _runs(

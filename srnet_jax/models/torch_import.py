@@ -25,6 +25,7 @@ from srnet_jax.skeleton import body_groups
 _logger = logging.getLogger(__name__)
 
 _MAX_FIELD = 100_000  # frames; a network that sees more is a damaged file
+_MAX_BLOCKS = 100  # of two layers; the official ones have at most 4
 _MIN_CHANNELS = 17  # as config.model.channels
 COUNTER = "num_batches_tracked"  # of every BatchNorm; the networks never read it
 _NORM = (
@@ -133,13 +134,17 @@ def recognise(checkpoint: OfficialCheckpoint, *, causal: bool, adds_input: bool,
     """
     tensors, path = checkpoint.state_dict, checkpoint.path
     blocks = len([name for name in tensors if name.startswith("layers_bn.") and name.endswith(".weight")]) // 2
+    if blocks > _MAX_BLOCKS:
+        raise DataError(f"{path}: found {blocks} blocks of layers, expected at most {_MAX_BLOCKS}")
     suffix = ".weight" if "shrink.weight" in tensors else ".group_conv.0.weight"
     kernels = [f"{layer}{suffix}" for layer in ("expand_conv", *(f"layers_conv.{2 * i}" for i in range(blocks)))]
     last = "shrink.weight" if "shrink.weight" in tensors else "final_layer.group_conv.0.weight"
     for name, rank in {last: 3, "expand_bn.weight": 1, **dict.fromkeys(kernels, 3)}.items():
-        if name not in tensors or tensors[name].ndim != rank:
+        if name not in tensors or tensors[name].ndim != rank or not tensors[name].size:
             have = f"shape {tensors[name].shape}" if name in tensors else _names(tensors)
-            raise DataError(f"{path}: {name}: found {have}, expected a tensor of rank {rank} of an official FC or SR network")
+            raise DataError(
+                f"{path}: {name}: found {have}, expected a tensor of rank {rank}, not empty, of an official FC or SR network"
+            )
     common: dict[str, Any] = {
         "filter_widths": tuple(tensors[name].shape[2] for name in kernels),
         "channels": len(tensors["expand_bn.weight"]),
@@ -229,11 +234,20 @@ def _layer_tensors(model: PoseLifter, name: str, index: int) -> Iterator[Officia
         yield OfficialTensor(f"{context}.m_conv.{g}.bias", (*path, f"context_bias_{g}"))
 
 
+def _shapes(model: PoseLifter) -> dict[str, Any]:
+    """Return the shapes of the model's variables."""
+    inputs_2d = jax.ShapeDtypeStruct((1, model.receptive_field, model.num_joints, 2), jnp.float32)
+    return dict(jax.eval_shape(model.init, jax.random.key(0), inputs_2d))
+
+
+def _num_numbers(model: PoseLifter) -> int:
+    """Return how many numbers the model's variables hold: what a small file asks for may fit no memory."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(_shapes(model)))
+
+
 def zero_variables(model: PoseLifter) -> dict[str, Any]:
     """Return the model's variables, all zero, as NumPy arrays."""
-    inputs_2d = jax.ShapeDtypeStruct((1, model.receptive_field, model.num_joints, 2), jnp.float32)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), inputs_2d)
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), dict(shapes))
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _shapes(model))
 
 
 def view(variables: Mapping[str, Any], tensor: OfficialTensor) -> np.ndarray:
@@ -250,6 +264,9 @@ def to_variables(model: PoseLifter, checkpoint: OfficialCheckpoint) -> dict[str,
     Raises:
       DataError: if a tensor is missing, has another shape, is not the model's, or holds more than float32 can.
     """
+    wanted, found = _num_numbers(model), sum(value.size for value in checkpoint.state_dict.values())
+    if wanted > 10 * found + 10**6:  # a tensor that is only too small is named below
+        raise DataError(f"{checkpoint.path}: holds {found} numbers, expected {wanted} for {model.channels} channels")
     variables, tensors = zero_variables(model), official_tensors(model)
     unknown = set(checkpoint.state_dict) - {tensor.name for tensor in tensors}
     if unknown:

@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 
+from srnet_jax import safe_pickle
 from srnet_jax.data import bvh
 from srnet_jax.errors import DataError
 
@@ -176,6 +177,16 @@ def test_bad_files_are_refused_in_one_line(file, old, new, message):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"none\.bvh: no such file"):
         bvh.read(tmp_path / "none.bvh")
+
+
+def test_motions_out_of_proportion_are_refused(file, monkeypatch):
+    """Many joints without channels times many frames of one number: a small file of gigabytes."""
+    monkeypatch.setattr(safe_pickle, "_FREE_BYTES", 2**20)
+    joints = "".join(f"JOINT {number}\n{{\nOFFSET 0 0 0\n}}\n" for number in range(400))
+    head = f"HIERARCHY\nROOT a\n{{\nOFFSET 0 0 0\nCHANNELS 1 Xposition\n{joints}}}\nMOTION\n"
+    assert bvh.read(file(f"{head}Frames: 10\nFrame Time: 0.01\n" + "0\n" * 10)).positions.shape == (10, 401, 3)
+    with pytest.raises(DataError, match=r"motion\.bvh: refused: .* out of proportion to the file"):
+        bvh.read(file(f"{head}Frames: 1000\nFrame Time: 0.01\n" + "0\n" * 1000))
 
 
 def test_truncated_files_are_refused(file):

@@ -202,9 +202,15 @@ def half(path):
         (both(half), "damaged, cut short"),
         (both(lambda path: b""), "damaged, cut short"),
         (both(lambda path: b"not a file of numbers"), "damaged, cut short"),
-        (lambda poses, cdf, h5: [write_cdf(cdf, poses, "Other"), write_h5(h5, poses, "other")], "expected an? (CDF|HDF5) file"),
+        (
+            lambda poses, cdf, h5: [write_cdf(cdf, poses, "Other"), write_h5(h5, poses, "other")],
+            "expected .*(Pose|3D_positions)",
+        ),
         (lambda poses, cdf, h5: [write_cdf(cdf, poses[:2]), write_h5(h5, poses)], r"found .* of shape \(.*32.*\)"),
-        (lambda poses, cdf, h5: [write_cdf(cdf, np.float64([0])), write_h5(h5, "text")], "found .* of shape|damaged"),
+        (
+            lambda poses, cdf, h5: [write_cdf(cdf, np.float64([0])), write_h5(h5, "text")],
+            "found|damaged",
+        ),
     ],
 )
 def test_refused_recordings(tmp_path, motions, form, change, message):
@@ -293,11 +299,11 @@ def test_folders_that_are_refused(tmp_path, motions):
         h36m_raw.convert(tmp_path / "raw", tmp_path / "file")
 
 
-@pytest.mark.parametrize(("form", "package"), [("cdf", "cdflib"), ("archives", "cdflib"), ("h5", "h5py")])
-def test_readers_that_are_not_installed(tmp_path, motions, monkeypatch, form, package):
+@pytest.mark.parametrize("form", ["cdf", "archives"])
+def test_a_reader_that_is_not_installed(tmp_path, motions, monkeypatch, form):
     FORMS[form](motions, tmp_path)
-    monkeypatch.setitem(sys.modules, package, None)
-    convert_refused(tmp_path, tmp_path / "made", rf"{package} is not installed.*pip install -e '\.\[prepare\]'", UserError)
+    monkeypatch.setitem(sys.modules, "cdflib", None)
+    convert_refused(tmp_path, tmp_path / "made", r"cdflib is not installed.*pip install -e '\.\[prepare\]'", UserError)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])

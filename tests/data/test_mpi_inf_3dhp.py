@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from srnet_jax import cameras
+from srnet_jax import cameras, safe_pickle
 from srnet_jax.cameras import Camera
-from srnet_jax.data import matlab, mpi_inf_3dhp
+from srnet_jax.data import mpi_inf_3dhp
 from srnet_jax.errors import DataError
 from srnet_jax.skeleton import H36M_17, PCK_JOINTS
 
@@ -500,7 +500,7 @@ def test_truncated_and_damaged_files(tmp_path, rng, training_set, write):
     damaged += [b"no MATLAB file " * 100, bytes(rng.integers(0, 256, 3000, np.uint8))]
     for data in damaged:
         file.write_bytes(data)
-        refused(lambda: mpi_inf_3dhp.load_train(tmp_path, cameras=(4,), subjects=("S2",)), "not a readable|expected", file)
+        refused(lambda: mpi_inf_3dhp.load_train(tmp_path, cameras=(4,), subjects=("S2",)), "expected", file)
 
 
 def test_truncated_test_set(tmp_path, evaluation_set):
@@ -509,7 +509,7 @@ def test_truncated_test_set(tmp_path, evaluation_set):
     size = file.stat().st_size
     for length in (size - 1, size // 2, 2100, 700, 513, 512, 8, 0):
         os.truncate(file, length)
-        refused(lambda: mpi_inf_3dhp.load_test(tmp_path), "not a readable MATLAB file", file)
+        refused(lambda: mpi_inf_3dhp.load_test(tmp_path), "expected a readable (MATLAB|HDF5) file", file)
 
 
 def elsewhere(tmp_path, kind):
@@ -562,7 +562,7 @@ def elsewhere(tmp_path, kind):
 def test_only_plain_arrays_are_read(tmp_path, evaluation_set, kind):
     evaluation_set.load(tmp_path)
     elsewhere(tmp_path, kind)
-    refused(lambda: mpi_inf_3dhp.load_test(tmp_path), "expected|not a readable", tmp_path / "TS1")
+    refused(lambda: mpi_inf_3dhp.load_test(tmp_path), "expected|out of proportion", tmp_path / "TS1")
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -603,10 +603,17 @@ def write_like_matlab(path, variables, order):
     path.write_bytes(b"".join(parts))
 
 
-def test_files_that_inflate_without_end_are_refused(tmp_path, training_set, monkeypatch):
-    monkeypatch.setattr(matlab, "_MAX_NUMBERS", 100)
+@pytest.mark.parametrize("write", [write_hdf5, write_version_5])
+def test_files_that_inflate_without_end_are_refused(tmp_path, evaluation_set, monkeypatch, write):
+    monkeypatch.setattr(safe_pickle, "_FREE_BYTES", 2**20)  # sooner
 
-    def write(path, variables):
-        write_version_5(path, variables, do_compression=True)
+    def write_packed(path, variables):
+        if write is write_version_5:
+            write_version_5(path, variables | {"annot2": np.zeros((2, 17, 1, 2**14))}, do_compression=True)
+        else:
+            write_hdf5(path, variables)
+            with h5py.File(path, "r+") as file:
+                del file["annot2"]
+                file.create_dataset("annot2", (2**20, 1, 17, 2), float, chunks=(1000, 1, 17, 2))  # all of it unwritten
 
-    refused(lambda: training_set.load(tmp_path, write), "not a readable MATLAB file .*too large")
+    refused(lambda: evaluation_set.load(tmp_path, write=write_packed), "annot_data.mat: refused: .* out of proportion")

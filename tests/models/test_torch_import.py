@@ -87,6 +87,23 @@ def test_deep_networks_do_not_fill_the_memory(tmp_path):
         load_official_checkpoint(tmp_path / "x.bin")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"expand_bn.weight": (30_000,)}, "holds 31448 numbers, expected 1802910051 for 30000 channels"),  # 7 gigabytes
+        ({"expand_conv.weight": (0, 2**31, 1)}, r"expand_conv.weight: found shape .*, expected a tensor of rank 3, not empty"),
+        ({f"layers_bn.{i}.weight": (1,) for i in range(300)}, "found 150 blocks of layers, expected at most 100"),
+    ],
+)
+def test_small_files_of_huge_networks_are_refused(change, message, tmp_path):
+    shapes = {"expand_bn.weight": (17,), "expand_conv.weight": (17, 34, 1), "shrink.weight": (51, 17, 1)}
+    shapes |= {"layers_bn.0.weight": (1,), "layers_bn.1.weight": (1,), "layers_conv.0.weight": (1, 1, 1)}
+    state_dict = {name: np.zeros(shape, np.float32) for name, shape in (shapes | change).items()}
+    save_torch(tmp_path / "x.bin", {"model_pos": state_dict})
+    with pytest.raises(DataError, match=message):
+        load_official_checkpoint(tmp_path / "x.bin")
+
+
 def test_scramble_is_announced(tmp_path, rng, caplog):
     model = PoseLifter(
         connectivity_plan("sr", 4), joint_groups=body_groups(5), filter_widths=(3, 3), channels=84, recombine="concat"

@@ -1,0 +1,78 @@
+"""A witness of what a reader does beside reading: Python reports starting programs, writing files and the like."""
+
+import contextlib
+import functools
+import importlib
+import os
+import sys
+
+from srnet_jax.data import foreign
+
+_PROGRAMS = ("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.startfile", "subprocess.", "pty.", "socket.")
+_PROGRAMS += ("urllib.", "http.", "ftplib.", "webbrowser.")
+_CODE = ("ctypes.", "pickle.find_class", "marshal.", "exec", "code.__new__", "import")
+_CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate", "os.chown")
+_CHANGES += ("shutil.",)
+CAUGHT = 77  # the exit code of the other process
+IN_CHILD = f"import cdflib, srnet_jax.data.h36m_raw; from tests.fuzz import audit; audit.forbid(); {foreign._START}"
+_watch: list = []  # the folder in which files may be written, and what was seen
+
+
+@functools.cache
+def install():
+    """Install the hook, once a process: hooks cannot be taken away. What text needs is imported before."""
+    for name in ("latin_1", "unicode_escape", "raw_unicode_escape", "cp437", "utf_16", "utf_32", "idna"):
+        importlib.import_module(f"encodings.{name}")
+    sys.addaudithook(_note)
+
+
+@contextlib.contextmanager
+def watched(folder, seen):
+    """Add to the list what is forbidden."""
+    _watch[:] = [str(folder), seen]
+    try:
+        yield
+    finally:
+        _watch.clear()
+
+
+def unwatched(function):
+    """Return a function that may do anything."""
+
+    def call(*arguments):
+        kept, _watch[:] = list(_watch), []
+        try:
+            return function(*arguments)
+        finally:
+            _watch[:] = kept
+
+    return call
+
+
+def _note(event, arguments):
+    if _watch and (event.startswith(_CODE) or _is_forbidden(event, arguments, _watch[0])):
+        _watch[1].append(f"{event} {str(arguments)[:100]}")
+
+
+def _is_forbidden(event, arguments, folder):
+    if event == "open":
+        path, _, flags = arguments
+        writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        return bool(writes) and not isinstance(path, int) and not _within(path, folder)  # a number: what is open already
+    relative = len(arguments) > 1 and isinstance(arguments[-1], int) and arguments[-1] >= 0  # to a folder, in shutil.rmtree
+    return event.startswith(_PROGRAMS) or (event.startswith(_CHANGES) and not relative and not _within(arguments[0], folder))
+
+
+def _within(path, folder):
+    return isinstance(path, str | os.PathLike) and f"{os.path.abspath(path)}/".startswith(f"{folder}/")
+
+
+def forbid():
+    """End the process, that of `foreign`, when it does what is forbidden; what it needs has been imported before."""
+    sys.dont_write_bytecode, folder = True, os.environ["TMPDIR"]
+
+    def end(event, arguments):
+        if _is_forbidden(event, arguments, folder):
+            os._exit(CAUGHT)
+
+    sys.addaudithook(end)

@@ -1,0 +1,440 @@
+"""Every reader of a file that a stranger may have made: small valid files, how to damage them, how to read them.
+
+The seeds come from the builders of the readers' own tests. What can be imported only slowly is imported where it is used.
+"""
+
+import collections
+import dataclasses
+import functools
+import gzip
+import json
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from srnet_jax.data.dataset import PoseDataset
+from srnet_jax.safe_load import load_npz
+from tests.fuzz import mutate
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """A reader under test.
+
+    Attributes:
+      file: where in a folder the damaged file lies.
+      seeds: writes what lies beside it into the folder, and returns valid files.
+      damage: see `mutate`.
+      read: reads what is in the folder; raises an AssertionError if it took what it should not have taken.
+      extra: mocks that stay in place while it runs, such as fewer files to a data set.
+    """
+
+    file: str
+    seeds: Callable[[Path], list[bytes]]
+    damage: Callable
+    read: Callable[[Path], object]
+    extra: Callable[[], list] = list
+
+
+def _rng():
+    return np.random.default_rng(0)
+
+
+def _contents(*files):
+    return [file.read_bytes() for file in files]
+
+
+def _check(dataset):
+    assert isinstance(dataset, PoseDataset)
+    for sequence in dataset.sequences:
+        assert sequence.inputs_2d.dtype == sequence.poses_3d.dtype == np.float32
+        assert all(isinstance(name, str) and name.isprintable() for name in (sequence.subject, sequence.action, sequence.trial))
+
+
+# NumPy archives.
+
+
+def _h36m_seeds(folder, name):
+    from tests.data.test_h36m import Files
+
+    files = Files(_rng(), [("S1", "Walking 1")])
+    files.views["S1"]["Walking 1"] = [view[:1] for view in files.views["S1"]["Walking 1"]]
+    files.motions["S1"]["Walking 1"] = files.motions["S1"]["Walking 1"][:1]
+    files.load(folder)
+    plain = (folder / name).read_bytes()
+    arrays = files.arrays_2d if "2d" in name else files.arrays_3d
+    files.views["S1"]["Walking 1"] = np.stack(files.views["S1"]["Walking 1"])
+    np.savez_compressed(folder / "packed.npz", **arrays)
+    packed = (folder / "packed.npz").read_bytes()
+    (folder / "packed.npz").unlink()
+    return [plain, packed]
+
+
+def _read_h36m(folder):
+    from srnet_jax.data import h36m, h36m_check
+
+    if sum(path.stat().st_size for path in folder.glob("*.npz")) % 40 == 0:  # sometimes: it reads all twice
+        rows = h36m_check.check(folder)
+        assert all(row.found.isprintable() for row in rows)
+    _check(h36m.load(folder))
+
+
+def _remembered_keypoints():
+    """Read the file beside the damaged one once."""
+    from srnet_jax.data import h36m
+
+    remembered = functools.lru_cache(1)(h36m.load_npz)
+    return [mock.patch.object(h36m, "load_npz", lambda path: (remembered if "2d" in path.name else load_npz)(path))]
+
+
+def _mocap_seeds(folder):
+    clip = _rng().normal(0, 0.4, (2, 17, 3)).astype(np.float32) + [0, 0, 1]
+    np.savez(folder / "a.npz", fps=np.float64(30), **{"a/walk/1": clip.astype(np.float32), "b/sit/1": clip})
+    np.savez_compressed(folder / "b.npz", **{"a/walk/1": clip})
+    return _contents(folder / "a.npz", folder / "b.npz")
+
+
+def _read_mocap(folder):
+    from srnet_jax.cameras import virtual_cameras
+    from srnet_jax.data import mocap
+
+    cameras = virtual_cameras(number=1, distance_m=5, height_m=1.5, focal_px=1100.0, width_px=1000, height_px=1000)
+    _check(mocap.load(folder / "clips.npz", fps=30.0, cameras=cameras))
+
+
+def _custom_seeds(folder):
+    from tests.data.test_custom_2d import POINTS, SIZE, write
+
+    return _contents(
+        write(folder / "a.npz", points=POINTS[:2], size=SIZE | {"fps": 25}), write(folder / "b.npz", points=POINTS[:1])
+    )
+
+
+def _read_custom(folder):
+    from srnet_jax.data import custom_2d
+
+    for video in custom_2d.load(folder / "data_2d_custom_mine.npz"):
+        assert video.inputs_2d.dtype == np.float32
+        assert video.inputs_2d.ndim == 3
+        assert np.isfinite(video.inputs_2d).all()
+        assert video.name.isprintable()
+        assert video.fps is None or 0 < video.fps < 10_000
+
+
+# Official checkpoints.
+
+
+def _official(legacy):
+    from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
+    from srnet_jax.models.torch_import import from_variables, official_tensors, zero_variables
+    from srnet_jax.skeleton import body_groups
+    from tests import test_safe_load as build
+
+    def tensor(array):
+        kind = {"float32": "Float", "int64": "Long"}[array.dtype.name]
+        strides = tuple(int(np.prod(array.shape[axis + 1 :], dtype=int)) for axis in range(array.ndim))
+        return build.tensor(build.Storage(kind, array), array.shape, strides)
+
+    def network(name, groups):
+        plan = connectivity_plan(name, 2)
+        model = PoseLifter(plan, joint_groups=body_groups(groups), filter_widths=(1,), channels=17 + groups)
+        state = from_variables(model, zero_variables(model), collections.defaultdict(lambda: 7))
+        trained = [tensor.name for tensor in official_tensors(model) if tensor.path[:1] == ("params",)]
+        moments = {name: tensor(state[trained[0]]) for name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")}
+        optimizer = {"state": {0: {"step": 7, **moments}}, "param_groups": [{"params": list(range(len(trained)))}]}
+        return {"epoch": 3, "optimizer": optimizer, "model_pos": {name: tensor(array) for name, array in state.items()}}
+
+    def seeds(folder):
+        write = build.write_legacy if legacy else build.write_zip
+        kinds = {name: value for name, value in build.state_dict()[0].items() if name in ("Half", "Bool.t", "Long.p", "bf16")}
+        other = {
+            "random_state": np.random.RandomState(0),
+            "arrays": [*build.ARRAYS[:2], np.float32(1)],
+            "bytes": b"\0",
+            "t": (1,),
+        }
+        small = [(kinds, 2), ({**kinds, **other}, 2), (other, 4), (build.Call(build.Name("torch", "Size"), (2, 3)), 2)]
+        saved = [*small, *small, *small, (network("fc", 5), 2), (network("sr", 2), 4)]
+        return [write(folder / "x.bin", value, protocol).read_bytes() for value, protocol in saved]
+
+    return seeds
+
+
+def _read_official(folder):
+    from srnet_jax.models import torch_import
+
+    checkpoint = torch_import.read_checkpoint(folder / "model.bin")
+    options = {"causal": False, "adds_input": False, "activation": "relu", "recombine": "multiply"}
+    model = torch_import.recognise(checkpoint, **options)
+    variables = torch_import.to_variables(model, checkpoint)
+    torch_import.to_moments(model, checkpoint)
+    assert set(variables) <= {"params", "batch_stats"}
+
+
+def _remembered_variables():
+    """Ask JAX for the shapes of each network once: it takes longer than all the rest."""
+    from srnet_jax.models import torch_import
+
+    return [mock.patch.object(torch_import, "_shapes", functools.lru_cache(100)(torch_import._shapes))]
+
+
+# MATLAB, HDF5 and CDF files.
+
+
+def _evaluation_set(folder):
+    from tests.data import test_mpi_inf_3dhp as build
+
+    variables = build.EvaluationSet(_rng(), frames=2).files["TS1"]
+    kept = {name: variables[name] for name in ("annot2", "univ_annot3", "valid_frame", "activity_annotation")}
+    path = folder / "TS1" / "annot_data.mat"
+    packed = functools.partial(build.write_version_5, do_compression=True)
+    made = []
+    for write in (build.write_version_5, packed, functools.partial(build.write_like_matlab, order=">")):
+        write(path, kept)
+        made += _contents(path)
+    return made
+
+
+def _read_evaluation_set(folder):
+    from srnet_jax.data import mpi_inf_3dhp
+
+    _check(mpi_inf_3dhp.load_test(folder))
+
+
+def _one_scene():
+    from srnet_jax.data import mpi_inf_3dhp
+
+    return [mock.patch.object(mpi_inf_3dhp, "SCENES", {"TS1": "green screen"})]
+
+
+def _training_set(folder):
+    """Make a training set of one recording and one camera; return its .mat file in both versions."""
+    from tests.data import test_mpi_inf_3dhp as build
+
+    variables = build.TrainingSet(_rng(), frames=1).files["S2", "Seq1"]
+    kept = {name: variables[name][:1] for name in ("annot2", "univ_annot3")} | {"cameras": np.array([[0.0]])}
+    path = folder / "S2" / "Seq1" / "annot.mat"
+    made = []
+    for write in (build.write_hdf5, build.write_version_5):
+        write(path, kept)
+        made += _contents(path)
+    path.with_name("camera.calibration").write_text(build.calibration(0))
+    return made
+
+
+def _cells(version):
+    return lambda folder: [_training_set(folder)[version == 5]]
+
+
+def _calibration_seeds(folder):
+    from tests.data import test_mpi_inf_3dhp as build
+
+    _training_set(folder)
+    return [build.calibration(0).encode(), build.calibration(3, 0, 5).encode()]
+
+
+def _read_training_set(folder):
+    from srnet_jax.data import mpi_inf_3dhp
+
+    _check(mpi_inf_3dhp.load_train(folder, cameras=(0,), subjects=("S2",)))
+
+
+def _one_recording():
+    from srnet_jax.data import mpi_inf_3dhp
+
+    product = mock.patch.object(mpi_inf_3dhp.itertools, "product", lambda subjects, _: [(subjects[0], 1)])
+    return [product, mock.patch.object(mpi_inf_3dhp, "_NUM_CAMERAS", 1)]
+
+
+def _motion():
+    from tests.data.test_h36m_raw import motion
+
+    return motion(_rng(), 2).reshape(-1, 96)
+
+
+def _h5_seeds(folder):
+    import h5py
+
+    from tests.data.test_h36m_raw import write_h5
+
+    path = folder / "x.h5"
+    write_h5(path, _motion().T)
+    made = _contents(path)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("3D_positions", data=_motion().T, chunks=(48, 2), compression="gzip", fletcher32=True)
+    made += _contents(path)
+    path.unlink()
+    return made
+
+
+def _cdf_seeds(folder):
+    from tests.data.test_h36m_raw import write_cdf
+
+    path = folder / "x.cdf"
+    made = []
+    for options in ({}, {"Compressed": 6}, {"Majority": "column_major"}):
+        write_cdf(path, _motion()[None].astype(np.float32), **options)
+        made += _contents(path)
+    path.unlink()
+    return made
+
+
+def _tgz_seeds(folder):
+    from tests.data.test_h36m_raw import write_cdf
+
+    place = folder / "made"
+    write_cdf(place / "S1/MyPoseFeatures/D3_Positions/Walking 1.cdf", _motion()[None].astype(np.float32))
+    made = []
+    for kind in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(folder / "x", "w:", format=kind) as archive:
+            archive.add(place / "S1/MyPoseFeatures", "S1/MyPoseFeatures")
+        made.append(gzip.compress((folder / "x").read_bytes(), 1, mtime=0))
+    shutil.rmtree(place)
+    (folder / "x").unlink()
+    return made
+
+
+def _read_recordings(folder):
+    from srnet_jax.data import h36m_raw
+
+    recordings = h36m_raw.recordings(folder)
+    for subject, action, trial, motion in recordings:
+        assert motion.shape[1:] == (32, 3)
+        assert f"{subject}{action}{trial}".isprintable()
+
+
+# Motion capture, text.
+
+
+def _bvh_seeds(folder):
+    from tests.data.test_bvh import SMALL
+    from tests.data.test_mocap import walk, write_bvh
+
+    path = folder / "m.bvh"
+    write_bvh(path, walk(2, 30), 30)
+    return [SMALL.encode(), *_contents(path, path)]
+
+
+def _asf_amc_seeds(kind):
+    def seeds(folder):
+        from tests.data.test_asf_amc import AMC, ASF
+
+        (folder / "m.asf").write_text(ASF)
+        (folder / "m.amc").write_text(AMC)
+        text = {"asf": ASF, "amc": AMC}[kind]
+        return [text.encode(), text.replace("\n", "\r\n").encode()]
+
+    return seeds
+
+
+def _toml_seeds(folder):
+    from srnet_jax.data.mocap_skeletons import LAYOUTS
+    from tests.data.test_mocap import walk, write_bvh
+
+    write_bvh(folder / "m.bvh", walk(2, 30), 30)
+    layout = LAYOUTS["bandai"][0]
+    lines = ["unit = 0.01  # metres", 'up = "y"', "fps = 60", "[joints]"]
+    for joint, weights in layout.joints.items():
+        names = list(weights)
+        whole = f"{{ {', '.join(f'{name} = {weight}' for name, weight in weights.items())} }}"
+        averaged = json.dumps(names if len(names) > 1 else names[0])
+        lines.append(f"{joint} = {averaged if len(set(weights.values())) == 1 else whole}")
+    return ["\n".join(lines).encode()]
+
+
+def _read_bvh(folder):
+    """Read the motion with its database's skeleton, or with a damaged one."""
+    from srnet_jax.data import mocap
+
+    skeleton = folder / "skeleton.toml"
+    for poses in mocap.convert(folder / "m.bvh", skeleton if skeleton.exists() else "bandai").values():
+        assert poses.dtype == np.float32
+        assert poses.shape == (len(poses), 17, 3)
+        assert np.isfinite(poses).all()
+
+
+def _read_asf_amc(folder):
+    from srnet_jax.data import asf_amc
+
+    motion = asf_amc.read(folder / "m.asf", folder / "m.amc")
+    assert motion.positions.shape == (len(motion.positions), len(motion.joints), 3)
+    assert np.isfinite(motion.positions).all()
+
+
+# What a run writes, and a workdir of a stranger may hold.
+
+
+def _config_seeds(folder):
+    from configs import default
+    from srnet_jax import config
+
+    config.save(default.get_config(), folder)
+    return _contents(folder / "config.json")
+
+
+def _read_config(folder):
+    from srnet_jax import config
+
+    found = config.load(folder)
+    config.validate(found)
+    json.dumps(found.to_dict())
+
+
+_NPZ = mutate.one_of(mutate.binary, *[mutate.zipped(mutate.npy)] * 3)
+_TEXT = mutate.one_of(mutate.binary, *[mutate.text] * 3)
+
+READERS = {
+    "h36m_3d.npz": Reader(
+        "data_3d_h36m.npz", lambda f: _h36m_seeds(f, "data_3d_h36m.npz"), _NPZ, _read_h36m, _remembered_keypoints
+    ),
+    "h36m_2d.npz": Reader("data_2d_h36m_gt.npz", lambda f: _h36m_seeds(f, "data_2d_h36m_gt.npz"), _NPZ, _read_h36m),
+    "mocap.npz": Reader("clips.npz", _mocap_seeds, _NPZ, _read_mocap),
+    "custom_2d.npz": Reader("data_2d_custom_mine.npz", _custom_seeds, _NPZ, _read_custom),
+    "official_zip.bin": Reader(
+        "model.bin",
+        lambda folder: _official(legacy=False)(folder),
+        mutate.one_of(mutate.binary, *[mutate.zipped(mutate.pickled)] * 3),
+        _read_official,
+        _remembered_variables,
+    ),
+    "official_legacy.bin": Reader(
+        "model.bin",
+        lambda folder: _official(legacy=True)(folder),
+        mutate.one_of(mutate.binary, *[mutate.legacy] * 3),
+        _read_official,
+        _remembered_variables,
+    ),
+    "matlab_5.mat": Reader(
+        "TS1/annot_data.mat",
+        _evaluation_set,
+        mutate.one_of(mutate.binary, mutate.matlab_5, mutate.matlab_5),
+        _read_evaluation_set,
+        _one_scene,
+    ),
+    "matlab_5_cells.mat": Reader(
+        "S2/Seq1/annot.mat",
+        _cells(5),
+        mutate.one_of(mutate.binary, mutate.matlab_5, mutate.matlab_5),
+        _read_training_set,
+        _one_recording,
+    ),
+    "hdf5.mat": Reader("S2/Seq1/annot.mat", _cells(7), mutate.binary, _read_training_set, _one_recording),
+    "camera.calibration": Reader("S2/Seq1/camera.calibration", _calibration_seeds, _TEXT, _read_training_set, _one_recording),
+    "hdf5.h5": Reader("S1/MyPoses/3D_positions/Walking 1.h5", _h5_seeds, mutate.binary, _read_recordings),
+    "pose.cdf": Reader("S1/D3_Positions/Walking 1.cdf", _cdf_seeds, mutate.binary, _read_recordings),
+    "archive.tgz": Reader(
+        "Poses_D3_Positions_S1.tgz",
+        _tgz_seeds,
+        mutate.one_of(mutate.binary, *[mutate.gzipped_tar(mutate.binary)] * 4),
+        _read_recordings,
+    ),
+    "motion.bvh": Reader("m.bvh", _bvh_seeds, _TEXT, _read_bvh),
+    "skeleton.asf": Reader("m.asf", _asf_amc_seeds("asf"), _TEXT, _read_asf_amc),
+    "motion.amc": Reader("m.amc", _asf_amc_seeds("amc"), _TEXT, _read_asf_amc),
+    "skeleton.toml": Reader("skeleton.toml", _toml_seeds, _TEXT, _read_bvh),
+    "config.json": Reader("config.json", _config_seeds, _TEXT, _read_config),
+}
