@@ -66,7 +66,7 @@ def test_grid_is_the_default_above_a_size(rng, monkeypatch):
 
 def test_poses_beyond_the_reference_are_rare(rng):
     near, far = chains(rng, 50), chains(rng, 50) + 5
-    found = occurrence_on_grid(np.concatenate([near, far]), near, np.full(15, 0.1))
+    found = occurrence_on_grid(np.concatenate([near, far]), near, np.full(15, 0.3))
     assert found[:50].min() > 0.01
     np.testing.assert_allclose(found[50:], 0, atol=1e-6)
 

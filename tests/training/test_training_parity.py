@@ -90,7 +90,7 @@ def test_eight_steps_of_amsgrad(name):
                 np.testing.assert_allclose(view(tree, tensors[key]), value, atol=1e-3 * scale, rtol=1e-3, err_msg=prefix + key)
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if "sr5" in name else ()) for name in RUNS])
 def test_a_whole_official_run(name):
     """Data, windows, order, three epochs and evaluation: losses step by step, then errors per action.
 
