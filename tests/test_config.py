@@ -56,7 +56,7 @@ def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypa
 
         return silent
 
-    for name in ("validate", "save", "load", "differences"):
+    for name in ("validate", "save", "load", "differences", "fingerprint"):
         monkeypatch.setattr(config_lib, name, quiet(getattr(config_lib, name)))
     monkeypatch.setattr(ConfigDict, "to_json", quiet(ConfigDict.to_json))
     monkeypatch.setattr(ConfigDict, "to_dict", unfolded)
