@@ -37,6 +37,8 @@ def main() -> None:
     changes = app.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
     workdirs = [Path(name) for name in _WORKDIR.value]
     output = Path(_OUTPUT.value) if _OUTPUT.value else None
+    if output and output.exists() and not output.is_dir():
+        raise UserError(f"--output={output}: a file, expected a folder or a new name")
     if output and not evaluate.same_test_set(workdirs, changes):
         raise UserError("--output: the runs have different data or protocols, expected one test set for all")
     evaluations, tests = evaluate.evaluate(workdirs, _CHECKPOINT.value, changes)

@@ -77,6 +77,7 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
         ("launch.evaluate", ("--workdir=nothing",), "nothing/config.json: no such file"),
         ("launch.evaluate", (), "--workdir"),
         ("launch.evaluate", ("--workdir=x", "--config=configs/default.py"), "--config: not understood here, runs keep their"),
+        ("launch.evaluate", ("--workdir=x", "--output=README.md"), "--output=README.md: a file, expected a folder"),
         ("launch.evaluate", ("--workdir=x", "--config.protocol.nam=x"), "did you mean config.protocol.name?"),
         ("launch.rarity", ("--output=ranks.txt",), "--output=ranks.txt: expected a name ending in .csv"),
         (
