@@ -281,6 +281,7 @@ def _check_known(what: str, names: Iterable[Any], known: Iterable[Any]) -> None:
         raise DataError(f"MPI-INF-3DHP, {what}: found {unknown[0]!r}, expected some of {', '.join(map(str, known))}")
 
 
+@np.errstate(all="ignore")  # HDF5 has numbers larger than float64's
 def _joints(array: np.ndarray, shape: tuple[int, ...], joints: tuple[str, ...], name: str) -> np.ndarray:
     """Return [T, 17, 2 or 3] float64 in the order of H36M_17, of an array [T, *shape] of the joints named."""
     if array.dtype.kind not in "fiu" or array.shape[1:] != shape or not len(array):
@@ -290,6 +291,7 @@ def _joints(array: np.ndarray, shape: tuple[int, ...], joints: tuple[str, ...], 
     return array.reshape(len(array), len(joints), -1)[:, chosen].astype(np.float64)
 
 
+@np.errstate(all="ignore")
 def _row(array: np.ndarray, count: int, name: str) -> np.ndarray:
     """Return [count] float64."""
     if array.dtype.kind not in "fiub" or array.size != count:
