@@ -6,4 +6,4 @@ bash launch/setup.sh dev
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"
+.venv/bin/python -m pytest -n "$(($(nproc) < 4 ? $(nproc) + 1 : 4))" --dist loadfile "$@"

@@ -133,7 +133,7 @@ def test_perfect_predictions_have_no_error(tiny_config):
 def runs(shared_config, tmp_path_factory):
     shared_config.train.epochs = 1
     workdirs = []
-    for network, seed in (("sr", 0), ("sr", 1), ("fc", 0)):
+    for network, seed in (("gp", 0), ("gp", 1), ("fc", 0)):
         shared_config.model.network, shared_config.seed = network, seed
         workdirs.append(tmp_path_factory.mktemp("runs") / f"{network}{seed}")
         train_and_evaluate(shared_config, workdirs[-1])
@@ -147,7 +147,7 @@ def test_runs_side_by_side(runs, tmp_path):
     assert all(test is tests[0] for test in tests)
     written = json.loads((runs[0] / "results.json").read_text())
     assert written == evaluations[0].results
-    assert written["network"] == "sr"
+    assert written["network"] == "gp"
     assert written["config_hash"] == config_lib.fingerprint(config_lib.load(runs[0]))
     assert written["counts"]["test"]["frames"] == len(tests[0].frames.targets) == written["counts"]["counted"]["frames"]
     assert len(tables.group_seeds([evaluations[0], evaluations[0]])) == 2  # the same run twice is not two seeds
@@ -165,7 +165,7 @@ def test_runs_side_by_side(runs, tmp_path):
     assert "held-out training recordings" in " ".join(text.split())
     lines = tables.to_markdown(grids[0]).splitlines()
     assert lines[2].count("|") == lines[3].count("|") == lines[4].count("|") == 8
-    assert lines[2].startswith("| action | frames | mean pose MPJPE | SR MPJPE 2 seeds | FC MPJPE |")
+    assert lines[2].startswith("| action | frames | mean pose MPJPE | GP MPJPE 2 seeds | FC MPJPE |")
 
 
 def test_the_protocol_can_change_after_training(runs):
