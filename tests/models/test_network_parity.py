@@ -96,7 +96,7 @@ def official(model, collection, tree):
     return {t.name: view(host, t) for t in official_tensors(model) if t.path[:1] == (collection,)}
 
 
-@pytest.mark.parametrize("loss", ["l1", "mpjpe"])
+@pytest.mark.parametrize("loss", [pytest.param("l1", marks=pytest.mark.slow), "mpjpe"])
 def test_training_mode(fixture, loss):
     """Outputs, loss, gradients and the statistics after one step."""
     arrays, model, variables = fixture
