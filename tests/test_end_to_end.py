@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srnet_jax.benchmarks import checkpoints
-
 ROOT = Path(__file__).parent.parent
 CHECKPOINT = ROOT / "tests" / "data" / "parity" / "sr5_mul_333_c42.bin"
 NPZ = CHECKPOINT.with_name("metrics.npz")
@@ -271,12 +269,6 @@ def test_killed_trainings_end_as_if_left_alone():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "differences 0" in done.stdout
-
-
-@pytest.mark.slow
-def test_checkpoints_cost_little():
-    figures = checkpoints.run(epochs=4)
-    assert figures["share of waiting, percent"] < 2
 
 
 @pytest.mark.slow
