@@ -94,6 +94,8 @@ def get_config() -> ConfigDict:
     model.causal = False  # True: no frame after the output frame is seen
     model.activation = "leaky_relu"  # leaky_relu (slope 0.01) or relu
     model.dropout = 0.0  # rate after each activation
+    model.precision = "float32"  # of products and features: float32; tf32 (products, on a GPU); or bfloat16. Parameters,
+    #   BatchNorm, loss and outputs are float32 in each
 
     config.train = train = ConfigDict()
     train.epochs = 80

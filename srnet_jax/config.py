@@ -15,14 +15,14 @@ from ml_collections import ConfigDict
 from srnet_jax.errors import ConfigError, one_line
 from srnet_jax.files import write_whole
 from srnet_jax.models.layers import CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
-from srnet_jax.models.pose_lifter import ACTIVATIONS, NETWORKS
+from srnet_jax.models.pose_lifter import ACTIVATIONS, NETWORKS, PRECISIONS
 from srnet_jax.normalization import NORMALIZATIONS
 from srnet_jax.rarity import RANKINGS
 from srnet_jax.skeleton import GROUP_NUMBERS, H36M_17
 
 CONFIG_FILE = "config.json"
 _LARGEST = sys.float_info.max  # a whole number may be larger, and is then no float
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 ADDED = {  # by version: the new fields, with the values that do what was done before
     2: {
@@ -31,6 +31,9 @@ ADDED = {  # by version: the new fields, with the values that do what was done b
         "train.keep_latest": 1,
         "train.keep_best": 1,
         "train.on_full_disk": "stop",
+    },
+    3: {
+        "model.precision": "float32",
     },
 }
 
@@ -136,6 +139,7 @@ FIELDS: dict[str, Field] = {
     "model.causal": _FLAG,
     "model.activation": _one_of(ACTIVATIONS),
     "model.dropout": _number(0, 0.99),
+    "model.precision": _one_of(PRECISIONS),
     "train.epochs": _whole(1),
     "train.batch_size": _whole(2),
     "train.learning_rate": _number(0, above=True),

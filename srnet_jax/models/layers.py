@@ -5,8 +5,9 @@ may share features: the official networks put the root joint into every group. C
 With one group that holds all features, `GroupDense` and `GroupConv` are the fully connected layers of Eq. 1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ Groups = tuple[tuple[int, ...], ...]
 RECOMBINE = ("multiply", "add", "concat")
 CONTEXT_FROM = ("others", "all")
 CONTEXT_FORMS = ("official", "paper")
+_EPSILON = 1e-5  # of BatchNorm
 _CONTEXT_BN_MOMENTUM = 0.1  # never scheduled in the official code
 _torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # U(+-1 / sqrt(fan in))
 
@@ -41,44 +43,96 @@ def split_widths(in_widths: tuple[int, ...], total: int) -> tuple[int, ...]:
     return (*widths, total - sum(widths))
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
-def batch_normalize(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Normalise x [N, C] by its own statistics; return the result, the mean [C] and the biased variance [C].
+class Batch(NamedTuple):
+    """What BatchNorm needs to know of a training batch.
 
-    The gradient is written out (and does not flow through the returned statistics): XLA's own took ten times as long on
-    a CPU, half of a training step.
+    Attributes:
+      weights: [B] 1 for a sample, 0 for padding, which leaves the statistics alone; None for a full batch.
+      axis_name: of `jax.pmap`, over whose devices the batch is spread, or None. (Under `jax.jit` XLA sums over all devices.)
     """
-    return _normalize_forward(x, scale, bias, epsilon)[0]
+
+    weights: jax.Array | None = None
+    axis_name: str | None = None
+
+    def total(self, x: Any) -> Any:
+        """Sum over the devices."""
+        return x if self.axis_name is None else jax.lax.psum(x, self.axis_name)
 
 
-def _normalize_forward(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float):
-    mean = x.mean(0)
-    centred = x - like(mean, x)
-    var = jnp.square(centred).mean(0)
-    inverse = jax.lax.rsqrt(var + epsilon)
-    standard = centred * like(inverse, x)
-    y = standard * like(scale, x) + like(bias, x)
-    return (y, mean, var), (standard, inverse * scale)
+@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
+def batch_normalize(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, weights: jax.Array | None, slope: float, axis_name: str | None
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Normalise by the batch's statistics, then scale negative values by `slope`.
+
+    Args:
+      x: [N, C].
+      scale: [C].
+      bias: [C].
+      weights: [N, 1], see `Batch`, or None.
+      slope: of the activation for negative values: 1 for none, 0.01 for LeakyReLU, 0 for ReLU.
+      axis_name: see `Batch`.
+
+    Returns:
+      The result [N, C], in x's dtype; mean [C], biased variance [C] and number of values [], float32 or wider.
+
+    Note:
+      One function with a written-out gradient, which does not flow through the returned statistics: XLA's own took ten times as
+      long on a CPU. All sums are taken in one pass; as in flax, the variance is the mean square less the squared mean.
+    """
+    return _normalize_forward(x, scale, bias, weights, slope, axis_name)[0]
 
 
-def _normalize_backward(epsilon: float, saved, gradients):
-    del epsilon
-    standard, gain = saved
-    dy = gradients[0]
-    count = dy.shape[0]
-    dbias, dscale = dy.sum(0), (dy * standard).sum(0)
-    dx = (dy - like(dbias / count, dy) - standard * like(dscale / count, dy)) * like(gain, dy)
-    return dx, dscale, dbias
+def _affine(scale, bias, mean, var):
+    """Return factor and offset [C] that normalise."""
+    factor = scale * jax.lax.rsqrt(var + _EPSILON)
+    return factor, bias - mean * factor
+
+
+def _activate(z, slope):
+    return z if slope == 1 else jnp.where(z > 0, z, slope * z)
+
+
+def _normalize_forward(x, scale, bias, weights, slope, axis_name):
+    wide = x.astype(scale.dtype)
+    weighted = wide if weights is None else wide * weights
+    count = jnp.full([], len(x), wide.dtype) if weights is None else weights.sum()
+    count, total, squares = Batch(None, axis_name).total((count, weighted.sum(0), (weighted * wide).sum(0)))
+    mean = total / count
+    var = jnp.maximum(squares / count - mean * mean, 0)
+    factor, offset = _affine(scale, bias, mean, var)
+    y = _activate(wide * like(factor, x) + like(offset, x), slope).astype(x.dtype)
+    return (y, mean, var, count), (x, scale, bias, weights, mean, var, count)
+
+
+def _normalize_backward(slope, axis_name, saved, gradients):
+    x, scale, bias, weights, mean, var, count = saved
+    wide, dz = x.astype(scale.dtype), gradients[0].astype(scale.dtype)
+    factor, offset = _affine(scale, bias, mean, var)
+    inverse = jax.lax.rsqrt(var + _EPSILON)
+    if slope != 1:
+        dz = jnp.where(wide * like(factor, x) + like(offset, x) > 0, dz, slope * dz)
+    dbias = dz.sum(0)
+    dscale = ((dz * wide).sum(0) - mean * dbias) * inverse
+    all_dbias, all_dscale = Batch(None, axis_name).total((dbias, dscale))
+    steepness = factor * inverse * all_dscale / count
+    dx = dz * like(factor, x) - wide * like(steepness, x) + like(mean * steepness - factor * all_dbias / count, x)
+    if weights is not None:
+        dx *= weights
+    return dx.astype(x.dtype), dscale, dbias, None if weights is None else jnp.zeros_like(weights)
 
 
 batch_normalize.defvjp(_normalize_forward, _normalize_backward)
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over all axes but the last, with PyTorch's running statistics.
+    """Batch normalisation over all axes but the last, with PyTorch's running statistics, and the activation after it.
 
     The batch is normalised with its biased variance and the running variance takes the unbiased one;
     `momentum` is the weight of the new batch and may be traced, so that a schedule does not recompile.
+
+    Attributes:
+      slope: see `batch_normalize`.
 
     Note:
       flax.linen.BatchNorm keeps the biased variance and a fixed momentum, and cannot replay official training.
@@ -86,26 +140,38 @@ class BatchNorm(nn.Module):
     Source: the official code.
     """
 
-    epsilon: float = 1e-5
+    slope: float = 1.0
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool, momentum: float | jax.Array = 0.1) -> jax.Array:
-        """Normalise x [..., C]; in training at least two values a channel are needed."""
-        features = x.shape[-1]
-        scale = self.param("scale", nn.initializers.ones, (features,))
-        bias = self.param("bias", nn.initializers.zeros, (features,))
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (features,))
-        running_var = self.variable("batch_stats", "var", jnp.ones, (features,))
+    def __call__(
+        self, parts: Sequence[jax.Array], *, train: bool, batch: Batch = Batch(), momentum: float | jax.Array = 0.1
+    ) -> list[jax.Array]:
+        """Normalise features that lie in several arrays [B, ..., C_g]; in training at least two values a channel are needed."""
+        ends = np.cumsum([part.shape[-1] for part in parts])
+        scale = self.param("scale", nn.initializers.ones, (ends[-1],))
+        bias = self.param("bias", nn.initializers.zeros, (ends[-1],))
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (ends[-1],))
+        running_var = self.variable("batch_stats", "var", jnp.ones, (ends[-1],))
         if not train:
-            gain = scale * jax.lax.rsqrt(running_var.value + self.epsilon)
-            return (x - like(running_mean.value, x)) * like(gain, x) + like(bias, x)
-        flat = x.reshape(-1, features)
-        y, mean, var = batch_normalize(flat, scale, bias, self.epsilon)
+            factor, offset = _affine(scale, bias, running_mean.value, running_var.value)
+            affine = zip(parts, jnp.split(factor, ends[:-1]), jnp.split(offset, ends[:-1]), strict=True)
+            wide = [_activate(x * like(f, x) + like(o, x), self.slope) for x, f, o in affine]
+            return [y.astype(x.dtype) for x, y in zip(parts, wide, strict=True)]
+        normalized, means, variances = [], [], []
+        for x, part_scale, part_bias in zip(parts, jnp.split(scale, ends[:-1]), jnp.split(bias, ends[:-1]), strict=True):
+            flat = x.reshape(-1, x.shape[-1])
+            weights = batch.weights
+            if weights is not None:  # [B] -> [N, 1]
+                weights = jnp.repeat(weights, len(flat) // len(weights))[:, None].astype(scale.dtype)
+            y, mean, var, count = batch_normalize(flat, part_scale, part_bias, weights, self.slope, batch.axis_name)
+            normalized.append(y.reshape(x.shape))
+            means.append(mean)
+            variances.append(var)
         if not self.is_initializing():
-            unbiased = var * (len(flat) / (len(flat) - 1))
-            running_mean.value += momentum * (mean - running_mean.value)
+            unbiased = jnp.concatenate(variances) * (count / (count - 1))
+            running_mean.value += momentum * (jnp.concatenate(means) - running_mean.value)
             running_var.value += momentum * (unbiased - running_var.value)
-        return y.reshape(x.shape)
+        return normalized
 
 
 def take_features(x: jax.Array, indices: tuple[int, ...]) -> jax.Array:
@@ -132,42 +198,80 @@ def unfold(x: jax.Array, kernel_size: int, stride: int, dilation: int) -> jax.Ar
     return jnp.stack([x[..., t * dilation : t * dilation + last : stride, :] for t in range(kernel_size)], axis=-2)
 
 
-class _GroupLayer(nn.Module):
-    """What the dense and the convolutional group layer share.
+class GroupConv(nn.Module):
+    """Group-connected 1D convolution over time: each group's outputs depend on its own inputs only (Eq. 4).
 
     Attributes:
       groups: for each group the indices of its input features.
       features: for each group its output width; outputs are laid one group after another.
       use_bias: add a bias to every output.
+      precision: of the products, see `jax.lax.Precision`.
+      kernel_size: taps over time, of a convolution as the next two.
+      stride: frames between two outputs.
+      dilation: frames between two taps.
     """
 
     groups: Groups
     features: tuple[int, ...]
     use_bias: bool = False
+    precision: str | None = None
 
-    def products(self, taps: list[jax.Array]) -> jax.Array:
-        """Multiply each group's taps [..., k, D_g] by its weights and join the outputs [..., sum(features)]."""
-        outputs = []
-        for index, (group, width) in enumerate(zip(taps, self.features, strict=True)):
-            shape = (*group.shape[-2:], width)
-            kernel = self.param(f"kernel_{index}", _torch_uniform, shape)
-            flat = group.reshape(-1, shape[0] * shape[1])  # [N, k * D_g]: products of plain matrices are the fastest
-            outputs.append(flat @ kernel.reshape(-1, width))
-        y = jnp.concatenate(outputs, axis=-1).reshape(*taps[0].shape[:-2], -1)
-        if self.use_bias:
-            fan_in = min(group.shape[-2] * group.shape[-1] for group in taps)
-            y += like(self.param("bias", _torch_bias(fan_in), (y.shape[-1],)), y)
-        return y
+    kernel_size: int = 1
+    stride: int = 1
+    dilation: int = 1
+
+    def split(self, x: jax.Array) -> list[jax.Array]:
+        """Return each group's features of x [..., D]."""
+        return [take_features(x, group) for group in self.groups]
+
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Map [..., T, D] to [..., W, sum(features)]; see `unfold` for W."""
+        return jnp.concatenate(self.connect(self.split(x), [x], train=train), axis=-1)
 
     @nn.compact
-    def connect(self, taps: jax.Array, train: bool) -> jax.Array:
-        """Map taps [..., k, D] to outputs [..., sum(features)]."""
-        del train
-        return self.products([take_features(taps, group) for group in self.groups])
+    def connect(
+        self, own: Sequence[jax.Array], everything: Sequence[jax.Array], *, train: bool, batch: Batch = Batch()
+    ) -> list[jax.Array]:
+        """Map each group's features [..., T, D_g] to its outputs [..., W, features of the group].
+
+        Args:
+          own: what each group sees of its own.
+          everything: arrays that together hold every input feature once; a group layer does not look at them.
+          train: see `BatchNorm`, as the next.
+          batch: of the training.
+        """
+        del everything, train, batch
+        return self.products([[self.unfold(x)] for x in own])
+
+    def unfold(self, x: jax.Array) -> jax.Array:
+        """Return the taps [..., W, k, D] of x [..., T, D]."""
+        return unfold(x, self.kernel_size, self.stride, self.dilation)
+
+    def products(self, groups: Sequence[Sequence[jax.Array]]) -> list[jax.Array]:
+        """Multiply each group's taps, which may lie in several arrays, by its weights."""
+        outputs, fans_in = [], []
+        for index, (taps, width) in enumerate(zip(groups, self.features, strict=True)):
+            shape = (taps[0].shape[-2], sum(piece.shape[-1] for piece in taps), width)
+            fans_in.append(shape[0] * shape[1])
+            outputs.append(self.product(taps, self.param(f"kernel_{index}", _torch_uniform, shape)))
+        if self.use_bias:
+            bias = self.param("bias", _torch_bias(min(fans_in)), (sum(self.features),))
+            ends = np.cumsum(self.features)[:-1]
+            outputs = [y + like(b, y).astype(y.dtype) for y, b in zip(outputs, jnp.split(bias, ends), strict=True)]
+        return outputs
+
+    def product(self, taps: Sequence[jax.Array], kernel: jax.Array) -> jax.Array:
+        """Multiply taps, pieces [..., k, D_p] of [..., k, D], by a kernel [k, D, F]; products of plain matrices are the fastest."""
+        ends = np.cumsum([piece.shape[-1] for piece in taps])[:-1]
+        y = 0
+        for piece, rows in zip(taps, jnp.split(kernel, ends, axis=1), strict=True):
+            matrix = rows.reshape(-1, kernel.shape[-1]).astype(piece.dtype)
+            y += jnp.matmul(piece.reshape(-1, len(matrix)), matrix, precision=self.precision)
+        return y.reshape(*taps[0].shape[:-2], -1)
 
 
-class _SplitRecombineLayer(_GroupLayer):
-    """What the dense and the convolutional split-recombine layer share.
+class SplitRecombineConv(GroupConv):
+    """Split-recombine 1D convolution over time (Eq. 5 and 6, Fig. 2d).
 
     Every group is given H context features, a linear map of the rest of the body, and recombines them with its own
     input features before its product (Eq. 5 and 6).
@@ -223,92 +327,70 @@ class _SplitRecombineLayer(_GroupLayer):
         return (int(self.context_dim),) * len(self.groups)
 
     @nn.compact
-    def connect(self, taps: jax.Array, train: bool) -> jax.Array:
-        """Map taps [..., k, D] to outputs [..., sum(features)]."""
-        own = [take_features(taps, group) for group in self.groups]
+    def connect(
+        self, own: Sequence[jax.Array], everything: Sequence[jax.Array], *, train: bool, batch: Batch = Batch()
+    ) -> list[jax.Array]:
+        """Map each group's features to its outputs; see `GroupConv.connect`."""
+        taps = [self.unfold(x) for x in own]
         if not any(self.context_widths):
-            return self.products(own)
-        contexts = self.contexts(taps, own, train)
-        return self.products([self._recombined(x, m) for x, m in zip(own, contexts, strict=True)])
+            return self.products([[x] for x in taps])
+        contexts = self.contexts(taps, [self.unfold(x) for x in everything], train, batch)
+        return self.products([self._recombined(x, m) for x, m in zip(taps, contexts, strict=True)])
 
-    def _recombined(self, x: jax.Array, context: jax.Array) -> jax.Array:
+    def _recombined(self, x: jax.Array, context: jax.Array) -> list[jax.Array]:
         """Recombine a group's taps [..., k, D_g] with its context [..., k, H]."""
-        if self.recombine == "multiply":
-            return x * context
-        if self.recombine == "add":
-            return x + context
-        return jnp.concatenate([x, context], axis=-1)
+        if self.recombine == "concat":
+            return [x, context]
+        rows, columns = x.reshape(-1, x.shape[-1]), context.reshape(-1, context.shape[-1])  # as matrices XLA reduces them faster
+        recombined = rows * columns if self.recombine == "multiply" else rows + columns
+        return [recombined.reshape(x.shape)]
 
-    def contexts(self, taps: jax.Array, own: list[jax.Array], train: bool) -> list[jax.Array]:
-        """Return each group's context [..., k, H], computed for all groups by one product."""
-        k = taps.shape[-2]
+    def contexts(
+        self, own: Sequence[jax.Array], everything: Sequence[jax.Array], train: bool, batch: Batch
+    ) -> list[jax.Array]:
+        """Return each group's context [..., k, H] from taps [..., k, D], by one product for all groups."""
+        k = own[0].shape[-2]
         official = self.context_form == "official"
-        source = taps  # [..., k, S]
-        if self.context_from == "others":  # all groups' features, one group after another
-            source = take_features(taps, sum(self.groups, ()))
-        width = source.shape[-1]
+        others = self.context_from == "others"
+        sources = own if others else everything  # of others: all groups' features, one group after another
+        widths = [source.shape[-1] for source in sources]
         init = nn.initializers.zeros if official else _torch_uniform
         kernels, biases, start = [], [], 0
         for index, h in enumerate(self.context_widths):
-            hidden = own[index].shape[-1] if self.context_from == "others" else 0  # the group's own features, not read
-            kernel = self.param(f"context_kernel_{index}", init, (k, width - hidden, k * h))
+            hidden = widths[index] if others else 0  # the group's own features, not read
+            kernel = self.param(f"context_kernel_{index}", init, (k, sum(widths) - hidden, k * h))
             if official:
-                biases.append(self.param(f"context_bias_{index}", _torch_bias(k * (width - hidden)), (k * h,)))
+                biases.append(self.param(f"context_bias_{index}", _torch_bias(k * (sum(widths) - hidden)), (k * h,)))
             gap = jnp.zeros((k, hidden, k * h), kernel.dtype)
             kernels.append(jnp.concatenate([kernel[:, :start], gap, kernel[:, start:]], axis=1))
             start += hidden
-        matrix = jnp.concatenate(kernels, axis=-1).reshape(k * width, -1)
-        context = source.reshape(-1, k * width) @ matrix  # [N, sum of k * H]
+        context = self.product(sources, jnp.concatenate(kernels, axis=-1))  # [..., sum of k * H]
         if official:
-            context += like(jnp.concatenate(biases), context)
+            context += like(jnp.concatenate(biases), context).astype(context.dtype)
             if self.recombine == "multiply":
-                if self.context_from == "others":
-                    context = BatchNorm(name="context_norm")(context, train=train, momentum=_CONTEXT_BN_MOMENTUM)
+                if others:
+                    [context] = BatchNorm(name="context_norm")([context], train=train, batch=batch, momentum=_CONTEXT_BN_MOMENTUM)
                 context = nn.sigmoid(context)
             else:
                 context = nn.leaky_relu(context)
         ends = np.cumsum([k * h for h in self.context_widths])[:-1]
-        pieces = [piece.reshape(*taps.shape[:-1], -1) for piece in jnp.split(context, ends, axis=-1)]  # [..., W, k, H]
+        pieces = [piece.reshape(*own[0].shape[:-1], -1) for piece in jnp.split(context, ends, axis=-1)]  # [..., W, k, H]
         if self.bug_compatible and self.recombine == "concat":
             pieces = [piece.swapaxes(-3, -2).reshape(piece.shape) for piece in pieces]
         return pieces
 
 
-class GroupDense(_GroupLayer):
-    """Group-connected dense layer (Eq. 4): each group's outputs depend on its own inputs only."""
+class GroupDense(GroupConv):
+    """Group-connected dense layer (Eq. 4)."""
 
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """Map features [..., D] to [..., sum(features)]."""
-        return self.connect(x[..., None, :], train)
+        return super().__call__(x[..., None, :], train=train)[..., 0, :]
 
 
-class GroupConv(_GroupLayer):
-    """Group-connected 1D convolution over time; attributes as `GroupDense`, with kernel, stride and dilation."""
-
-    kernel_size: int = 1
-    stride: int = 1
-    dilation: int = 1
-
-    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Map [..., T, D] to [..., W, sum(features)]; see `unfold` for W."""
-        return self.connect(unfold(x, self.kernel_size, self.stride, self.dilation), train)
-
-
-class SplitRecombineDense(_SplitRecombineLayer):
+class SplitRecombineDense(SplitRecombineConv):
     """Split-recombine dense layer (Eq. 5 and 6, Fig. 2c)."""
 
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """Map features [..., D] to [..., sum(features)]."""
-        return self.connect(x[..., None, :], train)
-
-
-class SplitRecombineConv(_SplitRecombineLayer):
-    """Split-recombine 1D convolution over time (Fig. 2d)."""
-
-    kernel_size: int = 1
-    stride: int = 1
-    dilation: int = 1
-
-    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Map [..., T, D] to [..., W, sum(features)]; see `unfold` for W."""
-        return self.connect(unfold(x, self.kernel_size, self.stride, self.dilation), train)
+        return super().__call__(x[..., None, :], train=train)[..., 0, :]

@@ -9,17 +9,19 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
 from srnet_jax.errors import ConfigError
-from srnet_jax.models.layers import BatchNorm, GroupConv, SplitRecombineConv, split_widths
+from srnet_jax.models.layers import Batch, BatchNorm, GroupConv, SplitRecombineConv, split_widths, take_features
 from srnet_jax.skeleton import body_groups
 
 FULLY_CONNECTED, GROUP, SPLIT_RECOMBINE = "fully_connected", "group", "split_recombine"
 NETWORKS = ("fc", "gp", "sr")
-ACTIVATIONS = {"leaky_relu": nn.leaky_relu, "relu": nn.relu}
+ACTIVATIONS = {"leaky_relu": 0.01, "relu": 0.0}  # slope for negative values
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 def connectivity_plan(network: str, num_layers: int) -> tuple[str, ...]:
@@ -93,6 +95,8 @@ class PoseLifter(nn.Module):
         the dilated form, which maps T frames to T - receptive_field + 1. Both have the same variables.
       activation: "leaky_relu" (slope 0.01) or "relu".
       dropout: rate after each activation.
+      precision: of products and features: "float32", "tf32" (products on a GPU alone) or "bfloat16"; parameters, BatchNorm and
+        outputs are float32.
 
     Source: paper Sec. 3 and supplement Sec. 1; details from the official code.
     """
@@ -111,6 +115,7 @@ class PoseLifter(nn.Module):
     strided: bool = False
     activation: str = "leaky_relu"
     dropout: float = 0.0
+    precision: str = "float32"
 
     @property
     def num_joints(self) -> int:
@@ -170,33 +175,49 @@ class PoseLifter(nn.Module):
         return h[:, pad + shift : h.shape[1] - pad + shift]
 
     @nn.compact
-    def __call__(self, inputs_2d: jax.Array, *, train: bool = False, bn_momentum: float | jax.Array = 0.1) -> jax.Array:
+    def __call__(
+        self, inputs_2d: jax.Array, *, train: bool = False, bn_momentum: float | jax.Array = 0.1, batch: Batch = Batch()
+    ) -> jax.Array:
         """Lift keypoints.
 
         Args:
           inputs_2d: [B, T, J, 2] normalised screen coordinates.
           train: normalise with the batch's statistics, update the running ones and drop out.
           bn_momentum: weight of the new batch in the running statistics of the main BatchNorms; may be traced.
+          batch: which samples count in training, and over which devices they are spread.
 
         Returns:
           [B, T', J, 3] joints, camera frame, metres, relative to the root. The root itself is predicted too.
+
+        Note:
+          Between the layers each group's features are an array of its own: joining and splitting them took a third of a
+          training step.
         """
 
-        def block(index: int, x: jax.Array) -> jax.Array:
-            x = _layer(self, plans[index], f"layer_{index}")(x, train=train)
-            x = BatchNorm(name=f"norm_{index}")(x, train=train, momentum=bn_momentum)
-            x = ACTIVATIONS[self.activation](x)
-            return nn.Dropout(self.dropout)(x, deterministic=not train)
+        def connect(index: int, parts: list[jax.Array], everything: list[jax.Array]) -> list[jax.Array]:
+            if len(plans[index].groups) != len(parts):
+                raise ValueError(f"layer {index} has {len(plans[index].groups)} groups, expected {len(parts)}")
+            layer = _layer(self, plans[index], f"layer_{index}")
+            return layer.connect(parts, everything, train=train, batch=batch)
+
+        def block(index: int, parts: list[jax.Array], everything: list[jax.Array] | None = None) -> list[jax.Array]:
+            parts = connect(index, parts, everything or parts)
+            norm = BatchNorm(slope=ACTIVATIONS[self.activation], name=f"norm_{index}")
+            parts = norm(parts, train=train, batch=batch, momentum=bn_momentum)
+            return _drop_out(self, parts, batch) if self.dropout and train else parts
 
         plans = self.layer_plans()
-        batch, frames = inputs_2d.shape[:2]
-        h = block(0, inputs_2d.reshape(batch, frames, -1))  # [B, T, J * 2] -> [B, T, C]
+        x = inputs_2d.reshape(*inputs_2d.shape[:2], -1)  # [B, T, J * 2]
+        if self.precision == "bfloat16":
+            x = x.astype(jnp.bfloat16)
+        h = block(0, [take_features(x, group) for group in plans[0].groups], [x])
         for index in range(1, len(plans) - 1, 2):
-            h = self._residual(h, plans[index]) + block(index + 1, block(index, h))
-        y = _layer(self, plans[-1], f"layer_{len(plans) - 1}")(h, train=train)
+            inner = block(index + 1, block(index, h))
+            h = [self._residual(skipped, plans[index]) + part for skipped, part in zip(h, inner, strict=True)]
+        y = jnp.concatenate(connect(len(plans) - 1, h, h), axis=-1)
         if plans[-1].connectivity != FULLY_CONNECTED:
             y = y[..., self._output_channels(plans[-1].features)]
-        y = y.reshape(*y.shape[:2], self.num_joints, 3)  # [B, T', J * 3] -> [B, T', J, 3]
+        y = y.reshape(*y.shape[:2], self.num_joints, 3).astype(inputs_2d.dtype)  # [B, T', J * 3] -> [B, T', J, 3]
         if self.adds_input:
             middle = (self.receptive_field - 1) // (1 if self.causal else 2)
             y = y.at[..., :2].add(inputs_2d[:, middle : middle + y.shape[1]])
@@ -211,7 +232,20 @@ class PoseLifter(nn.Module):
         return np.array([slots[joint] + axis for joint in range(self.num_joints) for axis in range(3)])
 
 
-def _layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> nn.Module:
+def _drop_out(lifter: PoseLifter, parts: list[jax.Array], batch: Batch) -> list[jax.Array]:
+    """Zero features at random; the devices of a pmap draw the whole batch's masks, and use their part."""
+    devices = 1 if batch.axis_name is None else jax.lax.axis_size(batch.axis_name)
+    dropped = []
+    for part in parts:
+        whole = (devices * part.shape[0], *part.shape[1:])
+        kept = jax.random.bernoulli(lifter.make_rng("dropout"), 1 - lifter.dropout, whole)
+        if batch.axis_name is not None:
+            kept = jax.lax.dynamic_slice_in_dim(kept, jax.lax.axis_index(batch.axis_name) * part.shape[0], part.shape[0])
+        dropped.append(jnp.where(kept, part / (1 - lifter.dropout), 0).astype(part.dtype))
+    return dropped
+
+
+def _layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> GroupConv:
     """Return the module of a layer; inside the trunk it becomes its child.
 
     Raises:
@@ -221,6 +255,7 @@ def _layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> nn.M
         "groups": plan.groups,
         "features": plan.features,
         "use_bias": plan.use_bias,
+        "precision": "high" if lifter.precision == "tf32" else "highest",
         "kernel_size": plan.kernel_size,
         "stride": plan.kernel_size if lifter.strided else 1,
         "dilation": 1 if lifter.strided else plan.dilation,
@@ -258,6 +293,7 @@ def create_model(model: ConfigDict) -> PoseLifter:
         causal=model.causal,
         activation=model.activation,
         dropout=model.dropout,
+        precision=model.precision,
     )
     try:
         for plan in lifter.layer_plans():

@@ -182,31 +182,48 @@ def test_context_starts_at_zero_and_official_gates_at_one_half(rng):
 def test_batch_norm_keeps_pytorch_statistics(rng):
     x = rng.normal(2, 3, (5, 4, 6)).astype(np.float32)
     norm = BatchNorm()
-    variables = norm.init(jax.random.key(0), x, train=True)
-    y, updated = norm.apply(variables, x, train=True, momentum=0.3, mutable=["batch_stats"])
+    variables = norm.init(jax.random.key(0), [x], train=True)
+    [y], updated = norm.apply(variables, [x], train=True, momentum=0.3, mutable=["batch_stats"])
     flat = x.reshape(-1, 6).astype(np.float64)
     np.testing.assert_allclose(y, (x - flat.mean(0)) / np.sqrt(flat.var(0) + 1e-5), atol=1e-5)
     np.testing.assert_allclose(updated["batch_stats"]["mean"], 0.3 * flat.mean(0), rtol=1e-5)
     np.testing.assert_allclose(updated["batch_stats"]["var"], 0.7 + 0.3 * flat.var(0, ddof=1), rtol=1e-5)
-    evaluated = norm.apply(variables | updated, x, train=False)
+    [evaluated] = norm.apply(variables | updated, [x], train=False)
     stats = jax.tree.map(np.asarray, updated["batch_stats"])
     expected = (x - stats["mean"]) / np.sqrt(stats["var"] + 1e-5)
     np.testing.assert_allclose(evaluated, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_batch_norm_gradient_is_the_derivative(rng):
-    x = jnp.asarray(rng.normal(size=(7, 3)), jnp.float32)
-    scale, bias, weights = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((3,), (3,), (7, 3)))
+@pytest.mark.parametrize("slope", [1.0, 0.01, 0.0])
+@pytest.mark.parametrize("padding", [0, 3])
+def test_batch_norm_gradient_is_the_derivative(rng, slope, padding):
+    n = 7
+    x = jnp.asarray(rng.normal(size=(n + padding, 3)), jnp.float32)
+    scale, bias, direction = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((3,), (3,), (n, 3)))
+    weights = jnp.asarray([[1.0]] * n + [[0.0]] * padding) if padding else None
 
     def plain(x, scale, bias):
+        x = x[:n]
         mean = x.mean(0, keepdims=True)
         var = jnp.square(x - mean).mean(0, keepdims=True)
-        return jnp.sum(weights * ((x - mean) / jnp.sqrt(var + 1e-5) * scale[None] + bias[None]))
+        z = (x - mean) / jnp.sqrt(var + 1e-5) * scale[None] + bias[None]
+        return jnp.sum(direction * jnp.where(z > 0, z, slope * z))
 
     def written(x, scale, bias):
-        return jnp.sum(weights * batch_normalize(x, scale, bias, 1e-5)[0])
+        return jnp.sum(direction * batch_normalize(x, scale, bias, weights, slope, None)[0][:n])
 
+    np.testing.assert_allclose(written(x, scale, bias), plain(x, scale, bias), rtol=1e-5)
     expected = jax.grad(plain, argnums=(0, 1, 2))(x, scale, bias)
     found = jax.grad(written, argnums=(0, 1, 2))(x, scale, bias)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_batch_norm_of_parts_is_that_of_the_whole(rng):
+    x = rng.normal(size=(5, 4, 6)).astype(np.float32)
+    norm = BatchNorm(slope=0.01)
+    variables = randomised(norm.init(jax.random.key(0), [x], train=True))
+    for train in (True, False):
+        [whole], _ = norm.apply(variables, [x], train=train, mutable=["batch_stats"])
+        parts, _ = norm.apply(variables, [x[..., :1], x[..., 1:]], train=train, mutable=["batch_stats"])
+        np.testing.assert_allclose(jnp.concatenate(parts, -1), whole, atol=1e-6)
