@@ -45,6 +45,8 @@ def get_config() -> ConfigDict:
     """Return the default config."""
     config = ConfigDict()
     config.seed = 0  # of the weights, the order of samples and dropout
+    config.parallel = "jit"  # how several devices share each batch: jit (XLA distributes) or pmap; the results are the same
+    config.num_devices = 0  # devices that share each batch; 0: all there are
 
     config.data = _data()  # what is trained on, and tested unless the protocol is cross_dataset
     config.test_data = _data()  # what cross_dataset tests on; other protocols do not read it
@@ -106,6 +108,10 @@ def get_config() -> ConfigDict:
     train.bn_momentum_end = 0.001  # ... and, falling exponentially, after the last
     train.loss = "l1"  # l1: mean absolute coordinate error; mpjpe: mean joint distance
     train.flip = True  # add the mirror image of every sample
+    train.data_on = "auto"  # where the training data lie: device, host (batches are gathered ahead), or auto: the device if
+    #   they take at most half of its memory
+    train.steps_per_call = 0  # steps that are compiled into one call; 0: 1 on a CPU, 32 elsewhere. A checkpoint within an
+    #   epoch, or an interruption, waits for the end of a call
     train.max_gradient_norm = 1e6  # stop, keeping the last checkpoint, when the gradient's norm exceeds this (usual: below 50);
     #   0: only when it is infinite or not a number
     train.checkpoint_minutes = 10.0  # minutes between checkpoints within an epoch, beside the one after it; 0: none within

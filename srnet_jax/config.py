@@ -33,7 +33,11 @@ ADDED = {  # by version: the new fields, with the values that do what was done b
         "train.on_full_disk": "stop",
     },
     3: {
+        "parallel": "jit",
+        "num_devices": 1,
         "model.precision": "float32",
+        "train.data_on": "auto",
+        "train.steps_per_call": 1,
     },
 }
 
@@ -109,6 +113,8 @@ _DATA: dict[str, Field] = {
 
 FIELDS: dict[str, Field] = {
     "seed": _whole(0),
+    "parallel": _one_of(("jit", "pmap")),
+    "num_devices": _whole(0, 100_000),
     **{f"{section}.{name}": field for section in ("data", "test_data") for name, field in _DATA.items()},
     "protocol.name": _one_of(("subject", "rare_pose", "cross_action", "cross_camera", "cross_dataset")),
     "protocol.subjects_train": _NAMES,
@@ -148,6 +154,8 @@ FIELDS: dict[str, Field] = {
     "train.bn_momentum_end": _number(0, 1, above=True),
     "train.loss": _one_of(("l1", "mpjpe")),
     "train.flip": _FLAG,
+    "train.data_on": _one_of(("auto", "device", "host")),
+    "train.steps_per_call": _whole(0, 10_000),
     "train.max_gradient_norm": _number(0),
     "train.checkpoint_minutes": _number(0),
     "train.keep_latest": _whole(1),

@@ -6,7 +6,7 @@ from pathlib import Path
 os.environ["XLA_FLAGS"] = " ".join(
     [
         os.environ.get("XLA_FLAGS", ""),
-        "--xla_force_host_platform_device_count=4",
+        "--xla_force_host_platform_device_count=8",
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",  # most of the time is compilation
     ]
 )
@@ -49,6 +49,7 @@ def make_tiny_config():
     config.model.network = "fc"  # compiles the fastest; the layers have tests of their own
     config.model.channels = 40
     config.model.filter_widths = (1, 1)
+    config.num_devices = 1
     config.train.epochs = 2
     config.train.batch_size = 512
     config.evaluate.batch_frames = 256

@@ -86,31 +86,43 @@ class TrainingWindows:
 
     Samples are listed as in the official code: for each sequence its frames and then the mirrored frames.
     The order of an epoch is a function of the seed and the epoch's number alone.
+
+    Attributes:
+      frames: that the windows are cut from.
+      receptive_field: frames in a window.
+      offset: of the output frame in its window.
+      mirrored: `Skeleton.mirrored`, or None for no mirror images.
+      frame: [S] each sample's output frame.
+      flip: [S] whether it is mirrored.
     """
 
     def __init__(
         self, frames: Frames, *, receptive_field: int, causal: bool, mirrored: tuple[int, ...] | None, seed: int
     ) -> None:
-        """Index the windows; `mirrored` is `Skeleton.mirrored`, or None for no mirror images."""
+        """Index the windows; `seed` is that of the order."""
         copies = 1 if mirrored is None else 2
-        self._frames = frames
-        self._receptive_field = receptive_field
-        self._offset = input_offset(receptive_field, causal)
-        self._mirrored = mirrored
+        self.frames = frames
+        self.receptive_field = receptive_field
+        self.offset = input_offset(receptive_field, causal)
+        self.mirrored = mirrored
         self._seed = seed
         self._sequence = np.repeat(np.arange(len(frames.lengths)), copies * frames.lengths)
         within = np.arange(len(self._sequence)) - copies * frames.starts[self._sequence]
-        self._flip = within >= frames.lengths[self._sequence]
-        self._frame = frames.starts[self._sequence] + within - self._flip * frames.lengths[self._sequence]
+        self.flip = within >= frames.lengths[self._sequence]
+        self.frame = frames.starts[self._sequence] + within - self.flip * frames.lengths[self._sequence]
 
     def __len__(self) -> int:
         """Number of samples in an epoch."""
-        return len(self._frame)
+        return len(self.frame)
 
     def steps(self, batch_size: int) -> int:
         """Number of batches in an epoch: the last may be short, but never a single sample (see BatchNorm)."""
         full, rest = divmod(len(self), batch_size)
         return full + (rest > 1)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the samples [S] of an epoch (counted from 0) in their order."""
+        return np.random.default_rng([self._seed, epoch]).permutation(len(self))
 
     def batches(self, epoch: int, batch_size: int, first: int = 0) -> Iterator[dict[str, np.ndarray]]:
         """Yield the batches of an epoch (counted from 0), from its `first` on.
@@ -118,20 +130,20 @@ class TrainingWindows:
         Yields:
           `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9].
         """
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self))
+        order = self.order(epoch)
         for step in range(first, self.steps(batch_size)):
             yield self.take(order[step * batch_size : (step + 1) * batch_size])
 
     def take(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         """Gather samples [B] by number; the same dict as `batches`."""
-        frame, flip = self._frame[samples], self._flip[samples]
-        inputs = self._frames.gather(frame - self._offset, self._sequence[samples], self._receptive_field)
-        targets = self._frames.targets[frame][:, None]
-        geometry = self._frames.geometry[frame][:, None]
-        if self._mirrored is not None:
-            inputs[flip] = mirror(inputs[flip], self._mirrored)
-            targets[flip] = mirror(targets[flip], self._mirrored)
-            geometry[flip] = mirror_view(self._frames.normalization, geometry[flip])
+        frame, flip = self.frame[samples], self.flip[samples]
+        inputs = self.frames.gather(frame - self.offset, self._sequence[samples], self.receptive_field)
+        targets = self.frames.targets[frame][:, None]
+        geometry = self.frames.geometry[frame][:, None]
+        if self.mirrored is not None:
+            inputs[flip] = mirror(inputs[flip], self.mirrored)
+            targets[flip] = mirror(targets[flip], self.mirrored)
+            geometry[flip] = mirror_view(self.frames.normalization, geometry[flip])
         return {"inputs_2d": inputs, "targets": targets, "geometry": geometry}
 
 

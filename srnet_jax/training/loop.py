@@ -5,6 +5,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -27,10 +28,13 @@ from srnet_jax.training.metric_log import MetricLog
 from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer, learning_rate_schedule
 from srnet_jax.training.recorder import Recorder
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
-from srnet_jax.training.steps import Totals, compile_train_step
+from srnet_jax.training.feed import Feed
+from srnet_jax.training.parallel import Devices
+from srnet_jax.training.steps import Totals, train_block
 from srnet_jax.training.workdir import check_config, locked, record_fork
 
 _mpjpe = jax.jit(metrics.mpjpe)
+_STEPS_PER_CALL = 32  # by default, except on a CPU, where a call costs nothing beside a step
 _REFRESH_S = 0.5  # how often the progress bar, and with it the check for a finite loss, waits for the device
 
 
@@ -40,8 +44,10 @@ class _Run:
 
     model: PoseLifter
     state: TrainState
-    step: Callable[..., tuple[TrainState, Totals]]
-    windows: TrainingWindows
+    devices: Devices
+    feed: Feed
+    block: Callable[..., tuple[TrainState, Totals]]
+    num_samples: int
     validation: Frames
     mirrored: tuple[int, ...]
     steps_per_epoch: int
@@ -123,21 +129,29 @@ def _prepare(config: ConfigDict) -> _Run:
         raise TrainingError(f"{dataset.name}: {len(windows)} training sample, expected at least 2")
     optimizer = create_optimizer(config.train)
     state = create_train_state(model, optimizer, config.seed)
-    step = compile_train_step(
-        model=model.clone(strided=True),
-        optimizer=optimizer,
-        bn_momentum=bn_momentum_schedule(config.train),
-        loss=config.train.loss,
-        normalization=config.model.normalization,
-        seed=config.seed,
+    train = config.train
+    devices = Devices(config.parallel, config.num_devices)
+    block = train.steps_per_call or (1 if devices.platform == "cpu" else _STEPS_PER_CALL)
+    feed = Feed(windows, devices, batch_size=train.batch_size, block=block, place=train.data_on)
+    block_of_steps = devices.compile(
+        partial(
+            train_block,
+            take=feed.take,
+            model=model.clone(strided=True),
+            optimizer=optimizer,
+            bn_momentum=bn_momentum_schedule(train),
+            loss=train.loss,
+            normalization=config.model.normalization,
+            seed=config.seed,
+        )
     )
     size = (
         f"{config.model.network.upper()}: {count_parameters(state.params):,} parameters; {dataset.name}: "
         f"{len(windows):,} training samples, {len(validation.targets):,} validation frames; "
-        f"{steps_per_epoch} steps an epoch on {jax.devices()[0].platform.upper()}"
+        f"{steps_per_epoch} steps an epoch on {devices.count} {devices.platform.upper()}"
     )
-    description = (size, *parts.labels, *normalization.notes(config.model.normalization))
-    return _Run(model, state, step, windows, validation, mirrored, steps_per_epoch, description)
+    description = (size, feed.description, *parts.labels, *normalization.notes(config.model.normalization))
+    return _Run(model, state, devices, feed, block_of_steps, len(windows), validation, mirrored, steps_per_epoch, description)
 
 
 def _resuming(config: ConfigDict, run: _Run, snapshot: Snapshot, workdir: Path) -> list[str]:
@@ -158,12 +172,12 @@ def _run_epoch(
     console: Console,
 ) -> Snapshot:
     """Finish an epoch, validate the network, record both, and return the snapshot to go on from."""
-    poses = len(run.windows) - snapshot.batch * config.train.batch_size
+    poses = run.num_samples - snapshot.batch * config.train.batch_size
     started = time.perf_counter()
     state, totals = _train_epoch(config, run, epoch, snapshot, recorder, interruption, console)
     means = _means(config, totals, epoch, recorder)
     poses_per_second = poses / (time.perf_counter() - started)
-    state = state.replace(epoch=state.epoch + 1)
+    state = state.replace(epoch=state.epoch + np.int32(1))
     validation_mpjpe_mm = _validate(config, run.model, state, run.validation, run.mirrored)
     if not (math.isfinite(validation_mpjpe_mm) and _all_finite(state)):
         raise _diverged("the network became infinite or not a number", epoch, recorder)
@@ -197,7 +211,7 @@ def _train_epoch(
     console: Console,
 ) -> tuple[TrainState, Totals]:
     """Take an epoch's remaining steps, with checkpoints between them, and return the new state and the epoch's totals."""
-    state, totals = snapshot.state, snapshot.totals
+    state, totals = run.devices.replicate((snapshot.state, snapshot.totals))
     batch_size, count = config.train.batch_size, run.steps_per_epoch
     first = min(snapshot.batch, count - 1)  # a fork may have shortened the epoch
     columns = (
@@ -212,24 +226,25 @@ def _train_epoch(
             "", total=count, completed=first, epoch=epoch + 1, epochs=config.train.epochs, status="compiling"
         )
         started = shown = time.perf_counter()
-        for index, batch in enumerate(run.windows.batches(epoch, batch_size, first), start=first + 1):
-            state, totals = run.step(state, totals, batch)
+        for index, items, steps in run.feed.blocks(epoch, first):
+            state, totals = run.block(state, totals, run.feed.data, items, steps)
             recorder.check()
             if index < count and (interruption.requested or recorder.due):
-                _means(config, totals, epoch, recorder)
-                if not _all_finite(state):
+                _means(config, run.devices.to_host(totals), epoch, recorder)
+                reached = Snapshot(run.devices.to_host(state), index, run.devices.to_host(totals))
+                if not _all_finite(reached.state):
                     raise _diverged("the network became infinite or not a number", epoch, recorder)
                 if interruption.requested:
-                    recorder.interrupt(Snapshot(state, index, totals))
-                recorder.save(Snapshot(state, index, totals))
+                    recorder.interrupt(reached)
+                recorder.save(reached)
             now = time.perf_counter()
             if now - shown > _REFRESH_S:
                 shown = now
-                means = _means(config, totals, epoch, recorder)
+                means = _means(config, run.devices.to_host(totals), epoch, recorder)
                 speed = (index - first) * batch_size / (now - started)
                 status = f"loss {means['loss']:.4f}  MPJPE {means['train_mpjpe_mm']:.1f} mm  {speed:,.0f} poses/s"
                 progress.update(task, completed=index, status=status)
-    return state, totals
+    return run.devices.to_host((state, totals))
 
 
 def _means(config: ConfigDict, totals: Totals, epoch: int, recorder: Recorder) -> dict[str, float]:

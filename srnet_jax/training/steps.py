@@ -1,5 +1,6 @@
-"""The training step, a pure function of state and batch."""
+"""The training step, a pure function of state and batch, and blocks of steps that are one compiled call."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from srnet_jax.metrics import mpjpe
+from srnet_jax.models.layers import Batch
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.normalization import to_metres
 from srnet_jax.training.state import TrainState
@@ -21,22 +23,17 @@ def zero_totals() -> Totals:
 
 
 def l1_loss(predicted: jax.Array, targets: jax.Array) -> jax.Array:
-    """Return the mean absolute coordinate error over the batch [B, T, J, 3] (supplement Sec. 1)."""
-    return jnp.abs(predicted - targets).mean()
+    """Return each pose's mean absolute coordinate error [B, T] (supplement Sec. 1)."""
+    return jnp.abs(predicted - targets).mean((-2, -1))
 
 
-def mpjpe_loss(predicted: jax.Array, targets: jax.Array) -> jax.Array:
-    """Return the mean joint distance over the batch [B, T, J, 3], VideoPose3D's loss."""
-    return mpjpe(predicted, targets).mean()
-
-
-LOSSES = {"l1": l1_loss, "mpjpe": mpjpe_loss}
+LOSSES = {"l1": l1_loss, "mpjpe": mpjpe}  # mpjpe: each pose's mean joint distance, VideoPose3D's loss
 
 
 def train_step(
     state: TrainState,
     totals: Totals,
-    batch: dict[str, jax.Array],
+    batch: dict[str, Any],
     *,
     model: PoseLifter,
     optimizer: optax.GradientTransformationExtraArgs,
@@ -44,6 +41,7 @@ def train_step(
     loss: str,
     normalization: str,
     seed: int,
+    axis_name: str | None = None,
 ) -> tuple[TrainState, Totals]:
     """Take one optimisation step.
 
@@ -51,18 +49,24 @@ def train_step(
       state: before the step.
       totals: over the epoch so far: sums of loss and MPJPE (metres) of the training-mode outputs times poses, number of
         poses, and the gradient's largest norm.
-      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9], see `data.windows.Frames`.
+      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9], see `data.windows.Frames`; and
+        if some are padding `weights` [B], see `models.layers.Batch`.
       model: in its strided form.
       optimizer: gives the updates of the epoch, learning rate included.
       bn_momentum: BatchNorm momentum as a function of the epoch.
-      loss: a name of LOSSES, taken between outputs and targets as they are.
+      loss: a name of LOSSES, taken between outputs and targets as they are, and averaged over the batch.
       normalization: how to turn these into metres for the MPJPE.
       seed: of dropout; with the step it decides the masks.
+      axis_name: of `jax.pmap`, each of whose devices is given a part of the batch, or None.
 
     Returns:
       The state and the totals after the step.
     """
     dropout_key = jax.random.fold_in(jax.random.key(seed), state.step)
+    weights = batch.get("weights")
+    spread = Batch(weights, axis_name)
+    each = jnp.ones(batch["targets"].shape[:2]) if weights is None else weights[:, None]  # [B, 1]
+    count = spread.total(each.sum())
 
     def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
         predicted, updated = model.apply(
@@ -70,25 +74,56 @@ def train_step(
             batch["inputs_2d"],
             train=True,
             bn_momentum=bn_momentum(state.epoch),
+            batch=spread,
             rngs={"dropout": dropout_key},
             mutable=["batch_stats"],
         )
-        return LOSSES[loss](predicted, batch["targets"]), (predicted, updated["batch_stats"])
+        share = (LOSSES[loss](predicted, batch["targets"]) * each).sum() / count
+        return share, (predicted, updated["batch_stats"])
 
     (value, (predicted, batch_stats)), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, epoch=state.epoch)
     in_metres = partial(to_metres, normalization, geometry=batch["geometry"])
-    error = mpjpe(in_metres(predicted), in_metres(batch["targets"]))
+    error = (mpjpe(in_metres(predicted), in_metres(batch["targets"])) * each).sum()
+    value, error, gradients = spread.total((value, error, gradients))
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, epoch=state.epoch)
     totals = {
-        "loss": totals["loss"] + value * error.size,
-        "mpjpe": totals["mpjpe"] + error.sum(),
-        "count": totals["count"] + error.size,
+        "loss": totals["loss"] + value * count,
+        "mpjpe": totals["mpjpe"] + error,
+        "count": totals["count"] + count,
         "gradient_norm": jnp.maximum(totals["gradient_norm"], optax.tree.norm(gradients)),  # keeps NaN
     }
     params = optax.apply_updates(state.params, updates)
     return TrainState(state.step + 1, state.epoch, params, batch_stats, opt_state), totals
 
 
-def compile_train_step(**settings):
-    """Return `train_step` with its settings bound, compiled, and with donated state and totals."""
-    return jax.jit(partial(train_step, **settings), donate_argnums=(0, 1))
+def train_block(
+    state: TrainState,
+    totals: Totals,
+    data: Any,
+    items: Any,
+    count: jax.Array,
+    *,
+    take: Callable[[Any, Any], dict[str, Any]],
+    **settings: Any,
+) -> tuple[TrainState, Totals]:
+    """Take several steps.
+
+    Args:
+      state: before them.
+      totals: see `train_step`.
+      data: that lies on the device.
+      items: for each step what `take` makes a batch of, with a leading axis [K].
+      count: number of steps to take, at most K.
+      take: maps data and an item to a batch.
+      **settings: of `train_step`.
+
+    Returns:
+      The state and the totals after the steps.
+    """
+
+    def step(index: Any, carry: tuple[TrainState, Totals]) -> tuple[TrainState, Totals]:
+        return train_step(*carry, take(data, jax.tree.map(lambda item: item[index], items)), **settings)
+
+    if jax.tree.leaves(items)[0].shape[0] == 1:
+        return step(0, (state, totals))
+    return jax.lax.fori_loop(0, count, step, (state, totals))

@@ -1,0 +1,112 @@
+import jax
+import numpy as np
+import pytest
+
+from srnet_jax import config as config_lib
+from srnet_jax.data.sources import load_split
+from srnet_jax.data.windows import TrainingWindows, stack_frames
+from srnet_jax.errors import UserError
+from srnet_jax.training import feed as feed_lib
+from srnet_jax.training.feed import Feed, resident_frames
+from srnet_jax.training.loop import train_and_evaluate
+from srnet_jax.training.parallel import Devices
+
+
+def small_sr(config):
+    """Every part whose result depends on the whole batch: BatchNorm in trunk and context, dropout, a short last batch."""
+    config.model.network = "sr"
+    config.model.channels = 24
+    config.model.filter_widths = (1,)
+    config.model.dropout = 0.1
+    config.train.epochs = 1
+    config.train.learning_rate = 1e-5
+    config.train.batch_size = 301  # no multiple of a number of devices
+    config.data.downsample = 2
+    return config
+
+
+@pytest.fixture(scope="module")
+def alone(shared_config, tmp_path_factory):
+    """The training on one device, a step at a time, from data on the device."""
+    config = small_sr(shared_config)
+    return jax.device_get(train_and_evaluate(config, tmp_path_factory.mktemp("alone") / "run"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_devices": 2, "train.steps_per_call": 3},
+        {"num_devices": 8, "train.data_on": "host"},
+        {"parallel": "pmap"},
+        {"parallel": "pmap", "num_devices": 4, "train.data_on": "host", "train.steps_per_call": 2},
+        {"train.steps_per_call": 2, "train.data_on": "host"},
+    ],
+    ids=str,
+)
+def test_every_way_of_training_gives_the_same_network(shared_config, tmp_path, alone, changes):
+    config = small_sr(shared_config).copy_and_resolve_references()
+    config.update_from_flattened_dict(changes)
+    config_lib.validate(config)
+    state = train_and_evaluate(config, tmp_path)
+    assert int(state.step) == int(alone.step)
+    found = dict(jax.tree_util.tree_leaves_with_path(state))
+    for path, expected in jax.tree_util.tree_leaves_with_path(alone):
+        # a step has the sign of a gradient that may have cancelled to rounding, so only sums of gradients are compared closely
+        tolerance = 10 * config.train.learning_rate if path[0].name == "params" else 5e-3 * np.abs(expected).max() + 1e-7
+        np.testing.assert_allclose(found[path], expected, atol=tolerance, rtol=0, err_msg=str(path))
+
+
+def test_more_devices_than_there_are():
+    with pytest.raises(UserError, match=r"config.num_devices is 99, found 8 on this machine"):
+        Devices("jit", 99)
+
+
+@pytest.fixture
+def windows(tiny_config):
+    _, parts = load_split(tiny_config)
+    frames = stack_frames(parts.train, "pixel")
+    return TrainingWindows(frames, receptive_field=9, causal=False, mirrored=(0, 4, 5, 6, 1, 2, 3, *range(7, 17)), seed=1)
+
+
+def test_windows_gathered_on_the_device_are_those_of_the_host(windows):
+    samples = windows.order(0)[:200]
+    found = resident_frames(windows).take(samples)
+    for name, expected in windows.take(samples).items():
+        np.testing.assert_array_equal(found[name], expected)
+
+
+@pytest.mark.parametrize("place", ["device", "host"])
+@pytest.mark.parametrize(("block", "first"), [(1, 0), (4, 0), (4, 4), (1, 6)])
+def test_blocks_hold_an_epoch_once(windows, place, block, first):
+    batch_size = len(windows) // 6 - 1
+    feed = Feed(windows, Devices("jit", 1), batch_size=batch_size, block=block, place=place)
+    seen, ends = [], []
+    for end, items, count in feed.blocks(2, first):
+        ends.append(end)
+        for index in range(count):
+            seen.append(feed.take(feed.data, jax.tree.map(lambda item: item[index], items))["targets"])
+    expected = windows.take(windows.order(2)[first * batch_size :])["targets"]
+    np.testing.assert_array_equal(np.concatenate(seen), expected)
+    assert ends[-1] == windows.steps(batch_size) == 7
+
+
+def test_data_that_do_not_fit_stay_on_the_host(windows, monkeypatch):
+    for memory, place in ((np.inf, "device"), (1e6, "host")):
+        monkeypatch.setattr(feed_lib, "_device_memory", lambda memory=memory: memory)
+        feed = Feed(windows, Devices("jit", 1), batch_size=64, block=1, place="auto")
+        assert feed.description.endswith(f"MiB of training data on the {place}")
+        assert bool(feed.data) == (place == "device")
+
+
+def test_an_error_while_batches_are_prepared_is_raised_and_the_thread_ends():
+    def failing():
+        yield 1
+        raise ValueError("no more")
+
+    ahead = feed_lib._ahead(failing())
+    assert next(ahead) == 1
+    with pytest.raises(ValueError, match="no more"):
+        next(ahead)
+    endless = feed_lib._ahead(iter(int, 1))
+    assert next(endless) == 0
+    endless.close()  # joins the thread
