@@ -259,9 +259,10 @@ def _migrated(values: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"found format_version {version!r}, expected 1 to {FORMAT_VERSION}; written by a newer version?")
     for added in (fields for number, fields in ADDED.items() if number > version):
         for name, value in added.items():
-            section, field = name.split(".")
-            if isinstance(values.get(section), dict):  # else `validate` says what is wrong
-                values[section].setdefault(field, value)
+            section, _, field = name.rpartition(".")
+            holder = values.get(section) if section else values
+            if isinstance(holder, dict):  # else `validate` says what is wrong
+                holder.setdefault(field, value)
     return values
 
 

@@ -146,7 +146,7 @@ def test_older_configs_get_the_new_fields(tiny_config, tmp_path):
     """With the values that do what was done before."""
     config_lib.save(tiny_config, tmp_path)
     values = json.loads((tmp_path / "config.json").read_text())
-    assert values.pop("format_version") == 2
+    assert values.pop("format_version") == 3
     for name in config_lib.ADDED[2]:
         section, field = name.split(".")
         del values[section][field]
@@ -158,12 +158,12 @@ def test_older_configs_get_the_new_fields(tiny_config, tmp_path):
     assert config_lib.differences(config_lib.load(tmp_path), loaded) == []
 
 
-@pytest.mark.parametrize("version", [3, 0, "2", None])
+@pytest.mark.parametrize("version", [4, 0, "2", None])
 def test_newer_configs_are_refused(tiny_config, tmp_path, version):
     config_lib.save(tiny_config, tmp_path)
     values = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(values | {"format_version": version}))
-    with pytest.raises(ConfigError, match=f"found format_version {version!r}, expected 1 to 2; written by a newer version"):
+    with pytest.raises(ConfigError, match=f"found format_version {version!r}, expected 1 to 3; written by a newer version"):
         config_lib.load(tmp_path)
 
 

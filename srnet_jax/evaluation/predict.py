@@ -74,6 +74,7 @@ def predict(
     predicted = np.empty(frames.targets.shape, np.float32)
     ends = frames.starts + frames.lengths
     offset = input_offset(field, model.causal)
+    variables = jax.device_put(variables)
     for firsts, sequences, length in _blocks(model, frames, batch_frames):
         inputs = frames.gather(firsts - offset, sequences, length + field - 1)
         where = firsts[:, None] + np.arange(length)

@@ -6,7 +6,7 @@ With one group that holds all features, `GroupDense` and `GroupConv` are the ful
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -57,6 +57,9 @@ class Batch(NamedTuple):
     def total(self, x: Any) -> Any:
         """Sum over the devices."""
         return x if self.axis_name is None else jax.lax.psum(x, self.axis_name)
+
+
+FULL_BATCH = Batch()
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4, 5))
@@ -144,7 +147,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(
-        self, parts: Sequence[jax.Array], *, train: bool, batch: Batch = Batch(), momentum: float | jax.Array = 0.1
+        self, parts: Sequence[jax.Array], *, train: bool, batch: Batch = FULL_BATCH, momentum: float | jax.Array = 0.1
     ) -> list[jax.Array]:
         """Normalise features that lie in several arrays [B, ..., C_g]; in training at least two values a channel are needed."""
         ends = np.cumsum([part.shape[-1] for part in parts])
@@ -230,7 +233,7 @@ class GroupConv(nn.Module):
 
     @nn.compact
     def connect(
-        self, own: Sequence[jax.Array], everything: Sequence[jax.Array], *, train: bool, batch: Batch = Batch()
+        self, own: Sequence[jax.Array], everything: Sequence[jax.Array], *, train: bool, batch: Batch = FULL_BATCH
     ) -> list[jax.Array]:
         """Map each group's features [..., T, D_g] to its outputs [..., W, features of the group].
 
@@ -261,13 +264,13 @@ class GroupConv(nn.Module):
         return outputs
 
     def product(self, taps: Sequence[jax.Array], kernel: jax.Array) -> jax.Array:
-        """Multiply taps, pieces [..., k, D_p] of [..., k, D], by a kernel [k, D, F]; products of plain matrices are the fastest."""
+        """Multiply taps, in pieces [..., k, D_p], by a kernel [k, D, F]; products of plain matrices are the fastest."""
         ends = np.cumsum([piece.shape[-1] for piece in taps])[:-1]
-        y = 0
+        terms = []
         for piece, rows in zip(taps, jnp.split(kernel, ends, axis=1), strict=True):
             matrix = rows.reshape(-1, kernel.shape[-1]).astype(piece.dtype)
-            y += jnp.matmul(piece.reshape(-1, len(matrix)), matrix, precision=self.precision)
-        return y.reshape(*taps[0].shape[:-2], -1)
+            terms.append(jnp.matmul(piece.reshape(-1, len(matrix)), matrix, precision=self.precision))
+        return reduce(jnp.add, terms).reshape(*taps[0].shape[:-2], -1)
 
 
 class SplitRecombineConv(GroupConv):
@@ -328,7 +331,7 @@ class SplitRecombineConv(GroupConv):
 
     @nn.compact
     def connect(
-        self, own: Sequence[jax.Array], everything: Sequence[jax.Array], *, train: bool, batch: Batch = Batch()
+        self, own: Sequence[jax.Array], everything: Sequence[jax.Array], *, train: bool, batch: Batch = FULL_BATCH
     ) -> list[jax.Array]:
         """Map each group's features to its outputs; see `GroupConv.connect`."""
         taps = [self.unfold(x) for x in own]
@@ -341,13 +344,14 @@ class SplitRecombineConv(GroupConv):
         """Recombine a group's taps [..., k, D_g] with its context [..., k, H]."""
         if self.recombine == "concat":
             return [x, context]
-        rows, columns = x.reshape(-1, x.shape[-1]), context.reshape(-1, context.shape[-1])  # as matrices XLA reduces them faster
+        rows, columns = (
+            x.reshape(-1, x.shape[-1]),
+            context.reshape(-1, context.shape[-1]),
+        )  # as matrices XLA reduces them faster
         recombined = rows * columns if self.recombine == "multiply" else rows + columns
         return [recombined.reshape(x.shape)]
 
-    def contexts(
-        self, own: Sequence[jax.Array], everything: Sequence[jax.Array], train: bool, batch: Batch
-    ) -> list[jax.Array]:
+    def contexts(self, own: Sequence[jax.Array], everything: Sequence[jax.Array], train: bool, batch: Batch) -> list[jax.Array]:
         """Return each group's context [..., k, H] from taps [..., k, D], by one product for all groups."""
         k = own[0].shape[-2]
         official = self.context_form == "official"
@@ -369,7 +373,9 @@ class SplitRecombineConv(GroupConv):
             context += like(jnp.concatenate(biases), context).astype(context.dtype)
             if self.recombine == "multiply":
                 if others:
-                    [context] = BatchNorm(name="context_norm")([context], train=train, batch=batch, momentum=_CONTEXT_BN_MOMENTUM)
+                    [context] = BatchNorm(name="context_norm")(
+                        [context], train=train, batch=batch, momentum=_CONTEXT_BN_MOMENTUM
+                    )
                 context = nn.sigmoid(context)
             else:
                 context = nn.leaky_relu(context)

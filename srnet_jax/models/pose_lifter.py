@@ -15,7 +15,7 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from srnet_jax.errors import ConfigError
-from srnet_jax.models.layers import Batch, BatchNorm, GroupConv, SplitRecombineConv, split_widths, take_features
+from srnet_jax.models.layers import FULL_BATCH, Batch, BatchNorm, GroupConv, SplitRecombineConv, split_widths, take_features
 from srnet_jax.skeleton import body_groups
 
 FULLY_CONNECTED, GROUP, SPLIT_RECOMBINE = "fully_connected", "group", "split_recombine"
@@ -176,7 +176,7 @@ class PoseLifter(nn.Module):
 
     @nn.compact
     def __call__(
-        self, inputs_2d: jax.Array, *, train: bool = False, bn_momentum: float | jax.Array = 0.1, batch: Batch = Batch()
+        self, inputs_2d: jax.Array, *, train: bool = False, bn_momentum: float | jax.Array = 0.1, batch: Batch = FULL_BATCH
     ) -> jax.Array:
         """Lift keypoints.
 

@@ -93,6 +93,8 @@ class Feed:
     """The batches of a training, in blocks of steps.
 
     Attributes:
+      windows: the samples.
+      steps: in an epoch.
       data: what lies on the devices.
       take: makes a batch of data and an item, inside the compiled step.
       description: where the data lie and how large they are.
@@ -108,7 +110,8 @@ class Feed:
           block: steps in a call.
           place: one of PLACES.
         """
-        self._windows, self._devices, self._batch_size = windows, devices, batch_size
+        self.windows, self.steps = windows, windows.steps(batch_size)
+        self._devices, self._batch_size = devices, batch_size
         resident = resident_frames(windows)
         size = num_bytes(resident)
         self._on_host = place == "host" or (place == "auto" and size > _SHARE * _device_memory())
@@ -117,14 +120,14 @@ class Feed:
         self.take: Callable[[Any, Any], dict[str, Any]] = _as_it_is if self._on_host else _gather
         self.description = f"{size / 2**20:,.0f} MiB of training data on the {'host' if self._on_host else 'device'}"
 
-    def blocks(self, epoch: int, first: int) -> Iterator[tuple[int, Any, np.ndarray]]:
+    def blocks(self, epoch: int, first: int) -> Iterator[tuple[int, Any, np.integer]]:
         """Yield an epoch's blocks from its step `first` on: the steps done after it, the items, and how many of them count."""
-        order = self._windows.order(epoch)
-        steps, full = self._windows.steps(self._batch_size), len(order) // self._batch_size
+        order = self.windows.order(epoch)
+        full = len(order) // self._batch_size
 
-        def prepared() -> Iterator[tuple[int, Any, np.ndarray]]:
+        def prepared() -> Iterator[tuple[int, Any, np.integer]]:
             start = first
-            while start < steps:
+            while start < self.steps:
                 count = min(self._block, full - start) if start < full else 1
                 numbers = order[start * self._batch_size : (start + count) * self._batch_size].reshape(count, -1)
                 if start < full and count < self._block:
@@ -144,7 +147,7 @@ class Feed:
             numbers = filled
         if not self._on_host:
             return {"samples": numbers.astype(np.int32), **weights}
-        batches = [self._windows.take(row) for row in numbers]
+        batches = [self.windows.take(row) for row in numbers]
         return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]} | weights
 
 
@@ -183,7 +186,7 @@ def _ahead(items: Iterable[_T]) -> Iterator[_T]:
                 if stopped.is_set():
                     return
             put(end)
-        except BaseException as error:  # noqa: BLE001 - raised again where the items are read
+        except BaseException as error:
             put(error)
 
     thread = threading.Thread(target=work, name="feed", daemon=True)

@@ -23,13 +23,13 @@ from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import PoseLifter, create_model
 from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.checkpoint_format import Snapshot
+from srnet_jax.training.feed import Feed
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.metric_log import MetricLog
 from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer, learning_rate_schedule
+from srnet_jax.training.parallel import Devices
 from srnet_jax.training.recorder import Recorder
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
-from srnet_jax.training.feed import Feed
-from srnet_jax.training.parallel import Devices
 from srnet_jax.training.steps import Totals, train_block
 from srnet_jax.training.workdir import check_config, locked, record_fork
 
@@ -47,10 +47,8 @@ class _Run:
     devices: Devices
     feed: Feed
     block: Callable[..., tuple[TrainState, Totals]]
-    num_samples: int
     validation: Frames
     mirrored: tuple[int, ...]
-    steps_per_epoch: int
     description: tuple[str, ...]
 
 
@@ -124,8 +122,7 @@ def _prepare(config: ConfigDict) -> _Run:
         seed=config.seed,
     )
     validation = stack_frames(parts.validation, config.model.normalization)
-    steps_per_epoch = windows.steps(config.train.batch_size)
-    if not steps_per_epoch:
+    if not windows.steps(config.train.batch_size):
         raise TrainingError(f"{dataset.name}: {len(windows)} training sample, expected at least 2")
     optimizer = create_optimizer(config.train)
     state = create_train_state(model, optimizer, config.seed)
@@ -148,17 +145,17 @@ def _prepare(config: ConfigDict) -> _Run:
     size = (
         f"{config.model.network.upper()}: {count_parameters(state.params):,} parameters; {dataset.name}: "
         f"{len(windows):,} training samples, {len(validation.targets):,} validation frames; "
-        f"{steps_per_epoch} steps an epoch on {devices.count} {devices.platform.upper()}"
+        f"{feed.steps} steps an epoch on {devices.count} {devices.platform.upper()}"
     )
     description = (size, feed.description, *parts.labels, *normalization.notes(config.model.normalization))
-    return _Run(model, state, devices, feed, block_of_steps, len(windows), validation, mirrored, steps_per_epoch, description)
+    return _Run(model, state, devices, feed, block_of_steps, validation, mirrored, description)
 
 
 def _resuming(config: ConfigDict, run: _Run, snapshot: Snapshot, workdir: Path) -> list[str]:
     epoch = int(snapshot.state.epoch)
     if not (epoch or snapshot.batch):
         return []
-    within = f" and {snapshot.batch} of {run.steps_per_epoch} steps" if snapshot.batch else ""
+    within = f" and {snapshot.batch} of {run.feed.steps} steps" if snapshot.batch else ""
     return [f"resuming after epoch {epoch} of {config.train.epochs}{within} from {workdir}"]
 
 
@@ -172,7 +169,7 @@ def _run_epoch(
     console: Console,
 ) -> Snapshot:
     """Finish an epoch, validate the network, record both, and return the snapshot to go on from."""
-    poses = run.num_samples - snapshot.batch * config.train.batch_size
+    poses = len(run.feed.windows) - snapshot.batch * config.train.batch_size
     started = time.perf_counter()
     state, totals = _train_epoch(config, run, epoch, snapshot, recorder, interruption, console)
     means = _means(config, totals, epoch, recorder)
@@ -212,7 +209,7 @@ def _train_epoch(
 ) -> tuple[TrainState, Totals]:
     """Take an epoch's remaining steps, with checkpoints between them, and return the new state and the epoch's totals."""
     state, totals = run.devices.replicate((snapshot.state, snapshot.totals))
-    batch_size, count = config.train.batch_size, run.steps_per_epoch
+    batch_size, count = config.train.batch_size, run.feed.steps
     first = min(snapshot.batch, count - 1)  # a fork may have shortened the epoch
     columns = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),

@@ -29,6 +29,10 @@ _FREE_TO_CHANGE = {  # when a run continues, beside evaluate.* and protocol.rare
     "train.keep_best",
     "train.on_full_disk",
     "train.max_gradient_norm",
+    "train.data_on",
+    "train.steps_per_call",
+    "parallel",
+    "num_devices",
 }
 
 Changes = dict[str, tuple[Any, Any]]

@@ -17,7 +17,7 @@ import pytest
 
 from srnet_jax.models.torch_import import OfficialCheckpoint, load_official_checkpoint, official_tensors, to_variables, view
 from srnet_jax.torch_save import save_torch
-from srnet_jax.training.steps import l1_loss, mpjpe_loss
+from srnet_jax.training.steps import LOSSES
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent.parent / "data" / "parity"))
 NAMES = sorted(path.stem for path in FOLDER.glob("*.npz") if re.match(r"(sr\d|fc)_.*_c\d+$", path.stem))
@@ -85,7 +85,7 @@ def train(model, variables, inputs_2d, targets, momentum, loss):
         y, updated = model.apply(
             {**variables, "params": params}, inputs_2d, train=True, bn_momentum=momentum, mutable=["batch_stats"]
         )
-        return {"l1": l1_loss, "mpjpe": mpjpe_loss}[loss](y, targets), (y, updated["batch_stats"])
+        return LOSSES[loss](y, targets).mean(), (y, updated["batch_stats"])
 
     return jax.value_and_grad(objective, has_aux=True)(variables["params"])
 

@@ -17,6 +17,7 @@ from srnet_jax import config as config_lib
 from srnet_jax.errors import DiskFullError, Interrupted, TrainingError, UserError
 from srnet_jax.training import checkpoint_format, loop, metric_log, workdir
 from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.feed import Feed
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.loop import train_and_evaluate
 from srnet_jax.training.metric_log import MetricLog
@@ -49,7 +50,7 @@ def train(prepared, monkeypatch):
         def step(state, *arguments):
             number = int(state.step) + 1
             before_step(number)
-            state, totals = run.step(state, *arguments)
+            state, totals = run.block(state, *arguments)
             return state, after_step(number, totals)
 
         monkeypatch.setattr(
@@ -58,8 +59,8 @@ def train(prepared, monkeypatch):
             lambda config: dataclasses.replace(
                 run,
                 state=jax.tree.map(jnp.array, initial),
-                step=step,
-                steps_per_epoch=run.windows.steps(config.train.batch_size),
+                block=step,
+                feed=Feed(run.feed.windows, run.devices, batch_size=config.train.batch_size, block=1, place="device"),
             ),
         )
         return train_and_evaluate(changed, folder, fork=fork)

@@ -1,0 +1,194 @@
+"""Time of a training step and of inference, beside the arithmetic bound and, if asked for, a careful PyTorch.
+
+Every implementation runs in a process of its own, in turns with the others; quoted are medians, and medians of the ratios round
+by round. The bound is the time that the matrix products of the network alone would take at the rate that products of
+1024 x 1024 matrices reach in the same rounds. `PyTorch` is `torch_peer`, in a process as users start it; `PyTorch, our
+allocator` runs with the memory settings that our launchers make (launch/__init__.py).
+"""
+
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from srnet_jax.benchmarks.alternate import alternate, ratio, workers
+
+_OURS, _PRODUCT = "ours", "product"
+_PEERS = {"PyTorch": False, "PyTorch, our allocator": True}
+_SIZE = 1024  # of the products that give the arithmetic rate
+_FRAMES = 1000  # output frames of the inference
+TRAINING = {
+    "SR multiply, 6 layers, batch 1024": ("sr", (1, 1, 1), 1024),
+    "FC, 6 layers, batch 1024": ("fc", (1, 1, 1), 1024),
+    "SR multiply, 243 frames, batch 128": ("sr", (3, 3, 3, 3, 3), 128),
+}
+INFERENCE = {
+    f"SR multiply, 243 frames, {_FRAMES:,} frames": ("sr", (3, 3, 3, 3, 3), _FRAMES),
+    f"SR multiply, 8 layers, {_FRAMES:,} frames": ("sr", (1, 1, 1, 1), _FRAMES),
+    f"FC, 8 layers, {_FRAMES:,} frames": ("fc", (1, 1, 1, 1), _FRAMES),
+}
+
+
+def run(peer: str = "", rounds: int = 15) -> dict[str, float]:
+    """Time training; `peer` is "torch" or empty."""
+    return _compare(TRAINING, "training", peer, rounds)
+
+
+def run_inference(peer: str = "", rounds: int = 15) -> dict[str, float]:
+    """Time whole sequences in evaluation, without flips."""
+    return _compare(INFERENCE, "inference", peer, rounds)
+
+
+def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer: str, rounds: int) -> dict[str, float]:
+    module = "srnet_jax.benchmarks.train"
+    makers = {_OURS: (f"{module}:make_{kind}", True), _PRODUCT: (f"{module}:make_product", True)}
+    if peer:
+        makers |= {name: (f"{module}:make_torch_{kind}", tuned) for name, tuned in _PEERS.items()}
+    figures: dict[str, float] = {}
+    with workers(makers) as pipes:
+        for case, (network, widths, size) in cases.items():
+            seconds = alternate(pipes, case, rounds)
+            rate = 2 * _SIZE**3 / statistics.median(seconds[_PRODUCT])
+            operations = product_operations(network, widths, size, training=kind == "training")
+            for name, times in seconds.items():
+                if name == _PRODUCT:
+                    continue
+                figures[f"{case}: {name}, ms"] = 1000 * statistics.median(times)
+                figures[f"{case}: {name}, poses/s"] = size / statistics.median(times)
+                figures[f"{case}: {name}, percent of the bound"] = 100 * operations / rate / statistics.median(times)
+                if name in _PEERS:
+                    figures[f"{case}: {name} / ours"] = ratio(times, seconds[_OURS])
+            figures[f"{case}: products of {_SIZE}, GFLOP/s"] = rate / 1e9
+    return figures
+
+
+def product_operations(network: str, filter_widths: tuple[int, ...], size: int, *, training: bool) -> float:
+    """Return the floating point operations of the network's matrix products, twice again in training for the gradients.
+
+    Args:
+      network: fc or sr.
+      filter_widths: of the network.
+      size: windows of a training step, or output frames of a sequence.
+      training: whether the form is strided and there is a gradient; the first layer needs none for its input.
+    """
+    model = _model(network, filter_widths)
+    frames, total = model.receptive_field if training else size + model.receptive_field - 1, 0.0
+    for index, plan in enumerate(model.layer_plans()):
+        frames = frames // plan.kernel_size if training else frames - (plan.kernel_size - 1) * plan.dilation
+        rows = frames * (size if training else 1)
+        inputs = sum(len(group) for group in plan.groups)
+        products = sum(len(group) * width for group, width in zip(plan.groups, plan.features, strict=True))
+        if plan.connectivity == "split_recombine":
+            products += inputs * len(plan.groups) * plan.kernel_size
+        passes = 1 if not training else 2 if index == 0 else 3
+        total += 2.0 * rows * plan.kernel_size * products * passes
+    return total
+
+
+def _config(network: str, filter_widths: tuple[int, ...]) -> ConfigDict:
+    from configs import default  # beside this package, not in it
+
+    config = default.get_config()
+    config.model.network, config.model.filter_widths = network, filter_widths
+    return config
+
+
+def _model(network: str, filter_widths: tuple[int, ...]) -> Any:
+    from srnet_jax.models.pose_lifter import create_model
+
+    return create_model(_config(network, filter_widths).model)
+
+
+def _arrays(windows: int, frames: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return noise in the place of inputs [B, T, 17, 2] and targets [B, T', 17, 3]; the values do not matter."""
+    rng = np.random.default_rng(0)
+    shapes = ((windows, frames, 17, 2), (windows, outputs, 17, 3))
+    inputs, targets = (rng.normal(0, 0.3, shape).astype(np.float32) for shape in shapes)
+    return inputs, targets
+
+
+def make_product(case: str) -> Callable[[], object]:
+    """Return a product of two matrices."""
+    import jax
+    import jax.numpy as jnp
+
+    del case
+    x = jnp.ones((_SIZE, _SIZE))
+    product = jax.jit(jnp.matmul)
+    return lambda: product(x, x).block_until_ready()
+
+
+def make_training(case: str) -> Callable[[], object]:
+    """Return a function that takes one of our training steps."""
+    import jax
+
+    from srnet_jax.training import steps
+    from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer
+    from srnet_jax.training.parallel import Devices
+    from srnet_jax.training.state import create_train_state
+
+    network, widths, batch_size = TRAINING[case]
+    config, model, devices = _config(network, widths), _model(network, widths), Devices("jit", 1)
+    optimizer = create_optimizer(config.train)
+    block = devices.compile(
+        lambda *arguments: steps.train_block(
+            *arguments,
+            take=lambda data, item: item,
+            model=model.clone(strided=True),
+            optimizer=optimizer,
+            bn_momentum=bn_momentum_schedule(config.train),
+            loss=config.train.loss,
+            normalization=config.model.normalization,
+            seed=0,
+        )
+    )
+    inputs, targets = _arrays(batch_size, model.receptive_field, 1)
+    batch = {"inputs_2d": inputs, "targets": targets, "geometry": np.zeros((batch_size, 1, 1, 9), np.float32)}
+    items = devices.spread({name: value[None] for name, value in batch.items()})
+    state = [devices.replicate((create_train_state(model, optimizer, 0), steps.zero_totals()))]
+
+    def step() -> None:
+        state[0] = jax.block_until_ready(block(*state[0], (), items, np.int32(1)))
+
+    return step
+
+
+def make_inference(case: str) -> Callable[[], object]:
+    """Return a function that lifts one sequence."""
+    import jax
+
+    network, widths, size = INFERENCE[case]
+    model = _model(network, widths)
+    inputs, _ = _arrays(1, size + model.receptive_field - 1, 1)
+    variables = model.init(jax.random.key(0), inputs)
+    lift = jax.jit(model.apply)
+    return lambda: np.asarray(lift(variables, inputs))
+
+
+def make_torch_training(case: str) -> Callable[[], object]:
+    """Return a function that takes one of PyTorch's training steps."""
+    import torch
+
+    from srnet_jax.benchmarks import torch_peer
+
+    network, widths, batch_size = TRAINING[case]
+    model = _model(network, widths)
+    module = torch_peer.build(model)
+    optimizer = torch_peer.create_optimizer(module)
+    inputs, targets = (torch.from_numpy(x) for x in _arrays(batch_size, model.receptive_field, 1))
+    return lambda: float(torch_peer.train_step(module, optimizer, inputs, targets))
+
+
+def make_torch_inference(case: str) -> Callable[[], object]:
+    """Return a function that lifts one sequence with PyTorch."""
+    import torch
+
+    from srnet_jax.benchmarks import torch_peer
+
+    network, widths, size = INFERENCE[case]
+    model = _model(network, widths)
+    module = torch_peer.build(model)
+    inputs = torch.from_numpy(_arrays(1, size + model.receptive_field - 1, 1)[0])
+    return lambda: np.asarray(torch_peer.predict(module, inputs))
