@@ -21,7 +21,6 @@ os.environ.setdefault(
     str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srnet_jax" / "compiled"),
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2**30))
 
 _starts_a_program = sys.argv[0] == "-m"  # so it is while Python looks for the module that `python -m` names
 if _starts_a_program and platform.libc_ver()[0] == "glibc" and _ALLOCATOR not in os.environ:

@@ -1,0 +1,29 @@
+import pytest
+
+from srnet_jax.benchmarks import alternate
+from srnet_jax.benchmarks.train import product_operations
+
+
+def test_product_operations_by_hand():
+    forward = 2 * 1024 * (34 * 1024 + 4 * 1024**2 + 1024 * 51)  # six layers, fully connected
+    assert product_operations("fc", (1, 1, 1), 1024, training=False) == pytest.approx(forward)
+    assert product_operations("fc", (1, 1, 1), 1024, training=True) == pytest.approx(3 * forward - 2 * 1024 * 34 * 1024)
+    strided = 2 * (9 * 34 * 3 * 1024 / 3 + 3 * 1024**2 + 1024**2 + 1024 * 51)  # windows of 9 frames: 3, then 1 output frames
+    assert product_operations("fc", (3, 3), 1, training=True) == pytest.approx(3 * strided - 2 * 9 * 34 * 1024)
+
+
+def make_counter(case):
+    calls = []
+    if case == "broken":
+        raise ValueError("no such case")
+    return lambda: calls.append(case)
+
+
+def test_workers_take_turns_and_report_errors():
+    with alternate.workers({"a": ("tests.test_benchmarks:make_counter", True)}) as pipes:
+        seconds = alternate.alternate(pipes, "x", 2)
+        assert len(seconds["a"]) == 2
+        assert all(0 <= value < 1 for value in seconds["a"])
+        with pytest.raises(RuntimeError, match="broken: ValueError: no such case"):
+            alternate.alternate(pipes, "broken", 1)
+        pipes.clear()
