@@ -22,6 +22,7 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (on the validation
 _PROTOCOL = flags.DEFINE_string("protocol", None, "Evaluate under this protocol; short for --config.protocol.name.")
 _PATH = flags.DEFINE_string("data.path", None, "Where the data are now; short for --config.data.path.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the comparison, tables and figures; made if it does not exist.")
+_WIDEST = 1000  # characters; a table is never so narrow that numbers are cut
 
 
 def main() -> None:
@@ -35,19 +36,24 @@ def main() -> None:
     from srnet_jax.files import write_whole
 
     changes = app.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
+    if not all(_WORKDIR.value):
+        raise UserError(f"--workdir={','.join(_WORKDIR.value)}: an empty name, expected folders with commas between them")
     workdirs = [Path(name) for name in _WORKDIR.value]
     output = Path(_OUTPUT.value) if _OUTPUT.value else None
     if output and output.exists() and not output.is_dir():
         raise UserError(f"--output={output}: a file, expected a folder or a new name")
-    if output and not evaluate.same_test_set(workdirs, changes):
-        raise UserError("--output: the runs have different data or protocols, expected one test set for all")
+    differing = evaluate.differing_test_fields(workdirs, changes) if output else []
+    if differing:
+        raise UserError(f"--output: the runs differ in {', '.join(differing)}, expected one test set for all")
     evaluations, tests = evaluate.evaluate(workdirs, _CHECKPOINT.value, changes)
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=160)
     for test in dict.fromkeys(map(id, tests)):
         grids = tables.comparison([e for e, used in zip(evaluations, tests, strict=True) if id(used) == test])
         for grid in grids:
-            console.print(tables.to_rich(grid), "")
+            table = tables.to_rich(grid)
+            needed = console.measure(table, options=console.options.update(width=_WIDEST)).minimum
+            console.print(table, "", width=max(console.width, needed), crop=False, no_wrap=True)
     print("results: " + ", ".join(str(e.workdir / evaluate.RESULTS_FILE) for e in evaluations))
     if output:
         output.mkdir(parents=True, exist_ok=True)

@@ -79,8 +79,8 @@ _TEXT = Field((str,), lambda value: True, "text")
 _NAMES = _tuple_of(str, bool, "one or more names, as ('S1', 'S5')")
 _SIGMAS = Field(
     (tuple,),
-    lambda v: len(v) in (1, H36M_17.num_joints) and all(type(x) in (int, float) and 0 < x <= _LARGEST for x in v),
-    f"a tuple of one or {H36M_17.num_joints} numbers above 0",
+    lambda v: len(v) in (1, H36M_17.num_joints) and all(type(x) in (int, float) and 0.001 <= x <= 1e6 for x in v),
+    f"a tuple of one or {H36M_17.num_joints} numbers from 0.001 to 1,000,000",
 )
 _PERCENTS = Field(
     (tuple,), lambda v: all(type(x) in (int, float) and 0 < x <= 100 for x in v), "a tuple of percentages above 0, at most 100"

@@ -22,10 +22,10 @@ _BLOCK = 2048  # poses measured in one device call: few enough to stay in a proc
 
 
 def _length(vectors: jax.Array) -> jax.Array:
-    """Return the length of vectors [..., 3]; its gradient at zero is zero, not NaN."""
+    """Return the length of vectors [..., 3], NaN of NaN; its gradient at zero is zero, not NaN."""
     squared = jnp.square(vectors).sum(-1)
-    positive = squared > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1)), 0)
+    zero = squared == 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squared)))
 
 
 def _check_shapes(predicted: jax.Array | np.ndarray, target: jax.Array | np.ndarray) -> None:

@@ -15,7 +15,7 @@ from srnet_jax.errors import UserError
 RANKINGS = ("occurrence", "exponential", "mean_distance")
 METHODS = ("auto", "exact", "grid")
 
-_POSES, _REFERENCES = 256, 8192  # compared at a time by the exact sum: constant memory
+_POSES, _REFERENCES = 256, 8192  # compared at a time by the exact sum; the reference set lies on the device whole
 _EXACT_PAIRS = 200_000_000  # pairs of poses up to which the exact sum takes a few seconds
 _CELLS = 4  # of the grid in one sigma
 _MOST_CELLS = 2**26  # of one joint's grid: about 1.5 GB while it is filled

@@ -13,10 +13,11 @@ from ml_collections import ConfigDict
 
 from srnet_jax import config as config_lib
 from srnet_jax import metrics, rarity
+from srnet_jax.data.dataset import Sequence
 from srnet_jax.data.protocols import Split
 from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import Frames, stack_frames
-from srnet_jax.errors import ConfigError
+from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.evaluation.ranking import rank_test_poses
 from srnet_jax.files import write_whole
@@ -50,6 +51,7 @@ class TestSet:
       ranked: how the commonness was computed.
       counted: the test frames that the results count: all, or the rarest ones.
       mean_pose: [J, 3] mean of the training poses, metres: the constant prediction to beat.
+      splits: the protocol's fields that made the parts.
     """
 
     dataset_name: str
@@ -62,6 +64,7 @@ class TestSet:
     ranked: str
     counted: np.ndarray
     mean_pose: np.ndarray
+    splits: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +92,8 @@ def load_test_set(config: ConfigDict) -> TestSet:
         commonness=ranking.values,
         ranked=ranking.how,
         counted=np.sort(rarity.rarest(ranking.values, parts.rarest_percent)),
-        mean_pose=train.truth.mean(0, dtype=np.float64).astype(np.float32),
+        mean_pose=_mean_pose(train),
+        splits=_splits(config),
     )
 
 
@@ -109,15 +113,18 @@ def evaluate(
     Raises:
       UserError: if a workdir holds no run or no such checkpoint, a change is not allowed, or data are missing.
     """
-    configs = [changed(config_lib.load(workdir), changes or {}) for workdir in workdirs]
+    as_trained = [config_lib.load(workdir) for workdir in workdirs]
+    configs = [changed(config, changes or {}) for config in as_trained]
     restored = [_restore(workdir, config, checkpoint) for workdir, config in zip(workdirs, configs, strict=True)]
     test_sets: dict[str, TestSet] = {}
     evaluations, used = [], []
-    for workdir, config, (model, variables, step) in zip(workdirs, configs, restored, strict=True):
+    moved = {name: value for name, value in (changes or {}).items() if name in ("data.path", "test_data.path")}
+    for workdir, config, own, (model, variables, step) in zip(workdirs, configs, as_trained, restored, strict=True):
         key = _data_key(config)
         if key not in test_sets:
             test_sets[key] = load_test_set(config)
         test = test_sets[key]
+        own_test = _with_own_training(test, config, changed(own, moved))
         predicted = predict(
             model,
             variables,
@@ -125,6 +132,11 @@ def evaluate(
             mirrored=test.skeleton.mirrored if config.evaluate.flip else None,
             batch_frames=config.evaluate.batch_frames,
         )
+        wrong = int((~np.isfinite(predicted)).any((1, 2)).sum())
+        if wrong:
+            raise UserError(
+                f"{workdir}: checkpoint {step} predicts infinity or NaN in {wrong:,} of {len(predicted):,} frames, expected numbers"
+            )
         evaluation = Evaluation(
             workdir,
             config,
@@ -134,10 +146,10 @@ def evaluate(
                 "seed": config.seed,
                 "checkpoint": checkpoint,
                 "step": step,
-                "config_hash": config_lib.fingerprint(config_lib.load(workdir)),
+                "config_hash": config_lib.fingerprint(own),
                 "changed": changes or {},
-                **_circumstances(test, config, _origin(workdir, step, test)),
-                **measure(test, predicted, config.protocol.rare_percents),
+                **_circumstances(own_test, config, _origin(workdir, step, own_test)),
+                **measure(own_test, predicted, config.protocol.rare_percents),
             },
             predicted,
         )
@@ -154,6 +166,12 @@ def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
     Raises:
       ConfigError: if a field is not of the data, the protocol or the evaluation, or a value is not allowed.
     """
+    if changes.get("protocol.name") == "cross_dataset" != config.protocol.name and not any(
+        name.startswith("test_data.") for name in changes
+    ):
+        raise ConfigError(
+            "config.test_data: not set, expected the data that cross_dataset tests on, as --config.test_data.path"
+        )
     for name in changes:
         if not name.startswith(_CHANGEABLE):
             raise ConfigError(
@@ -166,13 +184,64 @@ def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
     return copy
 
 
-def same_test_set(workdirs: list[Path], changes: dict[str, Any]) -> bool:
-    """Tell whether runs are tested on the same data under the same protocol."""
-    return len({_data_key(changed(config_lib.load(workdir), changes)) for workdir in workdirs}) == 1
+def differing_test_fields(workdirs: list[Path], changes: dict[str, Any]) -> list[str]:
+    """Return the fields in which the runs' test sets differ: none if they are tested on the same poses."""
+    sets = [_test_fields(changed(config_lib.load(workdir), changes)) for workdir in workdirs]
+    return [name for name in sets[0] if any(other[name] != sets[0][name] for other in sets)]
+
+
+def _test_fields(config: ConfigDict) -> dict[str, str]:
+    """Return what the test set and its ranking depend on."""
+    fields = {f"config.{part}": config[part].to_json() for part in ("data", "test_data")}
+    fields |= {f"config.protocol.{name}": repr(value) for name, value in config.protocol.items()}
+    if config.protocol.rare_reference != "train":
+        fields = {name: value for name, value in fields.items() if ".validation" not in name}
+    return fields | {"config.model.normalization": config.model.normalization}
 
 
 def _data_key(config: ConfigDict) -> str:
-    return "".join(part.to_json() for part in (config.data, config.test_data, config.protocol)) + config.model.normalization
+    return json.dumps(_test_fields(config))
+
+
+def _with_own_training(test: TestSet, config: ConfigDict, own: ConfigDict) -> TestSet:
+    """Return the test set with what is told of training as the run itself was trained: parts, mean pose and labels.
+
+    Args:
+      test: of `config`, or of another run's that gives the same test set.
+      config: the run's with its changes.
+      own: the run's as it was trained.
+    """
+    if config.data == own.data and config.test_data == own.test_data and _splits(config) == _splits(own) == test.splits:
+        return test
+    parts = load_split(own)[1]
+    seen = {_identity(s) for s in parts.train} & {_identity(s) for s in test.parts.test}
+    shared = [label for label in test.parts.labels[1:] if label in parts.labels or label.startswith("joints of ")]
+    trained = (
+        [f"trained otherwise than tested: {parts.labels[1]}"] if len(parts.labels) > 1 and parts.labels[1] not in shared else []
+    )
+    overlap = [f"TRAINED on {len(seen)} of the test sequences"] if seen and own.data == config.data else []
+    return dataclasses.replace(
+        test,
+        parts=dataclasses.replace(
+            parts,
+            test=test.parts.test,
+            labels=(parts.labels[0], *shared, *trained, *overlap),
+            rarest_percent=test.parts.rarest_percent,
+        ),
+        mean_pose=_mean_pose(stack_frames(parts.train, own.model.normalization)),
+    )
+
+
+def _splits(config: ConfigDict) -> dict[str, Any]:
+    return {name: value for name, value in config.protocol.items() if not name.startswith("rare_")}
+
+
+def _identity(sequence: Sequence) -> tuple[str, str, str, str]:
+    return sequence.subject, sequence.action, sequence.trial, sequence.camera.name
+
+
+def _mean_pose(train: Frames) -> np.ndarray:
+    return train.truth.mean(0, dtype=np.float64).astype(np.float32)
 
 
 def _origin(workdir: Path, step: int, test: TestSet) -> list[str]:
@@ -308,9 +377,10 @@ def to_csv(evaluations: list[Evaluation]) -> str:
     text = io.StringIO()
     names = [name for name in evaluations[0].results["average_over_frames"] if name != "frames"]
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["workdir", "network", "seed", "step", "protocol", "normalization", "row", "frames", *names])
+    about = ("network", "seed", "config_hash", "checkpoint", "step", "protocol", "normalization", "test_time_flip")
+    table.writerow(["workdir", *about, "labels", "row", "frames", *names])
     for evaluation in evaluations:
-        run = [evaluation.results[key] for key in ("network", "seed", "step", "protocol", "normalization")]
+        run = [*(evaluation.results[key] for key in about), "; ".join(evaluation.results["labels"])]
         for label, row in rows(evaluation.results).items():
             cells = ["" if row[name] is None else f"{row[name]:.10g}" for name in names]
             table.writerow([evaluation.workdir, *run, label, row["frames"], *cells])

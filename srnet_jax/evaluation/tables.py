@@ -3,9 +3,11 @@
 import dataclasses
 import statistics
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from srnet_jax.config import differences
 from srnet_jax.data.protocols import Split
@@ -53,13 +55,15 @@ class Grid:
 
 def to_rich(grid: Grid) -> Table:
     """Return a table for the console."""
-    table = Table(title=grid.title, title_justify="left", caption="\n".join(grid.notes) or None, caption_justify="left")
+    caption = Text("\n".join(grid.notes)) if grid.notes else None  # Text: names may hold what rich takes for markup
+    table = Table(title=Text(grid.title), title_justify="left", caption=caption, caption_justify="left")
     for index, cell in enumerate(grid.header):
-        table.add_column(cell, justify="right" if index else "left", no_wrap=not index)
+        longest = max((len(row[index]) for row in grid.rows), default=0)
+        table.add_column(Text(cell), justify="right" if index else "left", no_wrap=not index, min_width=longest)
     for number, row in enumerate(grid.rows):
         if number in grid.sections:
             table.add_section()
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -190,21 +194,31 @@ def notes(evaluations: list[Evaluation]) -> tuple[str, ...]:
     names = [label.splitlines()[0] for label in labels(groups)]
     first = evaluations[0].results
     rarity, counts = first["rarity"], first["counts"]
-    flips = {"on" if evaluation.results["test_time_flip"] else "off": None for evaluation in evaluations}
+    flips = _of_each(evaluations, lambda e: "on" if e.results["test_time_flip"] else "off")
     parameters = [f"{name} {group[0].results['parameters']:,}" for name, group in zip(names, groups, strict=True)]
     steps = [f"{name} {', '.join(str(e.results['step']) for e in group)}" for name, group in zip(names, groups, strict=True)]
     sigmas = ", ".join(f"{sigma:g}" for sigma in rarity["sigma_mm"])
     sigma = f", sigma {sigmas} mm" if rarity["ranking"] != "mean_distance" else ""
     every = "all" if rarity["reference_step"] == 1 else f"one in {rarity['reference_step']}"
-    runs = {name: "; ".join(group[0].results["labels"]) for name, group in zip(names, groups, strict=True)}
-    told = [*runs.values()][:1] if len(set(runs.values())) == 1 else [f"{name}: {label}" for name, label in runs.items()]
+    told = _of_each(evaluations, lambda e: "; ".join(e.results["labels"]))
+    trained = _of_each(
+        evaluations, lambda e: ", ".join(f"{part} {e.results['counts'][part]['frames']:,}" for part in ("train", "validation"))
+    )
+    hashes = [f"{name} {', '.join(e.results['config_hash'] for e in group)}" for name, group in zip(names, groups, strict=True)]
     changed = ", ".join(f"{name}={value}" for name, value in first["changed"].items())
-    parts = ", ".join(f"{name} {counts[name]['frames']:,}" for name in ("train", "validation", "test"))
     return (
         *(f"{label}." for label in told),
         *([f"Evaluated with {changed}, otherwise as trained."] if changed else []),
-        f"Frames: {parts}; counted {counts['counted']['frames']:,}.",
-        f"{first['checkpoint'].capitalize()} checkpoint, step {'; '.join(steps)}; test-time flip {' and '.join(flips)}.",
+        f"Frames: {'; '.join(trained)}; test {counts['test']['frames']:,}; counted {counts['counted']['frames']:,}.",
+        f"{first['checkpoint'].capitalize()} checkpoint, step {'; '.join(steps)}; test-time flip {'; '.join(flips)}.",
         f"Rare: {_RANKINGS[rarity['ranking']]} against {every} {rarity['reference']} poses{sigma}; {rarity['how']}.",
-        f"Parameters: {', '.join(parameters)}.",
+        f"Parameters: {', '.join(parameters)}. Config hash: {'; '.join(hashes)}.",
     )
+
+
+def _of_each(evaluations: list[Evaluation], tell: Callable[[Evaluation], str]) -> list[str]:
+    """Return what is told of the runs: once if it is the same of all, else with their workdirs."""
+    told = [tell(evaluation) for evaluation in evaluations]
+    if len(set(told)) == 1:
+        return told[:1]
+    return [f"{evaluation.workdir}: {text}" for evaluation, text in zip(evaluations, told, strict=True)]
