@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -28,7 +29,7 @@ from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer,
 from srnet_jax.training.recorder import Recorder
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
 from srnet_jax.training.steps import Totals, compile_train_step
-from srnet_jax.training.workdir import check_config, locked, record_fork
+from srnet_jax.training.workdir import check_config, describe_data, locked, record_fork, save_data
 
 _mpjpe = jax.jit(metrics.mpjpe)
 _REFRESH_S = 0.5  # how often the progress bar, and with it the check for a finite loss, waits for the device
@@ -46,6 +47,7 @@ class _Run:
     mirrored: tuple[int, ...]
     steps_per_epoch: int
     description: tuple[str, ...]
+    data: dict[str, Any]
 
 
 def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = False) -> TrainState:
@@ -69,8 +71,9 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = 
     """
     config_lib.validate(config)
     workdir = Path(workdir)
+    Checkpoints.check_path(workdir)
     config = config_lib.with_absolute_path(config)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     with Interruption() as interruption, contextlib.ExitStack() as stack:
         found = workdir.is_dir()
         if found:  # refuse what can be refused before the data are read
@@ -80,15 +83,16 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = 
         if not found:
             workdir.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(workdir))
-        changes = check_config(config, workdir, fork=fork)
+        changes = check_config(config, workdir, fork=fork, data=run.data)
         train = config.train
         checkpoints = stack.enter_context(
             Checkpoints(workdir, keep_latest=train.keep_latest, keep_best=train.keep_best, say=console.print)
         )
         snapshot = checkpoints.restore_latest(run.state) or Snapshot(run.state)
         if changes:
-            record_fork(config, workdir, int(snapshot.state.step))
+            record_fork(config, workdir, int(snapshot.state.step), changes)
         config_lib.save(config, workdir)
+        save_data(run.data, workdir)
         log = stack.enter_context(MetricLog(workdir, from_step=int(snapshot.state.step), tensorboard=train.tensorboard))
         recorder = Recorder(checkpoints, log, train, console.print)
         for line in (*run.description, *_resuming(config, run, snapshot, workdir)):
@@ -110,8 +114,9 @@ def _prepare(config: ConfigDict) -> _Run:
         if not getattr(parts, name):
             raise TrainingError(f"{dataset.name}: no {name} sequence, expected at least one")
     mirrored = dataset.skeleton.mirrored
+    training = stack_frames(parts.train, config.model.normalization)
     windows = TrainingWindows(
-        stack_frames(parts.train, config.model.normalization),
+        training,
         receptive_field=model.receptive_field,
         causal=model.causal,
         mirrored=mirrored if config.train.flip else None,
@@ -137,7 +142,9 @@ def _prepare(config: ConfigDict) -> _Run:
         f"{steps_per_epoch} steps an epoch on {jax.devices()[0].platform.upper()}"
     )
     description = (size, *parts.labels, *normalization.notes(config.model.normalization))
-    return _Run(model, state, step, windows, validation, mirrored, steps_per_epoch, description)
+    return _Run(
+        model, state, step, windows, validation, mirrored, steps_per_epoch, description, describe_data(training, validation)
+    )
 
 
 def _resuming(config: ConfigDict, run: _Run, snapshot: Snapshot, workdir: Path) -> list[str]:
