@@ -77,6 +77,10 @@ def run(main: Callable[..., None], commands: tuple[str, ...] = ()) -> None:
             fail(str(error))
         except OSError as error:  # a full disk, a folder that may not be written
             fail(f"{error.filename or 'file system'}: {error.strerror or error}")
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):  # XLA's
+                raise
+            fail("not enough memory, expected a smaller network or batch")
         except KeyboardInterrupt as interruption:  # or SIGTERM while training
             print(str(interruption) or "interrupted; run the same command again to continue", file=sys.stderr)
             sys.exit(75)  # EX_TEMPFAIL: try again
@@ -101,6 +105,13 @@ def _in_one_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     kind = "" if isinstance(error, flags.Error | OSError) else f"{type(error).__name__}: "
     return kind + " ".join(dict.fromkeys([lines[0], lines[-1]]))
+
+
+def console(width: int):
+    """Return a console for tables, of that width unless a terminal has its own; text stands there as it is."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, width=None if Console().is_terminal else width)
 
 
 def track(items: Sequence[_Item]) -> Iterable[_Item]:

@@ -25,7 +25,6 @@ def main(command: str) -> None:
     import json
     from pathlib import Path
 
-    from rich.console import Console
     from rich.table import Table
 
     if _JSON.value and not Path(_JSON.value).absolute().parent.is_dir():
@@ -39,7 +38,7 @@ def main(command: str) -> None:
     table = Table(command, "", show_header=False)
     for name, value in figures.items():
         table.add_row(name, f"{value:,.0f}" if value == int(value) else f"{value:.4g}")
-    Console(highlight=False).print(table)
+    app.console(width=120).print(table)
     if _JSON.value:
         Path(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -11,7 +11,6 @@ _CONFIG = app.define_config()
 def main() -> None:
     """Print the layer plan."""
     import jax
-    from rich.console import Console
     from rich.table import Table
 
     from srnet_jax import config as config_lib
@@ -34,8 +33,7 @@ def main() -> None:
             " ".join(map(str, plan.features)),
             f"{count_parameters(state.params[f'layer_{index}']) + count_parameters(state.params.get(f'norm_{index}', {})):,}",
         )
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=120)).print(table)
+    app.console(width=120).print(table)
     form = "causal" if model.causal else "symmetric"
     print(f"receptive field: {model.receptive_field} frame(s), {form}")
     print(f"parameters: {count_parameters(state.params)}")

@@ -29,8 +29,6 @@ def main() -> None:
     """Evaluate, print the tables and write the comparison."""
     import json
 
-    from rich.console import Console
-
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import evaluate, figures, tables
     from srnet_jax.files import write_whole
@@ -46,8 +44,7 @@ def main() -> None:
     if differing:
         raise UserError(f"--output: the runs differ in {', '.join(differing)}, expected one test set for all")
     evaluations, tests = evaluate.evaluate(workdirs, _CHECKPOINT.value, changes)
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=160)
+    console = app.console(width=160)
     for test in dict.fromkeys(map(id, tests)):
         grids = tables.comparison([e for e, used in zip(evaluations, tests, strict=True) if id(used) == test])
         for grid in grids:

@@ -62,7 +62,6 @@ def _mocap() -> None:
 
 
 def _check() -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from srnet_jax.data import h36m_check
@@ -71,8 +70,7 @@ def _check() -> None:
     table = Table("item", "expected", "found", "")
     for row in rows:
         table.add_row(row.item, str(row.expected), str(row.found), "ok" if row.ok else "DIFFERS")
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=120)).print(table)
+    app.console(width=120).print(table)
     wrong = [row for row in rows if not row.ok]
     if wrong:
         app.fail(f"{_DATA.value}: {wrong[0].item}: found {wrong[0].found}, expected {wrong[0].expected}", code=1)

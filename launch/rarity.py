@@ -20,8 +20,6 @@ _COMPARE = flags.DEFINE_bool("compare", False, "Rank with other sigmas, referenc
 
 def main() -> None:
     """Rank, say what is rare, and write the file."""
-    from rich.console import Console
-
     from srnet_jax import config as config_lib
     from srnet_jax.data.sources import load_split
     from srnet_jax.errors import UserError
@@ -35,7 +33,7 @@ def main() -> None:
     config_lib.validate(config)
     dataset, parts = load_split(config)
     found = ranking.rank_test_poses(config, parts, _METHOD.value)
-    console = Console(highlight=False, width=None if Console().is_terminal else 160)
+    console = app.console(width=160)
     percents = config.protocol.rare_percents
     console.print(tables.to_rich(tables.rare_actions(dataset.name, parts, found, percents)))
     if _COMPARE.value:

@@ -8,6 +8,10 @@ SIGTERM and Ctrl-C stop after the step in flight, with a checkpoint. However tra
 the same result. Exit codes: 0 done, 2 a mistake or a run that cannot go on (one line says why), 75 stopped by a signal.
 """
 
+from srnet_jax.training import interruption
+
+interruption.stop_at_once()  # before imports that take seconds
+
 from absl import flags
 
 from launch import app

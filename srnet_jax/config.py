@@ -85,6 +85,11 @@ _SIGMAS = Field(
 _PERCENTS = Field(
     (tuple,), lambda v: all(type(x) in (int, float) and 0 < x <= 100 for x in v), "a tuple of percentages above 0, at most 100"
 )
+_WIDTHS = Field(
+    (tuple,),
+    lambda v: 0 < len(v) <= 64 and all(type(x) is int and x > 0 and x % 2 for x in v) and math.prod(v) <= 65_536,
+    "a tuple of one or more odd numbers, as (3, 3, 3); at most 64, and 65,536 frames",
+)
 
 _DATA: dict[str, Field] = {
     "source": _one_of(("synthetic", "h36m", "mocap", "mpi_inf_3dhp", "mpi_inf_3dhp_train")),
@@ -131,8 +136,8 @@ FIELDS: dict[str, Field] = {
     "protocol.rare_reference": _one_of(("train", "test")),
     "protocol.rare_reference_step": _whole(1),
     "model.network": _one_of(NETWORKS),
-    "model.filter_widths": _tuple_of(int, lambda width: width > 0 and width % 2 == 1, "one or more odd numbers, as (3, 3, 3)"),
-    "model.channels": _whole(17),
+    "model.filter_widths": _WIDTHS,
+    "model.channels": _whole(17, 65_536),
     "model.num_groups": _one_of(GROUP_NUMBERS),
     "model.root_in_every_group": _FLAG,
     "model.recombine": _one_of(RECOMBINE),
@@ -243,7 +248,7 @@ def load(workdir: Path, name: str = CONFIG_FILE) -> ConfigDict:
         if not isinstance(values, dict):
             raise ValueError(f"found {type(values).__name__}, expected an object")
         config = ConfigDict(_tuples(_migrated(values)))
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:  # a key such as __class__
         raise ConfigError(f"{path}: not a config ({one_line(error)})") from error
     try:
         validate(config)

@@ -2,10 +2,10 @@
 
 python tests/chaos.py --kills=50 [--seed=0]
 
-A tiny network is trained by `python -m launch.train` over and over in one workdir, each time killed by kill -9 or SIGTERM: as
-it starts, at a random moment, or while a checkpoint is being written. Now and then the latest checkpoint is damaged. The run
-that is at last left to finish must equal the one that was never touched: state, best checkpoint and metrics, bit by bit.
-Exit code 1 if it does not.
+A tiny network is trained by `python -m launch.train` over and over in one workdir, each time killed by kill -9, SIGTERM or
+Ctrl-C: as it starts, at a random moment, or while a checkpoint is being written. Now and then the latest checkpoint is
+damaged. The run that is at last left to finish must equal the one that was never touched: state, best checkpoint and metrics,
+bit by bit. Exit code 1 if it does not.
 """
 
 import argparse
@@ -38,6 +38,15 @@ TINY = (
 )
 
 
+CODES = {  # the exit codes; those below zero are of a Python that has not yet begun to run the launcher
+    "kill -9": (-9,),
+    "SIGTERM": (75, -15),
+    "Ctrl-C": (75, -2, 1),
+    "SIGTERM twice": (75, 143, -15),
+    "Ctrl-C twice": (75, 130, -2, 1),
+}
+
+
 class Training:
     """A training in another process."""
 
@@ -64,19 +73,22 @@ class Training:
     def trains(self) -> bool:
         return b"steps an epoch" in self.output.read_bytes()
 
+    def resumed(self) -> bool:
+        return b"\nresuming after " in self.output.read_bytes()
 
-def finish(workdir: Path, cache: Path, epochs: int) -> tuple[float, float]:
-    """Train to the end and return the seconds of start-up and of training."""
+
+def finish(workdir: Path, cache: Path, epochs: int) -> tuple[float, float, bool]:
+    """Train to the end and return the seconds of start-up and of training, and whether it resumed a run."""
     training = Training(workdir, cache, epochs)
     training.wait_until(training.trains, 600)
     began = time.monotonic()
     if training.process.wait() != 0:
         sys.exit(f"training failed:\n{training.output.read_text()[-2000:]}")
-    return began - training.started, time.monotonic() - began
+    return began - training.started, time.monotonic() - began, training.resumed()
 
 
 def kill(training: Training, rng: random.Random, startup: float, window: float) -> str | None:
-    """Kill a training at some moment, and return in words how; None if it was done before."""
+    """Kill a training at some moment, and return in words how; None if it was done before it took notice."""
     checkpoints = training.output.with_suffix("") / "checkpoints"
 
     def saving() -> bool:
@@ -91,13 +103,16 @@ def kill(training: Training, rng: random.Random, startup: float, window: float) 
             alive = alive and training.wait_until(saving, 10) and training.wait_until(lambda: False, rng.uniform(0, 0.05))
     if not alive:
         return None
-    how = rng.choices(("kill -9", "SIGTERM", "SIGTERM twice"), (55, 35, 10))[0]
-    training.process.send_signal(signal.SIGKILL if how == "kill -9" else signal.SIGTERM)
-    if how == "SIGTERM twice":
+    how = rng.choices(tuple(CODES), (45, 25, 20, 5, 5))[0]
+    number = signal.SIGKILL if how == "kill -9" else signal.SIGTERM if "SIGTERM" in how else signal.SIGINT
+    training.process.send_signal(number)
+    if how.endswith("twice"):
         training.wait_until(lambda: False, rng.uniform(0, 0.1))
-        training.process.send_signal(signal.SIGTERM)
+        training.process.send_signal(number)
     code = training.process.wait()
-    if code not in {"kill -9": (-9,), "SIGTERM": (75, -15), "SIGTERM twice": (75, -15, 143)}[how] + (0,):
+    if code == 0:
+        return None
+    if code not in CODES[how]:
         sys.exit(f"{how} while {moment}: exit code {code}\n{training.output.read_text()[-2000:]}")
     return f"{how}, {moment}"
 
@@ -149,17 +164,19 @@ def main() -> None:
     options = parser.parse_args()
     rng, began = random.Random(options.seed), time.monotonic()
     epochs = 20 + 3 * options.kills
-    kills, damage = collections.Counter(), collections.Counter()
+    kills, damage, resumes = collections.Counter(), collections.Counter(), 0
     with tempfile.TemporaryDirectory() as folder:
         cache, whole, workdir = (Path(folder) / name for name in ("cache", "whole", "killed"))
         finish(Path(folder) / "first", cache, 1)
-        startup, training = finish(whole, cache, epochs)
+        startup, training, _ = finish(whole, cache, epochs)
         print(f"left alone: {startup:.1f} s to start, {training:.1f} s to train {epochs} epochs", flush=True)
         damaged: dict[Path, int] = {}
         while kills.total() < options.kills:
             left = 1 - epochs_done(workdir) / epochs
             window = training * min(0.4 * left / (options.kills - kills.total()), 1.5 / options.kills)
-            how = kill(Training(workdir, cache, epochs), rng, startup, window)
+            process = Training(workdir, cache, epochs)
+            how = kill(process, rng, startup, window)
+            resumes += process.resumed()
             if how is None:
                 break
             kills[how] += 1
@@ -167,11 +184,11 @@ def main() -> None:
             if kind:
                 damage[kind] += 1
             print(f"{kills.total():3d}  {how}; {epochs_done(workdir)} epochs done{f'; {kind}' if kind else ''}", flush=True)
-        finish(workdir, cache, epochs)
+        resumes += finish(workdir, cache, epochs)[2]
         different = differences(workdir, whole)
     print(f"kills {kills.total()}: " + ", ".join(f"{count} {how}" for how, count in sorted(kills.items())))
     print(f"damaged checkpoints {damage.total()}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(damage.items())))
-    print(f"resumes {kills.total()}, differences {len(different)}, seconds {time.monotonic() - began:.0f}")
+    print(f"resumes {resumes}, differences {len(different)}, seconds {time.monotonic() - began:.0f}")
     for name in different:
         print(f"different: {name}")
     sys.exit(bool(different) or kills.total() < options.kills)

@@ -1,5 +1,6 @@
 """Ways in which a checkpoint's folder can be damaged: by a disk, a copy that was cut off, a person, or another program."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -55,4 +56,54 @@ DAMAGE = {
     "a file where `variables` was": lambda step: _into_file(step / "variables"),
     "another step's checkpoint under its name": _exchange,
 }
-HARMLESS = {"array metadata deleted"}  # orbax does without, and the checksums vouch for the rest
+HARMLESS = {"array metadata deleted", "array metadata overwritten with garbage"}  # not read
+
+
+def _replace_by(path: Path, make) -> None:
+    path.unlink()
+    make(path)
+
+
+def _linked(path: Path) -> None:
+    place = path.parents[1] / f"elsewhere {path.name}"
+    shutil.move(path, place)
+    path.symlink_to(place)
+
+
+def describe(step: Path, item: str, name: str = "bytes", **changes) -> None:
+    """Change what is said of an array beside it."""
+    import tensorstore as ts
+
+    store = ts.KvStore.open(
+        {"driver": "ocdbt", "base": {"driver": "file", "path": f"{step}/{item}/"}, "path": f"{name}/"}
+    ).result()
+    found = json.loads(store.read(".zarray").result().value)
+    store.write(".zarray", json.dumps(found | changes).encode()).result()
+
+
+def rewrite_about(step: Path, edit) -> None:
+    """Change `about` by a function of its values, or to the text that it returns, and make the checksum right."""
+    from srnet_jax.training import checkpoint_format
+
+    file = step / "about" / "metadata"
+    about = json.loads(file.read_text())
+    del about["checksum"]
+    text = edit(about)
+    about["checksum"] = checkpoint_format._checksum_of_json(about)
+    file.write_text(text if isinstance(text, str) else json.dumps(about))
+
+
+HOSTILE = {  # not what happens, but what may be made
+    "a pipe where `about` was": lambda step: _replace_by(step / "about" / "metadata", os.mkfifo),
+    "a pipe where a shard was": lambda step: _replace_by(_largest(step / "training"), os.mkfifo),
+    "a device where a shard was": lambda step: _replace_by(_largest(step / "variables"), lambda p: p.symlink_to("/dev/zero")),
+    "a link where a shard was": lambda step: _linked(_largest(step / "variables")),
+    "a link where the folder was": _linked,
+    "a shard of a terabyte": lambda step: os.truncate(_largest(step / "variables"), 2**40),
+    "a manifest of a terabyte": lambda step: os.truncate(step / "variables" / "manifest.ocdbt", 2**40),
+    "`about` of a terabyte": lambda step: os.truncate(step / "about" / "metadata", 2**40),
+    "thousands of files": lambda step: [(step / f"{number}").touch() for number in range(3000)],
+    "an array of a terabyte": lambda step: describe(step, "variables", shape=[2**30], chunks=[2**30]),
+    "an array in pieces of a gigabyte": lambda step: describe(step, "training", chunks=[2**30]),
+    "an array of another type": lambda step: describe(step, "training", dtype="<f8"),
+}

@@ -110,6 +110,9 @@ def test_config_survives_the_workdir(tiny_config, tmp_path):
             "config.model.filter_widths: (3, 2) is not allowed, expected a tuple of one or more odd",
         ),
         ("model.filter_widths", (), "one or more odd numbers"),
+        ("model.filter_widths", (999, 999), "at most 64, and 65,536 frames"),
+        ("model.filter_widths", (1,) * 100, "at most 64, and 65,536 frames"),
+        ("model.channels", 2**31 - 1, "a whole number from 17 to 65,536"),
         ("model.num_groups", 4, "expected one of 1, 2, 3, 5"),
         ("model.context_dim", -1, "expected a number, 0 or more"),
         ("model.context_dim", "1", "'1' is not allowed"),
@@ -167,7 +170,10 @@ def test_newer_configs_are_refused(tiny_config, tmp_path, version):
         config_lib.load(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"train": 3}', '{"seed": "x"}', '{"seed": 0}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[1]", '{"train": 3}', '{"seed": "x"}', '{"seed": 0}', '{"__class__": 0}', '{"model": {"__class__": {}}}'],
+)
 def test_damaged_config_files_are_named(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(ConfigError, match=r"config\.(json|data|seed)"):

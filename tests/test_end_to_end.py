@@ -12,6 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.table import Table
+
+from launch import app
 
 ROOT = Path(__file__).parent.parent
 CHECKPOINT = ROOT / "tests" / "data" / "parity" / "sr5_mul_333_c42.bin"
@@ -260,6 +263,53 @@ def test_a_stopped_training_continues(tmp_path):
     done = run(*command, "--config.train.epochs=1", "--fork")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads((workdir / "forks.json").read_text()).popitem()[1] == {"fields": {"train.epochs": [9999, 1]}}
+
+
+@pytest.mark.parametrize(
+    ("number", "module"), [(signal.SIGTERM, "absl"), (signal.SIGINT, "absl"), (signal.SIGTERM, "jax"), (signal.SIGINT, "jax")]
+)
+def test_a_training_is_stopped_while_it_starts(number, module, tmp_path):
+    """The signal comes with the import of a module, one that loses exceptions."""
+    code = f"""if True:
+        import os, runpy, sys
+        class Signal:
+            def find_spec(name, *_):
+                if name == "{module}":
+                    try:
+                        os.kill(os.getpid(), {int(number)})
+                    except BaseException:
+                        pass
+        sys.meta_path.insert(0, Signal)
+        runpy.run_module("launch.train", run_name="__main__")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"--workdir={tmp_path / 'run'}", *TINY, "--config.train.epochs=1"],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (75, "interrupted; run the same command again to continue\n")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("error", ["MemoryError()", "RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.')"])
+def test_too_little_memory_is_one_line(error):
+    done = subprocess.run(
+        [sys.executable, "-c", f"from launch import app\ndef main():\n    raise {error}\napp.run(main)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (2, "error: not enough memory, expected a smaller network or batch\n")
+
+
+def test_text_in_tables_is_not_markup(capsys):
+    app.console(width=80).print(Table("[/b]", "[red] :smile:", title="[/x]"))
+    shown = capsys.readouterr().out
+    assert all(text in shown for text in ("[/b]", "[red] :smile:", "[/x]"))
 
 
 @pytest.mark.slow

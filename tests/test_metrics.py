@@ -365,3 +365,13 @@ def test_blocks_do_not_change_the_errors(poses, monkeypatch):
             assert values.dtype == np.float64
             assert values.shape == ((number, 17) if name == "joints" else (number,))
             np.testing.assert_allclose(values, expected[name][:number], rtol=1e-12, atol=1e-15, err_msg=name)
+
+
+def test_nan_is_no_perfect_score(rng):
+    target = rng.normal(size=(3, 17, 3)).astype(np.float32)
+    predicted = target.copy()
+    predicted[1] = np.nan
+    found = metrics.measure(predicted, target, H36M_17)
+    for name in ("mpjpe", "p_mpjpe", "n_mpjpe", "bone_length", "symmetry"):
+        assert np.isnan(found[name]).tolist() == [False, True, False], name
+    assert found["pck_14"].tolist() == [1, 0, 1]

@@ -16,8 +16,7 @@ from typing import Any
 from unittest import mock
 
 from srnet_jax.training import checkpoint_format, loop
-from srnet_jax.training.checkpoint import Checkpoints
-from srnet_jax.training.metric_log import MetricLog
+from srnet_jax.training.recorder import Recorder
 
 
 def run(epochs: int = 8) -> dict[str, float]:
@@ -30,7 +29,7 @@ def run(epochs: int = 8) -> dict[str, float]:
     processor: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         with ExitStack() as stack:
-            for owner, name in ((loop, "_run_epoch"), (Checkpoints, "save"), (Checkpoints, "failure"), (MetricLog, "flush")):
+            for owner, name in ((loop, "_run_epoch"), (Recorder, "save"), (Recorder, "finish")):
                 timed = _timed(getattr(owner, name), seconds[name], processor if name == "_run_epoch" else [])
                 stack.enter_context(mock.patch.object(owner, name, timed))
             state = loop.train_and_evaluate(config, Path(folder))
@@ -39,13 +38,12 @@ def run(epochs: int = 8) -> dict[str, float]:
         write = _timed(checkpoint_format.write, [], writing)
         for index in range(6):
             write(Path(folder) / str(index), snapshot, None)
-    epoch, saving, logging = (statistics.median(seconds[name][1:]) for name in ("_run_epoch", "save", "flush"))
+    epoch, saving = (statistics.median(seconds[name][1:]) for name in ("_run_epoch", "save"))
     return {
         "seconds of an epoch, validation included": epoch,
-        "seconds it waits for its checkpoint to begin": saving,
-        "seconds it waits for the log": logging,
-        "share of waiting, percent": 100 * (saving + logging) / epoch,
-        "seconds the last checkpoint is waited for": sum(seconds["failure"]),
+        "seconds it waits for the log, the checkpoint before and its own to begin": saving,
+        "share of waiting, percent": 100 * saving / epoch,
+        "seconds the end waits for the last checkpoint": sum(seconds["finish"]),
         "processor seconds of an epoch": statistics.median(processor[1:]),
         "processor seconds of writing a checkpoint": statistics.median(writing),
         "share of writing, percent": 100 * statistics.median(writing) / statistics.median(processor[1:]),

@@ -134,9 +134,7 @@ def evaluate(
         )
         wrong = int((~np.isfinite(predicted)).any((1, 2)).sum())
         if wrong:
-            raise UserError(
-                f"{workdir}: checkpoint {step} predicts infinity or NaN in {wrong:,} of {len(predicted):,} frames, expected numbers"
-            )
+            raise UserError(f"{workdir}: checkpoint {step} predicts infinity or NaN in {wrong:,} of {len(predicted):,} frames")
         evaluation = Evaluation(
             workdir,
             config,
@@ -169,9 +167,7 @@ def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
     if changes.get("protocol.name") == "cross_dataset" != config.protocol.name and not any(
         name.startswith("test_data.") for name in changes
     ):
-        raise ConfigError(
-            "config.test_data: not set, expected the data that cross_dataset tests on, as --config.test_data.path"
-        )
+        raise ConfigError("config.test_data: not set, expected what cross_dataset tests on, as --config.test_data.path")
     for name in changes:
         if not name.startswith(_CHANGEABLE):
             raise ConfigError(
@@ -216,9 +212,7 @@ def _with_own_training(test: TestSet, config: ConfigDict, own: ConfigDict) -> Te
     parts = load_split(own)[1]
     seen = {_identity(s) for s in parts.train} & {_identity(s) for s in test.parts.test}
     shared = [label for label in test.parts.labels[1:] if label in parts.labels or label.startswith("joints of ")]
-    trained = (
-        [f"trained otherwise than tested: {parts.labels[1]}"] if len(parts.labels) > 1 and parts.labels[1] not in shared else []
-    )
+    trained = [f"in training: {label}" for label in parts.labels[1:] if label not in shared]
     overlap = [f"TRAINED on {len(seen)} of the test sequences"] if seen and own.data == config.data else []
     return dataclasses.replace(
         test,

@@ -4,7 +4,7 @@ Each `draw_...` returns a figure, and the function named after its file writes i
 figure; runs that differ only in the seed share it. Poses are drawn for the first seed.
 """
 
-import json
+import io
 import re
 from collections.abc import Iterator
 from collections.abc import Sequence as Seq
@@ -23,8 +23,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 
 from srnet_jax.evaluation.evaluate import Evaluation, TestSet
 from srnet_jax.evaluation.tables import group_seeds, labels
+from srnet_jax.files import write_whole
 from srnet_jax.skeleton import Skeleton
-from srnet_jax.training.metric_log import METRICS_FILE
+from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 
 _STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -109,7 +110,9 @@ def qualitative(path: Path, test: TestSet, evaluations: list[Evaluation], count:
 @rc_context(_STYLE)
 def save(path: Path, figure: Figure) -> None:
     """Write a figure as PNG, with all that stands at its edges."""
-    figure.savefig(path, dpi=_DPI, format="png", bbox_inches="tight", pad_inches=0.08)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=_DPI, format="png", bbox_inches="tight", pad_inches=0.08)
+    write_whole(path, picture.getvalue())
 
 
 @rc_context(_STYLE)
@@ -153,14 +156,9 @@ def draw_training_curves(evaluations: list[Evaluation]) -> Figure | None:
 
 
 def _history(workdir: Path) -> list[dict[str, float]]:
-    """Read the whole lines of a run's metrics; none if it has no file."""
-    path, lines = workdir / METRICS_FILE, []
-    for text in path.read_text().splitlines() if path.exists() else []:
-        try:
-            lines.append(json.loads(text))
-        except ValueError:  # the run goes on and is writing this line, or was killed over it
-            break
-    return lines
+    """Read a run's metrics; none if it has no file."""
+    lines = [line for _, line in read_lines(workdir / METRICS_FILE)]
+    return [line for line in lines if {"epoch", "train_mpjpe_mm", "validation_mpjpe_mm"} <= set(line)]
 
 
 @rc_context(_STYLE)

@@ -5,16 +5,18 @@
 
 import contextlib
 import re
-import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from srnet_jax.errors import DiskFullError, TrainingError, UserError, full_disk
+from srnet_jax.files import remove
 from srnet_jax.training import checkpoint_format
 from srnet_jax.training.checkpoint_format import UNFINISHED, DamagedError, Snapshot
 from srnet_jax.training.state import TrainState
+
+FOLDER = "checkpoints"  # in a workdir
 
 
 class Checkpoints:
@@ -38,21 +40,37 @@ class Checkpoints:
           keep_best: ... and of those with the lowest validation error.
           say: is told about damaged checkpoints that were passed over, a line each.
         """
-        self._folder = Path(workdir).absolute() / "checkpoints"
+        self._folder = Path(workdir).absolute() / FOLDER
         self._keep_latest, self._keep_best, self._say = keep_latest, keep_best, say
         if read_only and not self._folder.is_dir():
             raise UserError(f"{self._folder}: no such folder, expected checkpoints; has this run been trained?")
         if not read_only:
+            self.check_path(workdir)
             self._folder.mkdir(parents=True, exist_ok=True)
             self._remove_unfinished()
         self._errors = {step: checkpoint_format.validation_error(self._folder / str(step)) for step in _steps(self._folder)}
         self._writer = ThreadPoolExecutor(1, "checkpoints")
         self._saving: Future[None] | None = None
+        self._verified = False  # that what is written here can be read
 
     @staticmethod
     def exist(workdir: Path) -> bool:
         """Tell whether a workdir holds a checkpoint, be it damaged."""
-        return bool(_steps(Path(workdir) / "checkpoints"))
+        return bool(_steps(Path(workdir) / FOLDER))
+
+    @staticmethod
+    def check_path(workdir: Path) -> None:
+        """Refuse a workdir whose checkpoints would be lost, or be those of another run.
+
+        Raises:
+          UserError: if orbax and tensorstore would take the path for a pattern or end folders' names elsewhere; or if the
+            folder of the checkpoints is a link, behind which old ones would be removed.
+        """
+        folder = Path(workdir).absolute() / FOLDER
+        if odd := sorted(set(re.findall(r"[*?\[\\\ud800-\udfff]", str(folder)))):
+            raise UserError(f"{workdir}: checkpoints cannot be kept under a name with {' '.join(odd)}, expected another")
+        if folder.is_symlink():
+            raise UserError(f"{folder}: a link, expected a folder; to train on another disk, make the whole workdir a link")
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -78,11 +96,10 @@ class Checkpoints:
           snapshot: is copied before this returns.
           validation_mpjpe_mm: ranks the checkpoint; None within an epoch.
         """
-        snapshot = snapshot.to_host()
         if self._saving is not None:
             self._saving.exception()
         if int(snapshot.state.step) not in self._errors:
-            self._saving = self._writer.submit(self._write, snapshot, validation_mpjpe_mm)
+            self._saving = self._writer.submit(self._write, snapshot.to_host(), validation_mpjpe_mm)
 
     def failure(self, *, wait: bool = False) -> TrainingError | None:
         """Return why the last save failed, once; None if it is complete or, unless `wait`, not finished."""
@@ -109,6 +126,7 @@ class Checkpoints:
             except DamagedError as error:
                 damaged[step] = str(error)
                 continue
+            self._verified = True
             for bad, reason in damaged.items():
                 aside = self._set_aside(bad).name
                 self._say(f"warning: {self._folder / str(bad)}: damaged ({reason}), now {aside}; continuing from step {step}")
@@ -164,8 +182,11 @@ class Checkpoints:
     def _write(self, snapshot: Snapshot, validation_mpjpe_mm: float | None) -> None:
         """Write a checkpoint, then remove those that it supersedes; runs in the background."""
         step = int(snapshot.state.step)
+        folder = self._folder / str(step)
         try:
-            checkpoint_format.write(self._folder / str(step), snapshot, validation_mpjpe_mm)
+            checkpoint_format.write(folder, snapshot, validation_mpjpe_mm)
+            if not self._verified:
+                self._verify(folder, snapshot)
         except Exception as error:
             self._remove_unfinished()
             found = sorted(self._errors)
@@ -173,29 +194,37 @@ class Checkpoints:
             reason = full_disk(error)
             kind = DiskFullError if reason else TrainingError
             short = reason or " ".join(str(error).split())
-            raise kind(f"{self._folder / str(step)}: the checkpoint could not be written ({short}); {kept}") from error
+            raise kind(f"{folder}: the checkpoint could not be written ({short}); {kept}") from error
         self._errors[step] = validation_mpjpe_mm
         keep = {*sorted(self._errors)[-self._keep_latest :], *self._best()[: self._keep_best]}
         for old in [step for step in self._errors if step not in keep]:
             del self._errors[old]
             folder = self._folder / str(old)
             with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(folder.rename(f"{folder}{UNFINISHED}-removed"), ignore_errors=True)
+                remove(folder.rename(f"{folder}{UNFINISHED}-removed"))
+
+    def _verify(self, folder: Path, snapshot: Snapshot) -> None:
+        """Read the first checkpoint back, for whatever in path, file system or libraries makes it unreadable."""
+        try:
+            checkpoint_format.read_to_host(folder, snapshot.state)
+        except DamagedError as error:
+            folder.rename(f"{folder}{UNFINISHED}-unreadable")
+            raise DamagedError(f"it cannot be read back: {error}") from error
+        self._verified = True
 
     def _set_aside(self, step: int) -> Path:
         """Give a damaged checkpoint another name, and return it."""
         del self._errors[step]
         path = self._folder / str(step)
         aside = Path(f"{path}.damaged")
-        if aside.is_dir():
-            shutil.rmtree(aside)
+        remove(aside)
         return path.rename(aside)
 
     def _remove_unfinished(self) -> None:
         """Remove what a save or a removal left that was killed or failed."""
         for path in self._folder.iterdir():
             if UNFINISHED in path.name:
-                shutil.rmtree(path, ignore_errors=True)
+                remove(path)
 
 
 def _steps(folder: Path) -> list[int]:

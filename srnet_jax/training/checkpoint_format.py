@@ -6,13 +6,17 @@ and checksum of every array. Version 1, which can be read, had a tree of arrays 
 
 Note:
   Orbax spends most of a millisecond on each array and SRNet has hundreds of small ones: laid behind one another they cost a
-  tenth. Orbax and its OCDBT format do not notice changed bytes within an array, hence the checksums.
+  tenth. Orbax and its OCDBT format do not notice changed bytes within an array, hence the checksums. Reading trusts nothing
+  that a file says of itself: every name, type and size is known from the network, and checked before memory is taken.
 """
 
 import dataclasses
 import json
 import math
+import os
+import stat
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +24,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+import tensorstore as ts
 
-from srnet_jax.errors import UserError
+from srnet_jax.errors import UserError, one_line
 from srnet_jax.training.state import TrainState
 from srnet_jax.training.steps import Totals, zero_totals
 
 FORMAT_VERSION = 2
 RANKED_BY = "validation_mpjpe_mm"
+_SMALL = 2**24  # bytes: JSON files may have as many, and a checkpoint beside 16 times the bytes of its variables
+_MOST_FILES = 1000
 UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written or removed
 
 
@@ -82,7 +89,7 @@ def write(folder: Path, snapshot: Snapshot, validation_mpjpe_mm: float | None) -
         item: ocp.args.StandardSave({"bytes": np.concatenate([x.reshape(-1).view(np.uint8) for x in arrays.values()])})
         for item, arrays in items.items()
     }
-    _checkpointer().save(
+    ocp.Checkpointer(ocp.CompositeCheckpointHandler()).save(
         folder, args=ocp.args.Composite(**packed, about=ocp.args.JsonSave({**about, "checksum": _checksum_of_json(about)}))
     )
 
@@ -90,10 +97,10 @@ def write(folder: Path, snapshot: Snapshot, validation_mpjpe_mm: float | None) -
 def validation_error(folder: Path) -> float | None:
     """Return the validation error of a checkpoint, None if it has none or cannot be read."""
     try:
-        value = _read_metrics_1(folder)[RANKED_BY] if _is_version_1(folder) else _read_about(folder)[RANKED_BY]
+        about = _read_json(folder, "metrics/metrics") if _is_version_1(folder) else _read_about(folder)
     except (DamagedError, UserError):
         return None
-    return value if isinstance(value, float) else None
+    return about[RANKED_BY] if _is_amount(about.get(RANKED_BY)) else None
 
 
 def read_variables(folder: Path, like: Any) -> Any:
@@ -107,24 +114,27 @@ def read_variables(folder: Path, like: Any) -> Any:
       DamagedError: if the checkpoint is damaged.
       UserError: if it holds other arrays, or is of a newer version.
     """
-    if _is_version_1(folder):
-        return _read_item_1(folder, "variables", like)
-    return _read_item(folder, _read_about(folder), "variables", like)
+    _check_files(folder, like)
+    about = None if _is_version_1(folder) else _read_about(folder)
+    return jax.tree.map(jnp.array, _read_item(folder, about, "variables", like))
 
 
 def read(folder: Path, like: TrainState) -> Snapshot:
     """Return the snapshot of a checkpoint; arguments and errors as `read_variables`."""
-    if _is_version_1(folder):
-        variables, training = (
-            _read_item_1(folder, item, tree) for item, tree in (("variables", like.variables), ("training", _training(like)))
-        )
-        return Snapshot(TrainState(**training, **variables))
-    about = _read_about(folder)
-    variables, training = (
-        _read_item(folder, about, item, tree) for item, tree in (("variables", like.variables), ("training", _training(like)))
-    )
-    totals = {name: jnp.asarray(value, jnp.float32) for name, value in about["totals"].items()}
-    return Snapshot(TrainState(**training, **variables), about["batch"], totals)
+    return jax.tree.map(jnp.array, read_to_host(folder, like))
+
+
+def read_to_host(folder: Path, like: TrainState) -> Snapshot:
+    """As `read`, in NumPy arrays."""
+    _check_files(folder, like.variables)
+    about = None if _is_version_1(folder) else _read_about(folder)
+    variables = _read_item(folder, about, "variables", like.variables)
+    state = TrainState(**_read_item(folder, about, "training", _training(like)), **variables)
+    if about is None:
+        return Snapshot(state)
+    if int(state.step) != about["step"]:
+        raise DamagedError(f"training: holds step {int(state.step)}")
+    return Snapshot(state, about["batch"], jax.tree.map(np.float32, about["totals"]))
 
 
 def _training(state: TrainState) -> dict[str, Any]:
@@ -137,8 +147,8 @@ def _named(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
 
 
-def _checkpointer() -> ocp.Checkpointer:
-    return ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+def _size(like: Any) -> int:
+    return math.prod(like.shape) * np.dtype(like.dtype).itemsize
 
 
 def _checksum(array: np.ndarray) -> int:
@@ -149,60 +159,154 @@ def _checksum_of_json(value: Any) -> int:
     return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 
 
+def _check_files(folder: Path, variables: Any) -> None:
+    """Refuse what is not a folder of files, or larger than a checkpoint of these variables can be."""
+    most = _SMALL + 16 * sum(map(_size, jax.tree.leaves(variables)))
+    for number, entry in enumerate(_entries(folder)):
+        if not stat.S_ISDIR(entry.st_mode):
+            if not stat.S_ISREG(entry.st_mode):
+                raise DamagedError("holds a link or a device")
+            most -= entry.st_size
+        if most < 0 or number > _MOST_FILES:
+            raise DamagedError("larger than its arrays can be")
+
+
+def _entries(folder: Path) -> Iterator[os.stat_result]:
+    """Yield what the file system says of a folder and all in it, following no link."""
+    left = [folder]
+    while left:
+        path = left.pop()
+        try:
+            found = path.lstat()
+            if path is folder and not stat.S_ISDIR(found.st_mode):
+                raise DamagedError("not a folder")
+            if stat.S_ISDIR(found.st_mode):
+                left += path.iterdir()
+        except OSError as error:
+            raise DamagedError(f"{path.name}: {error.strerror}") from error
+        yield found
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        found = (folder / name).lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _SMALL:
+            raise DamagedError(f"{name}: not a file, or too large")
+        value = json.loads((folder / name).read_bytes().decode())
+    except OSError as error:
+        raise DamagedError(f"{name}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{name}: not JSON") from error
+    if not isinstance(value, dict):
+        raise DamagedError(f"{name}: not a JSON object")
+    return value
+
+
 def _read_about(folder: Path) -> dict[str, Any]:
-    about = _read_json(folder, folder / "about" / "metadata")
+    about = _read_json(folder, "about/metadata")
     version, checksum = about.get("format_version"), about.pop("checksum", None)
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise UserError(f"{folder}: written by a newer version (format {version}, this one reads up to {FORMAT_VERSION})")
+    if type(version) is int and version > FORMAT_VERSION:
+        newer = one_line(version, 20)
+        raise UserError(f"{folder}: written by a newer version (format {newer}, this one reads up to {FORMAT_VERSION})")
     if checksum != _checksum_of_json(about):
         raise DamagedError("about: the checksum differs")
+    if not _is_about(about):
+        raise DamagedError("about: not what a checkpoint holds")
     if str(about["step"]) != folder.name:
         raise DamagedError(f"holds step {about['step']}")
     return about
 
 
-def _read_json(folder: Path, file: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise DamagedError("not a folder")
-    try:
-        value = json.loads(file.read_bytes())
-    except OSError as error:
-        raise DamagedError(f"{file.relative_to(folder)}: {error.strerror}") from error
-    except ValueError as error:
-        raise DamagedError(f"{file.relative_to(folder)}: not JSON") from error
-    if not isinstance(value, dict):
-        raise DamagedError(f"{file.relative_to(folder)}: not a JSON object")
-    return value
+def _is_about(about: dict[str, Any]) -> bool:
+    """Tell whether all is there and nothing else, and of the right types and ranges."""
+    if set(about) != {"format_version", "step", "epoch", "batch", "totals", RANKED_BY, "arrays"}:
+        return False
+    totals, arrays = about["totals"], about["arrays"]
+    return (
+        about["format_version"] == FORMAT_VERSION
+        and all(_is_count(about[name]) for name in ("step", "epoch", "batch"))
+        and (about[RANKED_BY] is None or _is_amount(about[RANKED_BY]))
+        and isinstance(totals, dict)
+        and set(totals) == set(zero_totals())
+        and all(_is_amount(value) and value <= float(np.finfo(np.float32).max) for value in totals.values())
+        and isinstance(arrays, dict)
+        and set(arrays) == {"variables", "training"}
+        and all(isinstance(index, list) and all(map(_is_described, index)) for index in arrays.values())
+    )
 
 
-def _read_item(folder: Path, about: dict[str, Any], item: str, like: Any) -> Any:
-    """Return an item of a checkpoint, each array verified, in the form of `like`."""
+def _is_described(array: Any) -> bool:
+    if not (isinstance(array, list) and len(array) == 4):
+        return False
+    name, kind, shape, checksum = array
+    sound = isinstance(name, str) and isinstance(kind, str) and isinstance(shape, list)
+    return sound and len(shape) < 10 and all(map(_is_count, shape)) and type(checksum) is int
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**31
+
+
+def _is_amount(value: Any) -> bool:
+    return type(value) is float and value >= 0  # not NaN
+
+
+def _read_item(folder: Path, about: dict[str, Any] | None, item: str, like: Any) -> Any:
+    """Return an item of a checkpoint in the form of `like`, each array verified unless it is of version 1, without `about`."""
+    expected = _named(like)
+    if about is None:
+        described = {name: _description(folder, item, name.replace("/", ".")) for name in expected}
+        shapes = {name: tuple(found["shape"]) for name, found in described.items()}
+        _check_arrays(folder, shapes, like)
+        arrays = [_read_array(folder, item, name.replace("/", "."), x) for name, x in expected.items()]
+        return jax.tree.unflatten(jax.tree.structure(like), arrays)
     index = about["arrays"][item]
     _check_arrays(folder, {name: tuple(shape) for name, _, shape, _ in index}, like)
-    sizes = [math.prod(shape) * np.dtype(kind).itemsize for _, kind, shape, _ in index]
-    stored = {"bytes": np.empty(sum(sizes), np.uint8)}
-    packed = _restore(folder, item, stored)["bytes"]
-    if packed.shape != stored["bytes"].shape:
-        raise DamagedError(f"{item}: {packed.size:,} bytes, expected {sum(sizes):,}")
-    found = {}
-    for (name, kind, shape, checksum), part in zip(index, np.split(packed, np.cumsum(sizes)[:-1]), strict=True):
+    if [entry[:2] for entry in index] != [[name, str(x.dtype)] for name, x in expected.items()]:
+        raise DamagedError(f"{item}: other types of arrays")
+    sizes = [_size(x) for x in expected.values()]
+    packed = _read_array(folder, item, "bytes", np.empty(sum(sizes), np.uint8))
+    parts = np.split(packed, np.cumsum(sizes)[:-1])
+    for (name, _, _, checksum), part in zip(index, parts, strict=True):
         if _checksum(part) != checksum:
             raise DamagedError(f"{item}: the checksum of {name} differs")
-        found[name] = jnp.array(part.view(kind).reshape(shape))
-    return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in _named(like)])
+    found = [part.view(x.dtype).reshape(x.shape) for part, x in zip(parts, expected.values(), strict=True)]
+    return jax.tree.unflatten(jax.tree.structure(like), found)
 
 
-def _restore(folder: Path, item: str, like: Any) -> Any:
+def _description(folder: Path, item: str, name: str) -> dict[str, Any]:
+    """Return what is stored of an array's form."""
     try:
-        return _checkpointer().restore(folder, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(like)}))[item]
-    except Exception as error:  # orbax and tensorstore raise many kinds
+        text = ts.KvStore.open(_place(folder, item, name)).result().read(".zarray").result()
+        found = json.loads(text.value.decode()) if text.state == "value" else None
+    except Exception as error:  # tensorstore raises many kinds
+        raise DamagedError(f"{item}: {_in_short(error)}") from error
+    if not (isinstance(found, dict) and isinstance(found.get("shape"), list) and all(map(_is_count, found["shape"]))):
+        raise DamagedError(f"{item}: {name} is missing or has no shape")
+    return found
+
+
+def _read_array(folder: Path, item: str, name: str, like: Any) -> np.ndarray:
+    """Return an array, after a look whether it is stored as it was written: in one piece, of this type and shape."""
+    found, shape = _description(folder, item, name), list(like.shape)
+    stored = {key: found.get(key) for key in ("shape", "chunks", "dtype", "filters", "zarr_format")}
+    expected = {"shape": shape, "chunks": shape, "dtype": np.dtype(like.dtype).str, "filters": None, "zarr_format": 2}
+    compressor = found.get("compressor")
+    if stored != expected or not (isinstance(compressor, dict) and compressor.get("id") == "zstd"):
+        raise DamagedError(f"{item}: {name} is stored in another form than it was written")
+    try:
+        return ts.open({"driver": "zarr", "kvstore": _place(folder, item, name)}).result().read().result()
+    except Exception as error:  # as in _description
         raise DamagedError(f"{item}: {_in_short(error)}") from error
 
 
+def _place(folder: Path, item: str, name: str) -> dict[str, Any]:
+    return {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder}/{item}/"}, "path": f"{name}/"}
+
+
 def _in_short(error: Exception) -> str:
-    """Return the beginning of a message of orbax or tensorstore, which can have pages."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 120 else f"{text[:120]}..."
+    """Return the beginning of a message of tensorstore, which can have pages."""
+    return one_line(" ".join(str(error).split()) or type(error).__name__, 120)
 
 
 def _check_arrays(folder: Path, found: dict[str, tuple[int, ...]], like: Any) -> None:
@@ -212,26 +316,11 @@ def _check_arrays(folder: Path, found: dict[str, tuple[int, ...]], like: Any) ->
         if found.get(name) != expected.get(name):
             words = [f"shape {shapes[name]}" if name in shapes else "no such array" for shapes in (found, expected)]
             raise UserError(
-                f"{folder}: {name}: found {words[0]}, expected {words[1]}: other joints or another network than config.json "
-                "describes"
+                f"{folder}: {one_line(name, 100)}: found {words[0]}, expected {words[1]}: other joints or another network than "
+                "config.json describes"
             )
 
 
 def _is_version_1(folder: Path) -> bool:
+    """Tell by its folders whether a checkpoint is of version 1, whose arrays lie one by one, without checksums."""
     return (folder / "metrics").is_dir() and not (folder / "about").exists()
-
-
-def _read_metrics_1(folder: Path) -> dict[str, Any]:
-    return {RANKED_BY: None} | _read_json(folder, folder / "metrics" / "metrics")
-
-
-def _read_item_1(folder: Path, item: str, like: Any) -> Any:
-    """Return an item of a checkpoint of version 1; damage to its values goes unnoticed."""
-    try:
-        shapes = jax.tree.map(lambda x: np.empty(x.shape), ocp.StandardCheckpointHandler().metadata(folder / item).tree)
-    except Exception as error:  # as in _restore
-        raise DamagedError(f"{item}: {_in_short(error)}") from error
-    if item == "variables":  # the names of the optimiser's differ, its shapes follow from these
-        _check_arrays(folder, {name: x.shape for name, x in _named(shapes).items()}, like)
-    restored = _restore(folder, item, jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like))
-    return jax.tree.map(jnp.array, restored)

@@ -10,6 +10,20 @@ from srnet_jax.errors import Interrupted
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def stop_at_once() -> None:
+    """Let the signals end the program at once, as "try again": for the time when there is nothing to save.
+
+    An exception would not do: it can be lost in a library that is just being imported.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"interrupted; run the same command again to continue\n")
+    os._exit(75)
+
+
 class Interruption:
     """Listens for the signals as long as its context lasts.
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -31,7 +32,7 @@ from srnet_jax.training.parallel import Devices
 from srnet_jax.training.recorder import Recorder
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
 from srnet_jax.training.steps import Totals, train_block
-from srnet_jax.training.workdir import check_config, locked, record_fork
+from srnet_jax.training.workdir import check_config, describe_data, locked, record_fork, save_data
 
 _mpjpe = jax.jit(metrics.mpjpe)
 _STEPS_PER_CALL = 32  # by default, except on a CPU, where a call costs nothing beside a step
@@ -50,6 +51,7 @@ class _Run:
     validation: Frames
     mirrored: tuple[int, ...]
     description: tuple[str, ...]
+    data: dict[str, Any]
 
 
 def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = False) -> TrainState:
@@ -73,8 +75,9 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = 
     """
     config_lib.validate(config)
     workdir = Path(workdir)
+    Checkpoints.check_path(workdir)
     config = config_lib.with_absolute_path(config)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     with Interruption() as interruption, contextlib.ExitStack() as stack:
         found = workdir.is_dir()
         if found:  # refuse what can be refused before the data are read
@@ -84,15 +87,16 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = 
         if not found:
             workdir.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(workdir))
-        changes = check_config(config, workdir, fork=fork)
+        changes = check_config(config, workdir, fork=fork, data=run.data)
         train = config.train
         checkpoints = stack.enter_context(
             Checkpoints(workdir, keep_latest=train.keep_latest, keep_best=train.keep_best, say=console.print)
         )
         snapshot = checkpoints.restore_latest(run.state) or Snapshot(run.state)
         if changes:
-            record_fork(config, workdir, int(snapshot.state.step))
+            record_fork(config, workdir, int(snapshot.state.step), changes)
         config_lib.save(config, workdir)
+        save_data(run.data, workdir)
         log = stack.enter_context(MetricLog(workdir, from_step=int(snapshot.state.step), tensorboard=train.tensorboard))
         recorder = Recorder(checkpoints, log, train, console.print)
         for line in (*run.description, *_resuming(config, run, snapshot, workdir)):
@@ -114,8 +118,9 @@ def _prepare(config: ConfigDict) -> _Run:
         if not getattr(parts, name):
             raise TrainingError(f"{dataset.name}: no {name} sequence, expected at least one")
     mirrored = dataset.skeleton.mirrored
+    training = stack_frames(parts.train, config.model.normalization)
     windows = TrainingWindows(
-        stack_frames(parts.train, config.model.normalization),
+        training,
         receptive_field=model.receptive_field,
         causal=model.causal,
         mirrored=mirrored if config.train.flip else None,
@@ -148,7 +153,8 @@ def _prepare(config: ConfigDict) -> _Run:
         f"{feed.steps} steps an epoch on {devices.count} {devices.platform.upper()}"
     )
     description = (size, feed.description, *parts.labels, *normalization.notes(config.model.normalization))
-    return _Run(model, state, devices, feed, block_of_steps, validation, mirrored, description)
+    data = describe_data(training, validation)
+    return _Run(model, state, devices, feed, block_of_steps, validation, mirrored, description, data)
 
 
 def _resuming(config: ConfigDict, run: _Run, snapshot: Snapshot, workdir: Path) -> list[str]:

@@ -2,10 +2,14 @@
 
 import json
 import os
+import sys
+import warnings
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from srnet_jax.errors import DiskFullError, UserError, full_disk
+from srnet_jax.files import write_whole
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -16,10 +20,8 @@ class MetricLog:
     def __init__(self, workdir: Path, *, from_step: int, tensorboard: bool) -> None:
         """Open the log for a run that continues after `from_step` (0 for a new one)."""
         self._path = workdir / METRICS_FILE
-        kept = b"".join(line for line, step in _lines(self._path) if step <= from_step)
-        draft = self._path.with_suffix(".tmp")
-        draft.write_bytes(kept)
-        draft.replace(self._path)
+        kept = b"".join(text for text, line in read_lines(self._path) if line["step"] <= from_step)
+        write_whole(self._path, kept)
         self._size = len(kept)
         self._unwritten = b""
         self._events = _summary_writer(workdir, from_step) if tensorboard else None
@@ -67,16 +69,34 @@ class MetricLog:
         self._unwritten = b""
 
 
-def _lines(path: Path) -> list[tuple[bytes, int]]:
-    """Read the whole lines of a log and their steps; what follows one that a killed process left half-written is dropped."""
-    lines = []
-    for text in path.read_bytes().split(b"\n") if path.exists() else []:
-        try:
-            step = int(json.loads(text)["step"])
-        except (ValueError, TypeError, KeyError):
-            break
-        lines.append((text + b"\n", step))
-    return lines
+def read_lines(path: Path) -> list[tuple[bytes, dict[str, float]]]:
+    """Return the good lines of a log, as text and as numbers by name; none if there is no such file.
+
+    The last may be half-written, by a killed process or by one that goes on; any other bad line is warned of.
+    """
+    good: list[tuple[bytes, dict[str, float]]] = []
+    bad = 0
+    for number, text in enumerate(path.read_bytes().split(b"\n") if path.is_file() else [], start=1):
+        if (line := _parsed(text)) is not None:
+            if bad:
+                warnings.warn(f"{path}: line {bad} is damaged and left out", stacklevel=2)
+            good.append((text + b"\n", line))
+            bad = 0
+        else:
+            bad = bad or number
+    return good
+
+
+def _parsed(text: bytes) -> dict[str, Any] | None:
+    """Return the numbers of a line, or None if it is not one of the log."""
+    try:
+        line = json.loads(text.decode())
+    except (ValueError, RecursionError):
+        return None
+    good = isinstance(line, dict) and all(
+        type(value) in (int, float) and abs(value) <= sys.float_info.max for value in line.values()
+    )
+    return line if good and type(line.get("step")) is int else None
 
 
 def _summary_writer(workdir: Path, from_step: int):

@@ -22,6 +22,7 @@ class Recorder:
         self._goes_on = train.on_full_disk == "continue"
         self._interval_s = 60 * train.checkpoint_minutes or math.inf
         self._saved_at = time.monotonic()
+        self._last: tuple[Snapshot, float | None] | None = None  # that was to be saved, with its validation error
 
     @property
     def due(self) -> bool:
@@ -43,6 +44,7 @@ class Recorder:
 
     def save(self, snapshot: Snapshot, validation_mpjpe_mm: float | None = None) -> None:
         """Write the metrics that were taken, and begin to write a checkpoint."""
+        self._last = (snapshot, validation_mpjpe_mm)
         self.check(wait=True)
         self._saved_at = time.monotonic()
         try:
@@ -55,10 +57,11 @@ class Recorder:
     def interrupt(self, snapshot: Snapshot) -> NoReturn:
         """End the run, with a checkpoint if there is space for it."""
         step = int(snapshot.state.step)
+        validation_mpjpe_mm = self._last[1] if self._last and self._last[0] is snapshot else None
         try:
             self.check(wait=True)
             self._log.flush()
-            self._checkpoints.save(snapshot, None)
+            self._checkpoints.save(snapshot, validation_mpjpe_mm)
             failure = self._checkpoints.failure(wait=True)
         except TrainingError as error:
             failure = error
@@ -67,12 +70,14 @@ class Recorder:
         raise Interrupted(f"stopped after step {step}; run the same command again to continue")
 
     def finish(self) -> None:
-        """Wait for the last checkpoint.
+        """Wait for the last checkpoint, which is written now if it could not be before.
 
         Raises:
           TrainingError: if it, or the metrics, could not be written.
         """
         self._log.flush()
+        if self._last:
+            self._checkpoints.save(*self._last)
         failure = self._checkpoints.failure(wait=True)
         if failure is not None:
             raise failure

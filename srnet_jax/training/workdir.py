@@ -3,26 +3,33 @@
 import contextlib
 import fcntl
 import json
+import math
 import os
+import re
 import socket
+import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from srnet_jax import config as config_lib
-from srnet_jax.errors import TrainingError
+from srnet_jax.data.windows import Frames
+from srnet_jax.errors import TrainingError, one_line
 from srnet_jax.files import write_whole
 from srnet_jax.training.checkpoint import Checkpoints
 
 LOCK_FILE = ".lock"
 FORKS_FILE = "forks.json"  # {step: {"fields": {name: [before, after]}}}
+DATA_FILE = "data.json"  # see `describe_data`
 
-_FREE_TO_CHANGE = {  # when a run continues, beside evaluate.* and protocol.rare_*: they do not change the network
+_FREE_TO_CHANGE = {  # when a run continues, beside protocol.rare_*: they change neither the network nor which is the best
     "data.path",
     "test_data.path",
+    "evaluate.batch_frames",
     "train.tensorboard",
     "train.checkpoint_minutes",
     "train.keep_latest",
@@ -43,25 +50,42 @@ def locked(workdir: Path) -> Iterator[None]:
     """Keep every other process from training in a workdir; the kernel lets go of it however this process ends.
 
     Raises:
-      TrainingError: if another process has it, which is named.
+      TrainingError: if another process has it, which is named, or the lock is a link to a file that should not be written.
     """
-    with (workdir / LOCK_FILE).open("a+") as file:
+    path = workdir / LOCK_FILE
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if not path.is_symlink():
+            raise
+        raise TrainingError(f"{path}: a link, expected a file; remove it") from error
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise TrainingError(f"{path}: not a file, expected one; remove it")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            file.seek(0)
-            owner = file.read().strip() or "another process"
+            owner = one_line(file.read(200).decode(errors="replace").strip(), 100) or "another process"
             raise TrainingError(f"{workdir}: in use by {owner}, expected another workdir") from error
         except OSError as error:  # some network file systems
             warnings.warn(f"{workdir}: cannot be locked ({error.strerror}); start no second training there", stacklevel=2)
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
 
 
-def check_config(config: ConfigDict, workdir: Path, *, fork: bool) -> Changes:
-    """Compare a config with that of a workdir's run.
+def describe_data(training: Frames, validation: Frames) -> dict[str, Any]:
+    """Return by what the data of a run are known again: numbers of frames, and means of pieces of the arrays.
+
+    They are means, not a hash, because another processor may give other last bits. Simply JSON.
+    """
+    arrays = [array for frames in (training, validation) for array in (frames.inputs_2d, frames.targets)]
+    means = [float(piece.mean(dtype=np.float64)) for x in arrays for piece in np.array_split(x, 16) if len(piece)]
+    return {"training_frames": len(training.targets), "validation_frames": len(validation.targets), "means": means}
+
+
+def check_config(config: ConfigDict, workdir: Path, *, fork: bool, data: dict[str, Any] | None = None) -> Changes:
+    """Compare a config, and with `data` (see `describe_data`) these, with those of a workdir's run.
 
     Returns:
       The fields under which another network would have been trained, each with its values before and now; empty unless `fork`.
@@ -72,15 +96,25 @@ def check_config(config: ConfigDict, workdir: Path, *, fork: bool) -> Changes:
     if not Checkpoints.exist(workdir):
         return {}
     changes = _changes(config_lib.load(workdir), config)
+    words = [f"config.{name} ({before!r}, here {after!r})" for name, (before, after) in changes.items()]
+    stored = _stored_data(workdir)
+    if data and stored and not _same_data(stored, data):
+        changes["data"] = _in_words(stored), _in_words(data)
+        words.append(f"data ({changes['data'][0]}, here {changes['data'][1]}, of other values)")
     if changes and not fork:
-        words = ", ".join(f"config.{name} ({before!r}, here {after!r})" for name, (before, after) in changes.items())
         raise TrainingError(
-            f"{workdir}: holds a run with another {words}; expected the same config, a new workdir, or --fork to go on changed"
+            f"{workdir}: holds a run with another {', '.join(words)}; expected the same, a new workdir, or --fork to go on "
+            "changed"
         )
     return changes
 
 
-def record_fork(config: ConfigDict, workdir: Path, step: int) -> None:
+def save_data(data: dict[str, Any], workdir: Path) -> None:
+    """Keep what the data of the run are known by, as `check_config` expects it."""
+    write_whole(workdir / DATA_FILE, json.dumps(data) + "\n")
+
+
+def record_fork(config: ConfigDict, workdir: Path, step: int, changes: Changes) -> None:
     """Keep a run's old config as `config.STEP.json` and note in `forks.json` what changes at this step.
 
     A second fork at the same step adds to the first: nothing was trained between them.
@@ -89,32 +123,79 @@ def record_fork(config: ConfigDict, workdir: Path, step: int) -> None:
     if not old.exists():
         write_whole(old, (workdir / config_lib.CONFIG_FILE).read_text())
     forks = _forks(workdir)
-    forks[str(step)] = {"fields": _changes(config_lib.load(workdir, old.name), config)}
+    fields = _changes(config_lib.load(workdir, old.name), config)
+    earlier = forks.get(str(step), {"fields": {}})["fields"].get("data")
+    if "data" in changes:
+        fields["data"] = (earlier or changes["data"])[0], changes["data"][1]
+    elif earlier:
+        fields["data"] = earlier
+    forks[str(step)] = {"fields": fields}
     write_whole(workdir / FORKS_FILE, json.dumps(forks, indent=2) + "\n")
 
 
 def fork_labels(workdir: Path, step: int) -> list[str]:
     """Return, for each fork that a checkpoint has behind it, what changed and when, in words."""
-    try:
-        return [
-            f"config changed at step {at}: "
-            + ", ".join(f"{name} from {before!r} to {after!r}" for name, (before, after) in fork["fields"].items())
-            for at, fork in _forks(workdir).items()
-            if int(at) < step
-        ]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise TrainingError(f"{workdir / FORKS_FILE}: damaged ({error}), expected what --fork wrote") from error
+    labels = []
+    for at, fork in _forks(workdir).items():
+        if int(at) < step:
+            changes = [f"{one_line(name, 100)} from {_shown(a)} to {_shown(b)}" for name, (a, b) in fork["fields"].items()]
+            labels.append(f"config changed at step {at}: {', '.join(changes)}")
+    return labels
 
 
-def _forks(workdir: Path) -> dict[str, Any]:
-    file = workdir / FORKS_FILE
+def _shown(value: Any) -> str:
+    return one_line(repr(value), 100)
+
+
+def _forks(workdir: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what `record_fork` wrote."""
+    forks = _read_json(workdir / FORKS_FILE) or {}
+    for at, fork in forks.items():
+        fields = fork.get("fields") if isinstance(fork, dict) else None
+        sound = isinstance(fields, dict) and all(isinstance(values, list) and len(values) == 2 for values in fields.values())
+        if not (re.fullmatch(r"[0-9]{1,10}", at) and sound):
+            raise TrainingError(f"{workdir / FORKS_FILE}: damaged, expected what --fork wrote")
+    return forks
+
+
+def _stored_data(workdir: Path) -> dict[str, Any] | None:
+    """Return what `save_data` wrote; None for a run of a version that did not."""
+    data = _read_json(workdir / DATA_FILE)
+    if data is None:
+        return None
+    counts, means = [data.get(name) for name in ("training_frames", "validation_frames")], data.get("means")
+    if not (
+        all(type(count) is int and 0 <= count < 2**63 for count in counts)
+        and isinstance(means, list)
+        and all(type(mean) is float for mean in means)
+    ):
+        raise TrainingError(f"{workdir / DATA_FILE}: damaged, expected what training wrote; removed, it is written anew")
+    return data
+
+
+def _same_data(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    same = all(a[name] == b[name] for name in ("training_frames", "validation_frames")) and len(a["means"]) == len(b["means"])
+    return same and all(math.isclose(x, y, rel_tol=1e-4, abs_tol=1e-5) for x, y in zip(a["means"], b["means"], strict=True))
+
+
+def _in_words(data: dict[str, Any]) -> str:
+    return f"{data['training_frames']:,} training and {data['validation_frames']:,} validation frames"
+
+
+def _read_json(file: Path) -> dict[str, Any] | None:
+    """Return what a JSON file holds, None if there is none."""
+    if not file.is_file():
+        return None
     try:
-        return json.loads(file.read_text()) if file.exists() else {}
-    except ValueError as error:
-        raise TrainingError(f"{file}: damaged ({error}), expected what --fork wrote") from error
+        value = json.loads(file.read_bytes().decode())
+    except (ValueError, RecursionError) as error:
+        raise TrainingError(f"{file}: damaged ({one_line(error, 100)}), expected JSON") from error
+    if not isinstance(value, dict):
+        raise TrainingError(f"{file}: damaged, expected a JSON object")
+    return value
 
 
 def _changes(before: ConfigDict, after: ConfigDict) -> Changes:
     values = [dict(config_lib.flatten(config)) for config in (before, after)]
     names = [name for name in config_lib.differences(before, after) if name not in _FREE_TO_CHANGE]
-    return {name: (values[0][name], values[1][name]) for name in names if not name.startswith(("evaluate.", "protocol.rare_"))}
+    return {name: (values[0][name], values[1][name]) for name in names if not name.startswith("protocol.rare_")}

@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import io
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -12,7 +13,7 @@ from srnet_jax import rarity
 from srnet_jax.data.windows import Frames, stack_frames
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation import tables
-from srnet_jax.evaluation.evaluate import changed, evaluate, load_test_set, measure, rows, to_csv
+from srnet_jax.evaluation.evaluate import changed, differing_test_fields, evaluate, load_test_set, measure, rows, to_csv
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.models.torch_import import zero_variables
@@ -213,3 +214,70 @@ def test_bad_workdirs_are_named(tmp_path, runs):
         evaluate([tmp_path / "nothing"])
     with pytest.raises(UserError, match="no checkpoint '3'"):
         evaluate(runs[:1], "3")
+
+
+def test_labels_and_counts_are_those_of_the_training(runs):
+    (evaluation,), _ = evaluate(runs[:1])
+    trained = evaluation.results
+    for changes in (
+        {"protocol.validation": "test"},
+        {"protocol.name": "cross_action", "protocol.actions_train": ("Walking",)},
+    ):
+        (evaluation,), _ = evaluate(runs[:1], changes=changes)
+        assert evaluation.results["counts"]["train"] == trained["counts"]["train"]
+        assert evaluation.results["labels"] == ["checkpoint chosen on held-out training recordings"]
+    changes = {"protocol.subjects_train": ("S9",), "protocol.subjects_test": ("S1",)}
+    (evaluation,), (test,) = evaluate(runs[:1], changes=changes)
+    of_s1 = trained["counts"]["train"]["sequences"]
+    [label] = [label for label in evaluation.results["labels"] if "TRAINED on" in label]
+    assert 0 < int(label.split()[2]) <= min(of_s1, len(test.parts.test))
+    constant = evaluation.results["average_over_frames"]["mean_pose_mpjpe_mm"]
+    mean = load_test_set(config_lib.load(runs[0])).mean_pose  # of the run's own training set
+    assert constant == pytest.approx(1000 * np.linalg.norm(mean - test.frames.truth, axis=-1).mean(), rel=1e-5)
+
+
+def test_runs_with_other_test_sets_are_told_apart(runs, tmp_path):
+    copies = []
+    for name, value in (("validation", "test"), ("subjects_test", ("S9",))):
+        config = config_lib.load(runs[0])
+        config.protocol[name] = value
+        copies.append(tmp_path / name)
+        copies[-1].mkdir()
+        config_lib.save(config, copies[-1])
+    reference = {"protocol.rare_reference": "test"}
+    assert differing_test_fields([runs[0], copies[0]], reference) == []
+    assert differing_test_fields([runs[0], copies[1]], reference) == ["config.protocol.subjects_test"]
+    assert differing_test_fields([runs[0], copies[0]], {}) == ["config.protocol.validation"]  # decides what is rare
+
+
+def test_predictions_that_are_no_numbers_are_refused(runs, monkeypatch):
+    import sys
+
+    broken = np.full((45, 17, 3), np.nan, np.float32)
+    monkeypatch.setattr(sys.modules["srnet_jax.evaluation.evaluate"], "predict", lambda *_, **__: broken)
+    with pytest.raises(UserError, match=r"checkpoint \d+ predicts infinity or NaN in 45 of 45 frames"):
+        evaluate(runs[:1])
+
+
+def test_a_forgotten_test_set_and_another_skeleton_are_named(runs, tmp_path):
+    with pytest.raises(ConfigError, match=r"config\.test_data: not set, expected what cross_dataset tests on"):
+        evaluate(runs[:1], changes={"protocol.name": "cross_dataset"})
+    config = config_lib.load(runs[0])
+    config.model.num_groups = 3  # other groups of joints than the checkpoint's
+    other = tmp_path / "other"
+    shutil.copytree(runs[0], other)
+    config_lib.save(config, other)
+    with pytest.raises(UserError, match=r"checkpoints/\d+: .*shape") as error:
+        evaluate([other])
+    assert "\n" not in str(error.value)
+
+
+def test_names_are_no_markup_and_numbers_are_not_cut():
+    from rich.console import Console
+
+    grid = tables.Grid("of [/x] and [seed0]", ("[b]run", *["MPJPE"] * 12), (("[/a]", *["1234.5"] * 12),), notes=("[/n]",))
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(tables.to_rich(grid), width=200, crop=False)
+    text = console.export_text()
+    assert all(name in text for name in ("[/x] and [seed0]", "[b]run", "[/a]", "[/n]"))
+    assert text.count("1234.5") == 12

@@ -7,6 +7,7 @@ import ast
 import functools
 import gzip
 import io
+import json
 import pickletools
 import re
 import struct
@@ -395,3 +396,104 @@ def _extra_header(rng):
 def one_of(*mutators):
     """Choose one of the ways for each file."""
     return lambda rng, data: rng.choice(mutators)(rng, data)
+
+
+_VALUES = [*INTEGERS, -1, 1.5, -0.5, 0.0, 1e300, float("nan"), float("inf"), 10**400, True, False, None, "", "x", "7", [], {}]
+_VALUES += [
+    "float32",
+    "int32",
+    ">f4",
+    "S100000000",
+    "O",
+    "a\nb",
+    "\x1b[2J",
+    "\ud800",
+    "x" * 3000,
+    [0, 0],
+    [[]],
+    [2**40],
+    {"": 0},
+]
+
+
+def json_values(rng, data):
+    """Change values anywhere in a JSON object; a checksum that it has of itself is made right."""
+    values = json.loads(data)
+    checked = values.pop("checksum", None) is not None
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
+        node = values
+        while node:
+            key = rng.choice(list(node) if isinstance(node, dict) else range(len(node)))
+            if not isinstance(node[key], dict | list) or rng.random() < 0.2:
+                break
+            node = node[key]
+        if not node:
+            continue
+        match rng.randrange(8):
+            case 0:
+                del node[key]
+            case 1 if isinstance(node, list):
+                node.insert(key, rng.choice(node))
+            case 1:
+                node[rng.choice(("", "x", *node))] = node[key]
+            case 2:
+                node[key] = [node[key]]
+            case 3 if isinstance(node[key], int | float) and abs(node[key]) < 1e300:
+                node[key] += rng.choice((-1, 1, 0.5))
+            case _:
+                node[key] = json.loads(json.dumps(rng.choice(_VALUES)))
+    if checked:
+        values["checksum"] = zlib.crc32(json.dumps(values, sort_keys=True).encode())
+    return json.dumps(values).encode()
+
+
+def bundle(files):
+    """Return files, by name, in one."""
+    return json.dumps({name: content.decode("latin1") for name, content in files.items()}).encode()
+
+
+def unbundled(data):
+    """Return the files that `bundle` put into one."""
+    return {name: content.encode("latin1") for name, content in json.loads(data).items()}
+
+
+def bundled(mutate):
+    """Damage one of the files of a `bundle`."""
+
+    def apply(rng, data):
+        files = unbundled(data)
+        name = rng.choice(list(files))
+        return bundle(files | {name: mutate(rng, files[name])})
+
+    return apply
+
+
+def ocdbt(rng, data):
+    """Damage one of the blocks of an OCDBT file, whose lengths and checksums are right, or the JSON beside them."""
+    starts = [found.start() for found in re.finditer(rb"\x0c\xdb[ :][\xde*]", data)]
+    ends = [start + int.from_bytes(data[start + 4 : start + 12], "little") for start in starts]
+    found = re.search(rb"\{.*?\}(?=\x0c|$)", data, re.DOTALL)
+    if found and rng.random() < 0.7:
+        changed = json_values(rng, found[0])
+        return data[: found.start()] + changed[: len(found[0])].ljust(len(found[0])) + data[found.end() :]
+    if not starts:
+        return binary(rng, data)
+    at = rng.randrange(len(starts))
+    body = binary(rng, data[starts[at] + 12 : ends[at] - 4])
+    block = data[starts[at] : starts[at] + 4] + (len(body) + 16).to_bytes(8, "little") + body
+    return data[: starts[at]] + block + _crc32c(block).to_bytes(4, "little") + data[ends[at] :]
+
+
+@functools.cache
+def _crc32c_table():
+    table = list(range(256))
+    for _ in range(8):
+        table = [(number >> 1) ^ (0x82F63B78 if number & 1 else 0) for number in table]
+    return table
+
+
+def _crc32c(data):
+    table, remainder = _crc32c_table(), 0xFFFFFFFF
+    for byte in data:
+        remainder = table[(remainder ^ byte) & 255] ^ (remainder >> 8)
+    return remainder ^ 0xFFFFFFFF

@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import os
 import resource
 import shutil
 import threading
@@ -8,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from damage import DAMAGE, HARMLESS
+from damage import DAMAGE, HARMLESS, HOSTILE, rewrite_about
 
 from srnet_jax.errors import DiskFullError, TrainingError, UserError
 from srnet_jax.training import checkpoint_format
 from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.checkpoint_format import DamagedError, Snapshot
 from srnet_jax.training.state import TrainState
+from srnet_jax.training.steps import zero_totals
 
 
 def make_state(step=0, width=30):
@@ -47,7 +49,7 @@ def assert_equal(a, b):
 
 
 def test_snapshot_survives_to_the_bit(tmp_path):
-    totals = {"loss": jnp.float32(0.1), "count": jnp.float32(1e7 + 1)}
+    totals = zero_totals() | {"loss": jnp.float32(0.1), "count": jnp.float32(1e7 + 1)}
     snapshot = Snapshot(make_state(7), 3, totals)
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(snapshot, None)
@@ -101,11 +103,11 @@ def test_what_is_not_needed_may_go(tmp_path, kind):
         assert_equal(checkpoints.restore_latest(make_state()).state, make_state(2))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in DAMAGE if kind not in HARMLESS])
+@pytest.mark.parametrize("kind", [kind for kind in DAMAGE | HOSTILE if kind not in HARMLESS])
 def test_damaged_latest_is_named_and_the_one_before_used(tmp_path, kind):
     save(tmp_path, 2.0, 1.0, keep_latest=2)
     latest = tmp_path / "checkpoints" / "2"
-    DAMAGE[kind](latest)
+    (DAMAGE | HOSTILE)[kind](latest)
     said = []
     with Checkpoints(tmp_path, keep_latest=2, say=said.append) as checkpoints:
         for which in ("2", "latest"):
@@ -137,6 +139,121 @@ def test_all_damaged_is_an_error_and_changes_nothing(tmp_path):
         checkpoints.restore_latest(make_state())
     assert "\n" not in str(caught.value)
     assert files(tmp_path) == before
+
+
+def _nested(about):
+    return '{"a": ' * 50_000 + "1" + "}" * 50_000
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        *(
+            pytest.param(lambda about, name=name: about.pop(name) and None, id=f"without {name}")
+            for name in ("format_version", "step", "epoch", "arrays", "totals", "validation_mpjpe_mm")
+        ),
+        lambda about: about.update(more=1),
+        lambda about: about.update(format_version=1),
+        lambda about: about.update(format_version=True),
+        lambda about: about.update(batch=-1),
+        lambda about: about.update(batch="3"),
+        lambda about: about.update(batch=10**400),
+        lambda about: about.update(epoch=[]),
+        lambda about: about.update(validation_mpjpe_mm=float("nan")),
+        lambda about: about.update(validation_mpjpe_mm=-1.0),
+        lambda about: about.update(totals=3),
+        lambda about: about["totals"].pop("loss") and None,
+        lambda about: about["totals"].update(loss=1e39),
+        lambda about: about["totals"].update(loss="x"),
+        lambda about: about.update(arrays=[]),
+        lambda about: about["arrays"].update(variables={}),
+        lambda about: about["arrays"]["variables"].append(3),
+        lambda about: about["arrays"]["variables"].reverse(),
+        lambda about: about["arrays"]["variables"].append(about["arrays"]["variables"][0]),
+        lambda about: about["arrays"]["variables"][0].__setitem__(2, [40, -1]),
+        lambda about: about["arrays"]["variables"][0].__setitem__(3, "x"),
+        *(
+            pytest.param(lambda about, kind=kind: about["arrays"]["variables"][2].__setitem__(1, kind), id=kind)
+            for kind in ("S100000000", "int32", ">f4", "V4", "nothing", "f4,f4")
+        ),
+        _nested,
+        lambda about: "[" * 100_000,
+    ],
+)
+def test_what_about_may_not_hold_is_damage(tmp_path, edit):
+    """The checksum is right."""
+    save(tmp_path, 2.0, 1.0, keep_latest=2)
+    rewrite_about(tmp_path / "checkpoints" / "2", edit)
+    with Checkpoints(tmp_path, keep_latest=2, say=lambda line: None) as checkpoints:
+        for restore in (
+            lambda: checkpoints.restore("2", make_state()),
+            lambda: checkpoints.restore_variables("2", make_state().variables),
+        ):
+            with pytest.raises(UserError, match=r"/2: damaged \(") as caught:
+                restore()
+            assert str(caught.value).isprintable()
+        assert_equal(checkpoints.restore_latest(make_state()).state, make_state(1))
+
+
+def test_about_of_another_step_than_the_arrays_is_damage(tmp_path):
+    save(tmp_path, 2.0)
+    (tmp_path / "checkpoints" / "1").rename(tmp_path / "checkpoints" / "7")
+    rewrite_about(tmp_path / "checkpoints" / "7", lambda about: about.update(step=7))
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match="training: holds step 1"):
+        checkpoints.restore_latest(make_state())
+
+
+@pytest.mark.parametrize("name", ["seed[0]", "a\\b", "what?", "lr*", "\udcff"])
+def test_names_that_orbax_takes_for_patterns_are_refused(tmp_path, name):
+    """They lost runs in silence."""
+    with pytest.raises(UserError, match="checkpoints cannot be kept under a name with"):
+        Checkpoints(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_that_cannot_be_read_back_is_an_error(tmp_path, monkeypatch):
+    """Whatever the reason; here the path, not refused."""
+    monkeypatch.setattr(Checkpoints, "check_path", staticmethod(lambda workdir: None))
+    with pytest.raises(TrainingError, match=r"1: the checkpoint could not be written \(it cannot be read back: .*; nothing is"):
+        save(tmp_path / "seed[0]", 1.0)
+    assert steps(tmp_path / "seed[0]") == []
+
+
+def test_links_are_not_followed(tmp_path):
+    """Nor is anything behind them removed."""
+    save(tmp_path / "mine", 1.0)
+    before = files(tmp_path / "mine")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "checkpoints").symlink_to(tmp_path / "mine" / "checkpoints")
+    with pytest.raises(UserError, match=r"checkpoints: a link, expected a folder; .* make the whole workdir a link"):
+        Checkpoints(tmp_path / "other")
+    with Checkpoints(tmp_path / "other", read_only=True) as checkpoints:
+        checkpoints.restore("latest", make_state())
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    save(tmp_path / "link", None, first=2, keep_latest=2)
+    assert steps(tmp_path / "mine") == [1, 2]
+    shutil.rmtree(tmp_path / "mine" / "checkpoints" / "2")
+    folder = tmp_path / "stranger" / "checkpoints"
+    folder.mkdir(parents=True)
+    for name in ("1", "1.damaged", "2.orbax-checkpoint-tmp"):
+        (folder / name).symlink_to(tmp_path / "mine" / "checkpoints" / "1")
+    save(tmp_path / "stranger", None, first=2, keep_latest=3)
+    with Checkpoints(tmp_path / "stranger", say=lambda line: None) as checkpoints:
+        (folder / "3").symlink_to(tmp_path / "mine")
+        checkpoints.restore_latest(make_state())
+    save(tmp_path / "stranger", None, first=3)
+    save(tmp_path / "stranger", None, first=4)
+    assert files(tmp_path / "mine") == before
+
+
+@pytest.mark.parametrize("make", [lambda path: path.write_text(""), lambda path: path.symlink_to("/tmp"), os.mkdir])
+def test_what_stands_where_a_damaged_one_goes_is_replaced(tmp_path, make):
+    save(tmp_path, 2.0, 1.0, keep_latest=2)
+    DAMAGE["`about` deleted"](tmp_path / "checkpoints" / "2")
+    make(tmp_path / "checkpoints" / "2.damaged")
+    with Checkpoints(tmp_path, say=lambda line: None) as checkpoints:
+        assert_equal(checkpoints.restore_latest(make_state()).state, make_state(1))
+    assert (tmp_path / "checkpoints" / "2.damaged" / "variables").is_dir()
 
 
 def test_damaged_best_is_named(tmp_path):

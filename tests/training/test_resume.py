@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from damage import describe
 
 from srnet_jax import config as config_lib
 from srnet_jax.errors import DiskFullError, Interrupted, TrainingError, UserError
@@ -176,6 +177,22 @@ def test_a_half_written_line_is_dropped(tmp_path, tail):
     assert (tmp_path / "metrics.jsonl").read_bytes() == line + b'{"step": 9, "loss": 1}\n'
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [b"", b"{", b"[" * 100_000, b'{"step": 1e999}', b'{"step": "2"}', b'{"step": true}', b'{"step": 2, "loss": NaN}', b"\xff"],
+)
+def test_a_bad_line_among_good_ones_is_said(tmp_path, bad):
+    """Only the last can be half-written."""
+    lines = [b'{"step": 6, "loss": 0.1}\n', b'{"step": 12, "loss": 0.1}\n']
+    (tmp_path / "metrics.jsonl").write_bytes(lines[0] + bad + b"\n" + bad + b"\n" + lines[1] + bad)
+    with (
+        pytest.warns(UserWarning, match=r"metrics\.jsonl: line 2 is damaged and left out"),
+        MetricLog(tmp_path, from_step=12, tensorboard=False),
+    ):
+        pass
+    assert (tmp_path / "metrics.jsonl").read_bytes() == b"".join(lines)
+
+
 def full(failing):
     """Return a stand-in for `checkpoint_format.write` that fails for these steps."""
     write = checkpoint_format.write
@@ -211,6 +228,42 @@ def test_the_last_checkpoint_on_a_full_disk_is_an_error(train, whole, tmp_path, 
     assert_same_run(tmp_path, train(tmp_path), whole)
 
 
+def test_the_last_checkpoint_is_written_once_there_is_space(train, whole, tmp_path, monkeypatch):
+    """The metrics cannot be written when the last checkpoint is due, but can when the run ends."""
+    flush, failures = MetricLog.flush, []
+
+    def fails_once(log):
+        if b'"step": 18' in log._unwritten and not failures:
+            failures.append(1)
+            raise DiskFullError("full")
+        flush(log)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricLog, "flush", fails_once)
+        state = train(tmp_path)
+    assert failures
+    assert_same_run(tmp_path, state, whole)
+
+
+def test_a_stop_keeps_the_rank_of_a_checkpoint_that_had_no_space(train, whole, tmp_path, monkeypatch):
+    """It is written when the run stops, right after the epoch."""
+    write, failures = checkpoint_format.write, []
+
+    def fails_once(folder, *arguments):
+        if not failures:
+            failures.append(folder.name)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(folder, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_format, "write", fails_once)
+        with pytest.raises(Interrupted, match="stopped after step 6; run"):
+            train(tmp_path, stop_at(6))
+    assert failures == ["6"]
+    assert checkpoint_format.validation_error(tmp_path / "checkpoints" / "6") > 0
+    assert_same_run(tmp_path, train(tmp_path), whole)
+
+
 def test_a_full_disk_stops_training_if_asked(train, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_format, "write", full({12}))
@@ -232,8 +285,9 @@ def test_metrics_wait_for_space(train, whole, tmp_path, monkeypatch, capsys):
     calls = []
 
     def fsync(descriptor):
-        calls.append(descriptor)
-        if len(calls) == 1:
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+        calls.append(name)
+        if calls.count("metrics.jsonl") == 1 and name == "metrics.jsonl":
             os.write(descriptor, b'{"half')
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -262,6 +316,21 @@ def test_second_process_is_refused(train, tmp_path):
         train(tmp_path)
     assert list(tmp_path.iterdir()) == [tmp_path / ".lock"]
     train(tmp_path)
+
+
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to(path.with_name("precious")), os.mkfifo])
+def test_a_lock_that_is_no_file_is_left_alone(tmp_path, make):
+    (tmp_path / "precious").write_text("mine")
+    make(tmp_path / ".lock")
+    with pytest.raises(TrainingError, match=r"\.lock: (a link|not a file), expected .*; remove it"), workdir.locked(tmp_path):
+        pass
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_name_that_loses_checkpoints_is_refused_first(train, tmp_path):
+    with pytest.raises(UserError, match=r"seed\[0\]: checkpoints cannot be kept under a name with \[, expected another"):
+        train(tmp_path / "seed[0]")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_system_without_locks_gives_a_warning(tmp_path, monkeypatch):
@@ -317,10 +386,64 @@ def test_a_fork_goes_on_under_another_config(train, tmp_path):
     ]
     assert [(train.learning_rate, train.epochs) for train in kept] == [(1e-3, 3), (5e-4, 3), (5e-4, 5), (5e-4, 4)]
     assert steps(tmp_path) == [6, 12, 18, 24]
-    for damage in ("{", "[1]", '{"8": {}}'):
+    for damage in ("{", "[" * 100_000, "[1]", '{"8": {}}', '{"x": {"fields": {}}}', '{"8": {"fields": {"a": [1]}}}'):
         (tmp_path / "forks.json").write_text(damage)
         with pytest.raises(TrainingError, match=r"forks\.json: damaged"):
             workdir.fork_labels(tmp_path, 24)
+
+
+def test_other_data_are_refused(train, whole, tmp_path):
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at(8))
+    file = tmp_path / "data.json"
+    stored = json.loads(file.read_text())
+    for other in (stored | {"training_frames": 600}, stored | {"means": [1.0, *stored["means"][1:]]}):
+        file.write_text(json.dumps(other))
+        with pytest.raises(
+            TrainingError, match=r"holds a run with another data \([\d,]+ training and 142 validation frames, here 1,2"
+        ):
+            train(tmp_path)
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at(9), fork=True)
+    fields = json.loads((tmp_path / "forks.json").read_text())["8"]["fields"]
+    assert fields == {"data": ["1,287 training and 142 validation frames"] * 2}
+    assert json.loads(file.read_text()) == stored
+    for damaged in ("{", "[" * 100_000, "[1]", "{}", json.dumps(stored | {"means": ["x"]})):
+        file.write_text(damaged)
+        with pytest.raises(TrainingError, match=r"data\.json: damaged"):
+            train(tmp_path)
+    file.unlink()  # as in a run of an older version
+    assert_same_run(tmp_path, train(tmp_path), whole)
+    assert json.loads(file.read_text()) == stored
+
+
+def test_data_are_known_again(prepared):
+    """Through other last bits, not in another order."""
+    frames = prepared[1].validation
+    known = workdir.describe_data(frames, frames)
+    bits = dataclasses.replace(frames, targets=frames.targets * np.float32(1 + 1e-6))
+    assert workdir._same_data(known, workdir.describe_data(frames, bits))
+    for changed in (dataclasses.replace(frames, inputs_2d=frames.inputs_2d[::-1]), prepared[1].windows._frames):
+        assert not workdir._same_data(known, workdir.describe_data(frames, changed))
+
+
+def test_what_ranks_checkpoints_may_not_change(prepared, train, tmp_path):
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_at(1))
+    other = prepared[0].copy_and_resolve_references()
+    other.evaluate.batch_frames += 1
+    assert workdir.check_config(other, tmp_path, fork=False) == {}
+    other.evaluate.flip = False
+    with pytest.raises(TrainingError, match=r"another config\.evaluate\.flip \(True, here False\)"):
+        workdir.check_config(other, tmp_path, fork=False)
+
+
+def test_what_is_printed_is_not_markup(prepared, tmp_path, monkeypatch, capsys):
+    run = dataclasses.replace(prepared[1], description=("[/b] [seed] :smile:",))
+    monkeypatch.setattr(loop, "_prepare", lambda config: run)
+    monkeypatch.setattr(loop, "_run_epoch", lambda config, run, epoch, snapshot, *rest: snapshot)
+    train_and_evaluate(prepared[0], tmp_path)
+    assert "[/b] [seed] :smile:\n" in capsys.readouterr().out
 
 
 def test_a_fork_to_another_network_is_refused(prepared, train, tmp_path, monkeypatch):
@@ -395,6 +518,6 @@ def test_damaged_or_other_checkpoints_of_the_first_version_are_named(tmp_path):
     config.model.channels = 21
     with pytest.raises(UserError, match=r"12: batch_stats/norm_0/mean: found shape \(20,\), expected shape \(21,\)"):
         train_and_evaluate(config, tmp_path, fork=True)
-    (tmp_path / "checkpoints" / "12" / "training" / "_METADATA").write_text("{")
+    describe(tmp_path / "checkpoints" / "12", "training", name="step", chunks=[2**30])
     with pytest.raises(UserError, match=r"every checkpoint is damaged \(12: training: "):
         train_and_evaluate(config_lib.load(tmp_path), tmp_path)
