@@ -423,7 +423,7 @@ def test_data_are_known_again(prepared):
     known = workdir.describe_data(frames, frames)
     bits = dataclasses.replace(frames, targets=frames.targets * np.float32(1 + 1e-6))
     assert workdir._same_data(known, workdir.describe_data(frames, bits))
-    for changed in (dataclasses.replace(frames, inputs_2d=frames.inputs_2d[::-1]), prepared[1].windows._frames):
+    for changed in (dataclasses.replace(frames, inputs_2d=frames.inputs_2d[::-1]), prepared[1].feed.windows.frames):
         assert not workdir._same_data(known, workdir.describe_data(frames, changed))
 
 
@@ -505,9 +505,9 @@ def test_runs_of_the_first_version_continue(tmp_path, capsys):
     )
     for line, other in zip(found, expected, strict=True):
         assert line["step"] == other["step"]
-        for name in ("loss", "train_mpjpe_mm", "validation_mpjpe_mm"):
-            assert line[name] == pytest.approx(other[name], rel=1e-4)
-    assert json.loads((tmp_path / "config.json").read_text())["format_version"] == 2
+        for name, tolerance in (("loss", 1e-2), ("train_mpjpe_mm", 1e-2), ("validation_mpjpe_mm", 2e-4)):
+            assert line[name] == pytest.approx(other[name], rel=tolerance)  # masks of dropout are drawn otherwise since
+    assert json.loads((tmp_path / "config.json").read_text())["format_version"] == 3
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["18"]
 
 
