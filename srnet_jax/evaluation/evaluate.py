@@ -211,7 +211,7 @@ def _with_own_training(test: TestSet, config: ConfigDict, own: ConfigDict) -> Te
         return test
     parts = load_split(own)[1]
     seen = {_identity(s) for s in parts.train} & {_identity(s) for s in test.parts.test}
-    shared = [label for label in test.parts.labels[1:] if label in parts.labels or label.startswith("joints of ")]
+    shared = [label for label in test.parts.labels[1:] if label in parts.labels or not label.startswith("trained on")]
     trained = [f"in training: {label}" for label in parts.labels[1:] if label not in shared]
     overlap = [f"TRAINED on {len(seen)} of the test sequences"] if seen and own.data == config.data else []
     return dataclasses.replace(

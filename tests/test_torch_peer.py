@@ -1,0 +1,91 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
+from srnet_jax.skeleton import body_groups
+from srnet_jax.training.steps import l1_loss
+
+torch = pytest.importorskip("torch")
+from srnet_jax.benchmarks import torch_peer  # noqa: E402 after the check for torch
+
+BATCH = 16  # normalisation over a few values magnifies rounding
+
+
+def lifter(network, filter_widths, channels=45, **options):
+    return PoseLifter(
+        connectivity=connectivity_plan(network, 2 * len(filter_widths)),
+        joint_groups=body_groups(5),
+        filter_widths=filter_widths,
+        channels=channels,
+        **options,
+    )
+
+
+def random_variables(model, rng):
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, model.receptive_field, 17, 2)))
+
+    def draw(path, leaf):
+        if path[-1].key in ("scale", "var"):
+            return rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
+        return (rng.normal(size=leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+@partial(jax.jit, static_argnums=0)
+def ours(model, variables, inputs_2d, targets):
+    """Return evaluation outputs, training outputs, updated statistics and gradients."""
+
+    def loss(params):
+        predicted, updated = model.apply({**variables, "params": params}, inputs_2d, train=True, mutable=["batch_stats"])
+        return l1_loss(predicted, targets).mean(), (predicted, updated["batch_stats"])
+
+    (_, (trained, statistics)), gradients = jax.value_and_grad(loss, has_aux=True)(variables["params"])
+    return model.apply(variables, inputs_2d), trained, statistics, gradients
+
+
+@pytest.mark.parametrize("network", ["fc", "gp", "sr"])
+@pytest.mark.parametrize(
+    ("filter_widths", "frames"),
+    [((1,) * 3, 1), ((1,) * 4, 1), ((1,) * 3, 5), ((3,) * 3, 27), ((3,) * 5, 243), ((3,) * 5, 300)],
+)
+def test_peer_equals_pose_lifter(network, filter_widths, frames, rng):
+    model = lifter(network, filter_widths, strided=frames == np.prod(filter_widths))
+    variables = random_variables(model, rng)
+    inputs_2d = rng.normal(size=(BATCH, frames, 17, 2)).astype(np.float32)
+    targets = rng.normal(size=(BATCH, frames - model.receptive_field + 1, 17, 3)).astype(np.float32)
+    evaluated, trained, statistics, gradients = ours(model, variables, inputs_2d, targets)
+
+    peer = torch_peer.build(model)
+    torch_peer.load(peer, variables)
+    predicted = torch_peer.predict(peer, torch.tensor(inputs_2d)).numpy()
+    np.testing.assert_allclose(predicted, evaluated, rtol=1e-5, atol=1e-5)
+    peer.train()
+    predicted = peer(torch.tensor(inputs_2d))
+    np.testing.assert_allclose(predicted.detach().numpy(), trained, rtol=1e-5, atol=1e-5)
+    torch.nn.functional.l1_loss(predicted, torch.tensor(targets)).backward()
+    expected = torch_peer.build(model)
+    torch_peer.load(expected, {"params": gradients, "batch_stats": statistics})
+    for (name, value), wanted in zip(peer.named_parameters(), expected.parameters(), strict=True):
+        np.testing.assert_allclose(value.grad, wanted.detach(), atol=1e-4, err_msg=name)
+    for (name, value), wanted in zip(peer.named_buffers(), expected.buffers(), strict=True):
+        np.testing.assert_allclose(value, wanted, atol=1e-5, err_msg=name)
+
+
+def test_step_lowers_the_loss(rng):
+    peer = torch_peer.build(lifter("sr", (3, 3)))
+    optimizer = torch_peer.create_optimizer(peer)
+    inputs_2d = torch.tensor(rng.normal(size=(32, 9, 17, 2)).astype(np.float32))
+    targets = inputs_2d[:, 4:5, :, :1].expand(-1, -1, -1, 3)
+    losses = [torch_peer.train_step(peer, optimizer, inputs_2d, targets).item() for _ in range(20)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("options", [{"recombine": "add"}, {"context_dim": 2}, {"adds_input": True}, {"dropout": 0.1}])
+def test_networks_that_are_not_timed_are_refused(options):
+    with pytest.raises(ValueError, match="expected"):
+        torch_peer.build(lifter("sr", (1, 1), **options))
