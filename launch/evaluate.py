@@ -50,7 +50,7 @@ def main() -> None:
         for grid in grids:
             table = tables.to_rich(grid)
             needed = console.measure(table, options=console.options.update(width=_WIDEST)).minimum
-            console.print(table, "", width=max(console.width, needed), crop=False, no_wrap=True)
+            console.print(table, "", width=max(console.width, needed), crop=False)
     print("results: " + ", ".join(str(e.workdir / evaluate.RESULTS_FILE) for e in evaluations))
     if output:
         output.mkdir(parents=True, exist_ok=True)

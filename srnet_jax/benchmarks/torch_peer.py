@@ -7,7 +7,6 @@ Needs PyTorch, which the optional extra `bench` installs. The same numbers as `P
     load(module, variables)  # or train from PyTorch's own initial weights
     optimizer = create_optimizer(module)
     loss = train_step(module, optimizer, windows, targets)
-    poses_3d = predict(module, sequences)
 
 What makes it fast: features lie group by group (the first layer's input is permuted once), so that groups are slices and their
 products need no index; the taps of a window are a reshape; the contexts of all groups are one product; a gate of a
@@ -154,13 +153,6 @@ def train_step(
     loss.backward()
     optimizer.step()
     return loss.detach()
-
-
-def predict(module: nn.Module, inputs_2d: torch.Tensor) -> torch.Tensor:
-    """Lift sequences [B, T, J, 2] to [B, T - receptive_field + 1, J, 3] in evaluation mode, and leave the module in it."""
-    module.eval()
-    with torch.inference_mode():
-        return module(inputs_2d)
 
 
 def load(module: TorchLifter, variables: Mapping[str, Any]) -> None:

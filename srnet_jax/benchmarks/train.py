@@ -36,9 +36,9 @@ def run(peer: str = "", rounds: int = 15) -> dict[str, float]:
     return _compare(TRAINING, "training", peer, rounds)
 
 
-def run_inference(peer: str = "", rounds: int = 15) -> dict[str, float]:
+def run_inference(rounds: int = 15) -> dict[str, float]:
     """Time whole sequences in evaluation, without flips."""
-    return _compare(INFERENCE, "inference", peer, rounds)
+    return _compare(INFERENCE, "inference", "", rounds)
 
 
 def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer: str, rounds: int) -> dict[str, float]:
@@ -179,16 +179,3 @@ def make_torch_training(case: str) -> Callable[[], object]:
     optimizer = torch_peer.create_optimizer(module)
     inputs, targets = (torch.from_numpy(x) for x in _arrays(batch_size, model.receptive_field, 1))
     return lambda: float(torch_peer.train_step(module, optimizer, inputs, targets))
-
-
-def make_torch_inference(case: str) -> Callable[[], object]:
-    """Return a function that lifts one sequence with PyTorch."""
-    import torch
-
-    from srnet_jax.benchmarks import torch_peer
-
-    network, widths, size = INFERENCE[case]
-    model = _model(network, widths)
-    module = torch_peer.build(model)
-    inputs = torch.from_numpy(_arrays(1, size + model.receptive_field - 1, 1)[0])
-    return lambda: np.asarray(torch_peer.predict(module, inputs))
