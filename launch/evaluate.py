@@ -34,7 +34,7 @@ def main() -> None:
     from srnet_jax.files import write_whole
 
     changes = app.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
-    if not all(_WORKDIR.value):
+    if not (_WORKDIR.value and all(_WORKDIR.value)):
         raise UserError(f"--workdir={','.join(_WORKDIR.value)}: an empty name, expected folders with commas between them")
     workdirs = [Path(name) for name in _WORKDIR.value]
     output = Path(_OUTPUT.value) if _OUTPUT.value else None
