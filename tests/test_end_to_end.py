@@ -167,6 +167,7 @@ def test_prepare_data_refuses_in_one_line(arguments, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_generated_data_in_the_form_of_human36m_train(tmp_path):
     """From nothing to a result: files, check, training under a shipped config, evaluation."""
     done = run("launch.prepare_data", "synthetic", f"--output={tmp_path / 'data'}", "--num_frames=2000")

@@ -36,10 +36,10 @@ def alone(shared_config, tmp_path_factory):
     "changes",
     [
         {"num_devices": 2, "train.steps_per_call": 3},
-        {"num_devices": 8, "train.data_on": "host"},
-        {"parallel": "pmap"},
         {"parallel": "pmap", "num_devices": 4, "train.data_on": "host", "train.steps_per_call": 2},
-        {"train.steps_per_call": 2, "train.data_on": "host"},
+        pytest.param({"num_devices": 8, "train.data_on": "host"}, marks=pytest.mark.slow),
+        pytest.param({"parallel": "pmap"}, marks=pytest.mark.slow),
+        pytest.param({"train.steps_per_call": 2, "train.data_on": "host"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -52,7 +52,7 @@ def test_every_way_of_training_gives_the_same_network(shared_config, tmp_path, a
     found = dict(jax.tree_util.tree_leaves_with_path(state))
     for path, expected in jax.tree_util.tree_leaves_with_path(alone):
         # a step has the sign of a gradient that may have cancelled to rounding, so only sums of gradients are compared closely
-        tolerance = 10 * config.train.learning_rate if path[0].name == "params" else 5e-3 * np.abs(expected).max() + 1e-7
+        tolerance = 10 * config.train.learning_rate if path[0].name == "params" else 5e-3 * np.abs(expected).max() + 1e-6
         np.testing.assert_allclose(found[path], expected, atol=tolerance, rtol=0, err_msg=str(path))
 
 
