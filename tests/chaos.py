@@ -77,30 +77,48 @@ class Training:
         return b"\nresuming after " in self.output.read_bytes()
 
 
-def finish(workdir: Path, cache: Path, epochs: int) -> tuple[float, float, bool]:
-    """Train to the end and return the seconds of start-up and of training, and whether it resumed a run."""
+def finish(workdir: Path, cache: Path, epochs: int) -> tuple[tuple[float, float, float], bool]:
+    """Train to the end; return the seconds to the data, to the first epoch's end and to the last's, and whether it resumed."""
     training = Training(workdir, cache, epochs)
     training.wait_until(training.trains, 600)
     began = time.monotonic()
+    done = epochs_done(workdir)
+    training.wait_until(lambda: epochs_done(workdir) > done, 600)
+    first = time.monotonic()
     if training.process.wait() != 0:
         sys.exit(f"training failed:\n{training.output.read_text()[-2000:]}")
-    return began - training.started, time.monotonic() - began, training.resumed()
+    return (began - training.started, first - began, time.monotonic() - first), training.resumed()
 
 
-def kill(training: Training, rng: random.Random, startup: float, window: float) -> str | None:
-    """Kill a training at some moment, and return in words how; None if it was done before it took notice."""
-    checkpoints = training.output.with_suffix("") / "checkpoints"
+def kill(training: Training, rng: random.Random, startup: float, first: float, window: float) -> str | None:
+    """Kill a training at some moment, and return in words how; None if it was done before it took notice.
+
+    Every third comes within `startup` or `first` seconds, while the program starts or compiles; the others at most twice
+    `window` seconds after it has finished an epoch.
+    """
+    workdir = training.output.with_suffix("")
+    checkpoints = workdir / "checkpoints"
 
     def saving() -> bool:
         return any(checkpoints.glob("*.orbax-checkpoint-tmp*"))
 
-    moment = rng.choices(("starting", "saving", "any time"), (15, 40, 45))[0]
+    done = epochs_done(workdir)
+
+    def advanced() -> bool:
+        return epochs_done(workdir) != done
+
+    def pause(longest: float, condition=lambda: False) -> bool:
+        return training.wait_until(condition, rng.uniform(0, longest))
+
+    moment = rng.choices(("starting", "first steps", "saving", "training"), (15, 20, 35, 30))[0]
     if moment == "starting":
-        alive = training.wait_until(lambda: False, rng.uniform(0, startup))
+        alive = pause(startup)
+    elif moment == "first steps":
+        alive = training.wait_until(training.trains, 600) and pause(first, advanced)
     else:
-        alive = training.wait_until(training.trains, 600) and training.wait_until(lambda: False, rng.uniform(0, 2 * window))
+        alive = training.wait_until(advanced, 600) and pause(2 * window)
         if moment == "saving":
-            alive = alive and training.wait_until(saving, 10) and training.wait_until(lambda: False, rng.uniform(0, 0.05))
+            alive = alive and training.wait_until(saving, 10) and pause(0.05)
     if not alive:
         return None
     how = rng.choices(tuple(CODES), (45, 25, 20, 5, 5))[0]
@@ -168,14 +186,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cache, whole, workdir = (Path(folder) / name for name in ("cache", "whole", "killed"))
         finish(Path(folder) / "first", cache, 1)
-        startup, training, _ = finish(whole, cache, epochs)
-        print(f"left alone: {startup:.1f} s to start, {training:.1f} s to train {epochs} epochs", flush=True)
+        (startup, first, training), _ = finish(whole, cache, epochs)
+        print(
+            f"left alone: {startup:.1f} s to start, {first:.1f} s to the first epoch, {training:.1f} s to the {epochs}th",
+            flush=True,
+        )
         damaged: dict[Path, int] = {}
         while kills.total() < options.kills:
             left = 1 - epochs_done(workdir) / epochs
-            window = training * min(0.4 * left / (options.kills - kills.total()), 1.5 / options.kills)
+            window = training * min(0.3 * left / (options.kills - kills.total()), 1.5 / options.kills)
             process = Training(workdir, cache, epochs)
-            how = kill(process, rng, startup, window)
+            how = kill(process, rng, startup, first, window)
             resumes += process.resumed()
             if how is None:
                 break
@@ -184,7 +205,7 @@ def main() -> None:
             if kind:
                 damage[kind] += 1
             print(f"{kills.total():3d}  {how}; {epochs_done(workdir)} epochs done{f'; {kind}' if kind else ''}", flush=True)
-        resumes += finish(workdir, cache, epochs)[2]
+        resumes += finish(workdir, cache, epochs)[1]
         different = differences(workdir, whole)
     print(f"kills {kills.total()}: " + ", ".join(f"{count} {how}" for how, count in sorted(kills.items())))
     print(f"damaged checkpoints {damage.total()}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(damage.items())))
