@@ -48,6 +48,12 @@ def get_config() -> ConfigDict:
     config.parallel = "jit"  # how several devices share each batch: jit (XLA distributes) or pmap; the results are the same
     config.num_devices = 0  # devices that share each batch; 0: all there are
 
+    config.ensemble = ensemble = ConfigDict()  # several runs trained as one program, each in a folder of its own in the
+    #   workdir and the same as if trained alone; every combination of what is given here. See the README
+    ensemble.seeds = ()  # as (0, 1, 2): instead of config.seed
+    ensemble.learning_rates = ()  # as (0.001, 0.002): instead of config.train.learning_rate
+    ensemble.actions_train = ()  # as ("Walking", "Eating"), of cross_action: one run trained on each of these actions
+
     config.data = _data()  # what is trained on, and tested unless the protocol is cross_dataset
     config.test_data = _data()  # what cross_dataset tests on; other protocols do not read it
 

@@ -37,8 +37,10 @@ def define_config() -> flags.FlagHolder:
 def config_for(workdir: str) -> ConfigDict:
     """Return the config: that of --config, or without it the one that the workdir was begun with, with the fields changed."""
     flag = flags.FLAGS["config"]
-    if flag.using_default_value and (Path(workdir) / config_lib.CONFIG_FILE).exists():
-        config = config_lib.load(Path(workdir))
+    files = (config_lib.CONFIG_FILE, config_lib.ENSEMBLE_FILE)
+    found = [name for name in files if (Path(workdir) / name).exists()]
+    if flag.using_default_value and found:
+        config = config_lib.load(Path(workdir), found[0])
         with config.ignore_type():  # `validate` knows what a field may hold
             config.update_from_flattened_dict(config_flags.get_override_values(flag))
         return config

@@ -6,6 +6,7 @@ python -m launch.benchmark rarity        # 543,344 poses ranked against themselv
 python -m launch.benchmark checkpoints   # the share of training time that checkpoints and the log take
 python -m launch.benchmark train         # time of a training step, its arithmetic bound; --peer=torch: and PyTorch's
 python -m launch.benchmark inference     # time of lifting a sequence, beside its arithmetic bound
+python -m launch.benchmark ensemble      # eight quick-start models as one program, and one after another
 python -m launch.benchmark epoch         # an epoch against its steps, with data on the device and on the host
 """
 
@@ -13,7 +14,7 @@ from absl import flags
 
 from launch import app
 
-_COMMANDS = ("data", "metrics", "rarity", "checkpoints", "train", "inference", "epoch")
+_COMMANDS = ("data", "metrics", "rarity", "checkpoints", "train", "inference", "ensemble", "epoch")
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train: what to time beside (needs the extra `bench`).")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
 

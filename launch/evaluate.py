@@ -29,6 +29,7 @@ def main() -> None:
     """Evaluate, print the tables and write the comparison."""
     import json
 
+    from srnet_jax import config as config_lib
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import evaluate, figures, tables
     from srnet_jax.files import write_whole
@@ -36,7 +37,7 @@ def main() -> None:
     changes = app.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
     if not (_WORKDIR.value and all(_WORKDIR.value)):
         raise UserError(f"--workdir={','.join(_WORKDIR.value)}: an empty name, expected folders with commas between them")
-    workdirs = [Path(name) for name in _WORKDIR.value]
+    workdirs = [run for name in _WORKDIR.value for run in config_lib.workdirs(Path(name))]
     output = Path(_OUTPUT.value) if _OUTPUT.value else None
     if output and output.exists() and not output.is_dir():
         raise UserError(f"--output={output}: a file, expected a folder or a new name")

@@ -23,9 +23,9 @@ _FORK = flags.DEFINE_bool("fork", False, "Go on with the workdir's run under ano
 
 def main() -> None:
     """Train, and say what to type next."""
-    from srnet_jax.training.loop import train_and_evaluate
+    from srnet_jax.training.loop import train_members
 
-    train_and_evaluate(app.config_for(_WORKDIR.value), _WORKDIR.value, fork=_FORK.value)
+    train_members(app.config_for(_WORKDIR.value), _WORKDIR.value, fork=_FORK.value)
     print(f"done. Evaluate with: python -m launch.evaluate --workdir={_WORKDIR.value}")
 
 

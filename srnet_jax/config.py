@@ -3,8 +3,10 @@
 import dataclasses
 import difflib
 import hashlib
+import itertools
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,10 +23,11 @@ from srnet_jax.rarity import RANKINGS
 from srnet_jax.skeleton import GROUP_NUMBERS, H36M_17
 
 CONFIG_FILE = "config.json"
+ENSEMBLE_FILE = "ensemble.json"  # the config of a folder whose subfolders are runs, see `members`
 _LARGEST = sys.float_info.max  # a whole number may be larger, and is then no float
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
-ADDED = {  # by version: the new fields, with the values that do what was done before
+ADDED: dict[int, dict[str, Any]] = {  # by version: the new fields, with the values that do what was done before
     2: {
         "train.max_gradient_norm": 0.0,
         "train.checkpoint_minutes": 0.0,
@@ -39,6 +42,7 @@ ADDED = {  # by version: the new fields, with the values that do what was done b
         "train.data_on": "auto",
         "train.steps_per_call": 1,
     },
+    4: {"ensemble.seeds": (), "ensemble.learning_rates": (), "ensemble.actions_train": ()},
 }
 
 
@@ -72,6 +76,14 @@ def _number(low: float, high: float = math.inf, *, above: bool = False) -> Field
 
 def _tuple_of(kind: type, allows: Callable[[Any], bool], words: str) -> Field:
     return Field((tuple,), lambda v: len(v) > 0 and all(type(x) is kind and allows(x) for x in v), f"a tuple of {words}")
+
+
+def _distinct(item: Field, words: str) -> Field:
+    return Field(
+        (tuple,),
+        lambda v: len(set(v)) == len(v) <= 1000 and all(type(x) in item.types and item.allows(x) for x in v),
+        f"() or a tuple of different {words}",
+    )
 
 
 _FLAG = Field((bool,), lambda value: True, "True or False")
@@ -151,6 +163,9 @@ FIELDS: dict[str, Field] = {
     "model.activation": _one_of(ACTIVATIONS),
     "model.dropout": _number(0, 0.99),
     "model.precision": _one_of(PRECISIONS),
+    "ensemble.seeds": _distinct(_whole(0), "whole numbers, as (0, 1)"),
+    "ensemble.learning_rates": _distinct(_number(0, above=True), "numbers above 0, as (0.001, 0.01)"),
+    "ensemble.actions_train": _distinct(_TEXT, "names, as ('Walking', 'Eating')"),
     "train.epochs": _whole(1),
     "train.batch_size": _whole(2),
     "train.learning_rate": _number(0, above=True),
@@ -219,10 +234,55 @@ def fingerprint(config: ConfigDict) -> str:
     return hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def save(config: ConfigDict, workdir: Path) -> None:
+def save(config: ConfigDict, workdir: Path, name: str = CONFIG_FILE) -> None:
     """Write the config to the workdir as JSON, whole or not at all."""
     stored = {"format_version": FORMAT_VERSION, **config.to_dict()}
-    write_whole(workdir / CONFIG_FILE, json.dumps(stored, indent=2) + "\n")
+    write_whole(workdir / name, json.dumps(stored, indent=2) + "\n")
+
+
+_MEMBERS: dict[
+    str, tuple[str, str, Callable[[Any], Any]]
+] = {  # what `config.ensemble` varies: the name of a member's folder begins so, the field, and what it is set to
+    "actions_train": ("action", "protocol.actions_train", lambda action: (action,)),
+    "learning_rates": ("learning_rate", "train.learning_rate", lambda rate: rate),
+    "seeds": ("seed", "seed", lambda seed: seed),
+}
+
+
+def members(config: ConfigDict) -> dict[str, ConfigDict]:
+    """Return the runs that a config asks for, by the name of their folder in the workdir.
+
+    Each has the config that it would have alone. Without `config.ensemble` it is one, named "".
+
+    Raises:
+      ConfigError: if actions are to be trained under another protocol than cross_action, or two names would be the same.
+    """
+    if config.ensemble.actions_train and config.protocol.name != "cross_action":
+        raise ConfigError(
+            f"config.ensemble.actions_train: not allowed under the protocol {config.protocol.name!r}, expected 'cross_action'"
+        )
+    varied = [(*_MEMBERS[name], config.ensemble[name]) for name in _MEMBERS if config.ensemble[name]]
+    found: dict[str, ConfigDict] = {}
+    for values in itertools.product(*(values for *_, values in varied)):
+        member = config.copy_and_resolve_references()
+        member.ensemble.update(dict.fromkeys(_MEMBERS, ()))
+        words = []
+        for (word, field, setting, _), value in zip(varied, values, strict=True):
+            with member.ignore_type():  # a learning rate may be a whole number
+                member.update_from_flattened_dict({field: setting(value)})
+            words.append(f"{word}_{re.sub(r'[^A-Za-z0-9_.+-]', '_', str(value))}")
+        name = "-".join(words)
+        if name in found:
+            raise ConfigError(f"config.ensemble: two members would be named {name}, expected different names")
+        found[name] = member
+    return found
+
+
+def workdirs(workdir: Path) -> list[Path]:
+    """Return the workdirs of the runs of an ensemble, or the workdir itself."""
+    if not (workdir / ENSEMBLE_FILE).is_file():
+        return [workdir]
+    return [workdir / name for name in members(load(workdir, ENSEMBLE_FILE))]
 
 
 def with_absolute_path(config: ConfigDict) -> ConfigDict:
@@ -265,7 +325,7 @@ def _migrated(values: dict[str, Any]) -> dict[str, Any]:
     for added in (fields for number, fields in ADDED.items() if number > version):
         for name, value in added.items():
             section, _, field = name.rpartition(".")
-            holder = values.get(section) if section else values
+            holder: Any = values.setdefault(section, {}) if section else values
             if isinstance(holder, dict):  # else `validate` says what is wrong
                 holder.setdefault(field, value)
     return values

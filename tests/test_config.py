@@ -149,24 +149,29 @@ def test_older_configs_get_the_new_fields(tiny_config, tmp_path):
     """With the values that do what was done before."""
     config_lib.save(tiny_config, tmp_path)
     values = json.loads((tmp_path / "config.json").read_text())
-    assert values.pop("format_version") == 3
-    for name in config_lib.ADDED[2]:
-        section, field = name.split(".")
-        del values[section][field]
+    assert values.pop("format_version") == config_lib.FORMAT_VERSION == max(config_lib.ADDED)
+    added = {name: value for fields in config_lib.ADDED.values() for name, value in fields.items()}
+    for name in added:
+        section, _, field = name.rpartition(".")
+        del (values[section] if section else values)[field]
+    del values["ensemble"]
     (tmp_path / "config.json").write_text(json.dumps(values))
     loaded = config_lib.load(tmp_path)
-    assert set(config_lib.differences(tiny_config, loaded)) <= set(config_lib.ADDED[2])
-    assert {name: dict(config_lib.flatten(loaded))[name] for name in config_lib.ADDED[2]} == config_lib.ADDED[2]
+    assert set(config_lib.differences(tiny_config, loaded)) <= set(added)
+    assert {name: dict(config_lib.flatten(loaded))[name] for name in added} == added
     config_lib.save(loaded, tmp_path)
     assert config_lib.differences(config_lib.load(tmp_path), loaded) == []
 
 
-@pytest.mark.parametrize("version", [4, 0, "2", None])
+@pytest.mark.parametrize("version", [config_lib.FORMAT_VERSION + 1, 0, "2", None])
 def test_newer_configs_are_refused(tiny_config, tmp_path, version):
     config_lib.save(tiny_config, tmp_path)
     values = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(values | {"format_version": version}))
-    with pytest.raises(ConfigError, match=f"found format_version {version!r}, expected 1 to 3; written by a newer version"):
+    with pytest.raises(
+        ConfigError,
+        match=f"found format_version {version!r}, expected 1 to {config_lib.FORMAT_VERSION}; written by a newer version",
+    ):
         config_lib.load(tmp_path)
 
 
@@ -178,3 +183,48 @@ def test_damaged_config_files_are_named(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(ConfigError, match=r"config\.(json|data|seed)"):
         config_lib.load(tmp_path)
+
+
+def test_members_of_an_ensemble(tiny_config):
+    assert list(config_lib.members(tiny_config)) == [""]
+    tiny_config.protocol.name = "cross_action"
+    tiny_config.ensemble.update({"seeds": (3, 1), "learning_rates": (0.001, 1), "actions_train": ("Sitting/Down 1",)})
+    config_lib.validate(tiny_config)
+    found = config_lib.members(tiny_config)
+    names = [f"action_Sitting_Down_1-learning_rate_{rate}-seed_{seed}" for rate in ("0.001", "1") for seed in (3, 1)]
+    assert list(found) == names
+    member = found[names[2]]
+    config_lib.validate(member)
+    assert config_lib.differences(member, tiny_config) == [
+        "ensemble.actions_train",
+        "ensemble.learning_rates",
+        "ensemble.seeds",
+        "protocol.actions_train",
+        "seed",
+        "train.learning_rate",
+    ]
+    assert (member.seed, member.train.learning_rate, member.protocol.actions_train) == (3, 1, ("Sitting/Down 1",))
+    assert list(config_lib.members(member)) == [""]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "changes", "message"),
+    [
+        ("subject", {"actions_train": ("Walking",)}, "config.ensemble.actions_train: not allowed under the protocol 'subject'"),
+        ("cross_action", {"actions_train": ("a b", "a/b")}, "two members would be named action_a_b"),
+        ("subject", {"seeds": (1, 1)}, r"config.ensemble.seeds: \(1, 1\) is not allowed"),
+        ("subject", {"seeds": (-1,)}, r"config.ensemble.seeds: \(-1,\) is not allowed"),
+        ("subject", {"learning_rates": (0.0,)}, "config.ensemble.learning_rates: "),
+        ("subject", {"learning_rates": ("a",)}, "config.ensemble.learning_rates: "),
+    ],
+)
+def test_impossible_ensembles(tiny_config, protocol, changes, message):
+    tiny_config.protocol.name = protocol
+    tiny_config.ensemble.update(changes)
+
+    def members():
+        config_lib.validate(tiny_config)
+        return config_lib.members(tiny_config)
+
+    with pytest.raises(ConfigError, match=message):
+        members()

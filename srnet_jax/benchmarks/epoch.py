@@ -5,6 +5,7 @@ transfers, progress and checks included, validation and checkpoints not. It is h
 timed one by one on one batch that never changes, before and after it.
 """
 
+import contextlib
 import statistics
 import tempfile
 import time
@@ -16,11 +17,8 @@ import jax
 from rich.console import Console
 
 from srnet_jax.training import loop
-from srnet_jax.training.checkpoint import Checkpoints
-from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.interruption import Interruption
-from srnet_jax.training.metric_log import MetricLog
-from srnet_jax.training.recorder import Recorder
+from srnet_jax.training.steps import zero_totals
 
 _ALONE = 20  # steps that are timed one by one, before an epoch and again after it
 _EPOCHS = 3
@@ -36,41 +34,39 @@ def run(num_frames: int = 60_000) -> dict[str, float]:
         config.data.num_frames = num_frames
         config.model.filter_widths = (1, 1, 1)
         config.train.data_on, config.train.steps_per_call, config.num_devices = place, 1, 1
-        prepared = loop._prepare(config)
-        snapshot = Snapshot(prepared.state)
-        single, epochs = [_single_steps(prepared, snapshot)], []
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            Checkpoints(Path(folder)) as checkpoints,
-            MetricLog(Path(folder), from_step=0, tensorboard=False) as log,
-        ):
-            recorder = Recorder(checkpoints, log, config.train, print)
-            for epoch in range(_EPOCHS):
+        setup = loop._prepare([config])
+        program, console, epochs = loop._compile(setup, setup.tasks), Console(quiet=True), []
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+            member = loop._open(Path(folder), setup.tasks[0], False, console, stack)
+            single = [_single_steps(setup, program)]
+            for _ in range(_EPOCHS):
                 begun = time.perf_counter()
-                loop._train_epoch(config, prepared, epoch, snapshot, recorder, Interruption(), Console(quiet=True))
+                loop._train_epoch(config, program, setup.devices, 0, [member], lambda *end: None, Interruption(), console)
                 epochs.append(time.perf_counter() - begun)
-                single.append(_single_steps(prepared, snapshot))
+                single.append(_single_steps(setup, program))
+        steps = program.feed.steps[0]
         around = [(before + after) / 2 for before, after in pairwise(single)]
         figures |= {
-            f"data on the {place}: steps of an epoch": prepared.feed.steps,
+            f"data on the {place}: steps of an epoch": steps,
             f"data on the {place}: seconds of an epoch": statistics.median(epochs),
             f"data on the {place}: milliseconds of a step alone": 1000 * statistics.median(single),
             f"data on the {place}: epoch / (steps x step)": statistics.median(
-                seconds / (prepared.feed.steps * step) for seconds, step in zip(epochs, around, strict=True)
+                seconds / (steps * step) for seconds, step in zip(epochs, around, strict=True)
             ),
         }
     return figures
 
 
-def _single_steps(prepared: Any, snapshot: Snapshot) -> float:
+def _single_steps(setup: Any, program: Any) -> float:
     """Return the median seconds of steps on one full batch, and compile the short last one."""
-    state, totals = prepared.devices.replicate((snapshot.state, snapshot.totals))
-    for first in (prepared.feed.steps - 1, 0):
-        _, items, count = next(prepared.feed.blocks(0, first))
-        state, totals = jax.block_until_ready(prepared.block(state, totals, prepared.feed.data, items, count))
+    state, totals = setup.devices.replicate((setup.tasks[0].state, zero_totals()))
     times = []
-    for _ in range(_ALONE):
-        begun = time.perf_counter()
-        state, totals = jax.block_until_ready(prepared.block(state, totals, prepared.feed.data, items, count))
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
+    for first, repeats in ((program.feed.steps[0] - 1, 1), (0, 1 + _ALONE)):
+        _, items, count = next(program.feed.blocks(0, [first]))
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            state, totals = jax.block_until_ready(
+                program.block(state, totals, program.hyperparameters, program.feed.data, items, count)
+            )
+            times.append(time.perf_counter() - begun)
+    return statistics.median(times[2:])

@@ -141,16 +141,16 @@ def make_training(case: str) -> Callable[[], object]:
             bn_momentum=bn_momentum_schedule(config.train),
             loss=config.train.loss,
             normalization=config.model.normalization,
-            seed=0,
         )
     )
     inputs, targets = _arrays(batch_size, model.receptive_field, 1)
     batch = {"inputs_2d": inputs, "targets": targets, "geometry": np.zeros((batch_size, 1, 1, 9), np.float32)}
-    items = devices.spread({name: value[None] for name, value in batch.items()})
+    items = devices.spread({name: value[None] for name, value in batch.items()}, axis=1)
+    hyperparameters = devices.replicate(steps.Hyperparameters(np.uint32(0), np.float32(config.train.learning_rate)))
     state = [devices.replicate((create_train_state(model, optimizer, 0), steps.zero_totals()))]
 
     def step() -> None:
-        state[0] = jax.block_until_ready(block(*state[0], (), items, np.int32(1)))
+        state[0] = jax.block_until_ready(block(*state[0], hyperparameters, (), items, np.int32(1)))
 
     return step
 

@@ -18,9 +18,14 @@ def load_split(config: ConfigDict) -> tuple[PoseDataset, Split]:
     Raises:
       UserError: as `load_dataset` and `protocols.split`.
     """
-    dataset = load_dataset(config.data)
-    other = load_dataset(config.test_data, "config.test_data") if config.protocol.name == "cross_dataset" else None
+    dataset, other = load_datasets(config)
     return dataset, split(dataset, config.protocol, other)
+
+
+def load_datasets(config: ConfigDict) -> tuple[PoseDataset, PoseDataset | None]:
+    """Load the data that a config describes: what is trained on and, under cross_dataset, what is tested on."""
+    other = config.protocol.name == "cross_dataset"
+    return load_dataset(config.data), load_dataset(config.test_data, "config.test_data") if other else None
 
 
 def load_dataset(data: ConfigDict, section: str = "config.data") -> PoseDataset:

@@ -5,6 +5,7 @@
 
 import contextlib
 import re
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from srnet_jax.training.checkpoint_format import UNFINISHED, DamagedError, Snaps
 from srnet_jax.training.state import TrainState
 
 FOLDER = "checkpoints"  # in a workdir
+_WRITING = threading.Lock()  # orbax does not write two checkpoints at once in one process
 
 
 class Checkpoints:
@@ -184,7 +186,8 @@ class Checkpoints:
         step = int(snapshot.state.step)
         folder = self._folder / str(step)
         try:
-            checkpoint_format.write(folder, snapshot, validation_mpjpe_mm)
+            with _WRITING:
+                checkpoint_format.write(folder, snapshot, validation_mpjpe_mm)
             if not self._verified:
                 self._verify(folder, snapshot)
         except Exception as error:

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -65,22 +65,29 @@ class ResidentFrames(struct.PyTreeNode):
         return {"inputs_2d": inputs, "targets": targets, "geometry": geometry}
 
 
-def resident_frames(windows: TrainingWindows) -> ResidentFrames:
-    """Return what lies on the device, as NumPy arrays."""
-    frames = windows.frames
-    low = np.repeat(frames.starts, frames.lengths)
+def resident_frames(windows: Sequence[TrainingWindows]) -> ResidentFrames:
+    """Return what lies on the device, as NumPy arrays; the frames and samples of several windows lie behind one another."""
+    parts, frames_before = [], 0
+    for one in windows:
+        frames = one.frames
+        low = np.repeat(frames.starts, frames.lengths) + frames_before
+        high = low + np.repeat(frames.lengths, frames.lengths) - 1
+        parts.append((frames.inputs_2d, frames.targets, frames.geometry, low, high, one.frame + frames_before, one.flip))
+        frames_before += len(frames.targets)
+    arrays = [each[0] if len(each) == 1 else np.concatenate(each) for each in zip(*parts, strict=True)]
+    inputs_2d, targets, geometry, low, high, frame, flip = arrays
     return ResidentFrames(
-        frames.inputs_2d,
-        frames.targets,
-        frames.geometry,
+        inputs_2d,
+        targets,
+        geometry,
         low.astype(np.int32),
-        (low + np.repeat(frames.lengths, frames.lengths) - 1).astype(np.int32),
-        windows.frame.astype(np.int32),
-        windows.flip,
-        receptive_field=windows.receptive_field,
-        offset=windows.offset,
-        mirrored=windows.mirrored,
-        normalization=frames.normalization,
+        high.astype(np.int32),
+        frame.astype(np.int32),
+        flip,
+        receptive_field=windows[0].receptive_field,
+        offset=windows[0].offset,
+        mirrored=windows[0].mirrored,
+        normalization=windows[0].frames.normalization,
     )
 
 
@@ -90,29 +97,37 @@ def num_bytes(tree: Any) -> int:
 
 
 class Feed:
-    """The batches of a training, in blocks of steps.
+    """The batches of one training, or of several that take their steps together, in blocks of steps.
+
+    What is given for several has their number M as its first axis. They may have epochs of different lengths.
 
     Attributes:
-      windows: the samples.
-      steps: in an epoch.
+      windows: the samples of each training.
+      steps: in an epoch of each.
       data: what lies on the devices.
       take: makes a batch of data and an item, inside the compiled step.
       description: where the data lie and how large they are.
     """
 
-    def __init__(self, windows: TrainingWindows, devices: Devices, *, batch_size: int, block: int, place: str) -> None:
+    def __init__(
+        self, windows: Sequence[TrainingWindows], devices: Devices, *, batch_size: int, block: int, place: str
+    ) -> None:
         """Put the data where `place` says: device, host, or auto for the device if they fit there.
 
         Args:
-          windows: the samples.
+          windows: the samples of each training; those of the same `frames` lie on the device once.
           devices: that share each batch.
           batch_size: samples in a step.
           block: steps in a call.
           place: one of PLACES.
         """
-        self.windows, self.steps = windows, windows.steps(batch_size)
+        self.windows, self.steps = windows, [one.steps(batch_size) for one in windows]
         self._devices, self._batch_size = devices, batch_size
-        resident = resident_frames(windows)
+        distinct = list({id(one.frames): one for one in windows}.values())
+        ends = np.cumsum([0, *map(len, distinct)])
+        first_sample = {id(one.frames): int(end) for one, end in zip(distinct, ends, strict=False)}
+        self._first_samples = [first_sample[id(one.frames)] for one in windows]
+        resident = resident_frames(distinct)
         size = num_bytes(resident)
         self._on_host = place == "host" or (place == "auto" and size > _SHARE * _device_memory())
         self._block = 1 if self._on_host else block
@@ -120,35 +135,83 @@ class Feed:
         self.take: Callable[[Any, Any], dict[str, Any]] = _as_it_is if self._on_host else _gather
         self.description = f"{size / 2**20:,.0f} MiB of training data on the {'host' if self._on_host else 'device'}"
 
-    def blocks(self, epoch: int, first: int) -> Iterator[tuple[int, Any, np.integer]]:
-        """Yield an epoch's blocks from its step `first` on: the steps done after it, the items, and how many of them count."""
-        order = self.windows.order(epoch)
-        full = len(order) // self._batch_size
+    def blocks(self, epoch: int, first: Sequence[int]) -> Iterator[tuple[int, Any, np.integer]]:
+        """Yield an epoch's blocks.
+
+        Args:
+          epoch: counted from 0.
+          first: the step that each training goes on from; its `steps` to sit the epoch out.
+
+        Yields:
+          The steps done after the block, the items, and how many of them count.
+        """
+        orders = [one.order(epoch) for one in self.windows]
+        begin = min(first)
+        end = max((steps for steps, own in zip(self.steps, first, strict=True) if own < steps), default=begin)
+        alike = len({len(order) for order in orders}) == 1
+        full = min(len(order) for order in orders) // self._batch_size
 
         def prepared() -> Iterator[tuple[int, Any, np.integer]]:
-            start = first
-            while start < self.steps:
-                count = min(self._block, full - start) if start < full else 1
-                numbers = order[start * self._batch_size : (start + count) * self._batch_size].reshape(count, -1)
-                if start < full and count < self._block:
-                    numbers = np.concatenate([numbers, np.repeat(numbers[-1:], self._block - count, axis=0)])
+            start = begin
+            while start < end:
+                together = start >= max(first)
+                if together and (start < full or alike):
+                    count = min(self._block, full - start) if start < full else 1
+                    items = self._even(orders, start, count, self._block if start < full else 1)
+                else:
+                    count = min(self._block, (end if together else min(end, max(first))) - start)
+                    items = self._uneven(orders, first, start, count)
                 start += count
-                yield start, self._devices.spread(self._items(numbers)), np.int32(count)
+                yield start, self._spread(items), np.int32(count)
 
         return _ahead(prepared()) if self._on_host else prepared()
 
-    def _items(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Return what `take` is given for sample numbers [K, B], filled up to a multiple of the devices."""
-        missing = -numbers.shape[1] % self._devices.count
+    def _even(self, orders: Sequence[np.ndarray], start: int, count: int, length: int) -> dict[str, np.ndarray]:
+        """Return the items of steps that all trainings take with equally many samples, the last repeated up to `length`."""
+        size = self._batch_size
+        numbers = np.stack([order[start * size : (start + count) * size].reshape(count, -1) for order in orders])
+        numbers = np.pad(numbers, ((0, 0), (0, length - count), (0, 0)), mode="edge")
+        return self._items(numbers)
+
+    def _uneven(self, orders: Sequence[np.ndarray], first: Sequence[int], start: int, count: int) -> dict[str, np.ndarray]:
+        """Return the items of steps that some trainings do not take, or take with a short batch."""
+        size = self._batch_size
+        numbers = np.zeros((len(orders), self._block, size), np.int64)
+        real, active = np.zeros(numbers.shape, bool), np.zeros(numbers.shape[:2], bool)
+        for member, order in enumerate(orders):
+            for row in range(count):
+                step = start + row
+                active[member, row] = first[member] <= step < self.steps[member]
+                found = order[step * size : (step + 1) * size] if active[member, row] else order[:size]
+                numbers[member, row, : len(found)] = found
+                real[member, row, : len(found)] = True
+        return self._items(numbers, real) | {"active": active}
+
+    def _items(self, numbers: np.ndarray, real: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Return what `take` is given for sample numbers [M, K, B], filled up to a multiple of the devices.
+
+        `real` tells which of them count; None for all.
+        """
+        missing = -numbers.shape[2] % self._devices.count
         weights = {}
-        if missing:
-            filled = np.pad(numbers, ((0, 0), (0, missing)), mode="edge")
-            weights = {"weights": np.pad(np.ones(numbers.shape, np.float32), ((0, 0), (0, missing)))}
-            numbers = filled
+        if missing or real is not None:
+            real = np.ones(numbers.shape, bool) if real is None else real
+            numbers = np.pad(numbers, ((0, 0), (0, 0), (0, missing)), mode="edge")
+            weights = {"weights": np.pad(real.astype(np.float32), ((0, 0), (0, 0), (0, missing)))}
         if not self._on_host:
-            return {"samples": numbers.astype(np.int32), **weights}
-        batches = [self.windows.take(row) for row in numbers]
-        return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]} | weights
+            before = np.array(self._first_samples)[:, None, None]
+            return {"samples": (numbers + before).astype(np.int32), **weights}
+        taken = [[one.take(row) for row in rows] for one, rows in zip(self.windows, numbers, strict=True)]
+        names = taken[0][0]
+        return {name: np.stack([np.stack([batch[name] for batch in one]) for one in taken]) for name in names} | weights
+
+    def _spread(self, items: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Give the devices their parts of the batches, and of several trainings the first axis."""
+        alone = len(self.windows) == 1
+        items = {name: item[0] if alone else item for name, item in items.items()}
+        shared = {name: item for name, item in items.items() if name != "active"}
+        active = {name: item for name, item in items.items() if name == "active"}
+        return self._devices.spread(shared, axis=1 if alone else 2) | self._devices.replicate(active)
 
 
 def _gather(data: ResidentFrames, item: dict[str, jax.Array]) -> dict[str, jax.Array]:

@@ -1,13 +1,13 @@
-"""The training loop, in the order in which it runs."""
+"""The training loop, in the order in which it runs: one run, or several of one architecture as one program."""
 
 import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -17,9 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from srnet_jax import config as config_lib
 from srnet_jax import metrics, normalization
-from srnet_jax.data.sources import load_split
+from srnet_jax.data.protocols import split
+from srnet_jax.data.sources import load_datasets
 from srnet_jax.data.windows import Frames, TrainingWindows, stack_frames
-from srnet_jax.errors import TrainingError
+from srnet_jax.errors import Interrupted, TrainingError
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import PoseLifter, create_model
 from srnet_jax.training.checkpoint import Checkpoints
@@ -31,7 +32,7 @@ from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer,
 from srnet_jax.training.parallel import Devices
 from srnet_jax.training.recorder import Recorder
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
-from srnet_jax.training.steps import Totals, train_block
+from srnet_jax.training.steps import Hyperparameters, Totals, train_block
 from srnet_jax.training.workdir import check_config, describe_data, locked, record_fork, save_data
 
 _mpjpe = jax.jit(metrics.mpjpe)
@@ -39,34 +40,87 @@ _STEPS_PER_CALL = 32  # by default, except on a CPU, where a call costs nothing 
 _REFRESH_S = 0.5  # how often the progress bar, and with it the check for a finite loss, waits for the device
 
 
-@dataclasses.dataclass(frozen=True)
-class _Run:
-    """What a config makes of the code and the data."""
+class _DivergedError(TrainingError):
+    """A run's loss, gradient or weights are not finite."""
 
-    model: PoseLifter
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """What a run's config makes of the data.
+
+    Attributes:
+      config: of this run.
+      windows: to train on.
+      validation: frames.
+      labels: see `protocols.Split`.
+      data: see `describe_data`.
+      state: before the first step.
+    """
+
+    config: ConfigDict
+    windows: TrainingWindows
+    validation: Frames
+    labels: tuple[str, ...]
+    data: dict[str, Any]
     state: TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class _Setup:
+    """What all runs of a program share, and a task for each."""
+
+    dataset: str
+    mirrored: tuple[int, ...]
+    model: PoseLifter
     devices: Devices
+    tasks: tuple[_Task, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Program:
+    """The batches of some of the runs, and the compiled step that takes them; both have these runs in order."""
+
     feed: Feed
     block: Callable[..., tuple[TrainState, Totals]]
-    validation: Frames
-    mirrored: tuple[int, ...]
-    description: tuple[str, ...]
-    data: dict[str, Any]
+    hyperparameters: Any
+
+
+@dataclasses.dataclass(eq=False)
+class _Member:
+    """A run, and how far it is; `failure` is why it cannot go on."""
+
+    workdir: Path
+    task: _Task
+    recorder: Recorder
+    snapshot: Snapshot
+    failure: TrainingError | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return int(self.snapshot.state.epoch)
 
 
 def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = False) -> TrainState:
-    """Train a network and validate it after every epoch; continue if the workdir holds an unfinished run.
+    """Train a network and validate it after every epoch; `train_members` for a config without `ensemble`."""
+    return train_members(config, workdir, fork=fork)[""]
 
-    Writes `config.json`, `metrics.jsonl` and `checkpoints/` (latest and best) to the workdir. A run that was interrupted after
-    any step, in any way, ends as it would have without: weights, metrics and best checkpoint are the same to the bit.
+
+def train_members(config: ConfigDict, workdir: str | Path, *, fork: bool = False) -> dict[str, TrainState]:
+    """Train the runs that a config asks for, see `config.members`, and validate each after every epoch.
+
+    Unfinished runs are continued. Each run writes `config.json`, `metrics.jsonl` and `checkpoints/` (latest and best) to its
+    folder in the workdir, or to the workdir itself if it is the only one. A run that was interrupted after any step, in any
+    way, ends as it would have without: weights, metrics and best checkpoint are the same to the bit. A run that diverges
+    leaves the others; it is told at the end.
 
     Args:
       config: see `configs/default.py`.
-      workdir: a folder for this run alone.
-      fork: go on with a run of another config, instead of refusing it.
+      workdir: a folder for this run or ensemble alone.
+      fork: go on with runs of another config, instead of refusing them.
 
     Returns:
-      The state after the last epoch.
+      The state after the last epoch, for each run by name.
 
     Raises:
       UserError: if the config or the data are wrong, the workdir is in use or belongs to another config, or loss, gradient or
@@ -75,115 +129,218 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = 
     """
     config_lib.validate(config)
     workdir = Path(workdir)
-    Checkpoints.check_path(workdir)
-    config = config_lib.with_absolute_path(config)
+    configs = {name: config_lib.with_absolute_path(member) for name, member in config_lib.members(config).items()}
+    _check_kind(workdir, ensemble="" not in configs)
+    for name in configs:
+        Checkpoints.check_path(workdir / name)
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     with Interruption() as interruption, contextlib.ExitStack() as stack:
-        found = workdir.is_dir()
-        if found:  # refuse what can be refused before the data are read
-            stack.enter_context(locked(workdir))
-            check_config(config, workdir, fork=fork)
-        run = _prepare(config)
-        if not found:
-            workdir.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(workdir))
-        changes = check_config(config, workdir, fork=fork, data=run.data)
-        train = config.train
-        checkpoints = stack.enter_context(
-            Checkpoints(workdir, keep_latest=train.keep_latest, keep_best=train.keep_best, say=console.print)
-        )
-        snapshot = checkpoints.restore_latest(run.state) or Snapshot(run.state)
-        if changes:
-            record_fork(config, workdir, int(snapshot.state.step), changes)
-        config_lib.save(config, workdir)
-        save_data(run.data, workdir)
-        log = stack.enter_context(MetricLog(workdir, from_step=int(snapshot.state.step), tensorboard=train.tensorboard))
-        recorder = Recorder(checkpoints, log, train, console.print)
-        for line in (*run.description, *_resuming(config, run, snapshot, workdir)):
+        found = {name: (workdir / name).is_dir() for name in configs}
+        for name, member_config in configs.items():
+            if found[name]:  # refuse what can be refused before the data are read
+                stack.enter_context(locked(workdir / name))
+                check_config(member_config, workdir / name, fork=fork)
+        setup = _prepare(list(configs.values()))
+        members = []
+        for name, task in zip(configs, setup.tasks, strict=True):
+            folder = workdir / name
+            if not found[name]:
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(folder))
+            members.append(_open(folder, task, fork, console, stack))
+        if "" not in configs:
+            config_lib.save(config_lib.with_absolute_path(config), workdir, config_lib.ENSEMBLE_FILE)
+        unfinished = [member for member in members if member.epoch < config.train.epochs]
+        program = _compile(setup, [member.task for member in unfinished or members])
+        for line in (*_description(setup, program), *_resuming(config, members)):
             console.print(line)
         interruption.deferred = True
-        for epoch in range(int(snapshot.state.epoch), train.epochs):
-            snapshot = _run_epoch(config, run, epoch, snapshot, recorder, interruption, console)
-            if interruption.requested and epoch + 1 < train.epochs:
-                recorder.interrupt(snapshot)
-        recorder.finish()
-    return snapshot.state
+        for epoch in range(min((member.epoch for member in unfinished), default=config.train.epochs), config.train.epochs):
+            _run_epoch(config, setup, program, epoch, unfinished, interruption, console)
+            if interruption.requested and epoch + 1 < config.train.epochs:
+                _interrupt([(member, member.snapshot) for member in unfinished])
+        for member in members:
+            if member.failure is None:
+                member.recorder.finish()
+    failures = [f"{member.workdir.name}: {member.failure}" for member in members if member.failure]
+    if failures:
+        raise TrainingError(f"{len(failures)} of {len(members)} runs ended early; {'; '.join(failures)}")
+    return {name: member.snapshot.state for name, member in zip(configs, members, strict=True)}
 
 
-def _prepare(config: ConfigDict) -> _Run:
-    """Load the data, and make the network and its training step."""
+def _check_kind(workdir: Path, *, ensemble: bool) -> None:
+    """Refuse an ensemble in a run's workdir, and a run in an ensemble's."""
+    other = config_lib.CONFIG_FILE if ensemble else config_lib.ENSEMBLE_FILE
+    if (workdir / other).exists():
+        held, given = ("a run", "an ensemble") if ensemble else ("an ensemble", "a run")
+        raise TrainingError(f"{workdir}: holds {held} ({other}), found a config of {given}; expected another workdir")
+
+
+def _prepare(configs: Sequence[ConfigDict]) -> _Setup:
+    """Load the data and make the networks of runs that differ only in what `config.members` varies."""
+    config = configs[0]
     model = create_model(config.model)
-    dataset, parts = load_split(config)
-    for name in ("train", "validation"):
-        if not getattr(parts, name):
-            raise TrainingError(f"{dataset.name}: no {name} sequence, expected at least one")
-    mirrored = dataset.skeleton.mirrored
-    training = stack_frames(parts.train, config.model.normalization)
-    windows = TrainingWindows(
-        training,
-        receptive_field=model.receptive_field,
-        causal=model.causal,
-        mirrored=mirrored if config.train.flip else None,
-        seed=config.seed,
-    )
-    validation = stack_frames(parts.validation, config.model.normalization)
-    if not windows.steps(config.train.batch_size):
-        raise TrainingError(f"{dataset.name}: {len(windows)} training sample, expected at least 2")
-    optimizer = create_optimizer(config.train)
-    state = create_train_state(model, optimizer, config.seed)
-    train = config.train
     devices = Devices(config.parallel, config.num_devices)
+    dataset, other = load_datasets(config)
+    optimizer = create_optimizer(config.train)
+    frames: dict[tuple[str, ...], tuple[Frames, Frames, tuple[str, ...]]] = {}
+    tasks = []
+    for own in configs:
+        trained = own.protocol.actions_train
+        if trained not in frames:
+            parts = split(dataset, own.protocol, other)
+            for name in ("train", "validation"):
+                if not getattr(parts, name):
+                    raise TrainingError(f"{dataset.name}: no {name} sequence, expected at least one")
+            training, validation = (stack_frames(part, config.model.normalization) for part in (parts.train, parts.validation))
+            frames[trained] = training, validation, parts.labels
+        training, validation, labels = frames[trained]
+        windows = TrainingWindows(
+            training,
+            receptive_field=model.receptive_field,
+            causal=model.causal,
+            mirrored=dataset.skeleton.mirrored if config.train.flip else None,
+            seed=own.seed,
+        )
+        if not windows.steps(config.train.batch_size):
+            raise TrainingError(f"{dataset.name}: {len(windows)} training sample, expected at least 2")
+        state = create_train_state(model, optimizer, own.seed)
+        tasks.append(_Task(own, windows, validation, labels, describe_data(training, validation), state))
+    return _Setup(dataset.name, dataset.skeleton.mirrored, model, devices, tuple(tasks))
+
+
+def _open(folder: Path, task: _Task, fork: bool, console: Console, stack: contextlib.ExitStack) -> _Member:
+    """Open a workdir, which is locked, and find where its run goes on."""
+    config, train = task.config, task.config.train
+    changes = check_config(config, folder, fork=fork, data=task.data)
+    checkpoints = stack.enter_context(
+        Checkpoints(folder, keep_latest=train.keep_latest, keep_best=train.keep_best, say=console.print)
+    )
+    snapshot = checkpoints.restore_latest(task.state) or Snapshot(task.state)
+    if changes:
+        record_fork(config, folder, int(snapshot.state.step), changes)
+    config_lib.save(config, folder)
+    save_data(task.data, folder)
+    log = stack.enter_context(MetricLog(folder, from_step=int(snapshot.state.step), tensorboard=train.tensorboard))
+    return _Member(folder, task, Recorder(checkpoints, log, train, console.print), snapshot)
+
+
+def _compile(setup: _Setup, tasks: Sequence[_Task]) -> _Program:
+    """Make the training step of some runs, all of which it takes at once."""
+    config, train, devices = tasks[0].config, tasks[0].config.train, setup.devices
     block = train.steps_per_call or (1 if devices.platform == "cpu" else _STEPS_PER_CALL)
+    windows = [task.windows for task in tasks]
     feed = Feed(windows, devices, batch_size=train.batch_size, block=block, place=train.data_on)
-    block_of_steps = devices.compile(
+    compiled = devices.compile(
         partial(
             train_block,
             take=feed.take,
-            model=model.clone(strided=True),
-            optimizer=optimizer,
+            model=setup.model.clone(strided=True),
+            optimizer=create_optimizer(train),
             bn_momentum=bn_momentum_schedule(train),
             loss=train.loss,
             normalization=config.model.normalization,
-            seed=config.seed,
-        )
+        ),
+        stacked=len(tasks) > 1,
+    )
+    own = [Hyperparameters(np.uint32(task.config.seed), np.float32(task.config.train.learning_rate)) for task in tasks]
+    return _Program(feed, compiled, devices.replicate(_stack(own)))
+
+
+def _stack(trees: Sequence[Any]) -> Any:
+    """Give what belongs to several runs a first axis; what belongs to one stays as it is."""
+    return trees[0] if len(trees) == 1 else jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+
+def _unstack(tree: Any, count: int) -> list[Any]:
+    return [tree] if count == 1 else [jax.tree.map(lambda leaf, index=index: leaf[index], tree) for index in range(count)]
+
+
+def _description(setup: _Setup, program: _Program) -> list[str]:
+    """Return what is printed before training."""
+    tasks, feed = setup.tasks, program.feed
+    config = tasks[0].config
+    several = (
+        [f"{len(tasks)} runs, {len(feed.windows)} of them unfinished and trained as one program"] if len(tasks) > 1 else []
     )
     size = (
-        f"{config.model.network.upper()}: {count_parameters(state.params):,} parameters; {dataset.name}: "
-        f"{len(windows):,} training samples, {len(validation.targets):,} validation frames; "
-        f"{feed.steps} steps an epoch on {devices.count} {devices.platform.upper()}"
+        f"{config.model.network.upper()}: {count_parameters(tasks[0].state.params):,} parameters; {setup.dataset}: "
+        f"{_range([len(task.windows) for task in tasks])} training samples, "
+        f"{_range([len(task.validation.targets) for task in tasks])} validation frames; "
+        f"{_range(feed.steps)} steps an epoch on {setup.devices.count} {setup.devices.platform.upper()}"
     )
-    description = (size, feed.description, *parts.labels, *normalization.notes(config.model.normalization))
-    data = describe_data(training, validation)
-    return _Run(model, state, devices, feed, block_of_steps, validation, mirrored, description, data)
+    labels = [label for label in tasks[0].labels if all(label in task.labels for task in tasks)]
+    return [*several, size, feed.description, *labels, *normalization.notes(config.model.normalization)]
 
 
-def _resuming(config: ConfigDict, run: _Run, snapshot: Snapshot, workdir: Path) -> list[str]:
-    epoch = int(snapshot.state.epoch)
-    if not (epoch or snapshot.batch):
-        return []
-    within = f" and {snapshot.batch} of {run.feed.steps} steps" if snapshot.batch else ""
-    return [f"resuming after epoch {epoch} of {config.train.epochs}{within} from {workdir}"]
+def _range(values: Sequence[float], form: str = ",") -> str:
+    """Return the smallest and the largest value in words."""
+    low, high = f"{min(values):{form}}", f"{max(values):{form}}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _resuming(config: ConfigDict, members: Sequence[_Member]) -> list[str]:
+    lines = []
+    for member in members:
+        epoch, batch = member.epoch, member.snapshot.batch
+        if epoch or batch:
+            within = f" and {batch} of {member.task.windows.steps(config.train.batch_size)} steps" if batch else ""
+            lines.append(f"resuming after epoch {epoch} of {config.train.epochs}{within} from {member.workdir}")
+    return lines
 
 
 def _run_epoch(
     config: ConfigDict,
-    run: _Run,
+    setup: _Setup,
+    program: _Program,
     epoch: int,
-    snapshot: Snapshot,
-    recorder: Recorder,
+    members: Sequence[_Member],
     interruption: Interruption,
     console: Console,
-) -> Snapshot:
-    """Finish an epoch, validate the network, record both, and return the snapshot to go on from."""
-    poses = len(run.feed.windows) - snapshot.batch * config.train.batch_size
-    started = time.perf_counter()
-    state, totals = _train_epoch(config, run, epoch, snapshot, recorder, interruption, console)
-    means = _means(config, totals, epoch, recorder)
-    poses_per_second = poses / (time.perf_counter() - started)
+) -> None:
+    """Finish an epoch of the runs that have come to it: train and validate the networks, record both, and go on from there."""
+    losses, errors, validations, speed = [], [], [], 0.0
+
+    def end(member: _Member, state: TrainState, totals: Totals, poses_per_second: float) -> None:
+        nonlocal speed
+        means = _means(member, totals)
+        validations.append(_finish_epoch(setup, member, state, means, poses_per_second))
+        losses.append(means["loss"])
+        errors.append(means["train_mpjpe_mm"])
+        speed = poses_per_second
+
+    _train_epoch(config, program, setup.devices, epoch, members, end, interruption, console)
+    if losses:
+        console.print(
+            f"epoch {epoch + 1:3d}/{config.train.epochs}  loss {_range(losses, '.5f')}  train {_range(errors, '6.1f')} mm  "
+            f"validation {_range(validations, '6.1f')} mm  {speed:,.0f} poses/s"
+        )
+
+
+def _at(epoch: int, members: Sequence[_Member]) -> list[_Member]:
+    """Return the runs that take part in an epoch: others are ahead of it, or have failed."""
+    return [member for member in members if member.failure is None and member.epoch == epoch]
+
+
+@contextlib.contextmanager
+def _dropping(member: _Member, members: Sequence[_Member], console: Console) -> Iterator[None]:
+    """Let the other runs go on without one that diverges."""
+    try:
+        yield
+    except _DivergedError as error:
+        if len(members) == 1:
+            raise
+        member.failure = error
+        console.print(f"warning: {member.workdir.name}: {error}; the others go on")
+
+
+def _finish_epoch(setup: _Setup, member: _Member, state: TrainState, means: dict[str, float], poses_per_second: float) -> float:
+    """Validate a run after an epoch, record it, and return its validation error in millimetres."""
+    config, recorder, epoch = member.task.config, member.recorder, member.epoch
     state = state.replace(epoch=state.epoch + np.int32(1))
-    validation_mpjpe_mm = _validate(config, run.model, state, run.validation, run.mirrored)
+    validation_mpjpe_mm = _validate(config, setup, state, member.task.validation)
     if not (math.isfinite(validation_mpjpe_mm) and _all_finite(state)):
-        raise _diverged("the network became infinite or not a number", epoch, recorder)
+        raise _diverged("the network became infinite or not a number", member)
     recorder.add_metrics(
         int(state.step),
         {
@@ -194,29 +351,62 @@ def _run_epoch(
         },
         only_shown={"poses_per_second": poses_per_second},
     )
-    snapshot = Snapshot(state)
-    recorder.save(snapshot, validation_mpjpe_mm)
-    console.print(
-        f"epoch {epoch + 1:3d}/{config.train.epochs}  loss {means['loss']:.5f}  "
-        f"train {means['train_mpjpe_mm']:6.1f} mm  validation {validation_mpjpe_mm:6.1f} mm  "
-        f"{poses_per_second:,.0f} poses/s"
-    )
-    return snapshot
+    member.snapshot = Snapshot(state)
+    recorder.save(member.snapshot, validation_mpjpe_mm)
+    return validation_mpjpe_mm
 
 
 def _train_epoch(
     config: ConfigDict,
-    run: _Run,
+    program: _Program,
+    devices: Devices,
     epoch: int,
-    snapshot: Snapshot,
-    recorder: Recorder,
+    members: Sequence[_Member],
+    end: Callable[[_Member, TrainState, Totals, float], None],
     interruption: Interruption,
     console: Console,
-) -> tuple[TrainState, Totals]:
-    """Take an epoch's remaining steps, with checkpoints between them, and return the new state and the epoch's totals."""
-    state, totals = run.devices.replicate((snapshot.state, snapshot.totals))
-    batch_size, count = config.train.batch_size, run.feed.steps
-    first = min(snapshot.batch, count - 1)  # a fork may have shortened the epoch
+) -> None:
+    """Take an epoch's remaining steps, with checkpoints between them.
+
+    `end` is called for each run when it has taken its last step, with its new state, the epoch's totals and the poses that
+    all runs were trained on in a second.
+    """
+    feed, batch_size = program.feed, config.train.batch_size
+    state, totals = devices.replicate(_stack([(member.snapshot.state, member.snapshot.totals) for member in members]))
+    first = [  # a fork may have shortened the epoch
+        min(member.snapshot.batch, steps - 1) if member in _at(epoch, members) else steps
+        for member, steps in zip(members, feed.steps, strict=True)
+    ]
+
+    def poses(index: int) -> int:
+        ends = [min(index * batch_size, len(windows)) for windows in feed.windows]
+        return sum(max(end - begin * batch_size, 0) for begin, end in zip(first, ends, strict=True))
+
+    def of_each(tree: Any, index: int) -> list[tuple[_Member, Any, bool]]:
+        """Return the runs that have taken a step of this epoch, their part, and whether it was their last."""
+        parts = zip(members, _unstack(devices.to_host(tree), len(members)), first, feed.steps, strict=True)
+        return [(m, own, index >= steps) for m, own, begin, steps in parts if m in _at(epoch, members) and index > begin]
+
+    def end_of_epoch(index: int, poses_per_second: float) -> None:
+        for member, (own_state, own_totals), last in of_each((state, totals), index):
+            if last:
+                with _dropping(member, members, console):
+                    end(member, own_state, own_totals, poses_per_second)
+
+    def save(index: int) -> None:
+        reached = []
+        for member, (own_state, own_totals), _ in of_each((state, totals), index):
+            with _dropping(member, members, console):
+                _means(member, own_totals)
+                if not _all_finite(own_state):
+                    raise _diverged("the network became infinite or not a number", member)
+                reached.append((member, Snapshot(own_state, index, own_totals)))
+        if interruption.requested:
+            moved = [member for member, _ in reached]
+            _interrupt([*reached, *((member, member.snapshot) for member in members if member not in moved)])
+        for member, snapshot in reached:
+            member.recorder.save(snapshot)
+
     columns = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(),
@@ -226,46 +416,58 @@ def _train_epoch(
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(
-            "", total=count, completed=first, epoch=epoch + 1, epochs=config.train.epochs, status="compiling"
+            "", total=max(feed.steps), completed=min(first), epoch=epoch + 1, epochs=config.train.epochs, status="compiling"
         )
         started = shown = time.perf_counter()
-        for index, items, steps in run.feed.blocks(epoch, first):
-            state, totals = run.block(state, totals, run.feed.data, items, steps)
-            recorder.check()
-            if index < count and (interruption.requested or recorder.due):
-                _means(config, run.devices.to_host(totals), epoch, recorder)
-                reached = Snapshot(run.devices.to_host(state), index, run.devices.to_host(totals))
-                if not _all_finite(reached.state):
-                    raise _diverged("the network became infinite or not a number", epoch, recorder)
-                if interruption.requested:
-                    recorder.interrupt(reached)
-                recorder.save(reached)
+        for index, items, count in feed.blocks(epoch, first):
+            state, totals = program.block(state, totals, program.hyperparameters, feed.data, items, count)
+            for member in members:
+                member.recorder.check()
+            going = zip(members, feed.steps, strict=True)
+            if any(steps <= index for member, steps in going if member in _at(epoch, members)):
+                jax.block_until_ready(state)
+                end_of_epoch(index, poses(index) / (time.perf_counter() - started))
+            going_on = _at(epoch, members)
+            if going_on and (interruption.requested or any(member.recorder.due for member in going_on)):
+                save(index)
             now = time.perf_counter()
-            if now - shown > _REFRESH_S:
-                shown = now
-                means = _means(config, run.devices.to_host(totals), epoch, recorder)
-                speed = (index - first) * batch_size / (now - started)
-                status = f"loss {means['loss']:.4f}  MPJPE {means['train_mpjpe_mm']:.1f} mm  {speed:,.0f} poses/s"
+            if going_on and now - shown > _REFRESH_S:
+                shown, means = now, []
+                for member, own_totals, _ in of_each(totals, index):
+                    with _dropping(member, members, console):
+                        means.append(_means(member, own_totals))
+                losses, errors = ([m[name] for m in means] or [math.nan] for name in ("loss", "train_mpjpe_mm"))
+                speed = f"{poses(index) / (now - started):,.0f} poses/s"
+                status = f"loss {_range(losses, '.4f')}  MPJPE {_range(errors, '.1f')} mm  {speed}"
                 progress.update(task, completed=index, status=status)
-    return run.devices.to_host((state, totals))
 
 
-def _means(config: ConfigDict, totals: Totals, epoch: int, recorder: Recorder) -> dict[str, float]:
-    """Return the epoch's mean loss and MPJPE so far; this waits for the device."""
+def _interrupt(reached: Sequence[tuple[_Member, Snapshot]]) -> NoReturn:
+    """End the runs, each with a checkpoint if there is space for it."""
+    going = [(member, snapshot) for member, snapshot in reached if member.failure is None]
+    failures = [failure for member, snapshot in going if (failure := member.recorder.save_last(snapshot))]
+    step = _range([int(snapshot.state.step) for _, snapshot in going] or [0], "")
+    if failures:
+        raise Interrupted(f"stopped after step {step}, which was not saved: {failures[0]}")
+    raise Interrupted(f"stopped after step {step}; run the same command again to continue")
+
+
+def _means(member: _Member, totals: Totals) -> dict[str, float]:
+    """Return a run's mean loss and MPJPE of the epoch so far; this waits for the device."""
     loss, error, count, norm = (float(totals[name]) for name in ("loss", "mpjpe", "count", "gradient_norm"))
-    limit = config.train.max_gradient_norm
+    limit = member.task.config.train.max_gradient_norm
     if not math.isfinite(loss):
-        raise _diverged("the loss became infinite or not a number", epoch, recorder)
+        raise _diverged("the loss became infinite or not a number", member)
     if not math.isfinite(norm):
-        raise _diverged("the gradient became infinite or not a number", epoch, recorder)
+        raise _diverged("the gradient became infinite or not a number", member)
     if limit and norm > limit:
-        raise _diverged(f"the gradient's norm rose to {norm:.3g}, above config.train.max_gradient_norm", epoch, recorder)
+        raise _diverged(f"the gradient's norm rose to {norm:.3g}, above config.train.max_gradient_norm", member)
     return {"loss": loss / count, "train_mpjpe_mm": 1000 * error / count}
 
 
-def _diverged(what: str, epoch: int, recorder: Recorder) -> TrainingError:
-    return TrainingError(
-        f"{what} in epoch {epoch + 1}; {recorder.kept}. "
+def _diverged(what: str, member: _Member) -> _DivergedError:
+    return _DivergedError(
+        f"{what} in epoch {member.epoch + 1}; {member.recorder.kept}. "
         "Try a smaller --config.train.learning_rate in a new workdir, or with --fork from there on"
     )
 
@@ -274,13 +476,13 @@ def _all_finite(state: TrainState) -> bool:
     return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in jax.tree.leaves(state))
 
 
-def _validate(config: ConfigDict, model: PoseLifter, state: TrainState, frames: Frames, mirrored: tuple[int, ...]) -> float:
+def _validate(config: ConfigDict, setup: _Setup, state: TrainState, frames: Frames) -> float:
     """Return the frame-weighted mean MPJPE of the validation frames, millimetres."""
     predicted = predict(
-        model,
+        setup.model,
         state.variables,
         frames,
-        mirrored=mirrored if config.evaluate.flip else None,
+        mirrored=setup.mirrored if config.evaluate.flip else None,
         batch_frames=config.evaluate.batch_frames,
     )
     return 1000 * float(metrics.in_blocks(_mpjpe, predicted, frames.truth).mean())

@@ -46,26 +46,32 @@ class Devices:
             return jax.tree.map(lambda x: self._put(x, PartitionSpec(AXIS)), tree)
         return jax.tree.map(lambda x: self._put(np.asarray(x), PartitionSpec()), tree)
 
-    def spread(self, tree: Any) -> Any:
-        """Give each device its part of the second axis of host arrays [K, B, ...]; B is a multiple of their number."""
+    def spread(self, tree: Any, axis: int) -> Any:
+        """Give each device its part of this axis of host arrays, whose length is a multiple of their number."""
         if self._mode == "pmap":
 
-            def parts(x: np.ndarray) -> np.ndarray:  # [K, B, ...] -> [devices, K, B / devices, ...]
-                return np.moveaxis(x.reshape(len(x), self.count, -1, *x.shape[2:]), 1, 0)
+            def parts(x: np.ndarray) -> np.ndarray:  # [..., B, ...] -> [devices, ..., B / devices, ...]
+                return np.moveaxis(x.reshape(*x.shape[:axis], self.count, -1, *x.shape[axis + 1 :]), axis, 0)
 
             return jax.tree.map(lambda x: self._put(parts(x), PartitionSpec(AXIS)), tree)
-        return jax.tree.map(lambda x: self._put(x, PartitionSpec(None, AXIS)), tree)
+        return jax.tree.map(lambda x: self._put(x, PartitionSpec(*[None] * axis, AXIS)), tree)
 
     def to_host(self, tree: Any) -> Any:
         """Return replicated arrays as NumPy arrays."""
         return jax.tree.map(lambda x: np.array(x[0] if self._mode == "pmap" else x), tree)
 
-    def compile(self, block: Callable[..., Any]) -> Callable[..., Any]:
-        """Compile `steps.train_block` with its settings bound; state and totals are donated."""
+    def compile(self, block: Callable[..., Any], *, stacked: bool = False) -> Callable[..., Any]:
+        """Compile `steps.train_block` with its settings bound; state and totals are donated.
+
+        With `stacked` it takes several runs' state, totals, hyperparameters and items, along a first axis, and shared data.
+        """
         if self._mode == "pmap":
             block = partial(block, axis_name=AXIS)
+        if stacked:
+            block = jax.vmap(block, in_axes=(0, 0, 0, None, 0, None))
+        if self._mode == "pmap":
             return jax.pmap(
-                block, AXIS, in_axes=(0, 0, 0, 0, None), donate_argnums=(0, 1), devices=list(self._mesh.devices.flat)
+                block, AXIS, in_axes=(0, 0, 0, 0, 0, None), donate_argnums=(0, 1), devices=list(self._mesh.devices.flat)
             )
         everywhere = NamedSharding(self._mesh, PartitionSpec())
         return jax.jit(block, donate_argnums=(0, 1), out_shardings=everywhere)

@@ -3,11 +3,10 @@
 import math
 import time
 from collections.abc import Callable
-from typing import NoReturn
 
 from ml_collections import ConfigDict
 
-from srnet_jax.errors import DiskFullError, Interrupted, TrainingError
+from srnet_jax.errors import DiskFullError, TrainingError
 from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.metric_log import MetricLog
@@ -54,20 +53,16 @@ class Recorder:
         else:
             self._checkpoints.save(snapshot, validation_mpjpe_mm)
 
-    def interrupt(self, snapshot: Snapshot) -> NoReturn:
-        """End the run, with a checkpoint if there is space for it."""
-        step = int(snapshot.state.step)
+    def save_last(self, snapshot: Snapshot) -> TrainingError | None:
+        """Write what is not written yet before the run ends early, and return why it could not be."""
         validation_mpjpe_mm = self._last[1] if self._last and self._last[0] is snapshot else None
         try:
             self.check(wait=True)
             self._log.flush()
             self._checkpoints.save(snapshot, validation_mpjpe_mm)
-            failure = self._checkpoints.failure(wait=True)
+            return self._checkpoints.failure(wait=True)
         except TrainingError as error:
-            failure = error
-        if failure is not None:
-            raise Interrupted(f"stopped after step {step}, which was not saved: {failure}")
-        raise Interrupted(f"stopped after step {step}; run the same command again to continue")
+            return error
 
     def finish(self) -> None:
         """Wait for the last checkpoint, which is written now if it could not be before.

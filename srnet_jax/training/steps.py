@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from flax import struct
 
 from srnet_jax.metrics import mpjpe
 from srnet_jax.models.layers import Batch
@@ -15,6 +16,18 @@ from srnet_jax.normalization import to_metres
 from srnet_jax.training.state import TrainState
 
 Totals = dict[str, jax.Array]
+
+
+class Hyperparameters(struct.PyTreeNode):
+    """What may differ between runs that are trained as one program; arguments of it, so that it is compiled once.
+
+    Attributes:
+      seed: uint32, of dropout; with the step it decides the masks.
+      learning_rate: float32, of the first epoch.
+    """
+
+    seed: Any
+    learning_rate: Any
 
 
 def zero_totals() -> Totals:
@@ -33,6 +46,7 @@ LOSSES = {"l1": l1_loss, "mpjpe": mpjpe}  # mpjpe: each pose's mean joint distan
 def train_step(
     state: TrainState,
     totals: Totals,
+    hyperparameters: Hyperparameters,
     batch: dict[str, Any],
     *,
     model: PoseLifter,
@@ -40,7 +54,6 @@ def train_step(
     bn_momentum: optax.Schedule,
     loss: str,
     normalization: str,
-    seed: int,
     axis_name: str | None = None,
 ) -> tuple[TrainState, Totals]:
     """Take one optimisation step.
@@ -49,6 +62,7 @@ def train_step(
       state: before the step.
       totals: over the epoch so far: sums of loss and MPJPE (metres) of the training-mode outputs times poses, number of
         poses, and the gradient's largest norm.
+      hyperparameters: of this run.
       batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9], see `data.windows.Frames`; and
         if some are padding `weights` [B], see `models.layers.Batch`.
       model: in its strided form.
@@ -56,13 +70,12 @@ def train_step(
       bn_momentum: BatchNorm momentum as a function of the epoch.
       loss: a name of LOSSES, taken between outputs and targets as they are, and averaged over the batch.
       normalization: how to turn these into metres for the MPJPE.
-      seed: of dropout; with the step it decides the masks.
       axis_name: of `jax.pmap`, each of whose devices is given a part of the batch, or None.
 
     Returns:
       The state and the totals after the step.
     """
-    dropout_key = jax.random.fold_in(jax.random.key(seed), state.step)
+    dropout_key = jax.random.fold_in(jax.random.key(hyperparameters.seed), state.step)
     weights = batch.get("weights")
     spread = Batch(weights, axis_name)
     each = jnp.ones(batch["targets"].shape[:2]) if weights is None else weights[:, None]  # [B, 1]
@@ -85,7 +98,9 @@ def train_step(
     in_metres = partial(to_metres, normalization, geometry=batch["geometry"])
     error = (mpjpe(in_metres(predicted), in_metres(batch["targets"])) * each).sum()
     value, error, gradients = spread.total((value, error, gradients))
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, epoch=state.epoch)
+    updates, opt_state = optimizer.update(
+        gradients, state.opt_state, state.params, epoch=state.epoch, learning_rate=hyperparameters.learning_rate
+    )
     totals = {
         "loss": totals["loss"] + value * count,
         "mpjpe": totals["mpjpe"] + error,
@@ -99,8 +114,9 @@ def train_step(
 def train_block(
     state: TrainState,
     totals: Totals,
+    hyperparameters: Hyperparameters,
     data: Any,
-    items: Any,
+    items: dict[str, Any],
     count: jax.Array,
     *,
     take: Callable[[Any, Any], dict[str, Any]],
@@ -111,8 +127,10 @@ def train_block(
     Args:
       state: before them.
       totals: see `train_step`.
+      hyperparameters: see `train_step`.
       data: that lies on the device.
-      items: for each step what `take` makes a batch of, with a leading axis [K].
+      items: for each step what `take` makes a batch of, with a leading axis [K]; and, if some steps are none of this run's,
+        `active` [K], false for these, which leave state and totals as they are.
       count: number of steps to take, at most K.
       take: maps data and an item to a batch.
       **settings: of `train_step`.
@@ -122,7 +140,10 @@ def train_block(
     """
 
     def step(index: Any, carry: tuple[TrainState, Totals]) -> tuple[TrainState, Totals]:
-        return train_step(*carry, take(data, jax.tree.map(lambda item: item[index], items)), **settings)
+        item = jax.tree.map(lambda item: item[index], items)
+        active = item.pop("active", None)
+        after = train_step(*carry, hyperparameters, take(data, item), **settings)
+        return after if active is None else jax.tree.map(lambda new, old: jnp.where(active, new, old), after, carry)
 
     if jax.tree.leaves(items)[0].shape[0] == 1:
         return step(0, (state, totals))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from srnet_jax.data import sources
+from srnet_jax.data.protocols import split
 from srnet_jax.errors import TrainingError
 from srnet_jax.evaluation.evaluate import evaluate
 from srnet_jax.training import loop, steps
@@ -110,9 +111,9 @@ def test_broken_weights_are_never_saved(tiny_config, tmp_path, monkeypatch):
 def test_one_compilation_a_batch_shape(tiny_config, tmp_path, monkeypatch):
     traces = []
 
-    def traced(state, totals, batch, **settings):
+    def traced(state, totals, hyperparameters, batch, **settings):
         traces.append(batch["targets"].shape)
-        return train_step(state, totals, batch, **settings)
+        return train_step(state, totals, hyperparameters, batch, **settings)
 
     train_step = steps.train_step
     monkeypatch.setattr(steps, "train_step", traced)
@@ -134,11 +135,12 @@ def test_step_is_deterministic_and_pure(tiny_config, rng):
         "geometry": np.zeros((32, 1, 1, 9), np.float32),
     }
     settings = {"model": model, "optimizer": optimizer, "bn_momentum": bn_momentum_schedule(tiny_config.train)}
-    settings |= {"normalization": "basic", "seed": 0}
+    settings |= {"normalization": "basic"}
+    hyperparameters = steps.Hyperparameters(0, 1e-3)
     for loss in ("l1", "mpjpe"):
         step = jax.jit(partial(steps.train_step, loss=loss, **settings))
-        after, totals = step(state, steps.zero_totals(), batch)
-        again, _ = step(state, steps.zero_totals(), batch)
+        after, totals = step(state, steps.zero_totals(), hyperparameters, batch)
+        again, _ = step(state, steps.zero_totals(), hyperparameters, batch)
         for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(again), strict=True):
             np.testing.assert_array_equal(a, b)
         predicted = model.apply(state.variables, batch["inputs_2d"], train=True, mutable=["batch_stats"])[0]
@@ -182,11 +184,10 @@ def test_sequences_of_one_frame_train_and_evaluate(tiny_config, tmp_path, mocap_
 
 @pytest.mark.parametrize("part", ["train", "validation"])
 def test_an_empty_split_is_refused(tiny_config, tmp_path, monkeypatch, part):
-    def load(config):
-        dataset, parts = sources.load_split(config)
-        return dataset, dataclasses.replace(parts, **{part: ()})
+    def without(*arguments):
+        return dataclasses.replace(split(*arguments), **{part: ()})
 
-    monkeypatch.setattr(loop, "load_split", load)
+    monkeypatch.setattr(loop, "split", without)
     with pytest.raises(TrainingError, match=rf"synthetic: no {part} sequence, expected at least one"):
         train_and_evaluate(tiny_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -70,7 +70,7 @@ def windows(tiny_config):
 
 def test_windows_gathered_on_the_device_are_those_of_the_host(windows):
     samples = windows.order(0)[:200]
-    found = resident_frames(windows).take(samples)
+    found = resident_frames([windows]).take(samples)
     for name, expected in windows.take(samples).items():
         np.testing.assert_array_equal(found[name], expected)
 
@@ -79,9 +79,9 @@ def test_windows_gathered_on_the_device_are_those_of_the_host(windows):
 @pytest.mark.parametrize(("block", "first"), [(1, 0), (4, 0), (4, 4), (1, 6)])
 def test_blocks_hold_an_epoch_once(windows, place, block, first):
     batch_size = len(windows) // 6 - 1
-    feed = Feed(windows, Devices("jit", 1), batch_size=batch_size, block=block, place=place)
+    feed = Feed([windows], Devices("jit", 1), batch_size=batch_size, block=block, place=place)
     seen, ends = [], []
-    for end, items, count in feed.blocks(2, first):
+    for end, items, count in feed.blocks(2, [first]):
         ends.append(end)
         for index in range(count):
             seen.append(feed.take(feed.data, jax.tree.map(lambda item: item[index], items))["targets"])
@@ -93,7 +93,7 @@ def test_blocks_hold_an_epoch_once(windows, place, block, first):
 def test_data_that_do_not_fit_stay_on_the_host(windows, monkeypatch):
     for memory, place in ((np.inf, "device"), (1e6, "host")):
         monkeypatch.setattr(feed_lib, "_device_memory", lambda memory=memory: memory)
-        feed = Feed(windows, Devices("jit", 1), batch_size=64, block=1, place="auto")
+        feed = Feed([windows], Devices("jit", 1), batch_size=64, block=1, place="auto")
         assert feed.description.endswith(f"MiB of training data on the {place}")
         assert bool(feed.data) == (place == "device")
 

@@ -35,35 +35,34 @@ def prepared(shared_config):
     """A run of 3 epochs of 6 steps whose data and compiled step serve many trainings."""
     shared_config.train.epochs = 3
     shared_config.model.dropout = 0.1
-    return shared_config, loop._prepare(shared_config)
+    setup = loop._prepare([shared_config])
+    return shared_config, setup, loop._compile(setup, setup.tasks)
 
 
 @pytest.fixture
 def train(prepared, monkeypatch):
     """Return a function that trains in a workdir; `before_step` and `after_step` are called with the number of each step."""
-    config, run = prepared
-    initial = jax.tree.map(np.asarray, run.state)
+    config, setup, program = prepared
+    initial = jax.tree.map(np.asarray, setup.tasks[0].state)
 
     def train(folder, before_step=lambda step: None, after_step=lambda step, totals: totals, fork=False, **changes):
         changed = config.copy_and_resolve_references()
         changed.train.update(changes)
+        changed_task = dataclasses.replace(setup.tasks[0], config=changed, state=initial)
 
         def step(state, *arguments):
             number = int(state.step) + 1
             before_step(number)
-            state, totals = run.block(state, *arguments)
+            state, totals = program.block(state, *arguments)
             return state, after_step(number, totals)
 
-        monkeypatch.setattr(
-            loop,
-            "_prepare",
-            lambda config: dataclasses.replace(
-                run,
-                state=jax.tree.map(jnp.array, initial),
-                block=step,
-                feed=Feed(run.feed.windows, run.devices, batch_size=config.train.batch_size, block=1, place="device"),
-            ),
-        )
+        def compiled(setup, tasks):
+            batch_size = tasks[0].config.train.batch_size
+            feed = Feed([tasks[0].windows], setup.devices, batch_size=batch_size, block=1, place="device")
+            return dataclasses.replace(program, block=step, feed=feed)
+
+        monkeypatch.setattr(loop, "_prepare", lambda configs: dataclasses.replace(setup, tasks=(changed_task,)))
+        monkeypatch.setattr(loop, "_compile", compiled)
         return train_and_evaluate(changed, folder, fork=fork)
 
     return train
@@ -72,7 +71,7 @@ def train(prepared, monkeypatch):
 @pytest.fixture(scope="module")
 def whole(prepared, tmp_path_factory):
     """The workdir and the last state of a run that nothing interrupted."""
-    config, _ = prepared
+    config = prepared[0]
     folder = tmp_path_factory.mktemp("whole")
     return folder, train_and_evaluate(config, folder)
 
@@ -419,11 +418,11 @@ def test_other_data_are_refused(train, whole, tmp_path):
 
 def test_data_are_known_again(prepared):
     """Through other last bits, not in another order."""
-    frames = prepared[1].validation
+    frames = prepared[1].tasks[0].validation
     known = workdir.describe_data(frames, frames)
     bits = dataclasses.replace(frames, targets=frames.targets * np.float32(1 + 1e-6))
     assert workdir._same_data(known, workdir.describe_data(frames, bits))
-    for changed in (dataclasses.replace(frames, inputs_2d=frames.inputs_2d[::-1]), prepared[1].feed.windows.frames):
+    for changed in (dataclasses.replace(frames, inputs_2d=frames.inputs_2d[::-1]), prepared[1].tasks[0].windows.frames):
         assert not workdir._same_data(known, workdir.describe_data(frames, changed))
 
 
@@ -439,10 +438,11 @@ def test_what_ranks_checkpoints_may_not_change(prepared, train, tmp_path):
 
 
 def test_what_is_printed_is_not_markup(prepared, tmp_path, monkeypatch, capsys):
-    run = dataclasses.replace(prepared[1], description=("[/b] [seed] :smile:",))
-    monkeypatch.setattr(loop, "_prepare", lambda config: run)
-    monkeypatch.setattr(loop, "_run_epoch", lambda config, run, epoch, snapshot, *rest: snapshot)
-    train_and_evaluate(prepared[0], tmp_path)
+    config, setup, _ = prepared
+    task = dataclasses.replace(setup.tasks[0], labels=("[/b] [seed] :smile:",))
+    monkeypatch.setattr(loop, "_prepare", lambda configs: dataclasses.replace(setup, tasks=(task,)))
+    monkeypatch.setattr(loop, "_run_epoch", lambda *arguments: None)
+    train_and_evaluate(config, tmp_path)
     assert "[/b] [seed] :smile:\n" in capsys.readouterr().out
 
 
@@ -507,7 +507,7 @@ def test_runs_of_the_first_version_continue(tmp_path, capsys):
         assert line["step"] == other["step"]
         for name, tolerance in (("loss", 1e-2), ("train_mpjpe_mm", 1e-2), ("validation_mpjpe_mm", 2e-4)):
             assert line[name] == pytest.approx(other[name], rel=tolerance)  # masks of dropout are drawn otherwise since
-    assert json.loads((tmp_path / "config.json").read_text())["format_version"] == 3
+    assert json.loads((tmp_path / "config.json").read_text())["format_version"] == config_lib.FORMAT_VERSION
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["18"]
 
 

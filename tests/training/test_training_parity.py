@@ -20,7 +20,7 @@ from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.torch_import import OfficialCheckpoint, official_tensors, recognise, to_variables, view
 from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer
 from srnet_jax.training.state import TrainState
-from srnet_jax.training.steps import train_step, zero_totals
+from srnet_jax.training.steps import Hyperparameters, train_step, zero_totals
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent.parent / "data" / "parity"))
 RUNS = sorted(path.stem for path in FOLDER.glob("e2e_*.npz"))
@@ -45,9 +45,9 @@ def compiled_step(model, optimizer, train, normalization="basic"):
         bn_momentum=bn_momentum_schedule(train),
         loss="l1",
         normalization=normalization,
-        seed=0,
     )
-    return jax.jit(step)
+    hyperparameters = Hyperparameters(0, train.learning_rate)
+    return jax.jit(lambda state, totals, batch: step(state, totals, hyperparameters, batch))
 
 
 def under(prefix, arrays):
