@@ -97,6 +97,7 @@ class Feed:
       steps: in an epoch.
       data: what lies on the devices.
       take: makes a batch of data and an item, inside the compiled step.
+      on_host: whether the data lie there.
       description: where the data lie and how large they are.
     """
 
@@ -114,11 +115,11 @@ class Feed:
         self._devices, self._batch_size = devices, batch_size
         resident = resident_frames(windows)
         size = num_bytes(resident)
-        self._on_host = place == "host" or (place == "auto" and size > _SHARE * _device_memory())
-        self._block = 1 if self._on_host else block
-        self.data: Any = () if self._on_host else devices.replicate(resident)
-        self.take: Callable[[Any, Any], dict[str, Any]] = _as_it_is if self._on_host else _gather
-        self.description = f"{size / 2**20:,.0f} MiB of training data on the {'host' if self._on_host else 'device'}"
+        self.on_host = place == "host" or (place == "auto" and size > _SHARE * _device_memory())
+        self._block = 1 if self.on_host else block
+        self.data: Any = () if self.on_host else devices.replicate(resident)
+        self.take: Callable[[Any, Any], dict[str, Any]] = _as_it_is if self.on_host else _gather
+        self.description = f"{size / 2**20:,.0f} MiB of training data on the {'host' if self.on_host else 'device'}"
 
     def blocks(self, epoch: int, first: int) -> Iterator[tuple[int, Any, np.integer]]:
         """Yield an epoch's blocks from its step `first` on: the steps done after it, the items, and how many of them count."""
@@ -135,17 +136,19 @@ class Feed:
                 start += count
                 yield start, self._devices.spread(self._items(numbers)), np.int32(count)
 
-        return _ahead(prepared()) if self._on_host else prepared()
+        return _ahead(prepared()) if self.on_host else prepared()
 
     def _items(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Return what `take` is given for sample numbers [K, B], filled up to a multiple of the devices."""
+        """Return what `take` is given for sample numbers [K, B], filled up to a multiple of the devices, in this process."""
         missing = -numbers.shape[1] % self._devices.count
         weights = {}
         if missing:
             filled = np.pad(numbers, ((0, 0), (0, missing)), mode="edge")
             weights = {"weights": np.pad(np.ones(numbers.shape, np.float32), ((0, 0), (0, missing)))}
             numbers = filled
-        if not self._on_host:
+        rows = self._devices.local_rows(numbers.shape[1])
+        numbers, weights = numbers[:, rows], {name: value[:, rows] for name, value in weights.items()}
+        if not self.on_host:
             return {"samples": numbers.astype(np.int32), **weights}
         batches = [self.windows.take(row) for row in numbers]
         return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]} | weights

@@ -22,6 +22,7 @@ from srnet_jax.data.windows import Frames, TrainingWindows, stack_frames
 from srnet_jax.errors import TrainingError
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import PoseLifter, create_model
+from srnet_jax.training import processes
 from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.feed import Feed
@@ -29,10 +30,10 @@ from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.metric_log import MetricLog
 from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer, learning_rate_schedule
 from srnet_jax.training.parallel import Devices
-from srnet_jax.training.recorder import Recorder
+from srnet_jax.training.recorder import Bystander, Recorder
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
 from srnet_jax.training.steps import Totals, train_block
-from srnet_jax.training.workdir import check_config, describe_data, locked, record_fork, save_data
+from srnet_jax.training.workdir import check_config, describe_data, in_words, locked, record_fork, same_data, save_data
 
 _mpjpe = jax.jit(metrics.mpjpe)
 _STEPS_PER_CALL = 32  # by default, except on a CPU, where a call costs nothing beside a step
@@ -60,6 +61,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = 
     Writes `config.json`, `metrics.jsonl` and `checkpoints/` (latest and best) to the workdir. A run that was interrupted after
     any step, in any way, ends as it would have without: weights, metrics and best checkpoint are the same to the bit.
 
+    In several processes (see `processes.start`), all call this with the same config; process 0 alone uses the workdir.
+
     Args:
       config: see `configs/default.py`.
       workdir: a folder for this run alone.
@@ -71,43 +74,72 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = 
     Raises:
       UserError: if the config or the data are wrong, the workdir is in use or belongs to another config, or loss, gradient or
         weights are not finite (the last good checkpoint stays).
-      Interrupted: on SIGTERM and Ctrl-C, after the step in flight.
+      Interrupted: on SIGTERM and Ctrl-C, after the step in flight; in several processes, if one of them has a signal, after the
+        step of their next meeting (about a second).
     """
-    config_lib.validate(config)
     workdir = Path(workdir)
-    Checkpoints.check_path(workdir)
+    with processes.together():
+        config_lib.validate(config)
+        Checkpoints.check_path(workdir)
+    processes.check_same(_same_everywhere(config))
     config = config_lib.with_absolute_path(config)
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, quiet=not processes.is_first())
     with Interruption() as interruption, contextlib.ExitStack() as stack:
-        found = workdir.is_dir()
-        if found:  # refuse what can be refused before the data are read
-            stack.enter_context(locked(workdir))
-            check_config(config, workdir, fork=fork)
-        run = _prepare(config)
-        if not found:
-            workdir.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(workdir))
-        changes = check_config(config, workdir, fork=fork, data=run.data)
-        train = config.train
-        checkpoints = stack.enter_context(
-            Checkpoints(workdir, keep_latest=train.keep_latest, keep_best=train.keep_best, say=console.print)
+        with processes.together():
+            found = processes.is_first() and workdir.is_dir()
+            if found:  # refuse what can be refused before the data are read
+                stack.enter_context(locked(workdir))
+                check_config(config, workdir, fork=fork)
+            run = _prepare(config)
+        processes.check_same({"data": run.data}, same=same_data, words=in_words)
+        processes.check_same({"place of the data, config.train.data_on": "host" if run.feed.on_host else "device"})
+        recorder: Recorder | Bystander = Bystander()
+        snapshot = Snapshot(run.state)
+        with processes.together():
+            if processes.is_first():
+                if not found:
+                    workdir.mkdir(parents=True, exist_ok=True)
+                    stack.enter_context(locked(workdir))
+                recorder, snapshot = _open(config, workdir, run, stack, console, fork=fork)
+        snapshot = dataclasses.replace(
+            processes.broadcast(snapshot), batch=int(processes.from_first(partial(getattr, snapshot, "batch")))
         )
-        snapshot = checkpoints.restore_latest(run.state) or Snapshot(run.state)
-        if changes:
-            record_fork(config, workdir, int(snapshot.state.step), changes)
-        config_lib.save(config, workdir)
-        save_data(run.data, workdir)
-        log = stack.enter_context(MetricLog(workdir, from_step=int(snapshot.state.step), tensorboard=train.tensorboard))
-        recorder = Recorder(checkpoints, log, train, console.print)
         for line in (*run.description, *_resuming(config, run, snapshot, workdir)):
             console.print(line)
         interruption.deferred = True
-        for epoch in range(int(snapshot.state.epoch), train.epochs):
+        stack.enter_context(processes.leaving())
+        for epoch in range(int(snapshot.state.epoch), config.train.epochs):
             snapshot = _run_epoch(config, run, epoch, snapshot, recorder, interruption, console)
-            if interruption.requested and epoch + 1 < train.epochs:
-                recorder.interrupt(snapshot)
-        recorder.finish()
+            if processes.any_of(interruption.requested) and epoch + 1 < config.train.epochs:
+                with processes.together():
+                    recorder.interrupt(snapshot)
+        with processes.together():
+            recorder.finish()
     return snapshot.state
+
+
+def _same_everywhere(config: ConfigDict) -> dict[str, Any]:
+    """Return what all processes must have in common: all but where their data lie."""
+    fields = {f"config.{name}": value for name, value in config_lib.flatten(config) if not name.endswith("data.path")}
+    return {**fields, "version of JAX": jax.__version__}
+
+
+def _open(
+    config: ConfigDict, workdir: Path, run: _Run, stack: contextlib.ExitStack, console: Console, *, fork: bool
+) -> tuple[Recorder, Snapshot]:
+    """Open a workdir that is locked, for as long as the stack lasts, and return what to go on from."""
+    changes = check_config(config, workdir, fork=fork, data=run.data)
+    train = config.train
+    checkpoints = stack.enter_context(
+        Checkpoints(workdir, keep_latest=train.keep_latest, keep_best=train.keep_best, say=console.print)
+    )
+    snapshot = checkpoints.restore_latest(run.state) or Snapshot(run.state)
+    if changes:
+        record_fork(config, workdir, int(snapshot.state.step), changes)
+    config_lib.save(config, workdir)
+    save_data(run.data, workdir)
+    log = stack.enter_context(MetricLog(workdir, from_step=int(snapshot.state.step), tensorboard=train.tensorboard))
+    return Recorder(checkpoints, log, train, console.print), snapshot
 
 
 def _prepare(config: ConfigDict) -> _Run:
@@ -151,6 +183,7 @@ def _prepare(config: ConfigDict) -> _Run:
         f"{config.model.network.upper()}: {count_parameters(state.params):,} parameters; {dataset.name}: "
         f"{len(windows):,} training samples, {len(validation.targets):,} validation frames; "
         f"{feed.steps} steps an epoch on {devices.count} {devices.platform.upper()}"
+        + (f" of {processes.count()} processes" if processes.count() > 1 else "")
     )
     description = (size, feed.description, *parts.labels, *normalization.notes(config.model.normalization))
     data = describe_data(training, validation)
@@ -170,7 +203,7 @@ def _run_epoch(
     run: _Run,
     epoch: int,
     snapshot: Snapshot,
-    recorder: Recorder,
+    recorder: Recorder | Bystander,
     interruption: Interruption,
     console: Console,
 ) -> Snapshot:
@@ -181,7 +214,7 @@ def _run_epoch(
     means = _means(config, totals, epoch, recorder)
     poses_per_second = poses / (time.perf_counter() - started)
     state = state.replace(epoch=state.epoch + np.int32(1))
-    validation_mpjpe_mm = _validate(config, run.model, state, run.validation, run.mirrored)
+    validation_mpjpe_mm = processes.from_first(partial(_validate, config, run.model, state, run.validation, run.mirrored))
     if not (math.isfinite(validation_mpjpe_mm) and _all_finite(state)):
         raise _diverged("the network became infinite or not a number", epoch, recorder)
     recorder.add_metrics(
@@ -209,7 +242,7 @@ def _train_epoch(
     run: _Run,
     epoch: int,
     snapshot: Snapshot,
-    recorder: Recorder,
+    recorder: Recorder | Bystander,
     interruption: Interruption,
     console: Console,
 ) -> tuple[TrainState, Totals]:
@@ -229,20 +262,23 @@ def _train_epoch(
             "", total=count, completed=first, epoch=epoch + 1, epochs=config.train.epochs, status="compiling"
         )
         started = shown = time.perf_counter()
+        meetings = processes.Meetings(first)
         for index, items, steps in run.feed.blocks(epoch, first):
             state, totals = run.block(state, totals, run.feed.data, items, steps)
             recorder.check()
-            if index < count and (interruption.requested or recorder.due):
+            show = time.perf_counter() - shown > _REFRESH_S
+            wanted = meetings.at(index, totals, stop=interruption.requested, save=recorder.due, show=show)
+            if index < count and (wanted["stop"] or wanted["save"]):
                 _means(config, run.devices.to_host(totals), epoch, recorder)
                 reached = Snapshot(run.devices.to_host(state), index, run.devices.to_host(totals))
                 if not _all_finite(reached.state):
                     raise _diverged("the network became infinite or not a number", epoch, recorder)
-                if interruption.requested:
-                    recorder.interrupt(reached)
+                if wanted["stop"]:
+                    with processes.together():
+                        recorder.interrupt(reached)
                 recorder.save(reached)
-            now = time.perf_counter()
-            if now - shown > _REFRESH_S:
-                shown = now
+            if wanted["show"]:
+                shown = now = time.perf_counter()
                 means = _means(config, run.devices.to_host(totals), epoch, recorder)
                 speed = (index - first) * batch_size / (now - started)
                 status = f"loss {means['loss']:.4f}  MPJPE {means['train_mpjpe_mm']:.1f} mm  {speed:,.0f} poses/s"
@@ -250,7 +286,7 @@ def _train_epoch(
     return run.devices.to_host((state, totals))
 
 
-def _means(config: ConfigDict, totals: Totals, epoch: int, recorder: Recorder) -> dict[str, float]:
+def _means(config: ConfigDict, totals: Totals, epoch: int, recorder: Recorder | Bystander) -> dict[str, float]:
     """Return the epoch's mean loss and MPJPE so far; this waits for the device."""
     loss, error, count, norm = (float(totals[name]) for name in ("loss", "mpjpe", "count", "gradient_norm"))
     limit = config.train.max_gradient_norm
@@ -263,7 +299,7 @@ def _means(config: ConfigDict, totals: Totals, epoch: int, recorder: Recorder) -
     return {"loss": loss / count, "train_mpjpe_mm": 1000 * error / count}
 
 
-def _diverged(what: str, epoch: int, recorder: Recorder) -> TrainingError:
+def _diverged(what: str, epoch: int, recorder: Recorder | Bystander) -> TrainingError:
     return TrainingError(
         f"{what} in epoch {epoch + 1}; {recorder.kept}. "
         "Try a smaller --config.train.learning_rate in a new workdir, or with --fork from there on"
