@@ -54,6 +54,7 @@ def host(port: int, count: int, within_s: float, lost: Callable[[], None]) -> st
     except UserError as error:
         for connection in joined.values():
             _send(connection, {"error": str(error)})
+            connection.close()
         listener.close()
         raise
     for connection in joined.values():
@@ -88,6 +89,7 @@ def join(address: tuple[str, int], count: int, process_id: int, within_s: float,
     _send(connection, {"process_id": process_id, "num_processes": count})
     answer = _receive(connection, deadline + 2 * _HELLO_S)  # it waits for the others, and is the first to say who is missing
     if answer is None or "error" in answer:
+        connection.close()
         reason = answer["error"] if answer else "no answer that is understood, expected process 0 of a training that starts"
         raise UserError(one_line(reason, _LONGEST) if answer else f"--coordinator={name}: {reason}")
     listener = socket.create_server(("127.0.0.1", 0))
@@ -121,6 +123,7 @@ def _wait_for_others(
             error = f"--process_id={process_id}: given to two processes, expected each from 0 to {count - 1} once"
         if error:
             _send(connection, {"error": error})
+            connection.close()
             raise UserError(error)
         joined[process_id] = connection
 
