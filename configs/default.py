@@ -46,7 +46,7 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
     config.seed = 0  # of the weights, the order of samples and dropout
     config.parallel = "jit"  # how several devices share each batch: jit (XLA distributes) or pmap; the results are the same
-    config.num_devices = 0  # devices that share each batch; 0: all there are
+    config.num_devices = 0  # devices that share each batch, of all processes; 0: all there are
 
     config.data = _data()  # what is trained on, and tested unless the protocol is cross_dataset
     config.test_data = _data()  # what cross_dataset tests on; other protocols do not read it

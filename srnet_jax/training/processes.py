@@ -32,6 +32,7 @@ _NETWORK = re.compile(r"gloo|nccl|UNAVAILABLE|DEADLINE_EXCEEDED|coordination ser
 
 _lost = threading.Event()  # another process ended
 _leaving = threading.Event()  # this one is about to
+_ending = threading.Lock()
 _connected = threading.Event()  # `start` has found the others
 
 
@@ -272,6 +273,7 @@ def _on_loss() -> None:
 
 def _end(code: int, message: str = "") -> NoReturn:
     _leaving.set()
+    _ending.acquire()  # for good: one line, whoever is first
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
