@@ -148,14 +148,17 @@ def assert_same_training(folder, expected):
     assert int(found.step) == int(state.step)
     leaves = dict(jax.tree_util.tree_leaves_with_path(found))
     for path, value in jax.tree_util.tree_leaves_with_path(state):
-        tolerance = 10 * config.train.learning_rate if path[0].name == "params" else 5e-3 * np.abs(value).max() + 1e-6
+        # where a gradient cancels to rounding, each step may go either way
+        tolerance = (
+            2 * config.train.learning_rate * int(state.step) if path[0].name == "params" else 5e-3 * np.abs(value).max() + 1e-6
+        )
         np.testing.assert_allclose(leaves[path], value, atol=tolerance, rtol=0, err_msg=str(path))
     assert [line["step"] for line in found_metrics] == [line["step"] for line in metrics]
     for a, b in zip(found_metrics, metrics, strict=True):
         assert a == pytest.approx(b, rel=1e-4)
 
 
-SR = {"model.network": "sr", "model.channels": 24, "model.filter_widths": (1,)}
+SR = {"train.epochs": 1, "model.network": "sr", "model.channels": 24, "model.filter_widths": (1,)}
 
 
 @pytest.mark.parametrize(
