@@ -300,23 +300,22 @@ def test_mistakes_in_the_flags(arguments, message):
         processes.start(*arguments)
 
 
+class StopError(Exception):
+    pass
+
+
 def test_auto_takes_what_slurm_says(monkeypatch):
     slurm = {"JOB_ID": "77", "STEP_NODELIST": "node[03-04]", "NTASKS": "2", "PROCID": "1", "LOCALID": "0"}
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    joined = []
-    monkeypatch.setattr(peers, "join", lambda *arguments: joined.append(arguments[:3]) or pytest.skip.Exception)
-    monkeypatch.setattr(
-        processes.jax.distributed, "initialize", lambda *arguments, **settings: (_ for _ in ()).throw(StopError)
-    )
-    monkeypatch.setattr(processes, "_connected", threading.Event())
+
+    def join(*arguments):
+        assert arguments[:3] == (("node03", 61517), 2, 1)
+        raise StopError
+
+    monkeypatch.setattr(peers, "join", join)
     with pytest.raises(StopError):
         processes.start("auto", None, None)
-    assert joined == [(("node03", 61517), 2, 1)]
-
-
-class StopError(Exception):
-    pass
 
 
 def test_flags_mistakes_and_an_absent_coordinator_are_one_line(tmp_path):
