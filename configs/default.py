@@ -46,7 +46,7 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
     config.seed = 0  # of the weights, the order of samples and dropout
     config.parallel = "jit"  # how several devices share each batch: jit (XLA distributes) or pmap; the results are the same
-    config.num_devices = 0  # devices that share each batch; 0: all there are
+    config.num_devices = 0  # devices that share each batch, of all processes; 0: all there are
 
     config.ensemble = ensemble = ConfigDict()  # several runs trained as one program, each in a folder of its own in the
     #   workdir and the same as if trained alone; every combination of what is given here. See the README

@@ -122,6 +122,7 @@ def test_bad_checkpoints_are_one_line(damage, message, tmp_path):
     assert not (ROOT / "ran").exists()
 
 
+@pytest.mark.slow
 def test_official_checkpoint_is_evaluated_and_exported(tmp_path):
     done = run("launch.import_torch", f"--checkpoint={CHECKPOINT}", f"--workdir={tmp_path / 'run'}", *TINY[:2])
     assert "5 groups, multiply context from others, filter widths 3,3,3" in done.stdout, done.stderr

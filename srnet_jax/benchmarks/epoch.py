@@ -5,9 +5,7 @@ transfers, progress and checks included, validation and checkpoints not. It is h
 timed one by one on one batch that never changes, before and after it.
 """
 
-import contextlib
 import statistics
-import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +15,9 @@ import jax
 from rich.console import Console
 
 from srnet_jax.training import loop
+from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.interruption import Interruption
+from srnet_jax.training.recorder import Bystander
 from srnet_jax.training.steps import zero_totals
 
 _ALONE = 20  # steps that are timed one by one, before an epoch and again after it
@@ -36,14 +36,13 @@ def run(num_frames: int = 60_000) -> dict[str, float]:
         config.train.data_on, config.train.steps_per_call, config.num_devices = place, 1, 1
         setup = loop._prepare([config])
         program, console, epochs = loop._compile(setup, setup.tasks), Console(quiet=True), []
-        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-            member = loop._open(Path(folder), setup.tasks[0], False, console, stack)
-            single = [_single_steps(setup, program)]
-            for _ in range(_EPOCHS):
-                begun = time.perf_counter()
-                loop._train_epoch(config, program, setup.devices, 0, [member], lambda *end: None, Interruption(), console)
-                epochs.append(time.perf_counter() - begun)
-                single.append(_single_steps(setup, program))
+        member = loop._Member(Path(), setup.tasks[0], Bystander(), Snapshot(setup.tasks[0].state))
+        single = [_single_steps(setup, program)]
+        for _ in range(_EPOCHS):
+            begun = time.perf_counter()
+            loop._train_epoch(config, program, setup.devices, 0, [member], lambda *end: None, Interruption(), console)
+            epochs.append(time.perf_counter() - begun)
+            single.append(_single_steps(setup, program))
         steps = program.feed.steps[0]
         around = [(before + after) / 2 for before, after in pairwise(single)]
         figures |= {

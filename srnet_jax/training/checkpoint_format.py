@@ -89,7 +89,11 @@ def write(folder: Path, snapshot: Snapshot, validation_mpjpe_mm: float | None) -
         item: ocp.args.StandardSave({"bytes": np.concatenate([x.reshape(-1).view(np.uint8) for x in arrays.values()])})
         for item, arrays in items.items()
     }
-    ocp.Checkpointer(ocp.CompositeCheckpointHandler()).save(
+    alone = ocp.options.MultiprocessingOptions(  # else orbax waits for all processes of a training
+        primary_host=jax.process_index(), active_processes={jax.process_index()}
+    )
+    handler = ocp.CompositeCheckpointHandler(composite_options=ocp.CompositeOptions(multiprocessing_options=alone))
+    ocp.Checkpointer(handler, multiprocessing_options=alone).save(
         folder, args=ocp.args.Composite(**packed, about=ocp.args.JsonSave({**about, "checksum": _checksum_of_json(about)}))
     )
 

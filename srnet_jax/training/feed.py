@@ -106,6 +106,7 @@ class Feed:
       steps: in an epoch of each.
       data: what lies on the devices.
       take: makes a batch of data and an item, inside the compiled step.
+      on_host: whether the data lie there.
       description: where the data lie and how large they are.
     """
 
@@ -129,11 +130,11 @@ class Feed:
         self._first_samples = [first_sample[id(one.frames)] for one in windows]
         resident = resident_frames(distinct)
         size = num_bytes(resident)
-        self._on_host = place == "host" or (place == "auto" and size > _SHARE * _device_memory())
-        self._block = 1 if self._on_host else block
-        self.data: Any = () if self._on_host else devices.replicate(resident)
-        self.take: Callable[[Any, Any], dict[str, Any]] = _as_it_is if self._on_host else _gather
-        self.description = f"{size / 2**20:,.0f} MiB of training data on the {'host' if self._on_host else 'device'}"
+        self.on_host = place == "host" or (place == "auto" and size > _SHARE * _device_memory())
+        self._block = 1 if self.on_host else block
+        self.data: Any = () if self.on_host else devices.replicate(resident)
+        self.take: Callable[[Any, Any], dict[str, Any]] = _as_it_is if self.on_host else _gather
+        self.description = f"{size / 2**20:,.0f} MiB of training data on the {'host' if self.on_host else 'device'}"
 
     def blocks(self, epoch: int, first: Sequence[int]) -> Iterator[tuple[int, Any, np.integer]]:
         """Yield an epoch's blocks.
@@ -164,7 +165,7 @@ class Feed:
                 start += count
                 yield start, self._spread(items), np.int32(count)
 
-        return _ahead(prepared()) if self._on_host else prepared()
+        return _ahead(prepared()) if self.on_host else prepared()
 
     def _even(self, orders: Sequence[np.ndarray], start: int, count: int, length: int) -> dict[str, np.ndarray]:
         """Return the items of steps that all trainings take with equally many samples, the last repeated up to `length`."""
@@ -188,7 +189,7 @@ class Feed:
         return self._items(numbers, real) | {"active": active}
 
     def _items(self, numbers: np.ndarray, real: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Return what `take` is given for sample numbers [M, K, B], filled up to a multiple of the devices.
+        """Return what `take` is given for sample numbers [M, K, B], filled up to a multiple of the devices, in this process.
 
         `real` tells which of them count; None for all.
         """
@@ -198,10 +199,12 @@ class Feed:
             real = np.ones(numbers.shape, bool) if real is None else real
             numbers = np.pad(numbers, ((0, 0), (0, 0), (0, missing)), mode="edge")
             weights = {"weights": np.pad(real.astype(np.float32), ((0, 0), (0, 0), (0, missing)))}
-        if not self._on_host:
+        rows = self._devices.local_rows(numbers.shape[2])
+        numbers, weights = numbers[..., rows], {name: value[..., rows] for name, value in weights.items()}
+        if not self.on_host:
             before = np.array(self._first_samples)[:, None, None]
             return {"samples": (numbers + before).astype(np.int32), **weights}
-        taken = [[one.take(row) for row in rows] for one, rows in zip(self.windows, numbers, strict=True)]
+        taken = [[one.take(row) for row in own] for one, own in zip(self.windows, numbers, strict=True)]
         names = taken[0][0]
         return {name: np.stack([np.stack([batch[name] for batch in one]) for one in taken]) for name in names} | weights
 

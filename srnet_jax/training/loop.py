@@ -23,6 +23,7 @@ from srnet_jax.data.windows import Frames, TrainingWindows, stack_frames
 from srnet_jax.errors import Interrupted, TrainingError
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import PoseLifter, create_model
+from srnet_jax.training import processes
 from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.feed import Feed
@@ -30,10 +31,10 @@ from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.metric_log import MetricLog
 from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer, learning_rate_schedule
 from srnet_jax.training.parallel import Devices
-from srnet_jax.training.recorder import Recorder
+from srnet_jax.training.recorder import Bystander, Recorder
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
 from srnet_jax.training.steps import Hyperparameters, Totals, train_block
-from srnet_jax.training.workdir import check_config, describe_data, locked, record_fork, save_data
+from srnet_jax.training.workdir import check_config, describe_data, in_words, locked, record_fork, same_data, save_data
 
 _mpjpe = jax.jit(metrics.mpjpe)
 _STEPS_PER_CALL = 32  # by default, except on a CPU, where a call costs nothing beside a step
@@ -91,7 +92,7 @@ class _Member:
 
     workdir: Path
     task: _Task
-    recorder: Recorder
+    recorder: Recorder | Bystander
     snapshot: Snapshot
     failure: TrainingError | None = None
 
@@ -114,6 +115,8 @@ def train_members(config: ConfigDict, workdir: str | Path, *, fork: bool = False
     way, ends as it would have without: weights, metrics and best checkpoint are the same to the bit. A run that diverges
     leaves the others; it is told at the end.
 
+    In several processes (see `processes.start`), all call this with the same config; process 0 alone uses the workdir.
+
     Args:
       config: see `configs/default.py`.
       workdir: a folder for this run or ensemble alone.
@@ -125,43 +128,61 @@ def train_members(config: ConfigDict, workdir: str | Path, *, fork: bool = False
     Raises:
       UserError: if the config or the data are wrong, the workdir is in use or belongs to another config, or loss, gradient or
         weights are not finite (the last good checkpoint stays).
-      Interrupted: on SIGTERM and Ctrl-C, after the step in flight.
+      Interrupted: on SIGTERM and Ctrl-C, after the step in flight; in several processes, if one of them has a signal, after the
+        step of their next meeting (about a second).
     """
-    config_lib.validate(config)
     workdir = Path(workdir)
-    configs = {name: config_lib.with_absolute_path(member) for name, member in config_lib.members(config).items()}
-    _check_kind(workdir, ensemble="" not in configs)
-    for name in configs:
-        Checkpoints.check_path(workdir / name)
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    with processes.together():
+        config_lib.validate(config)
+        configs = {name: config_lib.with_absolute_path(member) for name, member in config_lib.members(config).items()}
+        for name in configs:
+            Checkpoints.check_path(workdir / name)
+        if processes.is_first():
+            _check_kind(workdir, ensemble="" not in configs)
+    processes.check_same(_same_everywhere(config))
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, quiet=not processes.is_first())
     with Interruption() as interruption, contextlib.ExitStack() as stack:
-        found = {name: (workdir / name).is_dir() for name in configs}
-        for name, member_config in configs.items():
-            if found[name]:  # refuse what can be refused before the data are read
+        with processes.together():
+            found = {name for name in configs if processes.is_first() and (workdir / name).is_dir()}
+            for name in found:  # refuse what can be refused before the data are read
                 stack.enter_context(locked(workdir / name))
-                check_config(member_config, workdir / name, fork=fork)
-        setup = _prepare(list(configs.values()))
-        members = []
-        for name, task in zip(configs, setup.tasks, strict=True):
-            folder = workdir / name
-            if not found[name]:
-                folder.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(locked(folder))
-            members.append(_open(folder, task, fork, console, stack))
-        if "" not in configs:
-            config_lib.save(config_lib.with_absolute_path(config), workdir, config_lib.ENSEMBLE_FILE)
+                check_config(configs[name], workdir / name, fork=fork)
+            setup = _prepare(list(configs.values()))
+        data = {f"data {name}".strip(): task.data for name, task in zip(configs, setup.tasks, strict=True)}
+        processes.check_same(data, same=same_data, words=in_words)
+        members = [
+            _Member(workdir / name, task, Bystander(), Snapshot(task.state))
+            for name, task in zip(configs, setup.tasks, strict=True)
+        ]
+        with processes.together():
+            if processes.is_first():
+                for name, member in zip(configs, members, strict=True):
+                    if name not in found:
+                        member.workdir.mkdir(parents=True, exist_ok=True)
+                        stack.enter_context(locked(member.workdir))
+                    _open(member, fork, console, stack)
+                if "" not in configs:
+                    config_lib.save(config_lib.with_absolute_path(config), workdir, config_lib.ENSEMBLE_FILE)
+        for member in members:
+            batch = int(processes.from_first(partial(getattr, member.snapshot, "batch")))
+            member.snapshot = dataclasses.replace(processes.broadcast(member.snapshot), batch=batch)
         unfinished = [member for member in members if member.epoch < config.train.epochs]
-        program = _compile(setup, [member.task for member in unfinished or members])
+        with processes.together():
+            program = _compile(setup, [member.task for member in unfinished or members])
+        place = "host" if program.feed.on_host else "device"
+        processes.check_same({"place of the data, config.train.data_on": place})
         for line in (*_description(setup, program), *_resuming(config, members)):
             console.print(line)
         interruption.deferred = True
+        stack.enter_context(processes.leaving())
         for epoch in range(min((member.epoch for member in unfinished), default=config.train.epochs), config.train.epochs):
             _run_epoch(config, setup, program, epoch, unfinished, interruption, console)
-            if interruption.requested and epoch + 1 < config.train.epochs:
+            if processes.any_of(interruption.requested) and epoch + 1 < config.train.epochs:
                 _interrupt([(member, member.snapshot) for member in unfinished])
-        for member in members:
-            if member.failure is None:
-                member.recorder.finish()
+        with processes.together():
+            for member in members:
+                if member.failure is None:
+                    member.recorder.finish()
     failures = [f"{member.workdir.name}: {member.failure}" for member in members if member.failure]
     if failures:
         raise TrainingError(f"{len(failures)} of {len(members)} runs ended early; {'; '.join(failures)}")
@@ -209,9 +230,15 @@ def _prepare(configs: Sequence[ConfigDict]) -> _Setup:
     return _Setup(dataset.name, dataset.skeleton.mirrored, model, devices, tuple(tasks))
 
 
-def _open(folder: Path, task: _Task, fork: bool, console: Console, stack: contextlib.ExitStack) -> _Member:
-    """Open a workdir, which is locked, and find where its run goes on."""
-    config, train = task.config, task.config.train
+def _same_everywhere(config: ConfigDict) -> dict[str, Any]:
+    """Return what all processes must have in common: all but where their data lie."""
+    fields = {f"config.{name}": value for name, value in config_lib.flatten(config) if not name.endswith("data.path")}
+    return {**fields, "version of JAX": jax.__version__}
+
+
+def _open(member: _Member, fork: bool, console: Console, stack: contextlib.ExitStack) -> None:
+    """Open a run's workdir, which is locked, for as long as the stack lasts, and find where the run goes on."""
+    folder, task, config, train = member.workdir, member.task, member.task.config, member.task.config.train
     changes = check_config(config, folder, fork=fork, data=task.data)
     checkpoints = stack.enter_context(
         Checkpoints(folder, keep_latest=train.keep_latest, keep_best=train.keep_best, say=console.print)
@@ -222,7 +249,7 @@ def _open(folder: Path, task: _Task, fork: bool, console: Console, stack: contex
     config_lib.save(config, folder)
     save_data(task.data, folder)
     log = stack.enter_context(MetricLog(folder, from_step=int(snapshot.state.step), tensorboard=train.tensorboard))
-    return _Member(folder, task, Recorder(checkpoints, log, train, console.print), snapshot)
+    member.recorder, member.snapshot = Recorder(checkpoints, log, train, console.print), snapshot
 
 
 def _compile(setup: _Setup, tasks: Sequence[_Task]) -> _Program:
@@ -268,6 +295,7 @@ def _description(setup: _Setup, program: _Program) -> list[str]:
         f"{_range([len(task.windows) for task in tasks])} training samples, "
         f"{_range([len(task.validation.targets) for task in tasks])} validation frames; "
         f"{_range(feed.steps)} steps an epoch on {setup.devices.count} {setup.devices.platform.upper()}"
+        + (f" of {processes.count()} processes" if processes.count() > 1 else "")
     )
     labels = [label for label in tasks[0].labels if all(label in task.labels for task in tasks)]
     return [*several, size, feed.description, *labels, *normalization.notes(config.model.normalization)]
@@ -338,7 +366,7 @@ def _finish_epoch(setup: _Setup, member: _Member, state: TrainState, means: dict
     """Validate a run after an epoch, record it, and return its validation error in millimetres."""
     config, recorder, epoch = member.task.config, member.recorder, member.epoch
     state = state.replace(epoch=state.epoch + np.int32(1))
-    validation_mpjpe_mm = _validate(config, setup, state, member.task.validation)
+    validation_mpjpe_mm = processes.from_first(partial(_validate, config, setup, state, member.task.validation))
     if not (math.isfinite(validation_mpjpe_mm) and _all_finite(state)):
         raise _diverged("the network became infinite or not a number", member)
     recorder.add_metrics(
@@ -393,7 +421,7 @@ def _train_epoch(
                 with _dropping(member, members, console):
                     end(member, own_state, own_totals, poses_per_second)
 
-    def save(index: int) -> None:
+    def save(index: int, stop: bool) -> None:
         reached = []
         for member, (own_state, own_totals), _ in of_each((state, totals), index):
             with _dropping(member, members, console):
@@ -401,7 +429,7 @@ def _train_epoch(
                 if not _all_finite(own_state):
                     raise _diverged("the network became infinite or not a number", member)
                 reached.append((member, Snapshot(own_state, index, own_totals)))
-        if interruption.requested:
+        if stop:
             moved = [member for member, _ in reached]
             _interrupt([*reached, *((member, member.snapshot) for member in members if member not in moved)])
         for member, snapshot in reached:
@@ -419,6 +447,7 @@ def _train_epoch(
             "", total=max(feed.steps), completed=min(first), epoch=epoch + 1, epochs=config.train.epochs, status="compiling"
         )
         started = shown = time.perf_counter()
+        meetings = processes.Meetings(min(first))
         for index, items, count in feed.blocks(epoch, first):
             state, totals = program.block(state, totals, program.hyperparameters, feed.data, items, count)
             for member in members:
@@ -428,11 +457,15 @@ def _train_epoch(
                 jax.block_until_ready(state)
                 end_of_epoch(index, poses(index) / (time.perf_counter() - started))
             going_on = _at(epoch, members)
-            if going_on and (interruption.requested or any(member.recorder.due for member in going_on)):
-                save(index)
-            now = time.perf_counter()
-            if going_on and now - shown > _REFRESH_S:
-                shown, means = now, []
+            if not going_on:
+                continue
+            show, due = time.perf_counter() - shown > _REFRESH_S, any(member.recorder.due for member in going_on)
+            wanted = meetings.at(index, totals, stop=interruption.requested, save=due, show=show)
+            if wanted["stop"] or wanted["save"]:
+                save(index, wanted["stop"])
+            if wanted["show"]:
+                shown = now = time.perf_counter()
+                means = []
                 for member, own_totals, _ in of_each(totals, index):
                     with _dropping(member, members, console):
                         means.append(_means(member, own_totals))
@@ -445,11 +478,14 @@ def _train_epoch(
 def _interrupt(reached: Sequence[tuple[_Member, Snapshot]]) -> NoReturn:
     """End the runs, each with a checkpoint if there is space for it."""
     going = [(member, snapshot) for member, snapshot in reached if member.failure is None]
-    failures = [failure for member, snapshot in going if (failure := member.recorder.save_last(snapshot))]
     step = _range([int(snapshot.state.step) for _, snapshot in going] or [0], "")
-    if failures:
-        raise Interrupted(f"stopped after step {step}, which was not saved: {failures[0]}")
-    raise Interrupted(f"stopped after step {step}; run the same command again to continue")
+    with processes.together():
+        failures = [failure for member, snapshot in going if (failure := member.recorder.save_last(snapshot))]
+        if failures:
+            raise Interrupted(f"stopped after step {step}, which was not saved: {failures[0]}")
+        if processes.is_first():
+            raise Interrupted(f"stopped after step {step}; run the same command again to continue")
+    raise AssertionError("process 0 has raised in all")
 
 
 def _means(member: _Member, totals: Totals) -> dict[str, float]:

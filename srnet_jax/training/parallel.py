@@ -1,4 +1,7 @@
-"""One training on many devices: state and data are on all of them, each works on its part of every batch."""
+"""One training on many devices: state and data are on all of them, each works on its part of every batch.
+
+The devices may belong to several processes (see `processes`), each of which gives its own devices their part.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from srnet_jax.errors import UserError
+from srnet_jax.training import processes
 
 AXIS = "data"
 MODES = ("jit", "pmap")
@@ -21,44 +25,59 @@ class Devices:
     """
 
     def __init__(self, mode: str = "jit", count: int = 0) -> None:
-        """Take the first `count` devices, or all.
+        """Take the first `count` devices, or all; of several processes as many in each.
 
         Raises:
-          UserError: if there are fewer.
+          UserError: if there are fewer, or `count` is no multiple of the number of processes.
         """
-        found = jax.devices()
+        found, shares = jax.devices(), processes.count()
         if count > len(found):
-            raise UserError(f"config.num_devices is {count}, found {len(found)} on this machine")
+            where = f"in {shares} processes" if shares > 1 else "on this machine"
+            raise UserError(f"config.num_devices is {count}, found {len(found)} {where}")
+        if count % shares:
+            raise UserError(f"config.num_devices is {count}, expected 0 or a multiple of the number of processes, {shares}")
         self._mode = mode
         self.count = count or len(found)
+        self.local_count = self.count // shares
         self.platform = found[0].platform
-        self._mesh = Mesh(np.array(found[: self.count]), (AXIS,))
+        of_each = [[device for device in found if device.process_index == i][: self.local_count] for i in range(shares)]
+        self._mesh = Mesh(np.array(of_each).reshape(-1), (AXIS,))  # each process's side by side
 
     @property
     def axis_name(self) -> str | None:
         """What the function must sum over itself, see `models.layers.Batch`."""
         return AXIS if self._mode == "pmap" else None
 
+    def local_rows(self, batch_size: int) -> slice:
+        """Return the rows of a batch that this process's devices work on; `batch_size` is a multiple of their number in all."""
+        each = batch_size // self.count * self.local_count
+        return slice(processes.index() * each, (processes.index() + 1) * each)
+
     def replicate(self, tree: Any) -> Any:
         """Put a copy of host arrays on every device."""
         if self._mode == "pmap":
-            tree = jax.tree.map(lambda x: np.broadcast_to(x, (self.count, *np.shape(x))), tree)
-            return jax.tree.map(lambda x: self._put(x, PartitionSpec(AXIS)), tree)
+            tree = jax.tree.map(lambda x: np.broadcast_to(x, (self.local_count, *np.shape(x))), tree)
+            return jax.tree.map(lambda x: self._put(x, PartitionSpec(AXIS), 0), tree)
         return jax.tree.map(lambda x: self._put(np.asarray(x), PartitionSpec()), tree)
 
     def spread(self, tree: Any, axis: int) -> Any:
-        """Give each device its part of this axis of host arrays, whose length is a multiple of their number."""
+        """Give each device its part of this axis of host arrays, of which a process has its own rows."""
         if self._mode == "pmap":
 
             def parts(x: np.ndarray) -> np.ndarray:  # [..., B, ...] -> [devices, ..., B / devices, ...]
-                return np.moveaxis(x.reshape(*x.shape[:axis], self.count, -1, *x.shape[axis + 1 :]), axis, 0)
+                return np.moveaxis(x.reshape(*x.shape[:axis], self.local_count, -1, *x.shape[axis + 1 :]), axis, 0)
 
-            return jax.tree.map(lambda x: self._put(parts(x), PartitionSpec(AXIS)), tree)
-        return jax.tree.map(lambda x: self._put(x, PartitionSpec(*[None] * axis, AXIS)), tree)
+            return jax.tree.map(lambda x: self._put(parts(x), PartitionSpec(AXIS), 0), tree)
+        return jax.tree.map(lambda x: self._put(x, PartitionSpec(*[None] * axis, AXIS), axis), tree)
 
     def to_host(self, tree: Any) -> Any:
         """Return replicated arrays as NumPy arrays."""
-        return jax.tree.map(lambda x: np.array(x[0] if self._mode == "pmap" else x), tree)
+
+        def copy(x: jax.Array) -> np.ndarray:
+            here = x.addressable_data(0)
+            return np.array(here[0] if self._mode == "pmap" else here)
+
+        return jax.tree.map(copy, tree)
 
     def compile(self, block: Callable[..., Any], *, stacked: bool = False) -> Callable[..., Any]:
         """Compile `steps.train_block` with its settings bound; state and totals are donated.
@@ -76,5 +95,17 @@ class Devices:
         everywhere = NamedSharding(self._mesh, PartitionSpec())
         return jax.jit(block, donate_argnums=(0, 1), out_shardings=everywhere)
 
-    def _put(self, x: np.ndarray, spec: PartitionSpec) -> jax.Array:
-        return jax.make_array_from_callback(x.shape, NamedSharding(self._mesh, spec), lambda index: x[index])
+    def _put(self, x: np.ndarray, spec: PartitionSpec, axis: int | None = None) -> jax.Array:
+        """Make an array of what lies in this process: all of it, or its part of an axis."""
+        shape, first = list(x.shape), 0
+        if axis is not None:
+            first = processes.index() * shape[axis]
+            shape[axis] *= processes.count()
+
+        def part(index: Any) -> np.ndarray:
+            if axis is None:
+                return x[index]
+            start, stop, _ = index[axis].indices(shape[axis])
+            return x[(*index[:axis], slice(start - first, stop - first), *index[axis + 1 :])]
+
+        return jax.make_array_from_callback(tuple(shape), NamedSharding(self._mesh, spec), part)

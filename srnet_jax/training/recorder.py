@@ -82,3 +82,25 @@ class Recorder:
             if not (self._goes_on and isinstance(failure, DiskFullError)):
                 raise failure
             self._say(f"warning: {failure}; going on")
+
+
+class Bystander:
+    """Stands for the Recorder in the processes that write nothing, see `processes`."""
+
+    due = False
+    kept = "what process 0 saved is kept"
+
+    def check(self, *, wait: bool = False) -> None:
+        """Do nothing, as the methods below."""
+
+    def add_metrics(self, step: int, metrics: dict[str, float], *, only_shown: dict[str, float]) -> None:
+        """See `Recorder.add_metrics`."""
+
+    def save(self, snapshot: Snapshot, validation_mpjpe_mm: float | None = None) -> None:
+        """See `Recorder.save`."""
+
+    def save_last(self, snapshot: Snapshot) -> None:
+        """See `Recorder.save_last`; process 0 says what became of the checkpoint."""
+
+    def finish(self) -> None:
+        """See `Recorder.finish`."""

@@ -98,8 +98,8 @@ def check_config(config: ConfigDict, workdir: Path, *, fork: bool, data: dict[st
     changes = _changes(config_lib.load(workdir), config)
     words = [f"config.{name} ({before!r}, here {after!r})" for name, (before, after) in changes.items()]
     stored = _stored_data(workdir)
-    if data and stored and not _same_data(stored, data):
-        changes["data"] = _in_words(stored), _in_words(data)
+    if data and stored and not same_data(stored, data):
+        changes["data"] = in_words(stored), in_words(data)
         words.append(f"data ({changes['data'][0]}, here {changes['data'][1]}, of other values)")
     if changes and not fork:
         raise TrainingError(
@@ -173,12 +173,14 @@ def _stored_data(workdir: Path) -> dict[str, Any] | None:
     return data
 
 
-def _same_data(a: dict[str, Any], b: dict[str, Any]) -> bool:
+def same_data(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Tell whether two descriptions, see `describe_data`, are of the same data."""
     same = all(a[name] == b[name] for name in ("training_frames", "validation_frames")) and len(a["means"]) == len(b["means"])
     return same and all(math.isclose(x, y, rel_tol=1e-4, abs_tol=1e-5) for x, y in zip(a["means"], b["means"], strict=True))
 
 
-def _in_words(data: dict[str, Any]) -> str:
+def in_words(data: dict[str, Any]) -> str:
+    """Say what `describe_data` returned."""
     return f"{data['training_frames']:,} training and {data['validation_frames']:,} validation frames"
 
 

@@ -488,8 +488,8 @@ def _read_data(folder):
     from srnet_jax.training import workdir
 
     stored = workdir._stored_data(folder)
-    workdir._same_data(stored, stored)
-    assert workdir._in_words(stored).isprintable()
+    workdir.same_data(stored, stored)
+    assert workdir.in_words(stored).isprintable()
 
 
 _NPZ = mutate.one_of(mutate.binary, *[mutate.zipped(mutate.npy)] * 3)

@@ -36,7 +36,9 @@ def alone(shared_config, tmp_path_factory):
     "changes",
     [
         {"num_devices": 2, "train.steps_per_call": 3},
-        {"parallel": "pmap", "num_devices": 4, "train.data_on": "host", "train.steps_per_call": 2},
+        pytest.param(
+            {"parallel": "pmap", "num_devices": 4, "train.data_on": "host", "train.steps_per_call": 2}, marks=pytest.mark.slow
+        ),
         pytest.param({"num_devices": 8, "train.data_on": "host"}, marks=pytest.mark.slow),
         pytest.param({"parallel": "pmap"}, marks=pytest.mark.slow),
         pytest.param({"train.steps_per_call": 2, "train.data_on": "host"}, marks=pytest.mark.slow),

@@ -421,9 +421,9 @@ def test_data_are_known_again(prepared):
     frames = prepared[1].tasks[0].validation
     known = workdir.describe_data(frames, frames)
     bits = dataclasses.replace(frames, targets=frames.targets * np.float32(1 + 1e-6))
-    assert workdir._same_data(known, workdir.describe_data(frames, bits))
+    assert workdir.same_data(known, workdir.describe_data(frames, bits))
     for changed in (dataclasses.replace(frames, inputs_2d=frames.inputs_2d[::-1]), prepared[1].tasks[0].windows.frames):
-        assert not workdir._same_data(known, workdir.describe_data(frames, changed))
+        assert not workdir.same_data(known, workdir.describe_data(frames, changed))
 
 
 def test_what_ranks_checkpoints_may_not_change(prepared, train, tmp_path):

@@ -1,0 +1,59 @@
+"""Eight quick-start models that differ in the seed, trained as one program and one after another, each as a command.
+
+Start-up, data, validation and checkpoints included, from a cache of compiled code that a first round has filled.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+_EPOCHS = 10  # of the 30
+
+
+def run(members: int = 8) -> dict[str, float]:
+    """Time both, and compare the validation errors of the members with those of the lone runs."""
+    seeds = tuple(range(members))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for epochs, label in ((1, "cold"), (_EPOCHS, "warm")):
+            together = _train(folder / f"{label}-together", folder, epochs, f"--config.ensemble.seeds={seeds}")
+            alone = [
+                _train(folder / f"{label}-{seed}", folder, epochs, f"--config.seed={seed}")
+                for seed in (seeds if label == "warm" else seeds[:1])
+            ]
+        pairs = [(_errors(folder / "warm-together" / f"seed_{seed}"), _errors(folder / f"warm-{seed}")) for seed in seeds]
+    return {
+        "runs": members,
+        "epochs": _EPOCHS,
+        "seconds together": together,
+        "seconds one after another": sum(alone),
+        "one after another / together": sum(alone) / together,
+        "largest difference of the validation error after an epoch, mm": max(abs(a[0] - b[0]) for a, b in pairs),
+        f"largest difference of the validation error after {_EPOCHS} epochs, mm": max(abs(a[-1] - b[-1]) for a, b in pairs),
+        f"spread of the validation error between seeds after {_EPOCHS} epochs, mm": (
+            max(b[-1] for _, b in pairs) - min(b[-1] for _, b in pairs)
+        ),
+    }
+
+
+def _train(workdir: Path, folder: Path, epochs: int, *changes: str) -> float:
+    """Train as a user does, and return the seconds that the command took."""
+    options = ["--config=configs/quickstart.py", f"--workdir={workdir}", f"--config.train.epochs={epochs}", *changes]
+    begun = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "launch.train", *options],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")},
+    )
+    return time.perf_counter() - begun
+
+
+def _errors(workdir: Path) -> list[float]:
+    """Return the validation errors after each epoch, millimetres."""
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["validation_mpjpe_mm"] for line in lines]

@@ -1,0 +1,197 @@
+import dataclasses
+import json
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from srnet_jax import config as config_lib
+from srnet_jax.errors import Interrupted, TrainingError
+from srnet_jax.training import loop
+from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.loop import train_and_evaluate, train_members
+
+
+def ensemble_config(config, **changes):
+    """Everything that depends on the seed: weights, order, dropout; a short last batch; and trainings of different lengths."""
+    config.model.channels = 24
+    config.model.filter_widths = (1,)
+    config.model.dropout = 0.1
+    config.train.batch_size = 301
+    config.train.learning_rate = 1e-5
+    config.update_from_flattened_dict(changes)
+    config_lib.validate(config)
+    return config
+
+
+def assert_equal_runs(state, other, learning_rate):
+    """Equal to rounding; see test_parallel.py. A weight whose gradient is rounding may have gone anywhere at its full rate."""
+    assert int(state.step) == int(other.step)
+    found = dict(jax.tree_util.tree_leaves_with_path(state))
+    for path, expected in jax.tree_util.tree_leaves_with_path(other):
+        tolerance = 2 * int(state.step) * learning_rate if path[0].name == "params" else 5e-3 * np.abs(expected).max() + 1e-6
+        np.testing.assert_allclose(found[path], expected, atol=tolerance, rtol=0, err_msg=str(path))
+
+
+ACTIONS = {"protocol.name": "cross_action", "protocol.validation": "test", "data.num_frames": 4000, "train.batch_size": 95}
+
+
+@pytest.mark.parametrize(
+    ("changes", "ensemble"),
+    [
+        pytest.param({"model.network": "sr"}, {"seeds": (5, 0)}, marks=pytest.mark.slow),
+        pytest.param({"train.data_on": "host"}, {"learning_rates": (2e-5, 1e-5)}, marks=pytest.mark.slow),
+        pytest.param(
+            ACTIONS | {"num_devices": 2}, {"actions_train": ("Walking", "Eating"), "seeds": (0,)}, marks=pytest.mark.slow
+        ),
+        (ACTIONS | {"train.steps_per_call": 3, "parallel": "pmap"}, {"actions_train": ("Walking", "Eating")}),
+        pytest.param(ACTIONS | {"train.data_on": "host"}, {"actions_train": ("Walking", "Eating")}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_members_are_the_runs_that_they_would_be_alone(tiny_config, tmp_path, changes, ensemble):
+    config = ensemble_config(tiny_config, **changes)
+    config.ensemble.update(ensemble)
+    states = train_members(config, tmp_path / "together")
+    members = config_lib.members(config)
+    assert list(states) == list(members)
+    assert len({int(state.step) for state in states.values()}) == (2 if "actions_train" in ensemble else 1)
+    assert config_lib.workdirs(tmp_path / "together") == [tmp_path / "together" / name for name in members]
+    for name, member in members.items():
+        alone = train_and_evaluate(member, tmp_path / name)
+        assert_equal_runs(states[name], alone, member.train.learning_rate)
+        together = tmp_path / "together" / name
+        assert config_lib.differences(config_lib.load(together), config_lib.load(tmp_path / name)) == []
+        lines = [
+            [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+            for run in (together, tmp_path / name)
+        ]
+        for ours, theirs in zip(*lines, strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def ragged(config):
+    config = ensemble_config(config, **ACTIONS)
+    config.ensemble.actions_train = ("Walking", "Eating")
+    config.train.checkpoint_minutes = 1e-9  # a checkpoint after every step
+    return config
+
+
+def stop_after(monkeypatch, calls, how):
+    """Stop the training after so many steps."""
+    compiled, taken = loop._compile, []
+
+    def compile_(*arguments):
+        program = compiled(*arguments)
+
+        def step(*arguments):
+            taken.append(None)
+            if len(taken) > calls:
+                raise how
+            return program.block(*arguments)
+
+        return dataclasses.replace(program, block=step)
+
+    monkeypatch.setattr(loop, "_compile", compile_)
+
+
+class Crashed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("lagging", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_crash_changes_nothing(tiny_config, tmp_path, monkeypatch, lagging):
+    """Members go on from where each of them is, be it not the same step, to the same weights to the bit."""
+    config = ragged(tiny_config)
+    whole = train_members(config, tmp_path / "whole")
+    names = list(whole)
+    lengths = [int(state.step) for state in whole.values()]
+    assert lengths[0] != lengths[1]
+    for calls in (1, max(lengths) // 2 + 2):
+        folder = tmp_path / str(calls)
+        with monkeypatch.context() as patch:
+            stop_after(patch, calls, Crashed())
+            with pytest.raises(Crashed):
+                train_members(config, folder)
+        if lagging:  # as if the kill had come between the checkpoints of the two
+            kept = sorted((folder / names[0] / "checkpoints").iterdir(), key=lambda path: int(path.name))
+            shutil.rmtree(kept[-1])
+        for name, state in train_members(config, folder).items():
+            for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(whole[name]), strict=True):
+                if lagging:
+                    np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-2)
+                else:
+                    np.testing.assert_array_equal(a, b)
+            assert len((folder / name / "metrics.jsonl").read_text().splitlines()) == config.train.epochs
+
+
+@pytest.mark.slow
+def test_a_signal_stops_all_after_the_same_step(tiny_config, tmp_path, monkeypatch):
+    config = ragged(tiny_config)
+    whole = train_members(config, tmp_path / "whole")
+    stop_at_step = min(int(state.step) for state in whole.values()) // config.train.epochs + 1  # one has ended its epoch
+    run_block = loop.Devices.compile
+
+    def compiled(self, *arguments, **options):
+        block, taken = run_block(self, *arguments, **options), []
+
+        def step(*arguments):
+            taken.append(None)
+            if len(taken) == stop_at_step:
+                signal.raise_signal(signal.SIGTERM)
+            return block(*arguments)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Devices, "compile", compiled)
+        with pytest.raises(Interrupted, match=r"stopped after step \d+ to \d+; run the same"):
+            train_members(config, tmp_path / "stopped")
+    for name, state in train_members(config, tmp_path / "stopped").items():
+        for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(whole[name]), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_member_that_diverges_leaves_the_others(tiny_config, tmp_path, capsys):
+    config = ensemble_config(tiny_config)
+    config.train.batch_size = 512
+    config.ensemble.learning_rates = (1e-3, 1e30)
+    with pytest.raises(TrainingError, match=r"^1 of 2 runs ended early; learning_rate_1e\+30: the \w+ became infinite"):
+        train_members(config, tmp_path)
+    assert "warning: learning_rate_1e+30: " in capsys.readouterr().out
+    lines = (tmp_path / "learning_rate_0.001" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == config.train.epochs
+    with Checkpoints(tmp_path / "learning_rate_0.001", read_only=True) as checkpoints:
+        assert checkpoints.kept.startswith("the checkpoint of step")
+
+
+def test_members_can_be_added(tiny_config, tmp_path, capsys):
+    """The finished ones stay as they are, and are not trained beside the new one."""
+    tiny_config.ensemble.seeds = (0, 1)
+    first = train_members(tiny_config, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "ensemble.json"}
+    tiny_config.ensemble.seeds = (0, 1, 2)
+    second = train_members(tiny_config, tmp_path)
+    assert "3 runs, 1 of them unfinished" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in before if path.name != ".lock"} == {
+        path: content for path, content in before.items() if path.name != ".lock"
+    }
+    assert list(second) == ["seed_0", "seed_1", "seed_2"]
+    assert int(second["seed_2"].step) == int(first["seed_0"].step)
+
+
+def test_a_run_and_an_ensemble_do_not_mix(tiny_config, tmp_path):
+    train_and_evaluate(tiny_config, tmp_path / "run")
+    tiny_config.ensemble.seeds = (0, 1)
+    with pytest.raises(TrainingError, match=r"run: holds a run \(config.json\), found a config of an ensemble"):
+        train_members(tiny_config, tmp_path / "run")
+    train_members(tiny_config, tmp_path / "ensemble")
+    tiny_config.ensemble.seeds = ()
+    with pytest.raises(TrainingError, match=r"ensemble: holds an ensemble \(ensemble.json\), found a config of a run"):
+        train_and_evaluate(tiny_config, tmp_path / "ensemble")
+    tiny_config.seed, tiny_config.train.epochs = 1, 3
+    tiny_config.ensemble.seeds = (1,)
+    with pytest.raises(TrainingError, match=r"seed_1: holds a run with another config.train.epochs"):
+        train_members(tiny_config, tmp_path / "ensemble")
