@@ -185,6 +185,7 @@ def test_two_processes_train_the_network_of_one(alone, tmp_path, changes, how, d
     assert_same_training(tmp_path / "run0", alone(changes))
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_other_and_a_signal_stops_both_and_both_resume(alone, tmp_path):
     """kill -9 of the second, SIGTERM to the second, and on to the end."""
     changes = {**TINY, **ENDLESS}
