@@ -6,6 +6,7 @@ by round. The bound is the time that the matrix products of the network alone wo
 allocator` runs with the memory settings that our launchers make (launch/__init__.py).
 """
 
+import shutil
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from srnet_jax.benchmarks.alternate import alternate, ratio, workers
 
 _OURS, _PRODUCT = "ours", "product"
 _PEERS = {"PyTorch": False, "PyTorch, our allocator": True}
+_COMPILED = "PyTorch, torch.compile"
 _SIZE = 1024  # of the products that give the arithmetic rate
 _FRAMES = 1000  # output frames of the inference
 TRAINING = {
@@ -36,9 +38,9 @@ def run(peer: str = "", rounds: int = 15) -> dict[str, float]:
     return _compare(TRAINING, "training", peer, rounds)
 
 
-def run_inference(rounds: int = 15) -> dict[str, float]:
-    """Time whole sequences in evaluation, without flips."""
-    return _compare(INFERENCE, "inference", "", rounds)
+def run_inference(peer: str = "", rounds: int = 15) -> dict[str, float]:
+    """Time whole sequences in evaluation, without flips; `peer` is "torch" or empty."""
+    return _compare(INFERENCE, "inference", peer, rounds)
 
 
 def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer: str, rounds: int) -> dict[str, float]:
@@ -46,6 +48,8 @@ def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer
     makers = {_OURS: (f"{module}:make_{kind}", True), _PRODUCT: (f"{module}:make_product", True)}
     if peer:
         makers |= {name: (f"{module}:make_torch_{kind}", tuned) for name, tuned in _PEERS.items()}
+    if peer and kind == "inference" and shutil.which("g++"):  # which torch.compile needs on a CPU
+        makers[_COMPILED] = (f"{module}:make_compiled_torch_inference", False)
     figures: dict[str, float] = {}
     with workers(makers) as pipes:
         for case, (network, widths, size) in cases.items():
@@ -58,7 +62,7 @@ def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer
                 figures[f"{case}: {name}, ms"] = 1000 * statistics.median(times)
                 figures[f"{case}: {name}, poses/s"] = size / statistics.median(times)
                 figures[f"{case}: {name}, percent of the bound"] = 100 * operations / rate / statistics.median(times)
-                if name in _PEERS:
+                if name != _OURS:
                     figures[f"{case}: {name} / ours"] = ratio(times, seconds[_OURS])
             figures[f"{case}: products of {_SIZE}, GFLOP/s"] = rate / 1e9
     return figures
@@ -179,3 +183,23 @@ def make_torch_training(case: str) -> Callable[[], object]:
     optimizer = torch_peer.create_optimizer(module)
     inputs, targets = (torch.from_numpy(x) for x in _arrays(batch_size, model.receptive_field, 1))
     return lambda: float(torch_peer.train_step(module, optimizer, inputs, targets))
+
+
+def make_torch_inference(case: str, *, compile: bool = False) -> Callable[[], object]:
+    """Return a function with which PyTorch lifts one sequence, its normalisation folded into the weights."""
+    import torch
+
+    from srnet_jax.benchmarks import torch_peer
+
+    network, widths, size = INFERENCE[case]
+    model = _model(network, widths)
+    module = torch_peer.fold(torch_peer.build(model))
+    if compile:
+        module.compile()
+    inputs = torch.from_numpy(_arrays(1, size + model.receptive_field - 1, 1)[0])
+    return lambda: torch_peer.predict(module, inputs).numpy()
+
+
+def make_compiled_torch_inference(case: str) -> Callable[[], object]:
+    """As `make_torch_inference`, compiled."""
+    return make_torch_inference(case, compile=True)
