@@ -4,8 +4,10 @@ python -m launch.benchmark data          # start-up time and memory at Human3.6M
 python -m launch.benchmark metrics       # all metrics of 543,344 poses, and PA-MPJPE beside NumPy's
 python -m launch.benchmark rarity        # 543,344 poses ranked against themselves, and beside exact sums
 python -m launch.benchmark checkpoints   # the share of training time that checkpoints and the log take
-python -m launch.benchmark train         # time of a training step, its arithmetic bound; --peer=torch: and PyTorch's
+python -m launch.benchmark train         # time and memory of a training step, its arithmetic bound; --peer=torch: and PyTorch's
 python -m launch.benchmark inference     # time of lifting a sequence, its arithmetic bound; --peer=torch: and PyTorch's
+python -m launch.benchmark scaling       # a training step on 1, 2, 4 and 8 devices; a CPU is divided: overhead alone
+python -m launch.benchmark start         # from the start of a training to its first step, with an empty and a full cache
 python -m launch.benchmark epoch         # an epoch against its steps, with data on the device and on the host
 """
 
@@ -13,7 +15,7 @@ from absl import flags
 
 from launch import app
 
-_COMMANDS = ("data", "metrics", "rarity", "checkpoints", "train", "inference", "epoch")
+_COMMANDS = ("data", "metrics", "rarity", "checkpoints", "train", "inference", "scaling", "epoch", "start")
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax.benchmarks.alternate import alternate, ratio, workers
+from srnet_jax.benchmarks.alternate import alternate, peak_memory, ratio, workers
 
 _OURS, _PRODUCT = "ours", "product"
 _PEERS = {"PyTorch": False, "PyTorch, our allocator": True}
@@ -51,9 +51,10 @@ def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer
     if peer and kind == "inference" and shutil.which("g++"):  # which torch.compile needs on a CPU
         makers[_COMPILED] = (f"{module}:make_compiled_torch_inference", False)
     figures: dict[str, float] = {}
-    with workers(makers) as pipes:
-        for case, (network, widths, size) in cases.items():
+    for case, (network, widths, size) in cases.items():
+        with workers(makers) as pipes:
             seconds = alternate(pipes, case, rounds)
+            memory = {name: peak_memory(pipe) for name, pipe in pipes.items()}
             rate = 2 * _SIZE**3 / statistics.median(seconds[_PRODUCT])
             operations = product_operations(network, widths, size, training=kind == "training")
             for name, times in seconds.items():
@@ -62,6 +63,7 @@ def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer
                 figures[f"{case}: {name}, ms"] = 1000 * statistics.median(times)
                 figures[f"{case}: {name}, poses/s"] = size / statistics.median(times)
                 figures[f"{case}: {name}, percent of the bound"] = 100 * operations / rate / statistics.median(times)
+                figures[f"{case}: {name}, peak memory of the process, MB"] = memory[name] / 1e6
                 if name != _OURS:
                     figures[f"{case}: {name} / ours"] = ratio(times, seconds[_OURS])
             figures[f"{case}: products of {_SIZE}, GFLOP/s"] = rate / 1e9
@@ -124,8 +126,8 @@ def make_product(case: str) -> Callable[[], object]:
     return lambda: product(x, x).block_until_ready()
 
 
-def make_training(case: str) -> Callable[[], object]:
-    """Return a function that takes one of our training steps."""
+def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], object]:
+    """Return a function that takes one of our training steps, on `count` devices under jit or pmap."""
     import jax
 
     from srnet_jax.training import steps
@@ -134,7 +136,7 @@ def make_training(case: str) -> Callable[[], object]:
     from srnet_jax.training.state import create_train_state
 
     network, widths, batch_size = TRAINING[case]
-    config, model, devices = _config(network, widths), _model(network, widths), Devices("jit", 1)
+    config, model, devices = _config(network, widths), _model(network, widths), Devices(mode, count)
     optimizer = create_optimizer(config.train)
     block = devices.compile(
         lambda *arguments: steps.train_block(

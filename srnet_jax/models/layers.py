@@ -160,7 +160,7 @@ class BatchNorm(nn.Module):
         if not train:
             factor, offset = _affine(scale, bias, running_mean.value, running_var.value)
             affine = zip(parts, jnp.split(factor, ends[:-1]), jnp.split(offset, ends[:-1]), strict=True)
-            wide = [_activate(x * like(f, x) + like(o, x), self.slope) for x, f, o in affine]
+            wide = [_activate(x.astype(f.dtype) * like(f, x) + like(o, x), self.slope) for x, f, o in affine]
             return [y.astype(x.dtype) for x, y in zip(parts, wide, strict=True)]
         normalized, means, variances = [], [], []
         for x, part_scale, part_bias in zip(parts, jnp.split(scale, ends[:-1]), jnp.split(bias, ends[:-1]), strict=True):
@@ -294,21 +294,16 @@ class GroupConv(nn.Module):
         """Convolve features, in pieces [..., T, D_p], with a kernel [k, D, F]."""
         if not self.shifts(train):
             return self.product([self.unfold(piece) for piece in pieces], kernel)
-        rows = _split_rows(kernel, pieces)
-        return reduce(jnp.add, [y for x, k in zip(pieces, rows, strict=True) for y in self.tap_products(x, k)])
+        return reduce(jnp.add, self.tap_products(jnp.concatenate(pieces, axis=-1), kernel))
 
     def product(self, taps: Sequence[jax.Array], kernel: jax.Array) -> jax.Array:
         """Multiply taps, in pieces [..., k, D_p], by a kernel [k, D, F]; products of plain matrices are the fastest."""
         terms = []
-        for piece, rows in zip(taps, _split_rows(kernel, taps), strict=True):
+        ends = np.cumsum([piece.shape[-1] for piece in taps])[:-1]
+        for piece, rows in zip(taps, jnp.split(kernel, ends, axis=1), strict=True):
             matrix = rows.reshape(-1, kernel.shape[-1]).astype(piece.dtype)
             terms.append(jnp.matmul(piece.reshape(-1, len(matrix)), matrix, precision=self.precision))
         return reduce(jnp.add, terms).reshape(*taps[0].shape[:-2], -1)
-
-
-def _split_rows(kernel: jax.Array, pieces: Sequence[jax.Array]) -> list[jax.Array]:
-    """Divide a kernel [k, D, F] among the pieces [..., D_p] of its input."""
-    return jnp.split(kernel, np.cumsum([piece.shape[-1] for piece in pieces])[:-1], axis=1)
 
 
 class SplitRecombineConv(GroupConv):
