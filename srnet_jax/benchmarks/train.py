@@ -9,6 +9,7 @@ allocator` runs with the memory settings that our launchers make (launch/__init_
 import shutil
 import statistics
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -139,8 +140,8 @@ def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], 
     config, model, devices = _config(network, widths), _model(network, widths), Devices(mode, count)
     optimizer = create_optimizer(config.train)
     block = devices.compile(
-        lambda *arguments: steps.train_block(
-            *arguments,
+        partial(
+            steps.train_block,
             take=lambda data, item: item,
             model=model.clone(strided=True),
             optimizer=optimizer,

@@ -20,6 +20,7 @@ RECOMBINE = ("multiply", "add", "concat")
 CONTEXT_FROM = ("others", "all")
 CONTEXT_FORMS = ("official", "paper")
 _EPSILON = 1e-5  # of BatchNorm
+_NARROW = 64  # outputs of a tap: fewer fill no product of their own, and the taps share one
 _CONTEXT_BN_MOMENTUM = 0.1  # never scheduled in the official code
 _torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # U(+-1 / sqrt(fan in))
 
@@ -215,7 +216,12 @@ def tap_products(x: jax.Array, kernel: jax.Array, dilation: int, precision: str 
     """
     rows = x.reshape(-1, x.shape[-1])
     windows = _count_windows(x.shape[-2], len(kernel), 1, dilation)
-    products = [jnp.matmul(rows, tap.astype(x.dtype), precision=precision).reshape(*x.shape[:-1], -1) for tap in kernel]
+    matrices = [tap.astype(x.dtype) for tap in kernel]
+    if kernel.shape[-1] < _NARROW:
+        joined = jnp.matmul(rows, jnp.concatenate(matrices, axis=-1), precision=precision)
+        products = jnp.split(joined.reshape(*x.shape[:-1], -1), len(kernel), axis=-1)
+    else:
+        products = [jnp.matmul(rows, matrix, precision=precision).reshape(*x.shape[:-1], -1) for matrix in matrices]
     return [y[..., t * dilation : t * dilation + windows, :] for t, y in enumerate(products)]
 
 
