@@ -4,9 +4,12 @@ python -m launch.benchmark data          # start-up time and memory at Human3.6M
 python -m launch.benchmark metrics       # all metrics of 543,344 poses, and PA-MPJPE beside NumPy's
 python -m launch.benchmark rarity        # 543,344 poses ranked against themselves, and beside exact sums
 python -m launch.benchmark checkpoints   # the share of training time that checkpoints and the log take
-python -m launch.benchmark train         # time of a training step, its arithmetic bound; --peer=torch: and PyTorch's
-python -m launch.benchmark inference     # time of lifting a sequence, beside its arithmetic bound
+python -m launch.benchmark train         # time and memory of a training step, its arithmetic bound; --peer=torch: and PyTorch's
+python -m launch.benchmark inference     # time of lifting a sequence, its arithmetic bound; --peer=torch: and PyTorch's
+python -m launch.benchmark scaling       # a training step on 1, 2, 4 and 8 devices; a CPU is divided: overhead alone
+python -m launch.benchmark start         # from the start of a training to its first step, with an empty and a full cache
 python -m launch.benchmark ensemble      # eight quick-start models as one program, and one after another
+python -m launch.benchmark parts         # what a training step consists of
 python -m launch.benchmark epoch         # an epoch against its steps, with data on the device and on the host
 """
 
@@ -14,8 +17,8 @@ from absl import flags
 
 from launch import app
 
-_COMMANDS = ("data", "metrics", "rarity", "checkpoints", "train", "inference", "ensemble", "epoch")
-_PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train: what to time beside (needs the extra `bench`).")
+_COMMANDS = ("data", "metrics", "rarity", "checkpoints", "train", "inference", "scaling", "ensemble", "parts", "epoch", "start")
+_PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
 
 
@@ -30,8 +33,8 @@ def main(command: str) -> None:
 
     if _JSON.value and not Path(_JSON.value).absolute().parent.is_dir():
         app.fail(f"--json={_JSON.value}: expected a file in a folder that exists")
-    if _PEER.value and command not in ("train", "inference", "epoch"):
-        app.fail(f"--peer={_PEER.value}: expected train, found {command}")
+    if _PEER.value and command not in ("train", "inference"):
+        app.fail(f"--peer={_PEER.value}: expected train or inference, found {command}")
     if _PEER.value and not importlib.util.find_spec("torch"):
         app.fail("--peer=torch: PyTorch is not installed, expected `pip install -e .[bench]`")
     options = {"peer": _PEER.value} if _PEER.value else {}

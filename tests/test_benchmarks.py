@@ -1,6 +1,6 @@
 import pytest
 
-from srnet_jax.benchmarks import alternate
+from srnet_jax.benchmarks import alternate, start
 from srnet_jax.benchmarks.train import product_operations
 
 
@@ -24,6 +24,14 @@ def test_workers_take_turns_and_report_errors():
         seconds = alternate.alternate(pipes, "x", 2)
         assert len(seconds["a"]) == 2
         assert all(0 <= value < 1 for value in seconds["a"])
+        assert 1e6 < alternate.peak_memory(pipes["a"]) < 1e12
         with pytest.raises(RuntimeError, match="broken: ValueError: no such case"):
             alternate.alternate(pipes, "broken", 1)
         pipes.clear()
+
+
+@pytest.mark.slow
+def test_a_training_with_compiled_code_starts_sooner(tmp_path):
+    """README has the seconds; here another program may be busy at the same time, so that only their ratio counts."""
+    first = start.first_step(tmp_path, tmp_path / "empty")
+    assert min(start.first_step(tmp_path, tmp_path / str(index)) for index in range(3)) < 0.7 * first

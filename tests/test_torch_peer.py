@@ -78,6 +78,26 @@ def test_peer_equals_pose_lifter(network, filter_widths, frames, rng):
         np.testing.assert_allclose(value, wanted, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("network", ["fc", "gp", "sr"])
+@pytest.mark.parametrize(("filter_widths", "frames"), [((1,) * 4, 300), ((3,) * 3, 40), ((3,) * 5, 300)])
+def test_inference_equals_pose_lifter(network, filter_widths, frames, rng):
+    """In float64, and in float32 to a few units in the last place of the largest output."""
+    model = lifter(network, filter_widths)
+    inputs_2d = rng.normal(size=(2, frames, 17, 2))
+    with jax.enable_x64(True):
+        variables = jax.tree.map(lambda leaf: leaf.astype(np.float64), random_variables(model, rng))
+        exact = np.asarray(model.apply(variables, jnp.asarray(inputs_2d)))
+    peer = torch_peer.build(model)
+    torch_peer.load(peer, variables)
+    folded = torch_peer.fold(peer)
+    single = torch_peer.predict(folded, torch.tensor(inputs_2d, dtype=torch.float32)).numpy()
+    np.testing.assert_allclose(single, exact, atol=1e-5 * np.abs(exact).max(), rtol=0)
+    peer = peer.double()
+    torch_peer.load(peer, variables)
+    for module in (peer.eval(), torch_peer.fold(peer)):
+        np.testing.assert_allclose(torch_peer.predict(module, torch.tensor(inputs_2d)), exact, rtol=1e-9, atol=1e-9)
+
+
 def test_step_lowers_the_loss(rng):
     peer = torch_peer.build(lifter("sr", (3, 3)))
     optimizer = torch_peer.create_optimizer(peer)

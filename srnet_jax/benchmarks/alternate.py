@@ -4,13 +4,17 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from typing import Any
 
 ALLOCATOR = "GLIBC_TUNABLES"  # see launch/__init__.py
 WARM_UP = 3
+_PEAK_MEMORY = "peak memory"  # asked in the place of a case
 
 
 def _serve(pipe: Connection, maker: str) -> None:
@@ -20,6 +24,9 @@ def _serve(pipe: Connection, maker: str) -> None:
     functions: dict[str, Callable[[], object]] = {}
     while (case := pipe.recv()) is not None:
         try:
+            if case == _PEAK_MEMORY:
+                pipe.send(_peak_memory())
+                continue
             if case not in functions:
                 functions.clear()  # one at a time, as in a training
                 functions[case] = make(case)
@@ -29,6 +36,15 @@ def _serve(pipe: Connection, maker: str) -> None:
         except Exception as error:
             pipe.send(f"{type(error).__name__}: {error}")
             return
+
+
+def _peak_memory() -> int:
+    """Return the most bytes that this process has held: on JAX's device if that keeps count, else of the machine's memory."""
+    jax = sys.modules.get("jax")
+    statistics_of_device = jax and jax.devices()[0].memory_stats()
+    peak = (statistics_of_device or {}).get("peak_bytes_in_use")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return peak or unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 @contextlib.contextmanager
@@ -61,23 +77,33 @@ def workers(makers: dict[str, tuple[str, bool]]) -> Iterator[dict[str, Connectio
             process.kill()
 
 
+def _ask(pipe: Connection, question: str) -> Any:
+    """Send a question and return the answer.
+
+    Raises:
+      RuntimeError: if the worker failed.
+    """
+    pipe.send(question)
+    answer = pipe.recv()
+    if isinstance(answer, str):
+        raise RuntimeError(f"{question}: {answer}")
+    return answer
+
+
+def peak_memory(pipe: Connection) -> int:
+    """Return the most bytes that a worker has held."""
+    return _ask(pipe, _PEAK_MEMORY)
+
+
 def alternate(pipes: dict[str, Connection], case: str, rounds: int) -> dict[str, list[float]]:
     """Call every worker's function of a case in turns; return the seconds, round by round."""
-
-    def call(pipe: Connection) -> float:
-        pipe.send(case)
-        answer = pipe.recv()
-        if isinstance(answer, str):
-            raise RuntimeError(f"{case}: {answer}")
-        return answer
-
     for _ in range(WARM_UP):
         for pipe in pipes.values():
-            call(pipe)
+            _ask(pipe, case)
     seconds: dict[str, list[float]] = {name: [] for name in pipes}
     for _ in range(rounds):
         for name, pipe in pipes.items():
-            seconds[name].append(call(pipe))
+            seconds[name].append(_ask(pipe, case))
     return seconds
 
 

@@ -7,12 +7,15 @@ Needs PyTorch, which the optional extra `bench` installs. The same numbers as `P
     load(module, variables)  # or train from PyTorch's own initial weights
     optimizer = create_optimizer(module)
     loss = train_step(module, optimizer, windows, targets)
+    poses_3d = predict(fold(module), sequences)
 
 What makes it fast: features lie group by group (the first layer's input is permuted once), so that groups are slices and their
 products need no index; the taps of a window are a reshape; the contexts of all groups are one product; a gate of a
-one-tap layer is applied after the product; normalisation is PyTorch's fused one and activations are in place.
+one-tap layer is applied after the product; normalisation is PyTorch's fused one and activations are in place. In inference the
+normalisation lies in the weights.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,16 +70,28 @@ class _Layer(nn.Module):
         """Map taps [N, k, D] to outputs [N, C]."""
         flat = taps.flatten(1)  # [N, k * D]
         if len(self.kernels) == 1:
-            return flat @ self.kernels[0] if self.bias is None else torch.addmm(self.bias, flat, self.kernels[0])
+            return _product(flat, self.kernels[0], self.bias)
         own = taps.split(self.in_widths, dim=-1)  # [N, k, D_g] of each group
+        widths = [kernel.shape[1] for kernel in self.kernels]
+        biases = [None] * len(own) if self.bias is None else self.bias.split(widths)
         if not self.recombines:
-            return torch.cat([x.flatten(1) @ kernel for x, kernel in zip(own, self.kernels, strict=True)], -1)
+            return torch.cat(
+                [_product(x.flatten(1), *weights) for x, *weights in zip(own, self.kernels, biases, strict=True)], -1
+            )
         context = torch.addmm(self.context_bias, flat, (self.context_kernel * self.context_mask).flatten(0, 1))
         gates = self.context_norm(context).sigmoid().split(self.kernel_size, dim=-1)  # [N, k] of each group
-        parts = zip(own, gates, self.kernels, strict=True)
+        parts = zip(own, gates, self.kernels, biases, strict=True)
         if self.kernel_size == 1:
-            return torch.cat([(x.flatten(1) @ kernel) * gate for x, gate, kernel in parts], -1)
-        return torch.cat([(x * gate.unsqueeze(-1)).flatten(1) @ kernel for x, gate, kernel in parts], -1)
+            return torch.cat([_gated(x.flatten(1) @ kernel, gate, bias) for x, gate, kernel, bias in parts], -1)
+        return torch.cat([_product((x * gate.unsqueeze(-1)).flatten(1), *weights) for x, gate, *weights in parts], -1)
+
+
+def _product(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return x @ kernel if bias is None else torch.addmm(bias, x, kernel)
+
+
+def _gated(y: torch.Tensor, gate: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return y * gate if bias is None else torch.addcmul(bias, y, gate)
 
 
 class TorchLifter(nn.Module):
@@ -155,6 +170,38 @@ def train_step(
     return loss.detach()
 
 
+def fold(module: TorchLifter) -> TorchLifter:
+    """Return a copy for inference with the normalisation in the weights: the running statistics are constant there."""
+    module = copy.deepcopy(module).eval()
+    with torch.no_grad():
+        for index, layer in enumerate(module.layers):
+            if layer.recombines:
+                factor, offset = _affine(layer.context_norm)
+                layer.context_kernel *= factor
+                layer.context_bias.copy_(layer.context_bias * factor + offset)
+                layer.context_norm = nn.Identity()
+            if index == len(module.norms):  # the last layer is not normalised
+                break
+            factor, offset = _affine(module.norms[index])
+            for kernel, part in zip(layer.kernels, factor.split([kernel.shape[1] for kernel in layer.kernels]), strict=True):
+                kernel *= part
+            layer.bias = nn.Parameter(offset)
+            module.norms[index] = nn.Identity()
+    return module
+
+
+def _affine(norm: _Norm) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return factor and offset [C] that normalise."""
+    factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return factor, norm.bias - norm.running_mean * factor
+
+
+def predict(module: nn.Module, inputs_2d: torch.Tensor) -> torch.Tensor:
+    """Lift whole sequences [B, T, J, 2] with a module in evaluation mode: [B, T - receptive_field + 1, J, 3]."""
+    with torch.inference_mode():
+        return module(inputs_2d)
+
+
 def load(module: TorchLifter, variables: Mapping[str, Any]) -> None:
     """Copy the variables of a `PoseLifter`, or a tree of their shapes such as gradients, into its module."""
     params, statistics = variables["params"], variables["batch_stats"]
@@ -188,5 +235,5 @@ def load(module: TorchLifter, variables: Mapping[str, Any]) -> None:
             for group in range(len(layer.kernels)):
                 columns = slice(group * k, (group + 1) * k)
                 read = layer.context_mask[:, group * k].bool()
-                layer.context_kernel[:, read, columns] = tensor(ours[f"context_kernel_{group}"])
+                layer.context_kernel[:, read, columns] = tensor(ours[f"context_kernel_{group}"]).to(layer.context_kernel)
             put_norm(layer.context_norm, ours["context_norm"], statistics[f"layer_{index}"]["context_norm"])

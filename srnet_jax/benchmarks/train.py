@@ -6,17 +6,20 @@ by round. The bound is the time that the matrix products of the network alone wo
 allocator` runs with the memory settings that our launchers make (launch/__init__.py).
 """
 
+import shutil
 import statistics
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax.benchmarks.alternate import alternate, ratio, workers
+from srnet_jax.benchmarks.alternate import alternate, peak_memory, ratio, workers
 
 _OURS, _PRODUCT = "ours", "product"
 _PEERS = {"PyTorch": False, "PyTorch, our allocator": True}
+_COMPILED = "PyTorch, torch.compile"
 _SIZE = 1024  # of the products that give the arithmetic rate
 _FRAMES = 1000  # output frames of the inference
 TRAINING = {
@@ -36,9 +39,9 @@ def run(peer: str = "", rounds: int = 15) -> dict[str, float]:
     return _compare(TRAINING, "training", peer, rounds)
 
 
-def run_inference(rounds: int = 15) -> dict[str, float]:
-    """Time whole sequences in evaluation, without flips."""
-    return _compare(INFERENCE, "inference", "", rounds)
+def run_inference(peer: str = "", rounds: int = 15) -> dict[str, float]:
+    """Time whole sequences in evaluation, without flips; `peer` is "torch" or empty."""
+    return _compare(INFERENCE, "inference", peer, rounds)
 
 
 def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer: str, rounds: int) -> dict[str, float]:
@@ -46,10 +49,13 @@ def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer
     makers = {_OURS: (f"{module}:make_{kind}", True), _PRODUCT: (f"{module}:make_product", True)}
     if peer:
         makers |= {name: (f"{module}:make_torch_{kind}", tuned) for name, tuned in _PEERS.items()}
+    if peer and kind == "inference" and shutil.which("g++"):  # which torch.compile needs on a CPU
+        makers[_COMPILED] = (f"{module}:make_compiled_torch_inference", False)
     figures: dict[str, float] = {}
-    with workers(makers) as pipes:
-        for case, (network, widths, size) in cases.items():
+    for case, (network, widths, size) in cases.items():
+        with workers(makers) as pipes:
             seconds = alternate(pipes, case, rounds)
+            memory = {name: peak_memory(pipe) for name, pipe in pipes.items()}
             rate = 2 * _SIZE**3 / statistics.median(seconds[_PRODUCT])
             operations = product_operations(network, widths, size, training=kind == "training")
             for name, times in seconds.items():
@@ -58,7 +64,8 @@ def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer
                 figures[f"{case}: {name}, ms"] = 1000 * statistics.median(times)
                 figures[f"{case}: {name}, poses/s"] = size / statistics.median(times)
                 figures[f"{case}: {name}, percent of the bound"] = 100 * operations / rate / statistics.median(times)
-                if name in _PEERS:
+                figures[f"{case}: {name}, peak memory of the process, MB"] = memory[name] / 1e6
+                if name != _OURS:
                     figures[f"{case}: {name} / ours"] = ratio(times, seconds[_OURS])
             figures[f"{case}: products of {_SIZE}, GFLOP/s"] = rate / 1e9
     return figures
@@ -120,8 +127,8 @@ def make_product(case: str) -> Callable[[], object]:
     return lambda: product(x, x).block_until_ready()
 
 
-def make_training(case: str) -> Callable[[], object]:
-    """Return a function that takes one of our training steps."""
+def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], object]:
+    """Return a function that takes one of our training steps, on `count` devices under jit or pmap."""
     import jax
 
     from srnet_jax.training import steps
@@ -130,11 +137,11 @@ def make_training(case: str) -> Callable[[], object]:
     from srnet_jax.training.state import create_train_state
 
     network, widths, batch_size = TRAINING[case]
-    config, model, devices = _config(network, widths), _model(network, widths), Devices("jit", 1)
+    config, model, devices = _config(network, widths), _model(network, widths), Devices(mode, count)
     optimizer = create_optimizer(config.train)
     block = devices.compile(
-        lambda *arguments: steps.train_block(
-            *arguments,
+        partial(
+            steps.train_block,
             take=lambda data, item: item,
             model=model.clone(strided=True),
             optimizer=optimizer,
@@ -179,3 +186,23 @@ def make_torch_training(case: str) -> Callable[[], object]:
     optimizer = torch_peer.create_optimizer(module)
     inputs, targets = (torch.from_numpy(x) for x in _arrays(batch_size, model.receptive_field, 1))
     return lambda: float(torch_peer.train_step(module, optimizer, inputs, targets))
+
+
+def make_torch_inference(case: str, *, compile: bool = False) -> Callable[[], object]:
+    """Return a function with which PyTorch lifts one sequence, its normalisation folded into the weights."""
+    import torch
+
+    from srnet_jax.benchmarks import torch_peer
+
+    network, widths, size = INFERENCE[case]
+    model = _model(network, widths)
+    module = torch_peer.fold(torch_peer.build(model))
+    if compile:
+        module.compile()
+    inputs = torch.from_numpy(_arrays(1, size + model.receptive_field - 1, 1)[0])
+    return lambda: torch_peer.predict(module, inputs).numpy()
+
+
+def make_compiled_torch_inference(case: str) -> Callable[[], object]:
+    """As `make_torch_inference`, compiled."""
+    return make_torch_inference(case, compile=True)

@@ -12,6 +12,28 @@ from srnet_jax.data.windows import Frames, chunks, input_offset
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.normalization import mirror, mirror_view, to_metres
 
+_SHORTEST = 64  # output frames of a piece, if there is a sequence as long
+_MOST_PARTS = 64  # of the longest sequence
+
+
+def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
+    """Return into how long pieces sequences are best cut: the length for which the network sees the fewest frames in all.
+
+    A piece sees `field - 1` frames beyond its own, and the last piece of a sequence is filled up; so long pieces suit long
+    sequences, and short ones short sequences.
+
+    Args:
+      lengths: of the sequences, in frames.
+      field: the network's receptive field.
+      batch_frames: limit of a piece.
+    """
+    if field == 1:
+        return 1
+    longest = min(int(lengths.max()), batch_frames)
+    shortest = min(longest, _SHORTEST)
+    candidates = {max(-(-longest // parts), shortest) for parts in range(1, _MOST_PARTS + 1)}
+    return min(candidates, key=lambda length: (int((-(-lengths // length)).sum()) * (length + field - 1), length))
+
 
 @partial(jax.jit, static_argnames=("model", "mirrored", "normalization"))
 def _predict(
@@ -37,8 +59,7 @@ def _blocks(model: PoseLifter, frames: Frames, batch_frames: int) -> Iterator[tu
         for sequence, (start, length) in enumerate(zip(frames.starts, frames.lengths, strict=True)):
             yield np.array([start]), np.array([sequence]), int(length)
         return
-    field, longest = model.receptive_field, int(frames.lengths.max())
-    length = 1 if field == 1 else min(longest, max(2 * field, 64), batch_frames)
+    length = piece_length(frames.lengths, model.receptive_field, batch_frames)
     firsts, sequences = chunks(frames, length)
     rows = min(max(batch_frames // length, 1), len(firsts))
     for start in range(0, len(firsts), rows):

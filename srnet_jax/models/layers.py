@@ -20,6 +20,7 @@ RECOMBINE = ("multiply", "add", "concat")
 CONTEXT_FROM = ("others", "all")
 CONTEXT_FORMS = ("official", "paper")
 _EPSILON = 1e-5  # of BatchNorm
+_NARROW = 64  # outputs of a tap: fewer fill no product of their own, and the taps share one
 _CONTEXT_BN_MOMENTUM = 0.1  # never scheduled in the official code
 _torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # U(+-1 / sqrt(fan in))
 
@@ -160,7 +161,7 @@ class BatchNorm(nn.Module):
         if not train:
             factor, offset = _affine(scale, bias, running_mean.value, running_var.value)
             affine = zip(parts, jnp.split(factor, ends[:-1]), jnp.split(offset, ends[:-1]), strict=True)
-            wide = [_activate(x * like(f, x) + like(o, x), self.slope) for x, f, o in affine]
+            wide = [_activate(x.astype(f.dtype) * like(f, x) + like(o, x), self.slope) for x, f, o in affine]
             return [y.astype(x.dtype) for x, y in zip(parts, wide, strict=True)]
         normalized, means, variances = [], [], []
         for x, part_scale, part_bias in zip(parts, jnp.split(scale, ends[:-1]), jnp.split(bias, ends[:-1]), strict=True):
@@ -187,20 +188,41 @@ def take_features(x: jax.Array, indices: tuple[int, ...]) -> jax.Array:
     return x[..., np.array(indices)]
 
 
+def _count_windows(frames: int, kernel_size: int, stride: int, dilation: int) -> int:
+    """Return the number of outputs, W, of a valid convolution."""
+    windows = (frames - (kernel_size - 1) * dilation - 1) // stride + 1
+    if windows < 1:
+        raise ValueError(f"{frames} frames are too few for kernel size {kernel_size} with dilation {dilation}")
+    return windows
+
+
 def unfold(x: jax.Array, kernel_size: int, stride: int, dilation: int) -> jax.Array:
     """Lay the taps of a valid convolution side by side: [..., T, D] -> [..., W, k, D].
 
     Tap t of output w is frame w * stride + t * dilation; W = (T - (k - 1) * dilation - 1) // stride + 1.
     """
-    frames = x.shape[-2]
-    windows = (frames - (kernel_size - 1) * dilation - 1) // stride + 1
-    if windows < 1:
-        raise ValueError(f"{frames} frames are too few for kernel size {kernel_size} with dilation {dilation}")
+    windows = _count_windows(x.shape[-2], kernel_size, stride, dilation)
     if stride == kernel_size and dilation == 1:
         used = x[..., : windows * kernel_size, :]
         return used.reshape(*x.shape[:-2], windows, kernel_size, x.shape[-1])
     last = (windows - 1) * stride + 1
     return jnp.stack([x[..., t * dilation : t * dilation + last : stride, :] for t in range(kernel_size)], axis=-2)
+
+
+def tap_products(x: jax.Array, kernel: jax.Array, dilation: int, precision: str | None = None) -> list[jax.Array]:
+    """Multiply frames by each tap's matrix, and shift: [..., T, D] by [k, D, F] -> k arrays [..., W, F], with stride 1.
+
+    Their sum is the convolution. No window is copied, and what follows is one pass over the products.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    windows = _count_windows(x.shape[-2], len(kernel), 1, dilation)
+    matrices = [tap.astype(x.dtype) for tap in kernel]
+    if kernel.shape[-1] < _NARROW:
+        joined = jnp.matmul(rows, jnp.concatenate(matrices, axis=-1), precision=precision)
+        products = jnp.split(joined.reshape(*x.shape[:-1], -1), len(kernel), axis=-1)
+    else:
+        products = [jnp.matmul(rows, matrix, precision=precision).reshape(*x.shape[:-1], -1) for matrix in matrices]
+    return [y[..., t * dilation : t * dilation + windows, :] for t, y in enumerate(products)]
 
 
 class GroupConv(nn.Module):
@@ -245,30 +267,45 @@ class GroupConv(nn.Module):
           train: see `BatchNorm`, as the next.
           batch: of the training.
         """
-        del everything, train, batch
-        return self.products([[self.unfold(x)] for x in own])
+        del everything, batch
+        kernels = self.kernels([x.shape[-1] for x in own])
+        return self.biased([self.convolve([x], kernel, train) for x, kernel in zip(own, kernels, strict=True)], kernels)
+
+    def kernels(self, widths: Sequence[int]) -> list[jax.Array]:
+        """Return each group's weights [k, D, F] for inputs of these widths."""
+        shapes = [(self.kernel_size, width, out) for width, out in zip(widths, self.features, strict=True)]
+        return [self.param(f"kernel_{index}", _torch_uniform, shape) for index, shape in enumerate(shapes)]
+
+    def biased(self, outputs: list[jax.Array], kernels: Sequence[jax.Array]) -> list[jax.Array]:
+        """Add the bias, if there is one."""
+        if not self.use_bias:
+            return outputs
+        bias = self.param("bias", _torch_bias(min(len(k) * k.shape[1] for k in kernels)), (sum(self.features),))
+        parts = jnp.split(bias, np.cumsum(self.features)[:-1])
+        return [y + like(b, y).astype(y.dtype) for y, b in zip(outputs, parts, strict=True)]
 
     def unfold(self, x: jax.Array) -> jax.Array:
         """Return the taps [..., W, k, D] of x [..., T, D]."""
         return unfold(x, self.kernel_size, self.stride, self.dilation)
 
-    def products(self, groups: Sequence[Sequence[jax.Array]]) -> list[jax.Array]:
-        """Multiply each group's taps, which may lie in several arrays, by its weights."""
-        outputs, fans_in = [], []
-        for index, (taps, width) in enumerate(zip(groups, self.features, strict=True)):
-            shape = (taps[0].shape[-2], sum(piece.shape[-1] for piece in taps), width)
-            fans_in.append(shape[0] * shape[1])
-            outputs.append(self.product(taps, self.param(f"kernel_{index}", _torch_uniform, shape)))
-        if self.use_bias:
-            bias = self.param("bias", _torch_bias(min(fans_in)), (sum(self.features),))
-            ends = np.cumsum(self.features)[:-1]
-            outputs = [y + like(b, y).astype(y.dtype) for y, b in zip(outputs, jnp.split(bias, ends), strict=True)]
-        return outputs
+    def shifts(self, train: bool) -> bool:
+        """Whether products are taken of frames and then shifted, and not of windows: over sequences the faster."""
+        return not train and self.stride == 1
+
+    def tap_products(self, x: jax.Array, kernel: jax.Array) -> list[jax.Array]:
+        """See the function."""
+        return tap_products(x, kernel, self.dilation, self.precision)
+
+    def convolve(self, pieces: Sequence[jax.Array], kernel: jax.Array, train: bool) -> jax.Array:
+        """Convolve features, in pieces [..., T, D_p], with a kernel [k, D, F]."""
+        if not self.shifts(train):
+            return self.product([self.unfold(piece) for piece in pieces], kernel)
+        return reduce(jnp.add, self.tap_products(jnp.concatenate(pieces, axis=-1), kernel))
 
     def product(self, taps: Sequence[jax.Array], kernel: jax.Array) -> jax.Array:
         """Multiply taps, in pieces [..., k, D_p], by a kernel [k, D, F]; products of plain matrices are the fastest."""
-        ends = np.cumsum([piece.shape[-1] for piece in taps])[:-1]
         terms = []
+        ends = np.cumsum([piece.shape[-1] for piece in taps])[:-1]
         for piece, rows in zip(taps, jnp.split(kernel, ends, axis=1), strict=True):
             matrix = rows.reshape(-1, kernel.shape[-1]).astype(piece.dtype)
             terms.append(jnp.matmul(piece.reshape(-1, len(matrix)), matrix, precision=self.precision))
@@ -336,26 +373,35 @@ class SplitRecombineConv(GroupConv):
         self, own: Sequence[jax.Array], everything: Sequence[jax.Array], *, train: bool, batch: Batch = FULL_BATCH
     ) -> list[jax.Array]:
         """Map each group's features to its outputs; see `GroupConv.connect`."""
-        taps = [self.unfold(x) for x in own]
         if not any(self.context_widths):
-            return self.products([[x] for x in taps])
-        contexts = self.contexts(taps, [self.unfold(x) for x in everything], train, batch)
-        return self.products([self._recombined(x, m) for x, m in zip(taps, contexts, strict=True)])
+            return super().connect(own, everything, train=train, batch=batch)
+        contexts = self.contexts(own, everything, train, batch)
+        added = self.context_widths if self.recombine == "concat" else (0,) * len(own)
+        kernels = self.kernels([x.shape[-1] + h for x, h in zip(own, added, strict=True)])
+        recombine = self._gated if self._gates_outputs(train) else self._recombined
+        return self.biased([recombine(x, m, k) for x, m, k in zip(own, contexts, kernels, strict=True)], kernels)
 
-    def _recombined(self, x: jax.Array, context: jax.Array) -> list[jax.Array]:
-        """Recombine a group's taps [..., k, D_g] with its context [..., k, H]."""
+    def _gates_outputs(self, train: bool) -> bool:
+        """Whether a tap's features have one gate, which may then follow their product."""
+        return self.shifts(train) and self.recombine == "multiply" and set(self.context_widths) == {1}
+
+    def _gated(self, x: jax.Array, context: jax.Array, kernel: jax.Array) -> jax.Array:
+        """Convolve a group's features [..., T, D_g] under its taps' gates [..., W, k, 1]."""
+        products = self.tap_products(x, kernel)
+        return reduce(jnp.add, [context[..., t, :] * y for t, y in enumerate(products)])
+
+    def _recombined(self, x: jax.Array, context: jax.Array, kernel: jax.Array) -> jax.Array:
+        """Recombine a group's taps with its context [..., W, k, H], and multiply."""
+        taps = self.unfold(x)
         if self.recombine == "concat":
-            return [x, context]
-        rows, columns = (
-            x.reshape(-1, x.shape[-1]),
-            context.reshape(-1, context.shape[-1]),
-        )  # as matrices XLA reduces them faster
+            return self.product([taps, context], kernel)
+        rows, columns = taps.reshape(-1, taps.shape[-1]), context.reshape(-1, context.shape[-1])  # matrices are summed faster
         recombined = rows * columns if self.recombine == "multiply" else rows + columns
-        return [recombined.reshape(x.shape)]
+        return self.product([recombined.reshape(taps.shape)], kernel)
 
     def contexts(self, own: Sequence[jax.Array], everything: Sequence[jax.Array], train: bool, batch: Batch) -> list[jax.Array]:
-        """Return each group's context [..., k, H] from taps [..., k, D], by one product for all groups."""
-        k = own[0].shape[-2]
+        """Return each group's context [..., W, k, H] from features [..., T, D], by one product for all groups."""
+        k = self.kernel_size
         official = self.context_form == "official"
         others = self.context_from == "others"
         sources = own if others else everything  # of others: all groups' features, one group after another
@@ -370,7 +416,7 @@ class SplitRecombineConv(GroupConv):
             gap = jnp.zeros((k, hidden, k * h), kernel.dtype)
             kernels.append(jnp.concatenate([kernel[:, :start], gap, kernel[:, start:]], axis=1))
             start += hidden
-        context = self.product(sources, jnp.concatenate(kernels, axis=-1))  # [..., sum of k * H]
+        context = self.convolve(sources, jnp.concatenate(kernels, axis=-1), train)  # [..., W, sum of k * H]
         if official:
             context += like(jnp.concatenate(biases), context).astype(context.dtype)
             if self.recombine == "multiply":
@@ -382,7 +428,7 @@ class SplitRecombineConv(GroupConv):
             else:
                 context = nn.leaky_relu(context)
         ends = np.cumsum([k * h for h in self.context_widths])[:-1]
-        pieces = [piece.reshape(*own[0].shape[:-1], -1) for piece in jnp.split(context, ends, axis=-1)]  # [..., W, k, H]
+        pieces = [piece.reshape(*piece.shape[:-1], k, -1) for piece in jnp.split(context, ends, axis=-1)]  # [..., W, k, H]
         if self.bug_compatible and self.recombine == "concat":
             pieces = [piece.swapaxes(-3, -2).reshape(piece.shape) for piece in pieces]
         return pieces

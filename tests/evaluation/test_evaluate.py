@@ -14,7 +14,7 @@ from srnet_jax.data.windows import Frames, stack_frames
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation import tables
 from srnet_jax.evaluation.evaluate import changed, differing_test_fields, evaluate, load_test_set, measure, rows, to_csv
-from srnet_jax.evaluation.predict import predict
+from srnet_jax.evaluation.predict import piece_length, predict
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.models.torch_import import zero_variables
 from srnet_jax.normalization import mirror
@@ -56,6 +56,21 @@ def test_prediction_agrees_with_whole_padded_sequences(rng, tiny_config, model_f
         if flip:
             expected = (expected + mirror(model.apply(variables, mirror(x, mirrored)), mirrored)) / 2
         np.testing.assert_allclose(found[start : start + length], expected[0], atol=3e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("lengths", "field", "batch_frames", "limit"),  # of the frames that the network sees, in frames of the sequences
+    [((2000, 4000, 6000), 243, 4096, 1.3), ((300,) * 20, 243, 4096, 1.9), ((5, 7), 9, 100, 2.5), ((5000,), 27, 512, 1.1)],
+)
+def test_pieces_waste_little(lengths, field, batch_frames, limit):
+    length = piece_length(np.array(lengths), field, batch_frames)
+    assert length <= min(max(lengths), batch_frames)
+    seen = sum(-(-frames // length) for frames in lengths) * (length + field - 1)
+    assert seen <= limit * sum(lengths)
+
+
+def test_single_frames_need_no_pieces():
+    assert piece_length(np.array([70, 3]), 1, 100) == 1
 
 
 def test_averages_and_rare_subsets_by_hand(tiny_config, rng):

@@ -152,3 +152,29 @@ def test_dropout_acts_only_in_training(rng):
 def test_unknown_network_is_refused():
     with pytest.raises(ValueError, match="expected one of fc, gp, sr"):
         connectivity_plan("mlp", 8)
+
+
+@pytest.mark.parametrize("filter_widths", [(1, 1, 1), (3, 3)])
+@pytest.mark.parametrize("strided", [False, True])
+def test_bfloat16_agrees_with_float32(rng, filter_widths, strided):
+    """Its products keep 8 bits, of the largest output a few layers lose some: 3 % of it, and 0.6 % in the mean."""
+    model = lifter(filter_widths=filter_widths, strided=strided)
+    variables = noisy_variables(model)
+    frames = model.receptive_field + (0 if strided else 20)
+    x = rng.normal(size=(4, frames, 17, 2)).astype(np.float32)
+    expected, found = apply(model, variables, x), apply(model.clone(precision="bfloat16"), variables, x)
+    assert found.dtype == np.float32
+    error = np.abs(found - expected) / np.abs(expected).max()
+    assert 0 < error.mean() < 0.006
+    assert error.max() < 0.03
+
+
+@pytest.mark.parametrize("network", ["fc", "gp", "sr"])
+def test_products_of_frames_equal_products_of_windows(rng, network):
+    """The dilated form over a sequence, and the strided form over its windows one by one."""
+    model = lifter(network, (3, 3, 3))
+    variables = noisy_variables(model)
+    x = rng.normal(size=(1, 40, 17, 2)).astype(np.float32)
+    windows = np.stack([x[0, start : start + 27] for start in range(14)])
+    found, expected = apply(model, variables, x)[0], apply(model.clone(strided=True), variables, windows)[:, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())

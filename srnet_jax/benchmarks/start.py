@@ -1,0 +1,43 @@
+"""Seconds from the start of `python -m launch.train` to the checkpoint of its first step, with and without compiled code.
+
+The quickstart's SRNet on the embedded data, in a new process, told to write a checkpoint after every step. So imports, data,
+compilation or its cache, a step and the checkpoint are in the figure.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from srnet_jax.training.checkpoint import Checkpoints
+
+
+def run(rounds: int = 5) -> dict[str, float]:
+    """Start a training with no compiled code, and again with what that left."""
+    with tempfile.TemporaryDirectory() as folder:
+        empty, *cached = (first_step(Path(folder), Path(folder) / str(index)) for index in range(1 + rounds))
+    return {"empty cache: seconds to the first step": empty, "full cache: seconds to the first step": statistics.median(cached)}
+
+
+def first_step(cache: Path, workdir: Path) -> float:
+    """Train until the first checkpoint lies in the workdir, and return the seconds that it took.
+
+    Raises:
+      RuntimeError: if the training ended before.
+    """
+    command = [sys.executable, "-m", "launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}"]
+    command.append("--config.train.checkpoint_minutes=1e-6")
+    begun = time.perf_counter()
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache / "compiled")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while not Checkpoints.exist(workdir):
+            if process.poll() is not None:
+                raise RuntimeError(f"launch.train: {process.communicate()[1]}")
+            time.sleep(0.01)
+        seconds = time.perf_counter() - begun
+        process.terminate()
+        process.communicate()
+    return seconds
