@@ -80,7 +80,7 @@ def product_operations(network: str, filter_widths: tuple[int, ...], size: int, 
       size: windows of a training step, or output frames of a sequence.
       training: whether the form is strided and there is a gradient; the first layer needs none for its input.
     """
-    model = _model(network, filter_widths)
+    model = make_model(network, filter_widths)
     frames, total = model.receptive_field if training else size + model.receptive_field - 1, 0.0
     for index, plan in enumerate(model.layer_plans()):
         frames = frames // plan.kernel_size if training else frames - (plan.kernel_size - 1) * plan.dilation
@@ -94,7 +94,8 @@ def product_operations(network: str, filter_widths: tuple[int, ...], size: int, 
     return total
 
 
-def _config(network: str, filter_widths: tuple[int, ...]) -> ConfigDict:
+def make_config(network: str, filter_widths: tuple[int, ...]) -> ConfigDict:
+    """Return the default config with this network."""
     from configs import default  # beside this package, not in it
 
     config = default.get_config()
@@ -102,13 +103,14 @@ def _config(network: str, filter_widths: tuple[int, ...]) -> ConfigDict:
     return config
 
 
-def _model(network: str, filter_widths: tuple[int, ...]) -> Any:
+def make_model(network: str, filter_widths: tuple[int, ...]) -> Any:
+    """Return the network of that config."""
     from srnet_jax.models.pose_lifter import create_model
 
-    return create_model(_config(network, filter_widths).model)
+    return create_model(make_config(network, filter_widths).model)
 
 
-def _arrays(windows: int, frames: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+def make_arrays(windows: int, frames: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
     """Return noise in the place of inputs [B, T, 17, 2] and targets [B, T', 17, 3]; the values do not matter."""
     rng = np.random.default_rng(0)
     shapes = ((windows, frames, 17, 2), (windows, outputs, 17, 3))
@@ -137,7 +139,7 @@ def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], 
     from srnet_jax.training.state import create_train_state
 
     network, widths, batch_size = TRAINING[case]
-    config, model, devices = _config(network, widths), _model(network, widths), Devices(mode, count)
+    config, model, devices = make_config(network, widths), make_model(network, widths), Devices(mode, count)
     optimizer = create_optimizer(config.train)
     block = devices.compile(
         partial(
@@ -150,7 +152,7 @@ def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], 
             normalization=config.model.normalization,
         )
     )
-    inputs, targets = _arrays(batch_size, model.receptive_field, 1)
+    inputs, targets = make_arrays(batch_size, model.receptive_field, 1)
     batch = {"inputs_2d": inputs, "targets": targets, "geometry": np.zeros((batch_size, 1, 1, 9), np.float32)}
     items = devices.spread({name: value[None] for name, value in batch.items()}, axis=1)
     hyperparameters = devices.replicate(steps.Hyperparameters(np.uint32(0), np.float32(config.train.learning_rate)))
@@ -167,8 +169,8 @@ def make_inference(case: str) -> Callable[[], object]:
     import jax
 
     network, widths, size = INFERENCE[case]
-    model = _model(network, widths)
-    inputs, _ = _arrays(1, size + model.receptive_field - 1, 1)
+    model = make_model(network, widths)
+    inputs, _ = make_arrays(1, size + model.receptive_field - 1, 1)
     variables = model.init(jax.random.key(0), inputs)
     lift = jax.jit(model.apply)
     return lambda: np.asarray(lift(variables, inputs))
@@ -181,10 +183,10 @@ def make_torch_training(case: str) -> Callable[[], object]:
     from srnet_jax.benchmarks import torch_peer
 
     network, widths, batch_size = TRAINING[case]
-    model = _model(network, widths)
+    model = make_model(network, widths)
     module = torch_peer.build(model)
     optimizer = torch_peer.create_optimizer(module)
-    inputs, targets = (torch.from_numpy(x) for x in _arrays(batch_size, model.receptive_field, 1))
+    inputs, targets = (torch.from_numpy(x) for x in make_arrays(batch_size, model.receptive_field, 1))
     return lambda: float(torch_peer.train_step(module, optimizer, inputs, targets))
 
 
@@ -195,11 +197,11 @@ def make_torch_inference(case: str, *, compile: bool = False) -> Callable[[], ob
     from srnet_jax.benchmarks import torch_peer
 
     network, widths, size = INFERENCE[case]
-    model = _model(network, widths)
+    model = make_model(network, widths)
     module = torch_peer.fold(torch_peer.build(model))
     if compile:
         module.compile()
-    inputs = torch.from_numpy(_arrays(1, size + model.receptive_field - 1, 1)[0])
+    inputs = torch.from_numpy(make_arrays(1, size + model.receptive_field - 1, 1)[0])
     return lambda: torch_peer.predict(module, inputs).numpy()
 
 
