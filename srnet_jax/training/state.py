@@ -29,7 +29,7 @@ class TrainState(struct.PyTreeNode):
 def create_train_state(model: PoseLifter, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
     """Initialise the model's variables from a seed and the optimiser's state from them."""
     inputs = jnp.zeros((1, model.receptive_field, model.num_joints, 2))
-    variables = model.init(jax.random.key(seed), inputs)
+    variables = jax.jit(model.init)(jax.random.key(seed), inputs)  # one program, which the cache keeps
     params = variables["params"]
     return TrainState(
         step=jnp.zeros([], jnp.int32),
