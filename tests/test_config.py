@@ -24,6 +24,7 @@ def test_shipped_configs_are_valid(name):
     config_lib.validate(importlib.import_module(f"configs.{name}").get_config())
 
 
+@pytest.mark.slow
 def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypatch):
     """Train and evaluate with both sources; each field must be read outside `validate`, `save` and comparisons."""
     read = set()

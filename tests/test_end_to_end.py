@@ -134,6 +134,7 @@ def test_official_checkpoint_is_evaluated_and_exported(tmp_path):
     assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
 
 
+@pytest.mark.slow
 def test_a_workdir_remembers_its_config(tmp_path):
     workdir = f"--workdir={tmp_path / 'run'}"
     network = ("--config.model.network=fc", "--config.train.epochs=1", "--config.evaluate.flip=False")
@@ -244,6 +245,7 @@ def test_train_evaluate_and_draw(tmp_path, mocap_file):
     assert list((tmp_path / "rarity_cache").iterdir()) == [ranks]
 
 
+@pytest.mark.slow
 def test_a_stopped_training_continues(tmp_path):
     """Exit codes of SIGTERM, of a second training in the same workdir, and of a fork."""
     workdir = tmp_path / "run"

@@ -29,7 +29,11 @@ from srnet_jax.training.loop import train_and_evaluate
         ({"filter_widths": (1, 1)}, (70, 3, 1, 140)),
         ({"filter_widths": (3, 3)}, (70, 3, 1, 140)),
         ({"filter_widths": (3, 3), "causal": True}, (70, 3, 1, 140)),
-        ({"network": "sr", "filter_widths": (3, 3), "recombine": "concat", "bug_compatible": True}, (150, 3)),
+        pytest.param(
+            {"network": "sr", "filter_widths": (3, 3), "recombine": "concat", "bug_compatible": True},
+            (150, 3),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_prediction_agrees_with_whole_padded_sequences(rng, tiny_config, model_fields, lengths, flip):
