@@ -100,7 +100,12 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
         initialization_timeout=max(int(within_s), 30),
         heartbeat_timeout_seconds=int(3 * peers.SILENCE_S),  # `peers` is to notice first
     )
-    with _without_stdout():  # gloo greets there
+    if process_id:  # only process 0 has something to say there, but gloo greets whenever it connects other devices
+        sys.stdout.flush()
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 1)
+        os.close(nothing)
+    with _without_stdout():
         numbers = {len([device for device in jax.devices() if device.process_index == i]) for i in range(num_processes)}
         if len(numbers) > 1:
             raise UserError(f"the processes have {min(numbers)} to {max(numbers)} devices, expected the same number in each")
