@@ -1,6 +1,7 @@
 """Eight quick-start models that differ in the seed, trained as one program and one after another, each as a command.
 
-Start-up, data, validation and checkpoints included, from a cache of compiled code that a first round has filled.
+Start-up, data, validation and checkpoints included. A first round has filled the cache of compiled code with all but the
+training step, in which the number of epochs is a constant: the ensemble and the first of the lone runs compile it.
 """
 
 import json
