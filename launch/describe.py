@@ -21,7 +21,7 @@ def main() -> None:
     config = _CONFIG.value
     config_lib.validate(config)
     model = create_model(config.model)
-    state = jax.eval_shape(lambda: create_train_state(model, create_optimizer(config.train), 0))
+    state = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), 0))
     table = Table("layer", "connectivity", "taps", "dilation", "input widths", "output widths", "parameters")
     for index, plan in enumerate(model.layer_plans()):
         table.add_row(

@@ -160,7 +160,7 @@ def differences(workdir: Path, expected: Path) -> list[str]:
     from srnet_jax.training.state import create_train_state
 
     config = config_lib.load(expected)
-    shapes = jax.eval_shape(lambda: create_train_state(create_model(config.model), create_optimizer(config.train), 0))
+    shapes = jax.eval_shape(lambda: create_train_state(create_model(config.model), create_optimizer(), 0))
     names = ["/".join(map(str, path)) for path, _ in jax.tree_util.tree_leaves_with_path(shapes)]
     different = []
     with Checkpoints(workdir, read_only=True) as ours, Checkpoints(expected, read_only=True) as theirs:

@@ -1,7 +1,6 @@
 """Eight quick-start models that differ in the seed, trained as one program and one after another, each as a command.
 
-Start-up, data, validation and checkpoints included. A first round has filled the cache of compiled code with all but the
-training step, in which the number of epochs is a constant: the ensemble and the first of the lone runs compile it.
+Start-up, data, validation and checkpoints included; a first round has filled the cache of compiled code.
 """
 
 import json

@@ -134,20 +134,19 @@ def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], 
     import jax
 
     from srnet_jax.training import steps
-    from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer
+    from srnet_jax.training.optimizer import create_optimizer
     from srnet_jax.training.parallel import Devices
     from srnet_jax.training.state import create_train_state
 
     network, widths, batch_size = TRAINING[case]
     config, model, devices = make_config(network, widths), make_model(network, widths), Devices(mode, count)
-    optimizer = create_optimizer(config.train)
+    optimizer = create_optimizer()
     block = devices.compile(
         partial(
             steps.train_block,
             take=lambda data, item: item,
             model=model.clone(strided=True),
             optimizer=optimizer,
-            bn_momentum=bn_momentum_schedule(config.train),
             loss=config.train.loss,
             normalization=config.model.normalization,
         )
@@ -155,7 +154,7 @@ def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], 
     inputs, targets = make_arrays(batch_size, model.receptive_field, 1)
     batch = {"inputs_2d": inputs, "targets": targets, "geometry": np.zeros((batch_size, 1, 1, 9), np.float32)}
     items = devices.spread({name: value[None] for name, value in batch.items()}, axis=1)
-    hyperparameters = devices.replicate(steps.Hyperparameters(np.uint32(0), np.float32(config.train.learning_rate)))
+    hyperparameters = devices.replicate(steps.Hyperparameters.at(0, 0, config.train))
     state = [devices.replicate((create_train_state(model, optimizer, 0), steps.zero_totals()))]
 
     def step() -> None:

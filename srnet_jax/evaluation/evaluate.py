@@ -277,7 +277,7 @@ def _circumstances(test: TestSet, config: ConfigDict, origin: list[str]) -> dict
 
 def _restore(workdir: Path, config: ConfigDict, checkpoint: str):
     model = create_model(config.model)
-    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(config.train), config.seed))
+    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), config.seed))
     with Checkpoints(workdir, read_only=True) as checkpoints:
         variables, step = checkpoints.restore_variables(checkpoint, shapes.variables)
     return model, variables, step

@@ -29,7 +29,7 @@ from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.feed import Feed
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.metric_log import MetricLog
-from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer, learning_rate_schedule
+from srnet_jax.training.optimizer import create_optimizer, learning_rate_schedule
 from srnet_jax.training.parallel import Devices
 from srnet_jax.training.recorder import Bystander, Recorder
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
@@ -83,7 +83,6 @@ class _Program:
 
     feed: Feed
     block: Callable[..., tuple[TrainState, Totals]]
-    hyperparameters: Any
 
 
 @dataclasses.dataclass(eq=False)
@@ -203,7 +202,7 @@ def _prepare(configs: Sequence[ConfigDict]) -> _Setup:
     model = create_model(config.model)
     devices = Devices(config.parallel, config.num_devices)
     dataset, other = load_datasets(config)
-    optimizer = create_optimizer(config.train)
+    optimizer = create_optimizer()
     frames: dict[tuple[str, ...], tuple[Frames, Frames, tuple[str, ...]]] = {}
     tasks = []
     for own in configs:
@@ -263,15 +262,13 @@ def _compile(setup: _Setup, tasks: Sequence[_Task]) -> _Program:
             train_block,
             take=feed.take,
             model=setup.model.clone(strided=True),
-            optimizer=create_optimizer(train),
-            bn_momentum=bn_momentum_schedule(train),
+            optimizer=create_optimizer(),
             loss=train.loss,
             normalization=config.model.normalization,
         ),
         stacked=len(tasks) > 1,
     )
-    own = [Hyperparameters(np.uint32(task.config.seed), np.float32(task.config.train.learning_rate)) for task in tasks]
-    return _Program(feed, compiled, devices.replicate(_stack(own)))
+    return _Program(feed, compiled)
 
 
 def _stack(trees: Sequence[Any]) -> Any:
@@ -401,6 +398,8 @@ def _train_epoch(
     """
     feed, batch_size = program.feed, config.train.batch_size
     state, totals = devices.replicate(_stack([(member.snapshot.state, member.snapshot.totals) for member in members]))
+    configs = [member.task.config for member in members]
+    hyperparameters = devices.replicate(_stack([Hyperparameters.at(epoch, own.seed, own.train) for own in configs]))
     first = [  # a fork may have shortened the epoch
         min(member.snapshot.batch, steps - 1) if member in _at(epoch, members) else steps
         for member, steps in zip(members, feed.steps, strict=True)
@@ -449,7 +448,7 @@ def _train_epoch(
         started = shown = time.perf_counter()
         meetings = processes.Meetings(min(first))
         for index, items, count in feed.blocks(epoch, first):
-            state, totals = program.block(state, totals, program.hyperparameters, feed.data, items, count)
+            state, totals = program.block(state, totals, hyperparameters, feed.data, items, count)
             for member in members:
                 member.recorder.check()
             going = zip(members, feed.steps, strict=True)

@@ -110,7 +110,7 @@ def import_run(path: str | Path, config: ConfigDict, workdir: str | Path, say: C
 def _state(config: ConfigDict, variables: dict[str, Any], epoch: int, moments: tuple[int, dict[str, Any]] | None) -> TrainState:
     count, trees = moments or (0, {})
     steps = jnp.asarray(count, jnp.int32)
-    adam, scale = create_optimizer(config.train).init(variables["params"])
+    adam, scale = create_optimizer().init(variables["params"])
     found = {_MOMENTS[name]: jax.tree.map(jnp.asarray, tree) for name, tree in trees.items()}
     adam = adam._replace(step=steps, **found)
     return TrainState(step=steps, epoch=jnp.asarray(epoch, jnp.int32), opt_state=(adam, scale), **variables)
@@ -163,7 +163,7 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
     config = config_lib.load(workdir)
     _check_official(workdir, config)
     model = create_model(config.model)
-    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(config.train), config.seed))
+    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), config.seed))
     with Checkpoints(workdir, read_only=True) as checkpoints:
         state = jax.tree.map(np.asarray, checkpoints.restore(which, shapes))
     imported = _imported(workdir)

@@ -58,23 +58,23 @@ def bn_momentum_schedule(train: ConfigDict) -> optax.Schedule:
     return optax.exponential_decay(train.bn_momentum_start, 1, decay)
 
 
-def scale_by_epoch(decay: optax.Schedule) -> optax.GradientTransformationExtraArgs:
-    """Scale updates by minus the learning rate; `update` is given that of the first epoch, and the `epoch`.
+def scale_by_given_rate() -> optax.GradientTransformationExtraArgs:
+    """Scale updates by minus the `learning_rate` that `update` is given.
 
     Note:
-      optax's schedules count their own updates; a run that came from elsewhere has another number of them in an epoch. The
-      rate is an argument, so that runs with different ones are one compiled program.
+      optax's schedules count their own updates, and are constants of the compiled step. Here the rate follows epochs, and
+      runs with different rates are one compiled program.
     """
 
     def update(
-        updates: Any, state: optax.EmptyState, params: Any = None, *, epoch: jax.Array, learning_rate: jax.Array
+        updates: Any, state: optax.EmptyState, params: Any = None, *, learning_rate: jax.Array
     ) -> tuple[Any, optax.EmptyState]:
         del params
-        return optax.tree.scale(-learning_rate * decay(epoch), updates), state
+        return optax.tree.scale(-learning_rate, updates), state
 
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
-def create_optimizer(train: ConfigDict) -> optax.GradientTransformationExtraArgs:
-    """Return AMSGrad with the scheduled learning rate (supplement Sec. 1); see `scale_by_epoch`."""
-    return optax.chain(scale_by_amsgrad(), scale_by_epoch(optax.exponential_decay(1.0, 1, train.lr_decay)))
+def create_optimizer() -> optax.GradientTransformationExtraArgs:
+    """Return AMSGrad (supplement Sec. 1); `update` is given the learning rate, see `scale_by_given_rate`."""
+    return optax.chain(scale_by_amsgrad(), scale_by_given_rate())

@@ -28,16 +28,14 @@ class TrainState(struct.PyTreeNode):
 
 def create_train_state(model: PoseLifter, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
     """Initialise the model's variables from a seed and the optimiser's state from them."""
-    inputs = jnp.zeros((1, model.receptive_field, model.num_joints, 2))
-    variables = jax.jit(model.init)(jax.random.key(seed), inputs)  # one program, which the cache keeps
-    params = variables["params"]
-    return TrainState(
-        step=jnp.zeros([], jnp.int32),
-        epoch=jnp.zeros([], jnp.int32),
-        params=params,
-        batch_stats=variables["batch_stats"],
-        opt_state=optimizer.init(params),
-    )
+
+    @jax.jit  # one program, which the cache keeps
+    def create(key: jax.Array) -> TrainState:
+        variables = model.init(key, jnp.zeros((1, model.receptive_field, model.num_joints, 2)))
+        zero, params = jnp.zeros([], jnp.int32), variables["params"]
+        return TrainState(zero, zero, params, variables["batch_stats"], optimizer.init(params))
+
+    return create(jax.random.key(seed))
 
 
 def count_parameters(params: Any) -> int:

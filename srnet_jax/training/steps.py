@@ -6,28 +6,39 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import struct
+from ml_collections import ConfigDict
 
 from srnet_jax.metrics import mpjpe
 from srnet_jax.models.layers import Batch
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.normalization import to_metres
+from srnet_jax.training.optimizer import bn_momentum_schedule, learning_rate_schedule
 from srnet_jax.training.state import TrainState
 
 Totals = dict[str, jax.Array]
 
 
 class Hyperparameters(struct.PyTreeNode):
-    """What may differ between runs that are trained as one program; arguments of it, so that it is compiled once.
+    """What may differ between epochs, and between runs that are one program; its arguments, so that it is compiled once.
 
     Attributes:
       seed: uint32, of dropout; with the step it decides the masks.
-      learning_rate: float32, of the first epoch.
+      learning_rate: float32.
+      bn_momentum: float32, BatchNorm's.
     """
 
     seed: Any
     learning_rate: Any
+    bn_momentum: Any
+
+    @classmethod
+    def at(cls, epoch: int, seed: int, train: ConfigDict) -> "Hyperparameters":
+        """Return those of an epoch, counted from 0, of a run with that seed and config.train."""
+        schedules = learning_rate_schedule(train), bn_momentum_schedule(train)
+        return cls(np.uint32(seed), *(np.float32(schedule(epoch)) for schedule in schedules))
 
 
 def zero_totals() -> Totals:
@@ -51,7 +62,6 @@ def train_step(
     *,
     model: PoseLifter,
     optimizer: optax.GradientTransformationExtraArgs,
-    bn_momentum: optax.Schedule,
     loss: str,
     normalization: str,
     axis_name: str | None = None,
@@ -62,12 +72,11 @@ def train_step(
       state: before the step.
       totals: over the epoch so far: sums of loss and MPJPE (metres) of the training-mode outputs times poses, number of
         poses, and the gradient's largest norm.
-      hyperparameters: of this run.
+      hyperparameters: of this run and epoch.
       batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9], see `data.windows.Frames`; and
         if some are padding `weights` [B], see `models.layers.Batch`.
       model: in its strided form.
-      optimizer: gives the updates of the epoch, learning rate included.
-      bn_momentum: BatchNorm momentum as a function of the epoch.
+      optimizer: see `create_optimizer`.
       loss: a name of LOSSES, taken between outputs and targets as they are, and averaged over the batch.
       normalization: how to turn these into metres for the MPJPE.
       axis_name: of `jax.pmap`, each of whose devices is given a part of the batch, or None.
@@ -86,7 +95,7 @@ def train_step(
             {"params": params, "batch_stats": state.batch_stats},
             batch["inputs_2d"],
             train=True,
-            bn_momentum=bn_momentum(state.epoch),
+            bn_momentum=hyperparameters.bn_momentum,
             batch=spread,
             rngs={"dropout": dropout_key},
             mutable=["batch_stats"],
@@ -99,7 +108,7 @@ def train_step(
     error = (mpjpe(in_metres(predicted), in_metres(batch["targets"])) * each).sum()
     value, error, gradients = spread.total((value, error, gradients))
     updates, opt_state = optimizer.update(
-        gradients, state.opt_state, state.params, epoch=state.epoch, learning_rate=hyperparameters.learning_rate
+        gradients, state.opt_state, state.params, learning_rate=hyperparameters.learning_rate
     )
     totals = {
         "loss": totals["loss"] + value * count,

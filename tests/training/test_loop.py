@@ -123,20 +123,19 @@ def test_one_compilation_a_batch_shape(tiny_config, tmp_path, monkeypatch):
 
 def test_step_is_deterministic_and_pure(tiny_config, rng):
     from srnet_jax.models.pose_lifter import create_model
-    from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer
+    from srnet_jax.training.optimizer import create_optimizer
     from srnet_jax.training.state import create_train_state
 
     model = create_model(tiny_config.model).clone(strided=True)
-    optimizer = create_optimizer(tiny_config.train)
+    optimizer = create_optimizer()
     state = create_train_state(model, optimizer, 0)
     batch = {
         "inputs_2d": rng.normal(size=(32, 1, 17, 2)).astype(np.float32),
         "targets": rng.normal(size=(32, 1, 17, 3)).astype(np.float32),
         "geometry": np.zeros((32, 1, 1, 9), np.float32),
     }
-    settings = {"model": model, "optimizer": optimizer, "bn_momentum": bn_momentum_schedule(tiny_config.train)}
-    settings |= {"normalization": "basic"}
-    hyperparameters = steps.Hyperparameters(0, 1e-3)
+    settings = {"model": model, "optimizer": optimizer, "normalization": "basic"}
+    hyperparameters = steps.Hyperparameters.at(0, 0, tiny_config.train)
     for loss in ("l1", "mpjpe"):
         step = jax.jit(partial(steps.train_step, loss=loss, **settings))
         after, totals = step(state, steps.zero_totals(), hyperparameters, batch)

@@ -27,7 +27,7 @@ ZIP, LEGACY = PARITY / "sr5_mul_333_c42.bin", PARITY / "sr5_mul_333_c42_legacy.b
 def restored(workdir):
     config = config_lib.load(workdir)
     model = create_model(config.model)
-    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(config.train), 0))
+    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), 0))
     with Checkpoints(workdir, read_only=True) as checkpoints:
         return model, checkpoints.restore("best", shapes)
 

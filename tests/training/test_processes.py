@@ -119,7 +119,7 @@ def config_of(config, changes):
 
 def restored(config, folder):
     """Return the last state of a run, and its metrics."""
-    state = create_train_state(create_model(config.model), create_optimizer(config.train), config.seed)
+    state = create_train_state(create_model(config.model), create_optimizer(), config.seed)
     with Checkpoints(folder, read_only=True) as checkpoints:
         return checkpoints.restore("latest", state), [json.loads(line) for line in epochs(folder)]
 

@@ -18,7 +18,7 @@ from srnet_jax.data.protocols import subject
 from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.torch_import import OfficialCheckpoint, official_tensors, recognise, to_variables, view
-from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer
+from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import TrainState
 from srnet_jax.training.steps import Hyperparameters, train_step, zero_totals
 
@@ -27,12 +27,12 @@ RUNS = sorted(path.stem for path in FOLDER.glob("e2e_*.npz"))
 TRAJECTORIES = sorted(path.stem for path in FOLDER.glob("train_*_nz.npz"))  # the others start where gradients are chaotic
 
 
-def official_state(weights, train, *, causal=False, adds_input=False):
+def official_state(weights, *, causal=False, adds_input=False):
     """Return the model of official weights, its optimiser and the state before the first step."""
     checkpoint = OfficialCheckpoint(Path("parity"), weights, {})
     model = recognise(checkpoint, causal=causal, adds_input=adds_input, activation="leaky_relu", recombine="multiply")
     variables = jax.tree.map(jnp.asarray, to_variables(model, checkpoint))
-    optimizer = create_optimizer(train)
+    optimizer = create_optimizer()
     zero = jnp.zeros([], jnp.int32)
     return model, optimizer, TrainState(step=zero, epoch=zero, opt_state=optimizer.init(variables["params"]), **variables)
 
@@ -42,12 +42,11 @@ def compiled_step(model, optimizer, train, normalization="basic"):
         train_step,
         model=model.clone(strided=True),
         optimizer=optimizer,
-        bn_momentum=bn_momentum_schedule(train),
         loss="l1",
         normalization=normalization,
     )
-    hyperparameters = Hyperparameters(0, train.learning_rate)
-    return jax.jit(lambda state, totals, batch: step(state, totals, hyperparameters, batch))
+    compiled = jax.jit(step)
+    return lambda state, totals, batch: compiled(state, totals, Hyperparameters.at(int(state.epoch), 0, train), batch)
 
 
 def under(prefix, arrays):
@@ -62,7 +61,7 @@ def test_eight_steps_of_amsgrad(name):
     train = default.get_config().train
     train.epochs = 10
     assert json.loads(str(arrays["meta_json"]))["lr_after_step4"] == pytest.approx(train.learning_rate * train.lr_decay)
-    model, optimizer, state = official_state(under("init/", arrays), train)
+    model, optimizer, state = official_state(under("init/", arrays))
     step = compiled_step(model, optimizer, train)
     losses, errors = [], []
     for index, (x, y) in enumerate(zip(arrays["X"], arrays["Y"], strict=True)):
@@ -108,7 +107,7 @@ def test_a_whole_official_run(name):
     train.epochs = len(expected["epochs"])
     norm = name.split("_")[-1].removeprefix("weak")
     norm = {"proj": "weak_proj" if "weak_proj" in name else "proj", "lcn": "lcn"}.get(norm, "basic")
-    model, optimizer, state = official_state(weights, train, causal="causal" in name, adds_input=norm == "lcn")
+    model, optimizer, state = official_state(weights, causal="causal" in name, adds_input=norm == "lcn")
     step = compiled_step(model, optimizer, train, norm)
     mirrored = dataset.skeleton.mirrored
     windows = TrainingWindows(
