@@ -80,11 +80,20 @@ def get_config() -> ConfigDict:
     protocol.rare_reference_step = 1  # take every n-th pose of the reference set; the official code 10
 
     config.model = model = ConfigDict()
-    model.network = "sr"  # fc: fully connected, gp: group connected, sr: split and recombine
+    model.network = "sr"  # fc: fully connected, gp: group connected, lf: late fusion, es: early split, sfs: split, fuse,
+    #   split, sr: split and recombine (paper Fig. 3); semgcn, lcn: graph networks that the paper compares with
+    model.fuse_layer = 4  # L_fuse of lf: the first so many layers are split, the others fully connected (Eq. 7)
+    model.split_layer = 4  # L_split of es: the first so many layers are fully connected, the others split (Eq. 8)
+    model.link_layers = 2  # L_link of sfs: so many layers in the middle are fully connected, the others split
+    model.split_layers = "group"  # what the split layers of lf, es and sfs are: group or split_recombine
+    model.split_ends = True  # False: the first and the last layer of each network are fully connected, and the three numbers
+    #   count the layers between them; so the paper's sfs has its 3.04 M parameters
     model.filter_widths = (1, 1, 1, 1)  # odd kernel sizes over time, two layers each; (1, 1, 1, 1) is the single-frame
     #   network of 8 layers, (3, 3, 3, 3, 3) has 10 layers and sees 243 frames
-    model.channels = 1024  # total width of each hidden layer
-    model.num_groups = 5  # body parts: 1, 2, 3 or 5 (paper Fig. 6)
+    model.channels = 1024  # total width of each hidden layer; of semgcn and lcn the features of each joint
+    model.num_groups = 5  # body parts: 1, 2, 3, 5, 6, 8 or 17 (paper Fig. 6; `body_groups` in srnet_jax/skeleton.py)
+    model.shuffled_groups = 0  # groups whose joints are exchanged at random: 0 or at least 2 (Table 5)
+    model.shuffle_seed = 0  # of that
     model.root_in_every_group = True  # the official code's groups; False: the paper's disjoint partition
     model.recombine = "multiply"  # how context meets local features: multiply, add or concat (supplement Sec. 2)
     model.context_dim = config_dict.placeholder(object)  # H of Eq. 6: a whole number of features (0: no context), or
@@ -95,13 +104,16 @@ def get_config() -> ConfigDict:
     model.adds_input = False  # True: add the 2D input to x and y, as the official code with the normalisation lcn
     model.normalization = "basic"  # of the input and the output (supplement Sec. 1):
     #   basic: VideoPose3D's, 2D over the image's width and 3D in metres; needs nothing but pixels and the image's size
+    #   centered: 2D around the root, divided by the person's size in the image, for input from any camera; 3D as basic
     #   pixel: the LCN repository's, x and y of the output in screen coordinates too
-    #   lcn, proj, weak_proj: the official code's. All but basic use the TRUE depth of the root at test time; tables say so.
+    #   lcn, proj, weak_proj: the official code's. These four use the TRUE depth of the root at test time; tables say so.
     #   weak_proj is for comparison with the official code alone: its way back to metres is not the inverse of its way
     #   there, so that predictions and ground truth are distorted alike, by each joint's depth over the root's
     model.causal = False  # True: no frame after the output frame is seen
     model.activation = "leaky_relu"  # leaky_relu (slope 0.01) or relu
     model.dropout = 0.0  # rate after each activation
+    model.hops = 3  # of lcn: a joint sees joints up to so many bones away
+    model.non_local = True  # of semgcn: with non-local layers
     model.precision = "float32"  # of products and features: float32; tf32 (products, on a GPU); or bfloat16. Parameters,
     #   BatchNorm, loss and outputs are float32 in each
 
@@ -114,6 +126,8 @@ def get_config() -> ConfigDict:
     train.bn_momentum_end = 0.001  # ... and, falling exponentially, after the last
     train.loss = "l1"  # l1: mean absolute coordinate error; mpjpe: mean joint distance
     train.flip = True  # add the mirror image of every sample
+    train.camera_roll_share = 0.0  # share of the samples that are turned about the camera's optical axis, in 2D and in 3D,
+    train.camera_roll_degrees = 180.0  # by a random angle of at most this, degrees
     train.data_on = "auto"  # where the training data lie: device, host (batches are gathered ahead), or auto: the device if
     #   they take at most half of its memory
     train.steps_per_call = 0  # steps that are compiled into one call; 0: 1 on a CPU, 32 elsewhere. A checkpoint within an

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's start-up messages mean nothing to a user
 
@@ -16,8 +16,12 @@ from ml_collections import ConfigDict, config_flags
 from srnet_jax import config as config_lib
 from srnet_jax.errors import UserError, one_line
 
+if TYPE_CHECKING:
+    from srnet_jax.evaluation.tables import Grid
+
 _Item = TypeVar("_Item")
 _MAX_LINE = 2000  # characters of a message
+_WIDEST = 1000  # characters of a table, which is never so narrow that numbers are cut
 
 
 def define_config() -> flags.FlagHolder:
@@ -114,6 +118,16 @@ def console(width: int):
     from rich.console import Console
 
     return Console(highlight=False, markup=False, emoji=False, width=None if Console().is_terminal else width)
+
+
+def print_table(grid: "Grid") -> None:
+    """Print a table, as wide as the terminal, or as its numbers need."""
+    from srnet_jax.evaluation.tables import to_rich
+
+    out = console(width=160)
+    table = to_rich(grid)
+    needed = out.measure(table, options=out.options.update(width=_WIDEST)).minimum
+    out.print(table, "", width=max(out.width, needed), crop=False)
 
 
 def track(items: Sequence[_Item]) -> Iterable[_Item]:

@@ -22,7 +22,6 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (on the validation
 _PROTOCOL = flags.DEFINE_string("protocol", None, "Evaluate under this protocol; short for --config.protocol.name.")
 _PATH = flags.DEFINE_string("data.path", None, "Where the data are now; short for --config.data.path.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the comparison, tables and figures; made if it does not exist.")
-_WIDEST = 1000  # characters; a table is never so narrow that numbers are cut
 
 
 def main() -> None:
@@ -45,13 +44,10 @@ def main() -> None:
     if differing:
         raise UserError(f"--output: the runs differ in {', '.join(differing)}, expected one test set for all")
     evaluations, tests = evaluate.evaluate(workdirs, _CHECKPOINT.value, changes)
-    console = app.console(width=160)
     for test in dict.fromkeys(map(id, tests)):
         grids = tables.comparison([e for e, used in zip(evaluations, tests, strict=True) if id(used) == test])
         for grid in grids:
-            table = tables.to_rich(grid)
-            needed = console.measure(table, options=console.options.update(width=_WIDEST)).minimum
-            console.print(table, "", width=max(console.width, needed), crop=False)
+            app.print_table(grid)
     print("results: " + ", ".join(str(e.workdir / evaluate.RESULTS_FILE) for e in evaluations))
     if output:
         output.mkdir(parents=True, exist_ok=True)

@@ -33,11 +33,10 @@ def main() -> None:
     config_lib.validate(config)
     dataset, parts = load_split(config)
     found = ranking.rank_test_poses(config, parts, _METHOD.value)
-    console = app.console(width=160)
     percents = config.protocol.rare_percents
-    console.print(tables.to_rich(tables.rare_actions(dataset.name, parts, found, percents)))
+    app.print_table(tables.rare_actions(dataset.name, parts, found, percents))
     if _COMPARE.value:
-        console.print(tables.to_rich(tables.agreement(ranking.agreements(config, parts), percents)))
+        app.print_table(tables.agreement(ranking.agreements(config, parts), percents))
     if output:
         write_whole(output, ranking.to_csv(parts, found))
         print(f"ranks of {len(found.values):,} poses: {output}")

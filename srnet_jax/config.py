@@ -16,8 +16,9 @@ from ml_collections import ConfigDict
 
 from srnet_jax.errors import ConfigError, one_line
 from srnet_jax.files import write_whole
-from srnet_jax.models.layers import CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
-from srnet_jax.models.pose_lifter import ACTIVATIONS, NETWORKS, PRECISIONS
+from srnet_jax.models.graph import GRAPH_NETWORKS
+from srnet_jax.models.layers import ACTIVATIONS, CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
+from srnet_jax.models.pose_lifter import NETWORKS, PRECISIONS, SPLIT_LAYERS
 from srnet_jax.normalization import NORMALIZATIONS
 from srnet_jax.rarity import RANKINGS
 from srnet_jax.skeleton import GROUP_NUMBERS, H36M_17
@@ -25,7 +26,7 @@ from srnet_jax.skeleton import GROUP_NUMBERS, H36M_17
 CONFIG_FILE = "config.json"
 ENSEMBLE_FILE = "ensemble.json"  # the config of a folder whose subfolders are runs, see `members`
 _LARGEST = sys.float_info.max  # a whole number may be larger, and is then no float
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 ADDED: dict[int, dict[str, Any]] = {  # by version: the new fields, with the values that do what was done before
     2: {
@@ -43,6 +44,19 @@ ADDED: dict[int, dict[str, Any]] = {  # by version: the new fields, with the val
         "train.steps_per_call": 1,
     },
     4: {"ensemble.seeds": (), "ensemble.learning_rates": (), "ensemble.actions_train": ()},
+    5: {
+        "model.fuse_layer": 4,
+        "model.split_layer": 4,
+        "model.link_layers": 2,
+        "model.split_layers": "group",
+        "model.split_ends": True,
+        "model.shuffled_groups": 0,
+        "model.shuffle_seed": 0,
+        "model.hops": 3,
+        "model.non_local": True,
+        "train.camera_roll_share": 0.0,
+        "train.camera_roll_degrees": 180.0,
+    },
 }
 
 
@@ -147,11 +161,18 @@ FIELDS: dict[str, Field] = {
     "protocol.rare_sigma_mm": _SIGMAS,
     "protocol.rare_reference": _one_of(("train", "test")),
     "protocol.rare_reference_step": _whole(1),
-    "model.network": _one_of(NETWORKS),
+    "model.network": _one_of((*NETWORKS, *GRAPH_NETWORKS)),
+    "model.fuse_layer": _whole(0),
+    "model.split_layer": _whole(0),
+    "model.link_layers": _whole(0),
+    "model.split_layers": _one_of(SPLIT_LAYERS),
+    "model.split_ends": _FLAG,
     "model.filter_widths": _WIDTHS,
     "model.channels": _whole(17, 65_536),
     "model.num_groups": _one_of(GROUP_NUMBERS),
     "model.root_in_every_group": _FLAG,
+    "model.shuffled_groups": _whole(0),
+    "model.shuffle_seed": _whole(0),
     "model.recombine": _one_of(RECOMBINE),
     "model.context_dim": _number(0),
     "model.context_from": _one_of(CONTEXT_FROM),
@@ -162,6 +183,8 @@ FIELDS: dict[str, Field] = {
     "model.causal": _FLAG,
     "model.activation": _one_of(ACTIVATIONS),
     "model.dropout": _number(0, 0.99),
+    "model.hops": _whole(1, 16),
+    "model.non_local": _FLAG,
     "model.precision": _one_of(PRECISIONS),
     "ensemble.seeds": _distinct(_whole(0), "whole numbers, as (0, 1)"),
     "ensemble.learning_rates": _distinct(_number(0, above=True), "numbers above 0, as (0.001, 0.01)"),
@@ -174,6 +197,8 @@ FIELDS: dict[str, Field] = {
     "train.bn_momentum_end": _number(0, 1, above=True),
     "train.loss": _one_of(("l1", "mpjpe")),
     "train.flip": _FLAG,
+    "train.camera_roll_share": _number(0, 1),
+    "train.camera_roll_degrees": _number(0, 180),
     "train.data_on": _one_of(("auto", "device", "host")),
     "train.steps_per_call": _whole(0, 10_000),
     "train.max_gradient_norm": _number(0),

@@ -1,6 +1,8 @@
 """Normalisation of the network's input and target, its inverse, and the mirror image that all share.
 
 `basic` is VideoPose3D's: screen coordinates over half the image width, and 3D joints in metres relative to the root.
+`centered` is for input from any camera: 2D relative to the root over its root mean square distance from there, frame by
+frame, and the same 3D.
 The others show the network pixels, and depths relative to the root, as (pixels - origin) * scale_px and
 (Z - Z_0) * scale_m; they differ in three numbers a frame and all use the TRUE depth Z_0 of the root, at test time too:
 
@@ -23,7 +25,9 @@ import numpy as np
 from srnet_jax.cameras import Camera, project
 from srnet_jax.skeleton import ROOT
 
-NORMALIZATIONS = ("basic", "pixel", "lcn", "proj", "weak_proj")
+IMAGE_NORMALIZATIONS = ("basic", "centered")  # of nothing but the image
+NORMALIZATIONS = (*IMAGE_NORMALIZATIONS, "pixel", "lcn", "proj", "weak_proj")
+_SMALLEST_PX = 1e-3  # size of a person
 
 
 def normalize_screen_coordinates(points_px: np.ndarray, *, width: int, height: int) -> np.ndarray:
@@ -62,7 +66,7 @@ def mirror(points, mirrored: Sequence[int]):
 
 def notes(name: str) -> tuple[str, ...]:
     """Return what a reader must know beside errors under a normalisation."""
-    if name == "basic":
+    if name in IMAGE_NORMALIZATIONS:
         return ()
     depth = f"normalisation {name}: uses the TRUE depth of the root at test time"
     distorted = "weak_proj distorts predictions and ground truth alike, by each joint's depth over the root's"
@@ -118,11 +122,16 @@ def normalize(name: str, inputs_2d: np.ndarray, poses_3d: np.ndarray, camera: Ca
     Source: supplement Sec. 1; the official code and the LCN repository.
 
     Note:
-      Under `basic` the target's root is zero; the official code keeps its absolute position there and zeroes it later.
+      Under `basic` and `centered` the target's root is zero; the official code keeps its absolute position there under the
+      first, and zeroes it later.
     """
     if name == "basic":
         inputs = normalize_screen_coordinates(inputs_2d, width=camera.width, height=camera.height)
         return inputs, root_relative(poses_3d)
+    if name == "centered":
+        around = root_relative(inputs_2d)
+        size = np.sqrt(np.square(around).sum(-1).mean(-1))[..., None, None]
+        return around / np.maximum(size, _SMALLEST_PX).astype(around.dtype), root_relative(poses_3d)
     origin, scale_px, scale_m = _SCALES[name](view(poses_3d, camera).astype(np.float64))
     poses = poses_3d.astype(np.float64)
     depth = poses[..., 2:] - poses[..., ROOT : ROOT + 1, 2:]
@@ -144,7 +153,7 @@ def to_metres(name: str, outputs, geometry):
     official code, so that the root's own error is zero.
 
     Args:
-      name: a name of NORMALIZATIONS; under `basic` the outputs are returned unchanged.
+      name: a name of NORMALIZATIONS; under `basic` and `centered` the outputs are returned unchanged.
       outputs: [..., J, 3] NumPy or JAX array, as `normalize` gives the targets.
       geometry: [..., 1, 9] with the same leading axes, from `view` (and `mirror_view`).
 
@@ -160,7 +169,7 @@ def to_metres(name: str, outputs, geometry):
       The LCN repository averages a prediction with that of the mirror image before this step; averaging metres
       instead differs in second order of the two predictions' difference.
     """
-    if name == "basic":
+    if name in IMAGE_NORMALIZATIONS:
         return outputs
     origin, scale_px, scale_m = _SCALES[name](geometry)
     poses = _back_project(outputs[..., :2] / scale_px + origin, outputs[..., 2:] / scale_m + geometry[..., 2:3], geometry)

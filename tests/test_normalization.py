@@ -217,3 +217,18 @@ def test_jax_agrees_with_numpy(rng, name):
 def test_basic_is_returned_as_it_is(rng):
     outputs = rng.normal(size=(2, 17, 3)).astype(np.float32)
     assert to_metres("basic", outputs, np.zeros((2, 1, 9), np.float32)) is outputs
+
+
+def test_centered_input_is_the_same_from_any_camera_that_sees_the_same(rng):
+    """Pixels may be shifted and scaled; the person has unit size around the root; the target is in metres."""
+    points = rng.normal(500, 80, (5, 17, 2)).astype(np.float32)
+    poses = rng.normal(0, 0.5, (5, 17, 3)).astype(np.float32)
+    camera = cameras.Camera("c", (1, 0, 0, 0), (0, 0, 0), (1100, 1100), (500, 400), 1000, 800)
+    inputs, targets = normalize("centered", points, poses, camera)
+    moved, _ = normalize("centered", points * 1.7 - 40, poses, camera)
+    np.testing.assert_allclose(inputs, moved, atol=1e-5)
+    np.testing.assert_allclose(np.square(inputs).sum(-1).mean(-1), 1, rtol=1e-5)
+    assert not inputs[:, 0].any()
+    np.testing.assert_array_equal(targets, poses - poses[:, :1])
+    nobody, _ = normalize("centered", np.full_like(points, 7), poses, camera)
+    assert not nobody.any()

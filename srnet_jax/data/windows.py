@@ -11,7 +11,7 @@ from collections.abc import Sequence as Seq
 import numpy as np
 
 from srnet_jax.data.dataset import Sequence
-from srnet_jax.normalization import mirror, mirror_view, normalize, root_relative, to_metres, view
+from srnet_jax.normalization import IMAGE_NORMALIZATIONS, mirror, mirror_view, normalize, root_relative, to_metres, view
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,9 @@ def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
     return Frames(
         inputs_2d=np.concatenate([inputs for inputs, _ in pairs]),
         targets=targets,
-        poses_3d=targets if normalization == "basic" else np.concatenate([root_relative(s.poses_3d) for s in sequences]),
+        poses_3d=targets
+        if normalization in IMAGE_NORMALIZATIONS
+        else np.concatenate([root_relative(s.poses_3d) for s in sequences]),
         geometry=np.concatenate([view(s.poses_3d, s.camera) for s in sequences]),
         starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]),
         lengths=lengths,

@@ -27,7 +27,7 @@ from srnet_jax.files import write_whole
 from srnet_jax.skeleton import Skeleton
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -41,12 +41,12 @@ _STYLE: dict[Any, Any] = {
 _DPI = 150
 _SIDES = ("person's left", "person's right", "torso and head")
 _COLOURS, _PALE = ("#0072B2", "#D55E00", "#404040"), ("#BBD9EA", "#F6D2B6", "#D6D6D6")  # of the sides; pale ones for the truth
-_RUNS = ("#117733", "#AA4499", "#DDAA33", "#332288", "#66CCEE", "#000000")  # told apart by the colour-blind too
+RUNS = ("#117733", "#AA4499", "#DDAA33", "#332288", "#66CCEE", "#000000")  # told apart by the colour-blind too
 _MARKERS = "osD^vP"
 _TURN = np.radians(60)  # the 3D poses are seen from the side of the camera, so that depth shows
 _MARGIN = 1.15  # of the boxes around poses
 _LARGEST = 1.5  # times the largest true pose: larger predictions are cut, lest one wild one make all others small
-_STANDING = {  # a person seen from the front: x and y of each joint in metres; where its number stands, in points
+STANDING = {  # a person seen from the front: x and y of each joint in metres; where its number stands, in points
     "Hip": (0.0, 0.95, 0, -17),
     "RHip": (-0.17, 0.93, -10, 0),
     "RKnee": (-0.21, 0.5, -10, 0),
@@ -107,7 +107,7 @@ def qualitative(path: Path, test: TestSet, evaluations: list[Evaluation], count:
     save(path, draw_qualitative(test, evaluations, count))
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def save(path: Path, figure: Figure) -> None:
     """Write a figure as PNG, with all that stands at its edges."""
     picture = io.BytesIO()
@@ -115,7 +115,7 @@ def save(path: Path, figure: Figure) -> None:
     write_whole(path, picture.getvalue())
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def draw_training_curves(evaluations: list[Evaluation]) -> Figure | None:
     """Draw the MPJPE of the training and the validation split against the epoch, mm, and mark the evaluated checkpoints.
 
@@ -161,7 +161,7 @@ def _history(workdir: Path) -> list[dict[str, float]]:
     return [line for line in lines if {"epoch", "train_mpjpe_mm", "validation_mpjpe_mm"} <= set(line)]
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def draw_error_by_rareness(evaluations: list[Evaluation]) -> Figure:
     """Draw MPJPE over the rarest R % of the test poses, and in each tenth of them, mm, with a band of ± 1 deviation over seeds.
 
@@ -208,14 +208,14 @@ def draw_error_by_rareness(evaluations: list[Evaluation]) -> Figure:
     return figure
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def draw_joint_errors(test: TestSet, evaluations: list[Evaluation]) -> Figure:
     """Draw each joint's mean error, mm, on a standing person seen from the front: one a run, the mean over its seeds."""
     groups = group_seeds(evaluations)
     joints = test.skeleton.joints
     errors = [np.mean([[e.results["joints"][name]["mpjpe_mm"] for name in joints] for e in group], 0) for group in groups]
     scale = Normalize(0, max(float(np.max(errors)), 1e-6))
-    points = np.array([_STANDING[name][:2] for name in joints])
+    points = np.array([STANDING[name][:2] for name in joints])
     columns = min(len(groups), 3)
     rows = -(-len(groups) // columns)
     figure = Figure((2.7 * columns + 1, 3.9 * rows), layout="compressed")
@@ -233,7 +233,7 @@ def draw_joint_errors(test: TestSet, evaluations: list[Evaluation]) -> Figure:
             zorder=3,
         )
         for joint, value in zip(joints, values, strict=True):
-            x, y, right, up = _STANDING[joint]
+            x, y, right, up = STANDING[joint]
             side = "left" if right > 0 else "right" if right < 0 else "center"
             axes.annotate(f"{value:.0f}", (x, y), (right, up), textcoords="offset points", ha=side, va="center", zorder=4)
         for x, side, colour in ((0.3, "left", _COLOURS[0]), (-0.3, "right", _COLOURS[1])):
@@ -246,7 +246,7 @@ def draw_joint_errors(test: TestSet, evaluations: list[Evaluation]) -> Figure:
     return figure
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def draw_best_and_worst(test: TestSet, evaluations: list[Evaluation], count: int = 4) -> Figure:
     """Draw the poses with the lowest and the highest errors of the last run: input, and every run's pose over the truth.
 
@@ -290,7 +290,7 @@ def draw_best_and_worst(test: TestSet, evaluations: list[Evaluation], count: int
     return figure
 
 
-@rc_context(_STYLE)
+@rc_context(STYLE)
 def draw_qualitative(test: TestSet, evaluations: list[Evaluation], count: int = 6) -> Figure:
     """Draw poses from the most usual (top) to the rarest (bottom): input, each run's pose over the truth, and the truth.
 
@@ -393,7 +393,7 @@ def _with_seeds(name: str, seeds: int) -> str:
 
 
 def _colours(groups: list[list[Evaluation]]) -> list[str]:
-    return [_RUNS[index % len(_RUNS)] for index in range(len(groups))]
+    return [RUNS[index % len(RUNS)] for index in range(len(groups))]
 
 
 def _legend(figure: Figure, handles: list[Line2D], title: str | None = None) -> None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from srnet_jax.data.windows import Frames, chunks, input_offset
-from srnet_jax.models.pose_lifter import PoseLifter
+from srnet_jax.models.pose_lifter import Lifter
 from srnet_jax.normalization import mirror, mirror_view, to_metres
 
 _SHORTEST = 64  # output frames of a piece, if there is a sequence as long
@@ -37,7 +37,7 @@ def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
 
 @partial(jax.jit, static_argnames=("model", "mirrored", "normalization"))
 def _predict(
-    model: PoseLifter,
+    model: Lifter,
     variables: Any,
     inputs_2d: jax.Array,
     geometry: jax.Array,
@@ -53,7 +53,7 @@ def _predict(
     return (straight + mirror(flipped, mirrored)) / 2
 
 
-def _blocks(model: PoseLifter, frames: Frames, batch_frames: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+def _blocks(model: Lifter, frames: Frames, batch_frames: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Yield what one device call predicts: pieces' first frames, their sequences, and their common length."""
     if model.length_dependent:
         for sequence, (start, length) in enumerate(zip(frames.starts, frames.lengths, strict=True)):
@@ -68,7 +68,7 @@ def _blocks(model: PoseLifter, frames: Frames, batch_frames: int) -> Iterator[tu
 
 
 def predict(
-    model: PoseLifter,
+    model: Lifter,
     variables: Any,
     frames: Frames,
     *,

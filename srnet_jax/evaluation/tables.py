@@ -59,7 +59,8 @@ def to_rich(grid: Grid) -> Table:
     table = Table(title=Text(grid.title), title_justify="left", caption=caption, caption_justify="left")
     for index, cell in enumerate(grid.header):
         longest = max((len(row[index]) for row in grid.rows), default=0)
-        table.add_column(Text(cell), justify="right" if index else "left", no_wrap=not index, min_width=longest)
+        words = not index or any(row[index][:1].isalpha() for row in grid.rows)
+        table.add_column(Text(cell), justify="left" if words else "right", no_wrap=not index, min_width=longest)
     for number, row in enumerate(grid.rows):
         if number in grid.sections:
             table.add_section()

@@ -16,6 +16,7 @@ from flax import linen as nn
 
 Groups = tuple[tuple[int, ...], ...]
 
+ACTIVATIONS = {"leaky_relu": 0.01, "relu": 0.0}  # slope for negative values
 RECOMBINE = ("multiply", "add", "concat")
 CONTEXT_FROM = ("others", "all")
 CONTEXT_FORMS = ("official", "paper")
@@ -58,6 +59,13 @@ class Batch(NamedTuple):
     def total(self, x: Any) -> Any:
         """Sum over the devices."""
         return x if self.axis_name is None else jax.lax.psum(x, self.axis_name)
+
+    def own_rows(self, draw: Callable[[int], jax.Array], rows: int) -> jax.Array:
+        """Return this device's rows of what `draw` gives for so many samples as the whole batch has."""
+        if self.axis_name is None:
+            return draw(rows)
+        whole = draw(rows * jax.lax.axis_size(self.axis_name))
+        return jax.lax.dynamic_slice_in_dim(whole, jax.lax.axis_index(self.axis_name) * rows, rows)
 
 
 FULL_BATCH = Batch()
@@ -139,6 +147,7 @@ class BatchNorm(nn.Module):
 
     Attributes:
       slope: see `batch_normalize`.
+      initial_scale: what training begins with; 0 silences a residual branch.
 
     Note:
       flax.linen.BatchNorm keeps the biased variance and a fixed momentum, and cannot replay official training.
@@ -147,6 +156,7 @@ class BatchNorm(nn.Module):
     """
 
     slope: float = 1.0
+    initial_scale: float = 1.0
 
     @nn.compact
     def __call__(
@@ -154,7 +164,7 @@ class BatchNorm(nn.Module):
     ) -> list[jax.Array]:
         """Normalise features that lie in several arrays [B, ..., C_g]; in training at least two values a channel are needed."""
         ends = np.cumsum([part.shape[-1] for part in parts])
-        scale = self.param("scale", nn.initializers.ones, (ends[-1],))
+        scale = self.param("scale", nn.initializers.constant(self.initial_scale), (ends[-1],))
         bias = self.param("bias", nn.initializers.zeros, (ends[-1],))
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (ends[-1],))
         running_var = self.variable("batch_stats", "var", jnp.ones, (ends[-1],))
@@ -178,6 +188,24 @@ class BatchNorm(nn.Module):
             running_mean.value += momentum * (jnp.concatenate(means) - running_mean.value)
             running_var.value += momentum * (unbiased - running_var.value)
         return normalized
+
+
+def drop_out(module: nn.Module, parts: Sequence[jax.Array], rate: float, batch: Batch) -> list[jax.Array]:
+    """Zero features at random.
+
+    Args:
+      module: whose "dropout" keys are used, one for each array.
+      parts: arrays [N, ...] whose first axis holds the samples in order, one or more rows for each.
+      rate: share of the features that become zero; the others are scaled up.
+      batch: see `Batch`.
+    """
+
+    def drop(part: jax.Array) -> jax.Array:
+        key = module.make_rng("dropout")
+        kept = batch.own_rows(lambda rows: jax.random.bernoulli(key, 1 - rate, (rows, *part.shape[1:])), len(part))
+        return jnp.where(kept, part / (1 - rate), 0).astype(part.dtype)
+
+    return [drop(part) for part in parts]
 
 
 def take_features(x: jax.Array, indices: tuple[int, ...]) -> jax.Array:

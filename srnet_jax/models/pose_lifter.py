@@ -6,6 +6,7 @@ temporal network with filter widths (1, 1, ..., 1).
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,35 +16,77 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 from srnet_jax.errors import ConfigError
-from srnet_jax.models.layers import FULL_BATCH, Batch, BatchNorm, GroupConv, SplitRecombineConv, split_widths, take_features
+from srnet_jax.models.graph import GRAPH_NETWORKS, GraphLifter, create_graph_model
+from srnet_jax.models.layers import (
+    ACTIVATIONS,
+    FULL_BATCH,
+    Batch,
+    BatchNorm,
+    GroupConv,
+    SplitRecombineConv,
+    drop_out,
+    split_widths,
+    take_features,
+)
 from srnet_jax.skeleton import body_groups
 
 FULLY_CONNECTED, GROUP, SPLIT_RECOMBINE = "fully_connected", "group", "split_recombine"
-NETWORKS = ("fc", "gp", "sr")
-ACTIVATIONS = {"leaky_relu": 0.01, "relu": 0.0}  # slope for negative values
+NETWORKS = ("fc", "gp", "lf", "es", "sfs", "sr")
+SPLIT_LAYERS = (GROUP, SPLIT_RECOMBINE)
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
-def connectivity_plan(network: str, num_layers: int) -> tuple[str, ...]:
+def connectivity_plan(
+    network: str,
+    num_layers: int,
+    *,
+    fuse_layer: int = 0,
+    split_layer: int = 0,
+    link_layers: int = 0,
+    split_layers: str = GROUP,
+    split_ends: bool = True,
+) -> tuple[str, ...]:
     """Return the connectivity of each layer, first to last.
 
     Args:
-      network: `fc` (fully connected), `gp` (group connected) or `sr` (split and recombine).
+      network: `fc` (fully connected), `gp` (group connected), `lf` (late fusion), `es` (early split), `sfs`
+        (split-fuse-split) or `sr` (split and recombine).
       num_layers: how many layers, the first and the last included.
+      fuse_layer: of `lf`: the first L_fuse layers are split, the others fully connected (Eq. 7).
+      split_layer: of `es`: the first L_split layers are fully connected, the others split (Eq. 8).
+      link_layers: of `sfs`: the L_link layers in the middle are fully connected, as many before as behind them split.
+      split_layers: what the split layers of `lf`, `es` and `sfs` are, of SPLIT_LAYERS.
+      split_ends: False makes the first and the last layer fully connected in every network, and the three numbers count
+        the layers between them.
 
     Raises:
-      ValueError: for another network.
+      ValueError: for another network, or a number that does not fit the layers.
 
-    Source: paper Sec. 3, "Network Structure", and Fig. 3.
+    Note:
+      The paper says that the first and last layers of its split-fuse-split network are split; its 3.04 M parameters are
+      those of fully connected ones, with two fully connected and four group layers between them. So we offer both.
+
+    Source: paper Sec. 3, "Network Structure", Eq. 7 and 8, Fig. 3 and 4.
     """
-    match network:
-        case "fc":
-            return (FULLY_CONNECTED,) * num_layers
-        case "gp":
-            return (GROUP,) * num_layers
-        case "sr":
-            return (SPLIT_RECOMBINE,) * num_layers
-    raise ValueError(f"network is {network!r}, expected one of {', '.join(NETWORKS)}")
+    inner = num_layers if split_ends else num_layers - 2
+    numbers = {"lf": ("fuse_layer", fuse_layer), "es": ("split_layer", split_layer), "sfs": ("link_layers", link_layers)}
+    name, number = numbers.get(network, ("", 0))
+    if not 0 <= number <= inner:
+        raise ValueError(f"{name} is {number}, expected 0 to {inner} for {num_layers} layers, split_ends {split_ends}")
+    if network == "sfs" and (inner - number) % 2:
+        raise ValueError(f"link_layers is {number}, expected as many layers before as behind them, {inner} in all")
+    first = (inner - number) // 2  # of those of `sfs` in the middle
+    plans = {
+        "fc": (FULLY_CONNECTED,) * inner,
+        "gp": (GROUP,) * inner,
+        "lf": (split_layers,) * number + (FULLY_CONNECTED,) * (inner - number),
+        "es": (FULLY_CONNECTED,) * number + (split_layers,) * (inner - number),
+        "sfs": (split_layers,) * first + (FULLY_CONNECTED,) * number + (split_layers,) * first,
+        "sr": (SPLIT_RECOMBINE,) * inner,
+    }
+    if network not in plans:
+        raise ValueError(f"network is {network!r}, expected one of {', '.join(plans)}")
+    return plans[network] if split_ends else (FULLY_CONNECTED, *plans[network], FULLY_CONNECTED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,17 +237,17 @@ class PoseLifter(nn.Module):
           training step.
         """
 
-        def connect(index: int, parts: list[jax.Array], everything: list[jax.Array]) -> list[jax.Array]:
-            if len(plans[index].groups) != len(parts):
-                raise ValueError(f"layer {index} has {len(plans[index].groups)} groups, expected {len(parts)}")
-            layer = _layer(self, plans[index], f"layer_{index}")
+        def connect(index: int, parts: list[jax.Array], everything: list[jax.Array] | None = None) -> list[jax.Array]:
+            layer = make_layer(self, plans[index], f"layer_{index}")
+            if everything is None:
+                parts = everything = _in_widths(parts, [len(group) for group in plans[index].groups])
             return layer.connect(parts, everything, train=train, batch=batch)
 
         def block(index: int, parts: list[jax.Array], everything: list[jax.Array] | None = None) -> list[jax.Array]:
-            parts = connect(index, parts, everything or parts)
+            parts = connect(index, parts, everything)
             norm = BatchNorm(slope=ACTIVATIONS[self.activation], name=f"norm_{index}")
             parts = norm(parts, train=train, batch=batch, momentum=bn_momentum)
-            return _drop_out(self, parts, batch) if self.dropout and train else parts
+            return drop_out(self, parts, self.dropout, batch) if self.dropout and train else parts
 
         plans = self.layer_plans()
         x = inputs_2d.reshape(*inputs_2d.shape[:2], -1)  # [B, T, J * 2]
@@ -213,8 +256,9 @@ class PoseLifter(nn.Module):
         h = block(0, [take_features(x, group) for group in plans[0].groups], [x])
         for index in range(1, len(plans) - 1, 2):
             inner = block(index + 1, block(index, h))
-            h = [self._residual(skipped, plans[index]) + part for skipped, part in zip(h, inner, strict=True)]
-        y = jnp.concatenate(connect(len(plans) - 1, h, h), axis=-1)
+            skipped = _in_widths(h, plans[index + 1].features)
+            h = [self._residual(skip, plans[index]) + part for skip, part in zip(skipped, inner, strict=True)]
+        y = jnp.concatenate(connect(len(plans) - 1, h), axis=-1)
         if plans[-1].connectivity != FULLY_CONNECTED:
             y = y[..., self._output_channels(plans[-1].features)]
         y = y.reshape(*y.shape[:2], self.num_joints, 3).astype(inputs_2d.dtype)  # [B, T', J * 3] -> [B, T', J, 3]
@@ -232,20 +276,14 @@ class PoseLifter(nn.Module):
         return np.array([slots[joint] + axis for joint in range(self.num_joints) for axis in range(3)])
 
 
-def _drop_out(lifter: PoseLifter, parts: list[jax.Array], batch: Batch) -> list[jax.Array]:
-    """Zero features at random; the devices of a pmap draw the whole batch's masks, and use their part."""
-    devices = 1 if batch.axis_name is None else jax.lax.axis_size(batch.axis_name)
-    dropped = []
-    for part in parts:
-        whole = (devices * part.shape[0], *part.shape[1:])
-        kept = jax.random.bernoulli(lifter.make_rng("dropout"), 1 - lifter.dropout, whole)
-        if batch.axis_name is not None:
-            kept = jax.lax.dynamic_slice_in_dim(kept, jax.lax.axis_index(batch.axis_name) * part.shape[0], part.shape[0])
-        dropped.append(jnp.where(kept, part / (1 - lifter.dropout), 0).astype(part.dtype))
-    return dropped
+def _in_widths(parts: list[jax.Array], widths: Sequence[int]) -> list[jax.Array]:
+    """Divide features, in parts that lie behind one another, into parts of these widths."""
+    if [part.shape[-1] for part in parts] == list(widths):
+        return parts
+    return jnp.split(jnp.concatenate(parts, axis=-1), np.cumsum(widths)[:-1], axis=-1)
 
 
-def _layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> GroupConv:
+def make_layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> GroupConv:
     """Return the module of a layer; inside the trunk it becomes its child.
 
     Raises:
@@ -273,15 +311,38 @@ def _layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> Grou
     )
 
 
-def create_model(model: ConfigDict) -> PoseLifter:
-    """Build the network that `config.model` describes, in its dilated form.
+Lifter = PoseLifter | GraphLifter  # what the rest of the code trains and evaluates
+
+
+def create_model(model: ConfigDict) -> Lifter:
+    """Build the network that `config.model` describes, a trunk in its dilated form.
 
     Raises:
       ConfigError: if the fields contradict each other.
     """
+    if model.network in GRAPH_NETWORKS:
+        return create_graph_model(model)
+    try:
+        connectivity = connectivity_plan(
+            model.network,
+            2 * len(model.filter_widths),
+            fuse_layer=model.fuse_layer,
+            split_layer=model.split_layer,
+            link_layers=model.link_layers,
+            split_layers=model.split_layers,
+            split_ends=model.split_ends,
+        )
+        groups = body_groups(
+            model.num_groups,
+            root_in_every_group=model.root_in_every_group,
+            shuffled=model.shuffled_groups,
+            seed=model.shuffle_seed,
+        )
+    except ValueError as error:
+        raise ConfigError(f"config.model.{error}") from error
     lifter = PoseLifter(
-        connectivity=connectivity_plan(model.network, 2 * len(model.filter_widths)),
-        joint_groups=body_groups(model.num_groups, root_in_every_group=model.root_in_every_group),
+        connectivity=connectivity,
+        joint_groups=groups,
         filter_widths=tuple(model.filter_widths),
         channels=model.channels,
         recombine=model.recombine,
@@ -297,7 +358,7 @@ def create_model(model: ConfigDict) -> PoseLifter:
     )
     try:
         for plan in lifter.layer_plans():
-            _layer(lifter, plan)
+            make_layer(lifter, plan)
     except ValueError as error:
         raise ConfigError(f"config.model: {error}") from error
     return lifter

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from srnet_jax.errors import DataError
-from srnet_jax.models.pose_lifter import ACTIVATIONS, FULLY_CONNECTED, SPLIT_RECOMBINE, PoseLifter, connectivity_plan
+from srnet_jax.models.layers import ACTIVATIONS
+from srnet_jax.models.pose_lifter import FULLY_CONNECTED, SPLIT_RECOMBINE, PoseLifter, connectivity_plan
 from srnet_jax.safe_load import load_torch
 from srnet_jax.skeleton import body_groups
 

@@ -20,9 +20,10 @@ from srnet_jax import metrics, normalization
 from srnet_jax.data.protocols import split
 from srnet_jax.data.sources import load_datasets
 from srnet_jax.data.windows import Frames, TrainingWindows, stack_frames
-from srnet_jax.errors import Interrupted, TrainingError
+from srnet_jax.errors import ConfigError, Interrupted, TrainingError
 from srnet_jax.evaluation.predict import predict
-from srnet_jax.models.pose_lifter import PoseLifter, create_model
+from srnet_jax.models.pose_lifter import Lifter, create_model
+from srnet_jax.normalization import IMAGE_NORMALIZATIONS
 from srnet_jax.training import processes
 from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.checkpoint_format import Snapshot
@@ -72,7 +73,7 @@ class _Setup:
 
     dataset: str
     mirrored: tuple[int, ...]
-    model: PoseLifter
+    model: Lifter
     devices: Devices
     tasks: tuple[_Task, ...]
 
@@ -200,6 +201,11 @@ def _prepare(configs: Sequence[ConfigDict]) -> _Setup:
     """Load the data and make the networks of runs that differ only in what `config.members` varies."""
     config = configs[0]
     model = create_model(config.model)
+    if config.train.camera_roll_share and config.model.normalization not in IMAGE_NORMALIZATIONS:
+        expected = ", ".join(IMAGE_NORMALIZATIONS)
+        raise ConfigError(
+            f"config.train.camera_roll_share: not with normalization {config.model.normalization}, only {expected}"
+        )
     devices = Devices(config.parallel, config.num_devices)
     dataset, other = load_datasets(config)
     optimizer = create_optimizer()
@@ -265,6 +271,7 @@ def _compile(setup: _Setup, tasks: Sequence[_Task]) -> _Program:
             optimizer=create_optimizer(),
             loss=train.loss,
             normalization=config.model.normalization,
+            camera_roll=(train.camera_roll_share, train.camera_roll_degrees),
         ),
         stacked=len(tasks) > 1,
     )

@@ -163,6 +163,7 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
     config = config_lib.load(workdir)
     _check_official(workdir, config)
     model = create_model(config.model)
+    assert isinstance(model, PoseLifter)  # has been checked
     shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), config.seed))
     with Checkpoints(workdir, read_only=True) as checkpoints:
         state = jax.tree.map(np.asarray, checkpoints.restore(which, shapes))
@@ -270,7 +271,9 @@ def _check_official(workdir: Path, config: ConfigDict) -> None:
     model = config.model
     expected: dict[str, Any] = {"normalization": ("basic", "lcn", "proj", "weak_proj")}
     expected["adds_input"] = (model.normalization == "lcn",)
+    expected["network"] = ("fc", "gp", "sr")
     if model.network != "fc":
+        expected |= {"split_ends": (True,), "shuffled_groups": (0,)}
         expected |= {"root_in_every_group": (True,), "num_groups": (2, 3, 5), "activation": ("leaky_relu",)}
         expected["filter_widths"] = ((model.filter_widths[0],) * max(len(model.filter_widths), 2),)
     if model.network == "sr":

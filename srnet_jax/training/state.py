@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from flax import struct
 
-from srnet_jax.models.pose_lifter import PoseLifter
+from srnet_jax.models.pose_lifter import Lifter
 
 
 class TrainState(struct.PyTreeNode):
@@ -26,7 +26,7 @@ class TrainState(struct.PyTreeNode):
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
-def create_train_state(model: PoseLifter, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
+def create_train_state(model: Lifter, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
     """Initialise the model's variables from a seed and the optimiser's state from them."""
 
     @jax.jit  # one program, which the cache keeps

@@ -13,8 +13,9 @@ from ml_collections import ConfigDict
 
 from srnet_jax.metrics import mpjpe
 from srnet_jax.models.layers import Batch
-from srnet_jax.models.pose_lifter import PoseLifter
+from srnet_jax.models.pose_lifter import Lifter
 from srnet_jax.normalization import to_metres
+from srnet_jax.training.augmentation import roll_camera
 from srnet_jax.training.optimizer import bn_momentum_schedule, learning_rate_schedule
 from srnet_jax.training.state import TrainState
 
@@ -25,7 +26,7 @@ class Hyperparameters(struct.PyTreeNode):
     """What may differ between epochs, and between runs that are one program; its arguments, so that it is compiled once.
 
     Attributes:
-      seed: uint32, of dropout; with the step it decides the masks.
+      seed: uint32, of dropout and augmentation; with the step it decides the draws.
       learning_rate: float32.
       bn_momentum: float32, BatchNorm's.
     """
@@ -60,10 +61,11 @@ def train_step(
     hyperparameters: Hyperparameters,
     batch: dict[str, Any],
     *,
-    model: PoseLifter,
+    model: Lifter,
     optimizer: optax.GradientTransformationExtraArgs,
     loss: str,
     normalization: str,
+    camera_roll: tuple[float, float] = (0.0, 0.0),
     axis_name: str | None = None,
 ) -> tuple[TrainState, Totals]:
     """Take one optimisation step.
@@ -79,14 +81,17 @@ def train_step(
       optimizer: see `create_optimizer`.
       loss: a name of LOSSES, taken between outputs and targets as they are, and averaged over the batch.
       normalization: how to turn these into metres for the MPJPE.
+      camera_roll: share and degrees, see `roll_camera`.
       axis_name: of `jax.pmap`, each of whose devices is given a part of the batch, or None.
 
     Returns:
       The state and the totals after the step.
     """
-    dropout_key = jax.random.fold_in(jax.random.key(hyperparameters.seed), state.step)
+    key = jax.random.fold_in(jax.random.key(hyperparameters.seed), state.step)
     weights = batch.get("weights")
     spread = Batch(weights, axis_name)
+    if camera_roll[0]:
+        batch = roll_camera(batch, jax.random.fold_in(key, 1), *camera_roll, spread)
     each = jnp.ones(batch["targets"].shape[:2]) if weights is None else weights[:, None]  # [B, 1]
     count = spread.total(each.sum())
 
@@ -97,7 +102,7 @@ def train_step(
             train=True,
             bn_momentum=hyperparameters.bn_momentum,
             batch=spread,
-            rngs={"dropout": dropout_key},
+            rngs={"dropout": key},
             mutable=["batch_stats"],
         )
         share = (LOSSES[loss](predicted, batch["targets"]) * each).sum() / count
@@ -107,9 +112,7 @@ def train_step(
     in_metres = partial(to_metres, normalization, geometry=batch["geometry"])
     error = (mpjpe(in_metres(predicted), in_metres(batch["targets"])) * each).sum()
     value, error, gradients = spread.total((value, error, gradients))
-    updates, opt_state = optimizer.update(
-        gradients, state.opt_state, state.params, learning_rate=hyperparameters.learning_rate
-    )
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, learning_rate=hyperparameters.learning_rate)
     totals = {
         "loss": totals["loss"] + value * count,
         "mpjpe": totals["mpjpe"] + error,

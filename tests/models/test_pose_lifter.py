@@ -149,11 +149,6 @@ def test_dropout_acts_only_in_training(rng):
     assert np.abs(runs[0] - runs[1]).max() > 1e-3
 
 
-def test_unknown_network_is_refused():
-    with pytest.raises(ValueError, match="expected one of fc, gp, sr"):
-        connectivity_plan("mlp", 8)
-
-
 @pytest.mark.parametrize("filter_widths", [(1, 1, 1), (3, 3)])
 @pytest.mark.parametrize("strided", [False, True])
 def test_bfloat16_agrees_with_float32(rng, filter_widths, strided):

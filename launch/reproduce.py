@@ -1,0 +1,69 @@
+"""Make a table or a figure of the paper: train what is missing, evaluate, and print ours beside the paper's.
+
+python -m launch.reproduce --list
+python -m launch.reproduce --table=2 --data=synthetic --scale=quick --workdir=runs/reproduce
+python -m launch.reproduce --table=2 --data=mocap --data.path=FILE.npz --scale=medium --seeds=3 --workdir=runs/hdm05
+python -m launch.reproduce --table=2 --data=h36m --data.path=DIR --workdir=runs/h36m   # the paper's experiment
+
+Finished runs in the workdir are used again, by other tables too; interrupted ones go on. --shard=2/4 trains the second
+quarter of what the table needs, on another machine with the same workdir or one whose runs are copied together. Fields of the
+config can be changed for all rows, as --config.train.epochs=10. Writes table_NAME.md, .csv and .png to the workdir.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from launch import app
+
+app.define_config()
+_LIST = flags.DEFINE_bool("list", False, "Print what can be made, what it needs and what it costs, and end.")
+_TABLE = flags.DEFINE_string("table", None, "1 to 10, s1 to s6 (of the supplement), fig4, fig5, fig6, or forms; --list tells.")
+_DATA = flags.DEFINE_enum("data", "synthetic", ["h36m", "mocap", "synthetic"], "What to train and test on.")
+_SCALE = flags.DEFINE_enum(
+    "scale", "full", ["full", "medium", "quick", "smoke"], "full: the paper's settings; the others are smaller, see the README."
+)
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each row, trained as one program.", lower_bound=1, upper_bound=1000)
+_SHARD = flags.DEFINE_string("shard", "1/1", "I/N: train every N-th run alone, beginning with the I-th.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for the runs and the tables.")
+_PATH = flags.DEFINE_string("data.path", None, "Where the data are; short for --config.data.path.")
+_TEST_PATH = flags.DEFINE_string("test_data.path", None, "Where the data are that table 6 tests on.")
+
+
+def main() -> None:
+    """Train, evaluate and print."""
+    from srnet_jax.reproduce import report, runner, settings
+    from srnet_jax.reproduce.experiments import EXPERIMENTS
+
+    changes: dict[str, Any] = app.changes({"data.path": _PATH.value, "test_data.path": _TEST_PATH.value})
+    if _LIST.value:
+        app.print_table(report.listing(_DATA.value, _SCALE.value, _SEEDS.value, changes))
+        return
+    if _TABLE.value not in EXPERIMENTS:
+        app.fail(f"--table={_TABLE.value}: not known, expected one of {', '.join(EXPERIMENTS)}; --list says what each is")
+    if not _WORKDIR.value:
+        app.fail("--workdir: missing, expected a folder for the runs and the table")
+    shard = re.fullmatch(r"(\d{1,4})/(\d{1,4})", _SHARD.value)
+    if not shard or not 1 <= int(shard[1]) <= int(shard[2]):
+        app.fail(f"--shard={_SHARD.value}: not understood, expected I/N with I from 1 to N")
+    experiment, workdir = EXPERIMENTS[_TABLE.value], Path(_WORKDIR.value)
+    if experiment.rows:
+        settings.check_paths(experiment, _DATA.value, changes)
+    found, actions = runner.trainings(experiment, workdir, _DATA.value, _SCALE.value, _SEEDS.value, changes)
+    missing = runner.run_shard(found, (int(shard[1]), int(shard[2])), print)
+    columns = experiment.columns(actions)
+    results = report.Results(_TABLE.value, experiment, columns, found)
+    if results.columns or _TABLE.value == "1":
+        app.print_table(report.table(results))
+    for file in report.write(results, workdir):
+        print(file)
+    if missing:
+        print(
+            f"not trained yet: {', '.join(training.name for training in missing)}; the same command, or another shard, does it"
+        )
+
+
+if __name__ == "__main__":
+    app.run(main)

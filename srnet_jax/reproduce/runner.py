@@ -1,0 +1,107 @@
+"""Train and evaluate what an experiment needs, once: finished runs are found again, interrupted ones go on."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from srnet_jax import config as config_lib
+from srnet_jax.data.sources import load_datasets
+from srnet_jax.errors import UserError
+from srnet_jax.evaluation.evaluate import RESULTS_FILE, Evaluation, evaluate
+from srnet_jax.reproduce import settings
+from srnet_jax.reproduce.experiments import Experiment
+from srnet_jax.training.loop import train_members
+
+RUNS_FOLDER = "runs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """A row's runs, trained as one program: a folder with one run for each seed (and action)."""
+
+    name: str
+    config: ConfigDict
+    folder: Path
+
+    def evaluations(self) -> list[Evaluation] | None:
+        """Return the runs' results, or None if one of them is not finished."""
+        found = []
+        for name in config_lib.members(self.config):
+            folder = self.folder / name
+            if not (folder / RESULTS_FILE).is_file():
+                return None
+            config = config_lib.load(folder)
+            try:
+                results = json.loads((folder / RESULTS_FILE).read_text())
+                fits = results["config_hash"] == config_lib.fingerprint(config)
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(f"{folder / RESULTS_FILE}: not results ({error}), expected those of launch.evaluate") from error
+            if not fits:
+                return None
+            found.append(Evaluation(folder, config, results, np.empty((0, 17, 3), np.float32)))
+        return found
+
+    def run(self) -> None:
+        """Train and evaluate; what is finished stays."""
+        train_members(self.config, self.folder)
+        evaluate(config_lib.workdirs(self.folder))
+        jax.clear_caches()  # no other network uses its programs
+
+
+def trainings(
+    experiment: Experiment, workdir: Path, data: str, scale: str, seeds: int, changes: dict[str, Any]
+) -> tuple[list[Training], tuple[str, ...]]:
+    """Return what an experiment trains, a row after the other, and the actions of its columns, of which some need none.
+
+    Raises:
+      UserError: if a field is not allowed, or the data are missing. (Of a file and another, all subjects train and test.)
+    """
+    found = settings.configs(experiment, data, scale, seeds, changes)
+    actions: tuple[str, ...] = ()
+    if found and (experiment.transposed or (experiment.cross_dataset and data == "mocap")):
+        dataset, other = load_datasets(next(iter(found.values())))
+        actions = tuple(dict.fromkeys(dataset.names("action")))
+        for config in found.values():
+            if experiment.each_action:
+                config.ensemble.actions_train = actions
+            if other is not None:
+                config.protocol.update(subjects_train=dataset.names("subject"), subjects_test=other.names("subject"))
+    return [Training(name, config, workdir / RUNS_FOLDER / _folder(config)) for name, config in found.items()], actions
+
+
+def run_shard(found: list[Training], shard: tuple[int, int], say: Callable[[str], None]) -> list[Training]:
+    """Train what is missing of every n-th training, and return all that are still missing.
+
+    Args:
+      found: all of the experiment, rows that are the same among them.
+      shard: number, from 1, and how many there are.
+      say: prints a line.
+
+    Raises:
+      UserError: if a training cannot go on.
+      Interrupted: on a signal; the same command continues.
+    """
+    index, count = shard
+    distinct = list({training.folder: training for training in found}.values())
+    for number, training in enumerate(distinct):
+        if number % count != index - 1 or training.evaluations() is not None:
+            continue
+        say(f"[{number + 1} of {len(distinct)}] {training.name}: {training.folder}")
+        training.run()
+    return [training for training in distinct if training.evaluations() is None]
+
+
+def _folder(config: ConfigDict) -> str:
+    """Name runs after their network and a hash of all that makes them but the seeds, and where the data lie."""
+    copy = config.copy_and_resolve_references()
+    copy.seed, copy.ensemble.seeds = 0, ()
+    copy.data.path = copy.test_data.path = ""
+    name = "-".join([config.protocol.name, config.model.network])
+    return f"{re.sub('[^a-z0-9_-]', '_', name)}-{config_lib.fingerprint(copy)}"

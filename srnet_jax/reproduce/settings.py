@@ -1,0 +1,104 @@
+"""The config of each row of an experiment: the paper's settings, on the data and at the scale that were asked for."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from srnet_jax import config as config_lib
+from srnet_jax.errors import ConfigError
+from srnet_jax.reproduce.experiments import Experiment
+
+DATA = ("h36m", "mocap", "synthetic")
+SCALES: dict[str, dict[str, Any]] = {  # what differs from the paper's settings; a row's own fields come after
+    "full": {},
+    "medium": {"model.channels": 512, "train.epochs": 20, "train.batch_size": 256, "data.downsample": 2},
+    "quick": {"model.channels": 256, "train.epochs": 8, "train.batch_size": 256, "data.downsample": 5},
+    "smoke": {
+        "model.channels": 85,
+        "train.epochs": 1,
+        "train.batch_size": 512,
+        "data.num_frames": 2000,
+        "data.cameras.number": 1,
+        "test_data.num_frames": 2000,
+        "test_data.cameras.number": 1,
+    },
+}
+_WIDTHS = {"full": (3, 3, 3, 3, 3), "medium": (3, 3, 3), "quick": (3, 3, 3), "smoke": (3,)}  # of temporal networks
+_OTHER_CAMERAS = {"cameras.seed": 1, "cameras.distance_m": 4.0, "cameras.height_m": 1.0, "cameras.focal_px": 1500.0}
+
+
+def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: dict[str, Any]) -> dict[str, ConfigDict]:
+    """Return each row's config, with its seeds as an ensemble.
+
+    Args:
+      experiment: whose rows these are.
+      data: a name of DATA.
+      scale: a name of SCALES.
+      seeds: runs of each row, from seed 0.
+      changes: fields that come last.
+
+    Raises:
+      ConfigError: if a field is not allowed.
+    """
+    base = _base(data)
+    if experiment.cross_dataset:
+        _cross_datasets(base, data)
+    found = {}
+    for row in experiment.rows:
+        config = base.copy_and_resolve_references()
+        fields = SCALES[scale] | experiment.fields | row.fields | changes
+        if row.frames > 1:
+            fields = {"model.filter_widths": _WIDTHS[scale]} | fields
+        if row.detected:
+            fields = _detected(data) | fields
+        if experiment.each_action:
+            fields = {"protocol.name": "cross_action"} | fields
+        with config.ignore_type():  # `validate` knows what a field may hold
+            for name in fields:
+                if name not in config_lib.FIELDS:
+                    raise config_lib.unknown_field(name)
+            config.update_from_flattened_dict(fields)
+            config.ensemble.seeds = tuple(range(seeds))
+        config_lib.validate(config)
+        found[row.name] = config
+    return found
+
+
+def _base(data: str) -> ConfigDict:
+    """Return the paper's settings on these data."""
+    from configs import default, mocap_subject  # beside this package, not in it
+
+    if data == "mocap":
+        config = mocap_subject.get_config()
+        config.train.epochs = default.get_config().train.epochs
+        return config
+    config = default.get_config()
+    config.data.source = data
+    return config
+
+
+def _cross_datasets(config: ConfigDict, data: str) -> None:
+    """Test on another data set: Human3.6M on MPI-INF-3DHP, synthetic motion on other cameras and bodies, a file on another."""
+    config.protocol.name = "cross_dataset"
+    config.test_data.source = {"h36m": "mpi_inf_3dhp", "mocap": "mocap", "synthetic": "synthetic"}[data]
+    if data == "h36m":
+        config.protocol.subjects_test = ("TS1", "TS2", "TS3", "TS4", "TS5", "TS6")
+    if data == "synthetic":
+        config.test_data.seed = 1
+        config.test_data.update_from_flattened_dict(_OTHER_CAMERAS)
+
+
+def _detected(data: str) -> dict[str, Any]:
+    return {"data.keypoints": "cpn_ft_h36m_dbb"} if data == "h36m" else {"data.detections.simulate": True}
+
+
+def check_paths(experiment: Experiment, data: str, changes: dict[str, Any]) -> None:
+    """Refuse data that need a path without one.
+
+    Raises:
+      ConfigError: names the flag.
+    """
+    needed = [] if data == "synthetic" else ["data.path"] + ["test_data.path"] * experiment.cross_dataset
+    for name in needed:
+        if not changes.get(name):
+            raise ConfigError(f"--{name}: missing, expected where the {data} data are")

@@ -1,0 +1,40 @@
+"""Samples changed at random within the training step."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from srnet_jax.models.layers import Batch
+
+
+def roll_camera(batch: dict[str, Any], key: jax.Array, share: float, degrees: float, spread: Batch) -> dict[str, Any]:
+    """Turn the camera about its optical axis in some of the samples.
+
+    The image turns about the principal point and the scene about the axis, by the same angle: exact under perspective. So it
+    is for a normalisation whose inputs are, up to scale and shift, coordinates in the image, and whose targets are metres.
+
+    Args:
+      batch: `inputs_2d` [B, R, J, 2] around the principal point (or the root), `targets` [B, 1, J, 3] and others, which stay.
+      key: of the draws.
+      share: of the samples, 0 to 1.
+      degrees: largest angle, to either side; angles are drawn uniformly.
+      spread: over which devices the batch is spread; each uses its part of the same draws.
+
+    Returns:
+      The batch with both replaced.
+    """
+    turned, angle = jax.random.split(key)
+    rows = batch["inputs_2d"].shape[0]
+    limit = jnp.deg2rad(degrees)
+    chosen = spread.own_rows(lambda count: jax.random.bernoulli(turned, share, (count,)), rows)
+    angles = spread.own_rows(lambda count: jax.random.uniform(angle, (count,), minval=-limit, maxval=limit), rows)
+    angles = jnp.where(chosen, angles, 0.0)
+    rotation = jnp.stack([jnp.cos(angles), jnp.sin(angles), -jnp.sin(angles), jnp.cos(angles)], -1).reshape(-1, 1, 1, 2, 2)
+
+    def turn(points: jax.Array) -> jax.Array:  # [B, T, J, 2]
+        return jnp.squeeze(points[..., None, :] @ rotation, -2)
+
+    targets = batch["targets"]
+    turned_targets = jnp.concatenate([turn(targets[..., :2]), targets[..., 2:]], axis=-1)
+    return batch | {"inputs_2d": turn(batch["inputs_2d"]), "targets": turned_targets}

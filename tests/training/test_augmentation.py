@@ -1,0 +1,43 @@
+import jax
+import numpy as np
+
+from srnet_jax import cameras
+from srnet_jax.models.layers import FULL_BATCH
+from srnet_jax.normalization import normalize
+from srnet_jax.training.augmentation import roll_camera
+from srnet_jax.training.loop import train_and_evaluate
+
+
+def make_batch(rng, name):
+    """Return 64 poses seen by a camera whose principal point is the middle of its image, as a batch."""
+    camera = cameras.Camera("c", (1, 0, 0, 0), (0, 0, 0), (1100, 1100), (500, 400), 1000, 800)
+    poses = (rng.normal(0, 0.5, (64, 17, 3)) + [0.3, -0.2, 5]).astype(np.float32)
+    inputs, targets = normalize(name, cameras.project(poses, camera), poses, camera)
+    return {"inputs_2d": inputs[:, None], "targets": targets[:, None]}, poses, camera
+
+
+def test_rolled_samples_are_what_a_rolled_camera_sees(rng):
+    """Turn the scene instead, in float64, by the angle found in the targets, and project it."""
+    for name in ("basic", "centered"):
+        batch, poses, camera = make_batch(rng, name)
+        rolled = jax.jit(lambda batch: roll_camera(batch, jax.random.key(0), 0.5, 90.0, FULL_BATCH))(batch)
+        before, after = (np.asarray(b["targets"], np.float64)[:, 0, 1] for b in (batch, rolled))
+        angles = np.angle((after[:, 0] + 1j * after[:, 1]) / (before[:, 0] + 1j * before[:, 1]))
+        assert 0.3 < np.mean(np.abs(angles) > 1e-6) < 0.7
+        assert 1.2 < np.abs(angles).max() <= np.pi / 2 + 1e-6
+        cos, sin, zero = np.cos(angles), np.sin(angles), np.zeros(64)
+        rotation = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, zero + 1], -1).reshape(64, 3, 3)
+        turned = np.einsum("bij,bkj->bki", rotation, poses.astype(np.float64)).astype(np.float32)
+        inputs, targets = normalize(name, cameras.project(turned, camera), turned, camera)
+        np.testing.assert_allclose(rolled["inputs_2d"][:, 0], inputs, atol=2e-5)
+        np.testing.assert_allclose(rolled["targets"][:, 0], targets, atol=2e-5)
+
+
+def test_rolled_training_differs_and_repeats_itself(tiny_config, tmp_path):
+    tiny_config.train.epochs = 1
+    plain = train_and_evaluate(tiny_config, tmp_path / "plain")
+    tiny_config.train.camera_roll_share = 0.5
+    one, same = (train_and_evaluate(tiny_config, tmp_path / name) for name in ("one", "same"))
+    for a, b, c in zip(*(jax.tree.leaves(state.params) for state in (one, same, plain)), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert np.abs(a - c).max() > 0
