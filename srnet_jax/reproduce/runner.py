@@ -89,7 +89,10 @@ def run_shard(found: list[Training], shard: tuple[int, int], say: Callable[[str]
       Interrupted: on a signal; the same command continues.
     """
     index, count = shard
-    distinct = list({training.folder: training for training in found}.values())
+    by_folder: dict[Path, Training] = {}
+    for training in found:
+        by_folder.setdefault(training.folder, training)
+    distinct = list(by_folder.values())
     for number, training in enumerate(distinct):
         if number % count != index - 1 or training.evaluations() is not None:
             continue

@@ -1,0 +1,190 @@
+"""The paper's tables: what they train, what they find again, and what they print."""
+
+import csv
+import dataclasses
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from srnet_jax.config import members
+from srnet_jax.errors import ConfigError
+from srnet_jax.evaluation.evaluate import Evaluation
+from srnet_jax.evaluation.tables import to_markdown
+from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.reproduce import report, runner, settings
+from srnet_jax.reproduce.experiments import ACTIONS, AVERAGE, EXPERIMENTS, Column, Experiment, Row
+from srnet_jax.training.optimizer import create_optimizer
+from srnet_jax.training.state import count_parameters, create_train_state
+
+ROOT = Path(__file__).parent.parent.parent
+TINY = {"model.channels": 40, "model.filter_widths": (1, 1)}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("data", settings.DATA)
+def test_every_row_has_a_network_at_every_scale(name, data):
+    for scale in settings.SCALES:
+        found = settings.configs(EXPERIMENTS[name], data, scale, 2, {})
+        assert list(found) == [row.name for row in EXPERIMENTS[name].rows]
+        for config in found.values():
+            create_model(config.model)
+            assert len(members(config)) == 2
+
+
+def test_numbers_of_parameters_are_the_papers():
+    """Supplement Table 1, in millions; 0.88 is what the paper says of a network of 899,029."""
+    configs = settings.configs(EXPERIMENTS["s1"], "h36m", "full", 1, {})
+    found = {}
+    for name, config in configs.items():
+        model = create_model(config.model)
+        state = jax.eval_shape(lambda model=model: create_train_state(model, create_optimizer(), 0))
+        found[name] = round(count_parameters(state.params) / 1e6, 2)
+    assert found == {
+        "FC": 6.39,
+        "SFS": 3.04,
+        "SR, add": 1.33,
+        "SR, multiply": 1.33,
+        "SR, multiply, 6 layers": 0.9,
+        "SR, concat": 1.34,
+    }
+
+
+@pytest.mark.parametrize(("table", "suffix"), [(name, suffix) for name in EXPERIMENTS for suffix in ("", ", PA")])
+def test_averages_of_the_paper_are_those_of_its_actions(table, suffix):
+    """A number that was copied wrongly would show. Three of the paper's averages are not those of the numbers beside them."""
+    inexact = {("s5", "SR, detected 2D", ""): 35.62, ("s5", "SR, exact 2D", ""): 24.42, ("s6", "FC, pixel", ", PA"): 66.51}
+    for row in EXPERIMENTS[table].rows:
+        actions = [row.paper[action + suffix] for action in ACTIONS if action + suffix in row.paper]
+        if actions:
+            assert len(actions) == 15
+            expected = inexact.get((table, row.name, suffix), row.paper[AVERAGE + suffix])
+            assert statistics.fmean(actions) == pytest.approx(expected, abs=0.1), row.name
+
+
+def _evaluation(seed, trained_on, **errors):
+    config = settings.configs(EXPERIMENTS["5"], "synthetic", "smoke", 1, {})["none shuffled"]
+    config.seed, config.protocol.actions_train = seed, (trained_on,)
+    return Evaluation(Path("run"), config, {"all": errors, "parameters": 5}, np.empty(0))
+
+
+def test_values_are_means_over_actions_for_each_seed():
+    runs = [_evaluation(seed, action, error=10 * seed + length) for seed in (0, 1) for action, length in (("A", 1), ("B", 4))]
+    assert report.values(runs, Column("A", ("all",), "error", trained_on="A")) == [1, 11]
+    assert report.values(runs, Column("average", ("all",), "error")) == [2.5, 12.5]
+    assert report.values(runs, Column("none", ("all",), "other")) == []
+    assert report.values([*runs, _evaluation(2, "A", error=None)], Column("average", ("all",), "error")) == [2.5, 12.5]
+
+
+def test_findings_compare_gains_and_orders():
+    rows = tuple(Row(name, {}, {"x": paper}) for name, paper in (("base", 50.0), ("better", 40.0), ("best", 30.0)))
+    column = Column("x", ("all",), "error")
+
+    @dataclasses.dataclass
+    class Done:
+        runs: list
+
+        def evaluations(self):
+            return self.runs
+
+    trainings = [Done([_evaluation(0, "A", error=error)]) for error in (100.0, 90.0, 95.0)]
+    results = report.Results("x", Experiment("title", rows, baseline="base"), (column,), trainings)
+    assert report.findings(results) == [
+        "x, better than base by: better +10.0 % (paper +20.0 %), best +5.0 % (paper +40.0 %).",
+        "x: 2 of 3 pairs of rows are in the paper's order.",
+    ]
+
+
+@pytest.fixture
+def two_rows(monkeypatch):
+    """An experiment that trains quickly."""
+    rows = (Row("FC", {"model.network": "fc"} | TINY, {"Subject": 46.8}), Row("GP", {"model.network": "gp"} | TINY))
+    same = dataclasses.replace(rows[0], name="FC again")
+    experiment = dataclasses.replace(EXPERIMENTS["2"], rows=(*rows, same))
+    monkeypatch.setitem(EXPERIMENTS, "2", experiment)
+    return experiment
+
+
+def test_rows_are_trained_once_and_shards_share_them(two_rows, tmp_path):
+    """Two shards train a network each; the table is the same as one program's, and nothing is trained again."""
+    found, actions = runner.trainings(two_rows, tmp_path, "synthetic", "smoke", 2, {})
+    columns = two_rows.columns(actions)
+    assert len({training.folder for training in found}) == 2
+    said = []
+    missing = runner.run_shard(found, (2, 2), said.append)
+    assert [training.name for training in missing] == ["FC"]
+    assert [line.split(":")[0] for line in said] == ["[2 of 2] GP"]
+    results = report.Results("2", two_rows, columns, found)
+    partial = report.table(results)
+    assert [row[2] == "-" for row in partial.rows] == [True, False, True]
+    assert partial.rows[0][3] == "46.8"
+    assert runner.run_shard(found, (1, 2), said.append) == []
+    assert runner.run_shard(found, (1, 1), pytest.fail) == []
+    table = report.table(results)
+    assert [row[2] for row in table.rows[::2]] == [table.rows[0][2]] * 2
+    assert all("±" in row[2] for row in table.rows)
+
+    files = report.write(results, tmp_path)
+    assert [file.name for file in files] == ["table_2.md", "table_2.csv", "table_2.png"]
+    assert files[0].read_text() == to_markdown(table)
+    lines = list(csv.DictReader(files[1].open()))
+    assert len(lines) == 9
+    stored = json.loads((found[0].folder / "seed_1" / "results.json").read_text())
+    by_seed = [float(value) for value in lines[0]["by_seed"].split()]
+    assert by_seed[1] == pytest.approx(stored["average_over_actions"]["mpjpe_mm"], rel=1e-9)
+    assert float(lines[0]["mean"]) == pytest.approx(statistics.fmean(by_seed), rel=1e-9)
+
+
+def test_more_seeds_keep_the_runs_of_fewer(two_rows, tmp_path):
+    folders = [runner.trainings(two_rows, tmp_path, "synthetic", "smoke", seeds, {})[0][0].folder for seeds in (1, 3)]
+    assert folders[0] == folders[1]
+
+
+def test_other_settings_have_other_folders(two_rows, tmp_path):
+    variants = ({}, {"train.epochs": 2}, {"model.dropout": 0.5})
+    folders = {runner.trainings(two_rows, tmp_path, "synthetic", "smoke", 1, changes)[0][0].folder for changes in variants}
+    assert len(folders) == 3
+
+
+def test_fields_are_checked():
+    with pytest.raises(ConfigError, match=r"config\.model\.chanels: no such field, did you mean config\.model\.channels"):
+        settings.configs(EXPERIMENTS["2"], "synthetic", "smoke", 1, {"model.chanels": 3})
+    with pytest.raises(ConfigError, match=r"--test_data\.path: missing"):
+        settings.check_paths(EXPERIMENTS["6"], "mocap", {"data.path": "x"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--table=11"], "--table=11: not known, expected one of 1, 2, 3"),
+        (["--table=2"], "--workdir: missing"),
+        (["--table=2", "--workdir=x", "--shard=3/2"], "--shard=3/2: not understood, expected I/N"),
+        (["--table=2", "--workdir=x", "--data=h36m"], "--data.path: missing, expected where the h36m data are"),
+        (["--table=2", "--workdir=x", "--config=configs/default.py"], "--config: not understood here"),
+    ],
+)
+def test_mistakes_are_one_line(arguments, message):
+    done = subprocess.run([sys.executable, "-m", "launch.reproduce", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_every_table_is_made_of_synthetic_data(tmp_path):
+    """One epoch of narrow networks: every experiment runs to its end, and every row has its numbers."""
+    for name, experiment in EXPERIMENTS.items():
+        found, actions = runner.trainings(experiment, tmp_path, "synthetic", "smoke", 1, {})
+        assert runner.run_shard(found, (1, 1), print) == []
+        results = report.Results(name, experiment, experiment.columns(actions), found)
+        files = report.write(results, tmp_path)
+        assert files, name
+        grid = report.table(results) if results.columns else None
+        ours = [row[1::3] if experiment.transposed else row[2::3] for row in grid.rows] if grid else []
+        assert "-" not in itertools.chain(*ours), name
