@@ -133,7 +133,7 @@ def test_rows_are_trained_once_and_shards_share_them(two_rows, tmp_path):
     files = report.write(results, tmp_path)
     assert [file.name for file in files] == ["table_2.md", "table_2.csv", "table_2.png"]
     assert files[0].read_text() == to_markdown(table)
-    lines = list(csv.DictReader(files[1].open()))
+    lines = list(csv.DictReader(files[1].read_text().splitlines()))
     assert len(lines) == 9
     stored = json.loads((found[0].folder / "seed_1" / "results.json").read_text())
     by_seed = [float(value) for value in lines[0]["by_seed"].split()]
