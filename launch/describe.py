@@ -14,7 +14,7 @@ def main() -> None:
     from rich.table import Table
 
     from srnet_jax import config as config_lib
-    from srnet_jax.models.pose_lifter import create_model
+    from srnet_jax.models.pose_lifter import PoseLifter, create_model
     from srnet_jax.training.optimizer import create_optimizer
     from srnet_jax.training.state import count_parameters, create_train_state
 
@@ -22,17 +22,23 @@ def main() -> None:
     config_lib.validate(config)
     model = create_model(config.model)
     state = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), 0))
-    table = Table("layer", "connectivity", "taps", "dilation", "input widths", "output widths", "parameters")
-    for index, plan in enumerate(model.layer_plans()):
-        table.add_row(
-            str(index),
-            plan.connectivity,
-            str(plan.kernel_size),
-            str(plan.dilation),
-            " ".join(str(len(group)) for group in plan.groups),
-            " ".join(map(str, plan.features)),
-            f"{count_parameters(state.params[f'layer_{index}']) + count_parameters(state.params.get(f'norm_{index}', {})):,}",
-        )
+    if isinstance(model, PoseLifter):
+        table = Table("layer", "connectivity", "taps", "dilation", "input widths", "output widths", "parameters")
+        for index, plan in enumerate(model.layer_plans()):
+            params = [state.params.get(f"{part}_{index}", {}) for part in ("layer", "norm")]
+            table.add_row(
+                str(index),
+                plan.connectivity,
+                str(plan.kernel_size),
+                str(plan.dilation),
+                " ".join(str(len(group)) for group in plan.groups),
+                " ".join(map(str, plan.features)),
+                f"{count_parameters(params):,}",
+            )
+    else:
+        table = Table("part", "parameters")
+        for name, params in state.params.items():
+            table.add_row(name, f"{count_parameters(params):,}")
     app.console(width=120).print(table)
     form = "causal" if model.causal else "symmetric"
     print(f"receptive field: {model.receptive_field} frame(s), {form}")
