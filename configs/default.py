@@ -92,6 +92,7 @@ def get_config() -> ConfigDict:
     #   network of 8 layers, (3, 3, 3, 3, 3) has 10 layers and sees 243 frames
     model.channels = 1024  # total width of each hidden layer; of semgcn and lcn the features of each joint
     model.num_groups = 5  # body parts: 1, 2, 3, 5, 6, 8 or 17 (paper Fig. 6; `body_groups` in srnet_jax/skeleton.py)
+    model.global_group = False  # True: one more group, of all joints; what it predicts is added to what the parts predict
     model.shuffled_groups = 0  # groups whose joints are exchanged at random: 0 or at least 2 (Table 5)
     model.shuffle_seed = 0  # of that
     model.root_in_every_group = True  # the official code's groups; False: the paper's disjoint partition

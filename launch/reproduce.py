@@ -20,7 +20,9 @@ from launch import app
 
 app.define_config()
 _LIST = flags.DEFINE_bool("list", False, "Print what can be made, what it needs and what it costs, and end.")
-_TABLE = flags.DEFINE_string("table", None, "1 to 10, s1 to s6 (of the supplement), fig4, fig5, fig6, or forms; --list tells.")
+_TABLE = flags.DEFINE_string(
+    "table", None, "1 to 10, s1 to s6 (of the supplement), fig4, fig5, fig6, or forms (our own); --list tells."
+)
 _DATA = flags.DEFINE_enum("data", "synthetic", ["h36m", "mocap", "synthetic"], "What to train and test on.")
 _SCALE = flags.DEFINE_enum(
     "scale", "full", ["full", "medium", "quick", "smoke"], "full: the paper's settings; the others are smaller, see the README."

@@ -18,6 +18,7 @@ from srnet_jax.data.protocols import Split
 from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import Frames, stack_frames
 from srnet_jax.errors import ConfigError, UserError
+from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.evaluation.ranking import rank_test_poses
 from srnet_jax.files import write_whole
@@ -49,6 +50,7 @@ class TestSet:
       scenes: [N] scene of each test frame, "" where the data have none.
       commonness: [N] of each test pose, by the protocol's ranking: its occurrence (Eq. 10) if not said otherwise.
       ranked: how the commonness was computed.
+      subsets: test frames by name, see `subsets.find`.
       counted: the test frames that the results count: all, or the rarest ones.
       mean_pose: [J, 3] mean of the training poses, metres: the constant prediction to beat.
       splits: the protocol's fields that made the parts.
@@ -62,6 +64,7 @@ class TestSet:
     scenes: np.ndarray
     commonness: np.ndarray
     ranked: str
+    subsets: dict[str, np.ndarray]
     counted: np.ndarray
     mean_pose: np.ndarray
     splits: dict[str, Any]
@@ -91,6 +94,7 @@ def load_test_set(config: ConfigDict) -> TestSet:
         scenes=np.array([s.scene for s in parts.test])[frames.sequence_of],
         commonness=ranking.values,
         ranked=ranking.how,
+        subsets=subsets.find(config, parts, ranking.values),
         counted=np.sort(rarity.rarest(ranking.values, parts.rarest_percent)),
         mean_pose=_mean_pose(train),
         splits=_splits(config),
@@ -308,8 +312,9 @@ def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ..
 
     Keys, over the counted frames: `actions` (by name), `average_over_actions` (unweighted, the field's headline),
     `average_over_frames`, `scenes` (by name, where the data have some) and `joints` (by name). Over all test frames:
-    `rare` (by percent) and `rareness`, the curves of Fig. 5. Rows hold the number of `frames`, every metric in millimetres or
-    percent (None where there is no frame to tell), and `mean_pose_mpjpe_mm`, of always predicting the training set's mean pose.
+    `rare` (by percent), `subsets` (by name, see `subsets.find`) and `rareness`, the curves of Fig. 5. Rows hold the number of
+    `frames`, every metric in millimetres or percent (None where there is no frame to tell), and `mean_pose_mpjpe_mm`, of always
+    predicting the training set's mean pose.
     """
     errors, joints = frame_errors(test, predicted)
 
@@ -327,6 +332,7 @@ def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ..
         "average_over_actions": {"frames": len(test.counted), **averages},
         "average_over_frames": over_frames(test.counted),
         "rare": {f"{p:g}": over_frames(rarity.rarest(test.commonness, p)) for p in rare_percents},
+        "subsets": {name: over_frames(where) for name, where in test.subsets.items()},
         "scenes": by(test.scenes) if test.scenes.any() else {},
         "joints": {
             name: {"mpjpe_mm": float(error)}
@@ -362,6 +368,7 @@ def rows(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "average over actions": results["average_over_actions"],
         "average over frames": results["average_over_frames"],
         **{f"rarest {percent} %": row for percent, row in results["rare"].items()},
+        **results["subsets"],
         **{f"scene: {name}": row for name, row in results["scenes"].items()},
     }
 

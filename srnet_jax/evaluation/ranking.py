@@ -72,7 +72,7 @@ def rank_test_poses(config: ConfigDict, parts: Split, method: str = "auto") -> C
     poses = _poses(parts.test)
     reference = _poses(parts.train) if config.protocol.rare_reference == "train" else poses
     tested = config.test_data if config.protocol.name == "cross_dataset" else config.data
-    return rank(poses, reference, config.protocol, _cache_folder(tested), method)
+    return rank(poses, reference, config.protocol, cache_folder(tested), method)
 
 
 def _poses(sequences: tuple[Sequence, ...]) -> np.ndarray:
@@ -114,7 +114,7 @@ def to_csv(parts: Split, ranking: Commonness) -> str:
     return text.getvalue()
 
 
-def _cache_folder(data: ConfigDict) -> Path | None:
+def cache_folder(data: ConfigDict) -> Path | None:
     """Return where rankings of these data are kept: beside the file, or in the folder, of `data.path`; None without one."""
     path = Path(data.path)
     return (path if path.is_dir() else path.parent) / CACHE_FOLDER if data.path else None

@@ -115,6 +115,7 @@ def comparison(evaluations: list[Evaluation]) -> list[Grid]:
     scenes = [label for label in of_first if label.startswith("scene: ")]
     shown = [label for label in of_first if label not in scenes]
     rare = [number for number, label in enumerate(shown) if label.startswith("rarest")]
+    others = [number for number, label in enumerate(shown) if label in first["subsets"]]
 
     def cells(label: str, *keys: str) -> tuple[str, ...]:
         return tuple(_cell([rows(e.results).get(label, {}).get(key) for e in group]) for key in keys for group in groups)
@@ -129,7 +130,7 @@ def comparison(evaluations: list[Evaluation]) -> list[Grid]:
             (label, frames(label), f"{of_first[label]['mean_pose_mpjpe_mm']:.1f}", *cells(label, "mpjpe_mm", "p_mpjpe_mm"))
             for label in shown
         ),
-        sections=frozenset([shown.index("average over actions"), *rare[:1]]),
+        sections=frozenset([shown.index("average over actions"), *rare[:1], *others[:1]]),
         notes=notes(evaluations),
     )
     every_metric = Grid(

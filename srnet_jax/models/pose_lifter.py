@@ -125,6 +125,7 @@ class PoseLifter(nn.Module):
     Attributes:
       connectivity: of each layer, from `connectivity_plan`.
       joint_groups: the joints of each body part, from `skeleton.body_groups`; they may share the root.
+      global_group: whether the whole body is one more group, behind the others: what it gives is added to what they give.
       filter_widths: odd kernel sizes over time; their product is the receptive field, in frames.
       channels: total width of each hidden layer.
       recombine: see `layers.SplitRecombineConv`, as the next four.
@@ -159,11 +160,17 @@ class PoseLifter(nn.Module):
     activation: str = "leaky_relu"
     dropout: float = 0.0
     precision: str = "float32"
+    global_group: bool = False
 
     @property
     def num_joints(self) -> int:
         """Number of joints, J."""
         return len(set().union(*self.joint_groups))
+
+    @property
+    def branches(self) -> tuple[tuple[int, ...], ...]:
+        """The joints of each branch: the groups, and the whole body if it is one."""
+        return (*self.joint_groups, tuple(range(self.num_joints))) if self.global_group else self.joint_groups
 
     @property
     def receptive_field(self) -> int:
@@ -179,10 +186,11 @@ class PoseLifter(nn.Module):
     def layer_plans(self) -> tuple[LayerPlan, ...]:
         """Return the plan of each layer."""
         joints = self.num_joints
-        shared_root = sum(len(group) for group in self.joint_groups) > joints
-        coordinates = tuple(2 * len(group) for group in self.joint_groups)
+        branches = self.branches
+        shared_root = not self.global_group and sum(map(len, branches)) > joints
+        coordinates = tuple(2 * len(group) for group in branches)
         hidden = split_widths(coordinates, self.channels)
-        outputs = tuple(3 * len(group) for group in self.joint_groups)
+        outputs = tuple(3 * len(group) for group in branches)
         official = split_widths(hidden, sum(outputs) + 1)  # leaves one channel over, which is never read
         if shared_root and all(given >= needed for given, needed in zip(official, outputs, strict=True)):
             outputs = official  # else (some narrow networks, where the official code crashes) each gets what it needs
@@ -199,7 +207,7 @@ class PoseLifter(nn.Module):
                 features: tuple[int, ...] = (3 * joints if last else self.channels,)
             else:
                 groups = (
-                    tuple(tuple(2 * j + axis for j in group for axis in (0, 1)) for group in self.joint_groups)
+                    tuple(tuple(2 * j + axis for j in group for axis in (0, 1)) for group in branches)
                     if first
                     else _neighbours(hidden)
                 )
@@ -260,7 +268,9 @@ class PoseLifter(nn.Module):
             h = [self._residual(skip, plans[index]) + part for skip, part in zip(skipped, inner, strict=True)]
         y = jnp.concatenate(connect(len(plans) - 1, h), axis=-1)
         if plans[-1].connectivity != FULLY_CONNECTED:
+            whole_body = y[..., y.shape[-1] - 3 * self.num_joints :]
             y = y[..., self._output_channels(plans[-1].features)]
+            y = y + whole_body if self.global_group else y
         y = y.reshape(*y.shape[:2], self.num_joints, 3).astype(inputs_2d.dtype)  # [B, T', J * 3] -> [B, T', J, 3]
         if self.adds_input:
             middle = (self.receptive_field - 1) // (1 if self.causal else 2)
@@ -270,7 +280,7 @@ class PoseLifter(nn.Module):
     def _output_channels(self, widths: tuple[int, ...]) -> np.ndarray:
         """Return, joint by joint, the grouped last layer's channels that hold it; the root comes from the first group."""
         slots: dict[int, int] = {}
-        for group, channels in zip(self.joint_groups, _neighbours(widths), strict=True):
+        for group, channels in zip(self.branches, _neighbours(widths), strict=True):
             for position, joint in enumerate(group):
                 slots.setdefault(joint, channels[3 * position])
         return np.array([slots[joint] + axis for joint in range(self.num_joints) for axis in range(3)])
@@ -343,6 +353,7 @@ def create_model(model: ConfigDict) -> Lifter:
     lifter = PoseLifter(
         connectivity=connectivity,
         joint_groups=groups,
+        global_group=model.global_group,
         filter_widths=tuple(model.filter_widths),
         channels=model.channels,
         recombine=model.recombine,

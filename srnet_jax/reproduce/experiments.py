@@ -95,6 +95,20 @@ def _subject_and_rare(actions: Sequence[str]) -> tuple[Column, ...]:
     return _PROTOCOLS
 
 
+def _subsets(actions: Sequence[str]) -> tuple[Column, ...]:
+    """MPJPE of subsets of the test poses, see `evaluation.subsets`."""
+    return (
+        Column("all", ("average_over_frames",)),
+        Column("common half", ("subsets", "common half")),
+        *_PROTOCOLS[1:],
+        Column("articulation rare 10 %", ("subsets", "articulation: rarest 10 %")),
+        Column("orientation rare 10 %", ("subsets", "orientation: rarest 10 %")),
+        Column("tilt < 15°", ("subsets", "torso tilt below 15°")),
+        Column("tilt > 60°", ("subsets", "torso tilt above 60°")),
+        Column("upright, articulation rare 10 %", ("subsets", "upright, articulation: rarest 10 %")),
+    )
+
+
 def _by_action(metric: str) -> Callable[[Sequence[str]], tuple[Column, ...]]:
     def columns(actions: Sequence[str]) -> tuple[Column, ...]:
         each = tuple(Column(action, ("actions", action), metric) for action in actions)
@@ -137,6 +151,7 @@ _SFS = {"model.network": "sfs", "model.link_layers": 2, "model.split_ends": Fals
 _CONCAT = _SR | {"model.recombine": "concat"}
 _PIXEL = {"model.normalization": "pixel"}
 _SEMGCN = {"model.network": "semgcn", "model.channels": 128, "model.filter_widths": (1,) * 5}
+_ROLL = {"train.camera_roll_share": 0.5}
 _LCN: dict[str, Any] = {"model.network": "lcn", "model.channels": 64}
 
 _DETECTED = _per_action(44.5, 48.2, 47.1, 47.8, 51.2, 56.8, 50.1, 45.6, 59.9, 66.4, 52.1, 45.3, 54.2, 39.1, 40.3, 49.9)
@@ -448,6 +463,29 @@ EXPERIMENTS: dict[str, Experiment] = {
         _subject_and_rare,
         "FC",
         "rareness",
+    ),
+    "forms": Experiment(
+        "Forms of the network and its training that might win on common and on rare poses",
+        (
+            Row("FC", _FC),
+            Row("FC, roll", _FC | _ROLL),
+            Row("SFS", _SFS),
+            Row("SFS of SR layers", _SFS | {"model.split_layers": "split_recombine", "model.recombine": "concat"}),
+            Row("SR", _SR),
+            Row("SR, roll", _SR | _ROLL),
+            Row("SR, centered", _SR | {"model.normalization": "centered"}),
+            Row("SR, concat H = 8", _CONCAT | {"model.context_dim": 8}),
+            Row("SR, concat H = 32", _CONCAT | {"model.context_dim": 32}),
+            Row("SR + body", _SR | {"model.global_group": True}),
+            Row("SR + body, roll", _SR | {"model.global_group": True} | _ROLL),
+            Row("SR + body, concat H = 8, roll", _CONCAT | {"model.context_dim": 8, "model.global_group": True} | _ROLL),
+        ),
+        _subsets,
+        "FC",
+        notes=(
+            "Not of the paper. Roll: half of the samples with the camera turned about its axis; centered: 2D around the root, "
+            "at unit size; body: one more group, of all joints, whose prediction is added.",
+        ),
     ),
     "fig6": Experiment("Figure 6: the groups of joints", figure="groups"),
 }

@@ -273,7 +273,7 @@ def _check_official(workdir: Path, config: ConfigDict) -> None:
     expected["adds_input"] = (model.normalization == "lcn",)
     expected["network"] = ("fc", "gp", "sr")
     if model.network != "fc":
-        expected |= {"split_ends": (True,), "shuffled_groups": (0,)}
+        expected |= {"split_ends": (True,), "shuffled_groups": (0,), "global_group": (False,)}
         expected |= {"root_in_every_group": (True,), "num_groups": (2, 3, 5), "activation": ("leaky_relu",)}
         expected["filter_widths"] = ((model.filter_widths[0],) * max(len(model.filter_widths), 2),)
     if model.network == "sr":

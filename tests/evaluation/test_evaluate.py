@@ -113,6 +113,7 @@ def with_scenes(test):
         actions=np.array(["walk"] * 17 + ["sit"] * 12 + ["jump"]),
         scenes=np.array(["field"] * 17 + ["studio"] * 13),
         commonness=np.linspace(1, 0, 30),
+        subsets={"some": np.array([2, 29])},
         counted=np.arange(30),
     )
 
@@ -224,7 +225,16 @@ def test_csv_holds_every_row(runs):
     evaluations, _ = evaluate(runs[:1], "latest")
     results = evaluations[0].results
     table = list(csv.DictReader(io.StringIO(to_csv(evaluations))))
-    assert [row["row"] for row in table[-4:]] == ["average over actions", "average over frames", "rarest 20 %", "rarest 10 %"]
+    rows = [row["row"] for row in table]
+    first = rows.index("average over actions")
+    assert rows[first : first + 5] == [
+        "average over actions",
+        "average over frames",
+        "rarest 20 %",
+        "rarest 10 %",
+        "common half",
+    ]
+    assert rows[first + 4 :] == list(results["subsets"])
     assert float(table[0]["p_mpjpe_mm"]) == pytest.approx(results["actions"][table[0]["row"]]["p_mpjpe_mm"])
 
 

@@ -139,6 +139,24 @@ def test_every_grouping_predicts_every_joint(rng, num_groups, root_in_every_grou
         assert (np.delete(change, owned) == 0).all()
 
 
+@pytest.mark.parametrize("root_in_every_group", [True, False])
+def test_what_the_whole_body_gives_is_added(rng, root_in_every_group):
+    """The output is the sum of the network whose parts give nothing and the one whose whole body gives nothing."""
+    model = lifter("gp", (1, 1), 5, root_in_every_group, global_group=True, channels=114)
+    variables = noisy_variables(model)
+    x = rng.normal(size=(3, 1, 17, 2)).astype(np.float32)
+
+    def silenced(kernels):
+        last = {name: value * (name not in kernels) for name, value in variables["params"]["layer_3"].items()}
+        return apply(model, variables | {"params": variables["params"] | {"layer_3": last}}, x)
+
+    parts, body = silenced(["kernel_5"]), silenced([f"kernel_{index}" for index in range(5)])
+    assert np.abs(parts).max((0, 1, 3)).min() > 0 < np.abs(body).max((0, 1, 3)).min()
+    np.testing.assert_allclose(apply(model, variables, x), parts + body, rtol=1e-4, atol=1e-5)
+    plain = lifter("gp", (1, 1), 5, root_in_every_group, channels=114)
+    assert model.layer_plans()[0].groups[:5] == plain.layer_plans()[0].groups
+
+
 def test_dropout_acts_only_in_training(rng):
     model = lifter(dropout=0.5)
     variables = noisy_variables(model)
