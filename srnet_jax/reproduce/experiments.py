@@ -255,7 +255,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         notes=(
             f"{_READING}: of the two numbers between FC and SFS the first is taken for LF. Those of Subject are from the "
             "supplement's Table 1; the others are lost.",
-            "LF and ES split four of eight layers; SFS has the 3.04 M parameters of the supplement's Table 1.",
+            "LF and ES split four of eight layers; SFS has, at full width, the 3.04 M parameters of the supplement's Table 1.",
         ),
     ),
     "3": Experiment(

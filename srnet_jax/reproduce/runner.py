@@ -1,8 +1,8 @@
 """Train and evaluate what an experiment needs, once: finished runs are found again, interrupted ones go on."""
 
 import dataclasses
+import hashlib
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,11 @@ def run_shard(found: list[Training], shard: tuple[int, int], say: Callable[[str]
 
 
 def _folder(config: ConfigDict) -> str:
-    """Name runs after their network and a hash of all that makes them but the seeds, and where the data lie."""
-    copy = config.copy_and_resolve_references()
-    copy.seed, copy.ensemble.seeds = 0, ()
-    copy.data.path = copy.test_data.path = ""
-    name = "-".join([config.protocol.name, config.model.network])
-    return f"{re.sub('[^a-z0-9_-]', '_', name)}-{config_lib.fingerprint(copy)}"
+    """Name runs after their network and a hash of what differs from the default config, so that a new field changes no name.
+
+    Seeds, and where the data lie, do not count.
+    """
+    fields, usual = dict(config_lib.flatten(config)), dict(config_lib.flatten(settings.default_config()))
+    left_out = ("seed", "ensemble.seeds", "data.path", "test_data.path")
+    own = {name: value for name, value in sorted(fields.items()) if value != usual[name] and name not in left_out}
+    return f"{config.protocol.name}-{config.model.network}-{hashlib.sha256(json.dumps(own).encode()).hexdigest()[:12]}"

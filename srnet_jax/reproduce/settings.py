@@ -64,15 +64,20 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
     return found
 
 
+def default_config() -> ConfigDict:
+    """Return the paper's settings on the embedded data."""
+    from configs import default  # beside this package, not in it
+
+    return default.get_config()
+
+
 def _base(data: str) -> ConfigDict:
     """Return the paper's settings on these data."""
-    from configs import default, mocap_subject  # beside this package, not in it
+    from configs import mocap_subject
 
+    config = default_config()
     if data == "mocap":
-        config = mocap_subject.get_config()
-        config.train.epochs = default.get_config().train.epochs
-        return config
-    config = default.get_config()
+        config.protocol = mocap_subject.get_config().protocol
     config.data.source = data
     return config
 
