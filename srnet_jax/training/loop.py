@@ -202,9 +202,9 @@ def _prepare(configs: Sequence[ConfigDict]) -> _Setup:
     config = configs[0]
     model = create_model(config.model)
     if config.train.camera_roll_share and config.model.normalization not in IMAGE_NORMALIZATIONS:
-        expected = ", ".join(IMAGE_NORMALIZATIONS)
         raise ConfigError(
-            f"config.train.camera_roll_share: not with normalization {config.model.normalization}, only {expected}"
+            f"config.train.camera_roll_share: not allowed with model.normalization {config.model.normalization!r}, "
+            f"expected one of {', '.join(IMAGE_NORMALIZATIONS)}"
         )
     devices = Devices(config.parallel, config.num_devices)
     dataset, other = load_datasets(config)

@@ -24,7 +24,7 @@ from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import count_parameters, create_train_state
 
 ROOT = Path(__file__).parent.parent.parent
-TINY = {"model.channels": 40, "model.filter_widths": (1, 1)}
+TINY = {"model.channels": 40, "model.filter_widths": (1,)}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -104,7 +104,10 @@ def test_findings_compare_gains_and_orders():
 @pytest.fixture
 def two_rows(monkeypatch):
     """An experiment that trains quickly."""
-    rows = (Row("FC", {"model.network": "fc"} | TINY, {"Subject": 46.8}), Row("GP", {"model.network": "gp"} | TINY))
+    rows = (
+        Row("FC", {"model.network": "fc"} | TINY, {"Subject": 46.8}),
+        Row("Slow", {"model.network": "fc", "train.learning_rate": 1e-4} | TINY),
+    )
     same = dataclasses.replace(rows[0], name="FC again")
     experiment = dataclasses.replace(EXPERIMENTS["2"], rows=(*rows, same))
     monkeypatch.setitem(EXPERIMENTS, "2", experiment)
@@ -119,7 +122,7 @@ def test_rows_are_trained_once_and_shards_share_them(two_rows, tmp_path):
     said = []
     missing = runner.run_shard(found, (2, 2), said.append)
     assert [training.name for training in missing] == ["FC"]
-    assert [line.split(":")[0] for line in said] == ["[2 of 2] GP"]
+    assert [line.split(":")[0] for line in said] == ["[2 of 2] Slow"]
     results = report.Results("2", two_rows, columns, found)
     partial = report.table(results)
     assert [row[2] == "-" for row in partial.rows] == [True, False, True]

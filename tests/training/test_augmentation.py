@@ -1,7 +1,9 @@
 import jax
 import numpy as np
+import pytest
 
 from srnet_jax import cameras
+from srnet_jax.errors import ConfigError
 from srnet_jax.models.layers import FULL_BATCH
 from srnet_jax.normalization import normalize
 from srnet_jax.training.augmentation import roll_camera
@@ -35,9 +37,19 @@ def test_rolled_samples_are_what_a_rolled_camera_sees(rng):
 
 def test_rolled_training_differs_and_repeats_itself(tiny_config, tmp_path):
     tiny_config.train.epochs = 1
-    plain = train_and_evaluate(tiny_config, tmp_path / "plain")
-    tiny_config.train.camera_roll_share = 0.5
-    one, same = (train_and_evaluate(tiny_config, tmp_path / name) for name in ("one", "same"))
-    for a, b, c in zip(*(jax.tree.leaves(state.params) for state in (one, same, plain)), strict=True):
-        np.testing.assert_array_equal(a, b)
-        assert np.abs(a - c).max() > 0
+    states = []
+    for share in (0.0, 0.5, 0.5):
+        tiny_config.train.camera_roll_share = share
+        states.append(train_and_evaluate(tiny_config, tmp_path / str(len(states))))
+    for plain, one, same in zip(*(jax.tree.leaves(state.params) for state in states), strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert np.abs(one - plain).max() > 0
+
+
+def test_rolling_needs_coordinates_of_the_image(tiny_config, tmp_path):
+    tiny_config.train.camera_roll_share, tiny_config.model.normalization = 0.5, "pixel"
+    with pytest.raises(
+        ConfigError, match=r"camera_roll_share: not allowed with model.normalization 'pixel', expected one of basic"
+    ):
+        train_and_evaluate(tiny_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -109,7 +109,7 @@ def test_a_crash_changes_nothing(tiny_config, tmp_path, monkeypatch, lagging):
     names = list(whole)
     lengths = [int(state.step) for state in whole.values()]
     assert lengths[0] != lengths[1]
-    for calls in (1, max(lengths) // 2 + 2):
+    for calls in (1, max(lengths) // 2 + 2)[not lagging :]:
         folder = tmp_path / str(calls)
         with monkeypatch.context() as patch:
             stop_after(patch, calls, Crashed())
