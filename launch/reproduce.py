@@ -11,6 +11,7 @@ config can be changed for all rows, as --config.train.epochs=10. Writes table_NA
 """
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def main() -> None:
     if experiment.rows:
         settings.check_paths(experiment, _DATA.value, changes)
     found, actions = runner.trainings(experiment, workdir, _DATA.value, _SCALE.value, _SEEDS.value, changes)
-    missing = runner.run_shard(found, (int(shard[1]), int(shard[2])), print)
+    missing = runner.run_shard(found, (int(shard[1]), int(shard[2])), partial(print, flush=True))
     columns = experiment.columns(actions)
     results = report.Results(_TABLE.value, experiment, columns, found)
     if results.columns or _TABLE.value == "1":

@@ -18,7 +18,7 @@ from srnet_jax.training import loop
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.recorder import Bystander
-from srnet_jax.training.steps import zero_totals
+from srnet_jax.training.steps import Hyperparameters, zero_totals
 
 _ALONE = 20  # steps that are timed one by one, before an epoch and again after it
 _EPOCHS = 3
@@ -58,14 +58,17 @@ def run(num_frames: int = 60_000) -> dict[str, float]:
 
 def _single_steps(setup: Any, program: Any) -> float:
     """Return the median seconds of steps on one full batch, and compile the short last one."""
-    state, totals = setup.devices.replicate((setup.tasks[0].state, zero_totals()))
+    config = setup.tasks[0].config
+    state, totals, hyperparameters = setup.devices.replicate(
+        (setup.tasks[0].state, zero_totals(), Hyperparameters.at(0, config.seed, config.train))
+    )
     times = []
     for first, repeats in ((program.feed.steps[0] - 1, 1), (0, 1 + _ALONE)):
         _, items, count = next(program.feed.blocks(0, [first]))
         for _ in range(repeats):
             begun = time.perf_counter()
             state, totals = jax.block_until_ready(
-                program.block(state, totals, program.hyperparameters, program.feed.data, items, count)
+                program.block(state, totals, hyperparameters, program.feed.data, items, count)
             )
             times.append(time.perf_counter() - begun)
     return statistics.median(times[2:])
