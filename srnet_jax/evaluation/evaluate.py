@@ -33,6 +33,7 @@ from srnet_jax.training.workdir import fork_labels
 
 _mpjpe = jax.jit(metrics.mpjpe)
 RESULTS_FILE = "results.json"
+RESULTS_VERSION = 2  # of its keys: 2 has `subsets`
 _DECILES = tuple(range(10, 101, 10))  # of rareness, percent (paper Fig. 5)
 _CHANGEABLE = ("data.", "test_data.", "protocol.", "evaluate.")  # what evaluation may do otherwise than training did
 
@@ -143,6 +144,7 @@ def evaluate(
             workdir,
             config,
             {
+                "results_version": RESULTS_VERSION,
                 "network": config.model.network,
                 "parameters": count_parameters(variables["params"]),
                 "seed": config.seed,

@@ -13,8 +13,8 @@ from ml_collections import ConfigDict
 
 from srnet_jax import config as config_lib
 from srnet_jax.data.sources import load_datasets
-from srnet_jax.errors import UserError
-from srnet_jax.evaluation.evaluate import RESULTS_FILE, Evaluation, evaluate
+from srnet_jax.errors import ConfigError
+from srnet_jax.evaluation.evaluate import RESULTS_FILE, RESULTS_VERSION, Evaluation, evaluate
 from srnet_jax.reproduce import settings
 from srnet_jax.reproduce.experiments import Experiment
 from srnet_jax.training.loop import train_members
@@ -31,19 +31,17 @@ class Training:
     folder: Path
 
     def evaluations(self) -> list[Evaluation] | None:
-        """Return the runs' results, or None if one of them is not finished."""
+        """Return the runs' results, or None if one of them is not finished, or was last evaluated in another way."""
         found = []
         for name in config_lib.members(self.config):
             folder = self.folder / name
-            if not (folder / RESULTS_FILE).is_file():
-                return None
-            config = config_lib.load(folder)
             try:
+                config = config_lib.load(folder)
                 results = json.loads((folder / RESULTS_FILE).read_text())
-                fits = results["config_hash"] == config_lib.fingerprint(config)
-            except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{folder / RESULTS_FILE}: not results ({error}), expected those of launch.evaluate") from error
-            if not fits:
+                about = [results[key] for key in ("results_version", "config_hash", "checkpoint", "changed")]
+            except (OSError, ConfigError, ValueError, KeyError, TypeError):
+                return None  # what is missing or damaged is made again
+            if about != [RESULTS_VERSION, config_lib.fingerprint(config), "best", {}]:
                 return None
             found.append(Evaluation(folder, config, results, np.empty((0, 17, 3), np.float32)))
         return found

@@ -57,8 +57,8 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
             for name in fields:
                 if name not in config_lib.FIELDS:
                     raise config_lib.unknown_field(name)
-            config.update_from_flattened_dict(fields)
             config.ensemble.seeds = tuple(range(seeds))
+            config.update_from_flattened_dict(fields)
         config_lib.validate(config)
         found[row.name] = config
     return found

@@ -144,6 +144,24 @@ def test_rows_are_trained_once_and_shards_share_them(two_rows, tmp_path):
     assert float(lines[0]["mean"]) == pytest.approx(statistics.fmean(by_seed), rel=1e-9)
 
 
+def test_runs_that_were_evaluated_otherwise_are_evaluated_again(two_rows, tmp_path):
+    found, _ = runner.trainings(two_rows, tmp_path, "synthetic", "smoke", 1, {})
+    training = found[0]
+    training.run()
+    assert training.evaluations()
+    file = training.folder / "seed_0" / "results.json"
+    results = json.loads(file.read_text())
+    for change in ({"changed": {"protocol.name": "rare_pose"}}, {"checkpoint": "latest"}, {"results_version": 1}):
+        file.write_text(json.dumps(results | change))
+        assert training.evaluations() is None
+    file.write_text("{")
+    assert training.evaluations() is None
+    weights = sorted((training.folder / "seed_0" / "checkpoints").iterdir())
+    training.run()
+    assert json.loads(file.read_text()) == results
+    assert sorted((training.folder / "seed_0" / "checkpoints").iterdir()) == weights
+
+
 def test_more_seeds_keep_the_runs_of_fewer(two_rows, tmp_path):
     folders = [runner.trainings(two_rows, tmp_path, "synthetic", "smoke", seeds, {})[0][0].folder for seeds in (1, 3)]
     assert folders[0] == folders[1]
