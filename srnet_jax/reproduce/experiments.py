@@ -150,9 +150,9 @@ _SR_6 = _SR | {"model.filter_widths": (1, 1, 1)}
 _SFS = {"model.network": "sfs", "model.link_layers": 2, "model.split_ends": False}
 _CONCAT = _SR | {"model.recombine": "concat"}
 _PIXEL = {"model.normalization": "pixel"}
-_SEMGCN = {"model.network": "semgcn", "model.channels": 128, "model.filter_widths": (1,) * 5}
+_SEMGCN = {"model.network": "semgcn", "model.channels": 128, "model.filter_widths": (1,) * 5, "model.activation": "relu"}
 _ROLL = {"train.camera_roll_share": 0.5}
-_LCN: dict[str, Any] = {"model.network": "lcn", "model.channels": 64}
+_LCN: dict[str, Any] = {"model.network": "lcn", "model.channels": 64, "model.dropout": 0.25}
 
 _DETECTED = _per_action(44.5, 48.2, 47.1, 47.8, 51.2, 56.8, 50.1, 45.6, 59.9, 66.4, 52.1, 45.3, 54.2, 39.1, 40.3, 49.9)
 _BASIC_GT = _per_action(35.9, 36.7, 29.3, 34.5, 36.0, 42.8, 37.7, 31.7, 40.1, 44.3, 35.8, 37.2, 36.2, 33.7, 34.0, 36.4)
