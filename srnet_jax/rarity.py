@@ -94,7 +94,7 @@ def rarest(values: np.ndarray, percent: float) -> np.ndarray:
 
 def _exact(poses: np.ndarray, reference: np.ndarray, sigmas: np.ndarray, ranking: str) -> np.ndarray:
     """Return the mean similarity [N] of poses to all of the reference, block against block."""
-    size = min(_REFERENCES, len(reference))
+    size = min(_REFERENCES, 1 << (len(reference) - 1).bit_length())  # few sizes, and so few compilations
     counts = np.diff(np.append(np.arange(0, len(reference), size), len(reference)))
     blocks = jnp.asarray(_padded(reference, size).reshape(-1, size, *reference.shape[1:]), jnp.float32)
     real = jnp.asarray(np.arange(size) < counts[:, None], jnp.float32)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -50,7 +49,6 @@ class Training:
         """Train and evaluate; what is finished stays."""
         train_members(self.config, self.folder)
         evaluate(config_lib.workdirs(self.folder))
-        jax.clear_caches()  # no other network uses its programs
 
 
 def trainings(
