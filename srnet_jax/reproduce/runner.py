@@ -102,7 +102,6 @@ def _folder(config: ConfigDict) -> str:
 
     Seeds, and where the data lie, do not count.
     """
-    fields, usual = dict(config_lib.flatten(config)), dict(config_lib.flatten(settings.default_config()))
-    left_out = ("seed", "ensemble.seeds", "data.path", "test_data.path")
-    own = {name: value for name, value in sorted(fields.items()) if value != usual[name] and name not in left_out}
+    fields, left_out = dict(config_lib.flatten(config)), ("seed", "ensemble.seeds", "data.path", "test_data.path")
+    own = {name: fields[name] for name in config_lib.differences(config, settings.default_config()) if name not in left_out}
     return f"{config.protocol.name}-{config.model.network}-{hashlib.sha256(json.dumps(own).encode()).hexdigest()[:12]}"

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from srnet_jax.config import members
+from srnet_jax.config import fingerprint, members
 from srnet_jax.errors import ConfigError
 from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.tables import to_markdown
@@ -36,6 +36,13 @@ def test_every_row_has_a_network_at_every_scale(name, data):
         for config in found.values():
             create_model(config.model)
             assert len(members(config)) == 2
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_rows_share_runs_only_if_they_are_the_same(name):
+    """H = 1 is not H = 100 %, though 1 == 1.0."""
+    configs = settings.configs(EXPERIMENTS[name], "mocap", "medium", 1, {}).values()
+    assert len({runner._folder(config) for config in configs}) == len({fingerprint(config) for config in configs})
 
 
 def test_numbers_of_parameters_are_the_papers():
