@@ -149,6 +149,7 @@ _SR: dict[str, Any] = {"model.network": "sr"}
 _SR_6 = _SR | {"model.filter_widths": (1, 1, 1)}
 _SFS = {"model.network": "sfs", "model.link_layers": 2, "model.split_ends": False}
 _CONCAT = _SR | {"model.recombine": "concat"}
+_HALF = _CONCAT | {"model.context_dim": 0.5}
 _PIXEL = {"model.normalization": "pixel"}
 _SEMGCN = {"model.network": "semgcn", "model.channels": 128, "model.filter_widths": (1,) * 5, "model.activation": "relu"}
 _ROLL = {"train.camera_roll_share": 0.5}
@@ -470,15 +471,20 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("FC", _FC),
             Row("FC, roll", _FC | _ROLL),
             Row("SFS", _SFS),
-            Row("SFS of SR layers", _SFS | {"model.split_layers": "split_recombine", "model.recombine": "concat"}),
+            Row(
+                "SFS of SR layers, concat H = 50 %",
+                _SFS | _HALF | {"model.network": "sfs", "model.split_layers": "split_recombine"},
+            ),
             Row("SR", _SR),
             Row("SR, roll", _SR | _ROLL),
             Row("SR, centered", _SR | {"model.normalization": "centered"}),
             Row("SR, concat H = 8", _CONCAT | {"model.context_dim": 8}),
             Row("SR, concat H = 32", _CONCAT | {"model.context_dim": 32}),
+            Row("SR, concat H = 50 %", _HALF),
+            Row("SR, concat H = 50 %, roll", _HALF | _ROLL),
+            Row("SR, concat H = 200 %", _CONCAT | {"model.context_dim": 2.0}),
             Row("SR + body", _SR | {"model.global_group": True}),
             Row("SR + body, roll", _SR | {"model.global_group": True} | _ROLL),
-            Row("SR + body, concat H = 8, roll", _CONCAT | {"model.context_dim": 8, "model.global_group": True} | _ROLL),
         ),
         _subsets,
         "FC",
