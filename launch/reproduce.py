@@ -5,9 +5,9 @@ python -m launch.reproduce --table=2 --data=synthetic --scale=quick --workdir=ru
 python -m launch.reproduce --table=2 --data=mocap --data.path=FILE.npz --scale=medium --seeds=3 --workdir=runs/hdm05
 python -m launch.reproduce --table=2 --data=h36m --data.path=DIR --workdir=runs/h36m   # the paper's experiment
 
-Finished runs in the workdir are used again, by other tables too; interrupted ones go on. --shard=2/4 trains the second
-quarter of what the table needs, on another machine with the same workdir or one whose runs are copied together. Fields of the
-config can be changed for all rows, as --config.train.epochs=10. Writes table_NAME.md, .csv and .png to the workdir.
+Finished runs in the workdir are used again, by other tables too; interrupted ones go on. --shard=2/4 trains every fourth
+row from the second on, on another machine with the same workdir, or one whose runs are copied together. Fields of the
+config can be changed for all rows, as --config.train.epochs=10. Writes table_NAME-DATA-SCALE.md, .csv and .png to the workdir.
 """
 
 import re
@@ -37,6 +37,7 @@ _TEST_PATH = flags.DEFINE_string("test_data.path", None, "Where the data are tha
 
 def main() -> None:
     """Train, evaluate and print."""
+    from srnet_jax.errors import UserError
     from srnet_jax.reproduce import report, runner, settings
     from srnet_jax.reproduce.experiments import EXPERIMENTS
 
@@ -55,17 +56,19 @@ def main() -> None:
     if experiment.rows:
         settings.check_paths(experiment, _DATA.value, changes)
     found, actions = runner.trainings(experiment, workdir, _DATA.value, _SCALE.value, _SEEDS.value, changes)
-    missing = runner.run_shard(found, (int(shard[1]), int(shard[2])), partial(print, flush=True))
+    missing, failures = runner.run_shard(found, (int(shard[1]), int(shard[2])), partial(print, flush=True))
     columns = experiment.columns(actions)
     results = report.Results(_TABLE.value, experiment, columns, found)
     if results.columns or _TABLE.value == "1":
         app.print_table(report.table(results))
-    for file in report.write(results, workdir):
+    for file in report.write(results, workdir, f"{_DATA.value}-{_SCALE.value}"):
         print(file)
     if missing:
-        print(
-            f"not trained yet: {', '.join(training.name for training in missing)}; the same command, or another shard, does it"
-        )
+        names = ", ".join(training.name for training in missing)
+        print(f"not trained yet: {names}; the same command, or another shard, does it")
+    if failures:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+        raise UserError(f"{len(failures)} rows failed; {reasons}")
 
 
 if __name__ == "__main__":

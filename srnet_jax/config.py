@@ -19,7 +19,7 @@ from srnet_jax.files import write_whole
 from srnet_jax.models.graph import GRAPH_NETWORKS
 from srnet_jax.models.layers import ACTIVATIONS, CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
 from srnet_jax.models.pose_lifter import NETWORKS, PRECISIONS, SPLIT_LAYERS
-from srnet_jax.normalization import NORMALIZATIONS
+from srnet_jax.normalization import IMAGE_NORMALIZATIONS, NORMALIZATIONS
 from srnet_jax.rarity import RANKINGS
 from srnet_jax.skeleton import GROUP_NUMBERS, H36M_17
 
@@ -248,6 +248,11 @@ def validate(config: ConfigDict) -> None:
         value = found[name]
         if type(value) not in field.types or not field.allows(value):
             raise ConfigError(f"config.{name}: {one_line(repr(value), 100)} is not allowed, expected {field.expected}")
+    if config.train.camera_roll_share and config.model.normalization not in IMAGE_NORMALIZATIONS:
+        raise ConfigError(
+            f"config.train.camera_roll_share: not allowed with model.normalization {config.model.normalization!r}, "
+            f"expected one of {', '.join(IMAGE_NORMALIZATIONS)}"
+        )
 
 
 def differences(a: ConfigDict, b: ConfigDict) -> list[str]:

@@ -90,10 +90,23 @@ def view(poses_3d: np.ndarray, camera: Camera) -> np.ndarray:
     return np.concatenate([project(root, _undistorted(camera)), root[..., 2:], constants], -1).astype(poses_3d.dtype)
 
 
+def principal_point(name: str, geometry):
+    """Return where the optical axis meets the image in the inputs' coordinates [..., 1, 2]; inputs around the root need none.
+
+    Args:
+      name: a name of IMAGE_NORMALIZATIONS.
+      geometry: [..., 1, 9], see `view`.
+    """
+    if name == "centered":
+        return geometry[..., 5:7] * 0
+    width, height = geometry[..., 7:8], geometry[..., 8:9]
+    return geometry[..., 5:7] * 2 / width - geometry.__array_namespace__().concat([width / width, height / width], axis=-1)
+
+
 def mirror_view(name: str, geometry):
     """Return the geometry [..., 1, 9] of the mirror image (see `mirror`), a NumPy or JAX array as given.
 
-    `pixel` mirrors the image about its middle, the principal point with it. The others reflect the scene itself: u_0x
+    `basic` and `pixel` mirror the image about its middle, the principal point with it. The others reflect the scene: u_0x
     becomes 2 cx - u_0x, the principal point stays.
 
     Note:
@@ -103,7 +116,7 @@ def mirror_view(name: str, geometry):
     """
     xp = geometry.__array_namespace__()
     u0x, cx, width = geometry[..., :1], geometry[..., 5:6], geometry[..., 7:8]
-    mirrored_cx = width - cx if name == "pixel" else cx
+    mirrored_cx = width - cx if name in ("basic", "pixel") else cx
     return xp.concat([cx + mirrored_cx - u0x, geometry[..., 1:5], mirrored_cx, geometry[..., 6:]], axis=-1)
 
 

@@ -28,16 +28,16 @@ def draw(results: Results) -> Figure | None:
     kind = results.experiment.figure
     if kind == "groups":
         return _groups()
-    if not kind or not any(results.evaluations()):
+    if not kind or not any(results.evaluations):
         return None
     if kind == "rareness":
-        return draw_error_by_rareness([evaluation for runs in results.evaluations() for evaluation in runs])
+        return draw_error_by_rareness([evaluation for runs in results.evaluations for evaluation in runs])
     return _splits(results) if results.name == "fig4" else _by_action(results) if kind == "by_action" else _columns(results)
 
 
 def _mean_and_deviation(results: Results, column: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return a column's mean and standard deviation of each row, NaN where there is none, and 0 with one seed."""
-    found = [values(runs, column) for runs in results.evaluations()]
+    found = [values(runs, column) for runs in results.evaluations]
     return (
         np.array([statistics.fmean(v) if v else np.nan for v in found]),
         np.array([statistics.stdev(v) if len(v) > 1 else 0.0 for v in found]),
@@ -92,7 +92,7 @@ def _splits(results: Results) -> Figure:
     grid = figure.subplots(2, 3, sharex="col", sharey="row")
     column = next(column for column in results.columns if column.name == "Rare 20 %")
     mean, deviation = _mean_and_deviation(results, column)
-    losses = [[loss for e in runs if (loss := _last_loss(e.workdir)) is not None] for runs in results.evaluations()]
+    losses = [[loss for e in runs if (loss := _last_loss(e.workdir)) is not None] for runs in results.evaluations]
     start = 0
     for (loss_axes, error_axes), (network, rows) in zip(
         grid.T, groupby(results.experiment.rows, lambda row: row.name.split(",")[0]), strict=True

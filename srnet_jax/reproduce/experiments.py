@@ -339,7 +339,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         each_action=True,
         transposed=True,
         notes=(
-            "Each line: trained on this action, average over the other actions of the test subjects. The paper does not say "
+            "Each line: trained on this action, average over all actions of the test subjects. The paper does not say "
             f"whether its columns are actions trained or tested on. {_OTHERS_FC[0].upper()}{_OTHERS_FC[1:]}.",
         ),
     ),
@@ -437,7 +437,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "by_action",
         each_action=True,
         transposed=True,
-        notes=("The normalisation pixel uses the true depth of the root.",),
+        notes=("Each line: trained on this action, average over all actions of the test subjects.",),
     ),
     "fig4": Experiment(
         "Figure 4: where the network is split",

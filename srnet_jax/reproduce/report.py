@@ -6,6 +6,7 @@ import io
 import itertools
 import statistics
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ class Results:
     columns: tuple[Column, ...]
     trainings: list[Training]
 
+    @cached_property
     def evaluations(self) -> list[list[Evaluation]]:
-        """Return each row's finished runs, none where one is missing."""
+        """Each row's finished runs, none where one is missing."""
         return [training.evaluations() or [] for training in self.trainings]
 
 
@@ -69,7 +71,7 @@ def table(results: Results) -> Grid:
     experiment, rows, columns = results.experiment, results.experiment.rows, results.columns
     if results.name == "1":
         return _properties()
-    evaluations = results.evaluations()
+    evaluations = results.evaluations
     cells = {
         (row.name, column.name): _cells(values(found, column), row.paper.get(column.name))
         for row, found in zip(rows, evaluations, strict=True)
@@ -103,8 +105,7 @@ def findings(results: Results) -> list[str]:
     """Return, for each column, the gain of the best row over the baseline, ours and the paper's, and the pairs in its order."""
     experiment, lines = results.experiment, []
     means = [
-        {c.name: statistics.fmean(found) for c in results.columns if (found := values(runs, c))}
-        for runs in results.evaluations()
+        {c.name: statistics.fmean(found) for c in results.columns if (found := values(runs, c))} for runs in results.evaluations
     ]
     rows = list(zip(experiment.rows, means, strict=True))
     base_row, base = next(((row, ours) for row, ours in rows if row.name == experiment.baseline), (None, {}))
@@ -114,7 +115,7 @@ def findings(results: Results) -> list[str]:
             continue
         gains = []
         for row, ours in rows:
-            if row is not base_row and name in ours and name in base:
+            if row is not base_row and name in ours and base.get(name):
                 told = f"{row.name} {sign * 100 * (ours[name] / base[name] - 1):+.1f} %"
                 known = name in row.paper and name in base_row.paper
                 told += f" (paper {sign * 100 * (row.paper[name] / base_row.paper[name] - 1):+.1f} %)" if known else ""
@@ -124,7 +125,7 @@ def findings(results: Results) -> list[str]:
         known_rows = [(row.paper[name], ours[name]) for row, ours in rows if name in row.paper and name in ours]
         pairs = [(a, b) for a, b in itertools.combinations(known_rows, 2) if a[0] != b[0]]
         if pairs:
-            same = sum((a[0] < b[0]) == (a[1] < b[1]) for a, b in pairs)
+            same = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs)
             lines.append(f"{name}: {same} of {len(pairs)} pairs of rows are in the paper's order.")
     return lines
 
@@ -136,17 +137,18 @@ def _circumstances(evaluations: Sequence[Sequence[Evaluation]]) -> list[str]:
         return []
     first, config = found[0].results, found[0].config
     seeds = sorted({evaluation.config.seed for evaluation in found})
-    metrics = sorted({c for e in found for c in [e.results["dataset"]]})
+    datasets = sorted({evaluation.results["dataset"] for evaluation in found})
+    labels = dict.fromkeys(label for e in found for label in e.results["labels"] if not label.startswith("trained on "))
     elsewhere = config.data.source != "h36m"
     frames = ", ".join(f"{part} {first['counts'][part]['frames']:,}" for part in ("train", "validation", "test"))
     return [
-        f"{', '.join(metrics)}; {first['protocol']} protocol; mm (PCK and AUC: %); mean ± standard deviation over seeds "
+        f"{', '.join(datasets)}; {first['protocol']} protocol; mm (PCK and AUC: %); mean ± standard deviation over seeds "
         f"{', '.join(map(str, seeds))}; {'best' if first['checkpoint'] == 'best' else first['checkpoint']} checkpoint; "
         f"{config.train.epochs} epochs of batches of {config.train.batch_size}; test-time flip "
         f"{'on' if first['test_time_flip'] else 'off'}.",
         *(["The paper's numbers are of Human3.6M: on other data gains and orders compare, millimetres do not."] * elsewhere),
         f"Frames{' of the first run' if len({e.config.protocol.actions_train for e in found}) > 1 else ''}: {frames}. "
-        f"{'; '.join(first['labels'])}.",
+        f"{'; '.join(labels)}.",
     ]
 
 
@@ -167,13 +169,20 @@ def _properties() -> Grid:
     )
 
 
-def write(results: Results, workdir: Path) -> list[Path]:
-    """Write the table as Markdown and CSV, and the figure, to the workdir, and return the files."""
+def write(results: Results, workdir: Path, about: str) -> list[Path]:
+    """Write the table as Markdown and CSV, and the figure, to the workdir, and return the files.
+
+    Args:
+      results: what to write.
+      workdir: made if it does not exist.
+      about: what tells these files from those of other data and scales, in their names.
+    """
     from srnet_jax.evaluation.figures import save
     from srnet_jax.reproduce import drawing
 
     workdir.mkdir(parents=True, exist_ok=True)
     stem = results.name if results.name.startswith("fig") else f"table_{results.name}"
+    stem += f"-{about}" if results.experiment.rows else ""
     written = []
     if results.experiment.rows or results.name == "1":
         written.append(workdir / f"{stem}.md")
@@ -192,7 +201,7 @@ def to_csv(results: Results) -> str:
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["row", "column", "metric", "mean", "deviation", "paper", "by_seed", "runs"])
-    for row, training, runs in zip(results.experiment.rows, results.trainings, results.evaluations(), strict=True):
+    for row, training, runs in zip(results.experiment.rows, results.trainings, results.evaluations, strict=True):
         for column in results.columns:
             found = values(runs, column)
             mean = f"{statistics.fmean(found):.10g}" if found else ""
@@ -217,7 +226,7 @@ def listing(data: str, scale: str, seeds: int, changes: dict[str, Any]) -> Grid:
                 name,
                 experiment.title,
                 needed if configs else "nothing",
-                str(len(distinct) * seeds),
+                f"{len(distinct) * seeds}{' x actions' * experiment.each_action}",
                 *(_duration(operations / rate / 1e9) if configs else "seconds" for rate in (_CPU_GFLOPS, _GPU_GFLOPS)),
             )
         )

@@ -12,13 +12,21 @@ from ml_collections import ConfigDict
 
 from srnet_jax import config as config_lib
 from srnet_jax.data.sources import load_datasets
-from srnet_jax.errors import ConfigError
+from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation.evaluate import RESULTS_FILE, RESULTS_VERSION, Evaluation, evaluate
 from srnet_jax.reproduce import settings
 from srnet_jax.reproduce.experiments import Experiment
 from srnet_jax.training.loop import train_members
+from srnet_jax.training.metric_log import METRICS_FILE, read_lines
+from srnet_jax.training.workdir import free_to_change
 
 RUNS_FOLDER = "runs"
+_RANKED = tuple(name for name in config_lib.FIELDS if name.startswith("protocol.rare_"))  # results depend on them
+_RESULTS: dict[str, type] = {  # what tables read
+    **dict.fromkeys(("actions", "average_over_actions", "average_over_frames", "rare", "subsets", "rareness", "counts"), dict),
+    **dict.fromkeys(("dataset", "protocol"), str),
+    **{"parameters": int, "labels": list, "test_time_flip": bool},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,25 +38,37 @@ class Training:
     folder: Path
 
     def evaluations(self) -> list[Evaluation] | None:
-        """Return the runs' results, or None if one of them is not finished, or was last evaluated in another way."""
+        """Return the runs' results, or None if one is not finished, or its results are of another evaluation or data."""
         found = []
-        for name in config_lib.members(self.config):
-            folder = self.folder / name
-            try:
-                config = config_lib.load(folder)
-                results = json.loads((folder / RESULTS_FILE).read_text())
-                about = [results[key] for key in ("results_version", "config_hash", "checkpoint", "changed")]
-            except (OSError, ConfigError, ValueError, KeyError, TypeError):
-                return None  # what is missing or damaged is made again
-            if about != [RESULTS_VERSION, config_lib.fingerprint(config), "best", {}]:
+        for name, config in config_lib.members(self.config).items():
+            folder, wanted = self.folder / name, config_lib.with_absolute_path(config)
+            results = _read_results(folder, wanted)
+            if results is None:  # what is missing or damaged is made again
                 return None
-            found.append(Evaluation(folder, config, results, np.empty((0, 17, 3), np.float32)))
+            found.append(Evaluation(folder, wanted, results, np.empty((0, 17, 3), np.float32)))
         return found
 
     def run(self) -> None:
         """Train and evaluate; what is finished stays."""
         train_members(self.config, self.folder)
         evaluate(config_lib.workdirs(self.folder))
+
+
+def _read_results(folder: Path, wanted: ConfigDict) -> dict[str, Any] | None:
+    """Return the results of a finished run with this config, evaluated under it; None if there are none."""
+    try:
+        config = config_lib.load(folder)
+        results = json.loads((folder / RESULTS_FILE).read_text())
+        about = [results[key] for key in ("results_version", "config_hash", "checkpoint", "changed")]
+        whole = all(isinstance(results[key], kind) for key, kind in _RESULTS.items())
+    except (OSError, ConfigError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    others = [name for name in config_lib.differences(config, wanted) if name.endswith("data.path") or name in _RANKED]
+    changed = others + [name for name in config_lib.differences(config, wanted) if not free_to_change(name)]
+    epochs = [line["epoch"] for _, line in read_lines(folder / METRICS_FILE) if "epoch" in line]
+    finished = bool(epochs) and epochs[-1] >= wanted.train.epochs
+    fits = about == [RESULTS_VERSION, config_lib.fingerprint(config), "best", {}]
+    return results if whole and fits and finished and not changed else None
 
 
 def trainings(
@@ -65,26 +85,33 @@ def trainings(
         dataset, other = load_datasets(next(iter(found.values())))
         actions = tuple(dict.fromkeys(dataset.names("action")))
         for config in found.values():
-            if experiment.each_action:
+            if experiment.each_action and not config.ensemble.actions_train:
                 config.ensemble.actions_train = actions
             if other is not None:
-                config.protocol.update(subjects_train=dataset.names("subject"), subjects_test=other.names("subject"))
+                everyone = {"subjects_train": dataset.names("subject"), "subjects_test": other.names("subject")}
+                config.protocol.update({n: names for n, names in everyone.items() if f"protocol.{n}" not in changes})
+        if experiment.each_action:
+            actions = next(iter(found.values())).ensemble.actions_train
     return [Training(name, config, workdir / RUNS_FOLDER / _folder(config)) for name, config in found.items()], actions
 
 
-def run_shard(found: list[Training], shard: tuple[int, int], say: Callable[[str], None]) -> list[Training]:
-    """Train what is missing of every n-th training, and return all that are still missing.
+def run_shard(
+    found: list[Training], shard: tuple[int, int], say: Callable[[str], None]
+) -> tuple[list[Training], dict[str, UserError]]:
+    """Train what is missing of every n-th training; one that fails does not keep the others from it.
 
     Args:
       found: all of the experiment, rows that are the same among them.
       shard: number, from 1, and how many there are.
       say: prints a line.
 
+    Returns:
+      All that are still missing, and why some failed, by name.
+
     Raises:
-      UserError: if a training cannot go on.
       Interrupted: on a signal; the same command continues.
     """
-    index, count = shard
+    (index, count), failures = shard, {}
     by_folder: dict[Path, Training] = {}
     for training in found:
         by_folder.setdefault(training.folder, training)
@@ -93,15 +120,19 @@ def run_shard(found: list[Training], shard: tuple[int, int], say: Callable[[str]
         if number % count != index - 1 or training.evaluations() is not None:
             continue
         say(f"[{number + 1} of {len(distinct)}] {training.name}: {training.folder}")
-        training.run()
-    return [training for training in distinct if training.evaluations() is None]
+        try:
+            training.run()
+        except UserError as error:
+            failures[training.name] = error
+            say(f"{training.name}: {error}")
+    return [training for training in distinct if training.evaluations() is None], failures
 
 
 def _folder(config: ConfigDict) -> str:
     """Name runs after their network and a hash of what differs from the default config, so that a new field changes no name.
 
-    Seeds, and where the data lie, do not count.
+    Seeds do not count, nor what a run may change when it continues, as the place of the data.
     """
-    fields, left_out = dict(config_lib.flatten(config)), ("seed", "ensemble.seeds", "data.path", "test_data.path")
-    own = {name: fields[name] for name in config_lib.differences(config, settings.default_config()) if name not in left_out}
+    fields, names = dict(config_lib.flatten(config)), config_lib.differences(config, settings.default_config())
+    own = {name: fields[name] for name in names if not free_to_change(name) and name not in ("seed", "ensemble.seeds")}
     return f"{config.protocol.name}-{config.model.network}-{hashlib.sha256(json.dumps(own).encode()).hexdigest()[:12]}"

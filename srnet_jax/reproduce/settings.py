@@ -5,14 +5,21 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from srnet_jax import config as config_lib
-from srnet_jax.errors import ConfigError
+from srnet_jax.errors import ConfigError, naming
+from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.reproduce.experiments import Experiment
 
 DATA = ("h36m", "mocap", "synthetic")
+
+
+def _every(step: int) -> dict[str, Any]:
+    return {"data.downsample": step, "test_data.downsample": step}
+
+
 SCALES: dict[str, dict[str, Any]] = {  # what differs from the paper's settings; a row's own fields come after
     "full": {},
-    "medium": {"model.channels": 512, "train.epochs": 20, "train.batch_size": 256, "data.downsample": 2},
-    "quick": {"model.channels": 256, "train.epochs": 8, "train.batch_size": 256, "data.downsample": 5},
+    "medium": {"model.channels": 512, "train.epochs": 20, "train.batch_size": 256} | _every(2),
+    "quick": {"model.channels": 256, "train.epochs": 8, "train.batch_size": 256} | _every(5),
     "smoke": {
         "model.channels": 85,
         "train.epochs": 1,
@@ -38,8 +45,16 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
       changes: fields that come last.
 
     Raises:
-      ConfigError: if a field is not allowed.
+      ConfigError: if a field is not allowed, or the experiment's own.
     """
+    fixed = {"seed", "ensemble.seeds", "ensemble.learning_rates"}.union(
+        experiment.fields, *(row.fields for row in experiment.rows)
+    )
+    fixed |= set() if experiment.each_action else {"ensemble.actions_train"}
+    if taken := sorted(fixed & set(changes)):
+        raise ConfigError(
+            f"config.{taken[0]}: cannot be changed here, its values are the experiment's (--seeds sets the seeds)"
+        )
     base = _base(data)
     if experiment.cross_dataset:
         _cross_datasets(base, data)
@@ -52,7 +67,7 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
         if row.detected:
             fields = _detected(data) | fields
         if experiment.each_action:
-            fields = {"protocol.name": "cross_action"} | fields
+            fields = {"protocol.name": "cross_action", "protocol.cross_action_test": "all"} | fields
         with config.ignore_type():  # `validate` knows what a field may hold
             for name in fields:
                 if name not in config_lib.FIELDS:
@@ -60,6 +75,8 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
             config.ensemble.seeds = tuple(range(seeds))
             config.update_from_flattened_dict(fields)
         config_lib.validate(config)
+        with naming(row.name):
+            create_model(config.model)  # refuses what does not fit together
         found[row.name] = config
     return found
 
@@ -98,7 +115,7 @@ def _detected(data: str) -> dict[str, Any]:
 
 
 def check_paths(experiment: Experiment, data: str, changes: dict[str, Any]) -> None:
-    """Refuse data that need a path without one.
+    """Refuse data that need a path without one, and a path that would not be read.
 
     Raises:
       ConfigError: names the flag.
@@ -107,3 +124,8 @@ def check_paths(experiment: Experiment, data: str, changes: dict[str, Any]) -> N
     for name in needed:
         if not changes.get(name):
             raise ConfigError(f"--{name}: missing, expected where the {data} data are")
+    for name in ("data.path", "test_data.path"):
+        if changes.get(name) and name not in needed:
+            raise ConfigError(
+                f"--{name}={changes[name]}: not read by this table with --data={data}, expected --data=mocap or h36m"
+            )

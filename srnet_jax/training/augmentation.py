@@ -6,19 +6,23 @@ import jax
 import jax.numpy as jnp
 
 from srnet_jax.models.layers import Batch
+from srnet_jax.normalization import principal_point
 
 
-def roll_camera(batch: dict[str, Any], key: jax.Array, share: float, degrees: float, spread: Batch) -> dict[str, Any]:
+def roll_camera(
+    batch: dict[str, Any], key: jax.Array, share: float, degrees: float, normalization: str, spread: Batch
+) -> dict[str, Any]:
     """Turn the camera about its optical axis in some of the samples.
 
-    The image turns about the principal point and the scene about the axis, by the same angle: exact under perspective. So it
-    is for a normalisation whose inputs are, up to scale and shift, coordinates in the image, and whose targets are metres.
+    The image turns about the principal point and the scene about the axis, by the same angle: exact under perspective, if the
+    focal lengths are equal and the lens does not distort.
 
     Args:
-      batch: `inputs_2d` [B, R, J, 2] around the principal point (or the root), `targets` [B, 1, J, 3] and others, which stay.
+      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3], `geometry` [B, 1, 1, 9] and others, which stay.
       key: of the draws.
       share: of the samples, 0 to 1.
       degrees: largest angle, to either side; angles are drawn uniformly.
+      normalization: one of IMAGE_NORMALIZATIONS.
       spread: over which devices the batch is spread; each uses its part of the same draws.
 
     Returns:
@@ -35,6 +39,6 @@ def roll_camera(batch: dict[str, Any], key: jax.Array, share: float, degrees: fl
     def turn(points: jax.Array) -> jax.Array:  # [B, T, J, 2]
         return jnp.squeeze(points[..., None, :] @ rotation, -2)
 
-    targets = batch["targets"]
+    targets, center = batch["targets"], principal_point(normalization, batch["geometry"])
     turned_targets = jnp.concatenate([turn(targets[..., :2]), targets[..., 2:]], axis=-1)
-    return batch | {"inputs_2d": turn(batch["inputs_2d"]), "targets": turned_targets}
+    return batch | {"inputs_2d": turn(batch["inputs_2d"] - center) + center, "targets": turned_targets}

@@ -20,10 +20,9 @@ from srnet_jax import metrics, normalization
 from srnet_jax.data.protocols import split
 from srnet_jax.data.sources import load_datasets
 from srnet_jax.data.windows import Frames, TrainingWindows, stack_frames
-from srnet_jax.errors import ConfigError, Interrupted, TrainingError
+from srnet_jax.errors import Interrupted, TrainingError
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import Lifter, create_model
-from srnet_jax.normalization import IMAGE_NORMALIZATIONS
 from srnet_jax.training import processes
 from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.checkpoint_format import Snapshot
@@ -201,11 +200,6 @@ def _prepare(configs: Sequence[ConfigDict]) -> _Setup:
     """Load the data and make the networks of runs that differ only in what `config.members` varies."""
     config = configs[0]
     model = create_model(config.model)
-    if config.train.camera_roll_share and config.model.normalization not in IMAGE_NORMALIZATIONS:
-        raise ConfigError(
-            f"config.train.camera_roll_share: not allowed with model.normalization {config.model.normalization!r}, "
-            f"expected one of {', '.join(IMAGE_NORMALIZATIONS)}"
-        )
     devices = Devices(config.parallel, config.num_devices)
     dataset, other = load_datasets(config)
     optimizer = create_optimizer()

@@ -91,7 +91,7 @@ def train_step(
     weights = batch.get("weights")
     spread = Batch(weights, axis_name)
     if camera_roll[0]:
-        batch = roll_camera(batch, jax.random.fold_in(key, 1), *camera_roll, spread)
+        batch = roll_camera(batch, jax.random.fold_in(key, 1), *camera_roll, normalization, spread)
     each = jnp.ones(batch["targets"].shape[:2]) if weights is None else weights[:, None]  # [B, 1]
     count = spread.total(each.sum())
 

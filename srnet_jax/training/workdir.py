@@ -45,6 +45,11 @@ _FREE_TO_CHANGE = {  # when a run continues, beside protocol.rare_*: they change
 Changes = dict[str, tuple[Any, Any]]
 
 
+def free_to_change(name: str) -> bool:
+    """Return whether a field may change when a run continues."""
+    return name in _FREE_TO_CHANGE or name.startswith("protocol.rare_")
+
+
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
     """Keep every other process from training in a workdir; the kernel lets go of it however this process ends.
@@ -199,5 +204,5 @@ def _read_json(file: Path) -> dict[str, Any] | None:
 
 def _changes(before: ConfigDict, after: ConfigDict) -> Changes:
     values = [dict(config_lib.flatten(config)) for config in (before, after)]
-    names = [name for name in config_lib.differences(before, after) if name not in _FREE_TO_CHANGE]
-    return {name: (values[0][name], values[1][name]) for name in names if not name.startswith("protocol.rare_")}
+    names = [name for name in config_lib.differences(before, after) if not free_to_change(name)]
+    return {name: (values[0][name], values[1][name]) for name in names}

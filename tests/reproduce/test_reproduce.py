@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from srnet_jax.config import fingerprint, members
-from srnet_jax.errors import ConfigError
+from srnet_jax.errors import ConfigError, TrainingError
 from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.tables import to_markdown
 from srnet_jax.models.pose_lifter import create_model
@@ -127,21 +127,23 @@ def test_rows_are_trained_once_and_shards_share_them(two_rows, tmp_path):
     columns = two_rows.columns(actions)
     assert len({training.folder for training in found}) == 2
     said = []
-    missing = runner.run_shard(found, (2, 2), said.append)
+    missing, failures = runner.run_shard(found, (2, 2), said.append)
+    assert not failures
     assert [training.name for training in missing] == ["FC"]
     assert [line.split(":")[0] for line in said] == ["[2 of 2] Slow"]
     results = report.Results("2", two_rows, columns, found)
     partial = report.table(results)
     assert [row[2] == "-" for row in partial.rows] == [True, False, True]
     assert partial.rows[0][3] == "46.8"
-    assert runner.run_shard(found, (1, 2), said.append) == []
-    assert runner.run_shard(found, (1, 1), pytest.fail) == []
+    assert runner.run_shard(found, (1, 2), said.append) == ([], {})
+    assert runner.run_shard(found, (1, 1), pytest.fail) == ([], {})
+    results = report.Results("2", two_rows, columns, found)
     table = report.table(results)
     assert [row[2] for row in table.rows[::2]] == [table.rows[0][2]] * 2
     assert all("±" in row[2] for row in table.rows)
 
-    files = report.write(results, tmp_path)
-    assert [file.name for file in files] == ["table_2.md", "table_2.csv", "table_2.png"]
+    files = report.write(results, tmp_path, "synthetic-smoke")
+    assert [file.name for file in files] == [f"table_2-synthetic-smoke.{kind}" for kind in ("md", "csv", "png")]
     assert files[0].read_text() == to_markdown(table)
     lines = list(csv.DictReader(files[1].read_text().splitlines()))
     assert len(lines) == 9
@@ -169,6 +171,57 @@ def test_runs_that_were_evaluated_otherwise_are_evaluated_again(two_rows, tmp_pa
     assert sorted((training.folder / "seed_0" / "checkpoints").iterdir()) == weights
 
 
+def test_unfinished_runs_and_those_of_other_data_are_not_taken(two_rows, tmp_path, mocap_file):
+    """An interrupted run that was evaluated goes on; a moved file is read again; another file is refused."""
+    from srnet_jax.evaluation.evaluate import evaluate
+    from srnet_jax.training.loop import train_members
+
+    people = {"protocol.subjects_train": ("a", "b"), "protocol.subjects_test": ("c",), "train.batch_size": 32}
+
+    def training(path, epochs=1):
+        changes = people | {"data.path": str(path), "train.epochs": epochs}
+        return runner.trainings(two_rows, tmp_path, "mocap", "smoke", 1, changes)[0][0]
+
+    asked = training(mocap_file)
+    longer = asked.config.copy_and_resolve_references()
+    asked.run()
+    assert asked.evaluations()
+    moved = mocap_file.rename(tmp_path / "moved.npz")
+    assert training(moved).evaluations() is None
+    training(moved).run()
+    assert training(moved).evaluations()
+    with np.load(moved) as clips:
+        np.savez(tmp_path / "other.npz", **{name: clip * 1.1 for name, clip in clips.items()})
+    with pytest.raises(TrainingError, match="holds a run with another data"):
+        training(tmp_path / "other.npz").run()
+
+    longer.data.path, longer.train.epochs = str(moved), 2
+    train_members(longer, tmp_path / "longer")
+    unfinished = runner.Training("x", longer.copy_and_resolve_references(), tmp_path / "longer")
+    evaluate([tmp_path / "longer" / "seed_0"])
+    assert unfinished.evaluations()
+    lines = (tmp_path / "longer" / "seed_0" / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "longer" / "seed_0" / "metrics.jsonl").write_bytes(lines[0])
+    assert unfinished.evaluations() is None
+
+
+def test_a_row_that_fails_leaves_the_others(two_rows, tmp_path, monkeypatch):
+    found, _ = runner.trainings(two_rows, tmp_path, "synthetic", "smoke", 1, {})
+    trained = []
+
+    def train(config, workdir):
+        trained.append(workdir)
+        if len(trained) == 1:
+            raise TrainingError("the loss became infinite")
+
+    monkeypatch.setattr(runner, "train_members", train)
+    monkeypatch.setattr(runner, "evaluate", lambda workdirs: None)
+    missing, failures = runner.run_shard(found, (1, 1), print)
+    assert len(trained) == 2
+    assert [training.name for training in missing] == ["FC", "Slow"]
+    assert {name: str(error) for name, error in failures.items()} == {"FC": "the loss became infinite"}
+
+
 def test_more_seeds_keep_the_runs_of_fewer(two_rows, tmp_path):
     folders = [runner.trainings(two_rows, tmp_path, "synthetic", "smoke", seeds, {})[0][0].folder for seeds in (1, 3)]
     assert folders[0] == folders[1]
@@ -185,6 +238,13 @@ def test_fields_are_checked():
         settings.configs(EXPERIMENTS["2"], "synthetic", "smoke", 1, {"model.chanels": 3})
     with pytest.raises(ConfigError, match=r"--test_data\.path: missing"):
         settings.check_paths(EXPERIMENTS["6"], "mocap", {"data.path": "x"})
+    with pytest.raises(ConfigError, match=r"--data\.path=x: not read by this table with --data=synthetic"):
+        settings.check_paths(EXPERIMENTS["2"], "synthetic", {"data.path": "x"})
+    for changes in ({"seed": 1}, {"model.network": "fc"}, {"ensemble.learning_rates": (1.0,)}, {"ensemble.seeds": (3,)}):
+        with pytest.raises(ConfigError, match=r"cannot be changed here, its values are the experiment's"):
+            settings.configs(EXPERIMENTS["2"], "synthetic", "smoke", 1, changes)
+    with pytest.raises(ConfigError, match=r"LF: config\.model\.fuse_layer is 4, expected 0 to 2"):
+        settings.configs(EXPERIMENTS["2"], "synthetic", "smoke", 1, {"model.filter_widths": (1,)})
 
 
 @pytest.mark.parametrize(
@@ -209,9 +269,9 @@ def test_every_table_is_made_of_synthetic_data(tmp_path):
     """One epoch of narrow networks: every experiment runs to its end, and every row has its numbers."""
     for name, experiment in EXPERIMENTS.items():
         found, actions = runner.trainings(experiment, tmp_path, "synthetic", "smoke", 1, {})
-        assert runner.run_shard(found, (1, 1), print) == []
+        assert runner.run_shard(found, (1, 1), print) == ([], {})
         results = report.Results(name, experiment, experiment.columns(actions), found)
-        files = report.write(results, tmp_path)
+        files = report.write(results, tmp_path, "smoke")
         assert files, name
         grid = report.table(results) if results.columns else None
         ours = [row[1::3] if experiment.transposed else row[2::3] for row in grid.rows] if grid else []

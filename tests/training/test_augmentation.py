@@ -5,24 +5,24 @@ import pytest
 from srnet_jax import cameras
 from srnet_jax.errors import ConfigError
 from srnet_jax.models.layers import FULL_BATCH
-from srnet_jax.normalization import normalize
+from srnet_jax.normalization import mirror, mirror_view, normalize, principal_point, view
 from srnet_jax.training.augmentation import roll_camera
 from srnet_jax.training.loop import train_and_evaluate
 
 
 def make_batch(rng, name):
-    """Return 64 poses seen by a camera whose principal point is the middle of its image, as a batch."""
-    camera = cameras.Camera("c", (1, 0, 0, 0), (0, 0, 0), (1100, 1100), (500, 400), 1000, 800)
+    """Return 64 poses seen by a camera as a batch; its principal point is not the middle of its image."""
+    camera = cameras.Camera("c", (1, 0, 0, 0), (0, 0, 0), (1100, 1100), (530, 380), 1000, 800)
     poses = (rng.normal(0, 0.5, (64, 17, 3)) + [0.3, -0.2, 5]).astype(np.float32)
     inputs, targets = normalize(name, cameras.project(poses, camera), poses, camera)
-    return {"inputs_2d": inputs[:, None], "targets": targets[:, None]}, poses, camera
+    return {"inputs_2d": inputs[:, None], "targets": targets[:, None], "geometry": view(poses, camera)[:, None]}, poses, camera
 
 
 def test_rolled_samples_are_what_a_rolled_camera_sees(rng):
     """Turn the scene instead, in float64, by the angle found in the targets, and project it."""
     for name in ("basic", "centered"):
         batch, poses, camera = make_batch(rng, name)
-        rolled = jax.jit(lambda batch: roll_camera(batch, jax.random.key(0), 0.5, 90.0, FULL_BATCH))(batch)
+        rolled = jax.jit(lambda batch: roll_camera(batch, jax.random.key(0), 0.5, 90.0, name, FULL_BATCH))(batch)
         before, after = (np.asarray(b["targets"], np.float64)[:, 0, 1] for b in (batch, rolled))
         angles = np.angle((after[:, 0] + 1j * after[:, 1]) / (before[:, 0] + 1j * before[:, 1]))
         assert 0.3 < np.mean(np.abs(angles) > 1e-6) < 0.7
@@ -33,6 +33,17 @@ def test_rolled_samples_are_what_a_rolled_camera_sees(rng):
         inputs, targets = normalize(name, cameras.project(turned, camera), turned, camera)
         np.testing.assert_allclose(rolled["inputs_2d"][:, 0], inputs, atol=2e-5)
         np.testing.assert_allclose(rolled["targets"][:, 0], targets, atol=2e-5)
+
+
+def test_the_principal_point_is_mirrored_with_the_image(rng):
+    """It is where a point on the axis is seen; in the mirror image on the other side."""
+    *_, camera = make_batch(rng, "basic")
+    axis = np.broadcast_to(np.float32([0, 0, 3]), (1, 17, 3)).copy()
+    seen, _ = normalize("basic", cameras.project(axis, camera), axis, camera)
+    geometry = view(axis, camera)
+    np.testing.assert_allclose(principal_point("basic", geometry)[0, 0], seen[0, 0], atol=1e-6)
+    mirrored = principal_point("basic", mirror_view("basic", geometry))
+    np.testing.assert_allclose(mirrored[0, 0], mirror(seen, range(17))[0, 0], atol=1e-6)
 
 
 def test_rolled_training_differs_and_repeats_itself(tiny_config, tmp_path):
