@@ -45,7 +45,8 @@ def assert_same(found, expected, where="file"):
         assert found == expected, where
 
 
-@pytest.mark.parametrize("path", [pytest.param(ZIP, marks=pytest.mark.slow), LEGACY])
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [ZIP, LEGACY])
 def test_checkpoint_makes_a_run_and_comes_back_exactly(path, tmp_path):
     said = []
     import_run(path, default.get_config(), tmp_path / "run", said.append)
