@@ -20,6 +20,7 @@ from srnet_jax.reproduce import settings
 from srnet_jax.reproduce.experiments import EXPERIMENTS, Column, Experiment
 from srnet_jax.reproduce.runner import Training
 
+_HEADS = ("ours", "paper", "difference")
 _CPU_GFLOPS, _GPU_GFLOPS = 60, 10_000  # of training; the first measured on two cores (README, Speed), the second a guess
 _SAMPLES = {"h36m": 3_120_000, "mocap": 86_000, "synthetic": 200_000}  # of an epoch with flips: HDM05's file for mocap
 
@@ -67,7 +68,7 @@ def values(evaluations: Sequence[Evaluation], column: Column) -> list[float]:
 
 
 def table(results: Results) -> Grid:
-    """Return ours beside the paper's numbers and the difference of the means, and below which of the paper's findings hold."""
+    """Return ours beside the paper's numbers, where it has some, and the difference, and below which of its findings hold."""
     experiment, rows, columns = results.experiment, results.experiment.rows, results.columns
     if results.name == "1":
         return _properties()
@@ -77,16 +78,21 @@ def table(results: Results) -> Grid:
         for row, found in zip(rows, evaluations, strict=True)
         for column in columns
     }
+    names = [column.name for column in columns]
     if experiment.transposed:
-        header = ("", *(f"{row.name}\n{head}" for row in rows for head in ("ours", "paper", "difference")))
-        lines = tuple((c.name, *itertools.chain(*(cells[row.name, c.name] for row in rows))) for c in columns)
+        heads = {row.name: _HEADS if row.paper else _HEADS[:1] for row in rows}
+        lines = [(name, *(cell for row in heads for cell in cells[row, name][: len(heads[row])])) for name in names]
     else:
-        header = ("", "parameters", *(f"{c.name}\n{head}" for c in columns for head in ("ours", "paper", "difference")))
-        lines = tuple(
-            (row.name, _parameters(found), *itertools.chain(*(cells[row.name, c.name] for c in columns)))
+        heads = {name: _HEADS if any(name in row.paper for row in rows) else _HEADS[:1] for name in names}
+        lines = [
+            (row.name, _parameters(found), *(cell for name in names for cell in cells[row.name, name][: len(heads[name])]))
             for row, found in zip(rows, evaluations, strict=True)
-        )
-    return Grid(experiment.title, header, lines, notes=(*findings(results), *_circumstances(evaluations), *experiment.notes))
+        ]
+    first = ("",) if experiment.transposed else ("", "parameters")
+    header = (*first, *(f"{name}\n{head}" for name in heads for head in heads[name]))
+    return Grid(
+        experiment.title, header, tuple(lines), notes=(*findings(results), *_circumstances(evaluations), *experiment.notes)
+    )
 
 
 def _cells(found: Sequence[float], paper: float | None) -> tuple[str, str, str]:
@@ -102,7 +108,7 @@ def _parameters(evaluations: Sequence[Evaluation]) -> str:
 
 
 def findings(results: Results) -> list[str]:
-    """Return, for each column, the gain of the best row over the baseline, ours and the paper's, and the pairs in its order."""
+    """Return, for each column, the gains over the baseline, ours and the paper's, and how many pairs are in its order."""
     experiment, lines = results.experiment, []
     means = [
         {c.name: statistics.fmean(found) for c in results.columns if (found := values(runs, c))} for runs in results.evaluations
@@ -143,7 +149,7 @@ def _circumstances(evaluations: Sequence[Sequence[Evaluation]]) -> list[str]:
     frames = ", ".join(f"{part} {first['counts'][part]['frames']:,}" for part in ("train", "validation", "test"))
     return [
         f"{', '.join(datasets)}; {first['protocol']} protocol; mm (PCK and AUC: %); mean ± standard deviation over seeds "
-        f"{', '.join(map(str, seeds))}; {'best' if first['checkpoint'] == 'best' else first['checkpoint']} checkpoint; "
+        f"{', '.join(map(str, seeds))}; best checkpoint; "
         f"{config.train.epochs} epochs of batches of {config.train.batch_size}; test-time flip "
         f"{'on' if first['test_time_flip'] else 'off'}.",
         *(["The paper's numbers are of Human3.6M: on other data gains and orders compare, millimetres do not."] * elsewhere),
