@@ -23,7 +23,7 @@ SCALES: dict[str, dict[str, Any]] = {  # what differs from the paper's settings;
     "smoke": {
         "model.channels": 85,
         "train.epochs": 1,
-        "train.batch_size": 512,
+        "train.batch_size": 4096,  # all in one: fewer compilations
         "data.num_frames": 2000,
         "data.cameras.number": 1,
         "test_data.num_frames": 2000,

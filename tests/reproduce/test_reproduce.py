@@ -263,15 +263,20 @@ def test_mistakes_are_one_line(arguments, message):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.fixture(scope="module")
+def shared_workdir(tmp_path_factory):
+    return tmp_path_factory.mktemp("reproduce")
+
+
 @pytest.mark.slow
-def test_every_table_is_made_of_synthetic_data(tmp_path):
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_table_is_made_of_synthetic_data(name, shared_workdir):
     """One epoch of narrow networks: every experiment runs to its end, and every row has its numbers."""
-    for name, experiment in EXPERIMENTS.items():
-        found, actions = runner.trainings(experiment, tmp_path, "synthetic", "smoke", 1, {})
-        assert runner.run_shard(found, (1, 1), print) == ([], {})
-        results = report.Results(name, experiment, experiment.columns(actions), found)
-        files = report.write(results, tmp_path, "smoke")
-        assert files, name
-        grid = report.table(results) if results.columns else None
-        ours = [row[i] for row in grid.rows for i, head in enumerate(grid.header) if head.endswith("ours")] if grid else []
-        assert "-" not in ours, name
+    experiment = EXPERIMENTS[name]
+    found, actions = runner.trainings(experiment, shared_workdir, "synthetic", "smoke", 1, {})
+    assert runner.run_shard(found, (1, 1), print) == ([], {})
+    results = report.Results(name, experiment, experiment.columns(actions), found)
+    assert report.write(results, shared_workdir, "smoke")
+    grid = report.table(results) if results.columns else None
+    ours = [row[i] for row in grid.rows for i, head in enumerate(grid.header) if head.endswith("ours")] if grid else []
+    assert "-" not in ours
