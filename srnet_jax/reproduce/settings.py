@@ -30,6 +30,7 @@ SCALES: dict[str, dict[str, Any]] = {  # what differs from the paper's settings;
         "test_data.cameras.number": 1,
     },
 }
+_SMOKE_GRAPH = {"model.channels": 34}  # of the graph networks, whose rows have channels of their own
 _WIDTHS = {"full": (3, 3, 3, 3, 3), "medium": (3, 3, 3), "quick": (3, 3, 3), "smoke": (3,)}  # of temporal networks
 _OTHER_CAMERAS = {"cameras.seed": 1, "cameras.distance_m": 4.0, "cameras.height_m": 1.0, "cameras.focal_px": 1500.0}
 
@@ -61,7 +62,8 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
     found = {}
     for row in experiment.rows:
         config = base.copy_and_resolve_references()
-        fields = SCALES[scale] | experiment.fields | row.fields | changes
+        own = row.fields | (_SMOKE_GRAPH if scale == "smoke" and "model.channels" in row.fields else {})
+        fields = SCALES[scale] | experiment.fields | own | changes
         if row.frames > 1:
             fields = {"model.filter_widths": _WIDTHS[scale]} | fields
         if row.detected:

@@ -177,13 +177,14 @@ class Feed:
     def _uneven(self, orders: Sequence[np.ndarray], first: Sequence[int], start: int, count: int) -> dict[str, np.ndarray]:
         """Return the items of steps that some trainings do not take, or take with a short batch."""
         size = self._batch_size
-        numbers = np.zeros((len(orders), self._block, size), np.int64)
+        width = min(size, max(map(len, orders)))
+        numbers = np.zeros((len(orders), self._block, width), np.int64)
         real, active = np.zeros(numbers.shape, bool), np.zeros(numbers.shape[:2], bool)
         for member, order in enumerate(orders):
             for row in range(count):
                 step = start + row
                 active[member, row] = first[member] <= step < self.steps[member]
-                found = order[step * size : (step + 1) * size] if active[member, row] else order[:size]
+                found = order[step * size : (step + 1) * size] if active[member, row] else order[:width]
                 numbers[member, row, : len(found)] = found
                 real[member, row, : len(found)] = True
         return self._items(numbers, real) | {"active": active}
