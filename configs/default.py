@@ -12,7 +12,8 @@ from ml_collections import ConfigDict, config_dict
 def _data() -> ConfigDict:
     data = ConfigDict()
     data.source = "synthetic"  # synthetic: the embedded set; h36m, mocap, mpi_inf_3dhp, mpi_inf_3dhp_train: files
-    data.path = ""  # h36m: folder of data_3d_h36m.npz and data_2d_h36m_*.npz; mocap: .npz of joint positions;
+    data.path = ""  # h36m: folder of data_3d_h36m.npz and data_2d_h36m_*.npz; mocap: .npz of joint positions,
+    #   or a folder of such files;
     #   mpi_inf_3dhp: folder of the test set, TS1 to TS6; mpi_inf_3dhp_train: folder of S1 to S8
     data.keypoints = "gt"  # of h36m: gt, or a detector's name, as cpn_ft_h36m_dbb in data_2d_h36m_cpn_ft_h36m_dbb.npz
     data.annotation = "univ"  # of mpi_inf_3dhp*: univ, the skeleton of one height that the field reports, or metric
@@ -23,8 +24,10 @@ def _data() -> ConfigDict:
 
     data.cameras = cameras = ConfigDict()  # virtual cameras around the person, for `synthetic` and `mocap`
     cameras.number = 4
-    cameras.distance_m = 5.2  # horizontal distance from the middle of the room, metres, each varied by up to 10 %
+    cameras.distance_m = 5.2  # horizontal distance from the middle of the room, metres
+    cameras.distance_spread = 0.1  # share of it by which each camera stands nearer or farther, at most
     cameras.height_m = 1.55  # above the floor, metres
+    cameras.height_spread_m = 0.0  # by which each camera stands higher or lower, at most, metres
     cameras.target_height_m = 0.9  # height of the point that they look at, metres
     cameras.focal_px = 1145.0  # focal length, pixels
     cameras.width_px = 1000  # image size, pixels
@@ -37,6 +40,8 @@ def _data() -> ConfigDict:
     detections.outliers = 0.01  # share of joints that land anywhere in the person's box
     detections.swaps = 0.01  # share of frames with arms, and with legs, exchanged
     detections.missing = 0.01  # share of joints that stay where they were last seen
+    detections.derived_joints = False  # True: pelvis, spine, thorax and the base of the skull lie where hips, shoulders and
+    #   head put them, as with a detector that does not see them (srnet_jax/layouts.py)
     detections.seed = 0
     return data
 

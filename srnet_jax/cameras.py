@@ -127,12 +127,14 @@ def virtual_cameras(
     width_px: int,
     height_px: int,
     target_height_m: float = 0.9,
+    distance_spread: float = 0.1,
+    height_spread_m: float = 0.0,
     seed: int = 0,
 ) -> tuple[Camera, ...]:
     """Place level cameras around the origin, all looking at the point above it.
 
-    Azimuths are evenly spaced from 45 degrees and then moved by up to 15 degrees, distances by up to
-    10 %, as in a real capture room, where no camera stands exactly in its corner.
+    Azimuths are evenly spaced from 45 degrees and then moved by up to 15 degrees, as in a real capture room, where no camera
+    stands exactly in its corner.
 
     Args:
       number: how many cameras.
@@ -142,14 +144,17 @@ def virtual_cameras(
       width_px: image width, pixels.
       height_px: image height, pixels.
       target_height_m: height of the point that they look at, metres.
+      distance_spread: share by which a camera's distance differs from `distance_m`, at most.
+      height_spread_m: by which a camera's height differs from `height_m`, at most; no camera stands below the floor.
       seed: of the small displacements.
     """
     rng = np.random.default_rng([seed, number])
     azimuths = np.pi / 4 + 2 * np.pi * np.arange(number) / number + np.radians(rng.uniform(-15, 15, number))
-    distances = distance_m * rng.uniform(0.9, 1.1, number)
+    distances = distance_m * rng.uniform(1 - distance_spread, 1 + distance_spread, number)
+    heights = np.maximum(height_m + height_spread_m * rng.uniform(-1, 1, number), 0)
     cameras = []
-    for index, (azimuth, distance) in enumerate(zip(azimuths, distances, strict=True)):
-        position = (float(distance * np.cos(azimuth)), float(distance * np.sin(azimuth)), height_m)
+    for index, (azimuth, distance, height) in enumerate(zip(azimuths, distances, heights, strict=True)):
+        position = (float(distance * np.cos(azimuth)), float(distance * np.sin(azimuth)), float(height))
         cameras.append(
             Camera(
                 name=f"camera{index}",

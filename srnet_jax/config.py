@@ -26,7 +26,7 @@ from srnet_jax.skeleton import GROUP_NUMBERS, H36M_17
 CONFIG_FILE = "config.json"
 ENSEMBLE_FILE = "ensemble.json"  # the config of a folder whose subfolders are runs, see `members`
 _LARGEST = sys.float_info.max  # a whole number may be larger, and is then no float
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 
 ADDED: dict[int, dict[str, Any]] = {  # by version: the new fields, with the values that do what was done before
     2: {
@@ -57,6 +57,15 @@ ADDED: dict[int, dict[str, Any]] = {  # by version: the new fields, with the val
         "model.non_local": True,
         "train.camera_roll_share": 0.0,
         "train.camera_roll_degrees": 180.0,
+    },
+    6: {
+        f"{section}.{name}": value
+        for section in ("data", "test_data")
+        for name, value in (
+            ("cameras.distance_spread", 0.1),
+            ("cameras.height_spread_m", 0.0),
+            ("detections.derived_joints", False),
+        )
     },
 }
 
@@ -129,7 +138,9 @@ _DATA: dict[str, Field] = {
     "downsample": _whole(1),
     "cameras.number": _whole(1, 100),
     "cameras.distance_m": _number(0, 1000, above=True),
+    "cameras.distance_spread": _number(0, 0.9),
     "cameras.height_m": _number(0, 1000),
+    "cameras.height_spread_m": _number(0, 1000),
     "cameras.target_height_m": _number(0, 1000),
     "cameras.focal_px": _number(0, 1e6, above=True),
     "cameras.width_px": _whole(1),
@@ -140,6 +151,7 @@ _DATA: dict[str, Field] = {
     "detections.outliers": _number(0, 1),
     "detections.swaps": _number(0, 1),
     "detections.missing": _number(0, 1),
+    "detections.derived_joints": _FLAG,
     "detections.seed": _whole(0),
 }
 
@@ -356,8 +368,10 @@ def _migrated(values: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"found format_version {version!r}, expected 1 to {FORMAT_VERSION}; written by a newer version?")
     for added in (fields for number, fields in ADDED.items() if number > version):
         for name, value in added.items():
-            section, _, field = name.rpartition(".")
-            holder: Any = values.setdefault(section, {}) if section else values
+            *sections, field = name.split(".")
+            holder: Any = values
+            for section in sections:
+                holder = holder.setdefault(section, {}) if isinstance(holder, dict) else None
             if isinstance(holder, dict):  # else `validate` says what is wrong
                 holder.setdefault(field, value)
     return values

@@ -138,13 +138,8 @@ def normalize(name: str, inputs_2d: np.ndarray, poses_3d: np.ndarray, camera: Ca
       Under `basic` and `centered` the target's root is zero; the official code keeps its absolute position there under the
       first, and zeroes it later.
     """
-    if name == "basic":
-        inputs = normalize_screen_coordinates(inputs_2d, width=camera.width, height=camera.height)
-        return inputs, root_relative(poses_3d)
-    if name == "centered":
-        around = root_relative(inputs_2d)
-        size = np.sqrt(np.square(around).sum(-1).mean(-1))[..., None, None]
-        return around / np.maximum(size, _SMALLEST_PX).astype(around.dtype), root_relative(poses_3d)
+    if name in IMAGE_NORMALIZATIONS:
+        return normalize_image(name, inputs_2d, width=camera.width, height=camera.height), root_relative(poses_3d)
     origin, scale_px, scale_m = _SCALES[name](view(poses_3d, camera).astype(np.float64))
     poses = poses_3d.astype(np.float64)
     depth = poses[..., 2:] - poses[..., ROOT : ROOT + 1, 2:]
@@ -156,6 +151,22 @@ def normalize(name: str, inputs_2d: np.ndarray, poses_3d: np.ndarray, camera: Ca
     else:
         inputs, target = (inputs_2d - origin) * scale_px, (pixels - origin) * scale_px
     return inputs.astype(inputs_2d.dtype), np.concatenate([target, depth * scale_m], -1).astype(poses_3d.dtype)
+
+
+def normalize_image(name: str, inputs_2d: np.ndarray, *, width: int, height: int) -> np.ndarray:
+    """Turn keypoints [..., J, 2], pixels, into the network's input under a normalisation that needs nothing but the image.
+
+    Args:
+      name: a name of IMAGE_NORMALIZATIONS.
+      inputs_2d: keypoints.
+      width: of the image, pixels; under `centered` neither it nor the height matters.
+      height: of the image, pixels.
+    """
+    if name == "basic":
+        return normalize_screen_coordinates(inputs_2d, width=width, height=height)
+    around = root_relative(inputs_2d)
+    size = np.sqrt(np.square(around).sum(-1).mean(-1))[..., None, None]
+    return around / np.maximum(size, _SMALLEST_PX).astype(around.dtype)
 
 
 def to_metres(name: str, outputs, geometry):

@@ -153,8 +153,11 @@ def test_older_configs_get_the_new_fields(tiny_config, tmp_path):
     assert values.pop("format_version") == config_lib.FORMAT_VERSION == max(config_lib.ADDED)
     added = {name: value for fields in config_lib.ADDED.values() for name, value in fields.items()}
     for name in added:
-        section, _, field = name.rpartition(".")
-        del (values[section] if section else values)[field]
+        *sections, field = name.split(".")
+        holder = values
+        for section in sections:
+            holder = holder[section]
+        del holder[field]
     del values["ensemble"]
     (tmp_path / "config.json").write_text(json.dumps(values))
     loaded = config_lib.load(tmp_path)

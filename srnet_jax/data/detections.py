@@ -5,7 +5,8 @@ The model, in this order, independent from frame to frame:
 1. every joint moves by Gaussian noise of `sigma` times the person's size times the joint's difficulty;
 2. an outlier, a share `outliers` of the joints, lands anywhere in the person's box, evenly;
 3. in a share `swaps` of the frames, apart for arms and legs, left and right are exchanged;
-4. a missing joint, a share `missing`, keeps the place where it was last seen.
+4. a missing joint, a share `missing`, keeps the place where it was last seen;
+5. with `derived_joints`, those joints that detectors do not see come from the others, by the rules of `layouts`.
 
 The size is the diagonal of the box around the exact joints. Real detectors also err the same way for many frames on end;
 results on simulated detections compare with each other, not with those of a detector.
@@ -15,6 +16,7 @@ import dataclasses
 
 import numpy as np
 
+from srnet_jax import layouts
 from srnet_jax.data.dataset import PoseDataset, Sequence
 from srnet_jax.skeleton import H36M_17
 
@@ -22,7 +24,16 @@ _ARMS, _LEGS = ("Shoulder", "Elbow", "Wrist"), ("Hip", "Knee", "Foot")
 _DIFFICULTY = {"Elbow": 1.5, "Knee": 1.5, "Wrist": 2.0, "Foot": 2.0}  # our choice: the ends of limbs move and hide most
 
 
-def simulate(dataset: PoseDataset, *, sigma: float, outliers: float, swaps: float, missing: float, seed: int) -> PoseDataset:
+def simulate(
+    dataset: PoseDataset,
+    *,
+    sigma: float,
+    outliers: float,
+    swaps: float,
+    missing: float,
+    derived_joints: bool = False,
+    seed: int,
+) -> PoseDataset:
     """Replace the exact 2D joints of a data set by simulated detections.
 
     Args:
@@ -31,12 +42,14 @@ def simulate(dataset: PoseDataset, *, sigma: float, outliers: float, swaps: floa
       outliers: share of joints that are mistaken for something else.
       swaps: share of frames in which the arms, and of those in which the legs, are exchanged.
       missing: share of joints that are not seen.
+      derived_joints: whether pelvis, spine, thorax and the base of the skull are derived from hips, shoulders and head.
       seed: of all draws.
     """
     sequences = []
     for index, sequence in enumerate(dataset.sequences):
         rng = np.random.default_rng([seed, index])
         detected = _detect(sequence, rng, sigma, outliers, swaps, missing)
+        detected = layouts.derived_as_detected(detected) if derived_joints else detected
         sequences.append(dataclasses.replace(sequence, inputs_2d=detected))
     return dataclasses.replace(dataset, name=f"{dataset.name}, simulated detections", sequences=tuple(sequences))
 

@@ -8,6 +8,7 @@ in the order of `skeleton.H36M_17`; and `fps`, the frames per second, which olde
 in a room, and is then seen by the same cameras.
 """
 
+import dataclasses
 import os
 import re
 import warnings
@@ -33,18 +34,38 @@ _WHOLE = 1e-4  # a ratio of frame rates this close to a whole number is one: fil
 
 
 def load(path: str | Path, *, fps: float, cameras: tuple[Camera, ...]) -> PoseDataset:
-    """Read a joint-position file.
+    """Read a joint-position file, or all in a folder as one data set, whose scenes are the files' names.
 
     Warns if left and right seem to be swapped.
 
     Args:
-      path: the `.npz` file.
+      path: the `.npz` file, or the folder.
       fps: frames per second of the recordings, if the file does not say.
       cameras: the cameras that see every clip.
 
     Raises:
-      DataError: if the file is missing or damaged, or an array has a wrong name, shape, unit or value.
+      DataError: if a file is missing or damaged, an array has a wrong name, shape, unit or value, or two files differ in
+        their frame rates or share a clip's name.
     """
+    path = Path(path)
+    if not path.is_dir():
+        return _load_file(path, fps, cameras)
+    files = sorted(path.glob("*.npz"))
+    if not files:
+        raise DataError(f"{path}: found no .npz file, expected joint positions")
+    parts = [_load_file(file, fps, cameras) for file in files]
+    sequences: dict[str, Sequence] = {}
+    for file, part in zip(files, parts, strict=True):
+        if part.fps != parts[0].fps:
+            raise DataError(f"{file}: found {part.fps:g} frames a second, expected {parts[0].fps:g} as in {files[0]}")
+        for sequence in part.sequences:
+            if sequence.name in sequences:
+                raise DataError(f"{file}: found {sequence.name}, which {sequences[sequence.name].scene}.npz holds too")
+            sequences[sequence.name] = dataclasses.replace(sequence, scene=file.stem)
+    return PoseDataset(path.name, H36M_17, parts[0].fps, tuple(sequences.values()), CONVENTIONS)
+
+
+def _load_file(path: Path, fps: float, cameras: tuple[Camera, ...]) -> PoseDataset:
     clips = load_npz(path)
     if "fps" in clips:
         fps = _checked_fps(clips.pop("fps"), path)
@@ -65,7 +86,7 @@ def load(path: str | Path, *, fps: float, cameras: tuple[Camera, ...]) -> PoseDa
             stacklevel=2,
         )
     with naming(path):
-        return PoseDataset(Path(path).name, H36M_17, fps, tuple(sequences), CONVENTIONS)
+        return PoseDataset(path.name, H36M_17, fps, tuple(sequences), CONVENTIONS)
 
 
 def _checked_fps(array: np.ndarray, path: str | Path) -> float:

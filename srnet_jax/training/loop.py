@@ -225,7 +225,7 @@ def _prepare(configs: Sequence[ConfigDict]) -> _Setup:
         if not windows.steps(config.train.batch_size):
             raise TrainingError(f"{dataset.name}: {len(windows)} training sample, expected at least 2")
         state = create_train_state(model, optimizer, own.seed)
-        tasks.append(_Task(own, windows, validation, labels, describe_data(training, validation), state))
+        tasks.append(_Task(own, windows, validation, labels, describe_data(training, validation) | {"fps": dataset.fps}, state))
     return _Setup(dataset.name, dataset.skeleton.mirrored, model, devices, tuple(tasks))
 
 

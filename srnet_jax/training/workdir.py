@@ -178,6 +178,18 @@ def _stored_data(workdir: Path) -> dict[str, Any] | None:
     return data
 
 
+def frame_rate(workdir: Path) -> float | None:
+    """Return the frames per second of a run's training data, None if they are not on record.
+
+    Raises:
+      TrainingError: if the record is damaged.
+    """
+    fps = (_read_json(workdir / DATA_FILE) or {}).get("fps")
+    if fps is not None and not (type(fps) in (int, float) and 0 < fps < 1e6):
+        raise TrainingError(f"{workdir / DATA_FILE}: found fps {_shown(fps)}, expected frames per second")
+    return fps
+
+
 def same_data(a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Tell whether two descriptions, see `describe_data`, are of the same data."""
     same = all(a[name] == b[name] for name in ("training_frames", "validation_frames")) and len(a["means"]) == len(b["means"])

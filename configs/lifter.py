@@ -1,0 +1,53 @@
+"""The networks that ship with the project (`srnet_jax/pretrained`): 3D from the keypoints of any detector and camera.
+
+    python -m launch.train --config=configs/lifter.py --config.data.path=FOLDER --workdir=runs/lifter
+    python -m launch.train --config=configs/lifter.py:causal --config.data.path=FOLDER --workdir=runs/lifter_causal
+
+FOLDER holds joint positions (`srnet_jax/data/mocap.py`) of HDM05 and of CMU's subjects below, and the embedded motions, made by
+`python -m launch.prepare_data synthetic --output=FOLDER/synthetic.npz --num_frames=80000`. How they do on people that they
+were not trained on, and how long they train: srnet_jax/pretrained/README.md.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import default
+
+FORMS = ("single", "causal")
+
+
+def get_config(form: str = "single") -> ConfigDict:
+    """Return the config of the single-frame network, or of the causal one that sees 27 frames."""
+    if form not in FORMS:
+        raise ValueError(f"configs/lifter.py:{form}: not known, expected {' or '.join(FORMS)}")
+    config = default.get_config()
+    config.data.source = "mocap"
+    config.data.cameras.distance_m = 4.5  # near and far, low and high: what the network will meet is not known
+    config.data.cameras.distance_spread = 0.5
+    config.data.cameras.height_m = 1.5
+    config.data.cameras.height_spread_m = 1.3
+    config.data.detections.simulate = True
+    config.data.detections.sigma = 0.005
+    config.data.detections.outliers = 0.005
+    config.data.detections.swaps = 0.002
+    config.data.detections.missing = 0.01
+    config.data.detections.derived_joints = True
+    config.protocol.subjects_train = (
+        *("bd", "bk", "dg"),  # HDM05
+        *("01", "02", "03", "05", "07", "60", "61", "94"),  # CMU
+        *("S1", "S5", "S6", "S7", "S8"),  # embedded
+    )
+    config.protocol.subjects_test = ("mm", "tr", "06", "88", "90", "135")
+    config.model.normalization = "centered"
+    config.model.recombine = "concat"  # the form that did best on real motions, common and rare (RESULTS.md)
+    config.model.context_dim = 0.5
+    config.model.channels = 384
+    config.train.epochs = 16
+    config.train.lr_decay = 0.8
+    if form == "causal":
+        config.data.cameras.number = 2
+        config.model.filter_widths = (3, 3, 3)
+        config.model.causal = True
+        config.model.channels = 256
+        config.train.epochs = 8
+        config.train.lr_decay = 0.7
+    return config

@@ -1,0 +1,256 @@
+"""Keypoint layouts of detectors and data sets, and how one becomes another.
+
+Joints of all layouts are named from one vocabulary, so that equal names mean the same place. A joint that a layout lacks is
+derived by the first rule in `_RULES` whose joints it has:
+
+    joint               derived as
+    pelvis              middle of the hips
+    thorax              middle of the shoulders
+    spine               middle of pelvis and thorax
+    head                middle of the ears, of the eyes, or the nose; or 0.6 of the way from thorax to the top of the head
+    skull_base          0.6 of the way from thorax to head
+    head_top            from thorax through head, 5/3 of the way
+    ears, eyes, nose    head
+
+The shares are those of a grown person: ears lie about 0.20 m and the top of the head 0.33 m above the shoulders; in the open
+motion capture that `RESULTS.md` names, the joint called Head lies at the height of the ears.
+"""
+
+import dataclasses
+import difflib
+import itertools
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+
+from srnet_jax.errors import DataError, UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What a detector's keypoints are.
+
+    Attributes:
+      name: as `--layout` takes it.
+      joints: names from this module's vocabulary, in array order.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+
+    @property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of joints to draw lines between."""
+        return tuple(
+            (self.joints.index(a), self.joints.index(b))
+            for a, b in _bones(self.joints)
+            if a in self.joints and b in self.joints
+        )
+
+
+def _sides(*names: str, first: str = "left") -> tuple[str, ...]:
+    """Return each name on one side and the other: left_eye, right_eye, ..."""
+    second = "right" if first == "left" else "left"
+    return tuple(f"{side}_{name}" for name in names for side in (first, second))
+
+
+def _limb(side: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{side}_{name}" for name in names)
+
+
+_ARM, _LEG = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")
+_COCO = ("nose", *_sides("eye", "ear", *_ARM, *_LEG))
+_H36M = (
+    *("pelvis", *_limb("right", *_LEG), *_limb("left", *_LEG), "spine", "thorax", "skull_base", "head"),
+    *(*_limb("left", *_ARM), *_limb("right", *_ARM)),
+)
+_BODY_25 = (
+    *("nose", "thorax", *_limb("right", *_ARM), *_limb("left", *_ARM), "pelvis", *_limb("right", *_LEG), *_limb("left", *_LEG)),
+    *_sides("eye", "ear", first="right"),
+    *(*_limb("left", "big_toe", "small_toe", "heel"), *_limb("right", "big_toe", "small_toe", "heel")),
+)
+_MEDIAPIPE = (
+    *("nose", *_limb("left", "eye_inner", "eye", "eye_outer"), *_limb("right", "eye_inner", "eye", "eye_outer")),
+    *_sides("ear", "mouth", *_ARM, "pinky", "index", "thumb", *_LEG, "heel", "foot_index"),
+)
+_MPII = (
+    *(*reversed(_limb("right", *_LEG)), *_limb("left", *_LEG), "pelvis", "thorax", "skull_base", "head_top"),
+    *(*reversed(_limb("right", *_ARM)), *_limb("left", *_ARM)),
+)
+_3DHP = (
+    *("head_top", "thorax", *_limb("right", *_ARM), *_limb("left", *_ARM), *_limb("right", *_LEG), *_limb("left", *_LEG)),
+    *("pelvis", "spine", "head"),
+)
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        Layout("coco", _COCO),
+        Layout("halpe_26", (*_COCO, "head_top", "thorax", "pelvis", *_sides("big_toe", "small_toe", "heel"))),
+        Layout("body_25", _BODY_25),
+        Layout("mediapipe_33", _MEDIAPIPE),
+        Layout("mpii", _MPII),
+        Layout("h36m", _H36M),
+        Layout("mpi_inf_3dhp", _3DHP),
+    )
+}
+H36M = LAYOUTS["h36m"]  # in the order of `skeleton.H36M_17`
+
+_SKULL_BASE, _HEAD = 0.6, 0.6  # shares of the ways from thorax to head, and to the top of the head
+_RULES: dict[str, tuple[dict[str, float], ...]] = {  # weights of other joints, which sum to one
+    "pelvis": ({"left_hip": 0.5, "right_hip": 0.5},),
+    "thorax": ({"left_shoulder": 0.5, "right_shoulder": 0.5},),
+    "spine": ({"pelvis": 0.5, "thorax": 0.5},),
+    "head": (
+        {"left_ear": 0.5, "right_ear": 0.5},
+        {"left_eye": 0.5, "right_eye": 0.5},
+        {"nose": 1.0},
+        {"thorax": 1 - _HEAD, "head_top": _HEAD},
+    ),
+    "skull_base": ({"thorax": 1 - _SKULL_BASE, "head": _SKULL_BASE},),
+    "head_top": ({"thorax": 1 - 1 / _HEAD, "head": 1 / _HEAD},),
+    **{name: ({"head": 1.0},) for name in ("nose", *_sides("eye", "ear"))},
+}
+_SHOWN_AS_WRONG = 0.5  # share of the frames from which on a warning is given
+
+
+def find(name: str) -> Layout:
+    """Return the layout of that name.
+
+    Raises:
+      UserError: names those there are.
+    """
+    if name not in LAYOUTS:
+        close = difflib.get_close_matches(name.lower(), LAYOUTS, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UserError(f"layout {name!r}: not known, expected one of {', '.join(LAYOUTS)}{hint}")
+    return LAYOUTS[name]
+
+
+def weights(source: Layout, target: Layout) -> np.ndarray:
+    """Return how the joints of one layout follow from another's: [J_target, J_source], rows that sum to one.
+
+    Raises:
+      UserError: if a joint can neither be found nor derived.
+    """
+    rows = np.zeros((len(target.joints), len(source.joints)))
+    for row, joint in zip(rows, target.joints, strict=True):
+        found = _weights(joint, source.joints, ())
+        if found is None:
+            raise UserError(f"layout {source.name}: {target.name} has {joint}, which cannot be derived from it")
+        for name, weight in found.items():
+            row[source.joints.index(name)] = weight
+    return rows
+
+
+def _weights(joint: str, joints: tuple[str, ...], asked: tuple[str, ...]) -> dict[str, float] | None:
+    """Return the weights of a layout's joints for one joint, None if there is no way; `asked` are those being derived."""
+    if joint in joints:
+        return {joint: 1.0}
+    for rule in _RULES.get(joint, ()):
+        parts = {name: None if name in asked else _weights(name, joints, (*asked, joint)) for name in rule}
+        if all(part is not None for part in parts.values()):
+            total: dict[str, float] = {}
+            for name, part in parts.items():
+                for own, weight in (part or {}).items():
+                    total[own] = total.get(own, 0.0) + weight * rule[name]
+            return total
+    return None
+
+
+def convert(
+    keypoints: np.ndarray, source: str, target: str, confidences: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn keypoints of one layout into another's.
+
+    Args:
+      keypoints: [..., J_source, D] points of any dimension, frame and unit.
+      source: a name of LAYOUTS.
+      target: a name of LAYOUTS.
+      confidences: [..., J_source] of each point; None for all ones.
+
+    Returns:
+      Points [..., J_target, D] of the keypoints' dtype, and their confidences [..., J_target]: of a derived joint the lowest of
+      those that it comes from.
+
+    Raises:
+      UserError: for an unknown layout, or a joint that cannot be derived.
+      DataError: if the number of joints is not the layout's.
+    """
+    before, after = find(source), find(target)
+    check_joints(keypoints.shape[-2], before)
+    confidences = np.ones(keypoints.shape[:-1], np.float32) if confidences is None else confidences
+    matrix = weights(before, after)
+    points = np.einsum("tj,...jd->...td", matrix, keypoints, dtype=np.float64).astype(keypoints.dtype)
+    lowest = [confidences[..., row != 0].min(-1) for row in matrix]
+    return points, np.stack(lowest, -1)
+
+
+def check_joints(found: int, layout: Layout) -> None:
+    """Refuse keypoints with another number of joints.
+
+    Raises:
+      DataError: says which layouts have that number.
+    """
+    if found != len(layout.joints):
+        others = [other.name for other in LAYOUTS.values() if len(other.joints) == found]
+        hint = f"; {' and '.join(others)} {'has' if len(others) == 1 else 'have'} {found}" if others else ""
+        raise DataError(f"keypoints: found {found} joints, expected the {len(layout.joints)} of layout {layout.name}{hint}")
+
+
+def derived_as_detected(points: np.ndarray) -> np.ndarray:
+    """Return keypoints [..., 17, D] in Human3.6M's joints as they come from a detector's.
+
+    Pelvis, spine, thorax and the base of the skull, which detectors do not see, are derived from hips, shoulders and head.
+    """
+    seen = tuple(joint for joint in H36M.joints if joint not in ("pelvis", "spine", "thorax", "skull_base"))
+    indices = [H36M.joints.index(joint) for joint in seen]
+    matrix = weights(Layout("detected", seen), H36M)
+    return np.einsum("tj,...jd->...td", matrix, points[..., indices, :], dtype=np.float64).astype(points.dtype)
+
+
+def warn_if_implausible(keypoints: np.ndarray, name: str) -> None:
+    """Warn if a video's keypoints [T, 17, 2], Human3.6M's joints in pixels, seem upside down or mirrored in part.
+
+    Whether left and right are exchanged as a whole cannot be told in 2D: such keypoints are those of a person who faces the
+    other way.
+    """
+    above = keypoints[:, _at("thorax"), 1] > keypoints[:, _at("pelvis"), 1]
+    if above.mean() > _SHOWN_AS_WRONG:
+        warnings.warn(
+            f"{name}: the shoulders lie below the hips in {above.mean():.0%} of the frames; is y counted from "
+            "the top of the image?",
+            stacklevel=2,
+        )
+    hips, shoulders = (
+        keypoints[:, _at(f"left_{part}"), 0] - keypoints[:, _at(f"right_{part}"), 0] for part in ("hip", "shoulder")
+    )
+    opposite = (hips * shoulders < 0).mean()
+    if opposite > _SHOWN_AS_WRONG:
+        warnings.warn(
+            f"{name}: hips and shoulders disagree on which side is left in {opposite:.0%} of the frames; "
+            "is this the right layout?",
+            stacklevel=2,
+        )
+
+
+def _at(joint: str) -> int:
+    return H36M.joints.index(joint)
+
+
+def _bones(joints: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the bones that a layout may have."""
+    for side in ("left", "right"):
+        for names in (_ARM, _LEG, ("ankle", "heel"), ("ankle", "big_toe"), ("ankle", "foot_index"), ("big_toe", "small_toe")):
+            yield from itertools.pairwise(_limb(side, *names))
+        yield f"{side}_eye", f"{side}_ear"
+        yield "nose", f"{side}_eye"
+        yield "thorax", f"{side}_shoulder"
+        yield "pelvis", f"{side}_hip"
+        if "pelvis" not in joints:
+            yield f"{side}_shoulder", f"{side}_hip"
+    for middle, part in (("thorax", "shoulder"), ("pelvis", "hip")):
+        if middle not in joints:
+            yield f"left_{part}", f"right_{part}"
+    torso = [joint for joint in ("pelvis", "spine", "thorax", "skull_base", "head", "head_top") if joint in joints]
+    yield from itertools.pairwise(torso)
