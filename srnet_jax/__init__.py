@@ -1,5 +1,26 @@
 """Split-and-recombine networks that lift 2D human keypoints to 3D poses, in JAX.
 
+    import srnet_jax
+
+    lifter = srnet_jax.load("single")
+    poses = lifter(keypoints, layout="coco", image_size=(1920, 1080))  # [T, 17, 3] metres
+
 "The official code" in docstrings is the paper's PyTorch code, github.com/ailingzengzzz/Split-and-Recombine-Net, commit
 1b6285c; "paper" and "supplement" are Zeng et al., SRNet, ECCV 2020 (arXiv 2007.09389).
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from srnet_jax.evaluation.lifter import load
+
+__all__ = ["load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is public when it is first used: JAX takes a second to start, and data tools do without."""
+    if name != "load":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from srnet_jax.evaluation.lifter import load
+
+    return load

@@ -280,8 +280,29 @@ def fingerprint(config: ConfigDict) -> str:
 
 def save(config: ConfigDict, workdir: Path, name: str = CONFIG_FILE) -> None:
     """Write the config to the workdir as JSON, whole or not at all."""
-    stored = {"format_version": FORMAT_VERSION, **config.to_dict()}
-    write_whole(workdir / name, json.dumps(stored, indent=2) + "\n")
+    write_whole(workdir / name, to_json(config) + "\n")
+
+
+def to_json(config: ConfigDict) -> str:
+    """Return a config as text that `from_json` reads."""
+    return json.dumps({"format_version": FORMAT_VERSION, **config.to_dict()}, indent=2)
+
+
+def from_json(text: str) -> ConfigDict:
+    """Return the config that `to_json` wrote, in this version or an older one, and check it.
+
+    Raises:
+      ConfigError: if it is damaged or of a newer version.
+    """
+    try:
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"found {type(values).__name__}, expected an object")
+        config = ConfigDict(_tuples(_migrated(values)))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:  # a key such as __class__
+        raise ConfigError(f"not a config ({one_line(error)})") from error
+    validate(config)
+    return config
 
 
 _MEMBERS: dict[
@@ -348,17 +369,11 @@ def load(workdir: Path, name: str = CONFIG_FILE) -> ConfigDict:
     if not path.is_file():
         raise ConfigError(f"{path}: no such file, expected the workdir of a training run")
     try:
-        values = json.loads(path.read_text())
-        if not isinstance(values, dict):
-            raise ValueError(f"found {type(values).__name__}, expected an object")
-        config = ConfigDict(_tuples(_migrated(values)))
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:  # a key such as __class__
+        return from_json(path.read_text())
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a config ({one_line(error)})") from error
-    try:
-        validate(config)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    return config
 
 
 def _migrated(values: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import numpy as np
 from srnet_jax.cameras import Camera
 from srnet_jax.data import asf_amc, bvh, mocap_skeletons
 from srnet_jax.data.dataset import PoseDataset, Sequence, film
+from srnet_jax.data.windows import interpolated
 from srnet_jax.errors import ConfigError, DataError, UserError, naming
 from srnet_jax.safe_load import load_npz
 from srnet_jax.skeleton import H36M_17, ROOT
@@ -246,7 +247,4 @@ def resampled(poses: np.ndarray, source_fps: float, fps: float) -> np.ndarray:
     if round(ratio) >= 1 and abs(ratio - round(ratio)) < _WHOLE * ratio:
         return poses[:: round(ratio)]
     times = np.arange(int((len(poses) - 1) / ratio + 1e-6) + 1) * ratio  # in frames of the source
-    before = np.minimum(times.astype(int), max(len(poses) - 2, 0))
-    after = np.minimum(before + 1, len(poses) - 1)
-    share = (times - before).reshape(-1, *[1] * (poses.ndim - 1))
-    return poses[before] * (1 - share) + poses[after] * share
+    return interpolated(poses, times)

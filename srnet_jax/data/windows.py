@@ -78,6 +78,15 @@ def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
     )
 
 
+def interpolated(values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return an array [T, ...] at other times [N], in frames: linearly between frames, and the last one beyond it."""
+    times = np.clip(times, 0, len(values) - 1)
+    before = np.minimum(times.astype(int), max(len(values) - 2, 0))
+    after = np.minimum(before + 1, len(values) - 1)
+    share = (times - before).astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    return values[before] * (1 - share) + values[after] * share
+
+
 def input_offset(receptive_field: int, causal: bool) -> int:
     """Return how many frames before its output frame a window begins: half of it, or all but one if causal."""
     return receptive_field - 1 if causal else (receptive_field - 1) // 2

@@ -18,17 +18,14 @@ from srnet_jax.data.protocols import Split
 from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import Frames, stack_frames
 from srnet_jax.errors import ConfigError, UserError
-from srnet_jax.evaluation import subsets
+from srnet_jax.evaluation import subsets, weights
 from srnet_jax.evaluation.predict import predict
 from srnet_jax.evaluation.ranking import rank_test_poses
 from srnet_jax.files import write_whole
-from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.normalization import notes
 from srnet_jax.skeleton import Skeleton
-from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.official_runs import imported_from
-from srnet_jax.training.optimizer import create_optimizer
-from srnet_jax.training.state import count_parameters, create_train_state
+from srnet_jax.training.state import count_parameters
 from srnet_jax.training.workdir import fork_labels
 
 _mpjpe = jax.jit(metrics.mpjpe)
@@ -120,39 +117,41 @@ def evaluate(
     """
     as_trained = [config_lib.load(workdir) for workdir in workdirs]
     configs = [changed(config, changes or {}) for config in as_trained]
-    restored = [_restore(workdir, config, checkpoint) for workdir, config in zip(workdirs, configs, strict=True)]
+    restored = [weights.from_workdir(workdir, checkpoint) for workdir in workdirs]
     test_sets: dict[str, TestSet] = {}
     evaluations, used = [], []
     moved = {name: value for name, value in (changes or {}).items() if name in ("data.path", "test_data.path")}
-    for workdir, config, own, (model, variables, step) in zip(workdirs, configs, as_trained, restored, strict=True):
+    for workdir, config, own, trained in zip(workdirs, configs, as_trained, restored, strict=True):
         key = _data_key(config)
         if key not in test_sets:
             test_sets[key] = load_test_set(config)
         test = test_sets[key]
         own_test = _with_own_training(test, config, changed(own, moved))
         predicted = predict(
-            model,
-            variables,
+            trained.model,
+            trained.variables,
             test.frames,
             mirrored=test.skeleton.mirrored if config.evaluate.flip else None,
             batch_frames=config.evaluate.batch_frames,
         )
         wrong = int((~np.isfinite(predicted)).any((1, 2)).sum())
         if wrong:
-            raise UserError(f"{workdir}: checkpoint {step} predicts infinity or NaN in {wrong:,} of {len(predicted):,} frames")
+            raise UserError(
+                f"{workdir}: checkpoint {trained.step} predicts infinity or NaN in {wrong:,} of {len(predicted):,} frames"
+            )
         evaluation = Evaluation(
             workdir,
             config,
             {
                 "results_version": RESULTS_VERSION,
                 "network": config.model.network,
-                "parameters": count_parameters(variables["params"]),
+                "parameters": count_parameters(trained.variables["params"]),
                 "seed": config.seed,
                 "checkpoint": checkpoint,
-                "step": step,
+                "step": trained.step,
                 "config_hash": config_lib.fingerprint(own),
                 "changed": changes or {},
-                **_circumstances(own_test, config, _origin(workdir, step, own_test)),
+                **_circumstances(own_test, config, _origin(workdir, trained.step, own_test)),
                 **measure(own_test, predicted, config.protocol.rare_percents),
             },
             predicted,
@@ -279,14 +278,6 @@ def _circumstances(test: TestSet, config: ConfigDict, origin: list[str]) -> dict
             "how": test.ranked,
         },
     }
-
-
-def _restore(workdir: Path, config: ConfigDict, checkpoint: str):
-    model = create_model(config.model)
-    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), config.seed))
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        variables, step = checkpoints.restore_variables(checkpoint, shapes.variables)
-    return model, variables, step
 
 
 def frame_errors(test: TestSet, predicted: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -64,6 +64,8 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
         config = base.copy_and_resolve_references()
         own = row.fields | (_SMOKE_GRAPH if scale == "smoke" and "model.channels" in row.fields else {})
         fields = SCALES[scale] | experiment.fields | own | changes
+        if not experiment.cross_dataset:  # nothing reads them, and runs are known by their fields
+            fields = {field: value for field, value in fields.items() if not field.startswith("test_data.") or field in changes}
         if row.frames > 1:
             fields = {"model.filter_widths": _WIDTHS[scale]} | fields
         if row.detected:

@@ -44,6 +44,13 @@ def test_rows_share_runs_only_if_they_are_the_same(name):
     assert len({runner._folder(config) for config in configs}) == len({fingerprint(config) for config in configs})
 
 
+def test_data_that_nothing_reads_are_left_alone():
+    """So that a run is found again whatever a scale says of them."""
+    for name, experiment in EXPERIMENTS.items():
+        for config in settings.configs(experiment, "mocap", "medium", 1, {}).values():
+            assert (config.test_data == settings.default_config().test_data) == (not experiment.cross_dataset), name
+
+
 def test_numbers_of_parameters_are_the_papers():
     """Supplement Table 1, in millions; 0.88 is what the paper says of a network of 899,029."""
     configs = settings.configs(EXPERIMENTS["s1"], "h36m", "full", 1, {})
