@@ -109,22 +109,102 @@ def _read_mocap(folder):
 
 
 def _custom_seeds(folder):
-    from tests.data.test_custom_2d import POINTS, SIZE, write
+    from tests.data.test_keypoints import person, write_videopose3d
 
+    two = {1: person()[:3], 2: person()[:2, :, :2]}
     return _contents(
-        write(folder / "a.npz", points=POINTS[:2], size=SIZE | {"fps": 25}), write(folder / "b.npz", points=POINTS[:1])
+        write_videopose3d(folder / "a.npz", {None: person()[:2]}, missing=()),
+        write_videopose3d(folder / "b.npz", two, missing=(1,)),
     )
 
 
-def _read_custom(folder):
-    from srnet_jax.data import custom_2d
+# Keypoints of detectors.
 
-    for video in custom_2d.load(folder / "data_2d_custom_mine.npz"):
-        assert video.inputs_2d.dtype == np.float32
-        assert video.inputs_2d.ndim == 3
-        assert np.isfinite(video.inputs_2d).all()
-        assert video.name.isprintable()
-        assert video.fps is None or 0 < video.fps < 10_000
+
+def _read_keypoints(name, **options):
+    def read(folder):
+        from srnet_jax.data import keypoints
+
+        tracks = keypoints.load(folder / name, **options)
+        assert len({track.name for track in tracks}) == len(tracks) > 0
+        for track in tracks:
+            frames, joints = track.confidences.shape
+            assert track.keypoints.dtype == track.confidences.dtype == np.float32
+            assert track.keypoints.shape == (frames, joints, 2)
+            assert np.isfinite(track.keypoints).all()
+            assert ((track.confidences >= 0) & (track.confidences <= 1)).all()
+            assert track.detected.shape == (frames,)
+            assert track.detected[[0, -1]].all()
+            assert track.name.isprintable()
+            assert "/" not in track.name
+            assert track.fps is None or 0 < track.fps < 10_000
+            assert track.image_size is None or min(track.image_size) > 0
+
+    return read
+
+
+def _detectron2_seeds(folder):
+    from tests.data.test_keypoints import person, write_detectron2
+
+    two = {1: person()[:3], 2: person(start=(800, 300))[:3]}
+    return _contents(
+        write_detectron2(folder / "a.npz", two, missing=(1,)), write_detectron2(folder / "b.npz", {1: person()[:1]}, missing=())
+    )
+
+
+def _plain_seeds(folder):
+    from tests.data.test_keypoints import person, write_plain
+
+    two = np.stack([person()[:3], person(start=(800, 300))[:3]], 1)
+    told = {"image_size": [640, 480], "fps": 25.0, "layout": "coco"}
+    return _contents(
+        write_plain(folder / "a.npz", person()[:3], **told),
+        write_plain(folder / "b.npz", two[..., :2], confidences=two[..., 2].astype(np.float32)),
+    )
+
+
+def _keypoint_json_seeds(name):
+    def seeds(folder):
+        from tests.data import test_keypoints as build
+
+        people = {1: build.person(5)[:4], 2: build.person(5, start=(800, 300))[:4]}
+        if name == "mediapipe":
+            people = {1: build.person(33)[:3]}
+        content = getattr(build, name)(people, missing=(1,))
+        if name == "mmpose":
+            return [
+                json.dumps(made).encode()
+                for made in (content, content["instance_info"], content["instance_info"][0]["instances"])
+            ]
+        unnamed = (
+            [{key: value for key, value in entry.items() if key != "idx"} for entry in content]
+            if name == "alphapose"
+            else content
+        )
+        return [json.dumps(content).encode(), json.dumps(unnamed).encode()]
+
+    return seeds
+
+
+def _openpose_seeds(folder):
+    from tests.data.test_keypoints import person, write_openpose
+
+    place = write_openpose(folder / "poses", {1: person(5)[:4], None: person(5, start=(800, 300))[:4]}, missing=(1,))
+    return _contents(place / "dance2_000000000002_keypoints.json", place / "dance2_000000000001_keypoints.json")
+
+
+def _table_seeds(folder):
+    from tests.data.test_keypoints import person, table
+
+    people = {1: person(3)[:4], 2: person(3, start=(800, 300))[:4]}
+    one = {None: person(3)[:4]}
+    return [table(people, track=True).encode(), table(one).encode(), table(one, header=False).replace("\n", "\r\n").encode()]
+
+
+def _values_in_a_list(rng, data):
+    """Damage values of a JSON list, or of an object."""
+    changed = json.loads(mutate.json_values(rng, b'{"content": %b}' % data))
+    return json.dumps(changed.get("content")).encode()
 
 
 # Official checkpoints.
@@ -495,6 +575,7 @@ def _read_data(folder):
 _NPZ = mutate.one_of(mutate.binary, *[mutate.zipped(mutate.npy)] * 3)
 _TEXT = mutate.one_of(mutate.binary, *[mutate.text] * 3)
 _JSON = mutate.one_of(mutate.binary, mutate.text, *[mutate.json_values] * 4)
+_JSON_LIST = mutate.one_of(mutate.binary, mutate.text, *[_values_in_a_list] * 4)
 
 READERS = {
     "h36m_3d.npz": Reader(
@@ -502,7 +583,15 @@ READERS = {
     ),
     "h36m_2d.npz": Reader("data_2d_h36m_gt.npz", lambda f: _h36m_seeds(f, "data_2d_h36m_gt.npz"), _NPZ, _read_h36m),
     "mocap.npz": Reader("clips.npz", _mocap_seeds, _NPZ, _read_mocap),
-    "custom_2d.npz": Reader("data_2d_custom_mine.npz", _custom_seeds, _NPZ, _read_custom),
+    "custom_2d.npz": Reader("data_2d_custom_mine.npz", _custom_seeds, _NPZ, _read_keypoints("data_2d_custom_mine.npz")),
+    "detectron2.npz": Reader("d.npz", _detectron2_seeds, _NPZ, _read_keypoints("d.npz", keypoint_format="detectron2")),
+    "keypoints.npz": Reader("k.npz", _plain_seeds, _NPZ, _read_keypoints("k.npz")),
+    **{
+        f"{name}.json": Reader(f"{name}.json", _keypoint_json_seeds(name), _JSON_LIST, _read_keypoints(f"{name}.json"))
+        for name in ("alphapose", "mmpose", "coco", "mediapipe")
+    },
+    "openpose.json": Reader("poses/dance2_000000000002_keypoints.json", _openpose_seeds, _JSON, _read_keypoints("poses")),
+    "keypoints.csv": Reader("k.csv", _table_seeds, _TEXT, _read_keypoints("k.csv")),
     "official_zip.bin": Reader(
         "model.bin",
         lambda folder: _official(legacy=False)(folder),

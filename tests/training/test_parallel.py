@@ -92,6 +92,16 @@ def test_blocks_hold_an_epoch_once(windows, place, block, first):
     assert ends[-1] == windows.steps(batch_size) == 7
 
 
+def test_batches_of_unequal_trainings_are_no_longer_than_the_longest(windows):
+    """Fifteen small trainings of a large batch size once took all of a machine's memory."""
+    shorter = TrainingWindows(windows.frames, receptive_field=9, causal=False, mirrored=None, seed=1)
+    feed = Feed([windows, shorter], Devices("jit", 1), batch_size=10 * len(windows), block=2, place="device")
+    ((end, items, count),) = feed.blocks(0, [0, 0])
+    assert (end, count) == (1, 1)
+    assert items["samples"].shape == (2, 2, len(windows))
+    np.testing.assert_array_equal(items["weights"].sum((1, 2)), [len(windows), len(shorter)])
+
+
 def test_data_that_do_not_fit_stay_on_the_host(windows, monkeypatch):
     for memory, place in ((np.inf, "device"), (1e6, "host")):
         monkeypatch.setattr(feed_lib, "_device_memory", lambda memory=memory: memory)
