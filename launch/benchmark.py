@@ -10,6 +10,7 @@ python -m launch.benchmark scaling       # a training step on 1, 2, 4 and 8 devi
 python -m launch.benchmark start         # from the start of a training to its first step, with an empty and a full cache
 python -m launch.benchmark ensemble      # eight quick-start models as one program, and one after another
 python -m launch.benchmark parts         # what a training step consists of
+python -m launch.benchmark streaming     # from a frame's keypoints to its pose, live, frame by frame
 python -m launch.benchmark epoch         # an epoch against its steps, with data on the device and on the host
 """
 
@@ -17,7 +18,20 @@ from absl import flags
 
 from launch import app
 
-_COMMANDS = ("data", "metrics", "rarity", "checkpoints", "train", "inference", "scaling", "ensemble", "parts", "epoch", "start")
+_COMMANDS = (
+    "data",
+    "metrics",
+    "rarity",
+    "checkpoints",
+    "train",
+    "inference",
+    "scaling",
+    "ensemble",
+    "parts",
+    "epoch",
+    "start",
+    "streaming",
+)
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
 

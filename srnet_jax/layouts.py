@@ -70,6 +70,10 @@ _BODY_25 = (
     *_sides("eye", "ear", first="right"),
     *(*_limb("left", "big_toe", "small_toe", "heel"), *_limb("right", "big_toe", "small_toe", "heel")),
 )
+_COCO_18 = (
+    *("nose", "thorax", *_limb("right", *_ARM), *_limb("left", *_ARM), *_limb("right", *_LEG), *_limb("left", *_LEG)),
+    *_sides("eye", "ear", first="right"),
+)
 _MEDIAPIPE = (
     *("nose", *_limb("left", "eye_inner", "eye", "eye_outer"), *_limb("right", "eye_inner", "eye", "eye_outer")),
     *_sides("ear", "mouth", *_ARM, "pinky", "index", "thumb", *_LEG, "heel", "foot_index"),
@@ -88,6 +92,7 @@ LAYOUTS = {
         Layout("coco", _COCO),
         Layout("halpe_26", (*_COCO, "head_top", "thorax", "pelvis", *_sides("big_toe", "small_toe", "heel"))),
         Layout("body_25", _BODY_25),
+        Layout("coco_18", _COCO_18),
         Layout("mediapipe_33", _MEDIAPIPE),
         Layout("mpii", _MPII),
         Layout("h36m", _H36M),
@@ -249,6 +254,8 @@ def _bones(joints: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         yield "pelvis", f"{side}_hip"
         if "pelvis" not in joints:
             yield f"{side}_shoulder", f"{side}_hip"
+        if "thorax" not in joints:
+            yield f"{side}_ear", f"{side}_shoulder"
     for middle, part in (("thorax", "shoulder"), ("pelvis", "hip")):
         if middle not in joints:
             yield f"left_{part}", f"right_{part}"

@@ -11,7 +11,7 @@ from srnet_jax.errors import DataError, UserError
 from srnet_jax.layouts import LAYOUTS, convert, find
 from srnet_jax.skeleton import H36M_17
 
-DETECTORS = ("coco", "halpe_26", "body_25", "mediapipe_33", "mpii", "mpi_inf_3dhp")
+DETECTORS = ("coco", "halpe_26", "body_25", "coco_18", "mediapipe_33", "mpii", "mpi_inf_3dhp")
 
 
 def test_numbers_of_joints_are_those_of_the_formats():
@@ -20,6 +20,7 @@ def test_numbers_of_joints_are_those_of_the_formats():
         "coco": 17,
         "halpe_26": 26,
         "body_25": 25,
+        "coco_18": 18,
         "mediapipe_33": 33,
         "mpii": 16,
         "h36m": 17,
@@ -34,6 +35,7 @@ def test_well_known_indices():
         "coco": {0: "nose", 5: "left_shoulder", 10: "right_wrist", 15: "left_ankle"},
         "halpe_26": {17: "head_top", 18: "thorax", 19: "pelvis", 20: "left_big_toe", 25: "right_heel"},
         "body_25": {1: "thorax", 4: "right_wrist", 8: "pelvis", 15: "right_eye", 19: "left_big_toe", 24: "right_heel"},
+        "coco_18": {1: "thorax", 2: "right_shoulder", 7: "left_wrist", 13: "left_ankle", 14: "right_eye", 17: "left_ear"},
         "mediapipe_33": {0: "nose", 7: "left_ear", 12: "right_shoulder", 23: "left_hip", 28: "right_ankle"},
         "mpii": {0: "right_ankle", 6: "pelvis", 9: "head_top", 10: "right_wrist", 15: "left_wrist"},
         "mpi_inf_3dhp": {0: "head_top", 1: "thorax", 4: "right_wrist", 14: "pelvis", 16: "head"},

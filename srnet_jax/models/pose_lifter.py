@@ -137,6 +137,8 @@ class PoseLifter(nn.Module):
       causal: outputs depend on no later frame than their own.
       strided: True for the training form, which maps windows of exactly `receptive_field` frames to one frame; False for
         the dilated form, which maps T frames to T - receptive_field + 1. Both have the same variables.
+      streaming: True for a third form, of causal networks: it maps one frame to one, and its collection `memory` holds what
+        its layers need of the frames before. Empty (`empty_memory`), it is as if the first frame had always been there.
       activation: "leaky_relu" (slope 0.01) or "relu".
       dropout: rate after each activation.
       precision: of products and features: "float32", "tf32" (products on a GPU alone) or "bfloat16"; parameters, BatchNorm and
@@ -157,6 +159,7 @@ class PoseLifter(nn.Module):
     adds_input: bool = False
     causal: bool = False
     strided: bool = False
+    streaming: bool = False
     activation: str = "leaky_relu"
     dropout: float = 0.0
     precision: str = "float32"
@@ -182,6 +185,24 @@ class PoseLifter(nn.Module):
         """Whether an output frame depends on the length of its sequence: only under the official scramble."""
         scrambled = SPLIT_RECOMBINE in self.connectivity and self.recombine == "concat" and bool(self.context_dim)
         return scrambled and self.bug_compatible and max(self.filter_widths) > 1
+
+    def empty_memory(self, people: int) -> dict[str, Any]:
+        """Return the memory of a streaming network that has seen no frame of so many people."""
+        inputs = jnp.zeros((people, 1, self.num_joints, 2))
+        shapes = jax.eval_shape(lambda: self.init(jax.random.key(0), inputs))
+        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), dict(shapes.get("memory", {})))
+
+    def _taps(self, name: str, x: jax.Array, plan: LayerPlan) -> jax.Array:
+        """Return the newest frame [B, 1, D] of a layer's input behind the earlier ones that the layer sees: [B, k, D]."""
+        if plan.kernel_size == 1:
+            return x
+        length = (plan.kernel_size - 1) * plan.dilation + 1
+        shape = (len(x), length, x.shape[-1])
+        seen = self.variable("memory", name, jnp.zeros, shape, x.dtype)
+        begun = self.variable("memory", f"{name}_begun", jnp.zeros, (), bool)
+        seen.value = jnp.where(begun.value, jnp.concatenate([seen.value[:, 1:], x], axis=1), jnp.broadcast_to(x, shape))
+        begun.value = jnp.ones_like(begun.value)
+        return seen.value[:, :: plan.dilation]
 
     def layer_plans(self) -> tuple[LayerPlan, ...]:
         """Return the plan of each layer."""
@@ -218,6 +239,8 @@ class PoseLifter(nn.Module):
 
     def _residual(self, h: jax.Array, plan: LayerPlan) -> jax.Array:
         """Return the frames of h [B, T, C] that a layer's outputs stand for."""
+        if self.streaming:
+            return h
         half = plan.kernel_size // 2
         if self.strided:
             return h[:, half + (half if self.causal else 0) :: plan.kernel_size]
@@ -232,7 +255,7 @@ class PoseLifter(nn.Module):
         """Lift keypoints.
 
         Args:
-          inputs_2d: [B, T, J, 2] normalised screen coordinates.
+          inputs_2d: [B, T, J, 2] normalised screen coordinates; T is 1 if streaming.
           train: normalise with the batch's statistics, update the running ones and drop out.
           bn_momentum: weight of the new batch in the running statistics of the main BatchNorms; may be traced.
           batch: which samples count in training, and over which devices they are spread.
@@ -248,7 +271,10 @@ class PoseLifter(nn.Module):
         def connect(index: int, parts: list[jax.Array], everything: list[jax.Array] | None = None) -> list[jax.Array]:
             layer = make_layer(self, plans[index], f"layer_{index}")
             if everything is None:
-                parts = everything = _in_widths(parts, [len(group) for group in plans[index].groups])
+                parts = _in_widths(parts, [len(group) for group in plans[index].groups])
+                if self.streaming:
+                    parts = [self._taps(f"taps_{index}_{i}", part, plans[index]) for i, part in enumerate(parts)]
+                everything = parts
             return layer.connect(parts, everything, train=train, batch=batch)
 
         def block(index: int, parts: list[jax.Array], everything: list[jax.Array] | None = None) -> list[jax.Array]:
@@ -261,6 +287,7 @@ class PoseLifter(nn.Module):
         x = inputs_2d.reshape(*inputs_2d.shape[:2], -1)  # [B, T, J * 2]
         if self.precision == "bfloat16":
             x = x.astype(jnp.bfloat16)
+        x = self._taps("taps_0", x, plans[0]) if self.streaming else x
         h = block(0, [take_features(x, group) for group in plans[0].groups], [x])
         for index in range(1, len(plans) - 1, 2):
             inner = block(index + 1, block(index, h))
@@ -273,7 +300,7 @@ class PoseLifter(nn.Module):
             y = y + whole_body if self.global_group else y
         y = y.reshape(*y.shape[:2], self.num_joints, 3).astype(inputs_2d.dtype)  # [B, T', J * 3] -> [B, T', J, 3]
         if self.adds_input:
-            middle = (self.receptive_field - 1) // (1 if self.causal else 2)
+            middle = 0 if self.streaming else (self.receptive_field - 1) // (1 if self.causal else 2)
             y = y.at[..., :2].add(inputs_2d[:, middle : middle + y.shape[1]])
         return y
 
@@ -305,8 +332,8 @@ def make_layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> 
         "use_bias": plan.use_bias,
         "precision": "high" if lifter.precision == "tf32" else "highest",
         "kernel_size": plan.kernel_size,
-        "stride": plan.kernel_size if lifter.strided else 1,
-        "dilation": 1 if lifter.strided else plan.dilation,
+        "stride": plan.kernel_size if lifter.strided or lifter.streaming else 1,
+        "dilation": 1 if lifter.strided or lifter.streaming else plan.dilation,
         "name": name,
     }
     if plan.connectivity != SPLIT_RECOMBINE:

@@ -1,0 +1,88 @@
+"""Lift a person's 2D keypoints to 3D: from a detector's file, or from a video.
+
+python -m launch.predict --keypoints=FILE --layout=coco --width=1920 --height=1080 --fps=30 --output=poses.npz
+python -m launch.predict --video=FILE --detector_model=pose_landmarker.task --output=poses.npz --render=page.html
+
+Poses are in the camera's frame (x right, y down, z away from it), metres, relative to the hip; joints, frame, unit and model stand in
+the file. With several people, each has a file of their own. What the file says of layout, size and frame rate need not be given.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from launch import app
+
+_KEYPOINTS = flags.DEFINE_string("keypoints", None, "File of 2D keypoints, or OpenPose's folder (README lists the formats).")
+_VIDEO = flags.DEFINE_string("video", None, "Video to find the keypoints in, with MediaPipe (needs the extra `video`).")
+_DETECTOR_MODEL = flags.DEFINE_string("detector_model", None, "MediaPipe's pose_landmarker .task file, for --video.")
+_PEOPLE = flags.DEFINE_integer("people", 1, "How many people --video looks for.", lower_bound=1, upper_bound=20)
+_LAYOUT = flags.DEFINE_string("layout", None, "Layout of the keypoints: coco, halpe_26, body_25, mediapipe_33, mpii, h36m, ...")
+_WIDTH = flags.DEFINE_integer("width", None, "Image width, pixels.", lower_bound=1)
+_HEIGHT = flags.DEFINE_integer("height", None, "Image height, pixels.", lower_bound=1)
+_FPS = flags.DEFINE_float("fps", None, "Frames per second of the video; temporal networks need it.", lower_bound=0.1)
+_WEIGHTS = flags.DEFINE_string("weights", "single", "single, causal (both ship), or a .npz file that launch.export wrote.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training to take the network from instead.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Of --workdir: best, latest, or a step.")
+_FLIP = flags.DEFINE_bool("flip", True, "Average with the mirrored pose of the mirrored keypoints.")
+_OUTPUT = flags.DEFINE_string("output", None, "The .npz file for the poses.", required=True)
+_RENDER = flags.DEFINE_list("render", [], "Pictures of input and output: files ending in .html, .gif, .mp4 or .png.")
+_BVH = flags.DEFINE_string("bvh", None, "File for the motion as a .bvh animation.")
+
+
+def main() -> None:
+    """Read, lift, write."""
+    from rich.table import Table
+
+    from srnet_jax.data import bvh_export
+    from srnet_jax.evaluation import lift_file, rendering
+    from srnet_jax.evaluation.lifter import load
+    from srnet_jax.layouts import find
+
+    if bool(_KEYPOINTS.value) == bool(_VIDEO.value):
+        app.fail("--keypoints, --video: expected one of them")
+    if bool(_WIDTH.value) != bool(_HEIGHT.value):
+        app.fail("--width, --height: expected both or none")
+    if _LAYOUT.value:
+        find(_LAYOUT.value)
+    wanted = {"--output": (_OUTPUT.value, (".npz",)), "--bvh": (_BVH.value, (".bvh",))}
+    wanted |= {f"--render={name}": (name, rendering.SUFFIXES) for name in _RENDER.value}
+    for flag, (name, suffixes) in wanted.items():
+        if name and (Path(name).suffix not in suffixes or not Path(name).absolute().parent.is_dir()):
+            app.fail(f"{flag}: found {name}, expected a name ending in {' or '.join(suffixes)} in a folder that exists")
+    lifter = load(_WORKDIR.value or _WEIGHTS.value, _CHECKPOINT.value)
+    source = Path(_KEYPOINTS.value or _VIDEO.value)
+    size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value else None
+    tracks = lift_file.described(_tracks(source), source, layout=_LAYOUT.value, image_size=size, fps=_FPS.value)
+    table = Table("person", "frames", "detected", "files")
+    for index, track in enumerate(tracks):
+        lifted = lift_file.lift(track, lifter, flip=_FLIP.value)
+        files = [
+            lift_file.output_paths(Path(name), tracks)[index] for name in (_OUTPUT.value, *_RENDER.value, _BVH.value) if name
+        ]
+        lift_file.write(files[0], lifted, model=_WORKDIR.value or _WEIGHTS.value)
+        for path in files[1:]:
+            if path.suffix == ".bvh":
+                bvh_export.write(path, lifted.poses_3d, track.fps or lift_file.USUAL_FPS)
+            else:
+                rendering.render(lift_file.scene(lifted), path)
+        shown = f"{track.detected.mean():.0%}"
+        table.add_row(track.name, f"{len(track.keypoints):,}", shown, " ".join(map(str, files)))
+    app.console(width=120).print(table)
+    print(f"joints in metres, {lift_file.FRAME}")
+
+
+def _tracks(source: Path):
+    if _KEYPOINTS.value:
+        from srnet_jax.data import keypoints
+
+        return keypoints.load(source)
+    from srnet_jax.data import video
+
+    model = Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None
+    with video.mediapipe(model, _PEOPLE.value) as detector:
+        return video.detect(source, detector, track=app.track)
+
+
+if __name__ == "__main__":
+    app.run(main)

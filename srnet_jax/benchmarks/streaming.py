@@ -1,0 +1,57 @@
+"""Milliseconds from a frame's keypoints to its pose, live, frame by frame; and of a whole window lifted anew for each frame.
+
+Causal networks of 27 frames and networks of single frames, 512 channels, random weights, COCO keypoints, with flips. On one
+core: `taskset -c 0 python -m launch.benchmark streaming`.
+"""
+
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from srnet_jax.evaluation.lifter import KeypointLifter
+from srnet_jax.evaluation.streaming import StreamingLifter
+from srnet_jax.evaluation.weights import Trained
+from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.reproduce.settings import default_config
+
+_SIZE = (1920, 1080)
+
+
+def run(frames: int = 1000) -> dict[str, float]:
+    """Push frames one after another, as fast as they are taken."""
+    figures = {}
+    video = np.random.default_rng(0).uniform(200, 800, (frames, 17, 2)).astype(np.float32)
+    for network in ("fc", "sr"):
+        for widths in ((1, 1, 1, 1), (3, 3, 3)):
+            lifter = _lifter(network, widths)
+            field = lifter.trained.model.receptive_field
+            name = f"{network}, {field} frame{'s' * (field > 1)}"
+            live = StreamingLifter(lifter, layout="coco", image_size=_SIZE)
+            figures |= {f"{name}: {key}": value for key, value in _timed(live.push, video).items()}
+            if field > 1:
+                windows = [video[index : index + field] for index in range(100)]
+                whole = _timed(lambda window, lifter=lifter: lifter(window, layout="coco", image_size=_SIZE), windows)
+                figures[f"{name}: a whole window for each frame, median ms"] = whole["median ms"]
+    return figures
+
+
+def _lifter(network: str, widths: tuple[int, ...]) -> KeypointLifter:
+    config = default_config()
+    config.model.update(network=network, filter_widths=widths, causal=True, channels=512, normalization="centered")
+    model = create_model(config.model)
+    inputs = np.zeros((1, model.receptive_field, 17, 2), np.float32)
+    return KeypointLifter(Trained(network, config, model, model.init(jax.random.key(0), inputs), 30.0))
+
+
+def _timed(lift: Callable, inputs) -> dict[str, float]:
+    """Return percentiles of the milliseconds a call, after five that do not count."""
+    for one in inputs[:5]:
+        lift(one)
+    times = []
+    for one in inputs:
+        begun = time.perf_counter()
+        lift(one)
+        times.append(1000 * (time.perf_counter() - begun))
+    return {f"{name} ms": float(np.percentile(times, share)) for name, share in (("median", 50), ("95 %", 95), ("99 %", 99))}
