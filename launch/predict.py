@@ -3,8 +3,9 @@
 python -m launch.predict --keypoints=FILE --layout=coco --width=1920 --height=1080 --fps=30 --output=poses.npz
 python -m launch.predict --video=FILE --detector_model=pose_landmarker.task --output=poses.npz --render=page.html
 
-Poses are in the camera's frame (x right, y down, z away from it), metres, relative to the hip; joints, frame, unit and model stand in
-the file. With several people, each has a file of their own. What the file says of layout, size and frame rate need not be given.
+Poses are in the camera's frame (x right, y down, z away from it), metres, relative to the hip; joints, frame, unit and model
+stand in the file. With several people, each has a file of their own. What the file says of layout, size and frame rate need
+not be given.
 """
 
 from pathlib import Path
@@ -45,14 +46,14 @@ def main() -> None:
         app.fail("--width, --height: expected both or none")
     if _LAYOUT.value:
         find(_LAYOUT.value)
-    wanted = {"--output": (_OUTPUT.value, (".npz",)), "--bvh": (_BVH.value, (".bvh",))}
-    wanted |= {f"--render={name}": (name, rendering.SUFFIXES) for name in _RENDER.value}
-    for flag, (name, suffixes) in wanted.items():
-        if name and (Path(name).suffix not in suffixes or not Path(name).absolute().parent.is_dir()):
-            app.fail(f"{flag}: found {name}, expected a name ending in {' or '.join(suffixes)} in a folder that exists")
+    wanted = [("--output", _OUTPUT.value, (".npz",)), *(("--render", name, rendering.SUFFIXES) for name in _RENDER.value)]
+    wanted += [("--bvh", _BVH.value, (".bvh",))] if _BVH.value else []
+    for flag, name, suffixes in wanted:
+        if Path(name).suffix not in suffixes or not Path(name).absolute().parent.is_dir():
+            app.fail(f"{flag}={name}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
     lifter = load(_WORKDIR.value or _WEIGHTS.value, _CHECKPOINT.value)
-    source = Path(_KEYPOINTS.value or _VIDEO.value)
-    size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value else None
+    source = Path(str(_KEYPOINTS.value or _VIDEO.value))
+    size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
     tracks = lift_file.described(_tracks(source), source, layout=_LAYOUT.value, image_size=size, fps=_FPS.value)
     table = Table("person", "frames", "detected", "files")
     for index, track in enumerate(tracks):
@@ -81,7 +82,7 @@ def _tracks(source: Path):
 
     model = Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None
     with video.mediapipe(model, _PEOPLE.value) as detector:
-        return video.detect(source, detector, track=app.track)
+        return video.detect(source, detector)
 
 
 if __name__ == "__main__":

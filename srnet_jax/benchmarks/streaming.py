@@ -21,7 +21,7 @@ _SIZE = (1920, 1080)
 
 def run(frames: int = 1000) -> dict[str, float]:
     """Push frames one after another, as fast as they are taken."""
-    figures = {}
+    figures: dict[str, float] = {}
     video = np.random.default_rng(0).uniform(200, 800, (frames, 17, 2)).astype(np.float32)
     for network in ("fc", "sr"):
         for widths in ((1, 1, 1, 1), (3, 3, 3)):

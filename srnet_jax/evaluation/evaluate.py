@@ -151,7 +151,7 @@ def evaluate(
                 "step": trained.step,
                 "config_hash": config_lib.fingerprint(own),
                 "changed": changes or {},
-                **_circumstances(own_test, config, _origin(workdir, trained.step, own_test)),
+                **_circumstances(own_test, config, _origin(workdir, trained.step or 0, own_test)),
                 **measure(own_test, predicted, config.protocol.rare_percents),
             },
             predicted,

@@ -112,20 +112,23 @@ def load(name: str | Path = "single", checkpoint: str = "best") -> KeypointLifte
     Raises:
       UserError: if there is no such network, it is damaged, or it needs to know more than keypoints.
     """
-    path = Path(name)
-    if str(name) in PRETRAINED:
-        trained = weights.load(_FOLDER / f"{name}.npz")
-    elif path.is_dir() and (path / CONFIG_FILE).is_file():
-        trained = weights.from_workdir(path, checkpoint)
-    elif path.suffix == ".npz":
-        trained = weights.load(path)
-    else:
-        raise UserError(
-            f"{name}: no trained network, expected {' or '.join(PRETRAINED)}, a workdir, or a .npz of launch.export"
-        )
+    trained = load_trained(name, checkpoint)
     if trained.config.model.normalization not in IMAGE_NORMALIZATIONS:
         raise UserError(
             f"{name}: its normalisation {trained.config.model.normalization!r} uses the TRUE depth of the root, which a video "
             f"does not tell; expected a network with one of {', '.join(IMAGE_NORMALIZATIONS)}"
         )
     return KeypointLifter(trained)
+
+
+def load_trained(name: str | Path, checkpoint: str = "best") -> weights.Trained:
+    """Return a trained network of any normalisation; arguments and errors as `load`."""
+    path = Path(name)
+    if str(name) in PRETRAINED:
+        return weights.load(_FOLDER / f"{name}.npz")
+    if path.is_dir() and (path / CONFIG_FILE).is_file():
+        return weights.from_workdir(path, checkpoint)
+    if path.suffix == ".npz":
+        return weights.load(path)
+    names = " or ".join(PRETRAINED)
+    raise UserError(f"{name}: no trained network, expected {names}, a workdir, or a .npz of launch.export")

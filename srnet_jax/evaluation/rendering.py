@@ -111,7 +111,10 @@ def _draw_film(scene: Scene, path: Path) -> None:
     else:
         frames, fps = np.arange(len(scene.poses)), scene.fps
         matplotlib.rcParams["animation.ffmpeg_path"] = _ffmpeg(path)
-        writer = FFMpegWriter(fps=fps, extra_args=["-pix_fmt", "yuv420p", "-loglevel", "error"])
+        writer = FFMpegWriter(
+            fps=fps,  # type: ignore[arg-type]
+            extra_args=["-pix_fmt", "yuv420p", "-loglevel", "error"],
+        )
     figure = Figure(figsize=(8, 4.4), dpi=_DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
     flat, solid = _Flat(left, scene, frames), _Solid(right, scene, frames)

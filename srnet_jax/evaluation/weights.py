@@ -66,14 +66,19 @@ def from_workdir(workdir: Path, checkpoint: str = "best") -> Trained:
 
 def save(path: Path, trained: Trained) -> None:
     """Write a network to a file, whole or not at all."""
-    config = trained.config.copy_and_resolve_references()
-    config.data.path = config.test_data.path = ""  # of no meaning elsewhere
     arrays = {name: np.asarray(array).astype(np.float16) for name, array in flatten_dict(trained.variables, sep="/").items()}
     content = io.BytesIO()
     np.savez_compressed(
-        content, allow_pickle=False, config=np.array(config_lib.to_json(config)), fps=np.float64(trained.fps or 0), **arrays
+        content, allow_pickle=False, config=np.array(config_text(trained)), fps=np.float64(trained.fps or 0), **arrays
     )
     write_whole(path, content.getvalue())
+
+
+def config_text(trained: Trained) -> str:
+    """Return a network's config as JSON, without paths, which mean nothing elsewhere."""
+    config = trained.config.copy_and_resolve_references()
+    config.data.path = config.test_data.path = ""
+    return config_lib.to_json(config)
 
 
 def load(path: Path) -> Trained:

@@ -244,7 +244,7 @@ def tap_products(x: jax.Array, kernel: jax.Array, dilation: int, precision: str 
     """
     rows = x.reshape(-1, x.shape[-1])
     windows = _count_windows(x.shape[-2], len(kernel), 1, dilation)
-    matrices = [tap.astype(x.dtype) for tap in kernel]
+    matrices = [kernel[t].astype(x.dtype) for t in range(len(kernel))]
     if kernel.shape[-1] < _NARROW:
         joined = jnp.matmul(rows, jnp.concatenate(matrices, axis=-1), precision=precision)
         products = jnp.split(joined.reshape(*x.shape[:-1], -1), len(kernel), axis=-1)

@@ -99,7 +99,7 @@ def test_the_command_writes_poses_and_pictures(tmp_path):
         (["--layout=coco", "--width=100"], "--width, --height: expected both or none"),
         (["--layout=coco", "--video=x.mp4"], "--keypoints, --video: expected one of them"),
         (["--layout=coco", "--weights=best"], "best: no trained network, expected single or causal"),
-        (["--layout=coco", "--render=x.bmp"], r"--render=x.bmp: found x.bmp, expected a name ending in .html or .gif"),
+        (["--layout=coco", "--render=x.bmp"], r"--render=x.bmp: expected a name ending in .html or .gif"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, arguments, message):

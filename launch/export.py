@@ -1,0 +1,43 @@
+"""Write a trained network for use elsewhere: as weights, as a StableHLO program, or as ONNX.
+
+python -m launch.export --workdir=runs/mine --output=mine.npz          # for srnet_jax.load and launch.predict --weights
+python -m launch.export --workdir=runs/mine --output=mine.stablehlo    # for jax.export (needs the extra `export`)
+python -m launch.export --weights=single --output=single.onnx          # for onnxruntime (needs the extra `onnx`; minutes)
+
+A program is compared with the network on random keypoints before it is kept; a JSON file beside it says what goes in and
+comes out.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from launch import app
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Of --workdir: best (on the validation split), latest, or a step.")
+_WEIGHTS = flags.DEFINE_string("weights", None, "Instead of --workdir: single, causal (both ship), or a .npz file.")
+_OUTPUT = flags.DEFINE_string("output", None, "The file to write: .npz, .stablehlo or .onnx.", required=True)
+_FRAMES = flags.DEFINE_integer("frames", None, "Of .onnx: frames of a sequence, by default the receptive field.", lower_bound=1)
+
+
+def main() -> None:
+    """Export."""
+    from srnet_jax.evaluation import exporting, lifter
+
+    if bool(_WORKDIR.value) == bool(_WEIGHTS.value):
+        app.fail("--workdir, --weights: expected one of them")
+    output = Path(str(_OUTPUT.value))
+    if output.suffix not in exporting.SUFFIXES or not output.absolute().parent.is_dir():
+        expected = ", ".join(exporting.SUFFIXES)
+        app.fail(f"--output={output}: expected a name ending in one of {expected}, in a folder that exists")
+    if _FRAMES.value and output.suffix != ".onnx":
+        app.fail(f"--frames={_FRAMES.value}: only .onnx has a fixed number of frames, found {output}")
+    trained = lifter.load_trained(str(_WORKDIR.value or _WEIGHTS.value), _CHECKPOINT.value)
+    apart = exporting.write(output, trained, frames=_FRAMES.value)
+    size = output.stat().st_size / 2**20
+    print(f"wrote {output}, {size:.1f} MiB; it differs from the network by {apart:.1e} of the largest output")
+
+
+if __name__ == "__main__":
+    app.run(main)
