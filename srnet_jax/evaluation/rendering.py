@@ -95,10 +95,10 @@ def _draw_sheet(scene: Scene, path: Path) -> None:
     figure = Figure(figsize=(2.2 * count, 4.8), dpi=_DPI, layout="constrained")
     grid = figure.subplots(2, count, squeeze=False)
     for index, frame in enumerate(frames):
-        flat, solid = _Flat(grid[0, index], scene, frames), _Solid(grid[1, index], scene, frames)
+        flat, solid = _Flat(grid[0, index], scene, frames[[index]]), _Solid(grid[1, index], scene, frames)
         flat.show(frame)
         solid.show(frame)
-        grid[0, index].set_title(_clock(frame, scene.fps), fontsize=9)
+        grid[0, index].set_title(_clock(scene, frame), fontsize=9)
     grid[0, 0].set_ylabel("2D, pixels")
     grid[1, 0].set_ylabel("3D, metres")
     figure.savefig(path)
@@ -124,7 +124,7 @@ def _draw_film(scene: Scene, path: Path) -> None:
         for frame in frames:
             flat.show(frame)
             solid.show(frame)
-            left.set_title(_clock(frame, scene.fps), fontsize=10)
+            left.set_title(_clock(scene, frame), fontsize=10)
             if frame == frames[0]:
                 figure.canvas.draw()
                 figure.set_layout_engine("none")  # laid out once
@@ -143,8 +143,9 @@ def _ffmpeg(path: Path) -> str:
     return found
 
 
-def _clock(frame: int, fps: float) -> str:
-    return f"frame {frame}, {frame / fps:.2f} s"
+def _clock(scene: Scene, frame: int) -> str:
+    number = scene.first_frame + frame
+    return f"frame {number}, {number / scene.fps:.2f} s"
 
 
 class _Flat:
