@@ -38,7 +38,7 @@ def get_config(form: str = "single") -> ConfigDict:
     )
     config.protocol.subjects_test = ("mm", "tr", "06", "88", "90", "135")
     config.model.normalization = "centered"
-    config.model.recombine = "concat"  # the form that did best on real motions, common and rare (RESULTS.md)
+    config.model.recombine = "concat"  # SR-wide, see configs/sr_wide.py
     config.model.context_dim = 0.5
     config.model.channels = 384
     config.train.epochs = 16

@@ -149,7 +149,8 @@ _SR: dict[str, Any] = {"model.network": "sr"}
 _SR_6 = _SR | {"model.filter_widths": (1, 1, 1)}
 _SFS = {"model.network": "sfs", "model.link_layers": 2, "model.split_ends": False}
 _CONCAT = _SR | {"model.recombine": "concat"}
-_HALF = _CONCAT | {"model.context_dim": 0.5}
+_WIDE = _CONCAT | {"model.context_dim": 0.5}  # configs/sr_wide.py
+_WIDE_NAME = "SR-wide (ours)"
 _PIXEL = {"model.normalization": "pixel"}
 _SEMGCN = {"model.network": "semgcn", "model.channels": 128, "model.filter_widths": (1,) * 5, "model.activation": "relu"}
 _ROLL = {"train.camera_roll_share": 0.5}
@@ -250,6 +251,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("ES", {"model.network": "es"}, _paper(None, 62.5, 73.5)),
             Row("SFS", _SFS, _paper(39.4, 59.2, 68.2)),
             Row("SR", _SR, _paper(36.6, 48.6, 53.7)),
+            Row(_WIDE_NAME, _WIDE),
         ),
         _subject_and_rare,
         "FC",
@@ -460,6 +462,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("FC", _FC, _paper(46.8, 76.0, 89.1)),
             Row("SFS", _SFS, _paper(39.4, 59.2, 68.2)),
             Row("SR", _SR, _paper(36.6, 48.6, 53.7)),
+            Row(_WIDE_NAME, _WIDE),
         ),
         _subject_and_rare,
         "FC",
@@ -472,16 +475,16 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("FC, roll", _FC | _ROLL),
             Row("SFS", _SFS),
             Row(
-                "SFS of SR layers, concat H = 50 %",
-                _SFS | _HALF | {"model.network": "sfs", "model.split_layers": "split_recombine"},
+                "SFS of SR-wide layers",
+                _SFS | _WIDE | {"model.network": "sfs", "model.split_layers": "split_recombine"},
             ),
             Row("SR", _SR),
             Row("SR, roll", _SR | _ROLL),
             Row("SR, centered", _SR | {"model.normalization": "centered"}),
             Row("SR, concat H = 8", _CONCAT | {"model.context_dim": 8}),
             Row("SR, concat H = 32", _CONCAT | {"model.context_dim": 32}),
-            Row("SR, concat H = 50 %", _HALF),
-            Row("SR, concat H = 50 %, roll", _HALF | _ROLL),
+            Row(_WIDE_NAME, _WIDE),
+            Row("SR-wide, roll", _WIDE | _ROLL),
             Row("SR, concat H = 200 %", _CONCAT | {"model.context_dim": 2.0}),
             Row("SR + body", _SR | {"model.global_group": True}),
             Row("SR + body, roll", _SR | {"model.global_group": True} | _ROLL),
