@@ -38,9 +38,17 @@ def video(rng):
     return rng.uniform(200, 800, (40, 17, 2)).astype(np.float32)
 
 
+QUICK = ("fc", "sr multiply", "sr concat, wide")
+
+
 @pytest.mark.parametrize(
     ("network", "widths"),
-    [*((name, (3, 3)) for name in NETWORKS), ("sr multiply", (3, 3, 3)), ("sr concat", (3, 1, 3)), ("fc", (1, 1))],
+    [
+        *(pytest.param(name, (3, 3), marks=() if name in QUICK else pytest.mark.slow) for name in NETWORKS),
+        pytest.param("sr multiply", (3, 3, 3), marks=pytest.mark.slow),
+        pytest.param("sr concat", (3, 1, 3), marks=pytest.mark.slow),
+        ("fc", (1, 1)),
+    ],
 )
 def test_streaming_is_the_whole_video(tiny_config, video, network, widths):
     lifter = lifter_of(tiny_config, widths, **NETWORKS[network])
