@@ -15,6 +15,7 @@ from absl import flags
 from launch import app
 
 _KEYPOINTS = flags.DEFINE_string("keypoints", None, "File of 2D keypoints, or OpenPose's folder (README lists the formats).")
+_FORMAT = flags.DEFINE_string("format", None, "Format of --keypoints, where its content does not tell: openpose, csv, ...")
 _VIDEO = flags.DEFINE_string("video", None, "Video to find the keypoints in, with MediaPipe (needs the extra `video`).")
 _DETECTOR_MODEL = flags.DEFINE_string("detector_model", None, "MediaPipe's pose_landmarker .task file, for --video.")
 _PEOPLE = flags.DEFINE_integer("people", 1, "How many people --video looks for.", lower_bound=1, upper_bound=20)
@@ -51,6 +52,8 @@ def main() -> None:
     for flag, name, suffixes in wanted:
         if Path(name).suffix not in suffixes or not Path(name).absolute().parent.is_dir():
             app.fail(f"{flag}={name}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
+        if Path(name).suffix == ".mp4":
+            rendering.find_ffmpeg(Path(name))
     lifter = load(_WORKDIR.value or _WEIGHTS.value, _CHECKPOINT.value)
     source = Path(str(_KEYPOINTS.value or _VIDEO.value))
     size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
@@ -77,7 +80,7 @@ def _tracks(source: Path):
     if _KEYPOINTS.value:
         from srnet_jax.data import keypoints
 
-        return keypoints.load(source)
+        return keypoints.load(source, keypoint_format=_FORMAT.value)
     from srnet_jax.data import video
 
     model = Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None

@@ -110,7 +110,7 @@ def _draw_film(scene: Scene, path: Path) -> None:
         writer: AbstractMovieWriter = PillowWriter(fps=round(fps))
     else:
         frames, fps = np.arange(len(scene.poses)), scene.fps
-        matplotlib.rcParams["animation.ffmpeg_path"] = _ffmpeg(path)
+        matplotlib.rcParams["animation.ffmpeg_path"] = find_ffmpeg(path)
         writer = FFMpegWriter(
             fps=fps,  # type: ignore[arg-type]
             extra_args=["-pix_fmt", "yuv420p", "-loglevel", "error"],
@@ -131,8 +131,12 @@ def _draw_film(scene: Scene, path: Path) -> None:
             writer.grab_frame()
 
 
-def _ffmpeg(path: Path) -> str:
-    """Return the program that writes .mp4."""
+def find_ffmpeg(path: Path) -> str:
+    """Return the program that writes .mp4.
+
+    Raises:
+      UserError: if it is not installed.
+    """
     found = shutil.which("ffmpeg")
     if not found:
         try:
