@@ -162,10 +162,11 @@ def _history(workdir: Path) -> list[dict[str, float]]:
 
 
 @rc_context(STYLE)
-def draw_error_by_rareness(evaluations: list[Evaluation]) -> Figure:
+def draw_error_by_rareness(evaluations: list[Evaluation], names: Seq[str] | None = None) -> Figure:
     """Draw MPJPE over the rarest R % of the test poses, and in each tenth of them, mm, with a band of ± 1 deviation over seeds.
 
-    The mean pose, several times worse than a trained network, has a strip with a scale of its own above the runs.
+    The mean pose, several times worse than a trained network, has a strip with a scale of its own above the runs. Runs that
+    differ only in the seed are one curve; `names` names the curves, otherwise they are called after their networks.
 
     Source: paper Fig. 5.
     """
@@ -200,7 +201,7 @@ def draw_error_by_rareness(evaluations: list[Evaluation]) -> Figure:
     grid[0, 0].set_ylabel("MPJPE (mm),\nmean pose")
     grid[1, 0].set_ylabel("MPJPE (mm)")
     figure.align_ylabels()
-    runs = zip(groups, _names(groups), _colours(groups), _MARKERS * len(groups), strict=False)
+    runs = zip(groups, names or _names(groups), _colours(groups), _MARKERS * len(groups), strict=False)
     handles = [Line2D([], [], color=c, marker=m, markersize=4, label=_with_seeds(n, len(g))) for g, n, c, m in runs]
     mean_pose = Line2D([], [], color="#808080", linestyle="--", marker=".", label="mean training pose (own scale)")
     several = any(len(group) > 1 for group in groups)

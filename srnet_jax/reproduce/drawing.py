@@ -31,7 +31,9 @@ def draw(results: Results) -> Figure | None:
     if not kind or not any(results.evaluations):
         return None
     if kind == "rareness":
-        return draw_error_by_rareness([evaluation for runs in results.evaluations for evaluation in runs])
+        rows = zip(results.experiment.rows, results.evaluations, strict=True)
+        done = {row.name: runs for row, runs in rows if runs}
+        return draw_error_by_rareness([evaluation for runs in done.values() for evaluation in runs], list(done))
     return _splits(results) if results.name == "fig4" else _by_action(results) if kind == "by_action" else _columns(results)
 
 
