@@ -55,6 +55,7 @@ def test_what_cannot_be_exported_is_said(trained, tmp_path, monkeypatch):
         exporting.write(tmp_path / "x.onnx", trained)
 
 
+@pytest.mark.slow
 def test_a_program_that_differs_is_not_kept(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "_MOST_APART", -1.0)
     with pytest.raises(UserError, match=r"x\.stablehlo: not kept, its outputs differ"):

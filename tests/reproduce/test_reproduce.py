@@ -159,6 +159,7 @@ def test_rows_are_trained_once_and_shards_share_them(two_rows, tmp_path):
     assert float(lines[0]["mean"]) == pytest.approx(statistics.fmean(by_seed), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_runs_that_were_evaluated_otherwise_are_evaluated_again(two_rows, tmp_path):
     found, _ = runner.trainings(two_rows, tmp_path, "synthetic", "smoke", 1, {})
     training = found[0]
@@ -177,6 +178,7 @@ def test_runs_that_were_evaluated_otherwise_are_evaluated_again(two_rows, tmp_pa
     assert sorted((training.folder / "seed_0" / "checkpoints").iterdir()) == weights
 
 
+@pytest.mark.slow
 def test_unfinished_runs_and_those_of_other_data_are_not_taken(two_rows, tmp_path, mocap_file):
     """An interrupted run that was evaluated goes on; a moved file is read again; another file is refused."""
     from srnet_jax.evaluation.evaluate import evaluate

@@ -46,6 +46,7 @@ def test_the_principal_point_is_mirrored_with_the_image(rng):
     np.testing.assert_allclose(mirrored[0, 0], mirror(seen, range(17))[0, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_rolled_training_differs_and_repeats_itself(tiny_config, tmp_path):
     tiny_config.train.epochs = 1
     states = []
