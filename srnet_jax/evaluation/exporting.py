@@ -1,13 +1,15 @@
 """Write a trained network for other programs: weights alone, a StableHLO program, or ONNX.
 
 A program takes `inputs_2d` [B, T, 17, 2] (see `normalization`) and gives `poses_3d` [B, T - receptive_field + 1, 17, 3]. Beside
-it lies a JSON file that says what these are. Each file is read back and compared with the network before it is kept.
+it lies a JSON file that says what these are. Each file is read back and compared with the network; a program that differs is
+not kept.
 """
 
+import contextlib
 import importlib.util
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from srnet_jax.errors import UserError
 from srnet_jax.evaluation import weights
 from srnet_jax.evaluation.weights import Trained
 from srnet_jax.files import write_whole
+from srnet_jax.normalization import IMAGE_NORMALIZATIONS
 from srnet_jax.skeleton import H36M_17
 
 SUFFIXES = (".npz", ".stablehlo", ".onnx")
@@ -42,63 +45,81 @@ def write(path: Path, trained: Trained, *, frames: int | None = None) -> float:
       largest output.
 
     Raises:
-      UserError: for another ending, too few frames, if a package is missing, or if the outputs differ by more than 1e-4.
+      UserError: for another ending, too few frames, if a package is missing or cannot convert or run the network, or if a
+        program's outputs differ by more than 1e-4.
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
     if path.suffix == ".npz":
         weights.save(path, trained)
-        read = weights.load(path)
-        return _difference(trained, lambda x: read.model.apply(read.variables, x), _examples(trained))
+        return _difference(trained, _network(weights.load(path)), _examples(trained))
     field = trained.model.receptive_field
     if frames is not None and frames < field:
         raise UserError(f"frames: found {frames}, expected at least the receptive field, {field}")
     with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".unfinished-") as folder:
         draft = Path(folder) / path.name
-        if path.suffix == ".stablehlo":
-            run, examples = _write_stablehlo(draft, trained), _examples(trained)
+        length = (frames or field) if path.suffix == ".onnx" else None
+        if length:
+            with _in_one_line(path):
+                apart = _difference(trained, _write_onnx(draft, trained, length, path), _examples(trained, length))
         else:
-            length = frames or field
-            run, examples = _write_onnx(draft, trained, length), _examples(trained, length)
-        apart = _difference(trained, run, examples)
+            apart = _difference(trained, _write_stablehlo(draft, trained, path), _examples(trained))
         if not apart <= _MOST_APART:
             raise UserError(
                 f"{path}: not kept, its outputs differ from the network's by {apart:.1e}, expected {_MOST_APART:.0e}"
             )
-        write_whole(path.with_name(f"{path.name}.json"), json.dumps(_described(trained, frames), indent=2) + "\n")
+        write_whole(path.with_name(f"{path.name}.json"), json.dumps(_described(trained, length), indent=2) + "\n")
         draft.replace(path)
     return apart
 
 
-def _write_stablehlo(path: Path, trained: Trained) -> Callable:
+@contextlib.contextmanager
+def _in_one_line(path: Path) -> Iterator[None]:
+    """Turn what jax2onnx and onnxruntime raise, which is of any type and length, into a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path}: not written, jax2onnx or onnxruntime cannot take this network, expected .stablehlo instead: {reason}"
+        ) from error
+
+
+def _write_stablehlo(draft: Path, trained: Trained, path: Path) -> Callable:
     _needed("flatbuffers", "export", path)
     from jax import export
 
     beyond = trained.model.receptive_field - 1
     batch, frames = export.symbolic_shape(f"b, t + {beyond}" if beyond else "b, t")
     inputs = jax.ShapeDtypeStruct((batch, frames, H36M_17.num_joints, 2), np.float32)
-    program = jax.jit(lambda inputs_2d: trained.model.apply(trained.variables, inputs_2d))
-    path.write_bytes(export.export(program, platforms=PLATFORMS)(inputs).serialize())
-    return export.deserialize(bytearray(path.read_bytes())).call
+    draft.write_bytes(export.export(_network(trained), platforms=PLATFORMS)(inputs).serialize())
+    return export.deserialize(bytearray(draft.read_bytes())).call
 
 
-def _write_onnx(path: Path, trained: Trained, frames: int) -> Callable:
+def _write_onnx(draft: Path, trained: Trained, frames: int, path: Path) -> Callable:
     for package in ("jax2onnx", "onnxruntime"):
         _needed(package, "onnx", path)
     import jax2onnx
     import onnxruntime
 
     model = jax2onnx.to_onnx(
-        lambda inputs_2d: trained.model.apply(trained.variables, inputs_2d),
+        _network(trained),
         [("B", frames, H36M_17.num_joints, 2)],
         input_names=["inputs_2d"],
         output_names=["poses_3d"],
     )
-    path.write_bytes(model.SerializeToString())
+    draft.write_bytes(model.SerializeToString())
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path.read_bytes(), options)
+    session = onnxruntime.InferenceSession(draft.read_bytes(), options)
     return lambda inputs_2d: session.run(None, {"inputs_2d": inputs_2d})[0]
+
+
+def _network(trained: Trained) -> jax.stages.Wrapped:
+    """Return the network with its weights as constants: in bfloat16 it rounds otherwise where they are arguments."""
+    return jax.jit(lambda inputs_2d: trained.model.apply(trained.variables, inputs_2d))
 
 
 def _needed(package: str, extra: str, path: Path) -> None:
@@ -115,24 +136,27 @@ def _examples(trained: Trained, frames: int | None = None) -> list[np.ndarray]:
 
 
 def _difference(trained: Trained, run: Callable, examples: list[np.ndarray]) -> float:
-    found, expected = [], []
+    found, expected, network = [], [], _network(trained)
     for inputs in examples:
         found.append(np.asarray(run(inputs)).ravel())
-        expected.append(np.asarray(trained.model.apply(trained.variables, inputs)).ravel())
+        expected.append(np.asarray(network(inputs)).ravel())
     truth = np.concatenate(expected)
     return float(np.abs(np.concatenate(found) - truth).max() / np.abs(truth).max())
 
 
 def _described(trained: Trained, frames: int | None) -> dict[str, Any]:
-    """Return what a user of the program must know."""
+    """Return what a user of the program must know; `frames` is T of a program that takes no other, else None."""
+    normalization, field = trained.config.model.normalization, trained.model.receptive_field
+    metres = "metre, relative to the hip, joint 0, which is predicted too: subtract it"
+    others = f"as the targets of normalization {normalization}, see srnet_jax.normalization.to_metres"
     return {
-        "input": {
-            "name": "inputs_2d",
-            "shape": ["B", frames or "T", 17, 2],
-            "normalization": trained.config.model.normalization,
+        "input": {"name": "inputs_2d", "shape": ["B", frames or "T", 17, 2], "normalization": normalization},
+        "output": {
+            "name": "poses_3d",
+            "shape": ["B", frames - field + 1 if frames else "T - receptive_field + 1", 17, 3],
+            "unit": metres if normalization in IMAGE_NORMALIZATIONS else others,
         },
-        "output": {"name": "poses_3d", "shape": ["B", "T - receptive_field + 1", 17, 3], "unit": "metre, relative to the hip"},
-        "receptive_field": trained.model.receptive_field,
+        "receptive_field": field,
         "causal": bool(trained.config.model.causal),
         "fps": trained.fps,
         "joints": list(H36M_17.joints),

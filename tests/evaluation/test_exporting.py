@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -43,6 +45,33 @@ def test_weights_are_the_network_in_half_precision(trained, tmp_path):
 @pytest.mark.skipif(not importlib.util.find_spec("jax2onnx"), reason="needs the extra `onnx`")
 def test_onnx_is_the_network(trained, tmp_path):
     assert exporting.write(tmp_path / "x.onnx", trained, frames=7) < 1e-4
+    about = json.loads((tmp_path / "x.onnx.json").read_text())
+    assert (about["input"]["shape"], about["output"]["shape"]) == (["B", 7, 17, 2], ["B", 5, 17, 3])
+
+
+def test_the_description_names_a_fixed_length_and_the_unit(trained):
+    about = exporting._described(trained, 7)
+    assert (about["input"]["shape"], about["output"]["shape"]) == (["B", 7, 17, 2], ["B", 5, 17, 3])
+    assert about["output"]["unit"].startswith("metre, relative to the hip")
+    trained.config.model.normalization = "pixel"
+    assert exporting._described(trained, None)["output"]["unit"].startswith("as the targets of normalization pixel")
+
+
+def test_what_onnx_cannot_hold_is_said_in_one_line(trained, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise TypeError("no such\nprimitive")
+
+    for name in ("jax2onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(to_onnx=refuse))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    with pytest.raises(UserError, match=r"x\.onnx: not written, .* expected \.stablehlo instead: no such primitive$"):
+        exporting.write(tmp_path / "x.onnx", trained)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_program_in_bfloat16_is_the_network(tiny_config, tmp_path):
+    tiny_config.model.update(network="fc", filter_widths=(3, 1), causal=True, precision="bfloat16")
+    assert exporting.write(tmp_path / "x.stablehlo", make(tiny_config)) < 1e-4
 
 
 def test_what_cannot_be_exported_is_said(trained, tmp_path, monkeypatch):
