@@ -151,4 +151,8 @@ def _load_npy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -
         stream.seek(0)
         array = np.lib.format.read_array(stream, allow_pickle=False)
         stream.read()  # to the end, where zipfile compares the checksum
-        return array
+    if dtype.kind == "U" and array.size and dtype.itemsize:
+        code_points = np.frombuffer(array.astype(dtype.newbyteorder("=")).tobytes(), np.uint32)
+        if ((code_points > 0x10FFFF) | (code_points & ~np.uint32(0x7FF) == 0xD800)).any():  # Python fails on them anywhere
+            raise DataError(f"{name} holds text that is not Unicode")
+    return array

@@ -368,6 +368,17 @@ def test_memory_stays_in_proportion_to_the_file(tmp_path, monkeypatch):
     assert list(map(len, load_torch(write_zip(path, dicts)))) == [100, 0, 0]  # no writer shares the list
 
 
+@pytest.mark.parametrize("code_point", [0xD800, 0xDFFF, 0x110000, 0xFFFFFFFF])
+@pytest.mark.parametrize("order", "<>")
+def test_text_is_unicode(code_point, order, tmp_path):
+    points = np.array([ord("a"), code_point], f"{order}u4")
+    np.savez(tmp_path / "x.npz", text=points.view(f"{order}U2"))
+    assert refusal(load_npz, tmp_path / "x.npz") == "text.npy holds text that is not Unicode"
+    points[1] = 0x10FFFF
+    np.savez(tmp_path / "x.npz", text=points.view(f"{order}U2"))
+    assert load_npz(tmp_path / "x.npz")["text"] == "a\U0010ffff"
+
+
 def test_entries_of_archives(tmp_path):
     path = write_zip(tmp_path / "x.bin", [1])
     names = zipfile.ZipFile(path).namelist()

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from srnet_jax.errors import UserError
+from srnet_jax.errors import UserError, one_line
 from srnet_jax.evaluation import weights
 from srnet_jax.evaluation.weights import Trained
 from srnet_jax.files import write_whole
@@ -81,7 +81,7 @@ def _in_one_line(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(" ".join(str(error).split()), 200)
         raise UserError(
             f"{path}: not written, jax2onnx or onnxruntime cannot take this network, expected .stablehlo instead: {reason}"
         ) from error

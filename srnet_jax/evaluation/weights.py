@@ -16,7 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
 from srnet_jax import config as config_lib
-from srnet_jax.errors import ConfigError, DataError
+from srnet_jax.errors import ConfigError, DataError, one_line
 from srnet_jax.files import write_whole
 from srnet_jax.models.pose_lifter import Lifter, create_model
 from srnet_jax.safe_load import load_npz
@@ -99,8 +99,9 @@ def load(path: Path) -> Trained:
         raise DataError(f"{path}: {error}") from error
     model = create_model(config.model)
     expected = flatten_dict(_shapes(model), sep="/")
-    if missing := sorted(set(expected) ^ set(stored)):
-        raise DataError(f"{path}: {missing[0]}: found or missing, unlike in the network of its config")
+    if unlike := sorted(set(expected) ^ set(stored)):
+        where = "file" if unlike[0] in stored else "network of its config"
+        raise DataError(f"{path}: {one_line(unlike[0], 100)}: in the {where} alone, expected the same arrays in both")
     for name, shape in expected.items():
         array = stored[name]
         if array.shape != shape.shape or array.dtype.kind != "f" or not np.isfinite(array).all():

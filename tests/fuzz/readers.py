@@ -447,7 +447,36 @@ def _read_asf_amc(folder):
     assert np.isfinite(motion.positions).all()
 
 
-# What a run writes, and a workdir of a stranger may hold.
+# Weights that others trained, and what a run writes and a workdir of a stranger may hold.
+
+
+def _weights_seeds(folder):
+    from srnet_jax.evaluation import weights
+    from tests.conftest import make_tiny_config
+    from tests.evaluation.test_lifter import make
+
+    made = []
+    for network, fps in (("fc", 30.0), ("sr", None)):
+        config = make_tiny_config()
+        config.model.update(network=network, channels=20, filter_widths=(1,))
+        weights.save(folder / "x.npz", make(config, fps))
+        made += _contents(folder / "x.npz")
+    (folder / "x.npz").unlink()
+    return made
+
+
+def _read_weights(folder):
+    from srnet_jax.evaluation import weights
+
+    trained = weights.load(folder / "w.npz")
+    assert set(trained.variables) <= {"params", "batch_stats"}
+    assert trained.fps is None or 0 < trained.fps < 1e6
+
+
+def _remembered_shapes():
+    from srnet_jax.evaluation import weights
+
+    return [mock.patch.object(weights, "_shapes", functools.lru_cache(100)(weights._shapes))]
 
 
 def _config_seeds(folder):
@@ -634,6 +663,7 @@ READERS = {
     "skeleton.asf": Reader("m.asf", _asf_amc_seeds("asf"), _TEXT, _read_asf_amc),
     "motion.amc": Reader("m.amc", _asf_amc_seeds("amc"), _TEXT, _read_asf_amc),
     "skeleton.toml": Reader("skeleton.toml", _toml_seeds, _TEXT, _read_bvh),
+    "weights.npz": Reader("w.npz", _weights_seeds, _NPZ, _read_weights, _remembered_shapes),
     "config.json": Reader("config.json", _config_seeds, _TEXT, _read_config),
     "forks.json": Reader("forks.json", _forks_seeds, _JSON, _read_forks),
     "data.json": Reader("data.json", _data_seeds, _JSON, _read_data),
