@@ -36,33 +36,44 @@ def run(*command, timeout=300):
     return done
 
 
+def first(number, cases):
+    """Leave all cases but the first ones to the slow tests: each starts a program."""
+    return cases[:number] + [pytest.param(*case, marks=pytest.mark.slow) for case in cases[number:]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        (("--config.model.chanels=3",), "config.model.chanels: no such field, did you mean config.model.channels?"),
-        (("--config.model.channels=many",), "flag --config.model.channels=many: invalid literal for int()"),
-        (
-            ("--config.model.recombine=mult",),
-            "config.model.recombine: 'mult' is not allowed, expected one of multiply, add, concat",
-        ),
-        (("--config=configs/nothing.py",), "No such file or directory: 'configs/nothing.py'"),
-        (("--config.data.cameras.number:3",), "--config: "),
-        (("--confg=x",), "Unknown command line flag 'confg'"),
-        (("train",), "train: not understood, expected --flag=value"),
-        (("--config.data.source=mocap",), "config.data.path: not set"),
-        (("--config.data.source=mocap", "--config.data.path=nothing.npz"), "nothing.npz: no such file"),
-        (("--config.protocol.name=cross_dataset", "--config.test_data.num_frames=5"), "config.test_data.num_frames: 5 is not"),
-        (
+    first(
+        4,
+        [
+            (("--config.protocol.subjects_test=('S2',)",), "config.protocol.subjects_test: 'S2' is not in synthetic"),
+            (("--config.data.source=mocap", "--config.data.path=nothing.npz"), "nothing.npz: no such file"),
+            (("--confg=x",), "Unknown command line flag 'confg'"),
+            (("--config.model.chanels=3",), "config.model.chanels: no such field, did you mean config.model.channels?"),
+            (("--config.model.channels=many",), "flag --config.model.channels=many: invalid literal for int()"),
             (
-                "--config.data.source=h36m",
-                "--config.data.path=x",
-                "--config.data.keypoints=cpn",
-                "--config.data.detections.simulate=True",
+                ("--config.model.recombine=mult",),
+                "config.model.recombine: 'mult' is not allowed, expected one of multiply, add, concat",
             ),
-            "config.data.detections.simulate: keypoints are 'cpn'",
-        ),
-        (("--config.protocol.subjects_test=('S2',)",), "config.protocol.subjects_test: 'S2' is not in synthetic"),
-    ],
+            (("--config=configs/nothing.py",), "No such file or directory: 'configs/nothing.py'"),
+            (("--config.data.cameras.number:3",), "--config: "),
+            (("train",), "train: not understood, expected --flag=value"),
+            (("--config.data.source=mocap",), "config.data.path: not set"),
+            (
+                ("--config.protocol.name=cross_dataset", "--config.test_data.num_frames=5"),
+                "config.test_data.num_frames: 5 is not",
+            ),
+            (
+                (
+                    "--config.data.source=h36m",
+                    "--config.data.path=x",
+                    "--config.data.keypoints=cpn",
+                    "--config.data.detections.simulate=True",
+                ),
+                "config.data.detections.simulate: keypoints are 'cpn'",
+            ),
+        ],
+    ),
 )
 def test_mistakes_are_one_line(arguments, message, tmp_path):
     done = run("launch.train", f"--workdir={tmp_path / 'run'}", *arguments, *TINY)
@@ -74,19 +85,26 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
 
 @pytest.mark.parametrize(
     ("launcher", "arguments", "message"),
-    [
-        ("launch.evaluate", ("--workdir=nothing",), "nothing/config.json: no such file"),
-        ("launch.evaluate", (), "--workdir"),
-        ("launch.evaluate", ("--workdir=x", "--config=configs/default.py"), "--config: not understood here, runs keep their"),
-        ("launch.evaluate", ("--workdir=x", "--output=README.md"), "--output=README.md: a file, expected a folder"),
-        ("launch.evaluate", ("--workdir=x", "--config.protocol.nam=x"), "did you mean config.protocol.name?"),
-        ("launch.rarity", ("--output=ranks.txt",), "--output=ranks.txt: expected a name ending in .csv"),
-        (
-            "launch.describe",
-            ("--config.model.context_dim=2",),
-            "error: config.model: context_dim 2 with recombine 'multiply' gives",
-        ),
-    ],
+    first(
+        3,
+        [
+            ("launch.evaluate", ("--workdir=nothing",), "nothing/config.json: no such file"),
+            ("launch.rarity", ("--output=ranks.txt",), "--output=ranks.txt: expected a name ending in .csv"),
+            (
+                "launch.describe",
+                ("--config.model.context_dim=2",),
+                "error: config.model: context_dim 2 with recombine 'multiply' gives",
+            ),
+            ("launch.evaluate", (), "--workdir"),
+            (
+                "launch.evaluate",
+                ("--workdir=x", "--config=configs/default.py"),
+                "--config: not understood here, runs keep their",
+            ),
+            ("launch.evaluate", ("--workdir=x", "--output=README.md"), "--output=README.md: a file, expected a folder"),
+            ("launch.evaluate", ("--workdir=x", "--config.protocol.nam=x"), "did you mean config.protocol.name?"),
+        ],
+    ),
 )
 def test_mistakes_of_other_launchers_are_one_line(launcher, arguments, message):
     done = run(launcher, *arguments)
@@ -102,15 +120,18 @@ class _Evil:
 
 @pytest.mark.parametrize(
     ("damage", "message"),
-    [
-        (lambda path: None, "no such file"),
-        (lambda path: path.write_bytes(pickle.dumps(_Evil())), "posix.system"),
-        (lambda path: path.write_bytes(CHECKPOINT.read_bytes()[:200_000]), "file.bin: "),
-        (lambda path: path.write_bytes(b""), "file.bin: "),
-        (lambda path: path.write_bytes(NPZ.read_bytes()), "file.bin: "),
-        (lambda path: path.write_text("epoch 1\n"), "file.bin: "),
-    ],
-    ids=["missing", "evil", "truncated", "empty", "renamed npz", "text"],
+    first(
+        1,
+        [
+            (lambda path: path.write_bytes(pickle.dumps(_Evil())), "posix.system"),
+            (lambda path: None, "no such file"),
+            (lambda path: path.write_bytes(CHECKPOINT.read_bytes()[:200_000]), "file.bin: "),
+            (lambda path: path.write_bytes(b""), "file.bin: "),
+            (lambda path: path.write_bytes(NPZ.read_bytes()), "file.bin: "),
+            (lambda path: path.write_text("epoch 1\n"), "file.bin: "),
+        ],
+    ),
+    ids=["evil", "missing", "truncated", "empty", "renamed npz", "text"],
 )
 def test_bad_checkpoints_are_one_line(damage, message, tmp_path):
     damage(tmp_path / "file.bin")
@@ -152,15 +173,18 @@ def test_a_workdir_remembers_its_config(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        ((), "nothing: not understood, expected one of h36m, check, mocap, synthetic first"),
-        (("h36m",), "--source: not set, h36m needs it"),
-        (("h36m", "--source=nothing", "--output=out"), "nothing"),
-        (("check", "--data=nothing"), "nothing"),
-        (("mocap", "--source=nothing", "--skeleton=cmu", "--output=out.npz"), "nothing"),
-        (("mocap", "--source=.", "--skeleton=cmu", "--output=README.md"), "README.md: expected a name ending in .npz"),
-        (("synthetic", "--output=README.md"), "README.md: not a folder"),
-    ],
+    first(
+        3,
+        [
+            ((), "nothing: not understood, expected one of h36m, check, mocap, synthetic first"),
+            (("h36m",), "--source: not set, h36m needs it"),
+            (("mocap", "--source=.", "--skeleton=cmu", "--output=README.md"), "README.md: expected a name ending in .npz"),
+            (("h36m", "--source=nothing", "--output=out"), "nothing"),
+            (("check", "--data=nothing"), "nothing"),
+            (("mocap", "--source=nothing", "--skeleton=cmu", "--output=out.npz"), "nothing"),
+            (("synthetic", "--output=README.md"), "README.md: not a folder"),
+        ],
+    ),
 )
 def test_prepare_data_refuses_in_one_line(arguments, message):
     done = run("launch.prepare_data", *arguments)

@@ -323,7 +323,7 @@ def test_invariances(rng, poses, change, invariant):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 def test_jit_vmap_and_leading_axes_agree(name, dtype, poses):
     function, pair = FUNCTIONS[name], [x[:6].astype(dtype) for x in poses]
     nested = [x.reshape(2, 3, 17, 3) for x in pair]

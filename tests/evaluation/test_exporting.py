@@ -69,6 +69,7 @@ def test_what_onnx_cannot_hold_is_said_in_one_line(trained, tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_program_in_bfloat16_is_the_network(tiny_config, tmp_path):
     tiny_config.model.update(network="fc", filter_widths=(3, 1), causal=True, precision="bfloat16")
     assert exporting.write(tmp_path / "x.stablehlo", make(tiny_config)) < 1e-4

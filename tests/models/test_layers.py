@@ -126,7 +126,7 @@ def test_context_dim_zero_is_the_group_layer(rng):
 def test_context_dim_is_absolute_or_a_fraction(context_dim, widths):
     layer = SplitRecombineDense(GROUPS, FEATURES, recombine="concat", context_dim=context_dim)
     assert layer.context_widths == widths
-    kernels = layer.init(jax.random.key(0), jnp.zeros((2, 8)))["params"]
+    kernels = jax.eval_shape(layer.init, jax.random.key(0), jnp.zeros((2, 8)))["params"]
     for g, (group, h) in enumerate(zip(GROUPS, widths, strict=True)):
         assert kernels[f"kernel_{g}"].shape == (1, len(group) + h, FEATURES[g])
 

@@ -41,7 +41,9 @@ def test_training_learns_logs_and_keeps_checkpoints(tiny_config, tmp_path, monke
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-@pytest.mark.parametrize("name", ["pixel", "lcn", "proj", "weak_proj"])
+@pytest.mark.parametrize(
+    "name", ["pixel", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lcn", "proj", "weak_proj"))]
+)
 def test_every_normalisation_trains_and_evaluates(tiny_config, tmp_path, name):
     tiny_config.train.epochs = 1
     tiny_config.model.normalization = name
