@@ -50,8 +50,11 @@ def _mean_and_deviation(results: Results, column: Any) -> tuple[np.ndarray, np.n
 def _columns(results: Results) -> Figure:
     """Draw each column: a bar, or a point of a line, for each row, and the paper's number as a diamond."""
     rows, columns = results.experiment.rows, results.columns
-    figure = Figure((2.2 + 2.6 * len(columns), 3.4), layout="constrained")
-    for axes, column in zip(np.atleast_1d(figure.subplots(1, len(columns))), columns, strict=True):
+    across = len(columns) if len(columns) <= 4 else 3
+    down = -(-len(columns) // across)
+    figure = Figure((2.2 + 2.6 * across, 0.4 + 3 * down), layout="constrained")
+    for place, column in enumerate(columns, 1):
+        axes = figure.add_subplot(down, across, place)
         mean, deviation = _mean_and_deviation(results, column)
         x = np.arange(len(rows))
         if results.experiment.figure == "bars":
@@ -63,7 +66,7 @@ def _columns(results: Results) -> Figure:
         unit = "%" if "percent" in column.metric else "PA-MPJPE, mm" if column.metric == "p_mpjpe_mm" else "MPJPE, mm"
         axes.set(title=column.name, ylabel=unit)
         axes.grid(axis="y", alpha=0.3)
-    _key(figure, [("ours, ± 1 deviation over seeds", {"color": RUNS[0], "linewidth": 4})])
+    _key(results, figure, [("ours, ± 1 deviation over seeds", {"color": RUNS[0], "linewidth": 4})])
     return figure
 
 
@@ -83,7 +86,7 @@ def _by_action(results: Results) -> Figure:
     axes.set_xticks(range(len(columns)), [column.name for column in columns], rotation=45, ha="right", rotation_mode="anchor")
     axes.set(ylabel="error, mm")
     axes.grid(axis="y", alpha=0.3)
-    _key(figure, [(row.name, {"color": RUNS[index], "linewidth": 4}) for index, row in enumerate(rows)])
+    _key(results, figure, [(row.name, {"color": RUNS[index], "linewidth": 4}) for index, row in enumerate(rows)])
     return figure
 
 
@@ -149,9 +152,10 @@ def _skeleton(axes: Axes, colour: dict[int, str], numbered: bool) -> None:
     axes.margins(0.15, 0.06)
 
 
-def _key(figure: Figure, entries: list[tuple[str, dict[str, Any]]]) -> None:
+def _key(results: Results, figure: Figure, entries: list[tuple[str, dict[str, Any]]]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=label, **style) for label, style in entries]
-    handles.append(Line2D([], [], label="the paper, on Human3.6M", **_PAPER))
+    if any(row.paper for row in results.experiment.rows):
+        handles.append(Line2D([], [], label="the paper, on Human3.6M", **_PAPER))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
