@@ -354,12 +354,12 @@ def test_killed_trainings_end_as_if_left_alone():
 def test_quickstart_survives_a_kill(tmp_path):
     """Kill the quickstart's training half-way, run it again: it resumes, finishes, and beats the mean pose by far."""
     workdir = tmp_path / "sr"
-    command = ("launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}", "--config.train.epochs=10")
+    command = ("launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}", "--config.train.epochs=5")
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     log = workdir / "metrics.jsonl"
     deadline = time.time() + 300
-    while time.time() < deadline and not (log.exists() and len(log.read_text().splitlines()) >= 5):
+    while time.time() < deadline and not (log.exists() and len(log.read_text().splitlines()) >= 2):
         time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -367,7 +367,7 @@ def test_quickstart_survives_a_kill(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "resuming after epoch" in done.stdout
     epochs = [json.loads(line)["epoch"] for line in log.read_text().splitlines()]
-    assert epochs == list(range(1, 11))
+    assert epochs == list(range(1, 6))
     assert run("launch.evaluate", f"--workdir={workdir}").returncode == 0
     average = json.loads((workdir / "results.json").read_text())["average_over_actions"]
     assert average["mpjpe_mm"] < 0.35 * average["mean_pose_mpjpe_mm"]

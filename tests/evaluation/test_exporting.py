@@ -14,9 +14,9 @@ from srnet_jax.skeleton import H36M_17
 from tests.evaluation.test_lifter import make
 
 
-@pytest.fixture
-def trained(tiny_config):
-    tiny_config.model.update(network="sr", filter_widths=(3, 1), causal=True, normalization="centered")
+@pytest.fixture(params=["fc", pytest.param("sr", marks=pytest.mark.slow)])
+def trained(request, tiny_config):
+    tiny_config.model.update(network=request.param, filter_widths=(3, 1), causal=True, normalization="centered")
     return make(tiny_config)
 
 

@@ -21,7 +21,7 @@ GOOD = {"loaded", "refused", "killed"}
 ROOT = Path(__file__).parents[2]
 CRASHES = sorted((Path(__file__).parent / "crashes").iterdir())
 IN_ANOTHER_PROCESS = ("hdf5.mat", "hdf5.h5", "pose.cdf", "archive.tgz")  # three times as slow as the rest
-SLOW_INPUTS = dict.fromkeys(READERS, 5_000) | dict.fromkeys(IN_ANOTHER_PROCESS, 2_000)  # by hand: python -m tests.fuzz
+SLOW_INPUTS = dict.fromkeys(READERS, 2_500) | dict.fromkeys(IN_ANOTHER_PROCESS, 1_000)  # by hand: python -m tests.fuzz
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def bench(request, tmp_path):
 
 
 @pytest.mark.parametrize("bench", READERS, indirect=True)
-def test_a_few_hundred_inputs(bench):
+def test_two_hundred_inputs(bench):
     assert {bench.outcome(seed) for seed in bench.seeds} <= {"loaded", "refused"}
     assert any(bench.outcome(seed) == "loaded" for seed in bench.seeds)
-    outcomes = collections.Counter(bench.outcome(bench.damaged("default", number)) for number in range(300))
+    outcomes = collections.Counter(bench.outcome(bench.damaged("default", number)) for number in range(200))
     assert set(outcomes) <= GOOD, outcomes
-    assert outcomes["refused"] >= 50
+    assert outcomes["refused"] >= 40
 
 
 @pytest.mark.parametrize("bench", dict.fromkeys(path.name.rpartition(".")[0] for path in CRASHES), indirect=True)

@@ -21,9 +21,12 @@ from srnet_jax.training.steps import LOSSES
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent.parent / "data" / "parity"))
 NAMES = sorted(path.stem for path in FOLDER.glob("*.npz") if re.match(r"(sr\d|fc)_.*_c\d+$", path.stem))
+LARGEST = ("sr5_mul_333_c42", "sr5_cat_333_c42")  # of which the causal and the single-frame fixtures have the same layers
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in LARGEST else ()) for name in NAMES]
+)
 def fixture(request, tmp_path_factory):
     """A fixture's arrays, and its network as imported from a checkpoint file."""
     with np.load(FOLDER / f"{request.param}.npz") as file:
@@ -101,7 +104,7 @@ def official(model, collection, tree):
     return {t.name: view(host, t) for t in official_tensors(model) if t.path[:1] == (collection,)}
 
 
-@pytest.mark.parametrize("loss", [pytest.param("l1", marks=pytest.mark.slow), "mpjpe"])
+@pytest.mark.parametrize("loss", ["mpjpe", pytest.param("l1", marks=pytest.mark.slow)])
 def test_training_mode(fixture, loss):
     """Outputs, loss, gradients and the statistics after one step."""
     arrays, model, variables = fixture

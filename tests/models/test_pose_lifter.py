@@ -168,7 +168,7 @@ def test_dropout_acts_only_in_training(rng):
 
 
 @pytest.mark.parametrize("filter_widths", [(3, 3), pytest.param((1, 1, 1), marks=pytest.mark.slow)])
-@pytest.mark.parametrize("strided", [False, True])
+@pytest.mark.parametrize("strided", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_bfloat16_agrees_with_float32(rng, filter_widths, strided):
     """Its products keep 8 bits, of the largest output a few layers lose some: 3 % of it, and 0.6 % in the mean."""
     model = lifter(filter_widths=filter_widths, strided=strided)

@@ -272,13 +272,18 @@ def test_mistakes_are_one_line(arguments, message):
     assert done.stderr.count("\n") == 1
 
 
+ALONE = ("1", "6", "7", "s6", "fig4", "fig6")  # which share no run with others; the rest are made by one process
+
+
 @pytest.fixture(scope="module")
 def shared_workdir(tmp_path_factory):
     return tmp_path_factory.mktemp("reproduce")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ALONE else pytest.mark.xdist_group("tables")) for name in EXPERIMENTS]
+)
 def test_every_table_is_made_of_synthetic_data(name, shared_workdir):
     """One epoch of narrow networks: every experiment runs to its end, and every row has its numbers."""
     experiment = EXPERIMENTS[name]

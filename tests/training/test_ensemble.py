@@ -101,7 +101,8 @@ class Crashed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("lagging", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("lagging", [False, True])
 def test_a_crash_changes_nothing(tiny_config, tmp_path, monkeypatch, lagging):
     """Members go on from where each of them is, be it not the same step, to the same weights to the bit."""
     config = ragged(tiny_config)

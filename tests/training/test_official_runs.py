@@ -192,7 +192,7 @@ def with_trajectory(content):
     )
 
 
-@pytest.mark.parametrize("change", [with_addresses, with_trajectory])
+@pytest.mark.parametrize("change", [with_addresses, pytest.param(with_trajectory, marks=pytest.mark.slow)])
 def test_optimisers_of_other_origins(change, tmp_path):
     expected = imported(ZIP, tmp_path / "plain")[0]
     found, said = imported(rewritten(tmp_path, change), tmp_path / "changed")

@@ -53,7 +53,7 @@ def under(prefix, arrays):
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
-@pytest.mark.parametrize("name", TRAJECTORIES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if "add" in name else ()) for name in TRAJECTORIES])
 def test_eight_steps_of_amsgrad(name):
     """Losses, weights, statistics and moments; the epoch changes after the fourth step."""
     with np.load(FOLDER / f"{name}.npz") as file:
