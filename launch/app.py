@@ -130,8 +130,8 @@ def print_table(grid: "Grid") -> None:
     out.print(table, "", width=max(out.width, needed), crop=False)
 
 
-def track(items: Sequence[_Item]) -> Iterable[_Item]:
-    """Give the items one by one beside a progress bar."""
+def track(items: Iterable[_Item]) -> Iterable[_Item]:
+    """Give the items one by one beside a progress bar; without a length it pulses."""
     from rich.progress import track as rich_track
 
     return rich_track(items, description="reading", transient=True)

@@ -85,7 +85,7 @@ def _tracks(source: Path):
 
     model = Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None
     with video.mediapipe(model, _PEOPLE.value) as detector:
-        return video.detect(source, detector)
+        return video.detect(source, detector, track=app.track)
 
 
 if __name__ == "__main__":
