@@ -41,7 +41,7 @@ def get_config(form: str = "single") -> ConfigDict:
     config.model.recombine = "concat"  # SR-wide, see configs/sr_wide.py
     config.model.context_dim = 0.5
     config.model.channels = 384
-    config.train.batch_size = 256  # four times the steps of 1024 for little more time: 8 mm better with 27 frames
+    config.train.batch_size = 256  # four times the steps of 1024, for little more time
     config.train.epochs = 16
     config.train.lr_decay = 0.8
     if form == "causal":
