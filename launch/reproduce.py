@@ -29,7 +29,7 @@ _SCALE = flags.DEFINE_enum(
     "scale", "full", ["full", "medium", "quick", "smoke"], "full: the paper's settings; the others are smaller, see the README."
 )
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each row, trained as one program.", lower_bound=1, upper_bound=1000)
-_SHARD = flags.DEFINE_string("shard", "1/1", "I/N: train every N-th run alone, beginning with the I-th.")
+_SHARD = flags.DEFINE_string("shard", "1/1", "I/N: train every N-th row alone, beginning with the I-th.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for the runs and the tables.")
 _PATH = flags.DEFINE_string("data.path", None, "Where the data are; short for --config.data.path.")
 _TEST_PATH = flags.DEFINE_string("test_data.path", None, "Where the data are that table 6 tests on.")
@@ -58,14 +58,15 @@ def main() -> None:
     found, actions = runner.trainings(experiment, workdir, _DATA.value, _SCALE.value, _SEEDS.value, changes)
     missing, failures = runner.run_shard(found, (int(shard[1]), int(shard[2])), partial(print, flush=True))
     columns = experiment.columns(actions)
-    results = report.Results(_TABLE.value, experiment, columns, found)
+    results = report.Results(_TABLE.value, experiment, columns, found, changes)
     if results.columns or _TABLE.value == "1":
         app.print_table(report.table(results))
-    for file in report.write(results, workdir, f"{_DATA.value}-{_SCALE.value}"):
-        print(file)
+    if any(results.evaluations) or not experiment.rows:  # what was written before is worth more than nothing
+        for file in report.write(results, workdir, f"{_DATA.value}-{_SCALE.value}"):
+            print(file)
     if missing:
         names = ", ".join(training.name for training in missing)
-        print(f"not trained yet: {names}; the same command, or another shard, does it")
+        print(f"not trained yet: {names}; {'the same command' if failures else 'another shard'} does it")
     if failures:
         reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
         raise UserError(f"{len(failures)} rows failed; {reasons}")

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import itertools
+import operator
 import statistics
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,9 +16,9 @@ from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.tables import Grid, to_markdown
 from srnet_jax.files import write_whole
 from srnet_jax.models.graph import LCN, neighbourhoods
-from srnet_jax.models.pose_lifter import PoseLifter, create_model
+from srnet_jax.models.pose_lifter import SPLIT_RECOMBINE, PoseLifter, create_model, make_layer
 from srnet_jax.reproduce import settings
-from srnet_jax.reproduce.experiments import EXPERIMENTS, Column, Experiment
+from srnet_jax.reproduce.experiments import AVERAGE, EXPERIMENTS, Column, Experiment
 from srnet_jax.reproduce.runner import Training
 
 _HEADS = ("ours", "paper", "difference")
@@ -34,12 +35,14 @@ class Results:
       experiment: what was asked.
       columns: of these data.
       trainings: of each row, in order.
+      changes: fields of the config that were asked for.
     """
 
     name: str
     experiment: Experiment
     columns: tuple[Column, ...]
     trainings: list[Training]
+    changes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @cached_property
     def evaluations(self) -> list[list[Evaluation]]:
@@ -90,9 +93,7 @@ def table(results: Results) -> Grid:
         ]
     first = ("",) if experiment.transposed else ("", "parameters")
     header = (*first, *(f"{name}\n{head}" for name in heads for head in heads[name]))
-    return Grid(
-        experiment.title, header, tuple(lines), notes=(*findings(results), *_circumstances(evaluations), *experiment.notes)
-    )
+    return Grid(experiment.title, header, tuple(lines), notes=(*findings(results), *_circumstances(results), *experiment.notes))
 
 
 def _cells(found: Sequence[float], paper: float | None) -> tuple[str, str, str]:
@@ -117,7 +118,7 @@ def findings(results: Results) -> list[str]:
     base_row, base = next(((row, ours) for row, ours in rows if row.name == experiment.baseline), (None, {}))
     for column in results.columns:
         name, sign = column.name, 1 if column.larger_is_better else -1
-        if base_row is None or (experiment.transposed and name.split(",")[0] != "average"):
+        if base_row is None or (experiment.transposed and not name.startswith(AVERAGE)):
             continue
         gains = []
         for row, ours in rows:
@@ -136,15 +137,20 @@ def findings(results: Results) -> list[str]:
     return lines
 
 
-def _circumstances(evaluations: Sequence[Sequence[Evaluation]]) -> list[str]:
+def _circumstances(results: Results) -> list[str]:
     """Return what a reader must know of the runs."""
-    found = [evaluation for runs in evaluations for evaluation in runs]
+    found = [evaluation for runs in results.evaluations for evaluation in runs]
     if not found:
         return []
     first, config = found[0].results, found[0].config
     seeds = sorted({evaluation.config.seed for evaluation in found})
     datasets = sorted({evaluation.results["dataset"] for evaluation in found})
-    labels = dict.fromkeys(label for e in found for label in e.results["labels"] if not label.startswith("trained on "))
+    labels = dict.fromkeys(label for e in found for label in e.results["labels"])
+    if results.experiment.each_action:  # each line says what it was trained on
+        parts = [label.partition(", tested ") for label in labels]
+        labels = dict.fromkeys(f"tested {end}" if end else start for start, _, end in parts)
+    changed = [f"{name} = {value}" for name, value in results.changes.items() if not name.endswith("data.path")]
+    fields = {create_model(e.config.model).receptive_field for e in found}
     elsewhere = config.data.source != "h36m"
     frames = ", ".join(f"{part} {first['counts'][part]['frames']:,}" for part in ("train", "validation", "test"))
     return [
@@ -153,9 +159,21 @@ def _circumstances(evaluations: Sequence[Sequence[Evaluation]]) -> list[str]:
         f"{config.train.epochs} epochs of batches of {config.train.batch_size}; test-time flip "
         f"{'on' if first['test_time_flip'] else 'off'}.",
         *(["The paper's numbers are of Human3.6M: on other data gains and orders compare, millimetres do not."] * elsewhere),
+        *([f"Temporal networks see {max(fields)} frames."] if max(fields) > 1 else []),
+        *([f"Changed: {', '.join(changed)}."] if changed else []),
+        *([_ranking(first["rarity"])] if any(column.row[0] in ("rare", "subsets") for column in results.columns) else []),
         f"Frames{' of the first run' if len({e.config.protocol.actions_train for e in found}) > 1 else ''}: {frames}. "
         f"{'; '.join(labels)}.",
     ]
+
+
+def _ranking(rarity: dict[str, Any]) -> str:
+    """Return how the rare poses were found."""
+    words = [rarity["ranking"].replace("_", " ")]
+    if rarity["ranking"] == "occurrence":
+        words.append(f"σ = {', '.join(f'{value:g}' for value in rarity['sigma_mm'])} mm")
+    every = f", one in {rarity['reference_step']}" if rarity["reference_step"] > 1 else ""
+    return f"Rare poses: by {', '.join(words)}, against the {rarity['reference']} poses{every}; {rarity['how']}."
 
 
 def _properties() -> Grid:
@@ -263,6 +281,10 @@ def _per_sample(model: Any) -> float:
         for plan in model.layer_plans():
             frames //= plan.kernel_size
             products = sum(len(group) * width for group, width in zip(plan.groups, plan.features, strict=True))
+            if plan.connectivity == SPLIT_RECOMBINE:
+                contexts, inputs = make_layer(model, plan).context_widths, sum(map(len, plan.groups))
+                products += sum(h * (inputs - len(group)) for h, group in zip(contexts, plan.groups, strict=True))
+                products += sum(map(operator.mul, contexts, plan.features)) * (model.recombine == "concat")
             total += 6.0 * frames * plan.kernel_size * products
         return total
     edges = sum(map(len, neighbourhoods(model.skeleton, model.hops, model.links))) if isinstance(model, LCN) else 2 * 17

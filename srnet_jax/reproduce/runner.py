@@ -1,5 +1,6 @@
 """Train and evaluate what an experiment needs, once: finished runs are found again, interrupted ones go on."""
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -23,7 +24,9 @@ from srnet_jax.training.workdir import free_to_change
 RUNS_FOLDER = "runs"
 _RANKED = tuple(name for name in config_lib.FIELDS if name.startswith("protocol.rare_"))  # results depend on them
 _RESULTS: dict[str, type] = {  # what tables read
-    **dict.fromkeys(("actions", "average_over_actions", "average_over_frames", "rare", "subsets", "rareness", "counts"), dict),
+    **dict.fromkeys(
+        ("actions", "average_over_actions", "average_over_frames", "rare", "subsets", "rareness", "rarity", "counts"), dict
+    ),
     **dict.fromkeys(("dataset", "protocol"), str),
     **{"parameters": int, "labels": list, "test_time_flip": bool},
 }
@@ -67,8 +70,15 @@ def _read_results(folder: Path, wanted: ConfigDict) -> dict[str, Any] | None:
     changed = others + [name for name in config_lib.differences(config, wanted) if not free_to_change(name)]
     epochs = [line["epoch"] for _, line in read_lines(folder / METRICS_FILE) if "epoch" in line]
     finished = bool(epochs) and epochs[-1] >= wanted.train.epochs
+    finished &= _newest(Path(wanted.data.path), Path(wanted.test_data.path)) < (folder / RESULTS_FILE).stat().st_mtime
     fits = about == [RESULTS_VERSION, config_lib.fingerprint(config), "best", {}]
     return results if whole and fits and finished and not changed else None
+
+
+def _newest(*paths: Path) -> float:
+    """Return when the last of the files, or of what the folders hold, was written or put there."""
+    files = [file for path in paths if path != Path() for file in ([path] if path.is_file() else path.glob("*"))]
+    return max((max(file.stat().st_mtime, file.stat().st_ctime) for file in files), default=0.0)
 
 
 def trainings(
@@ -84,6 +94,11 @@ def trainings(
     if found and (experiment.transposed or (experiment.cross_dataset and data == "mocap")):
         dataset, other = load_datasets(next(iter(found.values())))
         actions = tuple(dict.fromkeys(dataset.names("action")))
+        if experiment.each_action:  # two recordings: one to train on, one to choose the checkpoint with
+            subjects = next(iter(found.values())).protocol.subjects_train
+            recordings = {(s.subject, s.action, s.trial) for s in dataset.sequences if s.subject in subjects}
+            recorded = collections.Counter(action for _, action, _ in recordings)
+            actions = tuple(action for action in actions if recorded[action] >= 2)
         for config in found.values():
             if experiment.each_action and not config.ensemble.actions_train:
                 config.ensemble.actions_train = actions

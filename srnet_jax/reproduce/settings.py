@@ -1,5 +1,6 @@
 """The config of each row of an experiment: the paper's settings, on the data and at the scale that were asked for."""
 
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -51,10 +52,13 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
     fixed = {"seed", "ensemble.seeds", "ensemble.learning_rates"}.union(
         experiment.fields, *(row.fields for row in experiment.rows)
     )
-    fixed |= set() if experiment.each_action else {"ensemble.actions_train"}
+    fixed |= {"data.source", "test_data.source", "protocol.name"}
+    fixed |= {"protocol.actions_train"} if experiment.each_action else {"ensemble.actions_train"}
+    fixed |= set(_detected(data)) if any(row.detected for row in experiment.rows) else set()
     if taken := sorted(fixed & set(changes)):
         raise ConfigError(
-            f"config.{taken[0]}: cannot be changed here, its values are the experiment's (--seeds sets the seeds)"
+            f"config.{taken[0]}: cannot be changed here, its values are the experiment's "
+            "(--seeds sets the seeds, --data the source)"
         )
     base = _base(data)
     if experiment.cross_dataset:
@@ -128,6 +132,8 @@ def check_paths(experiment: Experiment, data: str, changes: dict[str, Any]) -> N
     for name in needed:
         if not changes.get(name):
             raise ConfigError(f"--{name}: missing, expected where the {data} data are")
+        if not Path(changes[name]).exists():
+            raise ConfigError(f"--{name}={changes[name]}: no such file or folder")
     for name in ("data.path", "test_data.path"):
         if changes.get(name) and name not in needed:
             raise ConfigError(

@@ -69,6 +69,15 @@ def test_numbers_of_parameters_are_the_papers():
     }
 
 
+@pytest.mark.parametrize("table", ["2", "3", "4"])
+def test_costs_count_every_product(table):
+    """Of single-frame networks each weight is one product a sample, of 6 operations; the rest are biases and norms."""
+    for name, config in settings.configs(EXPERIMENTS[table], "h36m", "full", 1, {}).items():
+        model = create_model(config.model)
+        state = jax.eval_shape(lambda model=model: create_train_state(model, create_optimizer(), 0))
+        assert report._per_sample(model) / 6 == pytest.approx(count_parameters(state.params), rel=0.05), name
+
+
 @pytest.mark.parametrize(("table", "suffix"), [(name, suffix) for name in EXPERIMENTS for suffix in ("", ", PA")])
 def test_averages_of_the_paper_are_those_of_its_actions(table, suffix):
     """A number that was copied wrongly would show. Three of the paper's averages are not those of the numbers beside them."""
@@ -202,6 +211,14 @@ def test_unfinished_runs_and_those_of_other_data_are_not_taken(two_rows, tmp_pat
         np.savez(tmp_path / "other.npz", **{name: clip * 1.1 for name, clip in clips.items()})
     with pytest.raises(TrainingError, match="holds a run with another data"):
         training(tmp_path / "other.npz").run()
+    same = moved.read_bytes()
+    (tmp_path / "other.npz").replace(moved)  # under the name that the run knows
+    assert training(moved).evaluations() is None
+    with pytest.raises(TrainingError, match="holds a run with another data"):
+        training(moved).run()
+    moved.write_bytes(same)
+    training(moved).run()
+    assert training(moved).evaluations()
 
     longer.data.path, longer.train.epochs = str(moved), 2
     train_members(longer, tmp_path / "longer")
@@ -245,12 +262,22 @@ def test_fields_are_checked():
     with pytest.raises(ConfigError, match=r"config\.model\.chanels: no such field, did you mean config\.model\.channels"):
         settings.configs(EXPERIMENTS["2"], "synthetic", "smoke", 1, {"model.chanels": 3})
     with pytest.raises(ConfigError, match=r"--test_data\.path: missing"):
-        settings.check_paths(EXPERIMENTS["6"], "mocap", {"data.path": "x"})
+        settings.check_paths(EXPERIMENTS["6"], "mocap", {"data.path": __file__})
+    with pytest.raises(ConfigError, match=r"--data\.path=nothing: no such file or folder"):
+        settings.check_paths(EXPERIMENTS["2"], "mocap", {"data.path": "nothing"})
     with pytest.raises(ConfigError, match=r"--data\.path=x: not read by this table with --data=synthetic"):
         settings.check_paths(EXPERIMENTS["2"], "synthetic", {"data.path": "x"})
-    for changes in ({"seed": 1}, {"model.network": "fc"}, {"ensemble.learning_rates": (1.0,)}, {"ensemble.seeds": (3,)}):
+    for changes in (
+        {"seed": 1},
+        {"model.network": "fc"},
+        {"ensemble.learning_rates": (1.0,)},
+        {"ensemble.seeds": (3,)},
+        {"data.source": "mocap"},
+    ):
         with pytest.raises(ConfigError, match=r"cannot be changed here, its values are the experiment's"):
             settings.configs(EXPERIMENTS["2"], "synthetic", "smoke", 1, changes)
+    with pytest.raises(ConfigError, match=r"config\.data\.detections\.simulate: cannot be changed here"):
+        settings.configs(EXPERIMENTS["10"], "synthetic", "smoke", 1, {"data.detections.simulate": True})
     with pytest.raises(ConfigError, match=r"LF: config\.model\.fuse_layer is 4, expected 0 to 2"):
         settings.configs(EXPERIMENTS["2"], "synthetic", "smoke", 1, {"model.filter_widths": (1,)})
 
