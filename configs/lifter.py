@@ -1,11 +1,11 @@
-"""The networks that ship with the project (`srnet_jax/pretrained`): 3D from the keypoints of any detector and camera.
+"""The networks that ship with the project (`srnet_jax/lifting/pretrained`): 3D from the keypoints of any detector and camera.
 
     python -m launch.train --config=configs/lifter.py --config.data.path=FOLDER --workdir=runs/lifter
     python -m launch.train --config=configs/lifter.py:causal --config.data.path=FOLDER --workdir=runs/lifter_causal
 
-FOLDER holds joint positions (`srnet_jax/data/mocap.py`) of HDM05 and of CMU's subjects below, and the embedded motions, made by
-`python -m launch.prepare_data synthetic --output=FOLDER/synthetic.npz --num_frames=80000`. How they do on people that they
-were not trained on, and how long they train: srnet_jax/pretrained/README.md.
+FOLDER holds joint positions (`srnet_jax/data/mocap/clip_files.py`) of HDM05 and of CMU's subjects below, and the embedded
+motions, made by `python -m launch.prepare_data synthetic --output=FOLDER/synthetic.npz --num_frames=80000`. How the networks
+do on people that they were not trained on, and how long they train: srnet_jax/lifting/pretrained/README.md.
 """
 
 from ml_collections import ConfigDict

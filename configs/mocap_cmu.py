@@ -2,8 +2,9 @@
 
     python -m launch.train --config=configs/mocap_cmu.py --config.data.path=FILE.npz --workdir=runs/cmu/sr
 
-FILE.npz holds joint positions of subjects 01, 02, 03, 05, 06, 07, 60, 61, 88, 90, 94 and 135 as `srnet_jax/data/mocap.py`
-describes. On two busy CPU cores 14 minutes for either network; SRNet gives 101.8 mm MPJPE, the baseline 159.1 mm (README).
+FILE.npz holds joint positions of subjects 01, 02, 03, 05, 06, 07, 60, 61, 88, 90, 94 and 135 in the form that
+`srnet_jax/data/mocap/clip_files.py` describes.
+On two busy CPU cores 14 minutes for either network; SRNet gives 101.8 mm MPJPE, the baseline 159.1 mm (README).
 """
 
 from ml_collections import ConfigDict

@@ -2,7 +2,8 @@
 
     python -m launch.train --config=configs/mocap_subject.py --config.data.path=FILE.npz --workdir=runs/hdm05/sr
 
-FILE.npz holds joint positions as `srnet_jax/data/mocap.py` describes. Add --config.model.network=fc for the baseline.
+FILE.npz holds joint positions in the form that `srnet_jax/data/mocap/clip_files.py` describes. Add
+--config.model.network=fc for the baseline.
 On two CPU cores SRNet takes about 15 minutes and gives 53.8 mm MPJPE, the baseline 26 minutes and 62.9 mm (README).
 """
 

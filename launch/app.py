@@ -13,7 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's start-up messages me
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from srnet_jax import config as config_lib
+from srnet_jax.config import config_files, schema
 from srnet_jax.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def define_config() -> flags.FlagHolder:
     """Define the flag --config and its fields; a field that does not exist is refused here."""
     for argument in sys.argv[1:]:
         field = re.fullmatch(r"--?(?:no)?config\.([\w.]+)(=.*)?", argument, flags=re.DOTALL)
-        if field and field[1] not in config_lib.FIELDS:
-            fail(str(config_lib.unknown_field(field[1])))
+        if field and field[1] not in schema.FIELDS:
+            fail(str(schema.unknown_field(field[1])))
     try:
         return config_flags.DEFINE_config_file(
             "config", "configs/default.py", "Config file (Python, trusted); change its fields with --config.FIELD=VALUE."
@@ -41,10 +41,10 @@ def define_config() -> flags.FlagHolder:
 def config_for(workdir: str) -> ConfigDict:
     """Return the config: that of --config, or without it the one that the workdir was begun with, with the fields changed."""
     flag = flags.FLAGS["config"]
-    files = (config_lib.CONFIG_FILE, config_lib.ENSEMBLE_FILE)
+    files = (config_files.CONFIG_FILE, config_files.ENSEMBLE_FILE)
     found = [name for name in files if (Path(workdir) / name).exists()]
     if flag.using_default_value and found:
-        config = config_lib.load(Path(workdir), found[0])
+        config = config_files.load(Path(workdir), found[0])
         with config.ignore_type():  # `validate` knows what a field may hold
             config.update_from_flattened_dict(config_flags.get_override_values(flag))
         return config

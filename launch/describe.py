@@ -13,13 +13,13 @@ def main() -> None:
     import jax
     from rich.table import Table
 
-    from srnet_jax import config as config_lib
+    from srnet_jax.config import schema
     from srnet_jax.models.pose_lifter import PoseLifter, create_model
     from srnet_jax.training.optimizer import create_optimizer
     from srnet_jax.training.state import count_parameters, create_train_state
 
     config = _CONFIG.value
-    config_lib.validate(config)
+    schema.validate(config)
     model = create_model(config.model)
     state = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), 0))
     if isinstance(model, PoseLifter):

@@ -23,18 +23,18 @@ _FRAMES = flags.DEFINE_integer("frames", None, "Of .onnx: frames of a sequence, 
 
 def main() -> None:
     """Export."""
-    from srnet_jax.evaluation import exporting, lifter
+    from srnet_jax.lifting import export, lifter
 
     if bool(_WORKDIR.value) == bool(_WEIGHTS.value):
         app.fail("--workdir, --weights: expected one of them")
     output = Path(str(_OUTPUT.value))
-    if output.suffix not in exporting.SUFFIXES or not output.absolute().parent.is_dir():
-        expected = ", ".join(exporting.SUFFIXES)
+    if output.suffix not in export.SUFFIXES or not output.absolute().parent.is_dir():
+        expected = ", ".join(export.SUFFIXES)
         app.fail(f"--output={output}: expected a name ending in one of {expected}, in a folder that exists")
     if _FRAMES.value and output.suffix != ".onnx":
         app.fail(f"--frames={_FRAMES.value}: only .onnx has a fixed number of frames, found {output}")
     trained = lifter.load_trained(str(_WORKDIR.value or _WEIGHTS.value), _CHECKPOINT.value)
-    apart = exporting.write(output, trained, frames=_FRAMES.value)
+    apart = export.write(output, trained, frames=_FRAMES.value)
     size = output.stat().st_size / 2**20
     print(f"wrote {output}, {size:.1f} MiB; it differs from the network by {apart:.1e} of the largest output")
 

@@ -16,7 +16,7 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best (on the validation
 
 def main() -> None:
     """Export."""
-    from srnet_jax.training.official_runs import export_run
+    from srnet_jax.official.runs import export_run
 
     export_run(_WORKDIR.value, _OUTPUT.value, _CHECKPOINT.value)
     print(f"wrote {_OUTPUT.value}")

@@ -18,7 +18,7 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "New folder for the run.", requi
 
 def main() -> None:
     """Import, and say what to type next."""
-    from srnet_jax.training.official_runs import import_run
+    from srnet_jax.official.runs import import_run
 
     import_run(_CHECKPOINT.value, _CONFIG.value, _WORKDIR.value)
     print(f"done. Evaluate with: python -m launch.evaluate --workdir={_WORKDIR.value}")

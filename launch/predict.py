@@ -36,10 +36,9 @@ def main() -> None:
     """Read, lift, write."""
     from rich.table import Table
 
-    from srnet_jax.data import bvh_export
-    from srnet_jax.evaluation import lift_file, rendering
-    from srnet_jax.evaluation.lifter import load
-    from srnet_jax.layouts import find
+    from srnet_jax.lifting import bvh_export, lift_file, rendering
+    from srnet_jax.lifting.lifter import load
+    from srnet_jax.pose.layouts import find
 
     if bool(_KEYPOINTS.value) == bool(_VIDEO.value):
         app.fail("--keypoints, --video: expected one of them")
@@ -78,10 +77,10 @@ def main() -> None:
 
 def _tracks(source: Path):
     if _KEYPOINTS.value:
-        from srnet_jax.data import keypoints
+        from srnet_jax.keypoints import keypoint_files
 
-        return keypoints.load(source, keypoint_format=_FORMAT.value)
-    from srnet_jax.data import video
+        return keypoint_files.load(source, keypoint_format=_FORMAT.value)
+    from srnet_jax.keypoints import video
 
     model = Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None
     with video.mediapipe(model, _PEOPLE.value) as detector:

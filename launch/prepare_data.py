@@ -43,38 +43,42 @@ def _path(flag: flags.FlagHolder) -> Path:
 
 
 def _h36m() -> None:
-    from srnet_jax.data import h36m_raw
+    from srnet_jax.data.h36m import raw_files
 
-    h36m_raw.convert(_path(_SOURCE), _path(_OUTPUT), track=app.track)
+    raw_files.convert(_path(_SOURCE), _path(_OUTPUT), track=app.track)
     print(f"wrote {_OUTPUT.value}; check it with: python -m launch.prepare_data check --data={_OUTPUT.value}")
 
 
 def _synthetic() -> None:
-    from srnet_jax.data import h36m_raw, mocap, synthetic
+    from srnet_jax.data import synthetic
+    from srnet_jax.data.h36m import raw_files
+    from srnet_jax.data.mocap import clip_files
 
     if _path(_OUTPUT).suffix == ".npz":
         _save(
             {
-                f"{subject}/{action}/{trial}": mocap.resampled(poses, synthetic.FPS, _FPS.value).astype("float32")
+                f"{subject}/{action}/{trial}": clip_files.resampled(poses, synthetic.FPS, _FPS.value).astype("float32")
                 for subject, action, trial, poses in synthetic.recordings(_NUM_FRAMES.value // 4, seed=0)
             }
         )
         return
-    h36m_raw.write(_path(_OUTPUT), synthetic.recordings(_NUM_FRAMES.value // 4, seed=0))
+    raw_files.write(_path(_OUTPUT), synthetic.recordings(_NUM_FRAMES.value // 4, seed=0))
     print(f"wrote {_OUTPUT.value}; train on it with: --config=configs/h36m_sr.py --config.data.path={_OUTPUT.value}")
 
 
 def _mocap() -> None:
-    from srnet_jax.data import mocap
+    from srnet_jax.data.mocap import clip_files
 
-    mocap.check_output(_path(_OUTPUT))
-    _save(mocap.convert(_path(_SOURCE), str(_SKELETON.value), fps=_FPS.value, source_fps=_SOURCE_FPS.value, track=app.track))
+    clip_files.check_output(_path(_OUTPUT))
+    _save(
+        clip_files.convert(_path(_SOURCE), str(_SKELETON.value), fps=_FPS.value, source_fps=_SOURCE_FPS.value, track=app.track)
+    )
 
 
 def _save(clips: dict[str, "np.ndarray"]) -> None:
-    from srnet_jax.data import mocap
+    from srnet_jax.data.mocap import clip_files
 
-    mocap.save(_path(_OUTPUT), clips, fps=_FPS.value)
+    clip_files.save(_path(_OUTPUT), clips, fps=_FPS.value)
     frames = sum(map(len, clips.values()))
     print(f"wrote {len(clips)} clips, {frames:,} frames at {_FPS.value:g} a second, to {_OUTPUT.value}")
 
@@ -82,9 +86,9 @@ def _save(clips: dict[str, "np.ndarray"]) -> None:
 def _check() -> None:
     from rich.table import Table
 
-    from srnet_jax.data import h36m_check
+    from srnet_jax.data.h36m import verification
 
-    rows = h36m_check.check(_path(_DATA), keypoints=_KEYPOINTS.value)
+    rows = verification.check(_path(_DATA), keypoints=_KEYPOINTS.value)
     table = Table("item", "expected", "found", "")
     for row in rows:
         table.add_row(row.item, str(row.expected), str(row.found), "ok" if row.ok else "DIFFERS")

@@ -20,17 +20,17 @@ _COMPARE = flags.DEFINE_bool("compare", False, "Rank with other sigmas, referenc
 
 def main() -> None:
     """Rank, say what is rare, and write the file."""
-    from srnet_jax import config as config_lib
+    from srnet_jax.config import schema
     from srnet_jax.data.sources import load_split
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import ranking, tables
-    from srnet_jax.files import write_whole
+    from srnet_jax.io.files import write_whole
 
     output = Path(_OUTPUT.value) if _OUTPUT.value else None
     if output and (output.suffix != ".csv" or not output.absolute().parent.is_dir()):
         raise UserError(f"--output={output}: expected a name ending in .csv in a folder that exists")
     config = flags.FLAGS.config
-    config_lib.validate(config)
+    schema.validate(config)
     dataset, parts = load_split(config)
     found = ranking.rank_test_poses(config, parts, _METHOD.value)
     percents = config.protocol.rare_percents

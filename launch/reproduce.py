@@ -40,6 +40,7 @@ def main() -> None:
     from srnet_jax.errors import UserError
     from srnet_jax.reproduce import report, runner, settings
     from srnet_jax.reproduce.experiments import EXPERIMENTS
+    from srnet_jax.reproduce.results import Results
 
     changes: dict[str, Any] = app.changes({"data.path": _PATH.value, "test_data.path": _TEST_PATH.value})
     if _LIST.value:
@@ -58,7 +59,7 @@ def main() -> None:
     found, actions = runner.trainings(experiment, workdir, _DATA.value, _SCALE.value, _SEEDS.value, changes)
     missing, failures = runner.run_shard(found, (int(shard[1]), int(shard[2])), partial(print, flush=True))
     columns = experiment.columns(actions)
-    results = report.Results(_TABLE.value, experiment, columns, found, changes)
+    results = Results(_TABLE.value, experiment, columns, found, changes)
     if results.columns or _TABLE.value == "1":
         app.print_table(report.table(results))
     if any(results.evaluations) or not experiment.rows:  # what was written before is worth more than nothing

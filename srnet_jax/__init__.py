@@ -12,7 +12,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from srnet_jax.evaluation.lifter import load
+    from srnet_jax.lifting.lifter import load
 
 __all__ = ["load"]
 
@@ -21,6 +21,6 @@ def __getattr__(name: str) -> Any:
     """Import what is public when it is first used: JAX takes a second to start, and data tools do without."""
     if name != "load":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from srnet_jax.evaluation.lifter import load
+    from srnet_jax.lifting.lifter import load
 
     return load

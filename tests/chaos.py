@@ -153,13 +153,13 @@ def differences(workdir: Path, expected: Path) -> list[str]:
     import jax
     import numpy as np
 
-    from srnet_jax import config as config_lib
+    from srnet_jax.config import config_files
     from srnet_jax.models.pose_lifter import create_model
-    from srnet_jax.training.checkpoint import Checkpoints
+    from srnet_jax.training.checkpoints import Checkpoints
     from srnet_jax.training.optimizer import create_optimizer
     from srnet_jax.training.state import create_train_state
 
-    config = config_lib.load(expected)
+    config = config_files.load(expected)
     shapes = jax.eval_shape(lambda: create_train_state(create_model(config.model), create_optimizer(), 0))
     names = ["/".join(map(str, path)) for path, _ in jax.tree_util.tree_leaves_with_path(shapes)]
     different = []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
-from srnet_jax.skeleton import body_groups
+from srnet_jax.pose.skeleton import body_groups
 from srnet_jax.training.steps import l1_loss
 
 torch = pytest.importorskip("torch")

@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from srnet_jax.config.schema import default_config
 from srnet_jax.training import checkpoint_format, loop
 from srnet_jax.training.recorder import Recorder
 
 
 def run(epochs: int = 8) -> dict[str, float]:
     """Train, and return medians over the epochs."""
-    from configs import quickstart  # beside this package, not in it
-
-    config = quickstart.get_config()
-    config.train.epochs = epochs
+    config = default_config()
+    config.update_from_flattened_dict(
+        {"data.downsample": 5, "model.channels": 256, "train.batch_size": 256, "train.epochs": epochs}  # configs/quickstart.py
+    )
     seconds: dict[str, list[float]] = defaultdict(list)
     processor: list[float] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from srnet_jax.data import h36m, h36m_raw, synthetic
+from srnet_jax.data import synthetic
+from srnet_jax.data.h36m import npz_files, raw_files
 from srnet_jax.data.windows import TrainingWindows, stack_frames
 
 FRAMES = 1_559_752 + 543_344  # of Human3.6M, training and test, over four cameras
@@ -23,7 +24,7 @@ FRAMES = 1_559_752 + 543_344  # of Human3.6M, training and test, over four camer
 def run(num_frames: int = FRAMES, receptive_field: int = 243, batch_size: int = 1024) -> dict[str, float]:
     """Write the files, measure, and return times in seconds and memory in GB."""
     with tempfile.TemporaryDirectory() as folder:
-        h36m_raw.write(Path(folder), synthetic.recordings(num_frames // 4, seed=0))
+        raw_files.write(Path(folder), synthetic.recordings(num_frames // 4, seed=0))
         arguments = [folder, str(receptive_field), str(batch_size)]
         done = subprocess.run([sys.executable, "-m", __name__, *arguments], check=True, capture_output=True, text=True)
         return json.loads(done.stdout)
@@ -31,7 +32,7 @@ def run(num_frames: int = FRAMES, receptive_field: int = 243, batch_size: int = 
 
 def _measure(folder: str, receptive_field: int, batch_size: int) -> dict[str, float]:
     started = time.perf_counter()
-    dataset = h36m.load(folder)
+    dataset = npz_files.load(folder)
     loaded = time.perf_counter()
     train, test = (
         stack_frames([s for s in dataset.sequences if (s.subject in ("S9", "S11")) == tested], "basic")

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 from rich.console import Console
 
+from srnet_jax.config.schema import default_config
 from srnet_jax.training import loop
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.interruption import Interruption
@@ -26,11 +27,9 @@ _EPOCHS = 3
 
 def run(num_frames: int = 60_000) -> dict[str, float]:
     """Train an epoch with either place of the data."""
-    from configs import default  # beside this package, not in it
-
     figures: dict[str, float] = {}
     for place in ("device", "host"):
-        config = default.get_config()
+        config = default_config()
         config.data.num_frames = num_frames
         config.model.filter_widths = (1, 1, 1)
         config.train.data_on, config.train.steps_per_call, config.num_devices = place, 1, 1

@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from srnet_jax import metrics
 from srnet_jax.benchmarks.rarity import poses
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.pose import metrics
+from srnet_jax.pose.skeleton import H36M_17
 
 POSES = 543_344  # of Human3.6M's test subjects, over four cameras
 _NOISE_M = 0.03  # standard deviation of each coordinate: errors of about 50 mm

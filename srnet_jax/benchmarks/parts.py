@@ -23,7 +23,7 @@ from srnet_jax.benchmarks.train import (
     product_operations,
 )
 from srnet_jax.models.layers import FULL_BATCH
-from srnet_jax.training.steps import LOSSES
+from srnet_jax.pose.losses import LOSSES
 
 _WARM_UP = 2
 

@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 
-from srnet_jax import rarity
-from srnet_jax.cameras import virtual_cameras
 from srnet_jax.data import synthetic
-from srnet_jax.normalization import root_relative
+from srnet_jax.pose import rarity
+from srnet_jax.pose.cameras import virtual_cameras
+from srnet_jax.pose.normalization import root_relative
 
 _SIGMA_M = 0.1
 _SAMPLED, _SUBSET = 1_000, 20_000

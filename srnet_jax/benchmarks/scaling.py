@@ -16,7 +16,7 @@ from functools import partial
 
 from srnet_jax.benchmarks import train
 from srnet_jax.benchmarks.alternate import alternate, ratio, workers
-from srnet_jax.training.parallel import MODES
+from srnet_jax.config.schema import PARALLEL
 
 _CASE = "SR multiply, 6 layers, batch 1024"
 _COUNTS = (1, 2, 4, 8)
@@ -30,7 +30,7 @@ def run(rounds: int = 15) -> dict[str, float]:
     batch_size = train.TRAINING[_CASE][2]
     figures: dict[str, float] = {}
     with workers({str(count): (f"{__name__}:make_{count}", True) for count in counts}) as pipes:
-        for mode in MODES:
+        for mode in PARALLEL:
             seconds = alternate(pipes, mode, rounds)
             for count in counts:
                 name, times = f"{mode}, {count} {platform.upper()} devices", seconds[str(count)]

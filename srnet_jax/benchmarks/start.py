@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.checkpoints import Checkpoints
 
 
 def run(rounds: int = 5) -> dict[str, float]:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from srnet_jax.evaluation.lifter import KeypointLifter
-from srnet_jax.evaluation.streaming import StreamingLifter
-from srnet_jax.evaluation.weights import Trained
+from srnet_jax.config.schema import default_config
+from srnet_jax.lifting.lifter import KeypointLifter
+from srnet_jax.lifting.streaming import StreamingLifter
+from srnet_jax.lifting.weights import Trained
 from srnet_jax.models.pose_lifter import create_model
-from srnet_jax.reproduce.settings import default_config
 
 _SIZE = (1920, 1080)
 

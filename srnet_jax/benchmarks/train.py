@@ -16,6 +16,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from srnet_jax.benchmarks.alternate import alternate, peak_memory, ratio, workers
+from srnet_jax.config.schema import default_config
 
 _OURS, _PRODUCT = "ours", "product"
 _PEERS = {"PyTorch": False, "PyTorch, our allocator": True}
@@ -96,9 +97,7 @@ def product_operations(network: str, filter_widths: tuple[int, ...], size: int, 
 
 def make_config(network: str, filter_widths: tuple[int, ...]) -> ConfigDict:
     """Return the default config with this network."""
-    from configs import default  # beside this package, not in it
-
-    config = default.get_config()
+    config = default_config()
     config.model.network, config.model.filter_widths = network, filter_widths
     return config
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from srnet_jax import cameras as cameras_lib
-from srnet_jax.cameras import Camera
 from srnet_jax.errors import DataError
-from srnet_jax.skeleton import H36M_17, Skeleton
+from srnet_jax.pose import cameras as cameras_lib
+from srnet_jax.pose.cameras import Camera
+from srnet_jax.pose.skeleton import H36M_17, Skeleton
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,9 +16,9 @@ import dataclasses
 
 import numpy as np
 
-from srnet_jax import layouts
 from srnet_jax.data.dataset import PoseDataset, Sequence
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.pose import layouts
+from srnet_jax.pose.skeleton import H36M_17
 
 _ARMS, _LEGS = ("Shoulder", "Elbow", "Wrist"), ("Hip", "Knee", "Foot")
 _DIFFICULTY = {"Elbow": 1.5, "Knee": 1.5, "Wrist": 2.0, "Foot": 2.0}  # our choice: the ends of limbs move and hide most

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.cameras import Camera, project
-from srnet_jax.data import foreign
 from srnet_jax.data.dataset import PoseDataset, Sequence, sides_swapped
-from srnet_jax.data.matlab import describe, read_variables
 from srnet_jax.errors import DataError, naming
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.io import sandbox
+from srnet_jax.io.matlab import describe, read_variables
+from srnet_jax.pose.cameras import Camera, project
+from srnet_jax.pose.skeleton import H36M_17
 
 SCENES = {  # of the test set's sequences
     "TS1": "green screen",
@@ -93,7 +93,7 @@ _STUDIO = _fixed_camera("studio", (1500.0686135995716, 1500.6590966853348), (101
 _OUTDOOR = _fixed_camera("outdoor", (1683.482559482185, 1671.927242063379), (939.9278168524228, 560.2072491988034), 1920, 1080)
 
 
-@foreign.one_process()
+@sandbox.one_process()
 def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
     """Read the test set: its valid frames, 2,929 in the published files.
 
@@ -133,7 +133,7 @@ def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
         return PoseDataset(f"MPI-INF-3DHP test ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
 
 
-@foreign.one_process()
+@sandbox.one_process()
 def load_train(
     path: str | Path,
     *,

@@ -2,11 +2,13 @@
 
 from ml_collections import ConfigDict
 
-from srnet_jax.cameras import virtual_cameras
-from srnet_jax.data import detections, h36m, mocap, mpi_inf_3dhp, synthetic
+from srnet_jax.data import detections, mpi_inf_3dhp, synthetic
 from srnet_jax.data.dataset import PoseDataset
+from srnet_jax.data.h36m import npz_files
+from srnet_jax.data.mocap import clip_files
 from srnet_jax.data.protocols import Split, split
 from srnet_jax.errors import ConfigError, UserError
+from srnet_jax.pose.cameras import virtual_cameras
 
 
 def load_split(config: ConfigDict) -> tuple[PoseDataset, Split]:
@@ -51,9 +53,9 @@ def _load(data: ConfigDict) -> PoseDataset:
             cameras = virtual_cameras(**data.cameras.to_dict())
             dataset = synthetic.load(num_frames=data.num_frames, cameras=cameras, seed=data.seed)
         case "mocap":
-            dataset = mocap.load(data.path, fps=data.fps, cameras=virtual_cameras(**data.cameras.to_dict()))
+            dataset = clip_files.load(data.path, fps=data.fps, cameras=virtual_cameras(**data.cameras.to_dict()))
         case "h36m":
-            dataset = h36m.load(data.path, keypoints=data.keypoints)
+            dataset = npz_files.load(data.path, keypoints=data.keypoints)
         case "mpi_inf_3dhp":
             dataset = mpi_inf_3dhp.load_test(data.path, annotation=data.annotation)
         case _:

@@ -35,10 +35,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from srnet_jax.cameras import Camera
 from srnet_jax.data.dataset import PoseDataset, Sequence, film
 from srnet_jax.errors import ConfigError
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.pose.cameras import Camera
+from srnet_jax.pose.skeleton import H36M_17
 
 FPS = 50.0
 SUBJECTS = ("S1", "S5", "S6", "S7", "S8", "S9", "S11")

@@ -1,63 +1,15 @@
-"""Windows of frames by index tables: nothing is copied until a batch is gathered.
-
-All frames of all sequences lie behind one another in two arrays. A window is a frame number with its sequence's
-bounds; frames beyond the bounds repeat the nearest edge frame.
-"""
+"""Training windows: one sample for each frame and, if mirrored, its mirror image."""
 
 import dataclasses
 from collections.abc import Iterator
 from collections.abc import Sequence as Seq
+from typing import Any
 
 import numpy as np
 
 from srnet_jax.data.dataset import Sequence
-from srnet_jax.normalization import IMAGE_NORMALIZATIONS, mirror, mirror_view, normalize, root_relative, to_metres, view
-
-
-@dataclasses.dataclass(frozen=True)
-class Frames:
-    """Normalised frames of several sequences.
-
-    Attributes:
-      inputs_2d: [N, J, 2] float32, what the network sees.
-      targets: [N, J, 3] float32, what it learns: under `basic` root-relative joints, camera frame, metres.
-      poses_3d: [N, J, 3] float32, root-relative joints, camera frame, metres.
-      geometry: [N, 1, 9] float32, `normalization.view` of each frame.
-      starts: [S] first frame of each sequence.
-      lengths: [S] number of frames of each sequence.
-      normalization: a name of `normalization.NORMALIZATIONS`.
-    """
-
-    inputs_2d: np.ndarray
-    targets: np.ndarray
-    poses_3d: np.ndarray
-    geometry: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
-    normalization: str = "basic"
-
-    @property
-    def truth(self) -> np.ndarray:
-        """[N, J, 3] what predictions are measured against, metres: `poses_3d`, but distorted under `weak_proj`."""
-        return to_metres(self.normalization, self.targets, self.geometry)
-
-    @property
-    def sequence_of(self) -> np.ndarray:
-        """[N] the sequence that each frame belongs to."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths)
-
-    def gather(self, first: np.ndarray, sequence: np.ndarray, length: int) -> np.ndarray:
-        """Return windows [B, length, J, 2] of the inputs.
-
-        Args:
-          first: [B] the windows' first frames; they may lie before the sequence's start.
-          sequence: [B] the sequence of each window.
-          length: frames in a window.
-        """
-        frames = first[:, None] + np.arange(length)
-        low = self.starts[sequence][:, None]
-        high = low + self.lengths[sequence][:, None] - 1
-        return self.inputs_2d[np.clip(frames, low, high)]
+from srnet_jax.pose.frames import Frames, input_offset, windows
+from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, mirror, mirror_view, normalize, root_relative, view
 
 
 def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
@@ -78,18 +30,55 @@ def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
     )
 
 
-def interpolated(values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return an array [T, ...] at other times [N], in frames: linearly between frames, and the last one beyond it."""
-    times = np.clip(times, 0, len(values) - 1)
-    before = np.minimum(times.astype(int), max(len(values) - 2, 0))
-    after = np.minimum(before + 1, len(values) - 1)
-    share = (times - before).astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
-    return values[before] * (1 - share) + values[after] * share
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """All frames of a training set and its samples by index: NumPy arrays on the host or JAX arrays on a device.
 
+    Attributes:
+      inputs_2d: [N, J, 2], see `pose.frames.Frames`.
+      targets: [N, J, 3].
+      geometry: [N, 1, 9].
+      low: [N] first frame of each frame's sequence.
+      high: [N] last frame of each frame's sequence.
+      frame: [S] each sample's output frame.
+      flip: [S] whether it is mirrored.
+      receptive_field: frames in a window.
+      offset: of the output frame in its window.
+      mirrored: `Skeleton.mirrored`, or None for no mirror images.
+      normalization: see `Frames`.
+    """
 
-def input_offset(receptive_field: int, causal: bool) -> int:
-    """Return how many frames before its output frame a window begins: half of it, or all but one if causal."""
-    return receptive_field - 1 if causal else (receptive_field - 1) // 2
+    inputs_2d: Any
+    targets: Any
+    geometry: Any
+    low: Any
+    high: Any
+    frame: Any
+    flip: Any
+    receptive_field: int
+    offset: int
+    mirrored: tuple[int, ...] | None
+    normalization: str
+
+    def take(self, numbers: Any) -> dict[str, Any]:
+        """Gather samples.
+
+        Args:
+          numbers: [B] of the samples, an array of the same kind.
+
+        Returns:
+          `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9].
+        """
+        frame = self.frame[numbers]
+        inputs = self.inputs_2d[windows(frame - self.offset, self.low[frame], self.high[frame], self.receptive_field)]
+        targets, geometry = self.targets[frame][:, None], self.geometry[frame][:, None]
+        if self.mirrored is not None:
+            where = inputs.__array_namespace__().where
+            flip = self.flip[numbers][:, None, None, None]
+            inputs = where(flip, mirror(inputs, self.mirrored), inputs)
+            targets = where(flip, mirror(targets, self.mirrored), targets)
+            geometry = where(flip, mirror_view(self.normalization, geometry), geometry)
+        return {"inputs_2d": inputs, "targets": targets, "geometry": geometry}
 
 
 class TrainingWindows:
@@ -103,8 +92,7 @@ class TrainingWindows:
       receptive_field: frames in a window.
       offset: of the output frame in its window.
       mirrored: `Skeleton.mirrored`, or None for no mirror images.
-      frame: [S] each sample's output frame.
-      flip: [S] whether it is mirrored.
+      samples: the index tables.
     """
 
     def __init__(
@@ -117,14 +105,27 @@ class TrainingWindows:
         self.offset = input_offset(receptive_field, causal)
         self.mirrored = mirrored
         self._seed = seed
-        self._sequence = np.repeat(np.arange(len(frames.lengths)), copies * frames.lengths)
-        within = np.arange(len(self._sequence)) - copies * frames.starts[self._sequence]
-        self.flip = within >= frames.lengths[self._sequence]
-        self.frame = frames.starts[self._sequence] + within - self.flip * frames.lengths[self._sequence]
+        sequence = np.repeat(np.arange(len(frames.lengths)), copies * frames.lengths)
+        within = np.arange(len(sequence)) - copies * frames.starts[sequence]
+        flip = within >= frames.lengths[sequence]
+        low = np.repeat(frames.starts, frames.lengths)
+        self.samples = Samples(
+            frames.inputs_2d,
+            frames.targets,
+            frames.geometry,
+            low,
+            low + np.repeat(frames.lengths, frames.lengths) - 1,
+            frames.starts[sequence] + within - flip * frames.lengths[sequence],
+            flip,
+            receptive_field=receptive_field,
+            offset=self.offset,
+            mirrored=mirrored,
+            normalization=frames.normalization,
+        )
 
     def __len__(self) -> int:
         """Number of samples in an epoch."""
-        return len(self.frame)
+        return len(self.samples.frame)
 
     def steps(self, batch_size: int) -> int:
         """Number of batches in an epoch: the last may be short, but never a single sample (see BatchNorm)."""
@@ -145,26 +146,6 @@ class TrainingWindows:
         for step in range(first, self.steps(batch_size)):
             yield self.take(order[step * batch_size : (step + 1) * batch_size])
 
-    def take(self, samples: np.ndarray) -> dict[str, np.ndarray]:
+    def take(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Gather samples [B] by number; the same dict as `batches`."""
-        frame, flip = self.frame[samples], self.flip[samples]
-        inputs = self.frames.gather(frame - self.offset, self._sequence[samples], self.receptive_field)
-        targets = self.frames.targets[frame][:, None]
-        geometry = self.frames.geometry[frame][:, None]
-        if self.mirrored is not None:
-            inputs[flip] = mirror(inputs[flip], self.mirrored)
-            targets[flip] = mirror(targets[flip], self.mirrored)
-            geometry[flip] = mirror_view(self.frames.normalization, geometry[flip])
-        return {"inputs_2d": inputs, "targets": targets, "geometry": geometry}
-
-
-def chunks(frames: Frames, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut every sequence into pieces of `length` frames (the last may reach beyond its end).
-
-    Returns:
-      [C] first frame of each piece, and [C] its sequence.
-    """
-    counts = -(-frames.lengths // length)
-    sequence = np.repeat(np.arange(len(counts)), counts)
-    piece = np.arange(len(sequence)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return frames.starts[sequence] + piece * length, sequence
+        return self.samples.take(numbers)

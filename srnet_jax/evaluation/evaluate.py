@@ -11,20 +11,22 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax import config as config_lib
-from srnet_jax import metrics, rarity
+from srnet_jax.config import config_files, schema
 from srnet_jax.data.dataset import Sequence
 from srnet_jax.data.protocols import Split
 from srnet_jax.data.sources import load_split
-from srnet_jax.data.windows import Frames, stack_frames
+from srnet_jax.data.windows import stack_frames
 from srnet_jax.errors import ConfigError, UserError
-from srnet_jax.evaluation import subsets, weights
-from srnet_jax.evaluation.predict import predict
+from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.ranking import rank_test_poses
-from srnet_jax.files import write_whole
-from srnet_jax.normalization import notes
-from srnet_jax.skeleton import Skeleton
-from srnet_jax.training.official_runs import imported_from
+from srnet_jax.io.files import write_whole
+from srnet_jax.lifting import weights
+from srnet_jax.models.predict import predict
+from srnet_jax.official.runs import imported_from
+from srnet_jax.pose import metrics, rarity
+from srnet_jax.pose.frames import Frames
+from srnet_jax.pose.normalization import notes
+from srnet_jax.pose.skeleton import Skeleton
 from srnet_jax.training.state import count_parameters
 from srnet_jax.training.workdir import fork_labels
 
@@ -115,7 +117,7 @@ def evaluate(
     Raises:
       UserError: if a workdir holds no run or no such checkpoint, a change is not allowed, or data are missing.
     """
-    as_trained = [config_lib.load(workdir) for workdir in workdirs]
+    as_trained = [config_files.load(workdir) for workdir in workdirs]
     configs = [changed(config, changes or {}) for config in as_trained]
     restored = [weights.from_workdir(workdir, checkpoint) for workdir in workdirs]
     test_sets: dict[str, TestSet] = {}
@@ -149,7 +151,7 @@ def evaluate(
                 "seed": config.seed,
                 "checkpoint": checkpoint,
                 "step": trained.step,
-                "config_hash": config_lib.fingerprint(own),
+                "config_hash": schema.fingerprint(own),
                 "changed": changes or {},
                 **_circumstances(own_test, config, _origin(workdir, trained.step or 0, own_test)),
                 **measure(own_test, predicted, config.protocol.rare_percents),
@@ -181,13 +183,13 @@ def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
     copy = config.copy_and_resolve_references()
     with copy.ignore_type():  # `validate` knows what a field may hold
         copy.update_from_flattened_dict(changes)
-    config_lib.validate(copy)
+    schema.validate(copy)
     return copy
 
 
 def differing_test_fields(workdirs: list[Path], changes: dict[str, Any]) -> list[str]:
     """Return the fields in which the runs' test sets differ: none if they are tested on the same poses."""
-    sets = [_test_fields(changed(config_lib.load(workdir), changes)) for workdir in workdirs]
+    sets = [_test_fields(changed(config_files.load(workdir), changes)) for workdir in workdirs]
     return [name for name in sets[0] if any(other[name] != sets[0][name] for other in sets)]
 
 

@@ -23,8 +23,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 
 from srnet_jax.evaluation.evaluate import Evaluation, TestSet
 from srnet_jax.evaluation.tables import group_seeds, labels
-from srnet_jax.files import write_whole
-from srnet_jax.skeleton import Skeleton
+from srnet_jax.io.files import write_whole
+from srnet_jax.pose.skeleton import Skeleton
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 
 STYLE: dict[Any, Any] = {

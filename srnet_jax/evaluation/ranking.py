@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax import rarity
 from srnet_jax.data.dataset import Sequence
 from srnet_jax.data.protocols import Split
 from srnet_jax.errors import DataError
-from srnet_jax.normalization import root_relative
-from srnet_jax.rarity import Commonness
-from srnet_jax.safe_load import load_npz
+from srnet_jax.io.safe_load import load_npz
+from srnet_jax.pose import rarity
+from srnet_jax.pose.normalization import root_relative
+from srnet_jax.pose.rarity import Commonness
 
 CACHE_FOLDER = "rarity_cache"
 _VARIANTS = {

@@ -7,13 +7,13 @@ body's orientation, as in people who lie. Here the two are told apart.
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax import rarity
-from srnet_jax.cameras import Camera, rotation_matrix
 from srnet_jax.data.dataset import Sequence
 from srnet_jax.data.protocols import Split
 from srnet_jax.evaluation.ranking import cache_folder, rank
-from srnet_jax.normalization import root_relative
-from srnet_jax.skeleton import H36M_17, ROOT
+from srnet_jax.pose import rarity
+from srnet_jax.pose.cameras import Camera, rotation_matrix
+from srnet_jax.pose.normalization import root_relative
+from srnet_jax.pose.skeleton import H36M_17, ROOT
 
 _THORAX, _LEFT_HIP, _RIGHT_HIP = (H36M_17.joints.index(name) for name in ("Thorax", "LHip", "RHip"))
 _SHORT_M = 1e-6  # a vector shorter than this has no direction

@@ -9,10 +9,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from srnet_jax.config import differences
+from srnet_jax.config.schema import differences
 from srnet_jax.data.protocols import Split
 from srnet_jax.evaluation.evaluate import Evaluation, rows
-from srnet_jax.rarity import Commonness, rarest
+from srnet_jax.pose.rarity import Commonness, rarest
 
 _METRICS = {  # key of the results: what tables call it
     "mpjpe_mm": "MPJPE, mm",

@@ -19,11 +19,11 @@ import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from srnet_jax.config.schema import ACTIVATIONS, GRAPH_NETWORKS
 from srnet_jax.errors import ConfigError
-from srnet_jax.models.layers import ACTIVATIONS, FULL_BATCH, Batch, BatchNorm, Groups, drop_out, like
-from srnet_jax.skeleton import H36M_17, Skeleton
+from srnet_jax.models.layers import FULL_BATCH, Batch, BatchNorm, Groups, drop_out, like
+from srnet_jax.pose.skeleton import H36M_17, Skeleton
 
-GRAPH_NETWORKS = ("semgcn", "lcn")
 LCN_LINKS = ((1, 7), (4, 7), (7, 11), (7, 14))  # of H36M_17, beside its bones: each hip and shoulder with the spine
 POOLED_PAIRS = ((2, 3), (5, 6), (1, 4), (0, 7), (8, 9), (15, 16), (12, 13), (11, 14))  # of H36M_17: like joints; not the head
 _he_normal = nn.initializers.variance_scaling(2, "fan_in", "normal")

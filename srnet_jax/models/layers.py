@@ -14,12 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from srnet_jax.config.schema import CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
+
 Groups = tuple[tuple[int, ...], ...]
 
-ACTIVATIONS = {"leaky_relu": 0.01, "relu": 0.0}  # slope for negative values
-RECOMBINE = ("multiply", "add", "concat")
-CONTEXT_FROM = ("others", "all")
-CONTEXT_FORMS = ("official", "paper")
 _EPSILON = 1e-5  # of BatchNorm
 _NARROW = 64  # outputs of a tap: fewer fill no product of their own, and the taps share one
 _CONTEXT_BN_MOMENTUM = 0.1  # never scheduled in the official code

@@ -15,10 +15,10 @@ import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from srnet_jax.config.schema import ACTIVATIONS, GRAPH_NETWORKS
 from srnet_jax.errors import ConfigError
-from srnet_jax.models.graph import GRAPH_NETWORKS, GraphLifter, create_graph_model
+from srnet_jax.models.graph import GraphLifter, create_graph_model
 from srnet_jax.models.layers import (
-    ACTIVATIONS,
     FULL_BATCH,
     Batch,
     BatchNorm,
@@ -28,12 +28,9 @@ from srnet_jax.models.layers import (
     split_widths,
     take_features,
 )
-from srnet_jax.skeleton import body_groups
+from srnet_jax.pose.skeleton import body_groups
 
 FULLY_CONNECTED, GROUP, SPLIT_RECOMBINE = "fully_connected", "group", "split_recombine"
-NETWORKS = ("fc", "gp", "lf", "es", "sfs", "sr")
-SPLIT_LAYERS = (GROUP, SPLIT_RECOMBINE)
-PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 def connectivity_plan(

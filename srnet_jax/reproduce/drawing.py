@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from srnet_jax.evaluation.figures import RUNS, STANDING, STYLE, draw_error_by_rareness
-from srnet_jax.reproduce.report import Results, values
-from srnet_jax.skeleton import H36M_17, body_groups
+from srnet_jax.pose.skeleton import H36M_17, body_groups
+from srnet_jax.reproduce.results import Results, values
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 
 _PAPER: dict[str, Any] = {

@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from srnet_jax.models.graph import LCN, GraphLifter, SemGCN
 from srnet_jax.models.pose_lifter import FULLY_CONNECTED, Lifter, PoseLifter, connectivity_plan, make_layer
-from srnet_jax.skeleton import body_groups
+from srnet_jax.pose.skeleton import body_groups
 
 _ZERO = 1e-4  # singular values below this share of a layer's largest are none
 _GROUPS = body_groups(5, root_in_every_group=False)

@@ -1,73 +1,27 @@
 """What an experiment found, beside the paper: on the console, as Markdown, CSV and figure."""
 
 import csv
-import dataclasses
 import io
 import itertools
 import operator
 import statistics
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from srnet_jax import config as config_lib
+from srnet_jax.config import schema
 from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.tables import Grid, to_markdown
-from srnet_jax.files import write_whole
+from srnet_jax.io.files import write_whole
 from srnet_jax.models.graph import LCN, neighbourhoods
 from srnet_jax.models.pose_lifter import SPLIT_RECOMBINE, PoseLifter, create_model, make_layer
 from srnet_jax.reproduce import settings
-from srnet_jax.reproduce.experiments import AVERAGE, EXPERIMENTS, Column, Experiment
-from srnet_jax.reproduce.runner import Training
+from srnet_jax.reproduce.experiments import AVERAGE, EXPERIMENTS
+from srnet_jax.reproduce.results import Results, values
 
 _HEADS = ("ours", "paper", "difference")
 _CPU_GFLOPS, _GPU_GFLOPS = 60, 10_000  # of training; the first measured on two cores (README, Speed), the second a guess
 _SAMPLES = {"h36m": 3_120_000, "mocap": 86_000, "synthetic": 200_000}  # of an epoch with flips: HDM05's file for mocap
-
-
-@dataclasses.dataclass(frozen=True)
-class Results:
-    """An experiment's rows as far as they are trained.
-
-    Attributes:
-      name: as in EXPERIMENTS.
-      experiment: what was asked.
-      columns: of these data.
-      trainings: of each row, in order.
-      changes: fields of the config that were asked for.
-    """
-
-    name: str
-    experiment: Experiment
-    columns: tuple[Column, ...]
-    trainings: list[Training]
-    changes: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    @cached_property
-    def evaluations(self) -> list[list[Evaluation]]:
-        """Each row's finished runs, none where one is missing."""
-        return [training.evaluations() or [] for training in self.trainings]
-
-
-def values(evaluations: Sequence[Evaluation], column: Column) -> list[float]:
-    """Return a column's numbers of a row's runs, one for each seed; none of a seed whose runs lack one.
-
-    For a column over all training actions a seed's number is the mean over its runs.
-    """
-    by_seed: dict[int, list[float | None]] = {}
-    for evaluation in evaluations:
-        if column.trained_on and evaluation.config.protocol.actions_train != (column.trained_on,):
-            continue
-        found: Any = evaluation.results
-        for key in column.row:
-            found = found.get(key, {})
-        by_seed.setdefault(evaluation.config.seed, []).append(found.get(column.metric))
-    return [
-        statistics.fmean(known)
-        for numbers in by_seed.values()
-        if len(known := [n for n in numbers if n is not None]) == len(numbers)
-    ]
 
 
 def table(results: Results) -> Grid:
@@ -242,7 +196,7 @@ def listing(data: str, scale: str, seeds: int, changes: dict[str, Any]) -> Grid:
     needs = {"h36m": "--data.path", "mocap": "--data.path", "synthetic": "nothing"}[data]
     for name, experiment in EXPERIMENTS.items():
         configs = settings.configs(experiment, data, scale, seeds, changes)
-        distinct = {config_lib.fingerprint(config): config for config in configs.values()}
+        distinct = {schema.fingerprint(config): config for config in configs.values()}
         operations = sum(seeds * _operations(config, data) for config in distinct.values())
         needed = needs + (", --test_data.path" if experiment.cross_dataset and data != "synthetic" else "")
         lines.append(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax import config as config_lib
+from srnet_jax.config import config_files, ensembles, schema
 from srnet_jax.data.sources import load_datasets
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation.evaluate import RESULTS_FILE, RESULTS_VERSION, Evaluation, evaluate
@@ -22,7 +22,7 @@ from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 from srnet_jax.training.workdir import free_to_change
 
 RUNS_FOLDER = "runs"
-_RANKED = tuple(name for name in config_lib.FIELDS if name.startswith("protocol.rare_"))  # results depend on them
+_RANKED = tuple(name for name in schema.FIELDS if name.startswith("protocol.rare_"))  # results depend on them
 _RESULTS: dict[str, type] = {  # what tables read
     **dict.fromkeys(
         ("actions", "average_over_actions", "average_over_frames", "rare", "subsets", "rareness", "rarity", "counts"), dict
@@ -43,8 +43,8 @@ class Training:
     def evaluations(self) -> list[Evaluation] | None:
         """Return the runs' results, or None if one is not finished, or its results are of another evaluation or data."""
         found = []
-        for name, config in config_lib.members(self.config).items():
-            folder, wanted = self.folder / name, config_lib.with_absolute_path(config)
+        for name, config in ensembles.members(self.config).items():
+            folder, wanted = self.folder / name, config_files.with_absolute_paths(config)
             results = _read_results(folder, wanted)
             if results is None:  # what is missing or damaged is made again
                 return None
@@ -54,24 +54,24 @@ class Training:
     def run(self) -> None:
         """Train and evaluate; what is finished stays."""
         train_members(self.config, self.folder)
-        evaluate(config_lib.workdirs(self.folder))
+        evaluate(ensembles.workdirs(self.folder))
 
 
 def _read_results(folder: Path, wanted: ConfigDict) -> dict[str, Any] | None:
     """Return the results of a finished run with this config, evaluated under it; None if there are none."""
     try:
-        config = config_lib.load(folder)
+        config = config_files.load(folder)
         results = json.loads((folder / RESULTS_FILE).read_text())
         about = [results[key] for key in ("results_version", "config_hash", "checkpoint", "changed")]
         whole = all(isinstance(results[key], kind) for key, kind in _RESULTS.items())
     except (OSError, ConfigError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    others = [name for name in config_lib.differences(config, wanted) if name.endswith("data.path") or name in _RANKED]
-    changed = others + [name for name in config_lib.differences(config, wanted) if not free_to_change(name)]
+    others = [name for name in schema.differences(config, wanted) if name.endswith("data.path") or name in _RANKED]
+    changed = others + [name for name in schema.differences(config, wanted) if not free_to_change(name)]
     epochs = [line["epoch"] for _, line in read_lines(folder / METRICS_FILE) if "epoch" in line]
     finished = bool(epochs) and epochs[-1] >= wanted.train.epochs
     finished &= _newest(Path(wanted.data.path), Path(wanted.test_data.path)) < (folder / RESULTS_FILE).stat().st_mtime
-    fits = about == [RESULTS_VERSION, config_lib.fingerprint(config), "best", {}]
+    fits = about == [RESULTS_VERSION, schema.fingerprint(config), "best", {}]
     return results if whole and fits and finished and not changed else None
 
 
@@ -148,6 +148,6 @@ def _folder(config: ConfigDict) -> str:
 
     Seeds do not count, nor what a run may change when it continues, as the place of the data.
     """
-    fields, names = dict(config_lib.flatten(config)), config_lib.differences(config, settings.default_config())
+    fields, names = dict(schema.flatten(config)), schema.differences(config, schema.default_config())
     own = {name: fields[name] for name in names if not free_to_change(name) and name not in ("seed", "ensemble.seeds")}
     return f"{config.protocol.name}-{config.model.network}-{hashlib.sha256(json.dumps(own).encode()).hexdigest()[:12]}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from srnet_jax import config as config_lib
+from srnet_jax.config import schema
 from srnet_jax.errors import ConfigError, naming
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.reproduce.experiments import Experiment
@@ -31,6 +31,7 @@ SCALES: dict[str, dict[str, Any]] = {  # what differs from the paper's settings;
         "test_data.cameras.number": 1,
     },
 }
+HDM05 = {"subjects_train": ("bd", "bk", "dg"), "subjects_test": ("mm", "tr")}  # who trains and tests with --data=mocap
 _SMOKE_GRAPH = {"model.channels": 34}  # of the graph networks, whose rows have channels of their own
 _WIDTHS = {"full": (3, 3, 3, 3, 3), "medium": (3, 3, 3), "quick": (3, 3, 3), "smoke": (3,)}  # of temporal networks
 _OTHER_CAMERAS = {"cameras.seed": 1, "cameras.distance_m": 4.0, "cameras.height_m": 1.0, "cameras.focal_px": 1500.0}
@@ -78,31 +79,22 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
             fields = {"protocol.name": "cross_action", "protocol.cross_action_test": "all"} | fields
         with config.ignore_type():  # `validate` knows what a field may hold
             for name in fields:
-                if name not in config_lib.FIELDS:
-                    raise config_lib.unknown_field(name)
+                if name not in schema.FIELDS:
+                    raise schema.unknown_field(name)
             config.ensemble.seeds = tuple(range(seeds))
             config.update_from_flattened_dict(fields)
-        config_lib.validate(config)
+        schema.validate(config)
         with naming(row.name):
             create_model(config.model)  # refuses what does not fit together
         found[row.name] = config
     return found
 
 
-def default_config() -> ConfigDict:
-    """Return the paper's settings on the embedded data."""
-    from configs import default  # beside this package, not in it
-
-    return default.get_config()
-
-
 def _base(data: str) -> ConfigDict:
     """Return the paper's settings on these data."""
-    from configs import mocap_subject
-
-    config = default_config()
+    config = schema.default_config()
     if data == "mocap":
-        config.protocol = mocap_subject.get_config().protocol
+        config.protocol.update(HDM05)
     config.data.source = data
     return config
 

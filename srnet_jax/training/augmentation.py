@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from srnet_jax.models.layers import Batch
-from srnet_jax.normalization import principal_point
+from srnet_jax.pose.normalization import principal_point
 
 
 def roll_camera(

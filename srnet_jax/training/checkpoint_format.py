@@ -2,7 +2,7 @@
 
 A checkpoint is an orbax checkpoint of three items: `variables` (what evaluation needs) and `training` (step, epoch and state
 of the optimiser), each as one array of bytes, and `about`, JSON: place in the epoch, validation error, and name, type, shape
-and checksum of every array. Version 1, which can be read, had a tree of arrays for each item, and nothing but the error beside.
+and checksum of every array.
 
 Note:
   Orbax spends most of a millisecond on each array and SRNet has hundreds of small ones: laid behind one another they cost a
@@ -101,10 +101,10 @@ def write(folder: Path, snapshot: Snapshot, validation_mpjpe_mm: float | None) -
 def validation_error(folder: Path) -> float | None:
     """Return the validation error of a checkpoint, None if it has none or cannot be read."""
     try:
-        about = _read_json(folder, "metrics/metrics") if _is_version_1(folder) else _read_about(folder)
+        about = _read_about(folder)
     except (DamagedError, UserError):
         return None
-    return about[RANKED_BY] if _is_amount(about.get(RANKED_BY)) else None
+    return about[RANKED_BY]
 
 
 def read_variables(folder: Path, like: Any) -> Any:
@@ -119,8 +119,7 @@ def read_variables(folder: Path, like: Any) -> Any:
       UserError: if it holds other arrays, or is of a newer version.
     """
     _check_files(folder, like)
-    about = None if _is_version_1(folder) else _read_about(folder)
-    return jax.tree.map(jnp.array, _read_item(folder, about, "variables", like))
+    return jax.tree.map(jnp.array, _read_item(folder, _read_about(folder), "variables", like))
 
 
 def read(folder: Path, like: TrainState) -> Snapshot:
@@ -131,11 +130,9 @@ def read(folder: Path, like: TrainState) -> Snapshot:
 def read_to_host(folder: Path, like: TrainState) -> Snapshot:
     """As `read`, in NumPy arrays."""
     _check_files(folder, like.variables)
-    about = None if _is_version_1(folder) else _read_about(folder)
+    about = _read_about(folder)
     variables = _read_item(folder, about, "variables", like.variables)
     state = TrainState(**_read_item(folder, about, "training", _training(like)), **variables)
-    if about is None:
-        return Snapshot(state)
     if int(state.step) != about["step"]:
         raise DamagedError(f"training: holds step {int(state.step)}")
     return Snapshot(state, about["batch"], jax.tree.map(np.float32, about["totals"]))
@@ -210,8 +207,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
     about = _read_json(folder, "about/metadata")
     version, checksum = about.get("format_version"), about.pop("checksum", None)
     if type(version) is int and version > FORMAT_VERSION:
-        newer = one_line(version, 20)
-        raise UserError(f"{folder}: written by a newer version (format {newer}, this one reads up to {FORMAT_VERSION})")
+        raise UserError(f"{folder}: format {one_line(version, 20)}, expected {FORMAT_VERSION}; written by a newer version")
     if checksum != _checksum_of_json(about):
         raise DamagedError("about: the checksum differs")
     if not _is_about(about):
@@ -255,21 +251,15 @@ def _is_amount(value: Any) -> bool:
     return type(value) is float and value >= 0  # not NaN
 
 
-def _read_item(folder: Path, about: dict[str, Any] | None, item: str, like: Any) -> Any:
-    """Return an item of a checkpoint in the form of `like`, each array verified unless it is of version 1, without `about`."""
+def _read_item(folder: Path, about: dict[str, Any], item: str, like: Any) -> Any:
+    """Return an item of a checkpoint in the form of `like`, each array verified."""
     expected = _named(like)
-    if about is None:
-        described = {name: _description(folder, item, name.replace("/", ".")) for name in expected}
-        shapes = {name: tuple(found["shape"]) for name, found in described.items()}
-        _check_arrays(folder, shapes, like)
-        arrays = [_read_array(folder, item, name.replace("/", "."), x) for name, x in expected.items()]
-        return jax.tree.unflatten(jax.tree.structure(like), arrays)
     index = about["arrays"][item]
     _check_arrays(folder, {name: tuple(shape) for name, _, shape, _ in index}, like)
     if [entry[:2] for entry in index] != [[name, str(x.dtype)] for name, x in expected.items()]:
         raise DamagedError(f"{item}: other types of arrays")
     sizes = [_size(x) for x in expected.values()]
-    packed = _read_array(folder, item, "bytes", np.empty(sum(sizes), np.uint8))
+    packed = _read_bytes(folder, item, sum(sizes))
     parts = np.split(packed, np.cumsum(sizes)[:-1])
     for (name, _, _, checksum), part in zip(index, parts, strict=True):
         if _checksum(part) != checksum:
@@ -278,34 +268,27 @@ def _read_item(folder: Path, about: dict[str, Any] | None, item: str, like: Any)
     return jax.tree.unflatten(jax.tree.structure(like), found)
 
 
-def _description(folder: Path, item: str, name: str) -> dict[str, Any]:
-    """Return what is stored of an array's form."""
+def _read_bytes(folder: Path, item: str, size: int) -> np.ndarray:
+    """Return an item's bytes, after a look whether they are stored as they were written: in one piece, of this size."""
     try:
-        text = ts.KvStore.open(_place(folder, item, name)).result().read(".zarray").result()
+        text = ts.KvStore.open(_place(folder, item)).result().read(".zarray").result()
         found = json.loads(text.value.decode()) if text.state == "value" else None
     except Exception as error:  # tensorstore raises many kinds
         raise DamagedError(f"{item}: {_in_short(error)}") from error
-    if not (isinstance(found, dict) and isinstance(found.get("shape"), list) and all(map(_is_count, found["shape"]))):
-        raise DamagedError(f"{item}: {name} is missing or has no shape")
-    return found
-
-
-def _read_array(folder: Path, item: str, name: str, like: Any) -> np.ndarray:
-    """Return an array, after a look whether it is stored as it was written: in one piece, of this type and shape."""
-    found, shape = _description(folder, item, name), list(like.shape)
-    stored = {key: found.get(key) for key in ("shape", "chunks", "dtype", "filters", "zarr_format")}
-    expected = {"shape": shape, "chunks": shape, "dtype": np.dtype(like.dtype).str, "filters": None, "zarr_format": 2}
+    expected = {"shape": [size], "chunks": [size], "dtype": "|u1", "filters": None, "zarr_format": 2}
+    if not isinstance(found, dict) or expected != {key: found.get(key) for key in expected}:
+        raise DamagedError(f"{item}: stored in another form than it was written")
     compressor = found.get("compressor")
-    if stored != expected or not (isinstance(compressor, dict) and compressor.get("id") == "zstd"):
-        raise DamagedError(f"{item}: {name} is stored in another form than it was written")
+    if not (isinstance(compressor, dict) and compressor.get("id") == "zstd"):
+        raise DamagedError(f"{item}: stored in another form than it was written")
     try:
-        return ts.open({"driver": "zarr", "kvstore": _place(folder, item, name)}).result().read().result()
-    except Exception as error:  # as in _description
+        return ts.open({"driver": "zarr", "kvstore": _place(folder, item)}).result().read().result()
+    except Exception as error:
         raise DamagedError(f"{item}: {_in_short(error)}") from error
 
 
-def _place(folder: Path, item: str, name: str) -> dict[str, Any]:
-    return {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder}/{item}/"}, "path": f"{name}/"}
+def _place(folder: Path, item: str) -> dict[str, Any]:
+    return {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder}/{item}/"}, "path": "bytes/"}
 
 
 def _in_short(error: Exception) -> str:
@@ -323,8 +306,3 @@ def _check_arrays(folder: Path, found: dict[str, tuple[int, ...]], like: Any) ->
                 f"{folder}: {one_line(name, 100)}: found {words[0]}, expected {words[1]}: other joints or another network than "
                 "config.json describes"
             )
-
-
-def _is_version_1(folder: Path) -> bool:
-    """Tell by its folders whether a checkpoint is of version 1, whose arrays lie one by one, without checksums."""
-    return (folder / "metrics").is_dir() and not (folder / "about").exists()

@@ -1,93 +1,49 @@
 """How samples reach the training step: gathered from frames that lie on the device, or on the host a few batches ahead."""
 
+import dataclasses
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
-from srnet_jax.data.windows import TrainingWindows
-from srnet_jax.normalization import mirror, mirror_view
+from srnet_jax.data.windows import Samples, TrainingWindows
 from srnet_jax.training.parallel import Devices
 
-PLACES = ("auto", "device", "host")
 _SHARE = 0.5  # of a device's memory that the data may take under "auto"
 _AHEAD = 2  # batches that the host prepares before they are asked for
 
 _T = TypeVar("_T")
 
 
-class ResidentFrames(struct.PyTreeNode):
-    """All frames and samples of `TrainingWindows`, as arrays on the device.
-
-    Attributes:
-      inputs_2d: [N, J, 2], see `data.windows.Frames`, as the next two.
-      targets: [N, J, 3].
-      geometry: [N, 1, 9].
-      low: [N] first frame of each frame's sequence.
-      high: [N] last frame of each frame's sequence.
-      frame: [S] each sample's output frame.
-      flip: [S] whether it is mirrored.
-      receptive_field: frames in a window.
-      offset: of the output frame in its window.
-      mirrored: see `TrainingWindows`.
-      normalization: see `Frames`.
-    """
-
-    inputs_2d: Any
-    targets: Any
-    geometry: Any
-    low: Any
-    high: Any
-    frame: Any
-    flip: Any
-    receptive_field: int = struct.field(pytree_node=False)
-    offset: int = struct.field(pytree_node=False)
-    mirrored: tuple[int, ...] | None = struct.field(pytree_node=False)
-    normalization: str = struct.field(pytree_node=False)
-
-    def take(self, samples: jax.Array) -> dict[str, jax.Array]:
-        """Gather samples [B] by number, as `TrainingWindows.take`."""
-        frame = self.frame[samples]
-        window = frame[:, None] + (np.arange(self.receptive_field) - self.offset)[None]
-        window = jnp.clip(window, self.low[frame][:, None], self.high[frame][:, None])
-        inputs = self.inputs_2d[window]  # [B, R, J, 2]
-        targets, geometry = self.targets[frame][:, None], self.geometry[frame][:, None]
-        if self.mirrored is not None:
-            flip = self.flip[samples][:, None, None, None]
-            inputs = jnp.where(flip, mirror(inputs, self.mirrored), inputs)
-            targets = jnp.where(flip, mirror(targets, self.mirrored), targets)
-            geometry = jnp.where(flip, mirror_view(self.normalization, geometry), geometry)
-        return {"inputs_2d": inputs, "targets": targets, "geometry": geometry}
+jax.tree_util.register_dataclass(
+    Samples,
+    data_fields=["inputs_2d", "targets", "geometry", "low", "high", "frame", "flip"],
+    meta_fields=["receptive_field", "offset", "mirrored", "normalization"],
+)
 
 
-def resident_frames(windows: Sequence[TrainingWindows]) -> ResidentFrames:
-    """Return what lies on the device, as NumPy arrays; the frames and samples of several windows lie behind one another."""
+def joined(windows: Sequence[TrainingWindows]) -> Samples:
+    """Return the frames and samples of several trainings one after another, numbered in 32 bits."""
     parts, frames_before = [], 0
     for one in windows:
-        frames = one.frames
-        low = np.repeat(frames.starts, frames.lengths) + frames_before
-        high = low + np.repeat(frames.lengths, frames.lengths) - 1
-        parts.append((frames.inputs_2d, frames.targets, frames.geometry, low, high, one.frame + frames_before, one.flip))
-        frames_before += len(frames.targets)
+        own = one.samples
+        indices = [(x + frames_before).astype(np.int32) for x in (own.low, own.high, own.frame)]
+        parts.append((own.inputs_2d, own.targets, own.geometry, *indices, own.flip))
+        frames_before += len(own.targets)
     arrays = [each[0] if len(each) == 1 else np.concatenate(each) for each in zip(*parts, strict=True)]
     inputs_2d, targets, geometry, low, high, frame, flip = arrays
-    return ResidentFrames(
-        inputs_2d,
-        targets,
-        geometry,
-        low.astype(np.int32),
-        high.astype(np.int32),
-        frame.astype(np.int32),
-        flip,
-        receptive_field=windows[0].receptive_field,
-        offset=windows[0].offset,
-        mirrored=windows[0].mirrored,
-        normalization=windows[0].frames.normalization,
+    return dataclasses.replace(
+        windows[0].samples,
+        inputs_2d=inputs_2d,
+        targets=targets,
+        geometry=geometry,
+        low=low,
+        high=high,
+        frame=frame,
+        flip=flip,
     )
 
 
@@ -120,7 +76,7 @@ class Feed:
           devices: that share each batch.
           batch_size: samples in a step.
           block: steps in a call.
-          place: one of PLACES.
+          place: one of `schema.PLACES`.
         """
         self.windows, self.steps = windows, [one.steps(batch_size) for one in windows]
         self._devices, self._batch_size = devices, batch_size
@@ -128,7 +84,7 @@ class Feed:
         ends = np.cumsum([0, *map(len, distinct)])
         first_sample = {id(one.frames): int(end) for one, end in zip(distinct, ends, strict=False)}
         self._first_samples = [first_sample[id(one.frames)] for one in windows]
-        resident = resident_frames(distinct)
+        resident = joined(distinct)
         size = num_bytes(resident)
         self.on_host = place == "host" or (place == "auto" and size > _SHARE * _device_memory())
         self._block = 1 if self.on_host else block
@@ -218,7 +174,7 @@ class Feed:
         return self._devices.spread(shared, axis=1 if alone else 2) | self._devices.replicate(active)
 
 
-def _gather(data: ResidentFrames, item: dict[str, jax.Array]) -> dict[str, jax.Array]:
+def _gather(data: Samples, item: dict[str, jax.Array]) -> dict[str, jax.Array]:
     return data.take(item["samples"]) | {name: item[name] for name in ("weights",) if name in item}
 
 

@@ -15,17 +15,18 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from srnet_jax import config as config_lib
-from srnet_jax import metrics, normalization
+from srnet_jax.config import config_files, ensembles, schema
 from srnet_jax.data.protocols import split
 from srnet_jax.data.sources import load_datasets
-from srnet_jax.data.windows import Frames, TrainingWindows, stack_frames
+from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.errors import Interrupted, TrainingError
-from srnet_jax.evaluation.predict import predict
 from srnet_jax.models.pose_lifter import Lifter, create_model
+from srnet_jax.models.predict import predict
+from srnet_jax.pose import metrics, normalization
+from srnet_jax.pose.frames import Frames
 from srnet_jax.training import processes
-from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.checkpoint_format import Snapshot
+from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.feed import Feed
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.metric_log import MetricLog
@@ -132,8 +133,8 @@ def train_members(config: ConfigDict, workdir: str | Path, *, fork: bool = False
     """
     workdir = Path(workdir)
     with processes.together():
-        config_lib.validate(config)
-        configs = {name: config_lib.with_absolute_path(member) for name, member in config_lib.members(config).items()}
+        schema.validate(config)
+        configs = {name: config_files.with_absolute_paths(member) for name, member in ensembles.members(config).items()}
         for name in configs:
             Checkpoints.check_path(workdir / name)
         if processes.is_first():
@@ -161,7 +162,7 @@ def train_members(config: ConfigDict, workdir: str | Path, *, fork: bool = False
                         stack.enter_context(locked(member.workdir))
                     _open(member, fork, console, stack)
                 if "" not in configs:
-                    config_lib.save(config_lib.with_absolute_path(config), workdir, config_lib.ENSEMBLE_FILE)
+                    config_files.save(config_files.with_absolute_paths(config), workdir, config_files.ENSEMBLE_FILE)
         for member in members:
             batch = int(processes.from_first(partial(getattr, member.snapshot, "batch")))
             member.snapshot = dataclasses.replace(processes.broadcast(member.snapshot), batch=batch)
@@ -190,7 +191,7 @@ def train_members(config: ConfigDict, workdir: str | Path, *, fork: bool = False
 
 def _check_kind(workdir: Path, *, ensemble: bool) -> None:
     """Refuse an ensemble in a run's workdir, and a run in an ensemble's."""
-    other = config_lib.CONFIG_FILE if ensemble else config_lib.ENSEMBLE_FILE
+    other = config_files.CONFIG_FILE if ensemble else config_files.ENSEMBLE_FILE
     if (workdir / other).exists():
         held, given = ("a run", "an ensemble") if ensemble else ("an ensemble", "a run")
         raise TrainingError(f"{workdir}: holds {held} ({other}), found a config of {given}; expected another workdir")
@@ -231,7 +232,7 @@ def _prepare(configs: Sequence[ConfigDict]) -> _Setup:
 
 def _same_everywhere(config: ConfigDict) -> dict[str, Any]:
     """Return what all processes must have in common: all but where their data lie."""
-    fields = {f"config.{name}": value for name, value in config_lib.flatten(config) if not name.endswith("data.path")}
+    fields = {f"config.{name}": value for name, value in schema.flatten(config) if not name.endswith("data.path")}
     return {**fields, "version of JAX": jax.__version__}
 
 
@@ -245,7 +246,7 @@ def _open(member: _Member, fork: bool, console: Console, stack: contextlib.ExitS
     snapshot = checkpoints.restore_latest(task.state) or Snapshot(task.state)
     if changes:
         record_fork(config, folder, int(snapshot.state.step), changes)
-    config_lib.save(config, folder)
+    config_files.save(config, folder)
     save_data(task.data, folder)
     log = stack.enter_context(MetricLog(folder, from_step=int(snapshot.state.step), tensorboard=train.tensorboard))
     member.recorder, member.snapshot = Recorder(checkpoints, log, train, console.print), snapshot

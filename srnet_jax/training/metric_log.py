@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from srnet_jax.errors import DiskFullError, UserError, full_disk
-from srnet_jax.files import write_whole
+from srnet_jax.io.files import write_whole
 
 METRICS_FILE = "metrics.jsonl"
 

@@ -15,7 +15,6 @@ from srnet_jax.errors import UserError
 from srnet_jax.training import processes
 
 AXIS = "data"
-MODES = ("jit", "pmap")
 
 
 class Devices:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from ml_collections import ConfigDict
 
 from srnet_jax.errors import DiskFullError, TrainingError
-from srnet_jax.training.checkpoint import Checkpoints
 from srnet_jax.training.checkpoint_format import Snapshot
+from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.metric_log import MetricLog
 
 

@@ -11,10 +11,11 @@ import optax
 from flax import struct
 from ml_collections import ConfigDict
 
-from srnet_jax.metrics import mpjpe
 from srnet_jax.models.layers import Batch
 from srnet_jax.models.pose_lifter import Lifter
-from srnet_jax.normalization import to_metres
+from srnet_jax.pose.losses import LOSSES
+from srnet_jax.pose.metrics import mpjpe
+from srnet_jax.pose.normalization import to_metres
 from srnet_jax.training.augmentation import roll_camera
 from srnet_jax.training.optimizer import bn_momentum_schedule, learning_rate_schedule
 from srnet_jax.training.state import TrainState
@@ -47,14 +48,6 @@ def zero_totals() -> Totals:
     return {name: jnp.zeros([]) for name in ("loss", "mpjpe", "count", "gradient_norm")}
 
 
-def l1_loss(predicted: jax.Array, targets: jax.Array) -> jax.Array:
-    """Return each pose's mean absolute coordinate error [B, T] (supplement Sec. 1)."""
-    return jnp.abs(predicted - targets).mean((-2, -1))
-
-
-LOSSES = {"l1": l1_loss, "mpjpe": mpjpe}  # mpjpe: each pose's mean joint distance, VideoPose3D's loss
-
-
 def train_step(
     state: TrainState,
     totals: Totals,
@@ -75,11 +68,11 @@ def train_step(
       totals: over the epoch so far: sums of loss and MPJPE (metres) of the training-mode outputs times poses, number of
         poses, and the gradient's largest norm.
       hyperparameters: of this run and epoch.
-      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9], see `data.windows.Frames`; and
+      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9], see `pose.frames.Frames`; and
         if some are padding `weights` [B], see `models.layers.Batch`.
       model: in its strided form.
       optimizer: see `create_optimizer`.
-      loss: a name of LOSSES, taken between outputs and targets as they are, and averaged over the batch.
+      loss: a name of `losses.LOSSES`, taken between outputs and targets as they are, and averaged over the batch.
       normalization: how to turn these into metres for the MPJPE.
       camera_roll: share and degrees, see `roll_camera`.
       axis_name: of `jax.pmap`, each of whose devices is given a part of the batch, or None.

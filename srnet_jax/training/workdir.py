@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax import config as config_lib
-from srnet_jax.data.windows import Frames
+from srnet_jax.config import config_files, schema
 from srnet_jax.errors import TrainingError, one_line
-from srnet_jax.files import write_whole
-from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.io.files import write_whole
+from srnet_jax.pose.frames import Frames
+from srnet_jax.training.checkpoints import Checkpoints
 
 LOCK_FILE = ".lock"
 FORKS_FILE = "forks.json"  # {step: {"fields": {name: [before, after]}}}
@@ -100,7 +100,7 @@ def check_config(config: ConfigDict, workdir: Path, *, fork: bool, data: dict[st
     """
     if not Checkpoints.exist(workdir):
         return {}
-    changes = _changes(config_lib.load(workdir), config)
+    changes = _changes(config_files.load(workdir), config)
     words = [f"config.{name} ({before!r}, here {after!r})" for name, (before, after) in changes.items()]
     stored = _stored_data(workdir)
     if data and stored and not same_data(stored, data):
@@ -126,9 +126,9 @@ def record_fork(config: ConfigDict, workdir: Path, step: int, changes: Changes) 
     """
     old = workdir / f"config.{step}.json"
     if not old.exists():
-        write_whole(old, (workdir / config_lib.CONFIG_FILE).read_text())
+        write_whole(old, (workdir / config_files.CONFIG_FILE).read_text())
     forks = _forks(workdir)
-    fields = _changes(config_lib.load(workdir, old.name), config)
+    fields = _changes(config_files.load(workdir, old.name), config)
     earlier = forks.get(str(step), {"fields": {}})["fields"].get("data")
     if "data" in changes:
         fields["data"] = (earlier or changes["data"])[0], changes["data"][1]
@@ -215,6 +215,6 @@ def _read_json(file: Path) -> dict[str, Any] | None:
 
 
 def _changes(before: ConfigDict, after: ConfigDict) -> Changes:
-    values = [dict(config_lib.flatten(config)) for config in (before, after)]
-    names = [name for name in config_lib.differences(before, after) if not free_to_change(name)]
+    values = [dict(schema.flatten(config)) for config in (before, after)]
+    names = [name for name in schema.differences(before, after) if not free_to_change(name)]
     return {name: (values[0][name], values[1][name]) for name in names}

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from srnet_jax.data import asf_amc
+from srnet_jax.data.mocap import asf_amc
 from srnet_jax.errors import DataError
 
 ASF = """# a comment

@@ -4,9 +4,9 @@ import math
 import numpy as np
 import pytest
 
-from srnet_jax import safe_pickle
-from srnet_jax.data import bvh
+from srnet_jax.data.mocap import bvh
 from srnet_jax.errors import DataError
+from srnet_jax.io import safe_pickle
 
 # One joint of each kind: positions and rotations in odd orders, a single position, no channels, an End Site.
 SMALL = """HIERARCHY

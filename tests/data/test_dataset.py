@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from srnet_jax.cameras import virtual_cameras
 from srnet_jax.data.dataset import PoseDataset, film
 from srnet_jax.errors import DataError
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.pose.cameras import virtual_cameras
+from srnet_jax.pose.skeleton import H36M_17
 
 ONE = virtual_cameras(number=1, distance_m=5, height_m=1.5, focal_px=1100.0, width_px=1000, height_px=1000)
 

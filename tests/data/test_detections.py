@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from srnet_jax.cameras import Camera
 from srnet_jax.data.dataset import PoseDataset, Sequence
 from srnet_jax.data.detections import simulate
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.pose.cameras import Camera
+from srnet_jax.pose.skeleton import H36M_17
 
 NOTHING = {"sigma": 0.0, "outliers": 0.0, "swaps": 0.0, "missing": 0.0, "seed": 0}
 

@@ -3,11 +3,11 @@ import copy
 import numpy as np
 import pytest
 
-from srnet_jax import cameras
-from srnet_jax.data import h36m
-from srnet_jax.data.h36m_cameras import CAMERAS
+from srnet_jax.data.h36m import npz_files
+from srnet_jax.data.h36m.cameras import CAMERAS
 from srnet_jax.errors import DataError
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.pose import cameras
+from srnet_jax.pose.skeleton import H36M_17
 
 LEFT, RIGHT = [4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]
 KEPT = [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27]  # of the 32 joints
@@ -64,7 +64,7 @@ class Files:
     def load(self, folder, keypoints="gt"):
         write(folder / "data_3d_h36m.npz", self.arrays_3d)
         write(folder / f"data_2d_h36m_{keypoints}.npz", self.arrays_2d)
-        return h36m.load(folder, keypoints=keypoints)
+        return npz_files.load(folder, keypoints=keypoints)
 
 
 def metadata():
@@ -101,9 +101,9 @@ def refused(files, folder, message):
     assert str(folder) in str(caught.value) or "Human3.6M (gt)" in str(caught.value)
 
 
-@pytest.mark.parametrize("subject", h36m.SUBJECTS)
+@pytest.mark.parametrize("subject", npz_files.SUBJECTS)
 def test_calibration(subject):
-    assert h36m.SUBJECTS == ("S1", "S5", "S6", "S7", "S8", "S9", "S11")
+    assert npz_files.SUBJECTS == ("S1", "S5", "S6", "S7", "S8", "S9", "S11")
     assert [camera.name for camera in CAMERAS[subject]] == ["54138969", "55011271", "58860488", "60457274"]
     point, *pixels = SEEN[subject]
     for camera, pixel in zip(CAMERAS[subject], pixels, strict=True):
@@ -244,16 +244,16 @@ def test_refusals(tmp_path, files, change, message):
 
 def test_keypoints_and_folders_that_are_not_there(tmp_path, files):
     with pytest.raises(DataError, match="no such folder"):
-        h36m.load(tmp_path / "absent")
+        npz_files.load(tmp_path / "absent")
     with pytest.raises(DataError, match=r"found keypoints nothing .*, expected 'gt'"):
-        h36m.load(tmp_path)
+        npz_files.load(tmp_path)
     files.load(tmp_path, keypoints="gt")
     files.load(tmp_path, keypoints="detectron_ft_h36m")
     with pytest.raises(DataError, match=r"found keypoints detectron_ft_h36m, gt .*, expected '\.\./gt'"):
-        h36m.load(tmp_path, keypoints="../gt")
+        npz_files.load(tmp_path, keypoints="../gt")
     (tmp_path / "data_3d_h36m.npz").unlink()
     with pytest.raises(DataError, match=r"data_3d_h36m\.npz"):
-        h36m.load(tmp_path)
+        npz_files.load(tmp_path)
 
 
 class Bomb:

@@ -4,9 +4,9 @@ import re
 import numpy as np
 import pytest
 
-from srnet_jax.data import h36m, h36m_check
 from srnet_jax.data.dataset import film
-from srnet_jax.data.h36m_cameras import CAMERAS
+from srnet_jax.data.h36m import npz_files, verification
+from srnet_jax.data.h36m.cameras import CAMERAS
 from srnet_jax.errors import DataError
 
 METADATA = {"layout_name": "h36m", "num_joints": 17, "keypoints_symmetry": [[4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]]}
@@ -19,7 +19,7 @@ def whole():
     rng = np.random.default_rng(0)
     motions, views = {}, {}
     for subject, cameras in CAMERAS.items():
-        names = [f"{action}{trial}" for action in h36m_check.ACTIONS for trial in ("", " 1")]
+        names = [f"{action}{trial}" for action in verification.ACTIONS for trial in ("", " 1")]
         motions[subject] = {name: rng.normal([0, 0, 0.9], 0.4, (FRAMES, 17, 3)).astype(np.float32) for name in names}
         if subject == "S11":
             del motions[subject]["Directions"]
@@ -37,16 +37,16 @@ def files(whole):
 
 @pytest.fixture(autouse=True)
 def few_frames(monkeypatch):
-    for subjects in h36m_check._FRAMES:
+    for subjects in verification._FRAMES:
         recordings = sum(29 if subject == "S11" else 30 for subject in subjects.split())
-        monkeypatch.setitem(h36m_check._FRAMES, subjects, recordings * 4 * FRAMES)
+        monkeypatch.setitem(verification._FRAMES, subjects, recordings * 4 * FRAMES)
 
 
 def check(folder, files, keypoints="gt"):
     motions, views = files
     np.savez(folder / "data_3d_h36m.npz", positions_3d=motions)
     np.savez(folder / f"data_2d_h36m_{keypoints}.npz", positions_2d=views, metadata=METADATA)
-    return h36m_check.check(folder, keypoints=keypoints)
+    return verification.check(folder, keypoints=keypoints)
 
 
 def wrong(rows):
@@ -55,11 +55,11 @@ def wrong(rows):
 
 def test_published_counts(monkeypatch):
     monkeypatch.undo()
-    frames = h36m_check._FRAMES
+    frames = verification._FRAMES
     training = "S1 S5 S6 S7 S8"
     assert (frames[training], frames["S9 S11"]) == (1_559_752, 543_344)
     assert frames["S1"] + frames["S5"] + frames["S6"] + frames["S7 S8"] == frames[training]
-    assert len(h36m_check.ACTIONS) == 15
+    assert len(verification.ACTIONS) == 15
 
 
 def test_a_whole_set(tmp_path, files):
@@ -206,24 +206,24 @@ def test_a_wrong_set(tmp_path, files, change, expected):
 
 def test_files_that_cannot_be_read(tmp_path, files):
     with pytest.raises(DataError, match="no such folder"):
-        h36m_check.check(tmp_path / "absent")
+        verification.check(tmp_path / "absent")
     with pytest.raises(DataError, match="found keypoints nothing"):
-        h36m_check.check(tmp_path)
+        verification.check(tmp_path)
     check(tmp_path, files)
     with pytest.raises(DataError, match=r"found keypoints gt .*, expected 'cpn'"):
-        h36m_check.check(tmp_path, keypoints="cpn")
+        verification.check(tmp_path, keypoints="cpn")
     file = tmp_path / "data_3d_h36m.npz"
     file.write_bytes(file.read_bytes()[:-1000])
-    found = wrong(h36m_check.check(tmp_path))
+    found = wrong(verification.check(tmp_path))
     assert "damaged, cut short" in found["data_3d_h36m.npz: subjects"]
     assert "damaged, cut short" in found["all files"]
     assert "S1: keypoints" not in found
     file.unlink()
-    found = wrong(h36m_check.check(tmp_path))
+    found = wrong(verification.check(tmp_path))
     assert "no such file" in found["data_3d_h36m.npz: subjects"]
     assert all(len(text.splitlines()) == 1 for text in found.values())
 
 
 def test_every_subject_is_checked():
-    subjects = {subject for names in h36m_check._FRAMES for subject in names.split()}
-    assert subjects == set(h36m.SUBJECTS)
+    subjects = {subject for names in verification._FRAMES for subject in names.split()}
+    assert subjects == set(npz_files.SUBJECTS)

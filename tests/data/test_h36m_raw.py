@@ -7,11 +7,11 @@ import h5py
 import numpy as np
 import pytest
 
-from srnet_jax import cameras
-from srnet_jax.data import h36m, h36m_raw
-from srnet_jax.data.h36m_cameras import CAMERAS
+from srnet_jax.data.h36m import npz_files, raw_files
+from srnet_jax.data.h36m.cameras import CAMERAS
 from srnet_jax.errors import DataError, UserError
-from srnet_jax.safe_load import load_npz
+from srnet_jax.io.safe_load import load_npz
+from srnet_jax.pose import cameras
 
 KEPT = [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27]  # of the 32 joints
 NAMES = {"S1": ["Walking 1", "TakingPhoto"], "S9": ["WalkingDog 2"], "S11": ["Directions", "Directions 1"]}
@@ -85,11 +85,11 @@ def test_poses_come_back(tmp_path, motions, form):
     source, output = tmp_path / "raw", tmp_path / "made" / "here"
     FORMS[form](motions, source)
     tracked = []
-    h36m_raw.convert(source, output, track=lambda items: tracked.extend(items) or items)
+    raw_files.convert(source, output, track=lambda items: tracked.extend(items) or items)
     assert len(tracked) == (3 if form == "archives" else 4)
     assert sorted(path.name for path in output.iterdir()) == ["data_2d_h36m_gt.npz", "data_3d_h36m.npz"]
 
-    dataset = h36m.load(output)
+    dataset = npz_files.load(output)
     found = [f"{s.subject} {s.action} {s.trial}".rstrip() for s in dataset.sequences[::4]]
     assert found == [f"{subject} {name}" for subject, names in CANONICAL.items() for name in names]
     originals = {"Photo": "TakingPhoto", "WalkDog 2": "WalkingDog 2"}
@@ -104,7 +104,7 @@ def test_poses_come_back(tmp_path, motions, form):
 
 def test_the_layout_is_videopose3d_s(tmp_path, motions):
     as_h5(motions, tmp_path)
-    h36m_raw.convert(tmp_path, tmp_path)
+    raw_files.convert(tmp_path, tmp_path)
     with np.load(tmp_path / "data_3d_h36m.npz", allow_pickle=True) as file:
         assert file.files == ["positions_3d"]
         positions_3d = file["positions_3d"].item()
@@ -129,8 +129,8 @@ def test_the_layout_is_videopose3d_s(tmp_path, motions):
 def test_motions_of_another_source_come_back(tmp_path, rng, joints):
     poses = motion(rng, 5) / 1000
     world = poses if joints == 32 else poses[:, KEPT]
-    h36m_raw.write(tmp_path, iter([("S8", "Sitting", "2", world), ("S8", "Eating", "", world)]))
-    dataset = h36m.load(tmp_path)
+    raw_files.write(tmp_path, iter([("S8", "Sitting", "2", world), ("S8", "Eating", "", world)]))
+    dataset = npz_files.load(tmp_path)
     assert [(s.action, s.trial) for s in dataset.sequences[::4]] == [("Eating", ""), ("Sitting", "2")]
     for sequence in dataset.sequences:
         back = cameras.camera_to_world(sequence.poses_3d, sequence.camera)
@@ -147,14 +147,14 @@ def test_what_is_not_a_recording_is_not_read(tmp_path, motions):
     (places[-1] / "Directions.cdf").write_text("never read")
     (tmp_path / "Poses_D3_Positions_S1.tgz").write_text("never read: it is unpacked beside")
     pack(tmp_path, "S11")
-    h36m_raw.convert(tmp_path, tmp_path / "made")
-    assert h36m.load(tmp_path / "made").names("subject") == ("S1", "S9", "S11")
+    raw_files.convert(tmp_path, tmp_path / "made")
+    assert npz_files.load(tmp_path / "made").names("subject") == ("S1", "S9", "S11")
 
 
 def convert_refused(source, output, message, error=DataError):
     before = sorted(output.iterdir()) if output.exists() else None
     with pytest.raises(error, match=message) as caught:
-        h36m_raw.convert(source, output)
+        raw_files.convert(source, output)
     assert len(str(caught.value).splitlines()) == 1
     assert "expected" in str(caught.value)
     assert (sorted(output.iterdir()) if output.exists() else None) == before
@@ -269,7 +269,7 @@ def test_archives_unpack_nothing(tmp_path, motions):
         outside.size = len(content)
         archive.addfile(outside, io.BytesIO(content))
     before = sorted(tmp_path.rglob("*"))
-    h36m_raw.convert(tmp_path / "raw", tmp_path / "made")
+    raw_files.convert(tmp_path / "raw", tmp_path / "made")
     new = sorted(path.name for path in set(tmp_path.rglob("*")) - set(before))
     assert new == ["data_2d_h36m_gt.npz", "data_3d_h36m.npz", "made"]
     assert list(load_npz(tmp_path / "made/data_3d_h36m.npz")["positions_3d"].item()["S1"]) == ["Walking 1"]
@@ -288,7 +288,7 @@ def test_folders_that_are_refused(tmp_path, motions):
     looked_for = ["S1/MyPoseFeatures/D3_Positions/", "S1/D3_Positions/", "S1/MyPoses/3D_positions/", "_S1.tgz", "S11"]
     convert_refused(tmp_path, tmp_path / "made", "found no recordings.*" + ".*".join(looked_for))
     as_h5(motions, tmp_path / "raw")
-    for name in h36m_raw.OUTPUTS:
+    for name in raw_files.OUTPUTS:
         output = tmp_path / f"has {name}"
         output.mkdir()
         (output / name).write_text("mine")
@@ -296,7 +296,7 @@ def test_folders_that_are_refused(tmp_path, motions):
         assert (output / name).read_text() == "mine"
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file: not a folder, expected"):
-        h36m_raw.convert(tmp_path / "raw", tmp_path / "file")
+        raw_files.convert(tmp_path / "raw", tmp_path / "file")
 
 
 @pytest.mark.parametrize("form", ["cdf", "archives"])
@@ -315,7 +315,7 @@ def test_nothing_is_left_when_it_is_interrupted(tmp_path, motions, monkeypatch, 
         raise error
 
     with pytest.raises(error):
-        h36m_raw.convert(tmp_path / "raw", tmp_path / "made", track=interrupted)
+        raw_files.convert(tmp_path / "raw", tmp_path / "made", track=interrupted)
     assert not (tmp_path / "made").exists()
 
     def failing(function, name):
@@ -326,11 +326,11 @@ def test_nothing_is_left_when_it_is_interrupted(tmp_path, motions, monkeypatch, 
 
         return call
 
-    for owner, function in ((np, "savez_compressed"), (h36m_raw.Path, "rename")):
-        for name in h36m_raw.OUTPUTS:
+    for owner, function in ((np, "savez_compressed"), (raw_files.Path, "rename")):
+        for name in raw_files.OUTPUTS:
             with monkeypatch.context() as patch:
                 patch.setattr(owner, function, failing(getattr(owner, function), name))
                 with pytest.raises(error):
-                    h36m_raw.convert(tmp_path / "raw", tmp_path / "made")
+                    raw_files.convert(tmp_path / "raw", tmp_path / "made")
             assert list((tmp_path / "made").iterdir()) == []
-    h36m_raw.convert(tmp_path / "raw", tmp_path / "made")
+    raw_files.convert(tmp_path / "raw", tmp_path / "made")

@@ -4,10 +4,10 @@ import pickle
 import numpy as np
 import pytest
 
-from srnet_jax import cameras
-from srnet_jax.data import mocap
+from srnet_jax.data.mocap import clip_files
 from srnet_jax.errors import ConfigError, DataError, UserError
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.pose import cameras
+from srnet_jax.pose.skeleton import H36M_17
 
 TWO = cameras.virtual_cameras(number=2, distance_m=5, height_m=1.5, focal_px=1100.0, width_px=1000, height_px=1000)
 
@@ -16,7 +16,7 @@ TWO = cameras.virtual_cameras(number=2, distance_m=5, height_m=1.5, focal_px=110
 
 
 def test_clips_come_back_centred(mocap_file, mocap_clips):
-    dataset = mocap.load(mocap_file, fps=30.0, cameras=TWO)
+    dataset = clip_files.load(mocap_file, fps=30.0, cameras=TWO)
     assert dataset.fps == 30
     assert dataset.names("subject") == ("a", "b", "c")
     assert len(dataset.sequences) == 2 * len(mocap_clips)
@@ -30,18 +30,18 @@ def test_clips_come_back_centred(mocap_file, mocap_clips):
 
 def test_a_saved_file_knows_its_frame_rate(tmp_path, mocap_clips):
     path = tmp_path / "new" / "clips.npz"
-    mocap.save(path, mocap_clips, fps=25.0)
-    dataset = mocap.load(path, fps=30.0, cameras=TWO)
+    clip_files.save(path, mocap_clips, fps=25.0)
+    dataset = clip_files.load(path, fps=30.0, cameras=TWO)
     assert dataset.fps == 25
     assert len(dataset.sequences) == 2 * len(mocap_clips)
     assert [file.name for file in path.parent.iterdir()] == ["clips.npz"]
     with pytest.raises(AttributeError):
-        mocap.save(path.with_name("other.npz"), {"a/b/c": Unsaveable()}, fps=25.0)
+        clip_files.save(path.with_name("other.npz"), {"a/b/c": Unsaveable()}, fps=25.0)
     for bad, message in ((path, "exists already"), (tmp_path / "x.txt", "ending in"), (path / "x.npz", "not a folder")):
         with pytest.raises(UserError, match=message):
-            mocap.save(bad, mocap_clips, fps=25.0)
+            clip_files.save(bad, mocap_clips, fps=25.0)
     assert [file.name for file in path.parent.iterdir()] == ["clips.npz"]
-    assert len(mocap.load(path, fps=30.0, cameras=TWO).sequences) == 2 * len(mocap_clips)
+    assert len(clip_files.load(path, fps=30.0, cameras=TWO).sequences) == 2 * len(mocap_clips)
 
 
 class Unsaveable:
@@ -87,7 +87,7 @@ def test_bad_files_are_named(tmp_path, name, make, message):
     elif make is not None:
         np.savez(path, **make)
     with pytest.raises(DataError, match=message) as caught:
-        mocap.load(path, fps=30.0, cameras=TWO)
+        clip_files.load(path, fps=30.0, cameras=TWO)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -98,7 +98,7 @@ def test_truncated_files_are_named(tmp_path, mocap_file):
     for length in range(0, len(content), max(len(content) // 25, 1)):
         path.write_bytes(content[:length])
         with pytest.raises(DataError, match=r"short\.npz"):
-            mocap.load(path, fps=30.0, cameras=TWO)
+            clip_files.load(path, fps=30.0, cameras=TWO)
 
 
 def test_flipped_bits_are_named_or_harmless(tmp_path, mocap_clips, rng):
@@ -110,7 +110,7 @@ def test_flipped_bits_are_named_or_harmless(tmp_path, mocap_clips, rng):
         damaged[position] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
         with contextlib.suppress(DataError):  # anything else fails the test
-            mocap.load(path, fps=30.0, cameras=TWO)
+            clip_files.load(path, fps=30.0, cameras=TWO)
 
 
 # Conversion. Someone stands with bent knees and looks along -y; world metres, z up.
@@ -186,14 +186,14 @@ def test_bvh_files_give_the_same_poses_back(tmp_path):
     write_bvh(tmp_path / "dataset-1_walk_happy_001.bvh", poses, 60)
     write_bvh(tmp_path / "deeper" / "dataset-2_walk-back_old_002.BVH", poses, 60)
     seen = []
-    clips = mocap.convert(tmp_path, "bandai", track=lambda items: seen.extend(items) or items)
+    clips = clip_files.convert(tmp_path, "bandai", track=lambda items: seen.extend(items) or items)
     assert list(clips) == ["dataset-1/walk/happy_001", "dataset-2/walk-back/old_002"]
     assert len(seen) == 2
     for clip in clips.values():
         assert clip.dtype == np.float32
         np.testing.assert_allclose(clip, poses[::2], atol=1e-5)
-    mocap.save(tmp_path / "clips.npz", clips, fps=30.0)
-    assert mocap.load(tmp_path / "clips.npz", fps=1.0, cameras=TWO).names("action") == ("walk", "walk-back")
+    clip_files.save(tmp_path / "clips.npz", clips, fps=30.0)
+    assert clip_files.load(tmp_path / "clips.npz", fps=1.0, cameras=TWO).names("action") == ("walk", "walk-back")
 
 
 def test_asf_amc_files_give_the_same_poses_back(tmp_path):
@@ -203,12 +203,12 @@ def test_asf_amc_files_give_the_same_poses_back(tmp_path):
         write_asf(tmp_path / f"HDM_{subject}.asf")
         write_amc(tmp_path / "cut" / f"HDM_{subject}_depositFloorR_001_120.amc", poses)
     write_asf(tmp_path / "decoy" / "HDM.asf", inches=1.01)
-    clips = mocap.convert(tmp_path, "hdm05")
+    clips = clip_files.convert(tmp_path, "hdm05")
     assert sorted(clips) == ["bd/depositFloorR/001", "tr/depositFloorR/001"]
     for clip in clips.values():
         np.testing.assert_allclose(clip, poses[::4], atol=1e-5)
     write_asf(tmp_path / "cut" / "HDM_bd.asf")
-    one = mocap.convert(tmp_path / "cut" / "HDM_bd_depositFloorR_001_120.amc", "cmu", fps=120.0, source_fps=60.0)
+    one = clip_files.convert(tmp_path / "cut" / "HDM_bd_depositFloorR_001_120.amc", "cmu", fps=120.0, source_fps=60.0)
     assert {key: len(clip) for key, clip in one.items()} == {"bd/depositFloorR/001": 17}
 
 
@@ -229,20 +229,20 @@ def test_asf_amc_files_give_the_same_poses_back(tmp_path):
     ],
 )
 def test_names_say_subject_action_and_clip(tmp_path, file, key):
-    assert mocap.clip_key(tmp_path / "data" / file, tmp_path / "data") == key
+    assert clip_files.clip_key(tmp_path / "data" / file, tmp_path / "data") == key
 
 
 def test_resampling():
     times = np.arange(13) / 120
     poses = np.multiply.outer(times, np.ones((17, 3)))  # so that each coordinate is its time
     for fps, expected in ((30.0, [0, 4, 8, 12]), (29.9999, [0, 4, 8, 12]), (60.0, range(0, 13, 2)), (120.0, range(13))):
-        np.testing.assert_array_equal(mocap.resampled(poses, 120.0, fps), poses[list(expected)])
+        np.testing.assert_array_equal(clip_files.resampled(poses, 120.0, fps), poses[list(expected)])
     for fps, count in ((50.0, 6), (25.0, 3), (240.0, 25), (119.0, 12)):
-        found = mocap.resampled(poses, 120.0, fps)
+        found = clip_files.resampled(poses, 120.0, fps)
         assert len(found) == count
         np.testing.assert_allclose(found[:, 0, 0], np.arange(count) / fps, atol=1e-12)
-    assert len(mocap.resampled(poses[:1], 120.0, 50.0)) == 1
-    assert len(mocap.resampled(poses, 1 / 0.0083333, 30.0)) == 4  # as BVH files write 120
+    assert len(clip_files.resampled(poses[:1], 120.0, 50.0)) == 1
+    assert len(clip_files.resampled(poses, 1 / 0.0083333, 30.0)) == 4  # as BVH files write 120
 
 
 def test_a_mapping_file_can_set_the_frame_rate(tmp_path):
@@ -251,7 +251,7 @@ def test_a_mapping_file_can_set_the_frame_rate(tmp_path):
     mapping = 'unit = 0.01\nup = "y"\nfps = 60\n[joints]\n' + "".join(f'{key} = "{name}"\n' for key, name in joints.items())
     (tmp_path / "mine.toml").write_text(mapping)
     write_bvh(tmp_path / "anna" / "jump_1.bvh", walk(5, 60), 30)
-    clips = mocap.convert(tmp_path, tmp_path / "mine.toml")
+    clips = clip_files.convert(tmp_path, tmp_path / "mine.toml")
     np.testing.assert_allclose(clips["anna/jump/1"][:, 13], walk(5, 60)[::2, 13], atol=1e-5)
 
 
@@ -261,27 +261,27 @@ def test_swapped_left_and_right_give_a_warning(tmp_path):
     with pytest.warns(
         UserWarning, match=r"dataset-1_walk_old_001\.bvh: the knees bend backwards; are left and right swapped\?$"
     ):
-        clips = mocap.convert(tmp_path, "bandai")
-    mocap.save(tmp_path / "clips.npz", clips | {"a/b/c": walk(3, 30)}, fps=30.0)
+        clips = clip_files.convert(tmp_path, "bandai")
+    clip_files.save(tmp_path / "clips.npz", clips | {"a/b/c": walk(3, 30)}, fps=30.0)
     with pytest.warns(
         UserWarning, match=r"clips\.npz: in 1 of 2 clips, first dataset-1/walk/old_001, the knees bend backwards"
     ):
-        mocap.load(tmp_path / "clips.npz", fps=30.0, cameras=TWO)
+        clip_files.load(tmp_path / "clips.npz", fps=30.0, cameras=TWO)
 
 
 def test_unusable_folders_and_files_are_refused(tmp_path):
     def refused(message, source=tmp_path, skeleton="cmu", **arguments):
         with pytest.raises(DataError, match=message) as caught:
-            mocap.convert(source, skeleton, **arguments)
+            clip_files.convert(source, skeleton, **arguments)
         assert "\n" not in str(caught.value)
 
     refused("none: no such file or folder", tmp_path / "none")
     refused(r"found no \.bvh and no \.amc files")
     refused("no such skeleton, expected cmu", skeleton="cmv")
     with pytest.raises(ConfigError, match=r"^fps: 0 is not allowed, expected 0\.1 to 10,000 frames"):
-        mocap.convert(tmp_path, "cmu", fps=0)
+        clip_files.convert(tmp_path, "cmu", fps=0)
     with pytest.raises(ConfigError, match=r"^source_fps: nan is not allowed"):
-        mocap.convert(tmp_path, "cmu", source_fps=float("nan"))
+        clip_files.convert(tmp_path, "cmu", source_fps=float("nan"))
     write_amc(tmp_path / "02" / "02_01.amc", walk(2, 120))
     refused(r"02_01\.amc: found none as its skeleton, expected one \.asf file whose name its own begins with")
     for name in ("one", "two"):
@@ -290,7 +290,7 @@ def test_unusable_folders_and_files_are_refused(tmp_path):
     write_asf(tmp_path / "02.asf", inches=2.54)
     refused(r"02_01\.amc: found a person 4 m high .*it looks like centimetres")
     write_asf(tmp_path / "02" / "02.asf")
-    assert len(mocap.convert(tmp_path, "cmu")) == 1
+    assert len(clip_files.convert(tmp_path, "cmu")) == 1
     write_bvh(tmp_path / "bvh" / "dataset-1_a_b.bvh", walk(2, 30), 30)
     refused(r"dataset-1_a_b\.bvh: found the joints 'joint_Root, UpperLeg_L, .*expected those of CMU, MotionBuilder")
     (tmp_path / "bvh" / "dataset-1_a_b.bvh").unlink()
@@ -302,4 +302,4 @@ def test_the_only_skeleton_beside_a_motion_is_its_own(tmp_path):
     write_amc(tmp_path / "walk.amc", walk(2, 120))
     write_asf(tmp_path / "actor.asf", mirrored=True)
     with pytest.warns(UserWarning, match=r"walk\.amc: the knees bend backwards"):
-        assert len(mocap.convert(tmp_path, "cmu")) == 1
+        assert len(clip_files.convert(tmp_path, "cmu")) == 1

@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from srnet_jax.data import mocap_skeletons as skeletons
-from srnet_jax.data.bvh import Motion
+from srnet_jax.data.mocap import skeleton_maps as skeletons
+from srnet_jax.data.mocap.bvh import Motion
 from srnet_jax.errors import DataError
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.pose.skeleton import H36M_17
 
 # A person who stands with bent knees and looks along -y; world metres, z up, x to the person's left.
 SIDE = {"Hip": (0.1, 0.0, 0.9), "Knee": (0.11, -0.1, 0.5), "Foot": (0.1, 0.0, 0.1), "Shoulder": (0.2, 0.0, 1.4)}

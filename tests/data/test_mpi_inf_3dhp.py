@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import scipy.io
 
-from srnet_jax import cameras, safe_pickle
-from srnet_jax.cameras import Camera
 from srnet_jax.data import mpi_inf_3dhp
 from srnet_jax.errors import DataError
-from srnet_jax.skeleton import H36M_17, PCK_JOINTS
+from srnet_jax.io import safe_pickle
+from srnet_jax.pose import cameras
+from srnet_jax.pose.cameras import Camera
+from srnet_jax.pose.skeleton import H36M_17, PCK_JOINTS
 
 
 def words(text):

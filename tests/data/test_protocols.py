@@ -3,16 +3,16 @@ import dataclasses
 import pytest
 
 from configs import default
-from srnet_jax.cameras import virtual_cameras
-from srnet_jax.data import mocap
+from srnet_jax.data.mocap import clip_files
 from srnet_jax.data.protocols import split
 from srnet_jax.errors import ConfigError
+from srnet_jax.pose.cameras import virtual_cameras
 
 
 @pytest.fixture
 def dataset(mocap_file):
     cameras = virtual_cameras(number=2, distance_m=5, height_m=1.5, focal_px=1100.0, width_px=1000, height_px=1000)
-    return mocap.load(mocap_file, fps=30.0, cameras=cameras)  # subjects a, b, c; actions walk, sit
+    return clip_files.load(mocap_file, fps=30.0, cameras=cameras)  # subjects a, b, c; actions walk, sit
 
 
 @pytest.fixture

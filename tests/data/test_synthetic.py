@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from srnet_jax import cameras
 from srnet_jax.data import synthetic
 from srnet_jax.errors import ConfigError
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.pose import cameras
+from srnet_jax.pose.skeleton import H36M_17
 
 FOUR = cameras.virtual_cameras(number=4, distance_m=5.2, height_m=1.55, focal_px=1145.0, width_px=1000, height_px=1000)
 

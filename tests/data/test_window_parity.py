@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srnet_jax.data.windows import Frames, TrainingWindows
-from srnet_jax.normalization import mirror, mirror_view
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.data.windows import TrainingWindows
+from srnet_jax.pose.frames import Frames
+from srnet_jax.pose.normalization import mirror, mirror_view
+from srnet_jax.pose.skeleton import H36M_17
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent / "parity"))
 with np.load(FOLDER / "chunks.npz") as file:

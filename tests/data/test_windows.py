@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from srnet_jax.data.sources import load_split
-from srnet_jax.data.windows import Frames, TrainingWindows, chunks, input_offset, stack_frames
-from srnet_jax.normalization import NORMALIZATIONS, mirror, to_metres
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.data.windows import TrainingWindows, stack_frames
+from srnet_jax.pose.frames import Frames, chunks, input_offset
+from srnet_jax.pose.normalization import NORMALIZATIONS, mirror, to_metres
+from srnet_jax.pose.skeleton import H36M_17
 
 LENGTHS = (5, 1, 7)
 

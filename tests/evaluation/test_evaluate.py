@@ -8,17 +8,18 @@ import jax
 import numpy as np
 import pytest
 
-from srnet_jax import config as config_lib
-from srnet_jax import rarity
-from srnet_jax.data.windows import Frames, stack_frames
+from srnet_jax.config import config_files, schema
+from srnet_jax.data.windows import stack_frames
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation import tables
 from srnet_jax.evaluation.evaluate import changed, differing_test_fields, evaluate, load_test_set, measure, rows, to_csv
-from srnet_jax.evaluation.predict import piece_length, predict
 from srnet_jax.models.pose_lifter import create_model
-from srnet_jax.models.torch_import import zero_variables
-from srnet_jax.normalization import mirror
-from srnet_jax.skeleton import H36M_17
+from srnet_jax.models.predict import piece_length, predict
+from srnet_jax.official.networks import zero_variables
+from srnet_jax.pose import rarity
+from srnet_jax.pose.frames import Frames
+from srnet_jax.pose.normalization import mirror
+from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.training.loop import train_and_evaluate
 
 
@@ -169,7 +170,7 @@ def test_runs_side_by_side(runs, tmp_path):
     written = json.loads((runs[0] / "results.json").read_text())
     assert written == evaluations[0].results
     assert written["network"] == "gp"
-    assert written["config_hash"] == config_lib.fingerprint(config_lib.load(runs[0]))
+    assert written["config_hash"] == schema.fingerprint(config_files.load(runs[0]))
     assert written["counts"]["test"]["frames"] == len(tests[0].frames.targets) == written["counts"]["counted"]["frames"]
     assert len(tables.group_seeds([evaluations[0], evaluations[0]])) == 2  # the same run twice is not two seeds
     groups = tables.group_seeds(evaluations)
@@ -194,7 +195,7 @@ def test_the_protocol_can_change_after_training(runs):
     (evaluation,), (test,) = evaluate(runs[:1], changes=changes)
     assert evaluation.results["counts"]["counted"]["frames"] == round(0.3 * len(test.commonness))
     assert evaluation.results["changed"] == changes
-    assert config_lib.load(runs[0]).protocol.name == "subject"
+    assert config_files.load(runs[0]).protocol.name == "subject"
     assert "Evaluated with protocol.name=rare_pose" in "".join(tables.notes([evaluation]))
 
 
@@ -261,18 +262,18 @@ def test_labels_and_counts_are_those_of_the_training(runs):
     [label] = [label for label in evaluation.results["labels"] if "TRAINED on" in label]
     assert 0 < int(label.split()[2]) <= min(of_s1, len(test.parts.test))
     constant = evaluation.results["average_over_frames"]["mean_pose_mpjpe_mm"]
-    mean = load_test_set(config_lib.load(runs[0])).mean_pose  # of the run's own training set
+    mean = load_test_set(config_files.load(runs[0])).mean_pose  # of the run's own training set
     assert constant == pytest.approx(1000 * np.linalg.norm(mean - test.frames.truth, axis=-1).mean(), rel=1e-5)
 
 
 def test_runs_with_other_test_sets_are_told_apart(runs, tmp_path):
     copies = []
     for name, value in (("validation", "test"), ("subjects_test", ("S9",))):
-        config = config_lib.load(runs[0])
+        config = config_files.load(runs[0])
         config.protocol[name] = value
         copies.append(tmp_path / name)
         copies[-1].mkdir()
-        config_lib.save(config, copies[-1])
+        config_files.save(config, copies[-1])
     reference = {"protocol.rare_reference": "test"}
     assert differing_test_fields([runs[0], copies[0]], reference) == []
     assert differing_test_fields([runs[0], copies[1]], reference) == ["config.protocol.subjects_test"]
@@ -291,11 +292,11 @@ def test_predictions_that_are_no_numbers_are_refused(runs, monkeypatch):
 def test_a_forgotten_test_set_and_another_skeleton_are_named(runs, tmp_path):
     with pytest.raises(ConfigError, match=r"config\.test_data: not set, expected what cross_dataset tests on"):
         evaluate(runs[:1], changes={"protocol.name": "cross_dataset"})
-    config = config_lib.load(runs[0])
+    config = config_files.load(runs[0])
     config.model.num_groups = 3  # other groups of joints than the checkpoint's
     other = tmp_path / "other"
     shutil.copytree(runs[0], other)
-    config_lib.save(config, other)
+    config_files.save(config, other)
     with pytest.raises(UserError, match=r"checkpoints/\d+: .*shape") as error:
         evaluate([other])
     assert "\n" not in str(error.value)

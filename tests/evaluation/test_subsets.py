@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from srnet_jax import rarity
-from srnet_jax.cameras import camera_to_world, rotation_matrix
 from srnet_jax.data.sources import load_split
 from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.ranking import rank_test_poses
-from srnet_jax.normalization import root_relative
+from srnet_jax.pose import rarity
+from srnet_jax.pose.cameras import camera_to_world, rotation_matrix
+from srnet_jax.pose.normalization import root_relative
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 
-from srnet_jax.data import foreign
+from srnet_jax.io import sandbox
 
 _PROGRAMS = ("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.startfile", "subprocess.", "pty.", "socket.")
 _PROGRAMS += ("urllib.", "http.", "ftplib.", "webbrowser.")
@@ -14,7 +14,7 @@ _CODE = ("ctypes.", "pickle.find_class", "marshal.", "exec", "code.__new__", "im
 _CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate", "os.chown")
 _CHANGES += ("shutil.",)
 CAUGHT = 77  # the exit code of the other process
-IN_CHILD = f"import cdflib, srnet_jax.data.h36m_raw; from tests.fuzz import audit; audit.forbid(); {foreign._START}"
+IN_CHILD = f"import cdflib, srnet_jax.data.h36m.raw_files; from tests.fuzz import audit; audit.forbid(); {sandbox._START}"
 _watch: list = []  # the folder in which files may be written, and what was seen
 
 
@@ -68,7 +68,7 @@ def _within(path, folder):
 
 
 def forbid():
-    """End the process, that of `foreign`, when it does what is forbidden; what it needs has been imported before."""
+    """End the process, that of `sandbox`, when it does what is forbidden; what it needs has been imported before."""
     sys.dont_write_bytecode, folder = True, os.environ["TMPDIR"]
 
     def end(event, arguments):

@@ -19,7 +19,7 @@ import numpy as np
 
 from srnet_jax.data.dataset import PoseDataset
 from srnet_jax.errors import UserError
-from srnet_jax.safe_load import load_npz
+from srnet_jax.io.safe_load import load_npz
 from tests.fuzz import mutate
 
 
@@ -77,20 +77,20 @@ def _h36m_seeds(folder, name):
 
 
 def _read_h36m(folder):
-    from srnet_jax.data import h36m, h36m_check
+    from srnet_jax.data.h36m import npz_files, verification
 
     if sum(path.stat().st_size for path in folder.glob("*.npz")) % 40 == 0:  # sometimes: it reads all twice
-        rows = h36m_check.check(folder)
+        rows = verification.check(folder)
         assert all(row.found.isprintable() for row in rows)
-    _check(h36m.load(folder))
+    _check(npz_files.load(folder))
 
 
 def _remembered_keypoints():
     """Read the file beside the damaged one once."""
-    from srnet_jax.data import h36m
+    from srnet_jax.data.h36m import npz_files
 
-    remembered = functools.lru_cache(1)(h36m.load_npz)
-    return [mock.patch.object(h36m, "load_npz", lambda path: (remembered if "2d" in path.name else load_npz)(path))]
+    remembered = functools.lru_cache(1)(npz_files.load_npz)
+    return [mock.patch.object(npz_files, "load_npz", lambda path: (remembered if "2d" in path.name else load_npz)(path))]
 
 
 def _mocap_seeds(folder):
@@ -101,15 +101,15 @@ def _mocap_seeds(folder):
 
 
 def _read_mocap(folder):
-    from srnet_jax.cameras import virtual_cameras
-    from srnet_jax.data import mocap
+    from srnet_jax.data.mocap import clip_files
+    from srnet_jax.pose.cameras import virtual_cameras
 
     cameras = virtual_cameras(number=1, distance_m=5, height_m=1.5, focal_px=1100.0, width_px=1000, height_px=1000)
-    _check(mocap.load(folder / "clips.npz", fps=30.0, cameras=cameras))
+    _check(clip_files.load(folder / "clips.npz", fps=30.0, cameras=cameras))
 
 
 def _custom_seeds(folder):
-    from tests.data.test_keypoints import person, write_videopose3d
+    from tests.keypoints.test_keypoint_files import person, write_videopose3d
 
     two = {1: person()[:3], 2: person()[:2, :, :2]}
     return _contents(
@@ -123,9 +123,9 @@ def _custom_seeds(folder):
 
 def _read_keypoints(name, **options):
     def read(folder):
-        from srnet_jax.data import keypoints
+        from srnet_jax.keypoints import keypoint_files
 
-        tracks = keypoints.load(folder / name, **options)
+        tracks = keypoint_files.load(folder / name, **options)
         assert len({track.name for track in tracks}) == len(tracks) > 0
         for track in tracks:
             frames, joints = track.confidences.shape
@@ -144,7 +144,7 @@ def _read_keypoints(name, **options):
 
 
 def _detectron2_seeds(folder):
-    from tests.data.test_keypoints import person, write_detectron2
+    from tests.keypoints.test_keypoint_files import person, write_detectron2
 
     two = {1: person()[:3], 2: person(start=(800, 300))[:3]}
     return _contents(
@@ -153,7 +153,7 @@ def _detectron2_seeds(folder):
 
 
 def _plain_seeds(folder):
-    from tests.data.test_keypoints import person, write_plain
+    from tests.keypoints.test_keypoint_files import person, write_plain
 
     two = np.stack([person()[:3], person(start=(800, 300))[:3]], 1)
     told = {"image_size": [640, 480], "fps": 25.0, "layout": "coco"}
@@ -165,7 +165,7 @@ def _plain_seeds(folder):
 
 def _keypoint_json_seeds(name):
     def seeds(folder):
-        from tests.data import test_keypoints as build
+        from tests.keypoints import test_keypoint_files as build
 
         people = {1: build.person(5)[:4], 2: build.person(5, start=(800, 300))[:4]}
         if name == "mediapipe":
@@ -187,14 +187,14 @@ def _keypoint_json_seeds(name):
 
 
 def _openpose_seeds(folder):
-    from tests.data.test_keypoints import person, write_openpose
+    from tests.keypoints.test_keypoint_files import person, write_openpose
 
     place = write_openpose(folder / "poses", {1: person(5)[:4], None: person(5, start=(800, 300))[:4]}, missing=(1,))
     return _contents(place / "dance2_000000000002_keypoints.json", place / "dance2_000000000001_keypoints.json")
 
 
 def _table_seeds(folder):
-    from tests.data.test_keypoints import person, table
+    from tests.keypoints.test_keypoint_files import person, table
 
     people = {1: person(3)[:4], 2: person(3, start=(800, 300))[:4]}
     one = {None: person(3)[:4]}
@@ -212,9 +212,9 @@ def _values_in_a_list(rng, data):
 
 def _official(legacy):
     from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
-    from srnet_jax.models.torch_import import from_variables, official_tensors, zero_variables
-    from srnet_jax.skeleton import body_groups
-    from tests import test_safe_load as build
+    from srnet_jax.official.networks import from_variables, official_tensors, zero_variables
+    from srnet_jax.pose.skeleton import body_groups
+    from tests.io import test_safe_load as build
 
     def tensor(array):
         kind = {"float32": "Float", "int64": "Long"}[array.dtype.name]
@@ -247,21 +247,21 @@ def _official(legacy):
 
 
 def _read_official(folder):
-    from srnet_jax.models import torch_import
+    from srnet_jax.official import networks
 
-    checkpoint = torch_import.read_checkpoint(folder / "model.bin")
+    checkpoint = networks.read_checkpoint(folder / "model.bin")
     options = {"causal": False, "adds_input": False, "activation": "relu", "recombine": "multiply"}
-    model = torch_import.recognise(checkpoint, **options)
-    variables = torch_import.to_variables(model, checkpoint)
-    torch_import.to_moments(model, checkpoint)
+    model = networks.recognise(checkpoint, **options)
+    variables = networks.to_variables(model, checkpoint)
+    networks.to_moments(model, checkpoint)
     assert set(variables) <= {"params", "batch_stats"}
 
 
 def _remembered_variables():
     """Ask JAX for the shapes of each network once: it takes longer than all the rest."""
-    from srnet_jax.models import torch_import
+    from srnet_jax.official import networks
 
-    return [mock.patch.object(torch_import, "_shapes", functools.lru_cache(100)(torch_import._shapes))]
+    return [mock.patch.object(networks, "_shapes", functools.lru_cache(100)(networks._shapes))]
 
 
 # MATLAB, HDF5 and CDF files.
@@ -381,9 +381,9 @@ def _tgz_seeds(folder):
 
 
 def _read_recordings(folder):
-    from srnet_jax.data import h36m_raw
+    from srnet_jax.data.h36m import raw_files
 
-    recordings = h36m_raw.recordings(folder)
+    recordings = raw_files.recordings(folder)
     for subject, action, trial, motion in recordings:
         assert motion.shape[1:] == (32, 3)
         assert f"{subject}{action}{trial}".isprintable()
@@ -414,7 +414,7 @@ def _asf_amc_seeds(kind):
 
 
 def _toml_seeds(folder):
-    from srnet_jax.data.mocap_skeletons import LAYOUTS
+    from srnet_jax.data.mocap.skeleton_maps import LAYOUTS
     from tests.data.test_mocap import walk, write_bvh
 
     write_bvh(folder / "m.bvh", walk(2, 30), 30)
@@ -430,17 +430,17 @@ def _toml_seeds(folder):
 
 def _read_bvh(folder):
     """Read the motion with its database's skeleton, or with a damaged one."""
-    from srnet_jax.data import mocap
+    from srnet_jax.data.mocap import clip_files
 
     skeleton = folder / "skeleton.toml"
-    for poses in mocap.convert(folder / "m.bvh", skeleton if skeleton.exists() else "bandai").values():
+    for poses in clip_files.convert(folder / "m.bvh", skeleton if skeleton.exists() else "bandai").values():
         assert poses.dtype == np.float32
         assert poses.shape == (len(poses), 17, 3)
         assert np.isfinite(poses).all()
 
 
 def _read_asf_amc(folder):
-    from srnet_jax.data import asf_amc
+    from srnet_jax.data.mocap import asf_amc
 
     motion = asf_amc.read(folder / "m.asf", folder / "m.amc")
     assert motion.positions.shape == (len(motion.positions), len(motion.joints), 3)
@@ -451,9 +451,9 @@ def _read_asf_amc(folder):
 
 
 def _weights_seeds(folder):
-    from srnet_jax.evaluation import weights
+    from srnet_jax.lifting import weights
     from tests.conftest import make_tiny_config
-    from tests.evaluation.test_lifter import make
+    from tests.lifting.test_lifter import make
 
     made = []
     for network, fps in (("fc", 30.0), ("sr", None)):
@@ -466,7 +466,7 @@ def _weights_seeds(folder):
 
 
 def _read_weights(folder):
-    from srnet_jax.evaluation import weights
+    from srnet_jax.lifting import weights
 
     trained = weights.load(folder / "w.npz")
     assert set(trained.variables) <= {"params", "batch_stats"}
@@ -474,24 +474,24 @@ def _read_weights(folder):
 
 
 def _remembered_shapes():
-    from srnet_jax.evaluation import weights
+    from srnet_jax.lifting import weights
 
     return [mock.patch.object(weights, "_shapes", functools.lru_cache(100)(weights._shapes))]
 
 
 def _config_seeds(folder):
     from configs import default
-    from srnet_jax import config
+    from srnet_jax.config import config_files
 
-    config.save(default.get_config(), folder)
+    config_files.save(default.get_config(), folder)
     return _contents(folder / "config.json")
 
 
 def _read_config(folder):
-    from srnet_jax import config
+    from srnet_jax.config import config_files, schema
 
-    found = config.load(folder)
-    config.validate(found)
+    found = config_files.load(folder)
+    schema.validate(found)
     json.dumps(found.to_dict())
 
 
@@ -504,8 +504,8 @@ def _tiny_state():
 
 
 def _save_checkpoint(folder):
-    from srnet_jax.training.checkpoint import Checkpoints
     from srnet_jax.training.checkpoint_format import Snapshot
+    from srnet_jax.training.checkpoints import Checkpoints
 
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     with Checkpoints(folder) as checkpoints:
@@ -538,7 +538,7 @@ def _item_seeds(folder):
 
 def _read_checkpoint(folder):
     """Restore the checkpoint, of which something or, from one file, all of `variables` was damaged."""
-    from srnet_jax.training.checkpoint import Checkpoints
+    from srnet_jax.training.checkpoints import Checkpoints
 
     bundle, state = folder / "variables", _tiny_state()
     if bundle.exists():

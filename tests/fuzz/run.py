@@ -19,8 +19,8 @@ import warnings
 from pathlib import Path
 from unittest import mock
 
-from srnet_jax.data import foreign
 from srnet_jax.errors import UserError
+from srnet_jax.io import sandbox
 from tests.fuzz import audit
 from tests.fuzz.readers import READERS
 
@@ -68,12 +68,12 @@ class Bench:
         self.seeds = self.reader.seeds(self.folder)
         for replacement in self.reader.extra():
             self._stack.enter_context(replacement)
-        self._stack.enter_context(mock.patch.object(foreign, "_seconds", return_value=0.03))
-        self._stack.enter_context(mock.patch.object(foreign, "_START", audit.IN_CHILD))
+        self._stack.enter_context(mock.patch.object(sandbox, "_seconds", return_value=0.03))
+        self._stack.enter_context(mock.patch.object(sandbox, "_START", audit.IN_CHILD))
         for name in ("_started", "end"):  # which start and end the process
-            allowed = audit.unwatched(getattr(foreign._Child, name))
-            self._stack.enter_context(mock.patch.object(foreign._Child, name, allowed))
-        self._stack.enter_context(foreign.one_process())
+            allowed = audit.unwatched(getattr(sandbox._Child, name))
+            self._stack.enter_context(mock.patch.object(sandbox._Child, name, allowed))
+        self._stack.enter_context(sandbox.one_process())
         self._stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         for seed in self.seeds:  # whatever is imported late, is imported now

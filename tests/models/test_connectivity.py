@@ -3,8 +3,8 @@
 import pytest
 
 from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
+from srnet_jax.pose.skeleton import body_groups
 from srnet_jax.reproduce.properties import NETWORKS, PAPER, properties
-from srnet_jax.skeleton import body_groups
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from srnet_jax.models.torch_import import OfficialCheckpoint, load_official_checkpoint, official_tensors, to_variables, view
-from srnet_jax.torch_save import save_torch
-from srnet_jax.training.steps import LOSSES
+from srnet_jax.io.torch_save import save_torch
+from srnet_jax.official.networks import OfficialCheckpoint, load_official_checkpoint, official_tensors, to_variables, view
+from srnet_jax.pose.losses import LOSSES
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent.parent / "data" / "parity"))
 NAMES = sorted(path.stem for path in FOLDER.glob("*.npz") if re.match(r"(sr\d|fc)_.*_c\d+$", path.stem))
@@ -136,7 +136,7 @@ def test_scramble_is_the_officials_and_can_be_left_out():
     with np.load(FOLDER / "sr5_cat_333_c42.npz") as file:
         weights = {n.removeprefix("sd/"): v.astype(np.float32) for n, v in file.items() if n[:3] == "sd/"}
         x, official_1f, official_full = file["x"], file["y_1f"], file["y_full"]
-    from srnet_jax.models.torch_import import recognise
+    from srnet_jax.official.networks import recognise
 
     checkpoint = OfficialCheckpoint(Path("x"), weights, {})
     model = recognise(checkpoint, causal=False, adds_input=False, activation="leaky_relu", recombine="multiply")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
-from srnet_jax.skeleton import GROUP_NUMBERS, body_groups
+from srnet_jax.pose.skeleton import GROUP_NUMBERS, body_groups
 from srnet_jax.training.state import count_parameters
 
 

@@ -12,12 +12,15 @@ import jax
 import numpy as np
 import pytest
 
-from srnet_jax.config import fingerprint, members
+from srnet_jax.config import schema
+from srnet_jax.config.ensembles import members
+from srnet_jax.config.schema import fingerprint
 from srnet_jax.errors import ConfigError, TrainingError
 from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.tables import to_markdown
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.reproduce import report, runner, settings
+from srnet_jax.reproduce import results as results_lib
 from srnet_jax.reproduce.experiments import ACTIONS, AVERAGE, EXPERIMENTS, Column, Experiment, Row
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import count_parameters, create_train_state
@@ -48,7 +51,7 @@ def test_data_that_nothing_reads_are_left_alone():
     """So that a run is found again whatever a scale says of them."""
     for name, experiment in EXPERIMENTS.items():
         for config in settings.configs(experiment, "mocap", "medium", 1, {}).values():
-            assert (config.test_data == settings.default_config().test_data) == (not experiment.cross_dataset), name
+            assert (config.test_data == schema.default_config().test_data) == (not experiment.cross_dataset), name
 
 
 def test_numbers_of_parameters_are_the_papers():
@@ -98,10 +101,10 @@ def _evaluation(seed, trained_on, **errors):
 
 def test_values_are_means_over_actions_for_each_seed():
     runs = [_evaluation(seed, action, error=10 * seed + length) for seed in (0, 1) for action, length in (("A", 1), ("B", 4))]
-    assert report.values(runs, Column("A", ("all",), "error", trained_on="A")) == [1, 11]
-    assert report.values(runs, Column("average", ("all",), "error")) == [2.5, 12.5]
-    assert report.values(runs, Column("none", ("all",), "other")) == []
-    assert report.values([*runs, _evaluation(2, "A", error=None)], Column("average", ("all",), "error")) == [2.5, 12.5]
+    assert results_lib.values(runs, Column("A", ("all",), "error", trained_on="A")) == [1, 11]
+    assert results_lib.values(runs, Column("average", ("all",), "error")) == [2.5, 12.5]
+    assert results_lib.values(runs, Column("none", ("all",), "other")) == []
+    assert results_lib.values([*runs, _evaluation(2, "A", error=None)], Column("average", ("all",), "error")) == [2.5, 12.5]
 
 
 def test_findings_compare_gains_and_orders():
@@ -116,7 +119,7 @@ def test_findings_compare_gains_and_orders():
             return self.runs
 
     trainings = [Done([_evaluation(0, "A", error=error)]) for error in (100.0, 90.0, 95.0)]
-    results = report.Results("x", Experiment("title", rows, baseline="base"), (column,), trainings)
+    results = results_lib.Results("x", Experiment("title", rows, baseline="base"), (column,), trainings)
     assert report.findings(results) == [
         "x, better than base by: better +10.0 % (paper +20.0 %), best +5.0 % (paper +40.0 %).",
         "x: 2 of 3 pairs of rows are in the paper's order.",
@@ -146,13 +149,13 @@ def test_rows_are_trained_once_and_shards_share_them(two_rows, tmp_path):
     assert not failures
     assert [training.name for training in missing] == ["FC"]
     assert [line.split(":")[0] for line in said] == ["[2 of 2] Slow"]
-    results = report.Results("2", two_rows, columns, found)
+    results = results_lib.Results("2", two_rows, columns, found)
     partial = report.table(results)
     assert [row[2] == "-" for row in partial.rows] == [True, False, True]
     assert partial.rows[0][3] == "46.8"
     assert runner.run_shard(found, (1, 2), said.append) == ([], {})
     assert runner.run_shard(found, (1, 1), pytest.fail) == ([], {})
-    results = report.Results("2", two_rows, columns, found)
+    results = results_lib.Results("2", two_rows, columns, found)
     table = report.table(results)
     assert [row[2] for row in table.rows[::2]] == [table.rows[0][2]] * 2
     assert all("±" in row[2] for row in table.rows)
@@ -316,7 +319,7 @@ def test_every_table_is_made_of_synthetic_data(name, shared_workdir):
     experiment = EXPERIMENTS[name]
     found, actions = runner.trainings(experiment, shared_workdir, "synthetic", "smoke", 1, {})
     assert runner.run_shard(found, (1, 1), print) == ([], {})
-    results = report.Results(name, experiment, experiment.columns(actions), found)
+    results = results_lib.Results(name, experiment, experiment.columns(actions), found)
     assert report.write(results, shared_workdir, "smoke")
     grid = report.table(results) if results.columns else None
     ours = [row[i] for row in grid.rows for i, head in enumerate(grid.header) if head.endswith("ours")] if grid else []

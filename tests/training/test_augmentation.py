@@ -2,10 +2,10 @@ import jax
 import numpy as np
 import pytest
 
-from srnet_jax import cameras
 from srnet_jax.errors import ConfigError
 from srnet_jax.models.layers import FULL_BATCH
-from srnet_jax.normalization import mirror, mirror_view, normalize, principal_point, view
+from srnet_jax.pose import cameras
+from srnet_jax.pose.normalization import mirror, mirror_view, normalize, principal_point, view
 from srnet_jax.training.augmentation import roll_camera
 from srnet_jax.training.loop import train_and_evaluate
 

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from srnet_jax import config as config_lib
+from srnet_jax.config import config_files, ensembles, schema
 from srnet_jax.errors import Interrupted, TrainingError
 from srnet_jax.training import loop
-from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.loop import train_and_evaluate, train_members
 
 
@@ -22,7 +22,7 @@ def ensemble_config(config, **changes):
     config.train.batch_size = 301
     config.train.learning_rate = 1e-5
     config.update_from_flattened_dict(changes)
-    config_lib.validate(config)
+    schema.validate(config)
     return config
 
 
@@ -55,15 +55,15 @@ def test_members_are_the_runs_that_they_would_be_alone(tiny_config, tmp_path, ch
     config = ensemble_config(tiny_config, **changes)
     config.ensemble.update(ensemble)
     states = train_members(config, tmp_path / "together")
-    members = config_lib.members(config)
+    members = ensembles.members(config)
     assert list(states) == list(members)
     assert len({int(state.step) for state in states.values()}) == (2 if "actions_train" in ensemble else 1)
-    assert config_lib.workdirs(tmp_path / "together") == [tmp_path / "together" / name for name in members]
+    assert ensembles.workdirs(tmp_path / "together") == [tmp_path / "together" / name for name in members]
     for name, member in members.items():
         alone = train_and_evaluate(member, tmp_path / name)
         assert_equal_runs(states[name], alone, member.train.learning_rate)
         together = tmp_path / "together" / name
-        assert config_lib.differences(config_lib.load(together), config_lib.load(tmp_path / name)) == []
+        assert schema.differences(config_files.load(together), config_files.load(tmp_path / name)) == []
         lines = [
             [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
             for run in (together, tmp_path / name)

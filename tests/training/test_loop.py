@@ -13,7 +13,7 @@ from srnet_jax.data.protocols import split
 from srnet_jax.errors import TrainingError
 from srnet_jax.evaluation.evaluate import evaluate
 from srnet_jax.training import loop, steps
-from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.loop import train_and_evaluate
 
 

@@ -2,12 +2,12 @@ import jax
 import numpy as np
 import pytest
 
-from srnet_jax import config as config_lib
+from srnet_jax.config import schema
 from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.errors import UserError
 from srnet_jax.training import feed as feed_lib
-from srnet_jax.training.feed import Feed, resident_frames
+from srnet_jax.training.feed import Feed, joined
 from srnet_jax.training.loop import train_and_evaluate
 from srnet_jax.training.parallel import Devices
 
@@ -48,7 +48,7 @@ def alone(shared_config, tmp_path_factory):
 def test_every_way_of_training_gives_the_same_network(shared_config, tmp_path, alone, changes):
     config = small_sr(shared_config).copy_and_resolve_references()
     config.update_from_flattened_dict(changes)
-    config_lib.validate(config)
+    schema.validate(config)
     state = train_and_evaluate(config, tmp_path)
     assert int(state.step) == int(alone.step)
     found = dict(jax.tree_util.tree_leaves_with_path(state))
@@ -72,7 +72,7 @@ def windows(tiny_config):
 
 def test_windows_gathered_on_the_device_are_those_of_the_host(windows):
     samples = windows.order(0)[:200]
-    found = resident_frames([windows]).take(samples)
+    found = joined([windows]).take(samples)
     for name, expected in windows.take(samples).items():
         np.testing.assert_array_equal(found[name], expected)
 

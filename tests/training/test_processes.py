@@ -16,11 +16,11 @@ import jax
 import numpy as np
 import pytest
 
-from srnet_jax import config as config_lib
+from srnet_jax.config import schema
 from srnet_jax.errors import UserError
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.training import peers, processes
-from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.loop import train_and_evaluate
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import create_train_state
@@ -113,7 +113,7 @@ def epochs(folder):
 def config_of(config, changes):
     config = config.copy_and_resolve_references()
     config.update_from_flattened_dict({**TINY, "num_devices": 1, **changes})
-    config_lib.validate(config)
+    schema.validate(config)
     return config
 
 

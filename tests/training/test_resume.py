@@ -5,25 +5,20 @@ import errno
 import json
 import os
 import signal
-import zipfile
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from damage import describe
 
-from srnet_jax import config as config_lib
+from srnet_jax.config import config_files
 from srnet_jax.errors import DiskFullError, Interrupted, TrainingError, UserError
 from srnet_jax.training import checkpoint_format, loop, metric_log, workdir
-from srnet_jax.training.checkpoint import Checkpoints
+from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.feed import Feed
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.loop import train_and_evaluate
 from srnet_jax.training.metric_log import MetricLog
-
-VERSION_1 = Path(__file__).parent.parent / "data" / "checkpoints" / "run_v1.zip"
 
 
 class Crashed(BaseException):
@@ -381,7 +376,7 @@ def test_a_fork_goes_on_under_another_config(train, tmp_path):
     assert workdir.fork_labels(tmp_path, 9) == ["config changed at step 8: train.learning_rate from 0.001 to 0.0005"]
     assert len(workdir.fork_labels(tmp_path, 24)) == 3
     kept = [
-        config_lib.load(tmp_path, name).train for name in ("config.8.json", "config.9.json", "config.10.json", "config.json")
+        config_files.load(tmp_path, name).train for name in ("config.8.json", "config.9.json", "config.10.json", "config.json")
     ]
     assert [(train.learning_rate, train.epochs) for train in kept] == [(1e-3, 3), (5e-4, 3), (5e-4, 5), (5e-4, 4)]
     assert steps(tmp_path) == [6, 12, 18, 24]
@@ -489,35 +484,3 @@ def test_divergence_stops_before_it_is_saved(train, whole, tmp_path, name, value
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["6", "7", "8"]
     assert steps(tmp_path) == [6]
     assert_same_run(tmp_path, train(tmp_path), whole)
-
-
-def test_runs_of_the_first_version_continue(tmp_path, capsys):
-    """Config and checkpoint written before both had a version, after 2 of 3 epochs; `expected_metrics.jsonl` came of it."""
-    with zipfile.ZipFile(VERSION_1) as archive:
-        archive.extractall(tmp_path)
-    config = config_lib.load(tmp_path)
-    assert (config.train.checkpoint_minutes, config.train.keep_latest, config.train.on_full_disk) == (0.0, 1, "stop")
-    train_and_evaluate(config, tmp_path)
-    assert "resuming after epoch 2 of 3" in capsys.readouterr().out
-    found, expected = (
-        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
-        for name in ("metrics.jsonl", "expected_metrics.jsonl")
-    )
-    for line, other in zip(found, expected, strict=True):
-        assert line["step"] == other["step"]
-        for name, tolerance in (("loss", 1e-2), ("train_mpjpe_mm", 1e-2), ("validation_mpjpe_mm", 2e-4)):
-            assert line[name] == pytest.approx(other[name], rel=tolerance)  # masks of dropout are drawn otherwise since
-    assert json.loads((tmp_path / "config.json").read_text())["format_version"] == config_lib.FORMAT_VERSION
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["18"]
-
-
-def test_damaged_or_other_checkpoints_of_the_first_version_are_named(tmp_path):
-    with zipfile.ZipFile(VERSION_1) as archive:
-        archive.extractall(tmp_path)
-    config = config_lib.load(tmp_path)
-    config.model.channels = 21
-    with pytest.raises(UserError, match=r"12: batch_stats/norm_0/mean: found shape \(20,\), expected shape \(21,\)"):
-        train_and_evaluate(config, tmp_path, fork=True)
-    describe(tmp_path / "checkpoints" / "12", "training", name="step", chunks=[2**30])
-    with pytest.raises(UserError, match=r"every checkpoint is damaged \(12: training: "):
-        train_and_evaluate(config_lib.load(tmp_path), tmp_path)

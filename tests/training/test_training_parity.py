@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from configs import default
-from srnet_jax import metrics
-from srnet_jax.data import h36m
+from srnet_jax.data.h36m import npz_files
 from srnet_jax.data.protocols import subject
 from srnet_jax.data.windows import TrainingWindows, stack_frames
-from srnet_jax.evaluation.predict import predict
-from srnet_jax.models.torch_import import OfficialCheckpoint, official_tensors, recognise, to_variables, view
+from srnet_jax.models.predict import predict
+from srnet_jax.official.networks import OfficialCheckpoint, official_tensors, recognise, to_variables, view
+from srnet_jax.pose import metrics
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import TrainState
 from srnet_jax.training.steps import Hyperparameters, train_step, zero_totals
@@ -99,7 +99,7 @@ def test_a_whole_official_run(name):
     expected = json.loads((FOLDER / "e2e_results.json").read_text())[name]
     with np.load(FOLDER / f"{name}.npz") as file:
         weights = under("init/", dict(file))
-    dataset = h36m.load(FOLDER / "e2e_data", keypoints="gt")
+    dataset = npz_files.load(FOLDER / "e2e_data", keypoints="gt")
     config = default.get_config()
     config.protocol.validation = "test"
     parts = subject(dataset, config.protocol)

@@ -1,0 +1,256 @@
+"""Human3.6M as it is downloaded, turned into the two files that `h36m.load` reads.
+
+One recording is one motion: 32 joints, world frame, millimetres, and of each subject there are 30 of them. Both forms in
+which they are passed on are read:
+
+- the data set's own archives "Poses -> D3 Positions", unpacked or not: CDF files with a variable `Pose`, [1, T, 96];
+- the older release of 3d-pose-baseline: HDF5 files with a data set `3D_positions`, [96, T].
+
+Source: the names and the shapes are those that VideoPose3D's documentation and preparation script expect.
+"""
+
+import contextlib
+import gzip
+import importlib.util
+import io
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from srnet_jax.data.dataset import PoseDataset, film
+from srnet_jax.data.h36m import npz_files
+from srnet_jax.data.h36m.cameras import CAMERAS
+from srnet_jax.errors import DataError, UserError, naming
+from srnet_jax.io import matlab, sandbox
+from srnet_jax.pose.skeleton import H36M_17
+
+OUTPUTS = ("data_3d_h36m.npz", "data_2d_h36m_gt.npz")
+
+_PLACES = (  # of a subject's recordings; the first that holds any is taken
+    "{subject}/MyPoseFeatures/D3_Positions/*.cdf",
+    "{subject}/D3_Positions/*.cdf",
+    "{subject}/MyPoses/3D_positions/*.h5",
+    "Poses_D3_Positions_{subject}.tgz",
+)
+_DATA_SET = "3D_positions"
+_JOINTS = 32
+_MIN_EXTENT_M = 0.02  # of a typical pose; a smaller one was not in millimetres
+
+
+def convert(
+    source: str | Path, output: str | Path, *, track: Callable[[list[Any]], Iterable[Any]] = lambda items: items
+) -> None:
+    """Make `data_3d_h36m.npz` and `data_2d_h36m_gt.npz` from Human3.6M's recordings.
+
+    Those that are there are converted, whether or not they are all; `h36m_check.check` tells what is missing.
+
+    Args:
+      source: a folder with the archives `Poses_D3_Positions_S1.tgz` and so on, or with what was unpacked from them
+        (`S1/MyPoseFeatures/D3_Positions/*.cdf` or `S1/D3_Positions/*.cdf`), or with `S1/MyPoses/3D_positions/*.h5`.
+      output: the folder for the two files; see `write`.
+      track: wraps the list of files that are read; a progress bar.
+
+    Raises:
+      UserError: if an output file exists, or a package that reads the source is not installed.
+      DataError: if the source has no recordings, or one that is damaged or not what was expected.
+
+    Source: VideoPose3D's preparation script.
+
+    Note: That script takes 30 files of each of seven subjects or nothing.
+    """
+    with naming(source):
+        write(output, recordings(Path(source), track))
+
+
+def write(output: str | Path, recordings: Iterable[tuple[str, str, str, np.ndarray]]) -> None:
+    """Write motions and their keypoints as `data_3d_h36m.npz` and `data_2d_h36m_gt.npz`, in VideoPose3D's layout.
+
+    The keypoints are the exact projections, distortion included, that Human3.6M's cameras see of 17 of the joints: those
+    that `h36m.load` returns. Both files appear when all is done, or neither does.
+
+    Args:
+      output: the folder for the two files, made if needed; existing files are never overwritten.
+      recordings: subject, action, trial and motion of each, [T, 32, 3] or [T, 17, 3] joints, world frame, metres; the
+        subjects are Human3.6M's. They are taken one by one, when the folder is known to be right.
+
+    Raises:
+      UserError: if an output file exists.
+      DataError: if a motion is not what was expected.
+    """
+    output = Path(output)
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output}: not a folder, expected the one to write {' and '.join(OUTPUTS)} to")
+    for file in OUTPUTS:
+        if (output / file).exists():
+            raise UserError(f"{output / file}: exists already, expected a folder without it; nothing was read or written")
+
+    above = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.exists())
+    if not os.access(above, os.W_OK):
+        raise UserError(f"{above}: may not be written to; nothing was read or written")
+
+    motions: dict[str, dict[str, np.ndarray]] = {}
+    views: dict[str, dict[str, list[np.ndarray]]] = {}
+    for subject, action, trial, motion in recordings:
+        name = f"{action} {trial}".rstrip()
+        if name in motions.setdefault(subject, {}):
+            raise DataError(f"{subject}/{name}: found two recordings, expected each action and trial once")
+        motions[subject][name] = motion.astype(np.float32)
+        views.setdefault(subject, {})[name] = _projections(subject, action, trial, motions[subject][name])
+
+    metadata = {
+        "layout_name": "h36m",
+        "num_joints": H36M_17.num_joints,
+        "keypoints_symmetry": [list(H36M_17.joints_left), list(H36M_17.joints_right)],
+    }
+    contents_3d = {"positions_3d": _by_name(motions)}
+    contents_2d = {"positions_2d": _by_name(views), "metadata": metadata}
+    _write_all(output, dict(zip(OUTPUTS, (contents_3d, contents_2d), strict=True)))
+
+
+def _projections(subject: str, action: str, trial: str, motion: np.ndarray) -> list[np.ndarray]:
+    """Return the keypoints [T, 17, 2], pixels, of a motion [T, J, 3], world frame, metres, in each camera."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # PoseDataset names what is not finite
+        world = npz_files.world_17(motion, f"{subject}/{action}/{trial}")
+        sequences = tuple(film(world, CAMERAS[subject], subject=subject, action=action, trial=trial))
+        PoseDataset("Human3.6M", H36M_17, 50.0, sequences)  # checks them as when they are loaded
+    return [sequence.inputs_2d for sequence in sequences]
+
+
+def _by_name(recordings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {subject: dict(sorted(found.items())) for subject, found in recordings.items()}
+
+
+def _write_all(output: Path, files: dict[str, dict[str, Any]]) -> None:
+    """Write the files {name: {key: value}}, all of them or none."""
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=output) as folder:
+        for name, contents in files.items():
+            np.savez_compressed(Path(folder) / name, **contents)
+        try:
+            for name in files:
+                (Path(folder) / name).rename(output / name)
+        except BaseException:
+            for name in files:
+                (output / name).unlink(missing_ok=True)
+            raise
+
+
+def recordings(
+    source: Path, track: Callable[[list[Any]], Iterable[Any]] = lambda items: items
+) -> Iterator[tuple[str, str, str, np.ndarray]]:
+    """Yield the subject, action, trial and motion [T, 32, 3], world frame, metres, of each recording of a folder."""
+    with sandbox.one_process():
+        for subject, file in track(_files(source)):
+            if file.suffix != ".h5" and importlib.util.find_spec("cdflib") is None:
+                raise UserError("cdflib is not installed, expected for these files: pip install -e '.[prepare]'")
+            for path, motion in sandbox.read(read_file, file, subject).items():
+                action, trial = _recording(subject, PurePosixPath(path)) or ("", "")
+                yield subject, action, trial, motion
+
+
+def _files(source: Path) -> list[tuple[str, Path]]:
+    """Return the files to read, each with its subject."""
+    if not source.is_dir():
+        raise DataError(f"{source}: no such folder, expected the one that holds Human3.6M's recordings")
+    found = []
+    for subject in npz_files.SUBJECTS:
+        places = (sorted(source.glob(place.format(subject=subject))) for place in _PLACES)
+        wanted = ([file for file in files if file.is_file() and _recording(subject, file)] for files in places)
+        found += [(subject, file) for file in next(filter(None, wanted), [])]
+    if not found:
+        first, *_, last = npz_files.SUBJECTS
+        expected = " or ".join(place.format(subject=first) for place in _PLACES)
+        raise DataError(f"{source}: found no recordings, expected {expected}, and so on to {last}")
+    return found
+
+
+def _recording(subject: str, file: PurePath) -> tuple[str, str] | None:
+    """Return the action and the trial that a file holds; None for one that is not wanted.
+
+    Nobody wants the corrupt recording, `_ALL`, which joins others, and the hidden files that a Mac puts beside others.
+    """
+    stem = file.stem.partition("_")[0]
+    if not stem or stem.startswith("."):
+        return None
+    if "." in stem:  # Walking 1.54138969
+        raise DataError(f"{file}: seems to be what one camera saw (D3_Positions_mono), expected D3_Positions, of the world")
+    recording = npz_files.action_and_trial(stem, str(file.parent))
+    return None if (subject, recording) == npz_files.CORRUPT else recording
+
+
+# In another process: see `foreign`.
+
+
+def read_file(file: Path, subject: str) -> dict[str, np.ndarray]:
+    """Return the motions [T, 32, 3], world frame, metres, of an archive or another file, by the path of each."""
+    if file.suffix == ".h5":
+        return {str(file): _metres(matlab.read_hdf5(file, (_DATA_SET,))[_DATA_SET], str(file))}
+    if file.suffix == ".cdf":
+        return {str(file): _metres(_read_cdf(file, str(file)), str(file))}
+    motions = {}
+    with tempfile.TemporaryDirectory() as folder:
+        unpacked = Path(folder) / "recording.cdf"  # cdflib reads nothing else; no name in the archive becomes a file's
+        for path, content in _members(subject, file):
+            unpacked.write_bytes(content)
+            motions[path] = _metres(_read_cdf(unpacked, f"{file}: {path}"), f"{file}: {path}")
+    return motions
+
+
+def _members(subject: str, archive: Path) -> list[tuple[str, bytes]]:
+    """Return the paths and the contents of the CDF files that are wanted of an archive; tens of megabytes."""
+    found = []
+    with naming(archive), _one_error(str(archive), "the archive as it was downloaded"):
+        unpacked = gzip.decompress(archive.read_bytes())  # compares the checksum, which tarfile leaves unread
+        with tarfile.open(fileobj=io.BytesIO(unpacked)) as members:
+            for member in members:
+                path = PurePosixPath(member.name)
+                in_place = subject in path.parts and path.parent.name == "D3_Positions" and path.suffix == ".cdf"
+                usual = member.isreg() and not member.issparse() and member.name.isprintable() and len(member.name) < 200
+                content = members.extractfile(member) if in_place and usual and _recording(subject, path) else None
+                if content:
+                    found.append((member.name, content.read()))
+    if not found:
+        raise DataError(f"{archive}: found no recordings, expected {subject}/MyPoseFeatures/D3_Positions/*.cdf")
+    return found
+
+
+def _read_cdf(file: Path, name: str) -> Any:
+    """Return what the variable `Pose` holds, without the one record that it is."""
+    cdflib = importlib.import_module("cdflib")
+    with _one_error(name, "a CDF file with a variable Pose"):
+        pose = cdflib.CDF(file).varget("Pose")
+    return pose[0] if np.ndim(pose) == 3 and len(pose) == 1 else pose
+
+
+@contextlib.contextmanager
+def _one_error(name: str, expected: str) -> Iterator[None]:
+    """Turn whatever a reader makes of a damaged file into one DataError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # cdflib alone raises a dozen kinds
+        kind = type(error).__name__
+        raise DataError(f"{name}: damaged, cut short or another kind of file, expected {expected} ({kind})") from error
+
+
+def _metres(stored: Any, name: str) -> np.ndarray:
+    """Return a motion as [T, 32, 3], world frame, metres, from [T, 96], millimetres."""
+    shape, dtype = np.shape(stored), getattr(stored, "dtype", np.dtype(object))
+    if len(shape) != 2 or not shape[0] or shape[1] != _JOINTS * 3 or dtype.kind not in "fiu":
+        expected = f"numbers of shape (frames >= 1, {_JOINTS * 3})"
+        raise DataError(f"{name}: found {dtype.name} of shape {shape}, frames first, expected {expected}")
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        poses = (stored.reshape(-1, _JOINTS, 3) / 1000).astype(np.float32)  # [T, 32, 3]
+    if not np.isfinite(poses).all():
+        frame = int(np.argwhere(~np.isfinite(poses))[0][0])
+        raise DataError(f"{name}: holds NaN or infinity at frame {frame}, expected finite numbers")
+    extent = float(np.median(np.ptp(poses, axis=1).max(-1)))
+    if extent < _MIN_EXTENT_M:
+        raise DataError(f"{name}: a typical pose measures {1000 * extent:.4g}, it seems to be in metres, expected millimetres")
+    return poses

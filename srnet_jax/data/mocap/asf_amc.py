@@ -1,0 +1,259 @@
+"""Acclaim skeletons and motions: an `.asf` file with the bones, an `.amc` file with their angles in each frame.
+
+A bone has a direction and a length in the base pose, and axes C, given by three angles, about which it turns by the angles
+of its degrees of freedom, M. Seen from its parent its rotation is C M C^-1, and its end lies at
+
+    parent's end + parent's rotation * C M C^-1 * direction * length.
+
+Angles are turned about fixed axes in the order listed, so "rx ry rz" is Rz Ry Rx. A joint of the `Motion` is the END of the
+bone of that name; `root` is where the first bones begin.
+
+Vicon's software wrote the databases of CMU and HDM05. Neither file says the frame rate: 120 Hz in both databases.
+
+Source: Acclaim Skeleton File Definition V1.10; Vicon's "Acclaim Format - ASF line Details" for the order of rotations.
+
+Note:
+  The definition multiplies by the unit `length`; CMU, whose files say 0.45, documents that one divides. So do we.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from srnet_jax.data.mocap.bvh import Motion, check_size, checked_motion, turn
+from srnet_jax.errors import DataError
+from srnet_jax.io.text import numbered_lines, numbers, shown
+
+ROOT = "root"
+
+_CHANNELS = ("tx", "ty", "tz", "rx", "ry", "rz")
+_IGNORED = ("id", "limits", "bodymass", "cofmass")  # what begins a line of a bone; limits go on in lines with "("
+_Lines = list[tuple[int, list[str]]]  # numbers and words
+
+
+@dataclasses.dataclass
+class _Bone:
+    """A bone, or the root with its order as `channels`, its position as `vector` and its orientation as `axes`."""
+
+    channels: tuple[str, ...] = ()
+    vector: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(3))  # direction * length
+    axes: np.ndarray = dataclasses.field(default_factory=lambda: np.eye(3))  # C
+
+
+@dataclasses.dataclass
+class _Skeleton:
+    bones: dict[str, _Bone]  # parents first, so the root is the first
+    parents: tuple[int, ...]
+    length_unit: float
+    to_radians: float  # one angle of the .asf
+
+
+@np.errstate(over="ignore", invalid="ignore")  # refused in the end
+def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Motion:
+    """Read a motion and the skeleton that belongs to it.
+
+    Args:
+      asf_path: the `.asf` file.
+      amc_path: the `.amc` file.
+      fps: frames per second, which neither file says.
+
+    Returns:
+      The ends of the bones. Positions are divided by the skeleton's unit of length: inches for CMU and HDM05.
+
+    Raises:
+      DataError: if a file is missing or damaged, or they do not belong together.
+    """
+    skeleton = _read_asf(asf_path)
+    angles, to_radians = _read_amc(amc_path, skeleton)
+    check_size(len(angles[ROOT]), len(skeleton.bones), asf_path, amc_path)
+    positions: list[np.ndarray] = []
+    rotations: list[np.ndarray] = []
+    for (name, bone), parent in zip(skeleton.bones.items(), skeleton.parents, strict=True):
+        values = angles[name]  # [T, channels]
+        rotation = np.tile(np.eye(3), (len(values), 1, 1)) if parent < 0 else rotations[parent]  # [T, 3, 3]
+        rotation = rotation @ bone.axes
+        translation = np.tile(bone.vector, (len(values), 1))  # [T, 3]
+        for channel, value in reversed(list(zip(bone.channels, values.T, strict=True))):
+            if channel.startswith("r"):
+                turn(rotation, channel[1], value * to_radians)
+            else:
+                translation[:, "xyz".index(channel[1])] += value
+        rotation = rotation @ bone.axes.T
+        if parent >= 0:
+            translation = positions[parent] + np.einsum("tij,tj->ti", rotation, translation)
+        rotations.append(rotation)
+        positions.append(translation)
+    scaled = np.stack(positions, axis=1) / skeleton.length_unit  # [T, J, 3]
+    return checked_motion(Motion(tuple(skeleton.bones), skeleton.parents, fps, scaled), amc_path)
+
+
+def _read_asf(path: str | Path) -> _Skeleton:
+    sections = _sections(path)
+    units = {words[0].lower(): (number, words[1:]) for number, words in sections.get("units", [])}
+    number, words = units.get("length", (0, ["1"]))
+    (length_unit,) = numbers(words, 1, f"{path}: line {number}")
+    if length_unit <= 0:
+        raise DataError(f"{path}: line {number}: found the unit of length {length_unit:g}, expected a positive number")
+    number, words = units.get("angle", (0, ["deg"]))
+    if words not in (["deg"], ["rad"]):
+        raise DataError(f"{path}: line {number}: found the unit of angles {shown(' '.join(words))}, expected deg or rad")
+    to_radians = np.pi / 180 if words == ["deg"] else 1.0
+    for name in ("root", "bonedata", "hierarchy"):
+        if not sections.get(name):
+            raise DataError(f"{path}: found no section :{name}, expected :root, :bonedata and :hierarchy")
+    bones = dict([_read_root(sections["root"], to_radians, path)])
+    for number, lines in _blocks(sections["bonedata"], path):
+        name, bone = _read_bone(lines, to_radians, f"{path}: line {number}", path)
+        if name in bones:
+            raise DataError(f"{path}: line {number}: found bone {shown(name)} again, expected each bone once")
+        bones[name] = bone
+    order = _read_hierarchy([line for _, lines in _blocks(sections["hierarchy"], path) for line in lines], bones, path)
+    names = list(order)
+    parents = tuple(names.index(parent) if parent else -1 for parent in order.values())
+    return _Skeleton({name: bones[name] for name in names}, parents, length_unit, to_radians)
+
+
+def _sections(path: str | Path) -> dict[str, _Lines]:
+    """Return {section: its lines}. A line that begins with a colon begins a section; # begins a comment."""
+    sections: dict[str, _Lines] = {}
+    lines: _Lines | None = None
+    for number, line in numbered_lines(path):
+        words = line.partition("#")[0].split()
+        if words and words[0].startswith(":"):
+            lines = sections.setdefault(words[0][1:].lower(), [])
+        elif words and lines is None:
+            raise DataError(f"{path}: line {number}: found {shown(line)}, expected a section such as :units (an ASF file)")
+        elif words and lines is not None:
+            lines.append((number, words))
+    return sections
+
+
+def _blocks(lines: _Lines, path: str | Path) -> Iterator[tuple[int, _Lines]]:
+    """Yield what stands between each `begin` and `end`, and the number of the line with `begin`."""
+    block: _Lines | None = None
+    start = 0
+    for number, words in lines:
+        key = words[0].lower()
+        if (key == "begin") != (block is None):
+            raise DataError(f"{path}: line {number}: found {shown(' '.join(words))}, expected begin and end in turn")
+        if block is None:
+            block, start = [], number
+        elif key == "end":
+            yield start, block
+            block = None
+        else:
+            block.append((number, words))
+    if block is not None:
+        raise DataError(f"{path}: found no end of the block that begins in line {start}")
+
+
+def _read_root(lines: _Lines, to_radians: float, path: str | Path) -> tuple[str, _Bone]:
+    found = {words[0].lower(): (f"{path}: line {number}", words[1:]) for number, words in lines}
+    place = f"{path}: :root"
+    where, order = found.get("order", (place, []))
+    channels = _channels(order, _CHANNELS, where)
+    if len(channels) != len(_CHANNELS):
+        raise DataError(f"{where}: found the order {shown(' '.join(order))}, expected TX TY TZ RX RY RZ in any order")
+    where, words = found.get("position", (place, ["0"] * 3))
+    position = np.array(numbers(words, 3, where))
+    where, words = found.get("orientation", (place, ["0"] * 3))
+    sequence = found.get("axis", ("", ["XYZ"]))[1]
+    return ROOT, _Bone(channels, position, _axes([*words, *sequence], to_radians, where))
+
+
+def _read_bone(lines: _Lines, to_radians: float, where: str, path: str | Path) -> tuple[str, _Bone]:
+    found: dict[str, tuple[str, list[str]]] = {}
+    for number, words in lines:
+        key = words[0].lower()
+        if key in ("name", "direction", "length", "axis", "dof"):
+            found[key] = (f"{path}: line {number}", words[1:])
+        elif key not in _IGNORED and not key.startswith("("):
+            raise DataError(f"{path}: line {number}: found {shown(' '.join(words))}, which has no place in a bone")
+    for key in ("name", "direction", "length"):
+        if key not in found or not found[key][1]:
+            raise DataError(f"{where}: found a bone without {key}, expected name, direction and length")
+    direction = np.array(numbers(found["direction"][1], 3, found["direction"][0]))
+    (length,) = numbers(found["length"][1], 1, found["length"][0])
+    where, words = found.get("axis", ("", ["0", "0", "0", "XYZ"]))
+    axes = _axes(words, to_radians, where)
+    where, words = found.get("dof", ("", []))
+    return " ".join(found["name"][1]), _Bone(_channels(words, _CHANNELS[3:], where), direction * length, axes)
+
+
+def _axes(words: list[str], to_radians: float, where: str) -> np.ndarray:
+    """Return C [3, 3] of three angles and their sequence, such as 0 0 20 XYZ."""
+    angles = numbers(words[:3], 3, where)
+    sequence = "".join(words[3:]).lower()
+    if sorted(sequence) != ["x", "y", "z"]:
+        raise DataError(f"{where}: found the sequence of axes {shown(sequence)}, expected one such as XYZ")
+    rotation = np.eye(3)
+    for axis, angle in reversed(list(zip(sequence, angles, strict=True))):
+        turn(rotation, axis, np.float64(angle * to_radians))
+    return rotation
+
+
+def _channels(words: list[str], known: Iterable[str], where: str) -> tuple[str, ...]:
+    channels = tuple(word.lower() for word in words)
+    if not set(known).issuperset(channels) or len(set(channels)) != len(channels):
+        raise DataError(f"{where}: found the channels {shown(' '.join(words))}, expected some of {', '.join(known)}")
+    return channels
+
+
+def _read_hierarchy(lines: _Lines, bones: dict[str, _Bone], path: str | Path) -> dict[str, str]:
+    """Return {name: parent's name}, parents first."""
+    children: dict[str, list[str]] = {}
+    seen = {ROOT}
+    for number, (parent, *names) in lines:
+        for name in (parent, *names):
+            if name not in bones:
+                raise DataError(f"{path}: line {number}: found {shown(name)}, expected a bone of :bonedata")
+        if seen.intersection(names) or len(set(names)) != len(names):
+            raise DataError(f"{path}: line {number}: found a bone that has a parent already, expected one parent each")
+        seen.update(names)
+        children.setdefault(parent, []).extend(names)
+    order, waiting = {ROOT: ""}, [ROOT]
+    for parent in waiting:  # which grows
+        order.update(dict.fromkeys(children.get(parent, []), parent))
+        waiting += children.get(parent, [])
+    lost = [name for name in bones if name not in order]
+    if lost:
+        raise DataError(f"{path}: found no way from the root to {shown(lost[0])}, expected :hierarchy to hold every bone")
+    return order
+
+
+def _read_amc(path: str | Path, skeleton: _Skeleton) -> tuple[dict[str, np.ndarray], float]:
+    """Return {bone: its channels [T, n]} and what one angle is in radians."""
+    widths = {name: len(bone.channels) for name, bone in skeleton.bones.items()}
+    moving = [name for name, width in widths.items() if width]
+    to_radians = skeleton.to_radians
+    values: dict[str, list[list[float]]] = {name: [] for name in moving}
+    frames, first, given = 0, 0, len(moving)  # given: how many bones of the current frame there were
+    for number, line in numbered_lines(path):
+        key, *words = line.split()
+        if key in values and frames:
+            values[key].append(numbers(words, widths[key], f"{path}: line {number}: {key}"))
+            given += 1
+            if len(values[key]) != frames:
+                raise DataError(f"{path}: line {number}: found {shown(key)} again, expected each bone once a frame")
+        elif key.isdecimal() and len(key) < 12 and not words:
+            _check_complete(values, frames, given, f"{path}: line {number}")
+            first = first if frames else int(key)
+            if int(key) != first + frames:
+                raise DataError(f"{path}: line {number}: found frame {key}, expected frame {first + frames}")
+            frames, given = frames + 1, 0
+        elif key.upper() in (":DEGREES", ":RADIANS") and not frames:
+            to_radians = np.pi / 180 if key.upper() == ":DEGREES" else 1.0
+        elif not key.startswith("#") and (frames or not key.startswith(":")):
+            raise DataError(f"{path}: line {number}: found {shown(line)}, expected a frame's number or a bone of the .asf file")
+    if not frames:
+        raise DataError(f"{path}: found no frames, expected at least one (an AMC file)")
+    _check_complete(values, frames, given, f"{path}: end of the file")
+    return {name: np.array(values[name]) if name in values else np.empty((frames, 0)) for name in widths}, to_radians
+
+
+def _check_complete(values: dict[str, list[list[float]]], frames: int, given: int, where: str) -> None:
+    if given != len(values):
+        lacking = next(name for name, found in values.items() if len(found) < frames)
+        raise DataError(f"{where}: found {given} bones in the frame before, expected {len(values)} ({shown(lacking)} lacks)")

@@ -1,0 +1,219 @@
+"""Biovision hierarchies: `.bvh` files, which hold a skeleton and its motion as text.
+
+A file names the joints as a tree, each with its offset from its parent and the channels that move it, and then gives one
+line of numbers a frame. A position channel replaces its coordinate of the offset; rotation channels, in degrees, are turned
+one after the other about the joint's own axes, in the order in which the file lists them. World positions follow from the
+root outwards: position = parent's position + parent's rotation * translation, rotation = parent's rotation * own rotations.
+
+`asf_amc` reads the other text format of motion capture, with what is here for both: `Motion` and the small functions.
+
+Source: M. Meredith and S. Maddock, "Motion Capture File Formats Explained" (Univ. of Sheffield, CS-01-11), except for
+position channels: added to the offset there, they would count each bone twice in files that have them on every joint.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from srnet_jax.errors import DataError, naming
+from srnet_jax.io.safe_pickle import Budget
+from srnet_jax.io.text import numbered_lines, numbers, shown
+
+_AXES = ("x", "y", "z")
+_CHUNK = 4096  # frames whose rotations are held at a time
+_MAX_JOINTS, _JOINT_BYTES = 500, 96  # a position and a rotation of a joint in a frame
+_RATIO = 32  # of this to the size of the files: a number has several digits
+_FARTHEST = 1e12  # a coordinate, in whatever unit
+_FRAME_TIMES = (1e-3, 1.0)  # plausible seconds a frame
+
+
+@dataclasses.dataclass(frozen=True)
+class Motion:
+    """A motion as its file has it: positions are in the file's own unit and axes.
+
+    Attributes:
+      joints: the joint names, each once.
+      parents: index of each joint's parent, which precedes it; -1 for the root.
+      fps: frames per second.
+      positions: [T, J, 3] float64 joint positions, world frame.
+    """
+
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+    fps: float
+    positions: np.ndarray
+
+
+@dataclasses.dataclass
+class _Joint:
+    name: str
+    parent: int
+    offset: list[float] | None = None
+    channels: tuple[str, ...] | None = None  # such as xposition, zrotation
+    is_end_site: bool = False
+
+
+def read(path: str | Path) -> Motion:
+    """Read a `.bvh` file.
+
+    An End Site becomes a joint called `<parent>_end`.
+
+    Raises:
+      DataError: if the file is missing, damaged, or holds more than one root.
+    """
+    lines = numbered_lines(path)
+    joints = _read_hierarchy(lines, path)
+    count, fps = _read_header(lines, path)
+    values = _read_frames(list(lines), count, sum(len(joint.channels or ()) for joint in joints), path)  # [T, channels]
+    check_size(count, len(joints), path)
+    with np.errstate(over="ignore", invalid="ignore"):
+        positions = np.concatenate([_positions(joints, values[i : i + _CHUNK]) for i in range(0, count, _CHUNK)])
+    return checked_motion(Motion(tuple(j.name for j in joints), tuple(j.parent for j in joints), fps, positions), path)
+
+
+def _read_hierarchy(lines: Iterator[tuple[int, str]], path: str | Path) -> list[_Joint]:
+    """Read up to the line MOTION."""
+    joints: list[_Joint] = []
+    names: set[str] = set()
+    opened: list[int] = []  # the joints between whose braces we are
+    awaits_brace = False
+    for number, text in _split_at_braces(lines, path):
+        where = f"{path}: line {number}"
+        key, *words = text.split()
+        joint = joints[opened[-1]] if opened else None
+        match key.upper():
+            case "ROOT" if joints:
+                raise DataError(f"{where}: found another ROOT, expected one in a file")
+            case "ROOT" | "JOINT" | "END" if not awaits_brace and (key.upper() == "ROOT") != bool(opened):
+                is_end_site = key.upper() == "END"
+                name = f"{joint.name}_end" if joint and is_end_site else " ".join(words)
+                if not name or name in names:
+                    raise DataError(f"{where}: found {shown(text)}, expected a name that no other joint has")
+                if joint and joint.is_end_site:
+                    raise DataError(f"{where}: found {shown(text)} in an End Site, expected only an OFFSET")
+                joints.append(_Joint(name, opened[-1] if opened else -1, is_end_site=is_end_site))
+                names.add(name)
+                awaits_brace = True
+            case "{" if awaits_brace:
+                opened.append(len(joints) - 1)
+                awaits_brace = False
+            case "}" if joint and not awaits_brace:
+                if joint.offset is None:
+                    raise DataError(f"{where}: joint {shown(joint.name)} ends here without an OFFSET")
+                opened.pop()
+            case "OFFSET" if joint and joint.offset is None and not awaits_brace:
+                joint.offset = numbers(words, 3, where)
+            case "CHANNELS" if joint and joint.channels is None and not joint.is_end_site and not awaits_brace:
+                joint.channels = _read_channels(words, where)
+            case "MOTION" if joints and not opened and not awaits_brace:
+                return joints
+            case _:
+                raise DataError(f"{where}: found {shown(text)}, which has no place there in a BVH hierarchy")
+    raise DataError(f"{path}: ends within the hierarchy, expected MOTION and frames")
+
+
+def _split_at_braces(lines: Iterator[tuple[int, str]], path: str | Path) -> Iterator[tuple[int, str]]:
+    number, first = next(lines)
+    if first.strip().upper() != "HIERARCHY":
+        raise DataError(f"{path}: line {number}: found {shown(first)}, expected HIERARCHY, with which a BVH file begins")
+    for number, line in lines:
+        for part in re.findall(r"[{}]|[^{}]+", line):
+            if part.strip():
+                yield number, part.strip()
+
+
+def _read_channels(words: list[str], where: str) -> tuple[str, ...]:
+    channels = tuple(word.lower() for word in words[1:])
+    known = {axis + kind for axis in _AXES for kind in ("position", "rotation")}
+    if not words or words[0] != str(len(channels)) or not known.issuperset(channels) or len(set(channels)) != len(channels):
+        raise DataError(
+            f"{where}: found CHANNELS {shown(' '.join(words))}, expected their number and as many of Xposition ... Zrotation"
+        )
+    return channels
+
+
+def _read_header(lines: Iterator[tuple[int, str]], path: str | Path) -> tuple[int, float]:
+    """Return the number of frames and the frames per second."""
+    found = []
+    for label, expected in (("Frames:", "at least 1"), ("Frame Time:", "{} to {} seconds".format(*_FRAME_TIMES))):
+        number, line = next(lines, (0, ""))
+        if not number:
+            raise DataError(f"{path}: ends before {label}")
+        match = re.fullmatch(label.replace(" ", r"\s+") + r"\s*(\S+)", line.strip(), re.IGNORECASE)
+        if not match:
+            raise DataError(f"{path}: line {number}: found {shown(line)}, expected {label} and a number")
+        (value,) = numbers([match[1]], 1, f"{path}: line {number}")
+        low, high = (1.0, math.inf) if label == "Frames:" else _FRAME_TIMES
+        if not low <= value <= high or (label == "Frames:" and value != int(value)):
+            raise DataError(f"{path}: line {number}: found {shown(line)}, expected {expected}")
+        found.append(value)
+    return int(found[0]), 1 / found[1]
+
+
+def _read_frames(rows: list[tuple[int, str]], count: int, width: int, path: str | Path) -> np.ndarray:
+    if len(rows) != count or not width:
+        raise DataError(f"{path}: found {len(rows)} frames and {width} channels, expected the {count} frames that it declares")
+    try:
+        values = np.loadtxt([line for _, line in rows], dtype=np.float64, ndmin=2, comments=None)
+    except ValueError:
+        values = np.empty((0, 0))
+    if values.shape != (count, width) or not np.isfinite(values).all():  # go slowly, to name the first bad line
+        values = np.array([numbers(line.split(), width, f"{path}: line {number}") for number, line in rows])
+    return values
+
+
+def _positions(joints: list[_Joint], values: np.ndarray) -> np.ndarray:
+    """Return world positions [T, J, 3] for channel values [T, channels]."""
+    positions = np.empty((len(values), len(joints), 3))
+    rotations: list[np.ndarray] = []
+    columns = iter(values.T)
+    for index, joint in enumerate(joints):
+        translation = np.tile(np.array(joint.offset), (len(values), 1))
+        rotation = rotations[joint.parent].copy() if index else np.tile(np.eye(3), (len(values), 1, 1))
+        for channel, value in zip(joint.channels or (), columns, strict=False):
+            if channel.endswith("position"):
+                translation[:, _AXES.index(channel[0])] = value
+            else:
+                turn(rotation, channel[0], np.radians(value))
+        if index:
+            translation = positions[:, joint.parent] + np.einsum("tij,tj->ti", rotations[joint.parent], translation)
+        positions[:, index] = translation
+        rotations.append(rotation)
+    return positions
+
+
+def turn(rotations: np.ndarray, axis: str, angles: np.ndarray | float) -> None:
+    """Multiply rotation matrices [..., 3, 3], in place and from the right, by turns about x, y or z; angles [...], radians."""
+    i = _AXES.index(axis)
+    j, k = (i + 1) % 3, (i + 2) % 3
+    cos, sin = np.cos(angles)[..., None], np.sin(angles)[..., None]
+    column_j, column_k = rotations[..., j].copy(), rotations[..., k].copy()
+    rotations[..., j] = column_j * cos + column_k * sin
+    rotations[..., k] = column_k * cos - column_j * sin
+
+
+def check_size(frames: int, joints: int, *paths: str | Path) -> None:
+    """Refuse files whose motion takes memory out of proportion to them.
+
+    Raises:
+      DataError: if there are more joints than any skeleton has, or far more positions than numbers.
+    """
+    with naming(paths[-1]):
+        if joints > _MAX_JOINTS:
+            raise DataError(f"found {joints} joints, expected at most {_MAX_JOINTS}")
+        Budget(_RATIO * sum(Path(path).stat().st_size for path in paths)).charge(frames * joints * _JOINT_BYTES)
+
+
+def checked_motion(motion: Motion, path: str | Path) -> Motion:
+    """Return the motion.
+
+    Raises:
+      DataError: if positions overflowed, or would when they are turned into metres.
+    """
+    if not np.abs(motion.positions).max() <= _FARTHEST:
+        raise DataError(f"{path}: found numbers that are too large for joint positions")
+    return motion

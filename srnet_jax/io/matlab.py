@@ -1,0 +1,162 @@
+"""Arrays of MATLAB files, version 7.3 (HDF5) and version 5, without anything that executes.
+
+Damage can make HDF5's library and scipy's reader of version 5 end the process. So the first works in another one, see
+`foreign`; instead of the second there is a reader of numeric arrays and cells of them, which is all that is needed.
+"""
+
+import contextlib
+import itertools
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py  # type: ignore[import-untyped]
+import numpy as np
+
+from srnet_jax.errors import DataError, naming, one_line
+from srnet_jax.io import sandbox
+from srnet_jax.io.safe_pickle import Budget
+
+_RATIO = 16  # of what may be read to the size of the file: coordinates hardly compress
+_HDF5, _HDF5_PLACES = b"\x89HDF\r\n\x1a\n", (0, 512, 1024, 2048)  # where such a file can begin
+_MAX_CELLS = 14  # the cameras of MPI-INF-3DHP
+_PIECE = 2**24  # bytes that are decompressed at a time
+_MATRIX, _COMPRESSED = 14, 15  # elements of MATLAB's version 5
+_NUMBER_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_CELL_CLASS, _NUMBER_CLASSES = 1, range(6, 16)
+
+
+def read_variables(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Read variables of a MATLAB file, axes in MATLAB's order: arrays of numbers, or object arrays of them for cells."""
+    if not file.is_file():
+        raise DataError(f"{file}: no such file, expected annotations of MPI-INF-3DHP")
+    with file.open("rb") as stream:
+        start = stream.read(_HDF5_PLACES[-1] + len(_HDF5))
+    if any(start.startswith(_HDF5, place) for place in _HDF5_PLACES):
+        return sandbox.read(read_hdf5, file, names)
+    with _one_error(file, "MATLAB"):
+        return _from_version_5(file, names)
+
+
+@contextlib.contextmanager
+def _one_error(file: Path, kind: str) -> Iterator[None]:
+    """Turn whatever a reader makes of a damaged file into one DataError."""
+    try:
+        with naming(file):
+            yield
+    except DataError:
+        raise
+    except Exception as error:  # nearly anything
+        reason = one_line(str(error).partition("\n")[0]) or type(error).__name__
+        raise DataError(f"{file}: damaged, cut short or another kind, expected a readable {kind} file ({reason})") from error
+
+
+def read_hdf5(file: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read arrays, or cells of them, that an HDF5 file itself holds, axes reversed; call it in another process."""
+    with _one_error(file, "HDF5"), h5py.File(file, "r") as stored:
+        budget = Budget(_RATIO * file.stat().st_size)
+        _check_names(file, stored, names)
+        found = {}
+        for name in names:
+            if not isinstance(stored.get(name, getlink=True), h5py.HardLink):
+                raise DataError(f"{file}: {name} is a link, expected an array")
+            array = _stored_array(stored[name], f"{file}: {name}", budget)
+            if array.dtype.kind == "O":
+                for index, reference in np.ndenumerate(array):
+                    array[index] = _stored_array(stored[reference], f"{file}: {name}", budget, cells=False)
+            found[name] = array
+        return found
+
+
+def _stored_array(item: Any, name: str, budget: Budget, *, cells: bool = True) -> np.ndarray:
+    """Return what an HDF5 data set holds; `cells` allows references, but nothing that lies in another file."""
+    if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual or item.size is None:
+        raise DataError(f"{name}: found a {type(item).__name__}, expected an array that the file itself holds")
+    dtype = item.dtype
+    is_cells = cells and h5py.check_ref_dtype(dtype) is h5py.Reference
+    if not (is_cells or dtype.kind in "fiub") or (is_cells and item.size > _MAX_CELLS):
+        raise DataError(f"{name}: found {item.size} values of {dtype.name}, expected numbers, or a cell for each camera")
+    budget.charge(item.nbytes)
+    return np.asarray(item[()]).T
+
+
+def _from_version_5(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Read the numbers and cells of a file of version 5, compressed or not.
+
+    Source: MathWorks, "MAT-File Format". SciPy's reader is not used, because damaged files can crash it and Python with it.
+    """
+    data = memoryview(file.read_bytes())
+    budget = Budget(_RATIO * len(data))
+    order = {b"\0\1IM": "<", b"\1\0MI": ">"}.get(bytes(data[124:128]))
+    if order is None:
+        raise ValueError("neither version 7.3 nor version 5")
+    found = {}
+    for kind, content in _elements(data[128:], order):
+        if kind == _COMPRESSED:
+            inflated = _inflated(content, budget)
+            kind, content = next(_elements(memoryview(inflated), order))
+        if kind == _MATRIX:
+            name, array = _matrix(content, order)
+            found[name] = array
+    _check_names(file, found, names)
+    return {name: found[name] for name in names}
+
+
+def _inflated(content: memoryview, budget: Budget) -> bytes:
+    """Decompress an element piece by piece, and charge each piece."""
+    stream = zlib.decompressobj()
+    pieces: list[bytes] = []
+    while not stream.eof:
+        piece = stream.decompress(stream.unconsumed_tail if pieces else content, _PIECE)
+        if not piece and not stream.eof:
+            raise ValueError("a compressed array is incomplete")
+        budget.charge(len(piece))
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
+    """Yield the type and the content of each data element."""
+    start = 0
+    while start < len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, start)
+        if small := kind >> 16:  # up to four bytes, in the place of the size
+            kind, size = kind & 0xFFFF, small
+        first = start + (4 if small else 8)
+        if first + size > len(data):
+            raise ValueError("the file is truncated")
+        yield kind, data[first : first + size]
+        start = first + size if kind == _COMPRESSED else first + size + -(first + size) % 8
+
+
+def _matrix(data: memoryview, order: str, *, cells: bool = True) -> tuple[str, np.ndarray]:
+    """Return the name and the value of an array; what is neither numbers nor cells comes back as an empty text."""
+    elements = _elements(data, order)
+    flags, shape, name = (content for _, content in itertools.islice(elements, 3))
+    kind, array = struct.unpack_from(f"{order}I", flags)[0] & 0xFF, np.empty(0, "U")
+    dimensions = np.frombuffer(shape, f"{order}i4")
+    if kind == _CELL_CLASS and cells:
+        items = [_matrix(content, order, cells=False)[1] for _, content in elements]
+        array = np.empty(len(items), object)
+        for index, item in enumerate(items):
+            array[index] = item
+        array = array.reshape(dimensions, order="F")
+    elif kind in _NUMBER_CLASSES:
+        code, content = next(elements)
+        array = np.frombuffer(content, order + _NUMBER_TYPES[code]).reshape(dimensions, order="F")
+    return bytes(name).decode("ascii", "replace"), array
+
+
+def _check_names(file: Path, found: Iterable[str], names: Sequence[str]) -> None:
+    found = [name for name in found if not name.startswith("#")]
+    missing = [name for name in names if name not in found]
+    if missing:
+        listed = ", ".join(name if name.isidentifier() else "..." for name in found[:12])
+        raise DataError(f"{file}: found {listed or 'no variables'}, expected {', '.join(missing)}")
+
+
+def describe(array: np.ndarray) -> str:
+    """Return what a message calls a variable."""
+    return f"{'cells' if array.dtype.kind == 'O' else array.dtype.name} of shape {array.shape}"

@@ -1,0 +1,1 @@
+"""The keypoints that detectors write: readers, people followed over time, and videos."""

@@ -1,0 +1,207 @@
+"""Keypoints in NumPy archives: VideoPose3D's `data_2d_custom_*.npz`, what its Detectron2 script writes, and plain arrays."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from srnet_jax.errors import DataError
+from srnet_jax.io.safe_load import load_npz, stored_dict
+from srnet_jax.io.safe_pickle import Budget
+from srnet_jax.io.text import described, listed
+from srnet_jax.keypoints.people import People, frame_rate, gather, image_size, layout_name, video_name
+
+FORMATS = ("videopose3d", "detectron2", "npz")
+_MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame: one array may stand for all frames of a file
+_COCO_JOINTS = 17
+
+
+def read(path: Path, keypoint_format: str | None, budget: Budget) -> Iterator[People]:
+    """Read a file of any of the formats, one video after another.
+
+    Args:
+      path: of the file.
+      keypoint_format: one of FORMATS; None finds it from the content.
+      budget: what it may still cost to read the file.
+
+    Raises:
+      DataError: if the file is damaged, or does not hold what was expected.
+    """
+    arrays = load_npz(path)
+    match keypoint_format or _recognised(arrays, path):
+        case "videopose3d":
+            yield from _videopose3d(arrays, path, budget)
+        case "detectron2":
+            yield from _detectron2(arrays, path, budget)
+        case _:
+            yield _plain(arrays, path, budget)
+
+
+def _recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
+    for key, name in (("positions_2d", "videopose3d"), ("segments", "detectron2"), ("keypoints", "npz")):
+        if key in arrays:
+            return name
+    raise DataError(
+        f"{path}: found the keys {listed(arrays)}, expected positions_2d, keypoints, or boxes, segments and keypoints"
+    )
+
+
+def _videopose3d(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> Iterator[People]:
+    """Read the people of each video.
+
+    `positions_2d` is {video: {"custom": [keypoints [T, J, 2 or 3] of each person]}}; `metadata` has `video_metadata`: {video:
+    {"w": width, "h": height}}, perhaps with "fps", and perhaps `layout_name`.
+
+    Source: VideoPose3D's documentation of inference in the wild.
+    """
+    positions, metadata = (stored_dict(arrays, name, path) for name in ("positions_2d", "metadata"))
+    sizes = metadata.get("video_metadata")
+    if not isinstance(sizes, dict):
+        raise DataError(f"{path}: metadata: found no video_metadata, expected width and height of each video")
+    if not positions:
+        raise DataError(f"{path}: positions_2d holds no video")
+    layout = layout_name(metadata.get("layout_name"), f"{path}: metadata")
+    for name, recordings in positions.items():
+        if not isinstance(name, str) or not name.isprintable() or len(name) > 200:
+            raise DataError(f"{path}: positions_2d holds a video of the name {described(name)}, expected a file's")
+        where = f"{path}: {name}"
+        people = recordings.get("custom") if isinstance(recordings, dict) else None
+        if not _is_sequence(people) or not len(people):
+            raise DataError(f"{where}: expected the action 'custom' with the keypoints of each person")
+        size = sizes.get(name)
+        about = size if isinstance(size, dict) else {}
+        values = [_rows(points, (3,), where, budget) for points in people]
+        ragged = {points.shape[1] for points in values}
+        if len(ragged) > 1:
+            raise DataError(f"{where}: found people of {' and '.join(map(str, sorted(ragged)))} joints, expected one number")
+        yield People(
+            where,
+            video_name(name),
+            np.concatenate([np.arange(len(points)) for points in values]),
+            tuple(str(i) if len(values) > 1 else None for i, points in enumerate(values, 1) for _ in points),
+            np.concatenate(values),
+            prefix=f"{video_name(name)}_",
+            layout=layout,
+            image_size=image_size(about.get("w"), about.get("h"), f"{where}: video_metadata"),
+            fps=frame_rate(about.get("fps"), f"{where}: video_metadata"),
+        )
+
+
+def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
+    """Read one person's `keypoints` [T, J, 2 or 3], or those of several, [T, P, J, 2 or 3]: pixels, and confidence.
+
+    Each of several has the same place in all frames. There may be `confidences` [T, J] or [T, P, J], `image_size` (width,
+    height), `fps` and `layout`.
+    """
+    if "keypoints" not in arrays:
+        raise DataError(f"{path}: found the keys {listed(arrays)}, expected keypoints")
+    values = _rows(arrays["keypoints"], (3, 4), f"{path}: keypoints", budget)
+    shape = values.shape[:-1]
+    if "confidences" in arrays:
+        confidences = arrays["confidences"]
+        if confidences.shape != shape or confidences.dtype.kind not in "fiu":
+            raise DataError(f"{path}: confidences hold {described(confidences)}, expected numbers of shape {shape}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            values[..., 2] = confidences
+    size = arrays.get("image_size", np.empty(0))
+    if "image_size" in arrays and size.shape != (2,):
+        raise DataError(f"{path}: image_size holds {described(size)}, expected width and height")
+    people = shape[1] if len(shape) == 3 else 1
+    return People(
+        str(path),
+        video_name(path.name),
+        np.repeat(np.arange(shape[0]), people),
+        tuple(str(i) if people > 1 else None for i in range(1, people + 1)) * shape[0],
+        values.reshape(-1, *values.shape[-2:]),  # [T*P, J, 3]
+        layout=layout_name(_item(arrays, "layout"), str(path)),
+        image_size=image_size(size[0], size[1], f"{path}: image_size") if "image_size" in arrays else None,
+        fps=frame_rate(_item(arrays, "fps"), str(path)),
+    )
+
+
+def _item(arrays: dict[str, np.ndarray], key: str) -> Any:
+    """Return the value of an array of shape () or (1,), None if there is no such array."""
+    return arrays[key].item() if key in arrays and arrays[key].size == 1 else arrays.get(key)
+
+
+def _rows(points: Any, dimensions: tuple[int, ...], where: str, budget: Budget) -> np.ndarray:
+    """Return keypoints [T, ..., J, 2 or 3] as float64 with a confidence, which is 1 if there is none."""
+    if (
+        not isinstance(points, np.ndarray)
+        or points.ndim not in dimensions
+        or points.shape[-1] not in (2, 3)  # a third value is the confidence
+        or not points.size
+        or points.dtype.kind not in "fiu"
+    ):
+        several = "" if dimensions == (3,) else "people if several, "
+        raise DataError(
+            f"{where}: found {described(points)}, expected keypoints (frames >= 1, {several}joints, 2 or 3) of numbers"
+        )
+    count = points.size // points.shape[-1]
+    budget.charge(80 * count)  # this and copies to come
+    values = np.ones((*points.shape[:-1], 3))
+    with np.errstate(over="ignore", invalid="ignore"):  # refused later
+        values[..., : points.shape[-1]] = points
+    return values
+
+
+def _detectron2(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> Iterator[People]:
+    """Read one person a frame, who has the box of the highest score.
+
+    `boxes` and `keypoints` have a pair for each frame: nothing, and arrays [N, 5] with the score at the end, [N, 4, J] of x, y,
+    logit and probability. `metadata` has the width and the height of the images.
+
+    Source: VideoPose3D, `inference/infer_video_d2.py` and `data/prepare_data_2d_custom.py`.
+    """
+    for key in ("boxes", "keypoints"):
+        if key not in arrays or not arrays[key].ndim:
+            raise DataError(f"{path}: found the keys {listed(arrays)}, expected boxes and keypoints of each frame")
+    boxes, keypoints = arrays["boxes"], arrays["keypoints"]
+    if len(boxes) != len(keypoints):
+        raise DataError(f"{path}: found boxes of {len(boxes)} frames and keypoints of {len(keypoints)}, expected the same")
+    about = stored_dict(arrays, "metadata", path)
+    size = image_size(about.get("w"), about.get("h"), f"{path}: metadata")
+    fps = frame_rate(about.get("fps"), f"{path}: metadata")
+    people = gather(_surest(boxes, keypoints, path), path, budget)
+    if people is not None:
+        layout = "coco" if people.values.shape[1] == _COCO_JOINTS else None
+        yield dataclasses.replace(people, layout=layout, image_size=size, fps=fps)
+
+
+def _surest(boxes: np.ndarray, keypoints: np.ndarray, path: Path) -> Iterator[tuple[int, None, np.ndarray]]:
+    for frame, (box_pair, keypoint_pair) in enumerate(zip(boxes, keypoints, strict=True)):
+        where = f"{path}: frame {frame}"
+        found = _of_a_person(box_pair, (5,), f"{where}: boxes"), _of_a_person(keypoint_pair, (4, -1), f"{where}: keypoints")
+        if found[0] is None or found[1] is None:
+            continue
+        if len(found[0]) != len(found[1]):
+            raise DataError(f"{where}: found {len(found[0])} boxes and keypoints of {len(found[1])}, expected the same number")
+        with np.errstate(over="ignore", invalid="ignore"):
+            person = found[1][np.argmax(found[0][:, 4])].astype(np.float64)  # [4, J]
+        yield frame, None, np.ascontiguousarray(person[[0, 1, 3]].T)
+
+
+def _of_a_person(pair: Any, shape: tuple[int, ...], where: str) -> np.ndarray | None:
+    """Return the array of the class "person", the second, of a frame; None if it is empty."""
+    if not _is_sequence(pair) or len(pair) != 2:
+        raise DataError(f"{where}: found {described(pair)}, expected nothing and the people")
+    people = pair[1]
+    if _is_sequence(people) and not len(people):
+        return None
+    if (
+        not isinstance(people, np.ndarray)
+        or people.ndim != 1 + len(shape)
+        or people.shape[1] != shape[0]
+        or people.dtype.kind not in "fiu"
+        or len(people) > _MAX_PEOPLE
+        or people.shape[-1] > _MAX_JOINTS
+    ):
+        sizes = ", ".join("joints" if size < 0 else str(size) for size in shape)
+        raise DataError(f"{where}: found {described(people)}, expected numbers (people <= {_MAX_PEOPLE}, {sizes})")
+    return people
+
+
+def _is_sequence(value: Any) -> TypeGuard[list | tuple | np.ndarray]:
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)

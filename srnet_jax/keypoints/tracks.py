@@ -1,0 +1,225 @@
+"""People whom a detector found in a video, followed through it: what the readers of all keypoint files have in common.
+
+A reader says whom the file holds in which frame (`People`); `follow` makes the tracks:
+
+- A frame in which all of a person's confidences, or all coordinates, are 0 does not show the person.
+- People with a track id are followed by it. If one id is in a frame twice, the surer person is taken; if it is also the only
+  id, the file does not track, and ids are ignored.
+- People without an id are linked from frame to frame, the nearest pairs first. Their distance is the mean over the joints that
+  both have; it may be half of a person's size (the diagonal of the box around the joints) for each frame that has passed, and
+  two sizes in all. A person who has not been seen for 30 frames is not looked for again. In a file that never has two people in
+  a frame, all are one person.
+- A track of fewer than 10 frames is dropped if the longest of its video has more than twenty times as many.
+- A track goes from the first to the last frame that shows the person. Frames between that do not, and joints at (0, 0) of
+  confidence 0, are filled: linearly in time, at the ends with the nearest. A joint that no frame shows stays at (0, 0).
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from srnet_jax.errors import DataError
+from srnet_jax.io.safe_pickle import Budget
+from srnet_jax.keypoints.people import FARTHEST_PX, People
+
+MAX_NORMALISED = 1.5  # screen coordinates end at 1, or a little above on a high image
+_REACH, _FARTHEST_REACH, _MEMORY = 0.5, 2.0, 30  # sizes a frame, sizes, frames
+_MAX_PEOPLE = 100  # to link in a frame: all are compared with all
+_MAX_GAP, _MAX_FRAMES = 100_000, 1_000_000
+_SHORT, _SHARE = 10, 0.05  # frames, of the longest track
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """One person's keypoints through a video.
+
+    Attributes:
+      name: of the video, the person or both, fit for a file name; no two tracks of a file have the same.
+      keypoints: [T, J, 2] float32, pixels, in the joints of the detector; filled where it did not see them.
+      confidences: [T, J] float32, 0 to 1: 0 where the frame was filled, 1 if the file has none.
+      first_frame: number of the video's frame that is row 0.
+      layout: name of the keypoint layout if the file tells, which need not be one that `layouts` knows, else None.
+      image_size: (width, height), pixels, if the file tells.
+      fps: frames per second, if the file tells.
+      detected: [T] bool; False where the frame was filled.
+    """
+
+    name: str
+    keypoints: np.ndarray
+    confidences: np.ndarray
+    first_frame: int
+    layout: str | None
+    image_size: tuple[int, int] | None
+    fps: float | None
+    detected: np.ndarray
+
+
+def follow(people: People, budget: Budget) -> list[Track]:
+    """Return one track a person, those that show the person in most frames first; none if no frame shows anybody.
+
+    Raises:
+      DataError: if a number is not finite or too large for pixels, if coordinates seem normalised, or for too many frames.
+    """
+    people = _shown(_checked(people))
+    if not len(people.frames):
+        return []
+    first, last = int(people.frames.min()), int(people.frames.max())
+    if last - first >= _MAX_FRAMES:
+        raise DataError(f"{people.where}: found frames {first} to {last}, expected at most {_MAX_FRAMES:,} frames")
+    groups = [(name, _one_a_frame(people, rows)) for name, rows in _by_person(people)]
+    longest = max(len(rows) for _, rows in groups)
+    kept = [(name, rows) for name, rows in groups if len(rows) >= min(_SHORT, _SHARE * longest)]
+    kept.sort(key=lambda group: -len(group[1]))
+    made = []
+    for number, (track, rows) in enumerate(kept, 1):
+        alone = track is None and len(kept) == 1
+        name = people.name if alone else f"{people.prefix}person_{number if track is None else track}"
+        made.append(_filled(people, rows, _file_name(name), budget))
+    return made
+
+
+def _checked(people: People) -> People:
+    """Return them with confidences of 0 to 1."""
+    values = people.values
+    bad = ~np.isfinite(values).all((1, 2))
+    if bad.any():
+        frame = int(people.frames[bad].min())
+        raise DataError(f"{people.where}: keypoints hold NaN or infinity at frame {frame}, expected finite pixels")
+    far = np.abs(values[..., :2]).max((1, 2), initial=0) >= FARTHEST_PX
+    if far.any():
+        frame = int(people.frames[far].min())
+        raise DataError(f"{people.where}: keypoints of {FARTHEST_PX:,.0f} or more at frame {frame}, expected pixels")
+    values = values.copy()
+    values[..., 2] = values[..., 2].clip(0, 1)  # some detectors give a little more, COCO's annotations 2 for visible
+    return dataclasses.replace(people, values=values)
+
+
+def _shown(people: People) -> People:
+    """Leave out those who are all zeros."""
+    shown = (people.values[..., 2] > 0).any(-1) & (people.values[..., :2] != 0).any((1, 2))
+    values = people.values[shown]
+    if len(values) and np.abs(values[..., :2]).max() <= MAX_NORMALISED:
+        raise DataError(f"{people.where}: all keypoints are within +-{MAX_NORMALISED}, they seem normalised, expected pixels")
+    ids = tuple(track for track, is_shown in zip(people.ids, shown, strict=True) if is_shown)
+    return dataclasses.replace(people, frames=people.frames[shown], ids=ids, values=values)
+
+
+def _by_person(people: People) -> Iterator[tuple[str | None, np.ndarray]]:
+    """Yield the track id, None if the people had to be linked, and the rows of each person."""
+    groups: dict[str, list[int]] = {}
+    unnamed: list[int] = []
+    for row, track in enumerate(people.ids):
+        (unnamed if track is None else groups.setdefault(track, [])).append(row)
+    if len(groups) == 1:
+        (rows,) = groups.values()
+        if len(set(people.frames[rows].tolist())) < len(rows):  # AlphaPose, when it does not track, gives all the same
+            groups, unnamed = {}, list(range(len(people.frames)))
+    for track, rows in groups.items():
+        yield track, np.array(rows)
+    if unnamed:
+        rows_unnamed = np.array(unnamed)
+        numbers = _link(people.frames[rows_unnamed], people.values[rows_unnamed], people.where)
+        order = np.argsort(numbers, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
+            yield None, rows_unnamed[part]
+
+
+def _one_a_frame(people: People, rows: np.ndarray) -> np.ndarray:
+    """Return a person's rows in the order of their frames, the surest of each frame."""
+    frames = people.frames[rows]
+    order = np.lexsort((people.values[rows, :, 2].mean(-1), frames))
+    return rows[order[np.append(frames[order][1:] != frames[order][:-1], True)]]
+
+
+def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
+    """Return the number of the person that each is, [N]."""
+    numbers, order = np.zeros(len(frames), np.int64), np.argsort(frames, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(frames[order])) + 1)
+    most = max(groups, key=len)
+    if len(most) == 1:
+        return numbers
+    if len(most) > _MAX_PEOPLE:
+        raise DataError(
+            f"{where}: found {len(most)} people without track ids in frame {frames[most[0]]}, expected at most {_MAX_PEOPLE}"
+        )
+    last_rows, count = np.empty(0, np.int64), 0  # where each person that may go on was seen last
+    for rows in groups:
+        last_rows = last_rows[frames[rows[0]] - frames[last_rows] <= _MEMORY]
+        for before, row in _nearest(values, last_rows, rows, frames[rows[0]] - frames[last_rows]):
+            numbers[row] = numbers[before]
+            last_rows = last_rows[last_rows != before]
+            rows = rows[rows != row]
+            last_rows = np.append(last_rows, row)
+        numbers[rows] = np.arange(count, count + len(rows))
+        count += len(rows)
+        last_rows = np.append(last_rows, rows)[-_MAX_PEOPLE:]
+    return numbers
+
+
+def _nearest(values: np.ndarray, before: np.ndarray, now: np.ndarray, passed: np.ndarray) -> list[tuple[int, int]]:
+    """Return which rows of earlier frames go on as which rows of this one, the nearest first.
+
+    Args:
+      values: [N, J, 3] x, y, confidence.
+      before: [A] rows.
+      now: [P] rows.
+      passed: [A] frames since each of `before`.
+    """
+    points = values[..., :2]
+    both = _seen(values[before])[:, None] & _seen(values[now])  # [A, P, J]
+    gaps = np.linalg.norm(points[before][:, None] - points[now], axis=-1)  # [A, P, J]
+    number = both.sum(-1)
+    distances = np.where(number, (gaps * both).sum(-1) / np.maximum(number, 1), np.inf)  # [A, P]
+    sizes = np.maximum(_sizes(values[before])[:, None], _sizes(values[now]))
+    reach = sizes * np.minimum(_REACH * passed, _FARTHEST_REACH)[:, None]
+    pairs = np.argwhere(distances <= reach)
+    order = np.argsort(distances[tuple(pairs.T)], kind="stable")
+    found: dict[int, int] = {}
+    taken = set()
+    for a, p in pairs[order].tolist():
+        if a not in found and p not in taken:
+            found[a] = p
+            taken.add(p)
+    return [(int(before[a]), int(now[p])) for a, p in found.items()]
+
+
+def _seen(values: np.ndarray) -> np.ndarray:
+    """Return [..., J]: False for joints at (0, 0) of confidence 0."""
+    return (values != 0).any(-1)
+
+
+def _sizes(values: np.ndarray) -> np.ndarray:
+    """Return the diagonal of the box around the joints that are seen, pixels, for people [N, J, 3]."""
+    seen, points = _seen(values)[..., None], values[..., :2]
+    low = np.where(seen, points, np.inf).min(1)
+    high = np.where(seen, points, -np.inf).max(1)
+    return np.linalg.norm(high - low, axis=-1)
+
+
+def _filled(people: People, rows: np.ndarray, name: str, budget: Budget) -> Track:
+    """Return the track of rows in the order of their frames."""
+    frames, values = people.frames[rows], people.values[rows]
+    gaps = np.diff(frames)
+    if len(gaps) and gaps.max() > _MAX_GAP:
+        before = int(frames[gaps.argmax()])
+        raise DataError(
+            f"{people.where}: {name}: no keypoints from frame {before} to {before + int(gaps.max())}, "
+            f"expected a gap of at most {_MAX_GAP:,} frames"
+        )
+    length, joints = int(frames[-1] - frames[0]) + 1, values.shape[1]
+    budget.charge(length * (14 * joints + 48))
+    at = frames - frames[0]
+    keypoints, confidences = np.zeros((length, joints, 2), np.float32), np.zeros((length, joints), np.float32)
+    seen, detected = np.zeros((length, joints), bool), np.zeros(length, bool)
+    keypoints[at], confidences[at], seen[at], detected[at] = values[..., :2], values[..., 2], _seen(values), True
+    for joint in np.flatnonzero(~seen.all(0) & seen.any(0)):
+        known, missing = np.flatnonzero(seen[:, joint]), np.flatnonzero(~seen[:, joint])
+        for axis in (0, 1):
+            keypoints[missing, joint, axis] = np.interp(missing, known, keypoints[known, joint, axis])
+    return Track(name, keypoints, confidences, int(frames[0]), people.layout, people.image_size, people.fps, detected)
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name)[:60].strip("._") or "person"

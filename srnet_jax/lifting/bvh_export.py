@@ -1,0 +1,132 @@
+"""Write poses as a `.bvh` animation, for programs in which people animate.
+
+The skeleton has the 17 joints of `skeleton.H36M_17`, in centimetres, y up, and stands in a T-pose when nothing turns. Its bones
+have their median lengths. A joint with one bone turns from its parent's frame by the smallest rotation onto the bone; the hip
+and the thorax, which have three, by the rotation that fits these best (Kabsch), from where they are on average. So limbs point
+exactly where they did, and joints lie where they did as far as lengths and the shape of hips and shoulders are constant.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from srnet_jax.io.files import write_whole
+from srnet_jax.pose.skeleton import H36M_17
+
+_CENTIMETRES = 100
+_CHILDREN = [[child for child, parent in enumerate(H36M_17.parents) if parent == joint] for joint in range(H36M_17.num_joints)]
+_UP, _DOWN, _LEFT, _RIGHT = np.array([[0.0, 1, 0], [0, -1, 0], [1, 0, 0], [-1, 0, 0]])
+_REST = {  # the direction of the bone that ends in a joint
+    **{side + joint: _DOWN for side in "LR" for joint in ("Knee", "Foot")},
+    **{"L" + joint: _LEFT for joint in ("Hip", "Shoulder", "Elbow", "Wrist")},
+    **{"R" + joint: _RIGHT for joint in ("Hip", "Shoulder", "Elbow", "Wrist")},
+    **dict.fromkeys(("Spine", "Thorax", "Neck", "Head"), _UP),
+}
+_TINY = 1e-9
+
+
+def write(path: Path, poses: np.ndarray, fps: float) -> None:
+    """Write a motion, whole or not at all. The person stays in place, with the lowest joint of all frames on the floor.
+
+    Args:
+      path: the `.bvh` file.
+      poses: [T, 17, 3] joints, camera frame (y down), metres, relative to the hip.
+      fps: frames per second.
+    """
+    points = poses.astype(np.float64) * np.array([1, -1, -1]) * _CENTIMETRES  # y up, and still right-handed
+    offsets, rotations = fit(points)
+    height = -float(points[..., 1].min())
+    lines = ["HIERARCHY", *_hierarchy(0, offsets, 0), "MOTION", f"Frames: {len(points)}", f"Frame Time: {1 / fps:.8f}"]
+    angles = {joint: np.degrees(_zxy_angles(rotation)) for joint, rotation in rotations.items()}
+    order = [joint for joint in _depth_first(0) if joint in angles]
+    place = points[:, 0] + [0, height, 0]
+    values = np.concatenate([place, *(angles[joint] for joint in order)], axis=1)
+    lines += [" ".join(f"{value:.4f}" for value in row) for row in values]
+    write_whole(path, "\n".join(lines) + "\n")
+
+
+def fit(points: np.ndarray) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """Return the skeleton that fits a motion.
+
+    Args:
+      points: [T, 17, 3] joints, y up, any unit.
+
+    Returns:
+      The offsets of the joints from their parents [17, 3], and of each joint that has bones its rotations [T, 3, 3] relative to
+      its parent's.
+    """
+    offsets = np.zeros((H36M_17.num_joints, 3))
+    for joint, parent in enumerate(H36M_17.parents):
+        if parent >= 0:
+            length = np.median(np.linalg.norm(points[:, joint] - points[:, parent], axis=-1))
+            offsets[joint] = _REST[H36M_17.joints[joint]] * length
+    world: dict[int, np.ndarray] = {-1: np.broadcast_to(np.eye(3), (len(points), 3, 3))}
+    local = {}
+    for joint in _depth_first(0):
+        children = _CHILDREN[joint]
+        if not children:
+            continue
+        bones = points[:, children] - points[:, [joint]]  # [T, C, 3]
+        around = world[H36M_17.parents[joint]]
+        if len(children) == 1:
+            world[joint] = _smallest_rotation(around @ offsets[children[0]], bones[:, 0]) @ around
+        else:
+            world[joint] = _best_rotation(offsets[children], bones)
+            mean = np.einsum("tji,tcj->ci", world[joint], bones) / len(bones)  # the bones in the joint's own frame
+            lengths = np.linalg.norm(offsets[children], axis=-1, keepdims=True)
+            norm = np.linalg.norm(mean, axis=-1, keepdims=True)
+            offsets[children] = np.where(norm > _TINY, mean / np.maximum(norm, _TINY) * lengths, offsets[children])
+            world[joint] = _best_rotation(offsets[children], bones)
+        local[joint] = np.swapaxes(around, 1, 2) @ world[joint]
+    return offsets, local
+
+
+def _depth_first(joint: int) -> list[int]:
+    return [joint, *(below for child in _CHILDREN[joint] for below in _depth_first(child))]
+
+
+def _hierarchy(joint: int, offsets: np.ndarray, depth: int) -> list[str]:
+    """Return the lines of a joint and of all below it."""
+    indent, name = "\t" * depth, H36M_17.joints[joint]
+    offset = "OFFSET " + " ".join(f"{value:.4f}" for value in offsets[joint])
+    if not _CHILDREN[joint]:  # its name is lost in this format
+        return [f"{indent}End Site", f"{indent}{{", f"{indent}\t{offset}", f"{indent}}}"]
+    turns = "Zrotation Xrotation Yrotation"
+    channels = f"CHANNELS 6 Xposition Yposition Zposition {turns}" if depth == 0 else f"CHANNELS 3 {turns}"
+    head = [f"{indent}{'JOINT' if depth else 'ROOT'} {name}", f"{indent}{{", f"{indent}\t{offset}", f"{indent}\t{channels}"]
+    return [*head, *(line for child in _CHILDREN[joint] for line in _hierarchy(child, offsets, depth + 1)), f"{indent}}}"]
+
+
+def _zxy_angles(rotation: np.ndarray) -> np.ndarray:
+    """Return the angles [T, 3], radians, about z, x and y whose rotations, one after the other, are these [T, 3, 3]."""
+    x = np.arcsin(np.clip(rotation[:, 2, 1], -1, 1))
+    z = np.arctan2(-rotation[:, 0, 1], rotation[:, 1, 1])
+    y = np.arctan2(-rotation[:, 2, 0], rotation[:, 2, 2])
+    return np.unwrap(np.stack([z, x, y], axis=1), axis=0)
+
+
+def _smallest_rotation(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return the rotations [T, 3, 3] that turn directions [T, 3] onto others; none where one has no length."""
+    sizes = np.linalg.norm(start, axis=-1) * np.linalg.norm(end, axis=-1)
+    real = sizes > _TINY
+    a, b = (v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), _TINY) for v in (start, end))
+    opposite = (a * b).sum(-1) < -1 + _TINY
+    helper = np.where(np.abs(a[:, :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0])
+    normal = np.cross(a, helper)
+    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), _TINY)
+    half_turn = 2 * normal[:, :, None] * normal[:, None] - np.eye(3)
+    v, c = np.cross(a, b), (a * b).sum(-1)
+    zero = np.zeros(len(a))
+    skew = np.stack([zero, -v[:, 2], v[:, 1], v[:, 2], zero, -v[:, 0], -v[:, 1], v[:, 0], zero], -1).reshape(-1, 3, 3)
+    turn = np.eye(3) + skew + skew @ skew / np.maximum(1 + c, _TINY)[:, None, None]
+    turn = np.where(opposite[:, None, None], half_turn, turn)
+    return np.where(real[:, None, None], turn, np.eye(3))
+
+
+def _best_rotation(start: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return the rotations [T, 3, 3] that turn vectors [C, 3] best onto others [T, C, 3] (Kabsch)."""
+    u, _, vt = np.linalg.svd(np.einsum("tci,cj->tij", ends, start))
+    sign = np.sign(np.linalg.det(u @ vt))
+    sign = np.where(sign == 0, 1, sign)
+    u[:, :, 2] *= sign[:, None]
+    return u @ vt

@@ -1,0 +1,165 @@
+"""Write a trained network for other programs: weights alone, a StableHLO program, or ONNX.
+
+A program takes `inputs_2d` [B, T, 17, 2] (see `normalization`) and gives `poses_3d` [B, T - receptive_field + 1, 17, 3]. Beside
+it lies a JSON file that says what these are. Each file is read back and compared with the network; a program that differs is
+not kept.
+"""
+
+import contextlib
+import importlib.util
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from srnet_jax.errors import UserError, one_line
+from srnet_jax.io.files import write_whole
+from srnet_jax.lifting import weights
+from srnet_jax.lifting.weights import Trained
+from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS
+from srnet_jax.pose.skeleton import H36M_17
+
+SUFFIXES = (".npz", ".stablehlo", ".onnx")
+PLATFORMS = ("cpu", "cuda", "tpu")
+_MOST_APART = 1e-4  # of a program's outputs and the network's, relative to the largest
+
+
+def write(path: Path, trained: Trained, *, frames: int | None = None) -> float:
+    """Write a network as the name's ending says, whole or not at all.
+
+    - `.npz`: the weights and the config, which `srnet_jax.load` reads.
+    - `.stablehlo`: a program of `jax.export` for CPU, CUDA and TPU, for any number of sequences and frames.
+    - `.onnx`: for any number of sequences of `frames` frames.
+
+    Args:
+      path: of the file.
+      trained: the network.
+      frames: T of an ONNX program; None for the receptive field.
+
+    Returns:
+      The largest difference between what the file gives and what the network gives on random keypoints, relative to the
+      largest output.
+
+    Raises:
+      UserError: for another ending, too few frames, if a package is missing or cannot convert or run the network, or if a
+        program's outputs differ by more than 1e-4.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
+    if path.suffix == ".npz":
+        weights.save(path, trained)
+        return _difference(trained, _network(weights.load(path)), _examples(trained))
+    field = trained.model.receptive_field
+    if frames is not None and frames < field:
+        raise UserError(f"frames: found {frames}, expected at least the receptive field, {field}")
+    with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".unfinished-") as folder:
+        draft = Path(folder) / path.name
+        length = (frames or field) if path.suffix == ".onnx" else None
+        if length:
+            with _in_one_line(path):
+                apart = _difference(trained, _write_onnx(draft, trained, length, path), _examples(trained, length))
+        else:
+            apart = _difference(trained, _write_stablehlo(draft, trained, path), _examples(trained))
+        if not apart <= _MOST_APART:
+            raise UserError(
+                f"{path}: not kept, its outputs differ from the network's by {apart:.1e}, expected {_MOST_APART:.0e}"
+            )
+        write_whole(path.with_name(f"{path.name}.json"), json.dumps(_described(trained, length), indent=2) + "\n")
+        draft.replace(path)
+    return apart
+
+
+@contextlib.contextmanager
+def _in_one_line(path: Path) -> Iterator[None]:
+    """Turn what jax2onnx and onnxruntime raise, which is of any type and length, into a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = one_line(" ".join(str(error).split()), 200)
+        raise UserError(
+            f"{path}: not written, jax2onnx or onnxruntime cannot take this network, expected .stablehlo instead: {reason}"
+        ) from error
+
+
+def _write_stablehlo(draft: Path, trained: Trained, path: Path) -> Callable:
+    _needed("flatbuffers", "export", path)
+    from jax import export as jax_export
+
+    beyond = trained.model.receptive_field - 1
+    batch, frames = jax_export.symbolic_shape(f"b, t + {beyond}" if beyond else "b, t")
+    inputs = jax.ShapeDtypeStruct((batch, frames, H36M_17.num_joints, 2), np.float32)
+    draft.write_bytes(jax_export.export(_network(trained), platforms=PLATFORMS)(inputs).serialize())
+    return jax_export.deserialize(bytearray(draft.read_bytes())).call
+
+
+def _write_onnx(draft: Path, trained: Trained, frames: int, path: Path) -> Callable:
+    for package in ("jax2onnx", "onnxruntime"):
+        _needed(package, "onnx", path)
+    import jax2onnx
+    import onnxruntime
+
+    model = jax2onnx.to_onnx(
+        _network(trained),
+        [("B", frames, H36M_17.num_joints, 2)],
+        input_names=["inputs_2d"],
+        output_names=["poses_3d"],
+    )
+    draft.write_bytes(model.SerializeToString())
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(draft.read_bytes(), options)
+    return lambda inputs_2d: session.run(None, {"inputs_2d": inputs_2d})[0]
+
+
+def _network(trained: Trained) -> jax.stages.Wrapped:
+    """Return the network with its weights as constants: in bfloat16 it rounds otherwise where they are arguments."""
+    return jax.jit(lambda inputs_2d: trained.model.apply(trained.variables, inputs_2d))
+
+
+def _needed(package: str, extra: str, path: Path) -> None:
+    if not importlib.util.find_spec(package):
+        raise UserError(f"{path}: needs {package}, which is not installed, expected `pip install -e .[{extra}]`")
+
+
+def _examples(trained: Trained, frames: int | None = None) -> list[np.ndarray]:
+    """Return random inputs of two shapes."""
+    field, rng = trained.model.receptive_field, np.random.default_rng(0)
+    lengths = (frames, frames) if frames else (field, field + 9)
+    shapes = [(rows, length, H36M_17.num_joints, 2) for rows, length in zip((1, 3), lengths, strict=True)]
+    return [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+
+
+def _difference(trained: Trained, run: Callable, examples: list[np.ndarray]) -> float:
+    found, expected, network = [], [], _network(trained)
+    for inputs in examples:
+        found.append(np.asarray(run(inputs)).ravel())
+        expected.append(np.asarray(network(inputs)).ravel())
+    truth = np.concatenate(expected)
+    return float(np.abs(np.concatenate(found) - truth).max() / np.abs(truth).max())
+
+
+def _described(trained: Trained, frames: int | None) -> dict[str, Any]:
+    """Return what a user of the program must know; `frames` is T of a program that takes no other, else None."""
+    normalization, field = trained.config.model.normalization, trained.model.receptive_field
+    metres = "metre, relative to the hip, joint 0, which is predicted too: subtract it"
+    others = f"as the targets of normalization {normalization}, see srnet_jax.normalization.to_metres"
+    return {
+        "input": {"name": "inputs_2d", "shape": ["B", frames or "T", 17, 2], "normalization": normalization},
+        "output": {
+            "name": "poses_3d",
+            "shape": ["B", frames - field + 1 if frames else "T - receptive_field + 1", 17, 3],
+            "unit": metres if normalization in IMAGE_NORMALIZATIONS else others,
+        },
+        "receptive_field": field,
+        "causal": bool(trained.config.model.causal),
+        "fps": trained.fps,
+        "joints": list(H36M_17.joints),
+        "network": trained.name,
+        "config": json.loads(weights.config_text(trained)),
+    }

@@ -1,0 +1,138 @@
+"""Lift the people of a keypoint file or a video, and write their poses."""
+
+import dataclasses
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from srnet_jax.errors import DataError, UserError
+from srnet_jax.io.files import write_whole
+from srnet_jax.keypoints.keypoint_files import Track
+from srnet_jax.lifting.lifter import KeypointLifter
+from srnet_jax.lifting.scene import Scene
+from srnet_jax.pose import layouts
+from srnet_jax.pose.skeleton import H36M_17
+
+USUAL_FPS = 30.0  # of a video that does not say, for pictures and animations
+FRAME = "camera: x right, y down, z away from the camera; relative to the hip"
+
+
+@dataclasses.dataclass(frozen=True)
+class Lifted:
+    """One person in 3D.
+
+    Attributes:
+      track: the keypoints, with `layout`, `image_size` and `fps` as they were used.
+      poses_3d: [T, 17, 3] float32 joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip.
+      confidences: [T, 17] of the keypoints that each joint was lifted from.
+    """
+
+    track: Track
+    poses_3d: np.ndarray
+    confidences: np.ndarray
+
+
+def described(
+    tracks: tuple[Track, ...], path: Path, *, layout: str | None, image_size: tuple[int, int] | None, fps: float | None
+) -> tuple[Track, ...]:
+    """Return tracks that know their layout, image size and frame rate: as given, or else as the file says.
+
+    Without an image size, the smallest that holds all keypoints is taken. The frame rate may stay unknown.
+
+    Raises:
+      UserError: if the layout is unknown or does not fit.
+    """
+    found = []
+    for track in tracks:
+        name = layout or track.layout
+        joints = track.keypoints.shape[1]
+        if name is None:
+            fitting = [known.name for known in layouts.LAYOUTS.values() if len(known.joints) == joints]
+            raise UserError(
+                f"--layout: not set, and {path} does not say which; its {joints} joints fit {' or '.join(fitting) or 'none'}"
+            )
+        try:
+            layouts.check_joints(joints, layouts.find(name))
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
+        corner = np.ceil(track.keypoints.max((0, 1))).astype(int) + 1
+        size = image_size or track.image_size or (max(int(corner[0]), 1), max(int(corner[1]), 1))
+        found.append(dataclasses.replace(track, layout=name, image_size=size, fps=fps or track.fps))
+    return tuple(found)
+
+
+def lift(track: Track, lifter: KeypointLifter, *, flip: bool) -> Lifted:
+    """Lift one person, see `described`; warns if the keypoints or the poses seem implausible."""
+    assert track.layout is not None
+    assert track.image_size is not None
+    points, confidences = layouts.convert(track.keypoints, track.layout, "h36m", track.confidences)
+    layouts.warn_if_implausible(points, track.name)
+    if lifter.trained.model.receptive_field > 1 and track.fps is None and lifter.trained.fps:
+        warnings.warn(
+            f"{track.name}: frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2
+        )
+    poses = lifter(track.keypoints, layout=track.layout, image_size=track.image_size, fps=track.fps, flip=flip)
+    return Lifted(track, poses, confidences)
+
+
+def write(path: Path, lifted: Lifted, *, model: str) -> None:
+    """Write a person's poses to a `.npz` file, whole or not at all.
+
+    It holds `poses_3d`, `keypoints_2d` (as detected, missing frames filled in), `confidences` (of each joint, 0 to 1),
+    `detected` (whether the person was found in a frame), `frames` (their numbers), `fps` (0 if not known), `image_size`,
+    `joints`, `parents`, `unit`, `frame`, `layout` (of the keypoints) and `model`.
+    """
+    track = lifted.track
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        allow_pickle=False,
+        poses_3d=lifted.poses_3d,
+        keypoints_2d=track.keypoints,
+        confidences=lifted.confidences.astype(np.float32),
+        detected=track.detected,
+        frames=track.first_frame + np.arange(len(track.keypoints)),
+        fps=np.float64(track.fps or 0),
+        image_size=np.array(track.image_size),
+        joints=np.array(H36M_17.joints),
+        parents=np.array(H36M_17.parents),
+        unit=np.array("metre"),
+        frame=np.array(FRAME),
+        layout=np.array(track.layout),
+        model=np.array(model),
+    )
+    write_whole(path, content.getvalue())
+
+
+def scene(lifted: Lifted) -> Scene:
+    """Return what pictures of a person show."""
+    track = lifted.track
+    assert track.layout is not None
+    assert track.image_size is not None
+    layout = layouts.find(track.layout)
+    return Scene(
+        keypoints_2d=track.keypoints,
+        bones_2d=layout.bones,
+        sides_2d=tuple(_side({layout.joints[index].partition("_")[0] for index in bone}) for bone in layout.bones),
+        names_2d=layout.joints,
+        poses=lifted.poses_3d,
+        image_size=track.image_size,
+        fps=track.fps or USUAL_FPS,
+        title=track.name,
+        first_frame=track.first_frame,
+    )
+
+
+def _side(of_joints: set[str]) -> str:
+    """Return the side of a bone: that of its joints, if none of them is on the other."""
+    sides = of_joints & {"left", "right"}
+    return sides.pop() if len(sides) == 1 else "center"
+
+
+def output_paths(output: Path, tracks: tuple[Track, ...]) -> list[Path]:
+    """Return a file for each person: the one that was asked for, or with several people one with each one's name."""
+    if len(tracks) == 1:
+        return [output]
+    return [output.with_name(f"{output.stem}_{track.name}{output.suffix}") for track in tracks]

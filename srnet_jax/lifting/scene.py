@@ -1,0 +1,48 @@
+"""What pictures, films and pages show of a lifted person."""
+
+import dataclasses
+
+import numpy as np
+
+from srnet_jax.pose.skeleton import H36M_17
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """One person in 2D and in 3D.
+
+    Attributes:
+      keypoints_2d: [T, K, 2] pixels, in the joints of the detector.
+      bones_2d: pairs of them that lines connect.
+      sides_2d: left, right or center, of each such pair.
+      names_2d: of the detector's joints.
+      poses: [T, 17, 3] joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip.
+      image_size: width and height of the image, pixels.
+      fps: frames per second.
+      title: what the page is called.
+      first_frame: number of the video's frame that is the first here.
+    """
+
+    keypoints_2d: np.ndarray
+    bones_2d: tuple[tuple[int, int], ...]
+    sides_2d: tuple[str, ...]
+    names_2d: tuple[str, ...]
+    poses: np.ndarray
+    image_size: tuple[int, int]
+    fps: float
+    title: str
+    first_frame: int = 0
+
+
+def bones_3d() -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
+    """Return the bones of `skeleton.H36M_17`, parent first, and the side of each."""
+    joints = [joint for joint, parent in enumerate(H36M_17.parents) if parent >= 0]
+    sides = dict.fromkeys(H36M_17.joints_left, "left") | dict.fromkeys(H36M_17.joints_right, "right")
+    return tuple((H36M_17.parents[joint], joint) for joint in joints), tuple(sides.get(joint, "center") for joint in joints)
+
+
+def thinned(scene: Scene, most: int) -> tuple[Scene, int]:
+    """Return a scene of at most so many frames, every n-th, and n."""
+    step = -(-len(scene.poses) // most)
+    keypoints, poses = scene.keypoints_2d[::step], scene.poses[::step]
+    return dataclasses.replace(scene, keypoints_2d=keypoints, poses=poses, fps=scene.fps / step), step

@@ -1,0 +1,90 @@
+"""Lift a person live, frame by frame."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from srnet_jax.errors import UserError
+from srnet_jax.lifting.lifter import KeypointLifter
+from srnet_jax.models.pose_lifter import PoseLifter
+from srnet_jax.pose.layouts import find
+from srnet_jax.pose.normalization import mirror
+from srnet_jax.pose.skeleton import H36M_17
+
+
+@partial(jax.jit, static_argnames="model", donate_argnames="memory")
+def step(model: PoseLifter, variables: Any, memory: Any, inputs_2d: jax.Array) -> tuple[Any, jax.Array]:
+    """Lift the next frame of several people.
+
+    Args:
+      model: in its streaming form.
+      variables: its parameters and statistics.
+      memory: of the frames before, from `PoseLifter.empty_memory` or the last step; used up.
+      inputs_2d: [P, J, 2] normalised keypoints.
+
+    Returns:
+      The memory for the next step, and joints [P, J, 3].
+    """
+    poses, changed = model.apply(variables | {"memory": memory}, inputs_2d[:, None], mutable=["memory"])
+    return changed.get("memory", {}), poses[:, 0]
+
+
+class StreamingLifter:
+    """One person's keypoints become poses as they come, each for the cost of one frame.
+
+    A causal network gives what `KeypointLifter` gives for the whole video, to rounding; frames must come at the rate that it
+    was trained on.
+    """
+
+    def __init__(self, lifter: KeypointLifter, *, layout: str, image_size: tuple[int, int], flip: bool = True) -> None:
+        """Prepare the network and compile it.
+
+        Args:
+          lifter: with a causal network, or one that sees single frames.
+          layout: of the keypoints, a name of `layouts.LAYOUTS`.
+          image_size: width and height of the image, pixels.
+          flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
+
+        Raises:
+          UserError: if the network needs later frames, or is no trunk.
+        """
+        trained, model = lifter.trained, lifter.trained.model
+        if not isinstance(model, PoseLifter) or model.length_dependent:
+            raise UserError(f"{trained.name}: a network of this kind cannot be streamed, expected one of the paper's own")
+        if model.receptive_field > 1 and not model.causal:
+            raise UserError(
+                f"{trained.name}: sees {(model.receptive_field - 1) // 2} later frames, expected a causal network or one of "
+                "single frames"
+            )
+        self._lifter, self._layout, self._image_size, self._flip = lifter, layout, image_size, flip
+        self._model = model.clone(streaming=True)
+        self._variables = jax.device_put(trained.variables)
+        self.reset()
+        self.push(np.zeros((len(find(layout).joints), 2), np.float32))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was seen: the next frame is the first."""
+        self._memory = self._model.empty_memory(2 if self._flip else 1)
+
+    def push(self, keypoints: np.ndarray) -> np.ndarray:
+        """Lift the next frame.
+
+        Args:
+          keypoints: [J, 2] pixels.
+
+        Returns:
+          [17, 3] float32 joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip.
+
+        Raises:
+          DataError: if the keypoints have another shape or are not finite; the frame then counts as not seen.
+        """
+        inputs = self._lifter.inputs(keypoints[None], layout=self._layout, image_size=self._image_size)
+        if self._flip:
+            inputs = np.concatenate([inputs, mirror(inputs, H36M_17.mirrored)])
+        self._memory, poses = step(self._model, self._variables, self._memory, inputs)
+        straight, *flipped = np.asarray(poses)
+        pose = (straight + mirror(flipped[0], H36M_17.mirrored)) / 2 if flipped else straight
+        return pose - pose[:1]

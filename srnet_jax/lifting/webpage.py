@@ -1,0 +1,40 @@
+"""A page of its own that shows 2D keypoints and the 3D pose, which can be turned: no network, no other file."""
+
+import html
+import importlib.resources
+import json
+import re
+
+import numpy as np
+
+from srnet_jax.lifting.scene import Scene, bones_3d, thinned
+from srnet_jax.pose.skeleton import H36M_17
+
+_MOST_FRAMES = 20_000  # about 20 MB
+
+
+def page(scene: Scene) -> str:
+    """Return the page; of a scene of more than 20,000 frames every n-th is on it, and it says so."""
+    shown, step = thinned(scene, _MOST_FRAMES)
+    bones, sides = bones_3d()
+    data = {
+        "fps": shown.fps,
+        "step": step,
+        "first": shown.first_frame,
+        "size": list(shown.image_size),
+        "bones2d": [[*bone, side] for bone, side in zip(shown.bones_2d, shown.sides_2d, strict=True)],
+        "bones3d": [[*bone, side] for bone, side in zip(bones, sides, strict=True)],
+        "names2d": list(shown.names_2d),
+        "joints": list(H36M_17.joints),
+        "keypoints": np.round(shown.keypoints_2d.astype(np.float64), 1).reshape(len(shown.poses), -1).tolist(),
+        "poses": np.round(shown.poses.astype(np.float64) * 1000).astype(int).reshape(len(shown.poses), -1).tolist(),
+    }
+    note = "Camera frame: x right, y down, z away from the camera; relative to the hip."
+    note += f" One in {step} frames of the video is shown." if step > 1 else ""
+    text = importlib.resources.files("srnet_jax.lifting").joinpath("webpage.html").read_text(encoding="utf-8")
+    parts = {
+        "__TITLE__": html.escape(scene.title),
+        "__NOTE__": html.escape(note),
+        "__DATA__": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),  # so that no name ends the script
+    }
+    return re.sub("|".join(parts), lambda found: parts[found[0]], text)  # at once: a title may hold another's place

@@ -1,0 +1,1 @@
+"""Geometry of poses: skeleton, layouts, cameras, normalization, metrics and rarity, as pure functions."""

@@ -1,0 +1,98 @@
+"""Frames of several sequences in one array, and windows of them by index tables.
+
+All frames of all sequences are stored one after another. A window is a frame number with its sequence's bounds; nothing is
+copied until it is gathered.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from srnet_jax.pose.normalization import to_metres
+
+
+@dataclasses.dataclass(frozen=True)
+class Frames:
+    """Normalised frames of several sequences.
+
+    Attributes:
+      inputs_2d: [N, J, 2] float32, what the network sees.
+      targets: [N, J, 3] float32, what it learns: under `basic` root-relative joints, camera frame, metres.
+      poses_3d: [N, J, 3] float32, root-relative joints, camera frame, metres.
+      geometry: [N, 1, 9] float32, `normalization.view` of each frame.
+      starts: [S] first frame of each sequence.
+      lengths: [S] number of frames of each sequence.
+      normalization: a name of `normalization.NORMALIZATIONS`.
+    """
+
+    inputs_2d: np.ndarray
+    targets: np.ndarray
+    poses_3d: np.ndarray
+    geometry: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    normalization: str = "basic"
+
+    @property
+    def truth(self) -> np.ndarray:
+        """[N, J, 3] what predictions are measured against, metres: `poses_3d`, but distorted under `weak_proj`."""
+        return to_metres(self.normalization, self.targets, self.geometry)
+
+    @property
+    def sequence_of(self) -> np.ndarray:
+        """[N] the sequence that each frame belongs to."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    def gather(self, first: np.ndarray, sequence: np.ndarray, length: int) -> np.ndarray:
+        """Return windows [B, length, J, 2] of the inputs.
+
+        Args:
+          first: [B] the windows' first frames; they may lie before the sequence's start.
+          sequence: [B] the sequence of each window.
+          length: frames in a window.
+        """
+        low = self.starts[sequence]
+        return self.inputs_2d[windows(first, low, low + self.lengths[sequence] - 1, length)]
+
+
+def windows(first: Any, low: Any, high: Any, length: int) -> Any:
+    """Return the frame numbers of windows; beyond the bounds the nearest frame is repeated.
+
+    Args:
+      first: [B] first frame of each window, a NumPy or JAX array of whole numbers, as the next two.
+      low: [B] first frame of its sequence.
+      high: [B] last frame of its sequence.
+      length: frames in a window.
+
+    Returns:
+      [B, length] frame numbers, an array of the same kind.
+    """
+    frames = first[:, None] + np.arange(length, dtype=first.dtype)[None]
+    return first.__array_namespace__().clip(frames, low[:, None], high[:, None])
+
+
+def interpolated(values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return an array [T, ...] at other times [N], in frames: linearly between frames, and the last one beyond it."""
+    times = np.clip(times, 0, len(values) - 1)
+    before = np.minimum(times.astype(int), max(len(values) - 2, 0))
+    after = np.minimum(before + 1, len(values) - 1)
+    share = (times - before).astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    return values[before] * (1 - share) + values[after] * share
+
+
+def input_offset(receptive_field: int, causal: bool) -> int:
+    """Return how many frames before its output frame a window begins: half of it, or all but one if causal."""
+    return receptive_field - 1 if causal else (receptive_field - 1) // 2
+
+
+def chunks(frames: Frames, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut every sequence into pieces of `length` frames (the last may reach beyond its end).
+
+    Returns:
+      [C] first frame of each piece, and [C] its sequence.
+    """
+    counts = -(-frames.lengths // length)
+    sequence = np.repeat(np.arange(len(counts)), counts)
+    piece = np.arange(len(sequence)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return frames.starts[sequence] + piece * length, sequence

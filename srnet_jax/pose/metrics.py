@@ -1,0 +1,334 @@
+"""Errors of poses, as pure functions over any leading axes.
+
+All take `predicted` and `target` [..., J, 3] in the same frame and unit, of equal shapes, and return that dtype. Errors are one
+a pose [...] in that unit; averages are the caller's, so that no average is ever averaged.
+"""
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from srnet_jax.pose.skeleton import H36M_17, PCK_JOINTS, Skeleton
+
+PCK_THRESHOLD_M = 0.15
+_AUC_STEPS = 31
+_BLOCK = 2048  # poses measured in one device call: few enough to stay in a processor's cache
+
+
+def _length(vectors: jax.Array) -> jax.Array:
+    """Return the length of vectors [..., 3], NaN of NaN; its gradient at zero is zero, not NaN."""
+    squared = jnp.square(vectors).sum(-1)
+    zero = squared == 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squared)))
+
+
+def _check_shapes(predicted: jax.Array | np.ndarray, target: jax.Array | np.ndarray) -> None:
+    if predicted.shape != target.shape:
+        raise ValueError(f"predicted poses have the shape {predicted.shape}, targets {target.shape}; expected equal shapes")
+
+
+def joint_errors(predicted: jax.Array, target: jax.Array) -> jax.Array:
+    """Return the position error of each joint.
+
+    Args:
+      predicted: [..., J, 3] joints.
+      target: [..., J, 3] joints.
+
+    Returns:
+      [..., J] Euclidean distances, in the inputs' unit.
+
+    Raises:
+      ValueError: if the shapes differ.
+    """
+    _check_shapes(predicted, target)
+    return _length(predicted - target)
+
+
+def mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
+    """Return the mean per-joint position error of each pose (Protocol #1).
+
+    The root counts like every joint, with its own prediction, as in the official code.
+
+    Args:
+      predicted: [..., J, 3] joints.
+      target: [..., J, 3] joints.
+
+    Returns:
+      [...] mean Euclidean distance over the joints, in the inputs' unit.
+
+    Raises:
+      ValueError: if the shapes differ.
+
+    Source: paper Sec. 4.1.
+    """
+    return joint_errors(predicted, target).mean(-1)
+
+
+def n_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
+    """Return MPJPE after scaling each predicted pose by the factor that fits its target best; arguments as `mpjpe`.
+
+    Source: the official code (no translation, no rotation).
+    """
+    _check_shapes(predicted, target)
+    squared = jnp.square(predicted).sum((-2, -1), keepdims=True)
+    scale = (target * predicted).sum((-2, -1), keepdims=True) / jnp.where(squared > 0, squared, 1)
+    return mpjpe(scale * predicted, target)
+
+
+def p_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
+    """Return MPJPE after the similarity alignment of each predicted pose (PA-MPJPE, Protocol #2); arguments as `mpjpe`.
+
+    Source: the official code; see `similarity_aligned`.
+    """
+    return mpjpe(similarity_aligned(predicted, target), target)
+
+
+@jax.jit
+def similarity_aligned(predicted: jax.Array, target: jax.Array) -> jax.Array:
+    """Move, turn and scale each predicted pose so that it fits its target best, in the least-squares sense; no reflection.
+
+    Args:
+      predicted: [..., J, 3] joints.
+      target: [..., J, 3] joints.
+
+    Returns:
+      [..., J, 3] the aligned predictions. All joints of a collapsed prediction come to lie at the target's mean.
+
+    Raises:
+      ValueError: if the shapes differ.
+
+    Source: B. K. P. Horn, Closed-form solution of absolute orientation using unit quaternions, JOSA A 4 (1987).
+
+    Note:
+      It computes in float64, whatever the inputs' dtype and JAX's settings: where two rotations fit almost equally well, as for
+      some mirrored poses, float32's rounding would choose between them. It cannot be differentiated in reverse mode.
+    """
+    _check_shapes(predicted, target)
+    with jax.enable_x64(True):
+        poses = predicted.astype(jnp.float64), target.astype(jnp.float64)
+        return jnp.vectorize(_similarity_aligned, signature="(j,d),(j,d)->(j,d)")(*poses).astype(predicted.dtype)
+
+
+def _similarity_aligned(predicted: jax.Array, target: jax.Array) -> jax.Array:
+    """Align one pose [J, 3]."""
+    middle = _middle(target)
+    offsets = predicted - _middle(predicted)
+    correlation = jax.lax.dot(offsets.T, target - middle)  # jnp's product would warn in vmap outside enable_x64
+    rotation = _best_rotation(correlation)
+    squared = jnp.square(offsets).sum()
+    rounding = jnp.square(len(predicted) * jnp.finfo(offsets.dtype).eps) * jnp.square(predicted).sum()
+    scale = jnp.where(squared > rounding, (rotation * correlation).sum() / jnp.where(squared > 0, squared, 1), 0)
+    return jax.lax.dot(offsets, scale * rotation) + middle
+
+
+def _middle(pose: jax.Array) -> jax.Array:
+    """Return the mean joint [1, 3]; over many poses a sum of slices is faster than a reduction."""
+    return sum(pose[1:], start=pose[0])[None] / len(pose)
+
+
+def _best_rotation(correlation: jax.Array) -> jax.Array:
+    """Return the rotation R [3, 3] that maximises the sum of R * correlation; row vectors are turned by x @ R.
+
+    A unit quaternion q makes this sum q' N q, with Horn's symmetric matrix N [4, 4]; so q is the eigenvector of the largest
+    eigenvalue. N is made positive definite, and squared until only this eigenvector is left of it: then all columns are
+    multiples of q. If eigenvalues are equal, the optima are many, and a column is still one of them.
+
+    The entries are scalars of their own, so that over many poses each operation is one on long vectors.
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = correlation
+    upper = [xx + yy + zz, yz - zy, zx - xz, xy - yx, xx - yy - zz, xy + yx, zx + xz, yy - zz - xx, yz + zy, zz - xx - yy]
+    places = list(itertools.combinations_with_replacement(range(4), 2))
+    index = [[places.index((min(i, j), max(i, j))) for j in range(4)] for i in range(4)]
+
+    norm = jnp.sqrt(sum(upper[index[i][j]] ** 2 for i in range(4) for j in range(4)))  # no eigenvalue lies below -norm
+    norm = jnp.where(norm > 0, norm, 1)
+    upper = [(i == j) / 4 + entry / (4 * norm) for (i, j), entry in zip(places, upper, strict=True)]  # of trace 1
+
+    def unfinished(state):
+        step, trace, _ = state
+        return (step < 52) & (trace < 1 - 1e-7)  # of the square of a matrix of trace 1, which is 1 if only q is left
+
+    def square(state):
+        step, _, upper = state
+        squared = [sum(upper[index[i][k]] * upper[index[k][j]] for k in range(4)) for i, j in places]
+        trace = sum(squared[index[i][i]] for i in range(4))
+        return step + 1, trace, [entry * (1 / trace) for entry in squared]
+
+    _, _, upper = jax.lax.while_loop(unfinished, square, (0, jnp.zeros_like(norm), upper))
+
+    largest, quaternion = upper[0], upper[:4]
+    for i in range(1, 4):
+        better = upper[index[i][i]] > largest
+        largest = jnp.where(better, upper[index[i][i]], largest)
+        quaternion = [jnp.where(better, upper[index[i][j]], quaternion[j]) for j in range(4)]
+    length = jnp.sqrt(sum(entry**2 for entry in quaternion))
+    w, x, y, z = (entry / length for entry in quaternion)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)],
+        [2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)],
+        [2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return jnp.stack([jnp.stack(row) for row in rows])
+
+
+def mean_velocity_error(predicted: jax.Array, target: jax.Array) -> jax.Array:
+    """Return the mean joint error of the movement between neighbouring frames (MPJVE); not between sequences.
+
+    Args:
+      predicted: [..., T, J, 3] joints of successive frames.
+      target: [..., T, J, 3] joints.
+
+    Returns:
+      [..., T - 1] in the inputs' unit for each step from frame to frame.
+
+    Source: the official code.
+    """
+    return mpjpe(jnp.diff(predicted, axis=-3), jnp.diff(target, axis=-3))
+
+
+def bone_vectors(poses: jax.Array, parents: tuple[int, ...]) -> jax.Array:
+    """Return the vector from its parent to each joint, zero for the root.
+
+    Args:
+      poses: [..., J, 3] joints.
+      parents: index of each joint's parent, -1 for the root.
+
+    Returns:
+      [..., J, 3] in the inputs' unit.
+    """
+    own = np.arange(len(parents))
+    return poses - poses[..., np.where(np.array(parents) < 0, own, parents), :]
+
+
+def bone_length_error(predicted: jax.Array, target: jax.Array, parents: tuple[int, ...]) -> jax.Array:
+    """Return the mean over the bones of how much each one's length differs from the target's.
+
+    Args:
+      predicted: [..., J, 3] joints.
+      target: [..., J, 3] joints.
+      parents: index of each joint's parent, -1 for the root, which has no bone.
+
+    Returns:
+      [...] in the inputs' unit.
+
+    Raises:
+      ValueError: if the shapes differ.
+    """
+    _check_shapes(predicted, target)
+    lengths, expected = (_length(bone_vectors(poses, parents)) for poses in (predicted, target))
+    return jnp.abs(lengths - expected).sum(-1) / sum(parent >= 0 for parent in parents)
+
+
+def symmetry_error(predicted: jax.Array, skeleton: Skeleton) -> jax.Array:
+    """Return the mean difference between the lengths of left and right bones.
+
+    Args:
+      predicted: [..., J, 3] joints.
+      skeleton: its bones to the left joints are compared to those to the right joints.
+
+    Returns:
+      [...] in the input's unit; of the prediction alone, there is no target.
+
+    Note: the official code averages the signed difference of each bone over a video first, so that errors cancel.
+    """
+    lengths = _length(bone_vectors(predicted, skeleton.parents))
+    left, right = (lengths[..., np.array(joints)] for joints in (skeleton.joints_left, skeleton.joints_right))
+    return jnp.abs(left - right).mean(-1)
+
+
+def pck(predicted: jax.Array, target: jax.Array, threshold: float) -> jax.Array:
+    """Return the share of each pose's joints that lie nearer than the threshold (strictly); arguments as `mpjpe`.
+
+    Source: paper Sec. 4.2; the official code takes 150 mm.
+    """
+    return _pck(joint_errors(predicted, target), threshold)
+
+
+def auc(predicted: jax.Array, target: jax.Array, threshold: float) -> jax.Array:
+    """Return the mean of `pck` at 31 thresholds from 0 to the given one.
+
+    Source: the official code.
+    """
+    return _auc(joint_errors(predicted, target), threshold)
+
+
+def _pck(distances: jax.Array, threshold: float) -> jax.Array:
+    return (distances < threshold).mean(-1, dtype=distances.dtype)
+
+
+def _auc(distances: jax.Array, threshold: float) -> jax.Array:
+    thresholds = jnp.array([threshold * step / (_AUC_STEPS - 1) for step in range(_AUC_STEPS)], distances.dtype)
+    not_above = jnp.searchsorted(thresholds, distances, side="right", method="compare_all")  # how many of them
+    return (_AUC_STEPS - not_above).mean(-1, dtype=distances.dtype) / _AUC_STEPS
+
+
+@partial(jax.jit, static_argnames="skeleton")
+def pose_errors(predicted: jax.Array, target: jax.Array, skeleton: Skeleton) -> dict[str, jax.Array]:
+    """Return every metric of each pose; compiled.
+
+    Args:
+      predicted: [N, J, 3] joints, metres.
+      target: [N, J, 3] joints, metres.
+      skeleton: of the J joints.
+
+    Returns:
+      `mpjpe`, `p_mpjpe`, `n_mpjpe`, `bone_length` and `symmetry` [N] and `joints` [N, J], metres; and shares [N] at 150 mm:
+      `pck_17` and `auc_17` over all joints, whose number the name tells, and, where the joints are those of `H36M_17`, `pck_14`
+      and `auc_14` over the ones that MPI-INF-3DHP's protocol counts.
+
+    Raises:
+      ValueError: if the shapes differ.
+    """
+    distances = joint_errors(predicted, target)
+    result = {
+        "mpjpe": distances.mean(-1),
+        "p_mpjpe": p_mpjpe(predicted, target),
+        "n_mpjpe": n_mpjpe(predicted, target),
+        "bone_length": bone_length_error(predicted, target, skeleton.parents),
+        "symmetry": symmetry_error(predicted, skeleton),
+        "joints": distances,
+    }
+    counted = [PCK_JOINTS] if skeleton.joints == H36M_17.joints else []
+    for joints in [*counted, tuple(range(skeleton.num_joints))]:
+        result[f"pck_{len(joints)}"] = _pck(distances[:, np.array(joints)], PCK_THRESHOLD_M)
+        result[f"auc_{len(joints)}"] = _auc(distances[:, np.array(joints)], PCK_THRESHOLD_M)
+    return result
+
+
+def measure(predicted: np.ndarray, target: np.ndarray, skeleton: Skeleton) -> dict[str, np.ndarray]:
+    """Return `pose_errors` of any number of poses, computed in float64; arguments as there, results float64 on the host."""
+    return in_blocks(partial(pose_errors, skeleton=skeleton), predicted, target)
+
+
+def in_blocks(function: Callable[..., Any], predicted: np.ndarray, target: np.ndarray) -> Any:
+    """Compute a function of poses in float64, in blocks of constant size: it needs the same device memory for any number.
+
+    Args:
+      function: compiled; takes predicted and target [n, J, 3], returns an array, or a dict of arrays, whose first axis is n.
+      predicted: [N, J, 3] joints.
+      target: [N, J, 3] joints.
+
+    Returns:
+      What the function returns, of all N poses.
+
+    Raises:
+      ValueError: if the shapes differ.
+    """
+    _check_shapes(predicted, target)
+
+    def block(start: int) -> Any:
+        poses = np.zeros((2, _BLOCK, *target.shape[1:]))
+        count = len(target[start : start + _BLOCK])
+        poses[0, :count], poses[1, :count] = predicted[start : start + count], target[start : start + count]
+        with jax.enable_x64(True):
+            return jax.tree.map(lambda values: values[:count], jax.device_get(function(poses[0], poses[1])))
+
+    with ThreadPoolExecutor(2) as pool:  # one block is copied while another is computed
+        blocks = list(pool.map(block, range(0, max(len(target), 1), _BLOCK)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)

@@ -1,0 +1,233 @@
+"""Normalisation of the network's input and target, its inverse, and the mirror image that all share.
+
+`basic` is VideoPose3D's: screen coordinates over half the image width, and 3D joints in metres relative to the root.
+`centered` is for input from any camera: 2D relative to the root over its root mean square distance from there, frame by
+frame, and the same 3D.
+The others show the network pixels, and depths relative to the root, as (pixels - origin) * scale_px and
+(Z - Z_0) * scale_m; they differ in three numbers a frame and all use the TRUE depth Z_0 of the root, at test time too:
+
+    name       2D input and target x, y               target z
+    pixel      over half the image's width            pixels at the root's depth over half the image's width
+    lcn        over W / 2, W = floor(2 cx)            (1 + fx / Z_0 in millimetres) metres
+    proj       around the root, metres at its depth   metres
+    weak_proj  the same, but the target's x, y are projected at the root's depth
+
+`pixel` is that of the LCN repository (github.com/CHUNYUWANG/lcn-pose, `--data-type scale`), the last three are the
+official code's (github.com/ailingzengzzz/Split-and-Recombine-Net). The target's pixels are those of a camera without
+distortion; the input's are what was seen, so that the two agree exactly only for exact input without distortion.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from srnet_jax.pose.cameras import Camera, project
+from srnet_jax.pose.skeleton import ROOT
+
+IMAGE_NORMALIZATIONS = ("basic", "centered")  # of nothing but the image
+NORMALIZATIONS = (*IMAGE_NORMALIZATIONS, "pixel", "lcn", "proj", "weak_proj")
+_SMALLEST_PX = 1e-3  # size of a person
+
+
+def normalize_screen_coordinates(points_px: np.ndarray, *, width: int, height: int) -> np.ndarray:
+    """Map pixels [..., 2] to [-1, 1] across the image's width, keeping its aspect ratio.
+
+    Source: supplement Sec. 1 ("Basic"); the official code.
+    """
+    scaled = points_px * 2 / width - np.array([1, height / width])
+    return scaled.astype(points_px.dtype)
+
+
+def image_coordinates(points: np.ndarray, *, width: int, height: int) -> np.ndarray:
+    """Invert `normalize_screen_coordinates`: [..., 2] back to pixels."""
+    pixels = (points + np.array([1, height / width])) * width / 2
+    return pixels.astype(points.dtype)
+
+
+def root_relative(poses: np.ndarray) -> np.ndarray:
+    """Return poses [..., J, 2 or 3] minus their root joint, in the same frame and unit; the root becomes zero."""
+    return poses - poses[..., ROOT : ROOT + 1, :]
+
+
+def mirror(points, mirrored: Sequence[int]):
+    """Mirror points [..., J, 2 or 3] left to right: negate x and exchange left and right joints.
+
+    Args:
+      points: NumPy or JAX array of normalised 2D points or camera-frame 3D points.
+      mirrored: for each joint, the joint that takes its place (`Skeleton.mirrored`).
+
+    Returns:
+      An array of the same type; applying the function twice gives the input back.
+    """
+    sign = np.array([-1, 1, 1][: points.shape[-1]], points.dtype)
+    return points[..., np.asarray(mirrored), :] * sign.reshape((1,) * (points.ndim - 1) + (-1,))
+
+
+def notes(name: str) -> tuple[str, ...]:
+    """Return what a reader must know beside errors under a normalisation."""
+    if name in IMAGE_NORMALIZATIONS:
+        return ()
+    depth = f"normalisation {name}: uses the TRUE depth of the root at test time"
+    distorted = "weak_proj distorts predictions and ground truth alike, by each joint's depth over the root's"
+    return (depth, distorted) if name == "weak_proj" else (depth,)
+
+
+def view(poses_3d: np.ndarray, camera: Camera) -> np.ndarray:
+    """Return what the inverse of a normalisation needs to know of each frame.
+
+    Args:
+      poses_3d: [T, J, 3] absolute joints, camera frame, metres.
+      camera: that sees them.
+
+    Returns:
+      [T, 1, 9] of the poses' dtype: the root's pixel (u_0x, u_0y) without distortion, its depth Z_0 in metres, and
+      the camera's fx, fy, cx, cy, width and height in pixels.
+    """
+    root = poses_3d[..., ROOT : ROOT + 1, :].astype(np.float64)
+    constants = np.array([*camera.focal, *camera.center, camera.width, camera.height])
+    constants = np.broadcast_to(constants, (*root.shape[:-1], 6))
+    return np.concatenate([project(root, _undistorted(camera)), root[..., 2:], constants], -1).astype(poses_3d.dtype)
+
+
+def principal_point(name: str, geometry):
+    """Return where the optical axis meets the image in the inputs' coordinates [..., 1, 2]; inputs around the root need none.
+
+    Args:
+      name: a name of IMAGE_NORMALIZATIONS.
+      geometry: [..., 1, 9], see `view`.
+    """
+    if name == "centered":
+        return geometry[..., 5:7] * 0
+    width, height = geometry[..., 7:8], geometry[..., 8:9]
+    return geometry[..., 5:7] * 2 / width - geometry.__array_namespace__().concat([width / width, height / width], axis=-1)
+
+
+def mirror_view(name: str, geometry):
+    """Return the geometry [..., 1, 9] of the mirror image (see `mirror`), a NumPy or JAX array as given.
+
+    `basic` and `pixel` mirror the image about its middle, the principal point with it. The others reflect the scene: u_0x
+    becomes 2 cx - u_0x, the principal point stays.
+
+    Note:
+      So does the official code for `lcn`, whose input and target are however mirrored about the middle of W =
+      floor(2 cx) pixels. Where 2 cx is no whole number, the mirrored x in metres are therefore off by
+      (W - 2 cx) / fx * (Z - Z_0), less than 1 mm a metre of depth; kept to match its numbers.
+    """
+    xp = geometry.__array_namespace__()
+    u0x, cx, width = geometry[..., :1], geometry[..., 5:6], geometry[..., 7:8]
+    mirrored_cx = width - cx if name in ("basic", "pixel") else cx
+    return xp.concat([cx + mirrored_cx - u0x, geometry[..., 1:5], mirrored_cx, geometry[..., 6:]], axis=-1)
+
+
+def normalize(name: str, inputs_2d: np.ndarray, poses_3d: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Turn what a camera sees into the network's input and target.
+
+    Args:
+      name: a name of NORMALIZATIONS.
+      inputs_2d: [T, J, 2] keypoints, pixels.
+      poses_3d: [T, J, 3] absolute joints, camera frame, metres.
+      camera: that sees them.
+
+    Returns:
+      Inputs [T, J, 2] and targets [T, J, 3], each of its argument's dtype; see the head of this file for their units.
+
+    Source: supplement Sec. 1; the official code and the LCN repository.
+
+    Note:
+      Under `basic` and `centered` the target's root is zero; the official code keeps its absolute position there under the
+      first, and zeroes it later.
+    """
+    if name in IMAGE_NORMALIZATIONS:
+        return normalize_image(name, inputs_2d, width=camera.width, height=camera.height), root_relative(poses_3d)
+    origin, scale_px, scale_m = _SCALES[name](view(poses_3d, camera).astype(np.float64))
+    poses = poses_3d.astype(np.float64)
+    depth = poses[..., 2:] - poses[..., ROOT : ROOT + 1, 2:]
+    if name == "weak_proj":
+        poses[..., 2] -= depth[..., 0]
+    pixels = project(poses, _undistorted(camera))
+    if _SCALES[name] is _around_root:  # each around its own root, which the two see a little apart
+        inputs, target = root_relative(inputs_2d) * scale_px, root_relative(pixels) * scale_px
+    else:
+        inputs, target = (inputs_2d - origin) * scale_px, (pixels - origin) * scale_px
+    return inputs.astype(inputs_2d.dtype), np.concatenate([target, depth * scale_m], -1).astype(poses_3d.dtype)
+
+
+def normalize_image(name: str, inputs_2d: np.ndarray, *, width: int, height: int) -> np.ndarray:
+    """Turn keypoints [..., J, 2], pixels, into the network's input under a normalisation that needs nothing but the image.
+
+    Args:
+      name: a name of IMAGE_NORMALIZATIONS.
+      inputs_2d: keypoints.
+      width: of the image, pixels; under `centered` neither it nor the height matters.
+      height: of the image, pixels.
+    """
+    if name == "basic":
+        return normalize_screen_coordinates(inputs_2d, width=width, height=height)
+    around = root_relative(inputs_2d)
+    size = np.sqrt(np.square(around).sum(-1).mean(-1))[..., None, None]
+    return around / np.maximum(size, _SMALLEST_PX).astype(around.dtype)
+
+
+def to_metres(name: str, outputs, geometry):
+    """Turn normalised predictions or targets back into root-relative joints.
+
+    Pixels are projected back with each joint's own depth. Then the root is subtracted: the TRUE one under `pixel`, for
+    the LCN repository compares absolute joints, given the true depth of the root; otherwise the predicted one, as in the
+    official code, so that the root's own error is zero.
+
+    Args:
+      name: a name of NORMALIZATIONS; under `basic` and `centered` the outputs are returned unchanged.
+      outputs: [..., J, 3] NumPy or JAX array, as `normalize` gives the targets.
+      geometry: [..., 1, 9] with the same leading axes, from `view` (and `mirror_view`).
+
+    Returns:
+      [..., J, 3] root-relative joints, camera frame, metres.
+
+    Note:
+      For `weak_proj` this is NOT the inverse of the projection, which took the root's depth for all joints: what comes
+      back, of predictions and targets alike, has x and y distorted to X * Z / Z_0 - X_0, by decimetres in an outstretched
+      limb. So has the official code. Errors in these metres compare only with the official code's for `weak_proj`.
+
+    Note:
+      The LCN repository averages a prediction with that of the mirror image before this step; averaging metres
+      instead differs in second order of the two predictions' difference.
+    """
+    if name in IMAGE_NORMALIZATIONS:
+        return outputs
+    origin, scale_px, scale_m = _SCALES[name](geometry)
+    poses = _back_project(outputs[..., :2] / scale_px + origin, outputs[..., 2:] / scale_m + geometry[..., 2:3], geometry)
+    if name == "pixel":
+        return poses - _back_project(geometry[..., :2], geometry[..., 2:3], geometry)
+    return poses - poses[..., ROOT : ROOT + 1, :]
+
+
+def _undistorted(camera: Camera) -> Camera:
+    return dataclasses.replace(camera, radial=(0.0, 0.0, 0.0), tangential=(0.0, 0.0))
+
+
+def _back_project(pixels, depth, geometry):
+    """Turn pixels [..., J, 2] and depths [..., J, 1], metres, into camera-frame points [..., J, 3], metres."""
+    ray = (pixels - geometry[..., 5:7]) / geometry[..., 3:5]
+    return pixels.__array_namespace__().concat([ray * depth, depth], axis=-1)
+
+
+def _over_image(geometry):
+    width = geometry[..., 7:8]
+    # The LCN repository's box of 2 m around the root is 2000 fx / Z_0mm + 1 pixels wide: so many pixels are a metre.
+    metre_px = geometry[..., 3:4] / geometry[..., 2:3] + 0.5
+    return geometry[..., 7:9] / 2, 2 / width, metre_px * 2 / width
+
+
+def _over_twice_center(geometry):
+    size = geometry.__array_namespace__().floor(2 * geometry[..., 5:7])
+    # The official code has + 1 where the LCN repository has + 1 / 2000, and so metres rather than pixels.
+    return size / 2, 2 / size[..., :1], 1 + geometry[..., 3:4] / (1000 * geometry[..., 2:3])
+
+
+def _around_root(geometry):
+    return geometry[..., :2], geometry[..., 2:3] / geometry[..., 3:4], 1.0
+
+
+# Geometry [..., 1, 9] to the origin [..., 1, 2] in pixels, and the network's unit per pixel and per metre of depth.
+_SCALES = {"pixel": _over_image, "lcn": _over_twice_center, "proj": _around_root, "weak_proj": _around_root}

@@ -1,0 +1,235 @@
+"""The checkpoints of a run: the latest and the best, written in the background, and what is done about damaged ones.
+
+`WORKDIR/checkpoints/STEP/` is one checkpoint, see `checkpoint_format`.
+"""
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from srnet_jax.errors import DiskFullError, TrainingError, UserError, full_disk
+from srnet_jax.io.files import remove
+from srnet_jax.training import checkpoint_format
+from srnet_jax.training.checkpoint_format import UNFINISHED, DamagedError, Snapshot
+from srnet_jax.training.state import TrainState
+
+FOLDER = "checkpoints"  # in a workdir
+_WRITING = threading.Lock()  # orbax does not write two checkpoints at once in one process
+
+
+class Checkpoints:
+    """The checkpoints of one workdir; use as a context manager, which waits for an unfinished save."""
+
+    def __init__(
+        self,
+        workdir: Path,
+        *,
+        read_only: bool = False,
+        keep_latest: int = 1,
+        keep_best: int = 1,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        """Open the workdir's checkpoints, and make the folder unless `read_only`.
+
+        Args:
+          workdir: of the run; the caller sees to it that no other process writes there.
+          read_only: to look and restore only.
+          keep_latest: number of newest checkpoints that a save leaves ...
+          keep_best: ... and of those with the lowest validation error.
+          say: is told about damaged checkpoints that were passed over, a line each.
+        """
+        self._folder = Path(workdir).absolute() / FOLDER
+        self._keep_latest, self._keep_best, self._say = keep_latest, keep_best, say
+        if read_only and not self._folder.is_dir():
+            raise UserError(f"{self._folder}: no such folder, expected checkpoints; has this run been trained?")
+        if not read_only:
+            self.check_path(workdir)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._remove_unfinished()
+        self._errors = {step: checkpoint_format.validation_error(self._folder / str(step)) for step in _steps(self._folder)}
+        self._writer = ThreadPoolExecutor(1, "checkpoints")
+        self._saving: Future[None] | None = None
+        self._verified = False  # that what is written here can be read
+
+    @staticmethod
+    def exist(workdir: Path) -> bool:
+        """Tell whether a workdir holds a checkpoint, be it damaged."""
+        return bool(_steps(Path(workdir) / FOLDER))
+
+    @staticmethod
+    def check_path(workdir: Path) -> None:
+        """Refuse a workdir whose checkpoints would be lost, or be those of another run.
+
+        Raises:
+          UserError: if orbax and tensorstore would take the path for a pattern or end folders' names elsewhere; or if the
+            folder of the checkpoints is a link, behind which old ones would be removed.
+        """
+        folder = Path(workdir).absolute() / FOLDER
+        if odd := sorted(set(re.findall(r"[*?\[\\\ud800-\udfff]", str(folder)))):
+            raise UserError(f"{workdir}: checkpoints cannot be kept under a name with {' '.join(odd)}, expected another")
+        if folder.is_symlink():
+            raise UserError(f"{folder}: a link, expected a folder; to train on another disk, make the whole workdir a link")
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        failure = self.failure(wait=True)
+        self._writer.shutdown()
+        if failure is not None and kind is None:
+            raise failure
+
+    @property
+    def kept(self) -> str:
+        """What there is to continue from, in words; waits for an unfinished save."""
+        if self._saving is not None:
+            self._saving.exception()
+        steps = sorted(self._errors)
+        return f"the checkpoint of step {steps[-1]} is kept" if steps else "nothing was saved"
+
+    def save(self, snapshot: Snapshot, validation_mpjpe_mm: float | None) -> None:
+        """Begin to write a checkpoint; it is complete when `failure(wait=True)` returns None.
+
+        Args:
+          snapshot: is copied before this returns.
+          validation_mpjpe_mm: ranks the checkpoint; None within an epoch.
+        """
+        if self._saving is not None:
+            self._saving.exception()
+        if int(snapshot.state.step) not in self._errors:
+            self._saving = self._writer.submit(self._write, snapshot.to_host(), validation_mpjpe_mm)
+
+    def failure(self, *, wait: bool = False) -> TrainingError | None:
+        """Return why the last save failed, once; None if it is complete or, unless `wait`, not finished."""
+        if self._saving is None or not (wait or self._saving.done()):
+            return None
+        failure = self._saving.exception()
+        self._saving = None
+        if failure is not None and not isinstance(failure, TrainingError):
+            raise failure
+        return failure
+
+    def restore_latest(self, state: TrainState) -> Snapshot | None:
+        """Return the newest usable snapshot, in the form of the given state, or None if nothing was saved.
+
+        Damaged checkpoints that are newer are named and set aside as `STEP.damaged`.
+
+        Raises:
+          UserError: if all are damaged, which leaves them as they are, or hold another network.
+        """
+        damaged: dict[int, str] = {}
+        for step in sorted(self._errors, reverse=True):
+            try:
+                snapshot = checkpoint_format.read(self._folder / str(step), state)
+            except DamagedError as error:
+                damaged[step] = str(error)
+                continue
+            self._verified = True
+            for bad, reason in damaged.items():
+                aside = self._set_aside(bad).name
+                self._say(f"warning: {self._folder / str(bad)}: damaged ({reason}), now {aside}; continuing from step {step}")
+            return snapshot
+        if damaged:
+            reasons = "; ".join(f"{step}: {reason}" for step, reason in damaged.items())
+            raise UserError(
+                f"{self._folder}: every checkpoint is damaged ({reasons}); nothing was changed. Remove the folder to begin anew"
+            )
+        return None
+
+    def restore(self, which: str, state: TrainState) -> TrainState:
+        """Return a checkpoint's state; arguments and errors as `restore_variables`."""
+        folder = self._find(which)
+        try:
+            return checkpoint_format.read(folder, state).state
+        except DamagedError as error:
+            raise self._damaged(folder, error) from error
+
+    def restore_variables(self, which: str, variables: Any) -> tuple[dict[str, Any], int]:
+        """Return a checkpoint's variables, in the form of the given ones, and its step.
+
+        Args:
+          which: "best", "latest" or a step.
+          variables: arrays or shapes.
+
+        Raises:
+          UserError: if there is no such checkpoint, it is damaged, or it holds another network.
+        """
+        folder = self._find(which)
+        try:
+            return checkpoint_format.read_variables(folder, variables), int(folder.name)
+        except DamagedError as error:
+            raise self._damaged(folder, error) from error
+
+    def _find(self, which: str) -> Path:
+        best = self._best()
+        named = {"best": best[0] if best else None, "latest": max(self._errors, default=None)}
+        step = named[which] if which in named else int(which) if which.isdecimal() else None
+        if step not in self._errors:
+            steps = ", ".join(map(str, sorted(self._errors))) or "none"
+            raise UserError(f"{self._folder}: no checkpoint {which!r}, expected best, latest or a step of: {steps}")
+        return self._folder / str(step)
+
+    def _best(self) -> list[int]:
+        """Return the steps with a validation error, the lowest first."""
+        return [step for _, step in sorted((error, step) for step, error in self._errors.items() if error is not None)]
+
+    def _damaged(self, folder: Path, reason: DamagedError) -> UserError:
+        others = ", ".join(str(step) for step in sorted(self._errors) if str(step) != folder.name) or "none"
+        return UserError(f"{folder}: damaged ({reason}); other steps: {others}")
+
+    def _write(self, snapshot: Snapshot, validation_mpjpe_mm: float | None) -> None:
+        """Write a checkpoint, then remove those that it supersedes; runs in the background."""
+        step = int(snapshot.state.step)
+        folder = self._folder / str(step)
+        try:
+            with _WRITING:
+                checkpoint_format.write(folder, snapshot, validation_mpjpe_mm)
+            if not self._verified:
+                self._verify(folder, snapshot)
+        except Exception as error:
+            self._remove_unfinished()
+            found = sorted(self._errors)
+            kept = f"kept: {', '.join(map(str, found))}" if found else "nothing is saved yet"
+            reason = full_disk(error)
+            kind = DiskFullError if reason else TrainingError
+            short = reason or " ".join(str(error).split())
+            raise kind(f"{folder}: the checkpoint could not be written ({short}); {kept}") from error
+        self._errors[step] = validation_mpjpe_mm
+        keep = {*sorted(self._errors)[-self._keep_latest :], *self._best()[: self._keep_best]}
+        for old in [step for step in self._errors if step not in keep]:
+            del self._errors[old]
+            folder = self._folder / str(old)
+            with contextlib.suppress(FileNotFoundError):
+                remove(folder.rename(f"{folder}{UNFINISHED}-removed"))
+
+    def _verify(self, folder: Path, snapshot: Snapshot) -> None:
+        """Read the first checkpoint back, for whatever in path, file system or libraries makes it unreadable."""
+        try:
+            checkpoint_format.read_to_host(folder, snapshot.state)
+        except DamagedError as error:
+            folder.rename(f"{folder}{UNFINISHED}-unreadable")
+            raise DamagedError(f"it cannot be read back: {error}") from error
+        self._verified = True
+
+    def _set_aside(self, step: int) -> Path:
+        """Give a damaged checkpoint another name, and return it."""
+        del self._errors[step]
+        path = self._folder / str(step)
+        aside = Path(f"{path}.damaged")
+        remove(aside)
+        return path.rename(aside)
+
+    def _remove_unfinished(self) -> None:
+        """Remove what a save or a removal left that was killed or failed."""
+        for path in self._folder.iterdir():
+            if UNFINISHED in path.name:
+                remove(path)
+
+
+def _steps(folder: Path) -> list[int]:
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return [int(name) for name in names if re.fullmatch(r"0|[1-9][0-9]*", name)]

@@ -1,0 +1,155 @@
+"""How people are followed through a video, and how what is missing is filled."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srnet_jax.errors import DataError
+from srnet_jax.io.safe_pickle import Budget
+from srnet_jax.keypoints import tracks
+from srnet_jax.keypoints.people import frame_number, gather
+from tests.keypoints.test_keypoint_files import person
+
+
+def people(*found):
+    """Return People of (frame, track id, [J, 3] values)."""
+    return gather(found, Path("dance.json"), Budget(10**9))
+
+
+def follow(*found):
+    return tracks.follow(people(*found), Budget(10**9))
+
+
+def all_of(values, track=None, frames=None):
+    frames = range(len(values)) if frames is None else frames
+    return [(frame, track, values[frame]) for frame in frames]
+
+
+def same(track, values):
+    np.testing.assert_allclose(track.keypoints, values[..., :2], atol=1e-3)
+
+
+def test_people_without_ids_are_linked():
+    """They cross at different heights, are listed in any order, and one of them is not seen for a while."""
+    rng = np.random.default_rng(1)
+    first, second = person(start=(400, 300), step=(10, 0)), person(start=(700, 420), step=(-10, 0))
+    found = all_of(first) + all_of(second, frames=[*range(6), *range(9, 25)])
+    tracks = follow(*(found[i] for i in rng.permutation(len(found))))
+    assert [(track.name, track.detected.sum()) for track in tracks] == [("person_1", 25), ("person_2", 22)]
+    same(tracks[0], first)
+    same(tracks[1], second)
+    assert not tracks[1].confidences[6:9].any()
+
+
+def test_somebody_far_away_is_another_person():
+    first, second = person(), person(start=(4000, 300))
+    tracks = follow(*all_of(first, frames=range(14)), *all_of(second, frames=range(13, 25)))
+    assert [(track.first_frame, len(track.keypoints)) for track in tracks] == [(0, 14), (13, 12)]
+
+
+def test_a_person_is_not_looked_for_after_a_second():
+    """Who comes back after more than 30 frames is another person, where there are several."""
+    walk, other = person(frames=60, step=(0, 0)), person(start=(4000, 300), frames=60)
+    tracks = follow(*all_of(walk, frames=[*range(15), *range(45, 60)]), *all_of(other))
+    assert [len(track.keypoints) for track in tracks] == [60, 15, 15]
+    tracks = follow(*all_of(walk, frames=[*range(15), *range(44, 60)]), *all_of(other))
+    assert [len(track.keypoints) for track in tracks] == [60, 60]
+
+
+def test_a_video_of_one_person_has_one_track():
+    walk = person(frames=200, step=(1, 1))
+    (track,) = follow(*all_of(walk, frames=[*range(15), *range(180, 200)]))
+    assert (track.name, track.detected.sum()) == ("dance", 35)
+    same(track, walk)
+
+
+def test_short_tracks_are_dropped():
+    walk, passer = person(frames=200), person(start=(4000, 300), frames=200)
+    assert len(follow(*all_of(walk), *all_of(passer, frames=range(9)))) == 1  # less than 10 frames and than 5 %
+    assert len(follow(*all_of(walk), *all_of(passer, frames=range(10)))) == 2
+    assert len(follow(*all_of(walk, frames=range(180)), *all_of(passer, frames=range(9)))) == 2
+    assert [track.name for track in follow(*all_of(walk, "7"), *all_of(passer, "a/b", frames=range(150)))] == [
+        "person_7",
+        "person_a_b",
+    ]
+
+
+def test_an_id_that_all_have_is_none():
+    """AlphaPose writes it when it does not track."""
+    tracks = follow(*all_of(person(), "0"), *all_of(person(start=(4000, 300)), "0"))
+    assert [track.name for track in tracks] == ["person_1", "person_2"]
+    assert [track.name for track in follow(*all_of(person(), "0"))] == ["person_0"]
+
+
+def test_the_surer_of_two_with_one_id_is_taken():
+    doubtful = person(start=(4000, 300)) * [1, 1, 0.5]
+    tracks = follow(*all_of(doubtful, "1"), *all_of(person(), "1"), *all_of(person(start=(2000, 300)), "2"))
+    assert [track.name for track in tracks] == ["person_1", "person_2"]
+    same(tracks[0], person())
+
+
+def test_joints_are_filled():
+    walk = person()
+    values = walk.copy()
+    values[:3, 4] = values[10:14, 4] = values[20:, 4] = 0  # in the beginning, between, at the end
+    values[:, 5] = 0  # never seen
+    values[7, 6] = 0, 0, 0.5  # sure to be in the corner
+    values[8, 6, 2] = 0  # unsure, yet somewhere
+    (track,) = follow(*all_of(values))
+    expected = walk[..., :2].copy()
+    expected[:3, 4], expected[20:, 4] = walk[3, 4, :2], walk[19, 4, :2]
+    expected[:, 5] = expected[7, 6] = 0
+    same(track, expected)
+    np.testing.assert_array_equal(track.confidences, values[..., 2])
+    assert track.detected.all()
+
+
+def test_confidences_are_cut():
+    values = person()
+    values[3, 4, 2], values[3, 5, 2] = 1.02, -0.1
+    (track,) = follow(*all_of(values))
+    assert (track.confidences[3, 4], track.confidences[3, 5]) == (1, 0)
+
+
+def test_frames_that_show_nobody():
+    """All coordinates, or all confidences, are zero."""
+    values = person()
+    values[0], values[5, :, :2], values[6, :, 2], values[24] = 0, 0, 0, 0
+    (track,) = follow(*all_of(values))
+    assert (track.first_frame, len(track.keypoints), track.detected.sum()) == (1, 23, 21)
+    same(track, person()[1:24])
+
+
+def test_too_many_to_link():
+    crowd = [(0, None, person(frames=1, start=(500 * i, 300))[0]) for i in range(101)]
+    with pytest.raises(DataError, match=r"dance.json: found 101 people without track ids in frame 0, expected at most 100"):
+        follow(*crowd)
+    assert len(follow(*crowd[1:])) == 100
+
+
+def test_nobody_makes_no_track():
+    assert people() is None
+    assert follow(*all_of(person() * 0)) == []
+
+
+def test_tracks_know_what_the_file_tells():
+    told = {"layout": "coco", "image_size": (640, 480), "fps": 25.0}
+    (track,) = tracks.follow(dataclasses.replace(people(*all_of(person())), **told), Budget(10**9))
+    assert {name: getattr(track, name) for name in told} == told
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("0.jpg", 0), ("a1_0012.jpeg", 12), ("x_000000000012_keypoints", 12), ("7", 7), (3, 3), (3.0, 3), ("4.mp4", 4)],
+)
+def test_numbers_of_frames(name, number):
+    assert frame_number(name, "x") == number
+
+
+@pytest.mark.parametrize("name", ["", "a.jpg", "1" * 5000, "\u0661.jpg", None, True, 1.5, float("nan"), 1e300, 10**400, -1, []])
+def test_no_numbers_of_frames(name):
+    with pytest.raises(DataError, match=r"^x: found .*, expected the number of a frame") as error:
+        frame_number(name, "x")
+    assert len(str(error.value)) < 200

@@ -1,0 +1,93 @@
+"""Exported networks give what the networks give."""
+
+import importlib.util
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from srnet_jax.errors import UserError
+from srnet_jax.lifting import export, weights
+from srnet_jax.pose.skeleton import H36M_17
+from tests.lifting.test_lifter import make
+
+
+@pytest.fixture(params=["fc", pytest.param("sr", marks=pytest.mark.slow)])
+def trained(request, tiny_config):
+    tiny_config.model.update(network=request.param, filter_widths=(3, 1), causal=True, normalization="centered")
+    return make(tiny_config)
+
+
+def test_a_program_is_the_network_at_any_shape(trained, tmp_path, rng):
+    from jax.export import deserialize
+
+    assert export.write(tmp_path / "x.stablehlo", trained) < 1e-5
+    program = deserialize(bytearray((tmp_path / "x.stablehlo").read_bytes()))
+    assert set(program.platforms) == set(export.PLATFORMS)
+    for shape in ((2, 3, 17, 2), (5, 31, 17, 2)):
+        inputs = rng.normal(size=shape).astype(np.float32)
+        expected = trained.model.apply(trained.variables, inputs)
+        np.testing.assert_allclose(program.call(inputs), expected, rtol=1e-5, atol=1e-6)
+    about = json.loads((tmp_path / "x.stablehlo.json").read_text())
+    assert about["input"] == {"name": "inputs_2d", "shape": ["B", "T", 17, 2], "normalization": "centered"}
+    assert (about["receptive_field"], about["causal"], about["fps"]) == (3, True, 30.0)
+    assert about["joints"] == list(H36M_17.joints)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.stablehlo", "x.stablehlo.json"]
+
+
+def test_weights_are_the_network_in_half_precision(trained, tmp_path):
+    assert export.write(tmp_path / "x.npz", trained) < 2e-3
+    assert weights.load(tmp_path / "x.npz").model == trained.model
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("jax2onnx"), reason="needs the extra `onnx`")
+def test_onnx_is_the_network(trained, tmp_path):
+    assert export.write(tmp_path / "x.onnx", trained, frames=7) < 1e-4
+    about = json.loads((tmp_path / "x.onnx.json").read_text())
+    assert (about["input"]["shape"], about["output"]["shape"]) == (["B", 7, 17, 2], ["B", 5, 17, 3])
+
+
+def test_the_description_names_a_fixed_length_and_the_unit(trained):
+    about = export._described(trained, 7)
+    assert (about["input"]["shape"], about["output"]["shape"]) == (["B", 7, 17, 2], ["B", 5, 17, 3])
+    assert about["output"]["unit"].startswith("metre, relative to the hip")
+    trained.config.model.normalization = "pixel"
+    assert export._described(trained, None)["output"]["unit"].startswith("as the targets of normalization pixel")
+
+
+def test_what_onnx_cannot_hold_is_said_in_one_line(trained, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise TypeError("no such\nprimitive")
+
+    for name in ("jax2onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(to_onnx=refuse))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    with pytest.raises(UserError, match=r"x\.onnx: not written, .* expected \.stablehlo instead: no such primitive$"):
+        export.write(tmp_path / "x.onnx", trained)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_program_in_bfloat16_is_the_network(tiny_config, tmp_path):
+    tiny_config.model.update(network="fc", filter_widths=(3, 1), causal=True, precision="bfloat16")
+    assert export.write(tmp_path / "x.stablehlo", make(tiny_config)) < 1e-4
+
+
+def test_what_cannot_be_exported_is_said(trained, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"x\.pb: expected a name ending in \.npz, \.stablehlo, \.onnx"):
+        export.write(tmp_path / "x.pb", trained)
+    with pytest.raises(UserError, match="frames: found 2, expected at least the receptive field, 3"):
+        export.write(tmp_path / "x.onnx", trained, frames=2)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs jax2onnx, which is not installed, expected `pip install -e \.\[onnx\]`"):
+        export.write(tmp_path / "x.onnx", trained)
+
+
+@pytest.mark.slow
+def test_a_program_that_differs_is_not_kept(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_MOST_APART", -1.0)
+    with pytest.raises(UserError, match=r"x\.stablehlo: not kept, its outputs differ"):
+        export.write(tmp_path / "x.stablehlo", trained)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,152 @@
+"""A file of keypoints becomes files of poses: the same ones, whatever the format."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srnet_jax.errors import DataError, UserError
+from srnet_jax.keypoints import keypoint_files
+from srnet_jax.lifting import lift_file
+from srnet_jax.lifting.lifter import PRETRAINED, load
+from srnet_jax.pose import layouts
+from srnet_jax.pose.skeleton import H36M_17
+from tests.keypoints import test_keypoint_files as files
+
+ROOT = Path(__file__).parent.parent.parent
+FRAMES = 25
+
+
+def somebody(layout, shift=0.0):
+    """Return a person who walks, [T, J, 3] x, y, confidence, whose places are the same in all layouts."""
+    base = {
+        **{"left_hip": (420, 500), "right_hip": (380, 500), "left_knee": (430, 600), "right_knee": (370, 590)},
+        **{"left_ankle": (425, 700), "right_ankle": (375, 690), "left_shoulder": (440, 360), "right_shoulder": (360, 360)},
+        **{"left_elbow": (460, 430), "right_elbow": (340, 430), "left_wrist": (470, 500), "right_wrist": (330, 490)},
+    }
+    places = {name: np.array(place, float) for name, place in base.items()}
+    places["pelvis"] = (places["left_hip"] + places["right_hip"]) / 2
+    places["thorax"] = (places["left_shoulder"] + places["right_shoulder"]) / 2
+    places["spine"] = (places["pelvis"] + places["thorax"]) / 2
+    places["head"] = places["thorax"] + [4, -60]
+    places["skull_base"] = places["thorax"] + 0.6 * (places["head"] - places["thorax"])
+    places["head_top"] = places["thorax"] + (places["head"] - places["thorax"]) / 0.6
+    joints = layouts.find(layout).joints
+    points = np.stack([places.get(joint, places["head"]) for joint in joints])
+    swing = np.sin(np.arange(FRAMES) / 4)[:, None] * (["wrist" in joint or "ankle" in joint for joint in joints])
+    moved = points + [shift, 0] + np.arange(FRAMES)[:, None, None] * [2, 0] + swing[..., None] * [15, 5]
+    return np.concatenate([np.round(moved * 8) / 8, np.full((FRAMES, len(joints), 1), 0.75)], -1)
+
+
+@pytest.fixture(scope="module")
+def lifter():
+    return load("causal")
+
+
+@pytest.mark.parametrize("variant", files.WRITERS)
+def test_all_formats_give_the_same_poses(tmp_path, lifter, variant):
+    write, joints, layout, *_ = files.WRITERS[variant]
+    layout = layout or {17: "coco", 26: "halpe_26"}[joints]
+    path = write(tmp_path, {None: somebody(layout)})
+    tracks = lift_file.described(keypoint_files.load(path), path, layout=layout, image_size=(1024, 1024), fps=30)
+    found = lift_file.lift(tracks[0], lifter, flip=True)
+    plain = keypoint_files.load(files.WRITERS["npz"][0](tmp_path, {None: somebody("coco")}))
+    (expected,) = lift_file.described(plain, path, layout="coco", image_size=(1024, 1024), fps=30)
+    np.testing.assert_allclose(found.poses_3d, lift_file.lift(expected, lifter, flip=True).poses_3d, atol=2e-3)
+
+
+def run(*arguments, cwd):
+    command = [sys.executable, "-m", "launch.predict", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200, check=False)
+
+
+def test_the_command_writes_poses_and_pictures(tmp_path):
+    both = np.stack([somebody("coco"), somebody("coco", 300)], 1)  # [T, P, J, 3]
+    np.savez(tmp_path / "two.npz", keypoints=both, fps=25.0)
+    done = run(
+        f"--keypoints={tmp_path / 'two.npz'}",
+        *("--layout=coco", "--width=1920", "--height=1080", f"--output={tmp_path / 'poses.npz'}"),
+        *(f"--render={tmp_path / 'x.html'},{tmp_path / 'x.png'}", f"--bvh={tmp_path / 'x.bvh'}"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in tmp_path.iterdir())
+    kinds = (("poses", "npz"), ("x", "html"), ("x", "png"), ("x", "bvh"))
+    people = ("person_1", "person_2")
+    assert names == sorted(["two.npz", *(f"{name}_{person}.{kind}" for person in people for name, kind in kinds)])
+    with np.load(tmp_path / "poses_person_1.npz") as stored:
+        assert stored["poses_3d"].shape == (FRAMES, 17, 3)
+        assert 1.0 < np.ptp(stored["poses_3d"][..., 1], axis=1).mean() < 2.2  # a person's height
+        assert stored["joints"].tolist() == list(H36M_17.joints)
+        assert stored["unit"] == "metre"
+        assert stored["fps"] == 25
+        assert stored["model"] == "single"
+        assert stored["layout"] == "coco"
+        np.testing.assert_array_equal(stored["frames"], np.arange(FRAMES))
+        assert stored["detected"].all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layout=coco17"], "layout 'coco17': not known, expected one of coco, halpe_26"),
+        (["--layout=body_25"], "one.npz: keypoints: found 17 joints, expected the 25 of layout body_25; coco and h36m"),
+        ([], "--layout: not set, and .*one.npz does not say which; its 17 joints fit coco or h36m or mpi_inf_3dhp"),
+        (["--layout=coco", "--width=100"], "--width, --height: expected both or none"),
+        (["--layout=coco", "--video=x.mp4"], "--keypoints, --video: expected one of them"),
+        (["--layout=coco", "--weights=best"], "best: no trained network, expected single or causal"),
+        (["--layout=coco", "--render=x.bmp"], r"--render=x.bmp: expected a name ending in .html or .gif"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, arguments, message):
+    np.savez(tmp_path / "one.npz", keypoints=somebody("coco"))
+    done = run(f"--keypoints={tmp_path / 'one.npz'}", *arguments, f"--output={tmp_path / 'poses.npz'}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert re.search(message, done.stderr), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["one.npz"]
+
+
+def test_what_a_file_says_is_taken_and_what_is_given_counts(tmp_path):
+    path = files.write_videopose3d(tmp_path / "x.npz", {None: somebody("coco")})
+    (track,) = lift_file.described(keypoint_files.load(path), path, layout=None, image_size=None, fps=None)
+    assert (track.layout, track.image_size, track.fps) == ("coco", (1024, 1024), 25)
+    (track,) = lift_file.described(keypoint_files.load(path), path, layout="h36m", image_size=(9, 8), fps=60.0)
+    assert (track.layout, track.image_size, track.fps) == ("h36m", (9, 8), 60)
+
+
+def test_a_temporal_network_asks_for_the_rate(tmp_path, lifter):
+    np.savez(tmp_path / "x.npz", keypoints=somebody("coco"))
+    tracks = keypoint_files.load(tmp_path / "x.npz")
+    (track,) = lift_file.described(tracks, tmp_path, layout="coco", image_size=None, fps=None)
+    with pytest.warns(UserWarning, match="frames per second not known, taken as the network's 30"):
+        lift_file.lift(track, lifter, flip=False)
+
+
+def test_layouts_that_do_not_fit_are_named(tmp_path):
+    np.savez(tmp_path / "x.npz", keypoints=np.random.default_rng(0).uniform(10, 500, (5, 9, 3)))
+    tracks = keypoint_files.load(tmp_path / "x.npz")
+    with pytest.raises(UserError, match="its 9 joints fit none"):
+        lift_file.described(tracks, tmp_path / "x.npz", layout=None, image_size=None, fps=None)
+    with pytest.raises(DataError, match=r"x\.npz: keypoints: found 9 joints, expected the 16 of layout mpii"):
+        lift_file.described(tracks, tmp_path / "x.npz", layout="mpii", image_size=None, fps=None)
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_what_ships_knows_a_standing_person(name):
+    """Arms, legs and head lie where anatomy puts them."""
+    points = somebody("coco")[..., :2].astype(np.float32)
+    pose = load(name)(points, layout="coco", image_size=(1024, 1024), fps=30).mean(0)
+    at = H36M_17.joints.index
+    assert pose[at("Head"), 1] < pose[at("Thorax"), 1] < 0 < pose[at("LKnee"), 1] < pose[at("LFoot"), 1]
+    assert pose[at("LShoulder"), 0] > pose[at("RShoulder"), 0]
+    for upper, lower, low, high in (
+        ("LHip", "LKnee", 0.3, 0.55),
+        ("LKnee", "LFoot", 0.3, 0.55),
+        ("LShoulder", "LElbow", 0.1, 0.4),
+    ):
+        assert low < np.linalg.norm(pose[at(upper)] - pose[at(lower)]) < high

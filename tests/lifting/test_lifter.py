@@ -1,0 +1,177 @@
+"""From keypoints to 3D: the same numbers as evaluation, at any frame rate, from any form of a network."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import srnet_jax
+from srnet_jax.config import config_files
+from srnet_jax.errors import DataError, UserError
+from srnet_jax.lifting import lifter as lifter_lib
+from srnet_jax.lifting import weights
+from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.pose import layouts
+from srnet_jax.pose.frames import interpolated
+from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.training.loop import train_and_evaluate
+
+SIZE = (1920, 1080)
+
+
+@pytest.fixture
+def keypoints(rng):
+    """[40, 17, 2] COCO keypoints of somebody who moves evenly."""
+    start, end = rng.uniform(200, 800, (2, 17, 2))
+    return (start + np.linspace(0, 1, 40)[:, None, None] * (end - start) / 10).astype(np.float32)
+
+
+def make(config, fps=30.0):
+    """Return a network of random weights."""
+    model = create_model(config.model)
+    shape = jax.ShapeDtypeStruct((1, model.receptive_field, 17, 2), np.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), shape)
+    rng = np.random.default_rng(0)
+    variables = jax.tree.map(lambda leaf: rng.uniform(0.05, 0.2, leaf.shape).astype(np.float32), shapes)
+    return weights.Trained("random", config, model, variables, fps)
+
+
+@pytest.fixture
+def lifter(tiny_config):
+    tiny_config.model.normalization = "centered"
+    return lifter_lib.KeypointLifter(make(tiny_config))
+
+
+@pytest.fixture
+def temporal(tiny_config):
+    tiny_config.model.normalization = "centered"
+    tiny_config.model.filter_widths = (3, 3)
+    return lifter_lib.KeypointLifter(make(tiny_config))
+
+
+def test_poses_are_the_networks(lifter, keypoints):
+    inputs = lifter.inputs(keypoints, layout="coco", image_size=SIZE)
+    expected = np.asarray(lifter.trained.model.apply(lifter.trained.variables, inputs[None]))[0]
+    found = lifter(keypoints, layout="coco", image_size=SIZE, flip=False)
+    np.testing.assert_allclose(found, expected - expected[:, :1], rtol=1e-5, atol=1e-6)
+    assert found.shape == (40, 17, 3)
+    assert found.dtype == np.float32
+    assert not found[:, 0].any()
+
+
+def test_pieces_give_what_the_whole_gives(temporal, keypoints):
+    whole = temporal(keypoints, layout="coco", image_size=SIZE)
+    pieces = temporal(keypoints, layout="coco", image_size=SIZE, batch_frames=7)
+    np.testing.assert_allclose(pieces, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_neither_place_nor_size_matters_when_centered(lifter, keypoints):
+    first = lifter(keypoints, layout="coco", image_size=SIZE)
+    np.testing.assert_allclose(lifter(keypoints * 0.5 + 77, layout="coco", image_size=(640, 480)), first, rtol=1e-3, atol=1e-4)
+
+
+def test_a_mirrored_person_has_the_mirrored_pose(lifter, keypoints):
+    layout = layouts.find("coco")
+    swap = {"left": "right", "right": "left"}
+    opposite = ["_".join(swap.get(word, word) for word in joint.split("_")) for joint in layout.joints]
+    order = [layout.joints.index(joint) for joint in opposite]
+    mirrored = lifter((keypoints * [-1, 1] + [1920, 0])[:, order], layout="coco", image_size=SIZE)
+    expected = lifter(keypoints, layout="coco", image_size=SIZE)[:, list(H36M_17.mirrored)] * np.array([-1, 1, 1], np.float32)
+    np.testing.assert_allclose(mirrored, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_videos_of_other_rates_are_seen_at_the_networks(temporal, keypoints):
+    """A video of twice the rate, every other frame of which is the first video, has its poses there."""
+    double = interpolated(keypoints, np.arange(79) / 2)
+    slow = temporal(keypoints, layout="coco", image_size=SIZE, fps=30)
+    fast = temporal(double, layout="coco", image_size=SIZE, fps=60)
+    assert fast.shape == (79, 17, 3)
+    np.testing.assert_allclose(fast[::2], slow, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(temporal(keypoints, layout="coco", image_size=SIZE), slow)
+    assert not np.allclose(temporal(keypoints, layout="coco", image_size=SIZE, fps=15), slow, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("times", [[0, 0.5, 1.0, 2.75], [3.0, 99.0, -1.0]])
+def test_interpolation_is_numpys(times, rng):
+    values = rng.normal(size=(4, 2, 3))
+    found = interpolated(values, np.array(times))
+    for a, b in np.ndindex(2, 3):
+        np.testing.assert_allclose(found[:, a, b], np.interp(times, np.arange(4), values[:, a, b]))
+
+
+def test_a_file_of_weights_is_read_back(lifter, keypoints, tmp_path):
+    lifter.trained.config.data.path = "/somebody/data.npz"
+    weights.save(tmp_path / "mine.npz", lifter.trained)
+    read = srnet_jax.load(tmp_path / "mine.npz")
+    assert read.trained.fps == 30
+    assert read.trained.config.data.path == ""
+    first = lifter(keypoints, layout="coco", image_size=SIZE)
+    size = np.abs(first).max()
+    np.testing.assert_allclose(
+        read(keypoints, layout="coco", image_size=SIZE) / size, first / size, atol=2e-3
+    )  # half precision
+
+
+def test_a_training_is_read(tiny_config, keypoints, tmp_path):
+    tiny_config.train.epochs = 1
+    train_and_evaluate(tiny_config, tmp_path)
+    read = srnet_jax.load(tmp_path)
+    assert read.trained.fps == 50
+    assert read(keypoints, layout="coco", image_size=SIZE).shape == (40, 17, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda arrays: arrays.pop("config"), "found no config"),
+        (lambda arrays: arrays.update(fps=np.array("x")), "fps: expected one number"),
+        (lambda arrays: arrays.update(config=np.array("{")), "not a config"),
+        (lambda arrays: arrays.update({"params/x": np.zeros(3)}), "params/x: in the file alone"),
+        (lambda arrays: arrays.update({next(n for n in arrays if "kernel" in n): np.zeros(3)}), r"found \(3,\) of float64"),
+        (lambda arrays: arrays[next(n for n in arrays if "kernel" in n)].fill(np.nan), "finite numbers"),
+    ],
+)
+def test_damaged_weights_are_refused(lifter, tmp_path, change, message):
+    path = tmp_path / "mine.npz"
+    weights.save(path, lifter.trained)
+    arrays = dict(np.load(path))
+    change(arrays)
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match=message) as raised:
+        srnet_jax.load(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_no_network_is_named(tiny_config, tmp_path):
+    with pytest.raises(UserError, match="nothing: no trained network, expected single or causal, a workdir, or a "):
+        srnet_jax.load("nothing")
+    tiny_config.model.normalization = "pixel"
+    weights.save(tmp_path / "pixel.npz", make(tiny_config))
+    with pytest.raises(UserError, match="'pixel' uses the TRUE depth"):
+        srnet_jax.load(tmp_path / "pixel.npz")
+
+
+def test_a_config_of_another_version_is_refused(lifter, tmp_path):
+    path = tmp_path / "new.npz"
+    weights.save(path, lifter.trained)
+    arrays = dict(np.load(path))
+    values = json.loads(str(arrays["config"])) | {"format_version": config_files.FORMAT_VERSION + 1}
+    np.savez(path, **arrays | {"config": np.array(json.dumps(values))})
+    with pytest.raises(DataError, match="written by another version"):
+        srnet_jax.load(path)
+
+
+@pytest.mark.parametrize(
+    ("keypoints", "message"),
+    [
+        (np.zeros((3, 17, 3), np.float32), r"found shape \(3, 17, 3\) of float32, expected \(frames >= 1, joints, 2\)"),
+        (np.zeros((0, 17, 2), np.float32), r"found shape \(0, 17, 2\)"),
+        (np.full((3, 17, 2), np.nan), "hold NaN or infinity at frame 0"),
+        (np.zeros((3, 25, 2)), "found 25 joints, expected the 17 of layout coco; body_25 has 25"),
+    ],
+)
+def test_wrong_keypoints_are_refused(lifter, keypoints, message):
+    with pytest.raises(DataError, match=message):
+        lifter(keypoints, layout="coco", image_size=SIZE)

@@ -1,0 +1,94 @@
+"""Frame by frame is what the whole video gives."""
+
+import jax
+import numpy as np
+import pytest
+
+from srnet_jax.errors import DataError, UserError
+from srnet_jax.lifting import streaming
+from srnet_jax.lifting.lifter import KeypointLifter
+from srnet_jax.lifting.streaming import StreamingLifter
+from tests.lifting.test_lifter import make
+
+SIZE = (1920, 1080)
+NETWORKS = {
+    "fc": {"network": "fc"},
+    "gp": {"network": "gp"},
+    "lf": {"network": "lf", "fuse_layer": 2},
+    "es": {"network": "es", "split_layer": 2},
+    "sfs": {"network": "sfs"},
+    "sr multiply": {"network": "sr"},
+    "sr multiply, all features": {"network": "sr", "context_dim": 1.0},
+    "sr add": {"network": "sr", "recombine": "add"},
+    "sr concat": {"network": "sr", "recombine": "concat"},
+    "sr concat, wide": {"network": "sr", "recombine": "concat", "context_dim": 0.5, "context_from": "all"},
+    "a group of the body": {"network": "sr", "global_group": True, "adds_input": True},
+}
+
+
+def lifter_of(config, widths, **fields):
+    config.model.update(causal=True, normalization="centered", filter_widths=widths, channels=48)
+    with config.ignore_type():
+        config.model.update(fields)
+    return KeypointLifter(make(config))
+
+
+@pytest.fixture
+def video(rng):
+    return rng.uniform(200, 800, (40, 17, 2)).astype(np.float32)
+
+
+QUICK = ("fc", "sr multiply", "sr concat, wide")
+
+
+@pytest.mark.parametrize(
+    ("network", "widths"),
+    [
+        *(pytest.param(name, (3, 3), marks=() if name in QUICK else pytest.mark.slow) for name in NETWORKS),
+        pytest.param("sr multiply", (3, 3, 3), marks=pytest.mark.slow),
+        pytest.param("sr concat", (3, 1, 3), marks=pytest.mark.slow),
+        ("fc", (1, 1)),
+    ],
+)
+def test_streaming_is_the_whole_video(tiny_config, video, network, widths):
+    lifter = lifter_of(tiny_config, widths, **NETWORKS[network])
+    whole = lifter(video, layout="coco", image_size=SIZE)
+    live = StreamingLifter(lifter, layout="coco", image_size=SIZE)
+    found = np.stack([live.push(frame) for frame in video])
+    assert np.abs(found - whole).max() < 1e-5 * max(np.abs(whole).max(), 1)
+
+
+def test_a_reset_begins_anew_and_nothing_compiles_again(tiny_config, video):
+    lifter = lifter_of(tiny_config, (3, 3))
+    live = StreamingLifter(lifter, layout="coco", image_size=SIZE, flip=False)
+    compiled = streaming.step._cache_size()
+    first = [live.push(frame) for frame in video[:12]]
+    live.reset()
+    np.testing.assert_array_equal([live.push(frame) for frame in video[:12]], first)
+    assert streaming.step._cache_size() == compiled
+    assert first[0].dtype == np.float32
+    assert isinstance(jax.tree.leaves(live._memory)[0], jax.Array)
+
+
+def test_a_frame_that_is_refused_changes_nothing(tiny_config, video):
+    lifter = lifter_of(tiny_config, (3, 3))
+    live = StreamingLifter(lifter, layout="coco", image_size=SIZE)
+    live.push(video[0])
+    with pytest.raises(DataError, match="NaN"):
+        live.push(np.full((17, 2), np.nan, np.float32))
+    expected = lifter(video[:2], layout="coco", image_size=SIZE)[1]
+    np.testing.assert_allclose(live.push(video[1]), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"causal": False}, "random: sees 4 later frames, expected a causal network"),
+        ({"network": "semgcn", "filter_widths": (1, 1, 1)}, "random: a network of this kind cannot be streamed"),
+        ({"network": "sr", "recombine": "concat", "bug_compatible": True}, "cannot be streamed"),
+    ],
+)
+def test_what_cannot_be_streamed_is_said(tiny_config, fields, message):
+    lifter = lifter_of(tiny_config, (3, 3), **fields)
+    with pytest.raises(UserError, match=message):
+        StreamingLifter(lifter, layout="coco", image_size=SIZE)

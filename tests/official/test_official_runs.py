@@ -1,0 +1,266 @@
+import json
+import pickletools
+import zipfile
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from configs import default
+from srnet_jax.config import config_files
+from srnet_jax.errors import DataError, TrainingError
+from srnet_jax.io.safe_load import load_torch
+from srnet_jax.io.torch_save import save_torch
+from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.official.networks import load_official_checkpoint, read_checkpoint
+from srnet_jax.official.runs import export_run, import_run, imported_from
+from srnet_jax.training.checkpoints import Checkpoints
+from srnet_jax.training.loop import train_and_evaluate
+from srnet_jax.training.optimizer import create_optimizer
+from srnet_jax.training.state import create_train_state
+
+PARITY = Path(__file__).parent.parent / "data" / "parity"
+ZIP, LEGACY = PARITY / "sr5_mul_333_c42.bin", PARITY / "sr5_mul_333_c42_legacy.bin"
+
+
+def restored(workdir):
+    config = config_files.load(workdir)
+    model = create_model(config.model)
+    shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), 0))
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        return model, checkpoints.restore("best", shapes)
+
+
+def assert_same(found, expected, where="file"):
+    """Compare nested dicts, lists, tuples and arrays exactly, order of keys included."""
+    if isinstance(expected, dict):
+        assert list(found) == list(expected), where
+        for key in expected:
+            assert_same(found[key], expected[key], f"{where}.{key}")
+    elif isinstance(expected, np.ndarray):
+        assert found.dtype == expected.dtype, where
+        np.testing.assert_array_equal(found, expected, err_msg=where)
+    else:
+        assert found == expected, where
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [ZIP, LEGACY])
+def test_checkpoint_makes_a_run_and_comes_back_exactly(path, tmp_path):
+    said = []
+    import_run(path, default.get_config(), tmp_path / "run", said.append)
+    assert said[0].startswith(
+        f"{path}: 5 groups, multiply context from others, filter widths 3,3,3, 42 channels, 10,098 parameters"
+    )
+    assert said[1] == "after 1 epochs; learning rate 0.00095; AMSGrad after 1 steps"
+    model, state = restored(tmp_path / "run")
+    with np.load(PARITY / "sr5_mul_333_c42.npz") as file:
+        np.testing.assert_allclose(model.apply(state.variables, file["x"]), file["y_full"], atol=2e-5)
+    assert (int(state.step), int(state.epoch)) == (1, 1)
+    assert (imported_from(tmp_path / "run", 1), imported_from(tmp_path / "run", 2)) == (path.name, None)
+    assert config_files.load(tmp_path / "run").train.learning_rate == 1e-3
+
+    export_run(tmp_path / "run", tmp_path / "back.bin")
+    original, back = load_torch(path), load_torch(tmp_path / "back.bin")
+    del original["random_state"]  # pickled NumPy code, which a safe file cannot hold
+    assert list(back["model_pos"]) == list(original["model_pos"])
+    assert_same({name: back[name] for name in original}, original)
+    export_run(tmp_path / "run", tmp_path / "again.bin")
+    assert (tmp_path / "again.bin").read_bytes() == (tmp_path / "back.bin").read_bytes()
+
+
+def test_exported_file_names_nothing_but_tensors(tmp_path):
+    """What torch.load(weights_only=True) admits, opcode by opcode."""
+    import_run(ZIP, default.get_config(), tmp_path / "run", lambda line: None)
+    export_run(tmp_path / "run", tmp_path / "out.bin")
+    with zipfile.ZipFile(tmp_path / "out.bin") as archive:
+        operations = [(code.name, value) for code, value, _ in pickletools.genops(archive.read("archive/data.pkl"))]
+    named = {value for name, value in operations if name == "GLOBAL"}
+    assert named == {
+        "torch._utils _rebuild_tensor_v2",
+        "torch FloatStorage",
+        "torch LongStorage",
+        "collections OrderedDict",
+    }
+
+
+def test_pytorch_reads_the_exported_file(tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is no dependency; the check runs where it is installed")
+    import_run(ZIP, default.get_config(), tmp_path / "run", lambda line: None)
+    export_run(tmp_path / "run", tmp_path / "out.bin")
+    found = torch.load(tmp_path / "out.bin", weights_only=True)
+    for name, value in read_checkpoint(ZIP).state_dict.items():
+        np.testing.assert_array_equal(found["model_pos"][name].numpy(), value)
+
+
+def test_training_goes_on_where_the_official_run_stopped(tiny_config, tmp_path):
+    tiny_config.train.epochs = 1
+    steps = int(train_and_evaluate(tiny_config, tmp_path / "first").step)
+    export_run(tmp_path / "first", tmp_path / "first.bin")
+    weights = load_torch(tmp_path / "first.bin")
+    assert weights["model_pos"]["expand_bn.num_batches_tracked"] == steps
+    weights["epoch"], weights["lr"] = 3, 0.001 * 0.95 * 0.95 * 0.95
+    save_torch(tmp_path / "third.bin", weights)
+    tiny_config.train.epochs = 4
+    import_run(tmp_path / "third.bin", tiny_config, tmp_path / "run", lambda line: None)
+    state = train_and_evaluate(config_files.load(tmp_path / "run"), tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [4]
+    assert lines[0]["learning_rate"] == pytest.approx(0.001 * 0.95**3, rel=1e-6)
+    assert int(state.opt_state[0].step) == lines[0]["step"] == 2 * steps
+    export_run(tmp_path / "run", tmp_path / "fourth.bin", "latest")
+    back = load_torch(tmp_path / "fourth.bin")
+    assert back["epoch"] == 4
+    assert back["lr"] == 0.001 * 0.95 * 0.95 * 0.95 * 0.95
+    assert back["model_pos"]["layers_bn.1.num_batches_tracked"] == 2 * steps
+    assert "loss 3d test" not in back  # nothing measured it
+
+
+def test_bare_and_parallel_state_dicts_load(tmp_path):
+    tensors = read_checkpoint(ZIP).state_dict
+    save_torch(tmp_path / "bare.bin", {f"module.{name}": value for name, value in tensors.items()})
+    model, variables = load_official_checkpoint(tmp_path / "bare.bin", causal=True, activation="relu")
+    assert model.causal
+    assert model.activation == "relu"
+    same = load_official_checkpoint(ZIP)[1]
+    jax.tree.map(np.testing.assert_array_equal, variables, same)
+    said = []
+    import_run(tmp_path / "bare.bin", default.get_config(), tmp_path / "run", said.append)
+    assert said[1] == "after 0 epochs; learning rate not told; AMSGrad after 0 steps"
+    assert int(restored(tmp_path / "run")[1].step) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"expand_bn.bias": None}, "expand_bn.bias: found nothing, expected finite numbers of shape (42,)"),
+        (
+            {"expand_bn.bias": np.zeros(41, np.float32)},
+            "expand_bn.bias: found shape (41,) of float32, expected finite numbers of shape (42,)",
+        ),
+        ({"expand_bn.bias": np.full(42, 1 / 3)}, "expand_bn.bias: holds float64 values that float32 rounds"),
+        ({"expand_bn.num_batches_tracked": np.zeros(3)}, "expand_bn.num_batches_tracked: found shape (3,)"),
+        ({"\x1b[2J": np.zeros(3, np.float32)}, "found \\x1b[2J, which"),
+        ({"extra.weight": np.zeros(3, np.float32)}, "found extra.weight, which this network does not have"),
+        ({"final_layer.group_conv.0.weight": None}, "final_layer.group_conv.0.weight: found expand_bn.weight"),
+        (
+            {"layers_bn.0.weight": np.full(42, np.nan, np.float32)},
+            "layers_bn.0.weight holds float32 values that are not all finite",
+        ),
+    ],
+)
+def test_damaged_networks_are_refused_by_name(change, message, tmp_path):
+    tensors = {**read_checkpoint(ZIP).state_dict, **change}
+    path = tmp_path / "damaged.bin"
+    save_torch(path, {"model_pos": {name: value for name, value in tensors.items() if value is not None}})
+    with pytest.raises(DataError, match=r"^[^\n]*$") as error:
+        import_run(path, default.get_config(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def rewritten(tmp_path, change):
+    """Save the parity checkpoint again after a change."""
+    content = load_torch(ZIP)
+    del content["random_state"]
+    change(content)
+    save_torch(tmp_path / "changed.bin", content)
+    return tmp_path / "changed.bin"
+
+
+def imported(path, workdir):
+    said = []
+    import_run(path, default.get_config(), workdir, said.append)
+    return restored(workdir)[1], said
+
+
+def with_addresses(content):
+    """Key the optimiser's states by memory addresses, as PyTorch before 1.6, with steps as plain numbers."""
+    optimizer = content["optimizer"]
+    keys = [140_000_000_000_000 + 7919 * (index * 37 % 160) for index in range(160)]
+    optimizer["param_groups"][0]["params"] = keys
+    optimizer["state"] = {keys[i]: {**state, "step": 1} for i, state in reversed(optimizer["state"].items())}
+
+
+def with_trajectory(content):
+    """Add the parameters of a second network after the first's, as VideoPose3D's semi-supervised training."""
+    content["model_traj"] = {"shrink.weight": np.zeros((3, 4, 1), np.float32)}
+    content["optimizer"]["param_groups"][0]["params"] += [160]
+    content["optimizer"]["state"][160] = dict.fromkeys(
+        ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"), np.zeros((3, 4, 1), np.float32)
+    )
+
+
+@pytest.mark.parametrize("change", [with_addresses, pytest.param(with_trajectory, marks=pytest.mark.slow)])
+def test_optimisers_of_other_origins(change, tmp_path):
+    expected = imported(ZIP, tmp_path / "plain")[0]
+    found, said = imported(rewritten(tmp_path, change), tmp_path / "changed")
+    jax.tree.map(np.testing.assert_array_equal, found.opt_state, expected.opt_state)
+    assert ("model_traj is left out" in said) == (change is with_trajectory)
+
+
+def test_what_is_odd_beside_the_weights_is_left_out_and_said(tmp_path):
+    def change(content):
+        content["epoch"], content["lr"] = np.float64(80), np.float32(1e-4)
+        content["optimizer"]["param_groups"][0] |= {"eps": np.zeros(3), "weight_decay": 0.5}
+        content["optimizer"]["state"][3]["exp_avg"] = np.zeros(2)
+
+    state, said = imported(rewritten(tmp_path, change), tmp_path / "run")
+    assert (int(state.epoch), int(state.step)) == (80, 0)
+    text = "\n".join(said)
+    assert "after 80 epochs; learning rate 9.99" in text
+    assert "exp_avg: found shape (2,) of float64, expected" in text
+    assert "the state of AMSGrad is left out" in text
+    assert "training is over after config.train.epochs = 80" in text
+    assert "AMSGrad was used with weight_decay 0.5" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"context_form": "paper"}, r"config\.model\.context_form is paper, the official code has only official"),
+        ({"filter_widths": (3, 1)}, r"config\.model\.filter_widths is \(3, 1\), the official code has only \(3, 3\)"),
+        ({"normalization": "pixel"}, "normalization is pixel, the official code has only basic or lcn"),
+        ({"channels": 512}, "channels is 512, with which the official code fails"),
+    ],
+)
+def test_what_the_official_code_cannot_hold_is_not_exported(changes, message, tiny_config, tmp_path):
+    tiny_config.model.update({"network": "sr", **changes})
+    config_files.save(tiny_config, tmp_path)
+    with pytest.raises(TrainingError, match=message):
+        export_run(tmp_path, tmp_path / "out.bin")
+    assert not (tmp_path / "out.bin").exists()
+
+
+@pytest.mark.parametrize("output", ["", ".", "missing/out.bin"])
+def test_bad_outputs_are_named(output, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config_files.save(tiny_config, tmp_path)
+    with pytest.raises(TrainingError, match=f"--output={output}"):
+        export_run(tmp_path, output)
+
+
+def test_an_interrupted_import_leaves_nothing(tmp_path, monkeypatch):
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(config_files, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            import_run(ZIP, default.get_config(), tmp_path / "run", lambda line: None)
+    assert not list(tmp_path.iterdir())
+    import_run(ZIP, default.get_config(), tmp_path / "run", lambda line: None)
+
+
+def test_a_damaged_note_of_the_import_is_named(tmp_path):
+    import_run(ZIP, default.get_config(), tmp_path / "run", lambda line: None)
+    (tmp_path / "run" / "imported.json").write_text('{"epo')
+    with pytest.raises(TrainingError, match=r"imported\.json: damaged"):
+        export_run(tmp_path / "run", tmp_path / "out.bin")
+
+
+def test_a_used_workdir_is_refused(tmp_path):
+    import_run(ZIP, default.get_config(), tmp_path / "run", lambda line: None)
+    with pytest.raises(TrainingError, match="exists already, expected a new folder"):
+        import_run(ZIP, default.get_config(), tmp_path / "run", lambda line: None)

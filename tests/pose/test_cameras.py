@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from srnet_jax.pose import cameras
+from srnet_jax.pose.cameras import Camera
+
+
+@pytest.fixture
+def camera():
+    x, y, z, w = Rotation.from_euler("xyz", [100, 20, -50], degrees=True).as_quat()
+    return Camera(
+        "c", (w, x, y, z), (1.8, 4.9, 1.5), (1145.0, 1143.0), (512.0, 515.0), 1000, 1002, (-0.2, 0.24, -0.01), (1e-3, -2e-3)
+    )
+
+
+def test_rotation_matrix_agrees_with_scipy(camera):
+    w, x, y, z = camera.orientation
+    np.testing.assert_allclose(
+        cameras.rotation_matrix(camera.orientation), Rotation.from_quat([x, y, z, w]).as_matrix(), atol=1e-12
+    )
+
+
+def test_world_to_camera_and_back(camera, rng):
+    points = rng.normal(size=(5, 17, 3))
+    np.testing.assert_allclose(cameras.camera_to_world(cameras.world_to_camera(points, camera), camera), points, atol=1e-12)
+
+
+def test_projection_without_distortion_is_a_pinhole(rng):
+    points = rng.uniform(-1, 1, (7, 3)) + [0, 0, 5]
+    camera = Camera("c", (1, 0, 0, 0), (0, 0, 0), (1100.0, 1200.0), (500.0, 510.0), 1000, 1000)
+    expected = points[:, :2] / points[:, 2:] * [1100, 1200] + [500, 510]
+    np.testing.assert_allclose(cameras.project(points, camera), expected, atol=1e-9)
+
+
+def test_distortion_point_by_point(camera, rng):
+    points = rng.uniform(-1, 1, (7, 3)) + [0, 0, 4]
+    for (x, y, z), found in zip(points, cameras.project(points, camera), strict=True):
+        a, b = x / z, y / z
+        r2 = a * a + b * b
+        k1, k2, k3 = camera.radial
+        p1, p2 = camera.tangential
+        factor = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3 + p1 * a + p2 * b
+        expected = [1145 * (a * factor + p1 * r2) + 512, 1143 * (b * factor + p2 * r2) + 515]
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_virtual_cameras_are_level_and_look_at_the_middle():
+    target = np.array([[0.0, 0.0, 0.9]])
+    for camera in cameras.virtual_cameras(number=5, distance_m=5, height_m=1.5, focal_px=1000.0, width_px=800, height_px=600):
+        in_camera = cameras.world_to_camera(target, camera)
+        assert 4.4 < in_camera[0, 2] < 5.7
+        np.testing.assert_allclose(cameras.project(in_camera, camera), [[400, 300]], atol=1e-9)
+        above = cameras.project(cameras.world_to_camera(target + [0, 0, 0.1], camera), camera)
+        np.testing.assert_allclose(above[0, 0], 400, atol=1e-9)
+        assert above[0, 1] < 300  # up in the world is up in the image

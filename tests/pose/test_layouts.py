@@ -1,0 +1,140 @@
+"""Keypoint layouts: joints keep their places, and what is derived follows the stated rules."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+
+from srnet_jax.errors import DataError, UserError
+from srnet_jax.pose import layouts
+from srnet_jax.pose.layouts import LAYOUTS, convert, find
+from srnet_jax.pose.skeleton import H36M_17
+
+DETECTORS = ("coco", "halpe_26", "body_25", "coco_18", "mediapipe_33", "mpii", "mpi_inf_3dhp")
+
+
+def test_numbers_of_joints_are_those_of_the_formats():
+    counts = {name: len(layout.joints) for name, layout in LAYOUTS.items()}
+    assert counts == {
+        "coco": 17,
+        "halpe_26": 26,
+        "body_25": 25,
+        "coco_18": 18,
+        "mediapipe_33": 33,
+        "mpii": 16,
+        "h36m": 17,
+        "mpi_inf_3dhp": 17,
+    }
+    assert all(len(set(layout.joints)) == len(layout.joints) for layout in LAYOUTS.values())
+
+
+def test_well_known_indices():
+    """From the formats' own documentation."""
+    known = {
+        "coco": {0: "nose", 5: "left_shoulder", 10: "right_wrist", 15: "left_ankle"},
+        "halpe_26": {17: "head_top", 18: "thorax", 19: "pelvis", 20: "left_big_toe", 25: "right_heel"},
+        "body_25": {1: "thorax", 4: "right_wrist", 8: "pelvis", 15: "right_eye", 19: "left_big_toe", 24: "right_heel"},
+        "coco_18": {1: "thorax", 2: "right_shoulder", 7: "left_wrist", 13: "left_ankle", 14: "right_eye", 17: "left_ear"},
+        "mediapipe_33": {0: "nose", 7: "left_ear", 12: "right_shoulder", 23: "left_hip", 28: "right_ankle"},
+        "mpii": {0: "right_ankle", 6: "pelvis", 9: "head_top", 10: "right_wrist", 15: "left_wrist"},
+        "mpi_inf_3dhp": {0: "head_top", 1: "thorax", 4: "right_wrist", 14: "pelvis", 16: "head"},
+    }
+    for name, joints in known.items():
+        assert {index: LAYOUTS[name].joints[index] for index in joints} == joints
+
+
+def test_h36m_is_the_skeletons_order():
+    sides = {"L": "left_", "R": "right_"}
+    same = {"Hip": "pelvis", "Neck": "skull_base", "LFoot": "left_ankle", "RFoot": "right_ankle"}
+    expected = [same.get(j) or (sides[j[0]] + j[1:].lower() if j[1:2].isupper() else j.lower()) for j in H36M_17.joints]
+    assert list(layouts.H36M.joints) == expected
+
+
+@pytest.mark.parametrize("source", LAYOUTS)
+@pytest.mark.parametrize("target", ["coco", "h36m", "mpii", "mpi_inf_3dhp"])
+def test_shared_joints_keep_their_place(source, target, rng):
+    points = rng.normal(size=(4, 3, len(LAYOUTS[source].joints), 2)).astype(np.float32)
+    found, confidences = convert(points, source, target)
+    assert found.shape == (4, 3, len(LAYOUTS[target].joints), 2)
+    assert found.dtype == np.float32
+    for joint in set(LAYOUTS[source].joints) & set(LAYOUTS[target].joints):
+        before, after = LAYOUTS[source].joints.index(joint), LAYOUTS[target].joints.index(joint)
+        np.testing.assert_array_equal(found[:, :, after], points[:, :, before])
+    np.testing.assert_array_equal(confidences, 1)
+
+
+def test_all_detectors_give_one_person_the_same_pose(rng):
+    """A person whose named places lie where the rules say is the same in every layout."""
+    person = {joint: rng.normal(size=2) for layout in LAYOUTS.values() for joint in layout.joints}
+    person["pelvis"] = (person["left_hip"] + person["right_hip"]) / 2
+    person["thorax"] = (person["left_shoulder"] + person["right_shoulder"]) / 2
+    person["spine"] = (person["pelvis"] + person["thorax"]) / 2
+    for joint in ("nose", "left_eye", "right_eye", "left_ear", "right_ear"):
+        person[joint] = person["head"]
+    person["skull_base"] = person["thorax"] + 0.6 * (person["head"] - person["thorax"])
+    person["head_top"] = person["thorax"] + (person["head"] - person["thorax"]) / 0.6
+    for source, target in itertools.product(DETECTORS, ("h36m", "coco", "mpii")):
+        points = np.stack([person[joint] for joint in LAYOUTS[source].joints])
+        expected = np.stack([person[joint] for joint in LAYOUTS[target].joints])
+        np.testing.assert_allclose(convert(points, source, target)[0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("source", LAYOUTS)
+def test_conversion_moves_with_the_person(source, rng):
+    points = rng.normal(size=(len(LAYOUTS[source].joints), 3))
+    moved = convert(points * 2 + [1, 2, 3], source, "h36m")[0]
+    np.testing.assert_allclose(moved, convert(points, source, "h36m")[0] * 2 + [1, 2, 3], atol=1e-12)
+
+
+def test_a_derived_joint_is_as_sure_as_its_least_sure_part():
+    confidences = np.ones(17, np.float32)
+    confidences[LAYOUTS["coco"].joints.index("left_hip")] = 0.25
+    found = convert(np.zeros((17, 2)), "coco", "h36m", confidences)[1]
+    low = {"pelvis", "spine", "left_hip"}
+    assert {joint for joint, value in zip(layouts.H36M.joints, found, strict=True) if value == 0.25} == low
+
+
+def test_derived_as_detected_is_the_way_through_a_detector(rng):
+    points = rng.normal(size=(5, 17, 2))
+    np.testing.assert_allclose(
+        layouts.derived_as_detected(points), convert(convert(points, "h36m", "coco")[0], "coco", "h36m")[0], atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values())
+def test_bones_connect_every_limb(layout):
+    assert all(a != b for a, b in layout.bones)
+    drawn = {layout.joints[index] for bone in layout.bones for index in bone}
+    limbs = {f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")}
+    assert limbs <= drawn
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: find("coco17"), r"layout 'coco17': not known, expected one of coco, .*\(did you mean coco\?\)"),
+        (lambda: convert(np.zeros((3, 25, 2)), "coco", "h36m"), "found 25 joints, expected the 17 of .* coco; body_25 has 25"),
+        (lambda: convert(np.zeros((3, 9, 2)), "coco", "h36m"), "found 9 joints, expected the 17 of layout coco$"),
+        (lambda: convert(np.zeros((17, 2)), "coco", "body_25"), "left_big_toe, which cannot be derived"),
+    ],
+)
+def test_what_does_not_fit_is_named(call, message):
+    with pytest.raises((UserError, DataError), match=message):
+        call()
+
+
+def test_implausible_keypoints_are_warned_of():
+    person = np.zeros((10, 17, 2), np.float32)
+    at = layouts.H36M.joints.index
+    person[:, at("thorax"), 1], person[:, at("pelvis"), 1] = 100, 300
+    for side, x in (("left", 60), ("right", 40)):
+        person[:, at(f"{side}_hip"), 0] = person[:, at(f"{side}_shoulder"), 0] = x
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        layouts.warn_if_implausible(person, "video")
+    with pytest.warns(UserWarning, match="video: the shoulders lie below the hips in 100%"):
+        layouts.warn_if_implausible(person * [1, -1], "video")
+    person[:, at("left_hip"), 0] = 20
+    with pytest.warns(UserWarning, match="disagree on which side is left"):
+        layouts.warn_if_implausible(person, "video")
