@@ -41,8 +41,7 @@ def main() -> None:
 
     processes.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, _WAIT_S.value)
     train_members(app.config_for(_WORKDIR.value), _WORKDIR.value, fork=_FORK.value)
-    if processes.is_first():
-        print(f"done. Evaluate with: python -m launch.evaluate --workdir={_WORKDIR.value}")
+    print(f"done. Evaluate with: python -m launch.evaluate --workdir={_WORKDIR.value}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ allocator` runs with the memory settings that our launchers make (launch/__init_
 import shutil
 import statistics
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -139,22 +138,12 @@ def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], 
 
     network, widths, batch_size = TRAINING[case]
     config, model, devices = make_config(network, widths), make_model(network, widths), Devices(mode, count)
-    optimizer = create_optimizer()
-    block = devices.compile(
-        partial(
-            steps.train_block,
-            take=lambda data, item: item,
-            model=model.clone(strided=True),
-            optimizer=optimizer,
-            loss=config.train.loss,
-            normalization=config.model.normalization,
-        )
-    )
+    block = devices.compile(steps.StepSettings.of(config), lambda data, item: item)
     inputs, targets = make_arrays(batch_size, model.receptive_field, 1)
     batch = {"inputs_2d": inputs, "targets": targets, "geometry": np.zeros((batch_size, 1, 1, 9), np.float32)}
     items = devices.spread({name: value[None] for name, value in batch.items()}, axis=1)
     hyperparameters = devices.replicate(steps.Hyperparameters.at(0, 0, config.train))
-    state = [devices.replicate((create_train_state(model, optimizer, 0), steps.zero_totals()))]
+    state = [devices.replicate((create_train_state(model, create_optimizer(), 0), steps.zero_totals()))]
 
     def step() -> None:
         state[0] = jax.block_until_ready(block(*state[0], hyperparameters, (), items, np.int32(1)))

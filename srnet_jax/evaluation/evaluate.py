@@ -28,7 +28,7 @@ from srnet_jax.pose.frames import Frames
 from srnet_jax.pose.normalization import notes
 from srnet_jax.pose.skeleton import Skeleton
 from srnet_jax.training.state import count_parameters
-from srnet_jax.training.workdir import fork_labels
+from srnet_jax.training.records import fork_labels
 
 _mpjpe = jax.jit(metrics.mpjpe)
 RESULTS_FILE = "results.json"

@@ -23,7 +23,7 @@ from srnet_jax.models.pose_lifter import Lifter, create_model
 from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import create_train_state
-from srnet_jax.training.workdir import frame_rate
+from srnet_jax.training.records import frame_rate
 
 
 @dataclasses.dataclass(frozen=True)

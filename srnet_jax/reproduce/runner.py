@@ -19,7 +19,7 @@ from srnet_jax.reproduce import settings
 from srnet_jax.reproduce.experiments import Experiment
 from srnet_jax.training.loop import train_members
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
-from srnet_jax.training.workdir import free_to_change
+from srnet_jax.training.records import free_to_change
 
 RUNS_FOLDER = "runs"
 _RANKED = tuple(name for name in schema.FIELDS if name.startswith("protocol.rare_"))  # results depend on them

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from srnet_jax.errors import DiskFullError, TrainingError, UserError, full_disk
-from srnet_jax.io.files import remove
+from srnet_jax.io.files import absolute, remove
 from srnet_jax.training import checkpoint_format
 from srnet_jax.training.checkpoint_format import UNFINISHED, DamagedError, Snapshot
 from srnet_jax.training.state import TrainState
@@ -42,7 +42,7 @@ class Checkpoints:
           keep_best: ... and of those with the lowest validation error.
           say: is told about damaged checkpoints that were passed over, a line each.
         """
-        self._folder = Path(workdir).absolute() / FOLDER
+        self._folder = absolute(workdir) / FOLDER
         self._keep_latest, self._keep_best, self._say = keep_latest, keep_best, say
         if read_only and not self._folder.is_dir():
             raise UserError(f"{self._folder}: no such folder, expected checkpoints; has this run been trained?")
@@ -68,7 +68,7 @@ class Checkpoints:
           UserError: if orbax and tensorstore would take the path for a pattern or end folders' names elsewhere; or if the
             folder of the checkpoints is a link, behind which old ones would be removed.
         """
-        folder = Path(workdir).absolute() / FOLDER
+        folder = absolute(workdir) / FOLDER
         if odd := sorted(set(re.findall(r"[*?\[\\\ud800-\udfff]", str(folder)))):
             raise UserError(f"{workdir}: checkpoints cannot be kept under a name with {' '.join(odd)}, expected another")
         if folder.is_symlink():
@@ -102,6 +102,24 @@ class Checkpoints:
             self._saving.exception()
         if int(snapshot.state.step) not in self._errors:
             self._saving = self._writer.submit(self._write, snapshot.to_host(), validation_mpjpe_mm)
+
+    def try_writing(self, snapshot: Snapshot) -> None:
+        """Write a snapshot, read it back and remove it, so that a place that cannot hold one is known before the first step.
+
+        Raises:
+          TrainingError: if it could not be written or read.
+        """
+        draft = self._folder / f"trial{UNFINISHED}"
+        folder = draft / str(int(snapshot.state.step))
+        try:
+            with _WRITING:
+                checkpoint_format.write(folder, snapshot.to_host(), None)
+            checkpoint_format.read_to_host(folder, snapshot.state)
+        except Exception as error:
+            raise self._not_written(self._folder, error) from error
+        finally:
+            remove(draft)
+        self._verified = True
 
     def failure(self, *, wait: bool = False) -> TrainingError | None:
         """Return why the last save failed, once; None if it is complete or, unless `wait`, not finished."""
@@ -191,13 +209,7 @@ class Checkpoints:
             if not self._verified:
                 self._verify(folder, snapshot)
         except Exception as error:
-            self._remove_unfinished()
-            found = sorted(self._errors)
-            kept = f"kept: {', '.join(map(str, found))}" if found else "nothing is saved yet"
-            reason = full_disk(error)
-            kind = DiskFullError if reason else TrainingError
-            short = reason or " ".join(str(error).split())
-            raise kind(f"{folder}: the checkpoint could not be written ({short}); {kept}") from error
+            raise self._not_written(folder, error) from error
         self._errors[step] = validation_mpjpe_mm
         keep = {*sorted(self._errors)[-self._keep_latest :], *self._best()[: self._keep_best]}
         for old in [step for step in self._errors if step not in keep]:
@@ -205,6 +217,16 @@ class Checkpoints:
             folder = self._folder / str(old)
             with contextlib.suppress(FileNotFoundError):
                 remove(folder.rename(f"{folder}{UNFINISHED}-removed"))
+
+    def _not_written(self, folder: Path, error: Exception) -> TrainingError:
+        """Remove what a failed save left, and return the error that says so."""
+        self._remove_unfinished()
+        found = sorted(self._errors)
+        kept = f"kept: {', '.join(map(str, found))}" if found else "nothing is saved yet"
+        reason = full_disk(error)
+        kind = DiskFullError if reason else TrainingError
+        short = reason or " ".join(str(error).split())
+        return kind(f"{folder}: the checkpoint could not be written ({short}); {kept}")
 
     def _verify(self, folder: Path, snapshot: Snapshot) -> None:
         """Read the first checkpoint back, for whatever in path, file system or libraries makes it unreadable."""

@@ -1,5 +1,6 @@
 """AMSGrad by PyTorch's rule, and the schedules of the official training."""
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -75,6 +76,7 @@ def scale_by_given_rate() -> optax.GradientTransformationExtraArgs:
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
+@functools.cache  # one object, so that equal settings of a step are equal
 def create_optimizer() -> optax.GradientTransformationExtraArgs:
-    """Return AMSGrad (supplement Sec. 1); `update` is given the learning rate, see `scale_by_given_rate`."""
+    """Return AMSGrad (supplement Sec. 1); `update` takes the learning rate, see `scale_by_given_rate`."""
     return optax.chain(scale_by_amsgrad(), scale_by_given_rate())

@@ -1,8 +1,10 @@
-"""One training on many devices: state and data are on all of them, each works on its part of every batch.
+"""One training on many devices: state and data are on all of them, and each works on its part of every batch.
 
-The devices may belong to several processes (see `processes`), each of which gives its own devices their part.
+The devices may belong to several processes (see `processes`), each of which gives its own devices their part. This is the only
+place that knows jit from pmap.
 """
 
+import functools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,7 +14,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from srnet_jax.errors import UserError
-from srnet_jax.training import processes
+from srnet_jax.training.state import TrainState
+from srnet_jax.training.steps import StepSettings, Totals, train_block
 
 AXIS = "data"
 
@@ -29,7 +32,7 @@ class Devices:
         Raises:
           UserError: if there are fewer, or `count` is no multiple of the number of processes.
         """
-        found, shares = jax.devices(), processes.count()
+        found, shares = jax.devices(), jax.process_count()
         if count > len(found):
             where = f"in {shares} processes" if shares > 1 else "on this machine"
             raise UserError(f"config.num_devices is {count}, found {len(found)} {where}")
@@ -42,15 +45,10 @@ class Devices:
         of_each = [[device for device in found if device.process_index == i][: self.local_count] for i in range(shares)]
         self._mesh = Mesh(np.array(of_each).reshape(-1), (AXIS,))  # each process's side by side
 
-    @property
-    def axis_name(self) -> str | None:
-        """What the function must sum over itself, see `models.layers.Batch`."""
-        return AXIS if self._mode == "pmap" else None
-
     def local_rows(self, batch_size: int) -> slice:
         """Return the rows of a batch that this process's devices work on; `batch_size` is a multiple of their number in all."""
         each = batch_size // self.count * self.local_count
-        return slice(processes.index() * each, (processes.index() + 1) * each)
+        return slice(jax.process_index() * each, (jax.process_index() + 1) * each)
 
     def replicate(self, tree: Any) -> Any:
         """Put a copy of host arrays on every device."""
@@ -78,28 +76,19 @@ class Devices:
 
         return jax.tree.map(copy, tree)
 
-    def compile(self, block: Callable[..., Any], *, stacked: bool = False) -> Callable[..., Any]:
-        """Compile `steps.train_block` with its settings bound; state and totals are donated.
+    def compile(self, settings: StepSettings, take: Callable[..., Any], *, stacked: bool = False) -> Callable[..., Any]:
+        """Compile `steps.train_block` with these settings; state and totals are donated.
 
         With `stacked` it takes several runs' state, totals, hyperparameters and items, along a first axis, and shared data.
         """
-        if self._mode == "pmap":
-            block = partial(block, axis_name=AXIS)
-        if stacked:
-            block = jax.vmap(block, in_axes=(0, 0, 0, None, 0, None))
-        if self._mode == "pmap":
-            return jax.pmap(
-                block, AXIS, in_axes=(0, 0, 0, 0, 0, None), donate_argnums=(0, 1), devices=list(self._mesh.devices.flat)
-            )
-        everywhere = NamedSharding(self._mesh, PartitionSpec())
-        return jax.jit(block, donate_argnums=(0, 1), out_shardings=everywhere)
+        return _compiled(settings, take, self._mode, self._mesh, stacked)
 
     def _put(self, x: np.ndarray, spec: PartitionSpec, axis: int | None = None) -> jax.Array:
         """Make an array of what lies in this process: all of it, or its part of an axis."""
         shape, first = list(x.shape), 0
         if axis is not None:
-            first = processes.index() * shape[axis]
-            shape[axis] *= processes.count()
+            first = jax.process_index() * shape[axis]
+            shape[axis] *= jax.process_count()
 
         def part(index: Any) -> np.ndarray:
             if axis is None:
@@ -108,3 +97,16 @@ class Devices:
             return x[(*index[:axis], slice(start - first, stop - first), *index[axis + 1 :])]
 
         return jax.make_array_from_callback(tuple(shape), NamedSharding(self._mesh, spec), part)
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(
+    settings: StepSettings, take: Callable[..., Any], mode: str, mesh: Mesh, stacked: bool
+) -> Callable[..., tuple[TrainState, Totals]]:
+    """Return the compiled step; equal arguments give the same function, which is compiled once a process."""
+    block: Callable[..., Any] = partial(train_block, settings, take, axis_name=AXIS if mode == "pmap" else None)
+    if stacked:
+        block = jax.vmap(block, in_axes=(0, 0, 0, None, 0, None))
+    if mode == "pmap":
+        return jax.pmap(block, AXIS, in_axes=(0, 0, 0, 0, 0, None), donate_argnums=(0, 1), devices=list(mesh.devices.flat))
+    return jax.jit(block, donate_argnums=(0, 1), out_shardings=NamedSharding(mesh, PartitionSpec()))

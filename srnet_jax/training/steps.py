@@ -1,5 +1,6 @@
 """The training step, a pure function of state and batch, and blocks of steps that are one compiled call."""
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,12 +13,12 @@ from flax import struct
 from ml_collections import ConfigDict
 
 from srnet_jax.models.layers import Batch
-from srnet_jax.models.pose_lifter import Lifter
+from srnet_jax.models.pose_lifter import Lifter, create_model
 from srnet_jax.pose.losses import LOSSES
 from srnet_jax.pose.metrics import mpjpe
 from srnet_jax.pose.normalization import to_metres
 from srnet_jax.training.augmentation import roll_camera
-from srnet_jax.training.optimizer import bn_momentum_schedule, learning_rate_schedule
+from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer, learning_rate_schedule
 from srnet_jax.training.state import TrainState
 
 Totals = dict[str, jax.Array]
@@ -48,33 +49,56 @@ def zero_totals() -> Totals:
     return {name: jnp.zeros([]) for name in ("loss", "mpjpe", "count", "gradient_norm")}
 
 
+@dataclasses.dataclass(frozen=True)
+class StepSettings:
+    """The static half of a training step. Runs with equal settings share one compiled program.
+
+    Attributes:
+      model: in its strided form.
+      optimizer: see `create_optimizer`.
+      loss: a name of `losses.LOSSES`, between outputs and targets as they are, averaged over the batch.
+      normalization: how to turn these into metres for the MPJPE.
+      camera_roll: share and degrees, see `roll_camera`.
+    """
+
+    model: Lifter
+    optimizer: optax.GradientTransformationExtraArgs
+    loss: str
+    normalization: str
+    camera_roll: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def of(cls, config: ConfigDict) -> "StepSettings":
+        """Return the settings that a config asks for."""
+        train = config.train
+        return cls(
+            model=create_model(config.model).clone(strided=True),
+            optimizer=create_optimizer(),
+            loss=train.loss,
+            normalization=config.model.normalization,
+            camera_roll=(train.camera_roll_share, train.camera_roll_degrees),
+        )
+
+
 def train_step(
+    settings: StepSettings,
     state: TrainState,
     totals: Totals,
     hyperparameters: Hyperparameters,
     batch: dict[str, Any],
     *,
-    model: Lifter,
-    optimizer: optax.GradientTransformationExtraArgs,
-    loss: str,
-    normalization: str,
-    camera_roll: tuple[float, float] = (0.0, 0.0),
     axis_name: str | None = None,
 ) -> tuple[TrainState, Totals]:
     """Take one optimisation step.
 
     Args:
+      settings: the static half.
       state: before the step.
       totals: over the epoch so far: sums of loss and MPJPE (metres) of the training-mode outputs times poses, number of
         poses, and the gradient's largest norm.
       hyperparameters: of this run and epoch.
-      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9], see `pose.frames.Frames`; and
-        if some are padding `weights` [B], see `models.layers.Batch`.
-      model: in its strided form.
-      optimizer: see `create_optimizer`.
-      loss: a name of `losses.LOSSES`, taken between outputs and targets as they are, and averaged over the batch.
-      normalization: how to turn these into metres for the MPJPE.
-      camera_roll: share and degrees, see `roll_camera`.
+      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry`, see `pose.frames.Frames`; and if some samples
+        are padding `weights` [B], see `models.layers.Batch`.
       axis_name: of `jax.pmap`, each of whose devices is given a part of the batch, or None.
 
     Returns:
@@ -83,13 +107,13 @@ def train_step(
     key = jax.random.fold_in(jax.random.key(hyperparameters.seed), state.step)
     weights = batch.get("weights")
     spread = Batch(weights, axis_name)
-    if camera_roll[0]:
-        batch = roll_camera(batch, jax.random.fold_in(key, 1), *camera_roll, normalization, spread)
+    if settings.camera_roll[0]:
+        batch = roll_camera(batch, jax.random.fold_in(key, 1), *settings.camera_roll, settings.normalization, spread)
     each = jnp.ones(batch["targets"].shape[:2]) if weights is None else weights[:, None]  # [B, 1]
     count = spread.total(each.sum())
 
     def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
-        predicted, updated = model.apply(
+        predicted, updated = settings.model.apply(
             {"params": params, "batch_stats": state.batch_stats},
             batch["inputs_2d"],
             train=True,
@@ -98,14 +122,16 @@ def train_step(
             rngs={"dropout": key},
             mutable=["batch_stats"],
         )
-        share = (LOSSES[loss](predicted, batch["targets"]) * each).sum() / count
+        share = (LOSSES[settings.loss](predicted, batch["targets"]) * each).sum() / count
         return share, (predicted, updated["batch_stats"])
 
     (value, (predicted, batch_stats)), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
-    in_metres = partial(to_metres, normalization, geometry=batch["geometry"])
+    in_metres = partial(to_metres, settings.normalization, geometry=batch["geometry"])
     error = (mpjpe(in_metres(predicted), in_metres(batch["targets"])) * each).sum()
     value, error, gradients = spread.total((value, error, gradients))
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params, learning_rate=hyperparameters.learning_rate)
+    updates, opt_state = settings.optimizer.update(
+        gradients, state.opt_state, state.params, learning_rate=hyperparameters.learning_rate
+    )
     totals = {
         "loss": totals["loss"] + value * count,
         "mpjpe": totals["mpjpe"] + error,
@@ -117,6 +143,8 @@ def train_step(
 
 
 def train_block(
+    settings: StepSettings,
+    take: Callable[[Any, Any], dict[str, Any]],
     state: TrainState,
     totals: Totals,
     hyperparameters: Hyperparameters,
@@ -124,21 +152,21 @@ def train_block(
     items: dict[str, Any],
     count: jax.Array,
     *,
-    take: Callable[[Any, Any], dict[str, Any]],
-    **settings: Any,
+    axis_name: str | None = None,
 ) -> tuple[TrainState, Totals]:
     """Take several steps.
 
     Args:
-      state: before them.
+      settings: see `train_step`.
+      take: maps data and an item to a batch.
+      state: before the steps.
       totals: see `train_step`.
       hyperparameters: see `train_step`.
-      data: that lies on the device.
-      items: for each step what `take` makes a batch of, with a leading axis [K]; and, if some steps are none of this run's,
-        `active` [K], false for these, which leave state and totals as they are.
+      data: on the device.
+      items: for each step what `take` makes a batch of, with a leading axis [K]; and, if this run does not take some of the
+        steps, `active` [K], false for these, which leave state and totals as they are.
       count: number of steps to take, at most K.
-      take: maps data and an item to a batch.
-      **settings: of `train_step`.
+      axis_name: see `train_step`.
 
     Returns:
       The state and the totals after the steps.
@@ -147,7 +175,7 @@ def train_block(
     def step(index: Any, carry: tuple[TrainState, Totals]) -> tuple[TrainState, Totals]:
         item = jax.tree.map(lambda item: item[index], items)
         active = item.pop("active", None)
-        after = train_step(*carry, hyperparameters, take(data, item), **settings)
+        after = train_step(settings, *carry, hyperparameters, take(data, item), axis_name=axis_name)
         return after if active is None else jax.tree.map(lambda new, old: jnp.where(active, new, old), after, carry)
 
     if jax.tree.leaves(items)[0].shape[0] == 1:

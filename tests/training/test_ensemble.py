@@ -1,4 +1,4 @@
-import dataclasses
+import itertools
 import json
 import shutil
 import signal
@@ -9,9 +9,10 @@ import pytest
 
 from srnet_jax.config import config_files, ensembles, schema
 from srnet_jax.errors import Interrupted, TrainingError
-from srnet_jax.training import loop
 from srnet_jax.training.checkpoints import Checkpoints
-from srnet_jax.training.loop import train_and_evaluate, train_members
+from srnet_jax.training.interruption import Interruption
+from srnet_jax.training.loop import fit, train_and_evaluate, train_members
+from srnet_jax.training.trainer import Trainer, load_training_data
 
 
 def ensemble_config(config, **changes):
@@ -79,22 +80,25 @@ def ragged(config):
     return config
 
 
-def stop_after(monkeypatch, calls, how):
-    """Stop the training after so many steps."""
-    compiled, taken = loop._compile, []
+def counting(before):
+    """Return a trainer that calls a function before each call of its compiled step, with the number of the call from 1."""
+    calls = itertools.count(1)
 
-    def compile_(*arguments):
-        program = compiled(*arguments)
+    class Counting(Trainer):
+        def steps(self, *arguments):
+            before(next(calls))
+            for progress in super().steps(*arguments):
+                yield progress
+                if not progress.ends_epoch:
+                    before(next(calls))
 
-        def step(*arguments):
-            taken.append(None)
-            if len(taken) > calls:
-                raise how
-            return program.block(*arguments)
+    return Counting
 
-        return dataclasses.replace(program, block=step)
 
-    monkeypatch.setattr(loop, "_compile", compile_)
+def train(config, folder, make_trainer):
+    with Interruption() as interruption:
+        members = list(ensembles.members(config).values())
+        return fit(config, folder, load_training_data(members), interruption, make_trainer=make_trainer)
 
 
 class Crashed(BaseException):
@@ -103,7 +107,7 @@ class Crashed(BaseException):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lagging", [False, True])
-def test_a_crash_changes_nothing(tiny_config, tmp_path, monkeypatch, lagging):
+def test_a_crash_changes_nothing(tiny_config, tmp_path, lagging):
     """Members go on from where each of them is, be it not the same step, to the same weights to the bit."""
     config = ragged(tiny_config)
     whole = train_members(config, tmp_path / "whole")
@@ -112,10 +116,13 @@ def test_a_crash_changes_nothing(tiny_config, tmp_path, monkeypatch, lagging):
     assert lengths[0] != lengths[1]
     for calls in (1, max(lengths) // 2 + 2)[not lagging :]:
         folder = tmp_path / str(calls)
-        with monkeypatch.context() as patch:
-            stop_after(patch, calls, Crashed())
-            with pytest.raises(Crashed):
-                train_members(config, folder)
+
+        def crash(call, last=calls):
+            if call > last:
+                raise Crashed
+
+        with pytest.raises(Crashed):
+            train(config, folder, counting(crash))
         if lagging:  # as if the kill had come between the checkpoints of the two
             kept = sorted((folder / names[0] / "checkpoints").iterdir(), key=lambda path: int(path.name))
             shutil.rmtree(kept[-1])
@@ -129,27 +136,17 @@ def test_a_crash_changes_nothing(tiny_config, tmp_path, monkeypatch, lagging):
 
 
 @pytest.mark.slow
-def test_a_signal_stops_all_after_the_same_step(tiny_config, tmp_path, monkeypatch):
+def test_a_signal_stops_all_after_the_same_step(tiny_config, tmp_path):
     config = ragged(tiny_config)
     whole = train_members(config, tmp_path / "whole")
     stop_at_step = min(int(state.step) for state in whole.values()) // config.train.epochs + 1  # one has ended its epoch
-    run_block = loop.Devices.compile
 
-    def compiled(self, *arguments, **options):
-        block, taken = run_block(self, *arguments, **options), []
+    def stop(call):
+        if call == stop_at_step:
+            signal.raise_signal(signal.SIGTERM)
 
-        def step(*arguments):
-            taken.append(None)
-            if len(taken) == stop_at_step:
-                signal.raise_signal(signal.SIGTERM)
-            return block(*arguments)
-
-        return step
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop.Devices, "compile", compiled)
-        with pytest.raises(Interrupted, match=r"stopped after step \d+ to \d+; run the same"):
-            train_members(config, tmp_path / "stopped")
+    with pytest.raises(Interrupted, match=r"stopped after step \d+ to \d+; run the same"):
+        train(config, tmp_path / "stopped", counting(stop))
     for name, state in train_members(config, tmp_path / "stopped").items():
         for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(whole[name]), strict=True):
             np.testing.assert_array_equal(a, b)

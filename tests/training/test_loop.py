@@ -1,10 +1,11 @@
 import csv
 import dataclasses
 import json
+import re
 from functools import partial
+from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,22 +13,33 @@ from srnet_jax.data import sources
 from srnet_jax.data.protocols import split
 from srnet_jax.errors import TrainingError
 from srnet_jax.evaluation.evaluate import evaluate
-from srnet_jax.training import loop, steps
+from srnet_jax.training import checkpoint_format, steps, trainer
 from srnet_jax.training.checkpoints import Checkpoints
-from srnet_jax.training.loop import train_and_evaluate
+from srnet_jax.training.interruption import Interruption
+from srnet_jax.training.loop import fit, train_and_evaluate
+from srnet_jax.training.trainer import Trainer, load_training_data
 
 
 def metrics(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_training_learns_logs_and_keeps_checkpoints(tiny_config, tmp_path, monkeypatch):
+def train(config, workdir, make_trainer):
+    with Interruption() as interruption:
+        return fit(config, workdir, load_training_data([config]), interruption, make_trainer=make_trainer)[""]
+
+
+def test_training_learns_logs_and_keeps_checkpoints(tiny_config, tmp_path):
     errors = iter([3.0, 1.0, 2.0, 1.5])
-    monkeypatch.setattr(loop, "_validate", lambda *arguments: next(errors))
+
+    class Graded(Trainer):
+        def validate(self, index, state):
+            return next(errors)
+
     tiny_config.train.epochs = 4
     tiny_config.train.tensorboard = True
     tiny_config.train.max_gradient_norm = 100.0  # usual gradients are far below the default limit
-    state = train_and_evaluate(tiny_config, tmp_path)
+    state = train(tiny_config, tmp_path, Graded)
     lines = metrics(tmp_path)
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
@@ -78,49 +90,57 @@ def test_workdir_of_another_config_is_refused(tiny_config, tmp_path):
         train_and_evaluate(tiny_config, tmp_path)
 
 
-def test_non_finite_loss_stops_and_keeps_the_last_checkpoint(tiny_config, tmp_path, monkeypatch):
-    def poisoned(*arguments, **settings):
-        state, totals = train_step(*arguments, **settings)
-        return state, totals | {"loss": jnp.where(state.step > 7, jnp.nan, totals["loss"])}
+def spoiled(spoil):
+    """Return a trainer whose progress a function may change, with the number of the step."""
 
-    train_step = steps.train_step
-    monkeypatch.setattr(steps, "train_step", poisoned)
+    class Spoiled(Trainer):
+        def steps(self, snapshots, *arguments):
+            number = int(snapshots[0].state.step)
+            for progress in super().steps(snapshots, *arguments):
+                number += 1
+                spoil(number, progress)
+                yield progress
+
+    return Spoiled
+
+
+def test_non_finite_loss_stops_and_keeps_the_last_checkpoint(tiny_config, tmp_path):
+    def spoil(step, progress):
+        if step > 7:
+            progress.totals[0]["loss"] = np.float32(np.nan)
+
     with pytest.raises(TrainingError, match=r"the loss became .* in epoch 2; the checkpoint of step 6 is kept"):
-        train_and_evaluate(tiny_config, tmp_path)
-    monkeypatch.undo()
+        train(tiny_config, tmp_path, spoiled(spoil))
     assert len(metrics(tmp_path)) == 1
     state = train_and_evaluate(tiny_config, tmp_path)
     assert np.isfinite(metrics(tmp_path)[-1]["loss"])
     assert int(state.step) == metrics(tmp_path)[-1]["step"]
 
 
-def test_broken_weights_are_never_saved(tiny_config, tmp_path, monkeypatch):
-    def broken(*arguments, **settings):
-        state, totals = train_step(*arguments, **settings)  # the losses, computed before the update, are still finite
-        return state.replace(params=jax.tree.map(lambda x: jnp.where(state.step == 6, jnp.nan, x), state.params)), totals
+def test_broken_weights_are_never_saved(tiny_config, tmp_path):
+    def spoil(step, progress):
+        if step == 6:  # the losses, computed before the update, are still finite
+            state = progress.snapshots[0].state
+            state = state.replace(params=jax.tree.map(lambda x: x * np.float32(np.nan), state.params))
+            progress.snapshots[0] = dataclasses.replace(progress.snapshots[0], state=state)
 
-    train_step = steps.train_step
-    monkeypatch.setattr(steps, "train_step", broken)
     with pytest.raises(TrainingError, match="the network became infinite or not a number in epoch 1; nothing was saved"):
-        train_and_evaluate(tiny_config, tmp_path)
+        train(tiny_config, tmp_path, spoiled(spoil))
     assert not Checkpoints.exist(tmp_path)
     assert metrics(tmp_path) == []
-    monkeypatch.undo()
     tiny_config.train.learning_rate = 2e-3  # nothing was trained, so the workdir is free for another config
     train_and_evaluate(tiny_config, tmp_path)
 
 
-def test_one_compilation_a_batch_shape(tiny_config, tmp_path, monkeypatch):
-    traces = []
-
-    def traced(state, totals, hyperparameters, batch, **settings):
-        traces.append(batch["targets"].shape)
-        return train_step(state, totals, hyperparameters, batch, **settings)
-
-    train_step = steps.train_step
-    monkeypatch.setattr(steps, "train_step", traced)
-    train_and_evaluate(tiny_config, tmp_path)
-    assert len(traces) == len(set(traces)) == 2  # the full batches and the short last one
+def test_one_compilation_a_batch_shape(tiny_config):
+    one = Trainer([tiny_config], load_training_data([tiny_config]))
+    step = one.devices.compile(steps.StepSettings.of(tiny_config), one.feed.take)
+    assert step is one.devices.compile(steps.StepSettings.of(tiny_config), one.feed.take)
+    step.clear_cache()
+    for epoch in range(2):
+        for _ in one.steps(one.init(), epoch):
+            pass
+    assert step._cache_size() == 2  # the full batches and the short last one
 
 
 def test_step_is_deterministic_and_pure(tiny_config, rng):
@@ -136,10 +156,9 @@ def test_step_is_deterministic_and_pure(tiny_config, rng):
         "targets": rng.normal(size=(32, 1, 17, 3)).astype(np.float32),
         "geometry": np.zeros((32, 1, 1, 9), np.float32),
     }
-    settings = {"model": model, "optimizer": optimizer, "normalization": "basic"}
     hyperparameters = steps.Hyperparameters.at(0, 0, tiny_config.train)
     for loss in ("l1", "mpjpe"):
-        step = jax.jit(partial(steps.train_step, loss=loss, **settings))
+        step = jax.jit(partial(steps.train_step, steps.StepSettings(model, optimizer, loss, "basic")))
         after, totals = step(state, steps.zero_totals(), hyperparameters, batch)
         again, _ = step(state, steps.zero_totals(), hyperparameters, batch)
         for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(again), strict=True):
@@ -163,9 +182,12 @@ def test_too_little_data_is_refused(tiny_config, tmp_path, monkeypatch):
         train_and_evaluate(tiny_config, tmp_path)
 
 
-def test_a_data_set_smaller_than_a_batch_is_one_batch(tiny_config, tmp_path):
+def test_a_data_set_smaller_than_a_batch_is_one_batch(tiny_config, tmp_path, capsys):
     tiny_config.train.batch_size = 100_000
     state = train_and_evaluate(tiny_config, tmp_path)
+    assert (
+        "warning: config.train.batch_size is 100,000, more than the 2,574 training samples: one step" in capsys.readouterr().out
+    )
     assert int(state.step) == 2  # one an epoch
     assert [line["step"] for line in metrics(tmp_path)] == [1, 2]
 
@@ -188,7 +210,40 @@ def test_an_empty_split_is_refused(tiny_config, tmp_path, monkeypatch, part):
     def without(*arguments):
         return dataclasses.replace(split(*arguments), **{part: ()})
 
-    monkeypatch.setattr(loop, "split", without)
+    monkeypatch.setattr(trainer, "split", without)
     with pytest.raises(TrainingError, match=rf"synthetic: no {part} sequence, expected at least one"):
         train_and_evaluate(tiny_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_network_worse_than_the_mean_pose_is_reported(tiny_config, tmp_path, capsys):
+    tiny_config.train.learning_rate = 1e-9
+    tiny_config.train.epochs = 1
+    train_and_evaluate(tiny_config, tmp_path / "run")
+    said = re.search(
+        r"warning: run: validation error ([\d.]+) mm, more than the ([\d.]+) mm of always", capsys.readouterr().out
+    )
+    assert said
+    assert float(said[1]) == pytest.approx(metrics(tmp_path / "run")[0]["validation_mpjpe_mm"], abs=0.05)
+    results = evaluate([tmp_path / "run"])[0][0].results
+    assert float(said[2]) == pytest.approx(results["average_over_frames"]["mean_pose_mpjpe_mm"], rel=0.2)
+
+
+def test_a_workdir_with_dots_trains(tiny_config, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    tiny_config.train.epochs = 1
+    state = train_and_evaluate(tiny_config, "../run")
+    with Checkpoints(Path("../other/../run"), read_only=True) as checkpoints:
+        assert checkpoints.restore_variables("latest", state.variables)[1] == int(state.step)
+
+
+def test_a_place_that_cannot_hold_checkpoints_is_known_before_the_first_step(tiny_config, tmp_path, monkeypatch):
+    def failing(*arguments):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(checkpoint_format, "write", failing)
+    begun = []
+    with pytest.raises(TrainingError, match=r"checkpoints: the checkpoint could not be written \(.*Input/output error\)"):
+        train(tiny_config, tmp_path, spoiled(lambda step, progress: begun.append(step)))
+    assert not begun

@@ -1,4 +1,4 @@
-"""Training in two processes of this machine, over loopback: the same network, one fate, one line about a mistake."""
+"""Training in two processes of this machine, over loopback: the same network, and both end when one does."""
 
 import contextlib
 import json
@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -19,14 +18,13 @@ import pytest
 from srnet_jax.config import schema
 from srnet_jax.errors import UserError
 from srnet_jax.models.pose_lifter import create_model
-from srnet_jax.training import peers, processes
+from srnet_jax.training import processes
 from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.loop import train_and_evaluate
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import create_train_state
 
 ROOT = Path(__file__).parent.parent.parent
-LOST = "error: another process of this training has ended; start all of them again to continue\n"
 TINY = {  # batches of odd size, BatchNorm and dropout
     "data.num_frames": 2000,
     "data.cameras.number": 1,
@@ -42,7 +40,7 @@ ENDLESS = {"train.epochs": 10_000, "train.batch_size": 64, "train.lr_decay": 1.0
 
 
 def free_port():
-    with socket.create_server(("", 0)) as found:
+    with socket.create_server(("127.0.0.1", 0)) as found:
         return found.getsockname()[1]
 
 
@@ -174,8 +172,8 @@ SR = {"train.epochs": 1, "model.network": "sr", "model.channels": 24, "model.fil
 def test_two_processes_train_the_network_of_one(alone, tmp_path, changes, how, devices):
     with two(tmp_path, {**changes, **how}, devices=devices) as trainings:
         (code, output, errors), other = (training.wait() for training in trainings)
-    assert (code, errors) == (0, "")
-    assert other == (0, "", "")
+    assert code == 0, errors
+    assert other[:2] == (0, ""), other[2]
     assert "of 2 processes" in output
     assert output.splitlines()[-1].startswith("done.")
     assert not (tmp_path / "run1").exists()
@@ -183,26 +181,24 @@ def test_two_processes_train_the_network_of_one(alone, tmp_path, changes, how, d
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_other_and_a_signal_stops_both_and_both_resume(alone, tmp_path):
-    """kill -9 of the second, SIGTERM to the second, and on to the end."""
-    changes = {**TINY, **ENDLESS}
-    with two(tmp_path, changes) as (first, second):
-        until(lambda: len(epochs(tmp_path / "run0")) > 1 or first.process.poll() is not None)
-        second.process.kill()
-        killed_at = time.monotonic()
-        code, _, errors = first.wait(20)
-        assert time.monotonic() - killed_at < 10
-    assert (code, errors) == (75, LOST)
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_process_ends_the_other_and_a_signal_stops_both_and_both_resume(tmp_path, killed):
+    """kill -9 of one, SIGTERM to the second, and on."""
+    with two(tmp_path, ENDLESS) as trainings:
+        until(lambda: len(epochs(tmp_path / "run0")) > 1 or trainings[0].process.poll() is not None)
+        trainings[killed].process.kill()
+        code, _, errors = trainings[1 - killed].wait(2 * processes.HEARTBEAT_S)
+    assert code != 0
+    assert "Traceback" not in errors
     done = len(epochs(tmp_path / "run0"))
-    with two(tmp_path, changes) as (first, second):
+    with two(tmp_path, ENDLESS) as (first, second):
         until(lambda: len(epochs(tmp_path / "run0")) > done or first.process.poll() is not None)
         second.process.send_signal(signal.SIGTERM)
-        (code, output, errors), (other_code, other_output, other_errors) = first.wait(20), second.wait(20)
+        (code, output, errors), (other_code, other_output, _) = first.wait(20), second.wait(20)
     assert (code, other_code, other_output) == (75, 75, "")
     assert "resuming after epoch" in output
-    stopped = re.fullmatch(r"stopped after step (\d+); run the same command again to continue\n", errors)
+    stopped = re.search(r"stopped after step (\d+); run the same command again to continue\n", errors)
     assert stopped
-    assert other_errors == "stopping after this step; a second signal stops at once\n" + errors
     assert (tmp_path / "run0" / "checkpoints" / stopped[1]).is_dir()
     assert not (tmp_path / "run1").exists()
 
@@ -215,63 +211,56 @@ def test_stopped_and_killed_training_ends_as_if_left_alone(alone, tmp_path):
             done = len(epochs(tmp_path / "run0"))
             until(lambda done=done: len(epochs(tmp_path / "run0")) > done or trainings[0].process.poll() is not None)
             trainings[round_ % 2].process.send_signal((signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[round_ % 3])
-            results = [training.wait(30) for training in trainings]
-        for code, _, errors in results:
-            assert code in (0, 75, -9)
-            assert "Traceback" not in errors
-            assert len(errors.splitlines()) <= 2
+            results = [training.wait(2 * processes.HEARTBEAT_S) for training in trainings]
+        assert all("Traceback" not in errors for _, _, errors in results)
+        if round_ % 3:  # a signal that both agree on
+            assert {code for code, _, _ in results} <= {0, 75}
     with two(tmp_path, changes) as trainings:
         assert [training.wait()[0] for training in trainings] == [0, 0]
     assert_same_training(tmp_path / "run0", alone({name: changes[name] for name in ("train.epochs", "train.batch_size")}))
 
 
 @pytest.mark.slow
-def test_a_killed_coordinator_ends_the_other(tmp_path):
-    with two(tmp_path, ENDLESS) as (first, second):
-        until(lambda: epochs(tmp_path / "run0") or first.process.poll() is not None)
-        first.process.kill()
-        assert second.wait(20) == (75, "", LOST)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train.learning_rate": 0.5}, "config.train.learning_rate (1e-05 in process 0, 0.5 there)"),
-        pytest.param(
-            {"data.source": "mocap", "data.path": "nothing.npz"},
-            "config.data.source ('synthetic' in process 0, 'mocap' there)",
-            marks=pytest.mark.slow,
-        ),
+        ({"train.learning_rate": 0.5}, "process 1: another config.train.learning_rate than process 0; expected the same"),
+        ({"data.seed": 1}, "process 1: another config.data.seed"),
+        ({"data.source": "mocap", "data.path": "nothing.npz"}, None),
     ],
     ids=str,
 )
 def test_processes_that_differ_are_refused(tmp_path, changes, message):
     with two(tmp_path, {}, changes) as trainings:
-        results = [training.wait() for training in trainings]
-    assert results == [(2, "", f"error: process 1: another {message}; expected the same in all processes\n")] * 2
+        results = [training.wait(2 * processes.HEARTBEAT_S) for training in trainings]
+    if message:
+        assert [code for code, _, _ in results] == [2, 2]
+        assert all(f"error: {message}" in errors for _, _, errors in results)
+    else:  # only one process knows; the other ends by JAX's own means
+        assert results[1][0] == 2
+        assert results[1][2].endswith("nothing.npz: no such file\n")
+        assert results[0][0] != 0
     assert not (tmp_path / "run0").exists()
 
 
 @pytest.mark.slow
-def test_other_data_and_missing_data_are_refused_in_all_processes(tmp_path, mocap_clips):
-    files = [tmp_path / name for name in ("a.npz", "b.npz", "missing.npz")]
-    np.savez(files[0], **mocap_clips)
-    np.savez(files[1], **{name: clip[:-2] for name, clip in mocap_clips.items()})
-    fields = {
-        "data.source": "mocap",
-        "protocol.subjects_train": ("a", "b"),
-        "protocol.subjects_test": ("c",),
-        "train.batch_size": 16,
-    }
-    for other, message in (
-        (files[1], r"error: process 1: another data \(\d+ training and \d+ validation frames in process 0, .* there\); .*\n"),
-        (files[2], r"error: (process 1: )?.*missing.npz: no such file\n"),
-    ):
-        with two(tmp_path / other.stem, *({**fields, "data.path": file} for file in (files[0], other))) as trainings:
-            results = [training.wait() for training in trainings]
-        for code, output, errors in results:
-            assert (code, output) == (2, "")
-            assert re.fullmatch(message, errors)
+def test_the_coordinator_listens_on_the_given_address_alone(tmp_path):
+    port = free_port()
+    flags = (f"--coordinator=127.0.0.1:{port}", "--num_processes=2", "--wait_s=60", "--process_id=0")
+    training = Training(tmp_path / "run", {}, *flags)
+    try:
+        until(lambda: listens("127.0.0.1", port) or training.process.poll() is not None)
+        assert listens("127.0.0.1", port)
+        assert not listens("127.0.0.2", port)
+    finally:
+        training.process.kill()
+        training.process.wait()
+
+
+def listens(host, port):
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+        return True
+    return False
 
 
 @pytest.mark.parametrize(
@@ -290,7 +279,7 @@ def test_other_data_and_missing_data_are_refused_in_all_processes(tmp_path, moca
         ((None, 2, None), "--num_processes=2: expected --coordinator=HOST:PORT too"),
         ((None, None, 0), "--process_id=0: expected --coordinator=HOST:PORT too"),
         (("auto", None, 0), "--process_id=0: expected nothing beside auto"),
-        (("auto", None, None), "--coordinator=auto: found no SLURM, TPU, Open MPI or Kubernetes, expected HOST:PORT"),
+        (("auto", None, None), "expected SLURM, a TPU, Open MPI or Kubernetes"),
     ],
 )
 def test_mistakes_in_the_flags(arguments, message):
@@ -298,96 +287,13 @@ def test_mistakes_in_the_flags(arguments, message):
         processes.start(*arguments)
 
 
-class StopError(Exception):
-    pass
-
-
-def test_auto_takes_what_slurm_says(monkeypatch):
-    slurm = {"JOB_ID": "77", "STEP_NODELIST": "node[03-04]", "NTASKS": "2", "PROCID": "1", "LOCALID": "0"}
-    for name, value in slurm.items():
-        monkeypatch.setenv(f"SLURM_{name}", value)
-
-    def join(*arguments):
-        assert arguments[:3] == (("node03", 61517), 2, 1)
-        raise StopError
-
-    monkeypatch.setattr(peers, "join", join)
-    with pytest.raises(StopError):
-        processes.start("auto", None, None)
-
-
-def test_flags_mistakes_and_an_absent_coordinator_are_one_line(tmp_path):
-    port = free_port()
-    for arguments, message in (
-        (("--coordinator=nohost",), "error: --coordinator=nohost: expected HOST:PORT, as 10.0.0.1:1234, or auto\n"),
-        (
-            (f"--coordinator=127.0.0.1:{port}", "--num_processes=2", "--wait_s=0.5", "--process_id=1"),
-            f"error: --coordinator=127.0.0.1:{port}: no answer within 0.5 s, expected process 0 there\n",
-        ),
-    ):
-        training = Training(tmp_path / "run", {}, *arguments)
-        try:
-            assert training.wait() == (2, "", message)
-        finally:
-            training.process.kill()
-
-
-def meet(port, *others, count=2, within_s=20.0):
-    """Let process 0 and others find each other; return what became of each, and the event of a loss in process 0."""
-    results, lost = {}, threading.Event()
-
-    def run(name, work, *arguments):
-        try:
-            results[name] = work(*arguments)
-        except UserError as error:
-            results[name] = str(error)
-
-    threads = [threading.Thread(target=run, args=("host", peers.host, port, count, within_s, lost.set), daemon=True)]
-    for number, arguments in enumerate(others):
-        settings = (("127.0.0.1", port), *arguments, within_s, lambda: None)
-        threads.append(threading.Thread(target=run, args=(number, peers.join, *settings), daemon=True))
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results, lost
-
-
-def test_processes_that_do_not_find_each_other():
-    results, _ = meet(free_port(), (3, 2), count=3, within_s=1.0)
-    assert set(results.values()) == {"--num_processes=3: process 1 did not start within 1 s"}
-    results, _ = meet(free_port(), (3, 1))
-    assert set(results.values()) == {"--num_processes: 3 in process 1, 2 in process 0, expected the same"}
-    results, _ = meet(free_port(), (3, 1), (3, 1), count=3)
-    assert "--process_id=1: given to two processes, expected each from 0 to 2 once" in results.values()
-    with socket.create_server(("", free_port())) as taken, pytest.raises(UserError, match=r"port .* cannot be listened on"):
-        peers.host(taken.getsockname()[1], 2, 1.0, lambda: None)
-
-
-def test_strangers_do_not_disturb_and_silence_is_noticed(monkeypatch):
-    monkeypatch.setattr(peers, "_HELLO_S", 0.2)
-    monkeypatch.setattr(peers, "SILENCE_S", 0.5)
-    monkeypatch.setattr(peers, "BEAT_S", 60.0)
-    port = free_port()
-    strangers = []
-
-    def disturb():
-        for said in (b"", b"GET / HTTP/1.1\r\n\r\n", b'{"process_id": "1"}\n', b"[]\n"):
-            until(lambda said=said: connect(said))
-
-    def connect(said):
-        with contextlib.suppress(OSError):
-            strangers.append(socket.create_connection(("127.0.0.1", port)))
-            strangers[-1].sendall(said)
-            return True
-
-    disturber = threading.Thread(target=disturb, daemon=True)
-    disturber.start()
-    threading.Timer(1.5, lambda: results.append(peers.join(("127.0.0.1", port), 2, 1, 10.0, lambda: None))).start()
-    results, lost = [], threading.Event()
-    address = peers.host(port, 2, 10.0, lost.set)
-    assert re.fullmatch(r"127\.0\.0\.1:\d+", address)
-    assert not lost.is_set()
-    assert lost.wait(5)
-    for stranger in strangers:
-        stranger.close()
+@pytest.mark.slow
+def test_an_absent_coordinator_is_one_line(tmp_path):
+    flags = (f"--coordinator=127.0.0.1:{free_port()}", "--num_processes=2", "--wait_s=1", "--process_id=1")
+    training = Training(tmp_path / "run", {}, *flags)
+    try:
+        code, _, errors = training.wait()
+    finally:
+        training.process.kill()
+    assert code != 0
+    assert "Traceback" not in errors

@@ -7,18 +7,18 @@ import os
 import signal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from srnet_jax.config import config_files
 from srnet_jax.errors import DiskFullError, Interrupted, TrainingError, UserError
-from srnet_jax.training import checkpoint_format, loop, metric_log, workdir
+from srnet_jax.training import checkpoint_format, metric_log, records, run_directory
 from srnet_jax.training.checkpoints import Checkpoints
-from srnet_jax.training.feed import Feed
 from srnet_jax.training.interruption import Interruption
-from srnet_jax.training.loop import train_and_evaluate
+from srnet_jax.training.loop import fit, train_and_evaluate
 from srnet_jax.training.metric_log import MetricLog
+from srnet_jax.training.run_directory import check_workdir, locked
+from srnet_jax.training.trainer import Trainer, load_training_data
 
 
 class Crashed(BaseException):
@@ -27,38 +27,41 @@ class Crashed(BaseException):
 
 @pytest.fixture(scope="module")
 def prepared(shared_config):
-    """A run of 3 epochs of 6 steps whose data and compiled step serve many trainings."""
+    """A run of 3 epochs of 6 steps, and its data, which serve many trainings."""
     shared_config.train.epochs = 3
     shared_config.model.dropout = 0.1
-    setup = loop._prepare([shared_config])
-    return shared_config, setup, loop._compile(setup, setup.tasks)
+    return shared_config, load_training_data([shared_config])
+
+
+def scripted(before_step, after_step):
+    """Return a trainer that calls functions with the number of each step."""
+
+    class Scripted(Trainer):
+        def steps(self, snapshots, *arguments):
+            number = int(snapshots[0].state.step) + 1
+            before_step(number)
+            for progress in super().steps(snapshots, *arguments):
+                after_step(number, progress)
+                yield progress
+                number += 1
+                if not progress.ends_epoch:
+                    before_step(number)
+
+    return Scripted
 
 
 @pytest.fixture
-def train(prepared, monkeypatch):
+def train(prepared):
     """Return a function that trains in a workdir; `before_step` and `after_step` are called with the number of each step."""
-    config, setup, program = prepared
-    initial = jax.tree.map(np.asarray, setup.tasks[0].state)
+    config, (data,) = prepared
 
-    def train(folder, before_step=lambda step: None, after_step=lambda step, totals: totals, fork=False, **changes):
+    def train(folder, before_step=lambda step: None, after_step=lambda step, progress: None, fork=False, **changes):
         changed = config.copy_and_resolve_references()
         changed.train.update(changes)
-        changed_task = dataclasses.replace(setup.tasks[0], config=changed, state=initial)
-
-        def step(state, *arguments):
-            number = int(state.step) + 1
-            before_step(number)
-            state, totals = program.block(state, *arguments)
-            return state, after_step(number, totals)
-
-        def compiled(setup, tasks):
-            batch_size = tasks[0].config.train.batch_size
-            feed = Feed([tasks[0].windows], setup.devices, batch_size=batch_size, block=1, place="device")
-            return dataclasses.replace(program, block=step, feed=feed)
-
-        monkeypatch.setattr(loop, "_prepare", lambda configs: dataclasses.replace(setup, tasks=(changed_task,)))
-        monkeypatch.setattr(loop, "_compile", compiled)
-        return train_and_evaluate(changed, folder, fork=fork)
+        check_workdir(folder, changed, ensemble=False, fork=fork)
+        with Interruption() as interruption:
+            trainer = scripted(before_step, after_step)
+            return fit(changed, folder, [data], interruption, fork=fork, make_trainer=trainer)[""]
 
     return train
 
@@ -66,7 +69,7 @@ def train(prepared, monkeypatch):
 @pytest.fixture(scope="module")
 def whole(prepared, tmp_path_factory):
     """The workdir and the last state of a run that nothing interrupted."""
-    config = prepared[0]
+    config, _ = prepared
     folder = tmp_path_factory.mktemp("whole")
     return folder, train_and_evaluate(config, folder)
 
@@ -244,7 +247,7 @@ def test_a_stop_keeps_the_rank_of_a_checkpoint_that_had_no_space(train, whole, t
     write, failures = checkpoint_format.write, []
 
     def fails_once(folder, *arguments):
-        if not failures:
+        if folder.name == "6" and not failures:
             failures.append(folder.name)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(folder, *arguments)
@@ -304,7 +307,7 @@ def test_a_failing_disk_stops_training(train, tmp_path, monkeypatch):
 
 def test_second_process_is_refused(train, tmp_path):
     with (
-        workdir.locked(tmp_path),
+        locked(tmp_path),
         pytest.raises(TrainingError, match=rf"in use by process {os.getpid()} on \S+, expected another"),
     ):
         train(tmp_path)
@@ -316,7 +319,7 @@ def test_second_process_is_refused(train, tmp_path):
 def test_a_lock_that_is_no_file_is_left_alone(tmp_path, make):
     (tmp_path / "precious").write_text("mine")
     make(tmp_path / ".lock")
-    with pytest.raises(TrainingError, match=r"\.lock: (a link|not a file), expected .*; remove it"), workdir.locked(tmp_path):
+    with pytest.raises(TrainingError, match=r"\.lock: (a link|not a file), expected .*; remove it"), locked(tmp_path):
         pass
     assert (tmp_path / "precious").read_text() == "mine"
 
@@ -331,8 +334,8 @@ def test_a_file_system_without_locks_gives_a_warning(tmp_path, monkeypatch):
     def flock(*arguments):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(workdir.fcntl, "flock", flock)
-    with pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\)"), workdir.locked(tmp_path):
+    monkeypatch.setattr(run_directory.fcntl, "flock", flock)
+    with pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\)"), locked(tmp_path):
         pass
 
 
@@ -342,16 +345,21 @@ def test_a_second_signal_ends_at_once(monkeypatch):
     with Interruption() as interruption:
         interruption.deferred = True
         os.kill(os.getpid(), signal.SIGTERM)
-        assert (interruption.requested, codes) == (True, [])
+        assert (interruption.stop(), codes) == (True, [])
         os.kill(os.getpid(), signal.SIGINT)
         assert codes == [130]
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_signal_before_training_begins_stops_at_once(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "check_config", lambda *arguments, **options: os.kill(os.getpid(), signal.SIGTERM))
-    with pytest.raises(Interrupted, match="stopped before training began"):
-        train(tmp_path)
+def test_a_signal_before_training_begins_stops_at_once(prepared, tmp_path):
+    config, data = prepared
+
+    def make_trainer(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Trainer(*arguments)
+
+    with pytest.raises(Interrupted, match="stopped before training began"), Interruption() as interruption:
+        fit(config, tmp_path, data, interruption, make_trainer=make_trainer)
 
 
 def test_a_fork_goes_on_under_another_config(train, tmp_path):
@@ -373,8 +381,8 @@ def test_a_fork_goes_on_under_another_config(train, tmp_path):
         "9": {"fields": {"train.epochs": [3, 5]}},
         "10": {"fields": {"train.epochs": [5, 4]}},
     }
-    assert workdir.fork_labels(tmp_path, 9) == ["config changed at step 8: train.learning_rate from 0.001 to 0.0005"]
-    assert len(workdir.fork_labels(tmp_path, 24)) == 3
+    assert records.fork_labels(tmp_path, 9) == ["config changed at step 8: train.learning_rate from 0.001 to 0.0005"]
+    assert len(records.fork_labels(tmp_path, 24)) == 3
     kept = [
         config_files.load(tmp_path, name).train for name in ("config.8.json", "config.9.json", "config.10.json", "config.json")
     ]
@@ -383,7 +391,7 @@ def test_a_fork_goes_on_under_another_config(train, tmp_path):
     for damage in ("{", "[" * 100_000, "[1]", '{"8": {}}', '{"x": {"fields": {}}}', '{"8": {"fields": {"a": [1]}}}'):
         (tmp_path / "forks.json").write_text(damage)
         with pytest.raises(TrainingError, match=r"forks\.json: damaged"):
-            workdir.fork_labels(tmp_path, 24)
+            records.fork_labels(tmp_path, 24)
 
 
 def test_other_data_are_refused(train, whole, tmp_path):
@@ -413,12 +421,12 @@ def test_other_data_are_refused(train, whole, tmp_path):
 
 def test_data_are_known_again(prepared):
     """Through other last bits, not in another order."""
-    frames = prepared[1].tasks[0].validation
-    known = workdir.describe_data(frames, frames)
+    frames = prepared[1][0].validation
+    known = records.describe_data(frames, frames)
     bits = dataclasses.replace(frames, targets=frames.targets * np.float32(1 + 1e-6))
-    assert workdir.same_data(known, workdir.describe_data(frames, bits))
-    for changed in (dataclasses.replace(frames, inputs_2d=frames.inputs_2d[::-1]), prepared[1].tasks[0].windows.frames):
-        assert not workdir.same_data(known, workdir.describe_data(frames, changed))
+    assert records.same_data(known, records.describe_data(frames, bits))
+    for changed in (dataclasses.replace(frames, inputs_2d=frames.inputs_2d[::-1]), prepared[1][0].training):
+        assert not records.same_data(known, records.describe_data(frames, changed))
 
 
 def test_what_ranks_checkpoints_may_not_change(prepared, train, tmp_path):
@@ -426,25 +434,24 @@ def test_what_ranks_checkpoints_may_not_change(prepared, train, tmp_path):
         train(tmp_path, stop_at(1))
     other = prepared[0].copy_and_resolve_references()
     other.evaluate.batch_frames += 1
-    assert workdir.check_config(other, tmp_path, fork=False) == {}
+    assert records.check_config(other, tmp_path, fork=False) == {}
     other.evaluate.flip = False
     with pytest.raises(TrainingError, match=r"another config\.evaluate\.flip \(True, here False\)"):
-        workdir.check_config(other, tmp_path, fork=False)
+        records.check_config(other, tmp_path, fork=False)
 
 
-def test_what_is_printed_is_not_markup(prepared, tmp_path, monkeypatch, capsys):
-    config, setup, _ = prepared
-    task = dataclasses.replace(setup.tasks[0], labels=("[/b] [seed] :smile:",))
-    monkeypatch.setattr(loop, "_prepare", lambda configs: dataclasses.replace(setup, tasks=(task,)))
-    monkeypatch.setattr(loop, "_run_epoch", lambda *arguments: None)
-    train_and_evaluate(config, tmp_path)
+def test_what_is_printed_is_not_markup(prepared, tmp_path, capsys):
+    config, (data,) = prepared
+    config = config.copy_and_resolve_references()
+    config.train.epochs = 1
+    with Interruption() as interruption:
+        fit(config, tmp_path, [dataclasses.replace(data, labels=("[/b] [seed] :smile:",))], interruption)
     assert "[/b] [seed] :smile:\n" in capsys.readouterr().out
 
 
-def test_a_fork_to_another_network_is_refused(prepared, train, tmp_path, monkeypatch):
+def test_a_fork_to_another_network_is_refused(prepared, train, tmp_path):
     with pytest.raises(Interrupted):
         train(tmp_path, stop_at(1))
-    monkeypatch.undo()
     before = (tmp_path / "config.json").read_bytes()
     other = prepared[0].copy_and_resolve_references()
     other.model.channels = 41
@@ -476,8 +483,9 @@ def test_a_fork_with_shorter_epochs_ends_the_epoch(train, tmp_path):
 def test_divergence_stops_before_it_is_saved(train, whole, tmp_path, name, value, words):
     """A checkpoint would be written after every step."""
 
-    def diverge(step, totals):
-        return totals | {name: jnp.float32(value)} if step == 9 else totals
+    def diverge(step, progress):
+        if step == 9:
+            progress.totals[0][name] = np.float32(value)
 
     with pytest.raises(TrainingError, match=rf"{words} in epoch 2; the checkpoint of step 8 is kept\. Try a smaller"):
         train(tmp_path, after_step=diverge, checkpoint_minutes=1e-9)

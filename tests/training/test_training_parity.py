@@ -20,7 +20,7 @@ from srnet_jax.official.networks import OfficialCheckpoint, official_tensors, re
 from srnet_jax.pose import metrics
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import TrainState
-from srnet_jax.training.steps import Hyperparameters, train_step, zero_totals
+from srnet_jax.training.steps import Hyperparameters, StepSettings, train_step, zero_totals
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent.parent / "data" / "parity"))
 RUNS = sorted(path.stem for path in FOLDER.glob("e2e_*.npz"))
@@ -38,14 +38,8 @@ def official_state(weights, *, causal=False, adds_input=False):
 
 
 def compiled_step(model, optimizer, train, normalization="basic"):
-    step = partial(
-        train_step,
-        model=model.clone(strided=True),
-        optimizer=optimizer,
-        loss="l1",
-        normalization=normalization,
-    )
-    compiled = jax.jit(step)
+    settings = StepSettings(model.clone(strided=True), optimizer, "l1", normalization)
+    compiled = jax.jit(partial(train_step, settings))
     return lambda state, totals, batch: compiled(state, totals, Hyperparameters.at(int(state.epoch), 0, train), batch)
 
 

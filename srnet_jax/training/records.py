@@ -1,15 +1,8 @@
-"""A workdir belongs to one process at a time, and to one config unless a run is forked."""
+"""What a workdir records of its run: config, data and forks, and how they are compared when the run continues."""
 
-import contextlib
-import fcntl
 import json
 import math
-import os
 import re
-import socket
-import stat
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +15,6 @@ from srnet_jax.io.files import write_whole
 from srnet_jax.pose.frames import Frames
 from srnet_jax.training.checkpoints import Checkpoints
 
-LOCK_FILE = ".lock"
 FORKS_FILE = "forks.json"  # {step: {"fields": {name: [before, after]}}}
 DATA_FILE = "data.json"  # see `describe_data`
 
@@ -50,39 +42,10 @@ def free_to_change(name: str) -> bool:
     return name in _FREE_TO_CHANGE or name.startswith("protocol.rare_")
 
 
-@contextlib.contextmanager
-def locked(workdir: Path) -> Iterator[None]:
-    """Keep every other process from training in a workdir; the kernel lets go of it however this process ends.
-
-    Raises:
-      TrainingError: if another process has it, which is named, or the lock is a link to a file that should not be written.
-    """
-    path = workdir / LOCK_FILE
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        if not path.is_symlink():
-            raise
-        raise TrainingError(f"{path}: a link, expected a file; remove it") from error
-    with os.fdopen(descriptor, "r+b", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise TrainingError(f"{path}: not a file, expected one; remove it")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            owner = one_line(file.read(200).decode(errors="replace").strip(), 100) or "another process"
-            raise TrainingError(f"{workdir}: in use by {owner}, expected another workdir") from error
-        except OSError as error:  # some network file systems
-            warnings.warn(f"{workdir}: cannot be locked ({error.strerror}); start no second training there", stacklevel=2)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-        yield
-
-
 def describe_data(training: Frames, validation: Frames) -> dict[str, Any]:
-    """Return by what the data of a run are known again: numbers of frames, and means of pieces of the arrays.
+    """Fingerprint a run's data: numbers of frames, and means of pieces of the arrays; plain JSON.
 
-    They are means, not a hash, because another processor may give other last bits. Simply JSON.
+    They are means, not a hash, because another processor may give other last bits.
     """
     arrays = [array for frames in (training, validation) for array in (frames.inputs_2d, frames.targets)]
     means = [float(piece.mean(dtype=np.float64)) for x in arrays for piece in np.array_split(x, 16) if len(piece)]
@@ -104,7 +67,7 @@ def check_config(config: ConfigDict, workdir: Path, *, fork: bool, data: dict[st
     words = [f"config.{name} ({before!r}, here {after!r})" for name, (before, after) in changes.items()]
     stored = _stored_data(workdir)
     if data and stored and not same_data(stored, data):
-        changes["data"] = in_words(stored), in_words(data)
+        changes["data"] = as_text(stored), as_text(data)
         words.append(f"data ({changes['data'][0]}, here {changes['data'][1]}, of other values)")
     if changes and not fork:
         raise TrainingError(
@@ -196,8 +159,8 @@ def same_data(a: dict[str, Any], b: dict[str, Any]) -> bool:
     return same and all(math.isclose(x, y, rel_tol=1e-4, abs_tol=1e-5) for x, y in zip(a["means"], b["means"], strict=True))
 
 
-def in_words(data: dict[str, Any]) -> str:
-    """Say what `describe_data` returned."""
+def as_text(data: dict[str, Any]) -> str:
+    """Return what `describe_data` returned as text."""
     return f"{data['training_frames']:,} training and {data['validation_frames']:,} validation frames"
 
 

@@ -1,0 +1,236 @@
+"""The networks of one program, their optimiser and their compiled step: devices, and no files.
+
+Several runs of one architecture train as one program: their states are stacked along a first axis and the step is mapped over
+it. A single run has no such axis, so it costs nothing there. Only this module knows the axis.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from srnet_jax.data.protocols import split
+from srnet_jax.data.sources import load_datasets
+from srnet_jax.data.windows import TrainingWindows, stack_frames
+from srnet_jax.errors import TrainingError
+from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.models.predict import predict
+from srnet_jax.pose import metrics
+from srnet_jax.pose.frames import Frames
+from srnet_jax.training.checkpoint_format import Snapshot
+from srnet_jax.training.feed import Feed
+from srnet_jax.training.optimizer import create_optimizer
+from srnet_jax.training.parallel import Devices
+from srnet_jax.training.state import TrainState, create_train_state
+from srnet_jax.training.steps import Hyperparameters, StepSettings
+
+_mpjpe = jax.jit(metrics.mpjpe)
+_STEPS_PER_CALL = 32  # by default, except on a CPU, where a call costs nothing beside a step
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """What a run trains on and is validated on.
+
+    Attributes:
+      dataset: what the data are called.
+      fps: frames per second.
+      mirrored: see `Skeleton.mirrored`.
+      training: frames.
+      validation: frames.
+      labels: see `protocols.Split`.
+    """
+
+    dataset: str
+    fps: float
+    mirrored: tuple[int, ...]
+    training: Frames
+    validation: Frames
+    labels: tuple[str, ...]
+
+    @property
+    def mean_pose_mm(self) -> float:
+        """Validation error of the mean training pose, the constant prediction to beat, millimetres."""
+        mean = np.broadcast_to(self.training.truth.mean(0, dtype=np.float64), self.validation.truth.shape)
+        return 1000 * float(metrics.in_blocks(_mpjpe, mean, self.validation.truth).mean())
+
+
+def load_training_data(configs: Sequence[ConfigDict]) -> list[TrainingData]:
+    """Load the data of runs that differ only in what `config.ensemble` varies; runs with equal splits share them.
+
+    Raises:
+      UserError: if the data are missing or damaged.
+      TrainingError: if a split leaves nothing to train on or to validate with.
+    """
+    dataset, other = load_datasets(configs[0])
+    found: dict[tuple[str, ...], TrainingData] = {}
+    for config in configs:
+        if config.protocol.actions_train not in found:
+            parts = split(dataset, config.protocol, other)
+            for name in ("train", "validation"):
+                if not getattr(parts, name):
+                    raise TrainingError(f"{dataset.name}: no {name} sequence, expected at least one")
+            training, validation = (stack_frames(part, config.model.normalization) for part in (parts.train, parts.validation))
+            found[config.protocol.actions_train] = TrainingData(
+                dataset.name, dataset.fps, dataset.skeleton.mirrored, training, validation, parts.labels
+            )
+    return [found[config.protocol.actions_train] for config in configs]
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Where the runs of a program are after some steps of an epoch; valid until the next steps are taken.
+
+    Attributes:
+      epoch: counted from 0.
+      step: steps of the epoch that are done.
+      poses: output frames that all runs were trained on since the epoch began or was resumed.
+      first: step from which each run goes on in this epoch; its number of steps if it sits out.
+      trainer: whose runs these are.
+    """
+
+    epoch: int
+    step: int
+    poses: int
+    first: tuple[int, ...]
+    trainer: "Trainer"
+    _begun: float
+    _state: Any
+    _totals: Any
+
+    @property
+    def ends_epoch(self) -> bool:
+        """Whether no run has a step left in this epoch."""
+        return self.step >= max(self.trainer.feed.steps)
+
+    @property
+    def poses_per_second(self) -> float:
+        """How fast the runs were trained, until now; waits for the device."""
+        return self.poses / (time.perf_counter() - self._begun) if self.totals else 0.0
+
+    @cached_property
+    def totals(self) -> list[dict[str, Any]]:
+        """Each run's totals, see `steps.train_step`; waits for the device."""
+        return self.trainer.unstack(self._totals)
+
+    @cached_property
+    def snapshots(self) -> list[Snapshot]:
+        """Each run's snapshot; waits for the device."""
+        states = self.trainer.unstack(self._state)
+        done = [min(self.step, steps) for steps in self.trainer.feed.steps]
+        return [Snapshot(state, batch, own) for state, batch, own in zip(states, done, self.totals, strict=True)]
+
+
+class Trainer:
+    """Trains runs that differ only in seed, learning rate or training actions, as one compiled program.
+
+    Attributes:
+      configs: of the runs.
+      data: of the runs.
+      model: in its dilated form.
+      devices: that share each batch.
+      windows: the samples of each run.
+    """
+
+    def __init__(self, configs: Sequence[ConfigDict], data: Sequence[TrainingData]) -> None:
+        """Make the network; data go to the devices, and the step is compiled, when the first step is taken.
+
+        Raises:
+          UserError: if there are fewer devices than asked for, or too few samples.
+        """
+        train = configs[0].train
+        self.configs, self.data = configs, data
+        self.model = create_model(configs[0].model)
+        self.devices = Devices(configs[0].parallel, configs[0].num_devices)
+        self.windows = [
+            TrainingWindows(
+                own.training,
+                receptive_field=self.model.receptive_field,
+                causal=self.model.causal,
+                mirrored=own.mirrored if train.flip else None,
+                seed=config.seed,
+            )
+            for config, own in zip(configs, data, strict=True)
+        ]
+        for windows, own in zip(self.windows, data, strict=True):
+            if not windows.steps(train.batch_size):
+                raise TrainingError(f"{own.dataset}: {len(windows)} training sample, expected at least 2")
+
+    def init(self) -> list[Snapshot]:
+        """Return each run's snapshot before the first step."""
+        optimizer = create_optimizer()
+        return [Snapshot(create_train_state(self.model, optimizer, config.seed)) for config in self.configs]
+
+    @cached_property
+    def feed(self) -> Feed:
+        """The batches of all runs."""
+        train = self.configs[0].train
+        block = train.steps_per_call or (1 if self.devices.platform == "cpu" else _STEPS_PER_CALL)
+        return Feed(self.windows, self.devices, batch_size=train.batch_size, block=block, place=train.data_on)
+
+    def steps(self, snapshots: Sequence[Snapshot], epoch: int, sits_out: Sequence[bool] = ()) -> Iterator[Progress]:
+        """Take the remaining steps of an epoch.
+
+        Args:
+          snapshots: from which each run goes on.
+          epoch: counted from 0. A run that has finished it sits out.
+          sits_out: for each run whether it sits out, wherever it is.
+
+        Yields:
+          The progress after each call of the compiled step; once if there is no step left.
+        """
+        feed, size = self.feed, self.configs[0].train.batch_size
+        step = self.devices.compile(StepSettings.of(self.configs[0]), feed.take, stacked=len(self.configs) > 1)
+        hyperparameters = [Hyperparameters.at(epoch, config.seed, config.train) for config in self.configs]
+        state, totals, hyperparameters = self.devices.replicate(
+            self._stack([(one.state, one.totals, own) for one, own in zip(snapshots, hyperparameters, strict=True)])
+        )
+        first = tuple(
+            steps if int(one.state.epoch) > epoch or (sits_out and sits_out[index]) else _resumed(one.batch, steps)
+            for index, (one, steps) in enumerate(zip(snapshots, feed.steps, strict=True))
+        )
+        begun, done = time.perf_counter(), min(first)
+
+        def progress() -> Progress:
+            ends = (min(done * size, len(windows)) for windows in feed.windows)
+            poses = sum(max(end - start * size, 0) for start, end in zip(first, ends, strict=True))
+            return Progress(epoch, done, poses, first, self, begun, state, totals)
+
+        for done, items, count in feed.blocks(epoch, first):  # noqa: B007 progress() reads it
+            state, totals = step(state, totals, hyperparameters, feed.data, items, count)
+            yield progress()
+        if first == tuple(feed.steps):
+            yield progress()
+
+    def validate(self, index: int, state: TrainState) -> float:
+        """Return the frame-weighted mean MPJPE of a run's validation frames, millimetres."""
+        config, data = self.configs[index], self.data[index]
+        predicted = predict(
+            self.model,
+            state.variables,
+            data.validation,
+            mirrored=data.mirrored if config.evaluate.flip else None,
+            batch_frames=config.evaluate.batch_frames,
+        )
+        return 1000 * float(metrics.in_blocks(_mpjpe, predicted, data.validation.truth).mean())
+
+    def unstack(self, tree: Any) -> list[Any]:
+        """Copy what is on the devices to the host, and return each run's part."""
+        tree = self.devices.to_host(tree)
+        if len(self.configs) == 1:
+            return [tree]
+        return [jax.tree.map(lambda leaf, index=index: leaf[index], tree) for index in range(len(self.configs))]
+
+    def _stack(self, trees: Sequence[Any]) -> Any:
+        """Give what belongs to several runs a first axis; what belongs to one stays as it is."""
+        return trees[0] if len(trees) == 1 else jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+
+def _resumed(batch: int, steps: int) -> int:
+    """Return the step that a run goes on from; a fork may have shortened the epoch, which then has one step left."""
+    return batch if batch <= steps else steps - 1
