@@ -2,7 +2,7 @@
 
 python -m launch.export --workdir=runs/mine --output=mine.npz          # for srnet_jax.load and launch.predict --weights
 python -m launch.export --workdir=runs/mine --output=mine.stablehlo    # for jax.export (needs the extra `export`)
-python -m launch.export --weights=single --output=single.onnx          # for onnxruntime (needs the extra `onnx`; minutes)
+python -m launch.export --weights=single --output=single.onnx          # for onnxruntime (needs the extra `onnx`)
 
 A program is compared with the network on random keypoints before it is kept; a JSON file beside it says what goes in and
 comes out.

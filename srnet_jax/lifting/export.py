@@ -6,6 +6,7 @@ not kept.
 """
 
 import contextlib
+import importlib.metadata
 import importlib.util
 import json
 import tempfile
@@ -25,6 +26,7 @@ from srnet_jax.pose.skeleton import H36M_17
 
 SUFFIXES = (".npz", ".stablehlo", ".onnx")
 PLATFORMS = ("cpu", "cuda", "tpu")
+_ONNX = ("onnx", "onnxruntime")
 _MOST_APART = 1e-4  # of a program's outputs and the network's, relative to the largest
 
 
@@ -75,16 +77,17 @@ def write(path: Path, trained: Trained, *, frames: int | None = None) -> float:
 
 @contextlib.contextmanager
 def _in_one_line(path: Path) -> Iterator[None]:
-    """Turn what jax2onnx and onnxruntime raise, which is of any type and length, into a UserError."""
+    """Turn what onnx and onnxruntime raise, which is of any type and length, into a UserError that names who raised it."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        reason = one_line(" ".join(str(error).split()), 200)
-        raise UserError(
-            f"{path}: not written, jax2onnx or onnxruntime cannot take this network, expected .stablehlo instead: {reason}"
-        ) from error
+        reason = one_line(" ".join(f"{type(error).__name__}: {error}".split()), 200)
+        if isinstance(error, ImportError | AttributeError):
+            versions = " or ".join(f"{package} {importlib.metadata.version(package)}" for package in _ONNX)
+            raise UserError(f"{path}: not written, {versions} does not work with JAX {jax.__version__}: {reason}") from error
+        raise UserError(f"{path}: not written, ONNX cannot hold this network, expected .stablehlo instead: {reason}") from error
 
 
 def _write_stablehlo(draft: Path, trained: Trained, path: Path) -> Callable:
@@ -99,18 +102,13 @@ def _write_stablehlo(draft: Path, trained: Trained, path: Path) -> Callable:
 
 
 def _write_onnx(draft: Path, trained: Trained, frames: int, path: Path) -> Callable:
-    for package in ("jax2onnx", "onnxruntime"):
+    for package in _ONNX:
         _needed(package, "onnx", path)
-    import jax2onnx
     import onnxruntime
 
-    model = jax2onnx.to_onnx(
-        _network(trained),
-        [("B", frames, H36M_17.num_joints, 2)],
-        input_names=["inputs_2d"],
-        output_names=["poses_3d"],
-    )
-    draft.write_bytes(model.SerializeToString())
+    from srnet_jax.lifting import onnx_program
+
+    draft.write_bytes(onnx_program.convert(_network(trained), (frames, H36M_17.num_joints, 2)).SerializeToString())
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(draft.read_bytes(), options)
