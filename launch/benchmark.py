@@ -45,7 +45,10 @@ def main(command: str) -> None:
 
     from rich.table import Table
 
-    if _JSON.value and not Path(_JSON.value).absolute().parent.is_dir():
+    from launch.console import console
+    from srnet_jax.io.files import absolute
+
+    if _JSON.value and not absolute(_JSON.value).parent.is_dir():
         app.fail(f"--json={_JSON.value}: expected a file in a folder that exists")
     if _PEER.value and command not in ("train", "inference"):
         app.fail(f"--peer={_PEER.value}: expected train or inference, found {command}")
@@ -56,7 +59,7 @@ def main(command: str) -> None:
     table = Table(command, "", show_header=False)
     for name, value in figures.items():
         table.add_row(name, f"{value:,.0f}" if value == int(value) else f"{value:.4g}")
-    app.console(width=120).print(table)
+    console(width=120).print(table)
     if _JSON.value:
         Path(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -11,16 +11,21 @@ from absl import flags
 
 from launch import app
 
-_CONFIG = app.define_config()
+app.define_config()
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The .bin file, in PyTorch's zip or older format.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "New folder for the run.", required=True)
 
 
 def main() -> None:
     """Import, and say what to type next."""
+    from ml_collections import config_flags
+
+    from srnet_jax.config import command_line
     from srnet_jax.official.runs import import_run
 
-    import_run(_CHECKPOINT.value, _CONFIG.value, _WORKDIR.value)
+    import_run(
+        _CHECKPOINT.value, command_line.load(), _WORKDIR.value, changed=config_flags.get_override_values(flags.FLAGS["config"])
+    )
     print(f"done. Evaluate with: python -m launch.evaluate --workdir={_WORKDIR.value}")
     print(f"  train on with: python -m launch.train --workdir={_WORKDIR.value}")
 

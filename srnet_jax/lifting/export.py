@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from srnet_jax.errors import UserError, one_line
-from srnet_jax.io.files import write_whole
+from srnet_jax.io.files import absolute, write_whole
 from srnet_jax.lifting import weights
 from srnet_jax.lifting.weights import Trained
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS
@@ -58,7 +58,7 @@ def write(path: Path, trained: Trained, *, frames: int | None = None) -> float:
     field = trained.model.receptive_field
     if frames is not None and frames < field:
         raise UserError(f"frames: found {frames}, expected at least the receptive field, {field}")
-    with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".unfinished-") as folder:
+    with tempfile.TemporaryDirectory(dir=absolute(path).parent, prefix=".unfinished-") as folder:
         draft = Path(folder) / path.name
         length = (frames or field) if path.suffix == ".onnx" else None
         if length:

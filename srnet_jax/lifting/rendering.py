@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from srnet_jax.errors import UserError
+from srnet_jax.io.files import absolute
 from srnet_jax.lifting import webpage
 from srnet_jax.lifting.scene import Scene, bones_3d
 
@@ -36,7 +37,7 @@ def render(scene: Scene, path: Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
-    with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".unfinished-") as folder:
+    with tempfile.TemporaryDirectory(dir=absolute(path).parent, prefix=".unfinished-") as folder:
         draft = Path(folder) / path.name
         if path.suffix == ".html":
             draft.write_text(webpage.page(scene), encoding="utf-8")
