@@ -18,20 +18,8 @@ from absl import flags
 
 from launch import app
 
-_COMMANDS = (
-    "data",
-    "metrics",
-    "rarity",
-    "checkpoints",
-    "train",
-    "inference",
-    "scaling",
-    "ensemble",
-    "parts",
-    "epoch",
-    "start",
-    "streaming",
-)
+_COMMANDS = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
+_COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming")
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
 

@@ -4,8 +4,8 @@ python -m launch.export --workdir=runs/mine --output=mine.npz          # for srn
 python -m launch.export --workdir=runs/mine --output=mine.stablehlo    # for jax.export (needs the extra `export`)
 python -m launch.export --weights=single --output=single.onnx          # for onnxruntime (needs the extra `onnx`)
 
-A program is compared with the network on random keypoints before it is kept; a JSON file beside it says what goes in and
-comes out.
+A program is compared with the network on random keypoints before it is kept; a JSON file beside it describes the input
+and the output.
 """
 
 from pathlib import Path

@@ -2,9 +2,10 @@
 
 python -m launch.import_torch --checkpoint=FILE.bin --workdir=runs/official [--config=configs/... --config.FIELD=VALUE ...]
 
-The network is read off the file. What a file cannot tell is a field: --config.model.causal=True; --config.model.activation=relu
-for VideoPose3D's own files; --config.model.adds_input=True and --config.model.normalization=lcn for networks trained under lcn;
---config.model.recombine=add for context from all joints. Data, protocol and training are the config's.
+The network is read from the file. Fields give what a file does not hold: --config.model.causal=True;
+--config.model.activation=relu for VideoPose3D's own files; --config.model.adds_input=True and --config.model.normalization=lcn
+for networks trained under lcn; --config.model.recombine=add for context from all joints. A field that the file decides must
+not be set. Data, protocol and training are the config's.
 """
 
 from absl import flags

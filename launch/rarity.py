@@ -3,8 +3,8 @@
 python -m launch.rarity --config=configs/mocap_subject.py --config.data.path=FILE.npz --output=ranks.csv
 python -m launch.rarity --workdir=runs/sr [--config.FIELD=VALUE ...]   # the data and the protocol of a run
 
-The ranking is kept in a folder `rarity_cache` beside the data, under a hash of the poses, the reference set, sigma and the
-formula, and taken from there the next time. --compare shows how it changes with what the paper leaves open.
+The ranking is cached in a folder `rarity_cache` beside the data, under a hash of the poses, the reference set, sigma and the
+formula. --compare shows how it changes with what the paper leaves open.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ _COMPARE = flags.DEFINE_bool("compare", False, "Rank with other sigmas, referenc
 
 
 def main() -> None:
-    """Rank, say what is rare, and write the file."""
+    """Rank, print which poses are rare, and write the file."""
     from launch.console import print_table
     from srnet_jax.config import command_line, ensembles
     from srnet_jax.data.sources import load_split

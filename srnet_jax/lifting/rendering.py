@@ -145,7 +145,7 @@ class _Solid:
 
 
 def turned(poses: np.ndarray) -> np.ndarray:
-    """Return poses [..., J, 3], camera frame, as seen by a camera that stands a little aside and above: [..., J, 2], y down."""
+    """Return poses [..., J, 3], camera frame, as seen by a camera a little aside and above: [..., J, 2], y down."""
     x, y, z = np.moveaxis(poses, -1, 0)
     aside, depth = x * np.cos(_TURN) + z * np.sin(_TURN), z * np.cos(_TURN) - x * np.sin(_TURN)
     return np.stack([aside, y * np.cos(_TILT) - depth * np.sin(_TILT)], -1)

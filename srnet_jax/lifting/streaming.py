@@ -32,10 +32,10 @@ def step(model: PoseLifter, variables: Any, memory: Any, inputs_2d: jax.Array) -
 
 
 class StreamingLifter:
-    """One person's keypoints become poses as they come, each for the cost of one frame.
+    """Lift one person's keypoints as they come, each at the cost of one frame.
 
-    A causal network gives what `KeypointLifter` gives for the whole video, to rounding; frames must come at the rate that it
-    was trained on.
+    A causal network's poses are those of `KeypointLifter` for the whole video, to rounding; frames must come at the rate that
+    it was trained on.
     """
 
     def __init__(self, lifter: KeypointLifter, *, layout: str, image_size: tuple[int, int], flip: bool = True) -> None:

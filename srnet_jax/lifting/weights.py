@@ -28,7 +28,7 @@ from srnet_jax.training.state import count_parameters, create_train_state
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Trained:
-    """A network with what it learned.
+    """A network with its weights.
 
     Attributes:
       name: of the file or folder that it came from.
