@@ -12,7 +12,7 @@ from srnet_jax.lifting import weights
 from srnet_jax.models.predict import predict
 from srnet_jax.pose import layouts
 from srnet_jax.pose.frames import Frames, interpolated
-from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, normalize_image
+from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, View, normalize_image
 from srnet_jax.pose.skeleton import H36M_17
 
 PRETRAINED = ("single", "causal")  # in srnet_jax/lifting/pretrained
@@ -106,7 +106,7 @@ class KeypointLifter:
             inputs_2d=inputs,
             targets=unknown,
             poses_3d=unknown,
-            geometry=np.broadcast_to(np.float32(0), (len(inputs), 1, 9)),
+            views=View.unknown(len(inputs)),
             starts=np.array([0]),
             lengths=np.array([len(inputs)]),
             normalization=self.trained.config.model.normalization,

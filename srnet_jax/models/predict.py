@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 
 from srnet_jax.models.pose_lifter import Lifter
 from srnet_jax.pose.frames import Frames, chunks, input_offset
-from srnet_jax.pose.normalization import mirror, mirror_view, to_metres
+from srnet_jax.pose.normalization import View, mirror, mirror_view, to_metres
 
 _SHORTEST = 64  # output frames of a piece, if there is a sequence as long
 _MOST_PARTS = 64  # of the longest sequence
@@ -40,15 +41,15 @@ def _predict(
     model: Lifter,
     variables: Any,
     inputs_2d: jax.Array,
-    geometry: jax.Array,
+    views: View,
     mirrored: tuple[int, ...] | None,
     normalization: str,
 ) -> Any:
     if mirrored is None:
-        return to_metres(normalization, model.apply(variables, inputs_2d), geometry)
+        return to_metres(normalization, model.apply(variables, inputs_2d), views)
     both = jnp.concatenate([inputs_2d, mirror(inputs_2d, mirrored)])
     predicted: Any = model.apply(variables, both)
-    views = jnp.concatenate([geometry, mirror_view(normalization, geometry)])
+    views = views.map(lambda *both: jnp.concatenate(both), mirror_view(normalization, views))
     straight, flipped = jnp.split(to_metres(normalization, predicted, views), 2)
     return (straight + mirror(flipped, mirrored)) / 2
 
@@ -100,7 +101,8 @@ def predict(
         inputs = frames.gather(firsts - offset, sequences, length + field - 1)
         where = firsts[:, None] + np.arange(length)
         real = where < ends[sequences][:, None]
-        geometry = frames.geometry[np.where(real, where, firsts[:, None])]  # [B, T, 1, 9]
-        poses = np.asarray(_predict(model, variables, inputs, geometry, mirrored, frames.normalization))
+        known = np.where(real, where, firsts[:, None])
+        views = frames.views.map(itemgetter(known))  # [B, T, 1, ...]
+        poses = np.asarray(_predict(model, variables, inputs, views, mirrored, frames.normalization))
         predicted[where[real]] = poses[real]
     return predicted
