@@ -6,10 +6,15 @@ import shutil
 from pathlib import Path
 
 
-def absolute(path: str | Path) -> Path:
-    """Return an absolute path without `..`; a link before a `..` is followed, as the file system does."""
+def plain(path: str | Path) -> Path:
+    """Return a path without `..`; a link before a `..` is followed, as the file system does, a missing folder is left out."""
     path = Path(path)
-    return path.resolve() if ".." in path.parts else path.absolute()
+    return path.resolve() if ".." in path.parts else path
+
+
+def absolute(path: str | Path) -> Path:
+    """Return an absolute path without `..`, see `plain`."""
+    return plain(path).absolute()
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -17,6 +22,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
     A link in its place is replaced, not followed.
     """
+    path = plain(path)
     draft = path.with_name(f"{path.name}.tmp")
     draft.unlink(missing_ok=True)
     with draft.open("xb") as file:  # x: follows no link

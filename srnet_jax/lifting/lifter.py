@@ -1,4 +1,4 @@
-"""From a detector's keypoints to 3D, with a trained network and all that lies between."""
+"""From a detector's keypoints to 3D: layouts, normalisation, frame rates and a trained network."""
 
 import dataclasses
 import numbers
@@ -8,6 +8,7 @@ import numpy as np
 
 from srnet_jax.config.config_files import CONFIG_FILE
 from srnet_jax.errors import DataError, UserError, one_line
+from srnet_jax.io.files import plain
 from srnet_jax.lifting import weights
 from srnet_jax.models.predict import predict
 from srnet_jax.pose import layouts
@@ -135,14 +136,14 @@ def load(name: str | Path = "single", checkpoint: str = "best") -> KeypointLifte
     if trained.config.model.normalization not in IMAGE_NORMALIZATIONS:
         raise UserError(
             f"{name}: its normalisation {trained.config.model.normalization!r} uses the TRUE depth of the root, which a video "
-            f"does not tell; expected a network with one of {', '.join(IMAGE_NORMALIZATIONS)}"
+            f"does not show; expected a network with one of {', '.join(IMAGE_NORMALIZATIONS)}"
         )
     return KeypointLifter(trained)
 
 
 def load_trained(name: str | Path, checkpoint: str = "best") -> weights.Trained:
     """Return a trained network of any normalisation; arguments and errors as `load`."""
-    path = Path(name)
+    path = plain(name)
     if str(name) in PRETRAINED:
         return weights.load(_FOLDER / f"{name}.npz")
     if path.is_dir() and (path / CONFIG_FILE).is_file():

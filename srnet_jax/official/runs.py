@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files, schema
 from srnet_jax.errors import ConfigError, DataError, TrainingError
-from srnet_jax.io.files import absolute
+from srnet_jax.io.files import absolute, plain
 from srnet_jax.io.torch_save import save_torch
 from srnet_jax.models.pose_lifter import PoseLifter, create_model
 from srnet_jax.official.networks import (
@@ -173,8 +173,8 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
     Note:
       The official `--resume` also wants a pickled random state, which a file without code cannot hold.
     """
-    workdir, output = Path(workdir), Path(output)
-    if not output.name or output.is_dir() or not absolute(output).parent.is_dir():
+    workdir, output = plain(workdir), plain(output)
+    if not output.name or output.is_dir() or not output.absolute().parent.is_dir():
         raise TrainingError(f"--output={output}: expected the name of a file in a folder that exists")
     config = config_files.load(workdir)
     _check_official(workdir, config)
