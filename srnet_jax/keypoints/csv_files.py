@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from srnet_jax.errors import DataError
+from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import numbered_lines, numbers, shown
 from srnet_jax.keypoints.people import People, frame_number, video_name
@@ -25,26 +26,25 @@ def read(path: Path, budget: Budget) -> People | None:
     Raises:
       DataError: if the file is missing or empty, or names the line that is not as it should be.
     """
-    if path.is_file() and path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"{path}: {path.stat().st_size:,} bytes, expected a table of at most {_MAX_BYTES:,}")
-    lines = [(number, _cells(line)) for number, line in numbered_lines(path)]
+    if (size := size_of(path, "a table")) > _MAX_BYTES:
+        raise DataError(f"{path}: {size:,} bytes, expected a table of at most {_MAX_BYTES:,}")
+    lines = [(where, _cells(line)) for where, line in numbered_lines(path)]
     (first, header), width = lines[0], len(lines[0][1])
     if width < 3:
-        raise DataError(f"{path}: line {first}: found {shown(','.join(header))}, expected frame, x, y, ... with commas between")
+        raise DataError(f"{first}: found {shown(','.join(header))}, expected frame, x, y, ... with commas between")
     frame_column, track_column, names = 0, None, None
     if not any(map(_is_number, header)):
         names = [cell.lower() for cell in header]
         lines = lines[1:]
         if "frame" not in names:
-            raise DataError(f"{path}: line {first}: found {shown(','.join(header))}, expected a column frame")
+            raise DataError(f"{first}: found {shown(','.join(header))}, expected a column frame")
         frame_column = names.index("frame")
         track_column = names.index("track") if "track" in names else None
     columns = [column for column in range(width) if column not in (frame_column, track_column)]
     frames, tracks, rows, seen = [], [], [], set()
-    for number, cells in lines:
-        where = f"{path}: line {number}"
+    for where, cells in lines:
         if len(cells) != width:
-            raise DataError(f"{where}: found {len(cells)} columns, expected {width}, as in line {first}")
+            raise DataError(f"{where}: found {len(cells)} columns, expected {width}, as in {first.removeprefix(f'{path}: ')}")
         (frame,) = numbers([cells[frame_column]], 1, where)
         frames.append(frame_number(frame, where))
         tracks.append((cells[track_column] or None) if track_column is not None else None)
@@ -56,7 +56,7 @@ def read(path: Path, budget: Budget) -> People | None:
     if not rows:
         return None
     values = np.stack(rows)
-    size = _numbers_a_joint(None if names is None else [names[column] for column in columns], values, f"{path}: line {first}")
+    size = _numbers_a_joint(None if names is None else [names[column] for column in columns], values, first)
     made = np.ones((len(values), values.shape[1] // size, 3))
     made[..., :size] = values.reshape(*made.shape[:2], size)  # [N, J, 2 or 3]
     return People(str(path), video_name(path.name), np.array(frames, np.int64), tuple(tracks), made)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.errors import DataError, one_line
+from srnet_jax.errors import DataError
+from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed
 from srnet_jax.keypoints.people import People, frame_number, frame_rate, gather, image_size, is_number
@@ -89,19 +90,16 @@ def load_json(path: Path) -> Any:
     Raises:
       DataError: if it is no JSON, too large, or holds NaN or infinity.
     """
-    size = path.stat().st_size
+    size = size_of(path, "a JSON file")
     if size > _MAX_BYTES:
         raise DataError(f"{path}: {size:,} bytes, expected a JSON file of at most {_MAX_BYTES:,}")
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
 
     def refuse(constant: str) -> None:
-        raise DataError(f"{path}: found {constant}, expected finite numbers")
+        raise DataError(f"found {constant}, expected finite numbers")
 
-    try:
-        return json.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode(), parse_constant=refuse)
-    except RecursionError:
-        raise DataError(f"{path}: lists within lists, deeper than any keypoint file has") from None
-    except ValueError as error:  # no JSON, no text, a number of thousands of digits
-        raise DataError(f"{path}: damaged, cut short or no JSON ({one_line(error)})") from error
+    with reading(path, "a JSON file"):
+        return json.loads(data.decode(), parse_constant=refuse)
 
 
 def _recognised(content: Any, path: Path) -> str:

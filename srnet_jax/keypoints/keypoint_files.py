@@ -10,10 +10,10 @@
     mediapipe     JSON {width, height, fps, frames: [{landmarks: [{x, y, visibility} of 33 landmarks]} or null]}
     npz           `.npz` with `keypoints` [T, J, 2 or 3] or, of several people, [T, P, J, 2 or 3]; perhaps `confidences`,
                   `image_size`, `fps`, `layout`
-    csv           a line a frame: its number, then x, y or x, y, confidence of each joint; see `keypoint_csv`
+    csv           a line a frame: its number, then x, y or x, y, confidence of each joint; see `csv_files`
 
 Coordinates are pixels; those of `mediapipe` are shares of the width and height. Confidences are cut to 0 to 1.
-`keypoint_tracks` tells how people are followed, which are left out, and how missing frames are filled.
+`tracks` describes how people are followed, which are left out, and how missing frames are filled.
 
 Each format has its joints in the order of its detector; `layouts` turns one order into another.
 """
@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from srnet_jax.errors import DataError, UserError, naming
+from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.keypoints import csv_files, json_files, npz_files
 from srnet_jax.keypoints.people import People
@@ -66,12 +67,7 @@ def _size(path: Path) -> int:
     """Return the bytes of a file, or of the files that a folder holds."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
-    if not path.is_file():
-        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file or folder'}, expected keypoints of a video")
-    size = path.stat().st_size
-    if not size:
-        raise DataError(f"{path}: empty file, expected keypoints of a video")
-    return size
+    return size_of(path, "keypoints of a video")
 
 
 def _read(path: Path, name: str | None, budget: Budget) -> Iterable[People | None]:
