@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srnet_jax.evaluation.figures import RUNS, STANDING, STYLE, draw_error_by_rareness
+from srnet_jax.evaluation.charts import RUNS, STANDING, STYLE, draw_error_by_rareness
 from srnet_jax.pose.skeleton import H36M_17, body_groups
 from srnet_jax.reproduce.results import Results, values
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines

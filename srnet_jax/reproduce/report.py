@@ -155,7 +155,7 @@ def write(results: Results, workdir: Path, about: str) -> list[Path]:
       workdir: made if it does not exist.
       about: what tells these files from those of other data and scales, in their names.
     """
-    from srnet_jax.evaluation.figures import save
+    from srnet_jax.evaluation.charts import save
     from srnet_jax.reproduce import drawing
 
     workdir.mkdir(parents=True, exist_ok=True)
