@@ -23,7 +23,6 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 
 from srnet_jax.evaluation.evaluate import Evaluation, group_seeds
 from srnet_jax.evaluation.test_set import TestSet
-from srnet_jax.io.files import write_whole
 from srnet_jax.pose.skeleton import Skeleton
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 
@@ -201,11 +200,11 @@ def _with_seeds(name: str, seeds: int) -> str:
 
 
 @rc_context(STYLE)
-def save(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG, with everything at its edges."""
+def to_png(figure: Figure) -> bytes:
+    """Return a figure as PNG, with everything at its edges."""
     picture = io.BytesIO()
     figure.savefig(picture, dpi=150, format="png", bbox_inches="tight", pad_inches=0.08)
-    write_whole(path, picture.getvalue())
+    return picture.getvalue()
 
 
 def fitted(text: str, width: int, lines: int) -> str:

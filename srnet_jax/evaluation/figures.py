@@ -16,6 +16,7 @@ from srnet_jax.evaluation import charts
 from srnet_jax.evaluation.charts import PALE_SIDES, SIDES, STYLE, bones, fitted
 from srnet_jax.evaluation.evaluate import Evaluation, group_seeds
 from srnet_jax.evaluation.test_set import TestSet
+from srnet_jax.io.files import write_whole
 
 _TURN = np.radians(60)  # the 3D poses are seen from the side of the camera, so that depth shows
 _MARGIN = 1.15  # of the boxes around poses
@@ -33,7 +34,7 @@ def draw_all(folder: Path, test: TestSet, evaluations: list[Evaluation]) -> list
     }
     written = {folder / f"{name}.png": figure for name, figure in figures.items() if figure}
     for path, figure in written.items():
-        charts.save(path, figure)
+        write_whole(path, charts.to_png(figure))
     return list(written)
 
 

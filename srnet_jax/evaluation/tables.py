@@ -15,7 +15,7 @@ from srnet_jax.evaluation.evaluate import Evaluation, Group, group_seeds
 from srnet_jax.evaluation.measure import Row, rows
 from srnet_jax.pose.rarity import Commonness, rarest
 
-_METRICS = {  # by their keys in the results
+METRICS = {  # by their keys in the results
     "mpjpe_mm": "MPJPE, mm",
     "p_mpjpe_mm": "PA-MPJPE, mm",
     "n_mpjpe_mm": "N-MPJPE, mm",
@@ -116,11 +116,11 @@ def comparison(evaluations: list[Evaluation]) -> list[Grid]:
     every_metric = Grid(
         title="Every metric, average over actions",
         header=("metric", *map(head, groups)),
-        rows=tuple((name, *cells(over_actions, metric)) for metric, name in _METRICS.items()),
+        rows=tuple((name, *cells(over_actions, metric)) for metric, name in METRICS.items()),
     )
     by_scene = Grid(
         title="By scene",
-        header=("scene", "frames", *(head(group, _METRICS[metric]) for metric in _BY_SCENE for group in groups)),
+        header=("scene", "frames", *(head(group, METRICS[metric]) for metric in _BY_SCENE for group in groups)),
         rows=tuple(
             (label, frames(row), *cells(row, *_BY_SCENE))
             for label, row in [*((row.name, row) for row in scenes), (over_frames.label, over_frames)]
