@@ -111,7 +111,7 @@ def similarity_aligned(predicted: jax.Array, target: jax.Array) -> jax.Array:
     _check_shapes(predicted, target)
     with jax.enable_x64(True):
         own, other = (x.astype(jnp.float64).reshape(-1, *x.shape[-2:]) for x in (predicted, target))  # [N, J, 3]
-        middle, own_middle = (sum(x[:, j] for j in range(x.shape[1]))[:, None] / x.shape[1] for x in (other, own))
+        middle, own_middle = (sum(x[:, j : j + 1] for j in range(x.shape[1])) / x.shape[1] for x in (other, own))
         offsets = own - own_middle
         correlation = _products(offsets, other - middle, 1)  # [N, 3, 3]
         rotation = jnp.moveaxis(_best_rotation(jnp.moveaxis(correlation, 0, -1)), -1, 0)
@@ -135,9 +135,10 @@ def _best_rotation(correlation: jax.Array) -> jax.Array:
     multiples of q. If eigenvalues are equal, the optima are many, and a column is still one of them.
 
     Note:
-      On two busy cores PA-MPJPE of 543,344 poses took 1.1 s, 2.0 s by `jnp.linalg.eigh` of M and 2.5 s by `jnp.linalg.svd`. Of
-      a million poses, degenerate ones too, it was at most 3.1e-9 mm from NumPy's SVD, `svd` 2.5e-12 mm; of 240,000, `eigh` 2.3e-9
-      mm. Both are shorter, but on a CPU they hang in JAX 0.10.2 if two threads call them, as in `in_blocks`.
+      `jnp.linalg.eigh` of M and `jnp.linalg.svd` are shorter, but on a CPU they hang in JAX 0.10.2 if two threads call them, as
+      in `in_blocks`. In one thread, on two busy cores, PA-MPJPE of 543,344 poses takes 2.0 s by `eigh`, 2.5 s by `svd` and 1.1 s
+      so. The largest difference from NumPy's SVD is 2.3e-9 mm in 240,000 poses, degenerate ones too, by `eigh`, and in a million
+      2.5e-12 mm by `svd` and 3.1e-9 mm so.
     """
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = correlation
     matrix = jnp.array(
@@ -149,7 +150,7 @@ def _best_rotation(correlation: jax.Array) -> jax.Array:
         ]
     )  # [4, 4, N]
     norm = jnp.sqrt(jnp.square(matrix).sum((0, 1), keepdims=True))  # no eigenvalue is below -norm
-    matrix = (np.eye(4)[:, :, None] + matrix / jnp.where(norm > 0, norm, 1)) / 4  # of trace 1
+    matrix = (matrix / jnp.where(norm > 0, norm, 1) + np.eye(4)[:, :, None]) / 4  # of trace 1
 
     def square(state: Any) -> Any:
         step, _, matrix = state
