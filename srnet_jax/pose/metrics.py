@@ -135,10 +135,12 @@ def _best_rotation(correlation: jax.Array) -> jax.Array:
     multiples of q. If eigenvalues are equal, the optima are many, and a column is still one of them.
 
     Note:
-      `jnp.linalg.eigh` of M and `jnp.linalg.svd` are shorter, but on a CPU they hang in JAX 0.10.2 if two threads call them, as
-      in `in_blocks`. In one thread, on two busy cores, PA-MPJPE of 543,344 poses takes 2.0 s by `eigh`, 2.5 s by `svd` and 1.1 s
-      so. The largest difference from NumPy's SVD is 2.3e-9 mm in 240,000 poses, degenerate ones too, by `eigh`, and in a million
-      2.5e-12 mm by `svd` and 3.1e-9 mm so.
+      LAPACK is shorter, but in JAX 0.10.2 it hangs on a CPU if two threads call it, as in `in_blocks`. Seconds of PA-MPJPE of
+      543,344 poses in one thread, on two busy cores, and the largest difference from NumPy's SVD, degenerate poses included:
+
+          this               1.1 s   3.1e-9 mm in a million poses
+          jnp.linalg.eigh    2.0 s   2.3e-9 mm in 240,000
+          jnp.linalg.svd     2.5 s   2.5e-12 mm in a million
     """
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = correlation
     matrix = jnp.array(
