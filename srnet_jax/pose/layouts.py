@@ -12,8 +12,8 @@ derived by the first rule in `_RULES` whose joints it has:
     head_top            from thorax through head, 5/3 of the way
     ears, eyes, nose    head
 
-The shares are those of a grown person: ears lie about 0.20 m and the top of the head 0.33 m above the shoulders; in the open
-motion capture that `RESULTS.md` names, the joint called Head lies at the height of the ears.
+The shares are those of a grown person: ears are about 0.20 m and the top of the head 0.33 m above the shoulders; in the open
+motion capture that `RESULTS.md` names, the joint called Head is at the height of the ears.
 """
 
 import dataclasses
@@ -123,7 +123,7 @@ def find(name: str) -> Layout:
     """Return the layout of that name.
 
     Raises:
-      UserError: names those there are.
+      UserError: lists the known names.
     """
     if name not in LAYOUTS:
         close = difflib.get_close_matches(str(name).lower(), LAYOUTS, n=1)
@@ -217,13 +217,13 @@ def derived_as_detected(points: np.ndarray) -> np.ndarray:
 def warn_if_implausible(keypoints: np.ndarray, name: str) -> None:
     """Warn if a video's keypoints [T, 17, 2], Human3.6M's joints in pixels, seem upside down or mirrored in part.
 
-    Whether left and right are exchanged as a whole cannot be told in 2D: such keypoints are those of a person who faces the
-    other way.
+    An exchange of left and right as a whole cannot be seen in 2D: such keypoints are those of a person who faces the other
+    way.
     """
     above = keypoints[:, _at("thorax"), 1] > keypoints[:, _at("pelvis"), 1]
     if above.mean() > _SHOWN_AS_WRONG:
         warnings.warn(
-            f"{name}: the shoulders lie below the hips in {above.mean():.0%} of the frames; is y counted from "
+            f"{name}: the shoulders are below the hips in {above.mean():.0%} of the frames; is y counted from "
             "the top of the image?",
             stacklevel=2,
         )

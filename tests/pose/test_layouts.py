@@ -133,7 +133,7 @@ def test_implausible_keypoints_are_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         layouts.warn_if_implausible(person, "video")
-    with pytest.warns(UserWarning, match="video: the shoulders lie below the hips in 100%"):
+    with pytest.warns(UserWarning, match="video: the shoulders are below the hips in 100%"):
         layouts.warn_if_implausible(person * [1, -1], "video")
     person[:, at("left_hip"), 0] = 20
     with pytest.warns(UserWarning, match="disagree on which side is left"):
