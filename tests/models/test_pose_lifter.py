@@ -131,14 +131,14 @@ def test_groups_do_not_see_each_other_without_context(rng):
 @pytest.mark.parametrize("root_in_every_group", [True, False])
 def test_every_grouping_predicts_every_joint(rng, num_groups, root_in_every_group):
     """Each joint's output comes from its own group: the last layer's weights of other groups do not reach it."""
-    model = lifter("gp", (1, 1), num_groups, root_in_every_group)
+    model = lifter("gp", (1,), num_groups, root_in_every_group)
     variables = noisy_variables(model)
     x = rng.normal(size=(3, 1, 17, 2)).astype(np.float32)
     y = apply(model, variables, x)
     assert y.shape == (3, 1, 17, 3)
     for index, group in enumerate(model.joint_groups):
         params = dict(variables["params"])
-        params["layer_3"] = params["layer_3"] | {f"kernel_{index}": params["layer_3"][f"kernel_{index}"] + 1}
+        params["layer_1"] = params["layer_1"] | {f"kernel_{index}": params["layer_1"][f"kernel_{index}"] + 1}
         change = np.abs(apply(model, variables | {"params": params}, x) - y).max((0, 1, 3))
         owned = [joint for joint in group if joint or index == [0 in g for g in model.joint_groups].index(True)]
         assert (change[owned] > 0).all()

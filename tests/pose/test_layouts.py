@@ -5,6 +5,8 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.pose import layouts
@@ -51,17 +53,16 @@ def test_h36m_is_the_skeletons_order():
     assert list(layouts.H36M.joints) == expected
 
 
-@pytest.mark.parametrize("source", LAYOUTS)
-@pytest.mark.parametrize("target", ["coco", "h36m", "mpii", "mpi_inf_3dhp"])
-def test_shared_joints_keep_their_place(source, target, rng):
-    points = rng.normal(size=(4, 3, len(LAYOUTS[source].joints), 2)).astype(np.float32)
-    found, confidences = convert(points, source, target)
-    assert found.shape == (4, 3, len(LAYOUTS[target].joints), 2)
-    assert found.dtype == np.float32
-    for joint in set(LAYOUTS[source].joints) & set(LAYOUTS[target].joints):
-        before, after = LAYOUTS[source].joints.index(joint), LAYOUTS[target].joints.index(joint)
-        np.testing.assert_array_equal(found[:, :, after], points[:, :, before])
-    np.testing.assert_array_equal(confidences, 1)
+def test_shared_joints_keep_their_place(rng):
+    for source, target in itertools.product(LAYOUTS, ["coco", "h36m", "mpii", "mpi_inf_3dhp"]):
+        points = rng.normal(size=(4, 3, len(LAYOUTS[source].joints), 2)).astype(np.float32)
+        found, confidences = convert(points, source, target)
+        assert found.shape == (4, 3, len(LAYOUTS[target].joints), 2)
+        assert found.dtype == np.float32
+        for joint in set(LAYOUTS[source].joints) & set(LAYOUTS[target].joints):
+            before, after = LAYOUTS[source].joints.index(joint), LAYOUTS[target].joints.index(joint)
+            np.testing.assert_array_equal(found[:, :, after], points[:, :, before])
+        np.testing.assert_array_equal(confidences, 1)
 
 
 def test_all_detectors_give_one_person_the_same_pose(rng):
@@ -80,11 +81,11 @@ def test_all_detectors_give_one_person_the_same_pose(rng):
         np.testing.assert_allclose(convert(points, source, target)[0], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("source", LAYOUTS)
-def test_conversion_moves_with_the_person(source, rng):
-    points = rng.normal(size=(len(LAYOUTS[source].joints), 3))
-    moved = convert(points * 2 + [1, 2, 3], source, "h36m")[0]
-    np.testing.assert_allclose(moved, convert(points, source, "h36m")[0] * 2 + [1, 2, 3], atol=1e-12)
+@given(st.sampled_from(sorted(LAYOUTS)), st.floats(0.01, 100), st.tuples(*[st.floats(-1e3, 1e3)] * 3))
+def test_conversion_moves_with_the_person(source, scale, move):
+    points = np.random.default_rng(0).normal(size=(len(LAYOUTS[source].joints), 3))
+    moved = convert(points * scale + move, source, "h36m")[0]
+    np.testing.assert_allclose(moved, convert(points, source, "h36m")[0] * scale + move, atol=1e-9)
 
 
 def test_a_derived_joint_is_as_sure_as_its_least_sure_part():
@@ -102,12 +103,11 @@ def test_derived_as_detected_is_the_way_through_a_detector(rng):
     )
 
 
-@pytest.mark.parametrize("layout", LAYOUTS.values())
-def test_bones_connect_every_limb(layout):
-    assert all(a != b for a, b in layout.bones)
-    drawn = {layout.joints[index] for bone in layout.bones for index in bone}
+def test_bones_connect_every_limb():
     limbs = {f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")}
-    assert limbs <= drawn
+    for layout in LAYOUTS.values():
+        assert all(a != b for a, b in layout.bones)
+        assert limbs <= {layout.joints[index] for bone in layout.bones for index in bone}
 
 
 @pytest.mark.parametrize(
