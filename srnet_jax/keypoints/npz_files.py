@@ -1,4 +1,4 @@
-"""Keypoints in NumPy archives: VideoPose3D's `data_2d_custom_*.npz`, what its Detectron2 script writes, and plain arrays."""
+"""Keypoints in NumPy's files: VideoPose3D's `data_2d_custom_*.npz`, what its Detectron2 script writes, and plain arrays."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,45 +7,95 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed
 from srnet_jax.keypoints.people import People, frame_rate, gather, image_size, layout_name, video_name
 
-FORMATS = ("videopose3d", "detectron2", "npz")
+FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
 _MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame: one array may stand for all frames of a file
 _COCO_JOINTS = 17
 
 
-def read(path: Path, keypoint_format: str | None, budget: Budget) -> Iterator[People]:
-    """Read a file of any of the formats, one video after another.
+def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, Iterator[People]]:
+    """Read an archive of any of the formats, one video after another.
 
     Args:
       path: of the file.
       keypoint_format: one of FORMATS; None finds it from the content.
       budget: what it may still cost to read the file.
 
+    Returns:
+      The name of the format, and the people of each video.
+
     Raises:
       DataError: if the file is damaged, or does not hold what was expected.
     """
     arrays = load_npz(path)
-    match keypoint_format or _recognised(arrays, path):
+    name = keypoint_format or recognised(arrays, path)
+    match name:
         case "videopose3d":
-            yield from _videopose3d(arrays, path, budget)
+            return name, _videopose3d(arrays, path, budget)
         case "detectron2":
-            yield from _detectron2(arrays, path, budget)
+            return name, _detectron2(arrays, path, budget)
+        case "reconstruction":
+            return name, iter([_plain({"keypoints": _squeezed(arrays.get("reconstruction"), path)}, path, budget)])
         case _:
-            yield _plain(arrays, path, budget)
+            return name, iter([_plain(arrays, path, budget)])
 
 
-def _recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
-    for key, name in (("positions_2d", "videopose3d"), ("segments", "detectron2"), ("keypoints", "npz")):
+def read_npy(path: Path, budget: Budget) -> People:
+    """Read one array: [T, J, 2 or 3] of a person, or [P, T, J, 2 or 3] of several.
+
+    Raises:
+      DataError: if the file is damaged, or holds another array, such as points in 3D.
+    """
+    try:
+        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # mapped: a header cannot ask for more than there is
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError, RecursionError, OverflowError) as error:
+        raise DataError(f"{path}: damaged, cut short or no .npy array of numbers ({one_line(error, 100)})") from error
+    if array.ndim == 4:
+        array = np.swapaxes(array, 0, 1)
+    _refuse_3d(array, path)
+    return _plain({"keypoints": array}, path, budget)
+
+
+def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
+    """Return the name of a file's format.
+
+    Raises:
+      DataError: if it is none of FORMATS.
+    """
+    keys = {"positions_2d": "videopose3d", "segments": "detectron2", "reconstruction": "reconstruction", "keypoints": "npz"}
+    for key, name in keys.items():
         if key in arrays:
             return name
     raise DataError(
-        f"{path}: found the keys {listed(arrays)}, expected positions_2d, keypoints, or boxes, segments and keypoints"
+        f"{path}: found the keys {listed(arrays)}, expected positions_2d, reconstruction, keypoints, or boxes, segments and "
+        "keypoints"
     )
+
+
+def _squeezed(array: Any, path: Path) -> np.ndarray:
+    """Return [T, J, 2 or 3] of [1, T, J, 2 or 3] or [T, J, 2 or 3]."""
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: found no reconstruction, expected an array (1, frames, joints, 2 or 3)")
+    array = array[0] if array.ndim == 4 and len(array) == 1 else np.swapaxes(array, 0, 1) if array.ndim == 4 else array
+    _refuse_3d(array, path)
+    return array
+
+
+def _refuse_3d(array: np.ndarray, path: Path) -> None:
+    """Refuse points whose third value is no confidence.
+
+    Raises:
+      DataError: says that they are in 3D.
+    """
+    if array.ndim > 2 and array.shape[-1] == 3 and array.size and array.dtype.kind in "fiu":
+        third = array[..., 2][np.isfinite(array[..., 2])]
+        if len(third) and ((third < -1).any() or (third > 2).any() or (np.abs(array[..., :2]) < 5).all()):
+            raise DataError(f"{path}: holds points in 3D, expected a detector's 2D keypoints; nothing is left to lift")
 
 
 def _videopose3d(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> Iterator[People]:
@@ -164,8 +214,7 @@ def _detectron2(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> It
     about = stored_dict(arrays, "metadata", path)
     size = image_size(about.get("w"), about.get("h"), f"{path}: metadata")
     fps = frame_rate(about.get("fps"), f"{path}: metadata")
-    people = gather(_surest(boxes, keypoints, path), path, budget)
-    if people is not None:
+    for people in gather(_surest(boxes, keypoints, path), path, budget, is_frame=True):
         layout = "coco" if people.values.shape[1] == _COCO_JOINTS else None
         yield dataclasses.replace(people, layout=layout, image_size=size, fps=fps)
 

@@ -86,13 +86,13 @@ def detect(
             raise DataError(f"{path}: found {fps:g} frames a second, expected a video's rate, at most {_MOST_FPS}")
         size = image.shape[1], image.shape[0]
         budget = Budget(_MOST_BYTES)
-        people = gather(_found(track(_frames(video, image, declared, path)), detector, fps), path, budget)
+        found = gather(_found(track(_frames(video, image, declared, path)), detector, fps), path, budget, is_frame=True)
     finally:
         video.release()
     tracks = []
-    if people:
+    for people in found:
         people = dataclasses.replace(people, layout=detector.layout, image_size=size, fps=fps)
-        tracks = follow(_told_apart(people), budget)
+        tracks += follow(_told_apart(people), budget)
     if not tracks:
         raise DataError(f"{path}: no person in any frame")
     return tuple(tracks)

@@ -1,0 +1,174 @@
+"""The 17 joints of a track, with those that the detector did not see derived, interpolated or estimated, and marked.
+
+- What follows from joints that are seen in the frame is derived from them (`layouts`): the head from the other ear, eyes or nose.
+- A joint that is missing for at most LONGEST_GAP_S is interpolated relative to the body: its distance from where the other joints
+  make it likely, in sizes of the person, changes linearly from the last frame that shows it to the next.
+- A joint that is missing for longer, or never seen, is put where the others make it likely (`pose.prior`). Its confidence is 0.
+- A frame that shows fewer than FEWEST joints shows no pose. For at most LONGEST_GAP_S such frames are interpolated as a whole;
+  in a longer gap the person is not lifted.
+- A joint that leaps for a frame or two, farther than a body can, and back, counts as missing.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from srnet_jax.pose import layouts, prior
+from srnet_jax.pose.skeleton import H36M_17
+
+LONGEST_GAP_S = 1.0
+FEWEST = 4  # joints of the 17
+_USUAL_FPS = 30.0
+_LEAP, _RETURN = 0.6, 0.3  # sizes of the person, a frame
+_NAMED = 0.05  # share of the frames from which on a missing joint is named
+
+
+@dataclasses.dataclass(frozen=True)
+class Completed:
+    """A track in Human3.6M's 17 joints.
+
+    Attributes:
+      points: [T, 17, 2] float32 pixels; NaN in frames that are not lifted.
+      confidences: [T, 17] float32; 0 where a joint was not seen and not derived from joints that were.
+      lifted: [T] bool, False in gaps that are too long.
+    """
+
+    points: np.ndarray
+    confidences: np.ndarray
+    lifted: np.ndarray
+
+    @property
+    def missing(self) -> dict[str, float]:
+        """The joints that were not seen in more than 5 % of the lifted frames, and in which share of them."""
+        share = (self.confidences[self.lifted] == 0).mean(0) if self.lifted.any() else np.zeros(0)
+        return {joint: float(s) for joint, s in zip(H36M_17.joints, share, strict=False) if s > _NAMED}
+
+
+def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: float | None) -> Completed:
+    """Return a track's 17 joints.
+
+    Args:
+      keypoints: [T, J, 2] pixels, NaN where a joint is missing.
+      confidences: [T, J], 0 where it is missing.
+      layout: a name of `layouts.LAYOUTS`.
+      fps: frames per second, None if not known.
+
+    Raises:
+      UserError: for an unknown layout.
+      DataError: if the number of joints is not the layout's.
+    """
+    keypoints = without_leaps(keypoints)
+    confidences = np.where(np.isfinite(keypoints).all(-1), confidences, 0)
+    points, sure = layouts.derived(keypoints, confidences, layout)
+    longest = max(round(LONGEST_GAP_S * (fps or _USUAL_FPS)), 1)
+    seen = sure > 0
+    enough = seen.sum(-1) >= FEWEST
+    filled = np.full(points.shape, np.nan)
+    sizes = np.full(len(points), np.nan)
+    patterns, which = np.unique(seen, axis=0, return_inverse=True)
+    for index, pattern in enumerate(patterns):
+        rows = np.flatnonzero((which.reshape(-1) == index) & enough)
+        if len(rows):
+            filled[rows] = prior.completed(points[rows], pattern)
+            sizes[rows] = np.maximum(prior.size_of(points[rows], pattern), 1e-3)
+    shown = np.flatnonzero(enough)
+    for joint in range(points.shape[1]):
+        known = np.flatnonzero(seen[:, joint] & enough)
+        hidden = np.flatnonzero(~seen[:, joint] & enough)
+        if len(known) and len(hidden):
+            filled[hidden, joint] += _offsets(points, filled, sizes, seen, shown, joint, known, hidden, longest)
+    whole, lifted = _without_gaps(filled, enough, longest)
+    return Completed(whole.astype(np.float32), np.where(lifted[:, None], sure, 0).astype(np.float32), lifted)
+
+
+def _offsets(
+    points: np.ndarray,
+    filled: np.ndarray,
+    sizes: np.ndarray,
+    seen: np.ndarray,
+    shown: np.ndarray,
+    joint: int,
+    known: np.ndarray,
+    hidden: np.ndarray,
+    longest: int,
+) -> np.ndarray:
+    """Return how far a joint is from its estimate in the frames that hide it, [H, 2] pixels; zero in gaps that are too long.
+
+    It is interpolated between its distances, in sizes of the person, from what would have been estimated at the gap's ends.
+    """
+    del shown
+    before = np.searchsorted(known, hidden) - 1
+    after = before + 1
+    has_before, has_after = before >= 0, after < len(known)
+    first = np.where(has_before, known[np.maximum(before, 0)], -1)
+    last = np.where(has_after, known[np.minimum(after, len(known) - 1)], -1)
+    ends = np.unique(np.concatenate([first[has_before], last[has_after]]))
+    there = {}
+    for frame in ends.tolist():
+        pattern = seen[frame].copy()
+        pattern[joint] = False
+        if pattern.sum() >= FEWEST:
+            estimate = prior.completed(points[frame : frame + 1], pattern)[0, joint]
+            there[frame] = (points[frame, joint] - estimate) / sizes[frame]
+    offsets = np.zeros((len(hidden), 2))
+    for row, (frame, a, b) in enumerate(zip(hidden.tolist(), first.tolist(), last.tolist(), strict=True)):
+        near = there.get(a), there.get(b)
+        if near[0] is not None and near[1] is not None and b - a - 1 <= longest:
+            share = (frame - a) / (b - a)
+            offsets[row] = sizes[frame] * ((1 - share) * near[0] + share * near[1])
+        else:  # fades with the distance from the frame that shows it
+            for end, one in ((a, near[0]), (b, near[1])):
+                if one is not None and abs(frame - end) <= longest:
+                    offsets[row] += sizes[frame] * one * (1 - abs(frame - end) / (longest + 1))
+    return offsets
+
+
+def _without_gaps(points: np.ndarray, known: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolate frames between known ones in gaps that are short, and return the points and which frames have some."""
+    frames = np.flatnonzero(known)
+    lifted = known.copy()
+    if not len(frames):
+        return points, lifted
+    made = points.copy()
+    for a, b in zip(frames[:-1].tolist(), frames[1:].tolist(), strict=True):
+        if 1 < b - a <= longest + 1:
+            share = (np.arange(a + 1, b) - a)[:, None, None] / (b - a)
+            made[a + 1 : b] = (1 - share) * points[a] + share * points[b]
+            lifted[a + 1 : b] = True
+    return made, lifted
+
+
+def without_leaps(keypoints: np.ndarray) -> np.ndarray:
+    """Return keypoints [T, J, 2] in which joints that leap away for one frame or two, and back, are NaN.
+
+    A leap is 0.6 sizes of the person relative to the body, between frames that agree within 0.3.
+    """
+    if len(keypoints) < 3:
+        return keypoints
+    with np.errstate(invalid="ignore"):
+        middle = (
+            np.nanmedian(np.where(np.isfinite(keypoints), keypoints, np.nan), axis=1, keepdims=True) if keypoints.size else 0
+        )
+        spread = np.sqrt(np.nanmean(np.square(keypoints - middle).sum(-1), axis=1))
+    size = np.nanmedian(spread) if np.isfinite(spread).any() else np.nan
+    if not np.isfinite(size) or size <= 0:
+        return keypoints
+    around = (keypoints - middle) / size
+    bad = np.zeros(keypoints.shape[:2], bool)
+    for width in (1, 2):
+        if len(keypoints) < width + 2:
+            break
+        before, after = around[: -width - 1], around[width + 1 :]
+        with np.errstate(invalid="ignore"):
+            agree = np.linalg.norm(after - before, axis=-1) < _RETURN
+            for inside in range(1, width + 1):
+                here = around[inside : len(around) - width - 1 + inside]
+                away = np.linalg.norm(here - (before + after) / 2, axis=-1) > _LEAP
+                if inside == 1:
+                    every = away
+                else:
+                    every &= away
+        found = agree & every
+        for inside in range(1, width + 1):
+            bad[inside : len(around) - width - 1 + inside] |= found
+    return np.where(bad[..., None], np.nan, keypoints)
