@@ -18,20 +18,8 @@ from absl import flags
 
 from launch import app
 
-_COMMANDS = (
-    "data",
-    "metrics",
-    "rarity",
-    "checkpoints",
-    "train",
-    "inference",
-    "scaling",
-    "ensemble",
-    "parts",
-    "epoch",
-    "start",
-    "streaming",
-)
+_COMMANDS = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
+_COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming")
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
 
@@ -45,7 +33,10 @@ def main(command: str) -> None:
 
     from rich.table import Table
 
-    if _JSON.value and not Path(_JSON.value).absolute().parent.is_dir():
+    from launch.console import console
+    from srnet_jax.io.files import absolute
+
+    if _JSON.value and not absolute(_JSON.value).parent.is_dir():
         app.fail(f"--json={_JSON.value}: expected a file in a folder that exists")
     if _PEER.value and command not in ("train", "inference"):
         app.fail(f"--peer={_PEER.value}: expected train or inference, found {command}")
@@ -56,7 +47,7 @@ def main(command: str) -> None:
     table = Table(command, "", show_header=False)
     for name, value in figures.items():
         table.add_row(name, f"{value:,.0f}" if value == int(value) else f"{value:.4g}")
-    app.console(width=120).print(table)
+    console(width=120).print(table)
     if _JSON.value:
         Path(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n")
 

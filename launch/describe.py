@@ -1,26 +1,32 @@
-"""Print a network's layers and its number of parameters, without training it.
+"""Print a network's layers and its number of parameters, without training it; or what the fields of a config mean.
 
 python -m launch.describe --config=configs/default.py [--config.model.recombine=add ...]
+python -m launch.describe --fields=train.        # the fields whose names begin so; --fields=config. lists all
 """
+
+from absl import flags
 
 from launch import app
 
-_CONFIG = app.define_config()
+app.define_config()
+_FIELDS = flags.DEFINE_string("fields", None, "Print the fields whose names begin so, with defaults and meanings.")
 
 
 def main() -> None:
-    """Print the layer plan."""
+    """Print the layer plan, or the fields."""
     import jax
     from rich.table import Table
 
-    from srnet_jax.config import schema
+    from launch.console import console
+    from srnet_jax.config import command_line, schema
     from srnet_jax.models.pose_lifter import PoseLifter, create_model
     from srnet_jax.training.optimizer import create_optimizer
     from srnet_jax.training.state import count_parameters, create_train_state
 
-    config = _CONFIG.value
-    schema.validate(config)
-    model = create_model(config.model)
+    if _FIELDS.value:
+        print(schema.described(_FIELDS.value))
+        return
+    model = create_model(command_line.load().model)
     state = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), 0))
     if isinstance(model, PoseLifter):
         table = Table("layer", "connectivity", "taps", "dilation", "input widths", "output widths", "parameters")
@@ -39,7 +45,7 @@ def main() -> None:
         table = Table("part", "parameters")
         for name, params in state.params.items():
             table.add_row(name, f"{count_parameters(params):,}")
-    app.console(width=120).print(table)
+    console(width=120).print(table)
     form = "causal" if model.causal else "symmetric"
     print(f"receptive field: {model.receptive_field} frame(s), {form}")
     print(f"parameters: {count_parameters(state.params)}")

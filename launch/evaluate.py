@@ -28,12 +28,13 @@ def main() -> None:
     """Evaluate, print the tables and write the comparison."""
     import json
 
-    from srnet_jax.config import ensembles
+    from launch.console import print_table
+    from srnet_jax.config import command_line, ensembles
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import evaluate, figures, tables
     from srnet_jax.io.files import write_whole
 
-    changes = app.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
+    changes = command_line.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
     if not (_WORKDIR.value and all(_WORKDIR.value)):
         raise UserError(f"--workdir={','.join(_WORKDIR.value)}: an empty name, expected folders with commas between them")
     workdirs = [run for name in _WORKDIR.value for run in ensembles.workdirs(Path(name))]
@@ -47,7 +48,7 @@ def main() -> None:
     for test in dict.fromkeys(map(id, tests)):
         grids = tables.comparison([e for e, used in zip(evaluations, tests, strict=True) if id(used) == test])
         for grid in grids:
-            app.print_table(grid)
+            print_table(grid)
     print("results: " + ", ".join(str(e.workdir / evaluate.RESULTS_FILE) for e in evaluations))
     if output:
         output.mkdir(parents=True, exist_ok=True)

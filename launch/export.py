@@ -4,8 +4,8 @@ python -m launch.export --workdir=runs/mine --output=mine.npz          # for srn
 python -m launch.export --workdir=runs/mine --output=mine.stablehlo    # for jax.export (needs the extra `export`)
 python -m launch.export --weights=single --output=single.onnx          # for onnxruntime (needs the extra `onnx`)
 
-A program is compared with the network on random keypoints before it is kept; a JSON file beside it says what goes in and
-comes out.
+A program is compared with the network on random keypoints before it is kept; a JSON file beside it describes the input
+and the output.
 """
 
 from pathlib import Path
@@ -23,12 +23,13 @@ _FRAMES = flags.DEFINE_integer("frames", None, "Of .onnx: frames of a sequence, 
 
 def main() -> None:
     """Export."""
+    from srnet_jax.io.files import absolute
     from srnet_jax.lifting import export, lifter
 
     if bool(_WORKDIR.value) == bool(_WEIGHTS.value):
         app.fail("--workdir, --weights: expected one of them")
     output = Path(str(_OUTPUT.value))
-    if output.suffix not in export.SUFFIXES or not output.absolute().parent.is_dir():
+    if output.suffix not in export.SUFFIXES or not absolute(output).parent.is_dir():
         expected = ", ".join(export.SUFFIXES)
         app.fail(f"--output={output}: expected a name ending in one of {expected}, in a folder that exists")
     if _FRAMES.value and output.suffix != ".onnx":

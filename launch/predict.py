@@ -4,8 +4,8 @@ python -m launch.predict --keypoints=FILE --layout=coco --width=1920 --height=10
 python -m launch.predict --video=FILE --detector_model=pose_landmarker.task --output=poses.npz --render=page.html
 
 Poses are in the camera's frame (x right, y down, z away from it), metres, relative to the hip; joints, frame, unit and model
-stand in the file. With several people, each has a file of their own. What the file says of layout, size and frame rate need
-not be given.
+are written to the file. With several people, each has their own file. Layout, size and frame rate need no flag where the
+keypoint file has them.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from absl import flags
 from launch import app
 
 _KEYPOINTS = flags.DEFINE_string("keypoints", None, "File of 2D keypoints, or OpenPose's folder (README lists the formats).")
-_FORMAT = flags.DEFINE_string("format", None, "Format of --keypoints, where its content does not tell: openpose, csv, ...")
+_FORMAT = flags.DEFINE_string("format", None, "Format of --keypoints, where its content does not show it: openpose, csv, ...")
 _VIDEO = flags.DEFINE_string("video", None, "Video to find the keypoints in, with MediaPipe (needs the extra `video`).")
 _DETECTOR_MODEL = flags.DEFINE_string("detector_model", None, "MediaPipe's pose_landmarker .task file, for --video.")
 _PEOPLE = flags.DEFINE_integer("people", 1, "How many people --video looks for.", lower_bound=1, upper_bound=20)
@@ -36,7 +36,9 @@ def main() -> None:
     """Read, lift, write."""
     from rich.table import Table
 
-    from srnet_jax.lifting import bvh_export, lift_file, rendering
+    from launch.console import console, track
+    from srnet_jax.keypoints import keypoint_files, video
+    from srnet_jax.lifting import lift_file
     from srnet_jax.lifting.lifter import load
     from srnet_jax.pose.layouts import find
 
@@ -46,45 +48,22 @@ def main() -> None:
         app.fail("--width, --height: expected both or none")
     if _LAYOUT.value:
         find(_LAYOUT.value)
-    wanted = [("--output", _OUTPUT.value, (".npz",)), *(("--render", name, rendering.SUFFIXES) for name in _RENDER.value)]
-    wanted += [("--bvh", _BVH.value, (".bvh",))] if _BVH.value else []
-    for flag, name, suffixes in wanted:
-        if Path(name).suffix not in suffixes or not Path(name).absolute().parent.is_dir():
-            app.fail(f"{flag}={name}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
-        if Path(name).suffix == ".mp4":
-            rendering.find_ffmpeg(Path(name))
-    lifter = load(_WORKDIR.value or _WEIGHTS.value, _CHECKPOINT.value)
+    files = lift_file.check_outputs(str(_OUTPUT.value), _RENDER.value, _BVH.value)
+    model = str(_WORKDIR.value or _WEIGHTS.value)
+    lifter = load(model, _CHECKPOINT.value)
     source = Path(str(_KEYPOINTS.value or _VIDEO.value))
-    size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
-    tracks = lift_file.described(_tracks(source), source, layout=_LAYOUT.value, image_size=size, fps=_FPS.value)
-    table = Table("person", "frames", "detected", "files")
-    for index, track in enumerate(tracks):
-        lifted = lift_file.lift(track, lifter, flip=_FLIP.value)
-        files = [
-            lift_file.output_paths(Path(name), tracks)[index] for name in (_OUTPUT.value, *_RENDER.value, _BVH.value) if name
-        ]
-        lift_file.write(files[0], lifted, model=_WORKDIR.value or _WEIGHTS.value)
-        for path in files[1:]:
-            if path.suffix == ".bvh":
-                bvh_export.write(path, lifted.poses_3d, track.fps or lift_file.USUAL_FPS)
-            else:
-                rendering.render(lift_file.scene(lifted), path)
-        shown = f"{track.detected.mean():.0%}"
-        table.add_row(track.name, f"{len(track.keypoints):,}", shown, " ".join(map(str, files)))
-    app.console(width=120).print(table)
-    print(f"joints in metres, {lift_file.FRAME}")
-
-
-def _tracks(source: Path):
     if _KEYPOINTS.value:
-        from srnet_jax.keypoints import keypoint_files
-
-        return keypoint_files.load(source, keypoint_format=_FORMAT.value)
-    from srnet_jax.keypoints import video
-
-    model = Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None
-    with video.mediapipe(model, _PEOPLE.value) as detector:
-        return video.detect(source, detector, track=app.track)
+        tracks = keypoint_files.load(source, keypoint_format=_FORMAT.value)
+    else:
+        with video.mediapipe(Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None, _PEOPLE.value) as detector:
+            tracks = video.detect(source, detector, track=track)
+    size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
+    tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, image_size=size, fps=_FPS.value)
+    table = Table("person", "frames", "detected", "files")
+    for person, own in lift_file.lift_all(tracks, lifter, files, flip=_FLIP.value, model=model):
+        table.add_row(person.name, f"{len(person.keypoints):,}", f"{person.detected.mean():.0%}", " ".join(map(str, own)))
+    console(width=120).print(table)
+    print(f"joints in metres, {lift_file.FRAME}")
 
 
 if __name__ == "__main__":

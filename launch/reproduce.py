@@ -10,10 +10,7 @@ row from the second on, on another machine with the same workdir, or one whose r
 config can be changed for all rows, as --config.train.epochs=10. Writes table_NAME-DATA-SCALE.md, .csv and .png to the workdir.
 """
 
-import re
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
@@ -22,7 +19,7 @@ from launch import app
 app.define_config()
 _LIST = flags.DEFINE_bool("list", False, "Print what can be made, what it needs and what it costs, and end.")
 _TABLE = flags.DEFINE_string(
-    "table", None, "1 to 10, s1 to s6 (of the supplement), fig4, fig5, fig6, or forms (our own); --list tells."
+    "table", None, "1 to 10, s1 to s6 (of the supplement), fig4, fig5, fig6, or forms (our own); see --list."
 )
 _DATA = flags.DEFINE_enum("data", "synthetic", ["h36m", "mocap", "synthetic"], "What to train and test on.")
 _SCALE = flags.DEFINE_enum(
@@ -37,40 +34,26 @@ _TEST_PATH = flags.DEFINE_string("test_data.path", None, "Where the data are tha
 
 def main() -> None:
     """Train, evaluate and print."""
-    from srnet_jax.errors import UserError
-    from srnet_jax.reproduce import report, runner, settings
-    from srnet_jax.reproduce.experiments import EXPERIMENTS
-    from srnet_jax.reproduce.results import Results
+    from launch.console import print_table
+    from srnet_jax.config import command_line
+    from srnet_jax.reproduce import make, report
 
-    changes: dict[str, Any] = app.changes({"data.path": _PATH.value, "test_data.path": _TEST_PATH.value})
+    changes = command_line.changes({"data.path": _PATH.value, "test_data.path": _TEST_PATH.value})
     if _LIST.value:
-        app.print_table(report.listing(_DATA.value, _SCALE.value, _SEEDS.value, changes))
+        print_table(report.listing(_DATA.value, _SCALE.value, _SEEDS.value, changes))
         return
-    if _TABLE.value not in EXPERIMENTS:
-        app.fail(f"--table={_TABLE.value}: not known, expected one of {', '.join(EXPERIMENTS)}; --list says what each is")
     if not _WORKDIR.value:
         app.fail("--workdir: missing, expected a folder for the runs and the table")
-    shard = re.fullmatch(r"(\d{1,4})/(\d{1,4})", _SHARD.value)
-    if not shard or not 1 <= int(shard[1]) <= int(shard[2]):
-        app.fail(f"--shard={_SHARD.value}: not understood, expected I/N with I from 1 to N")
-    experiment, workdir = EXPERIMENTS[_TABLE.value], Path(_WORKDIR.value)
-    if experiment.rows:
-        settings.check_paths(experiment, _DATA.value, changes)
-    found, actions = runner.trainings(experiment, workdir, _DATA.value, _SCALE.value, _SEEDS.value, changes)
-    missing, failures = runner.run_shard(found, (int(shard[1]), int(shard[2])), partial(print, flush=True))
-    columns = experiment.columns(actions)
-    results = Results(_TABLE.value, experiment, columns, found, changes)
-    if results.columns or _TABLE.value == "1":
-        app.print_table(report.table(results))
-    if any(results.evaluations) or not experiment.rows:  # what was written before is worth more than nothing
-        for file in report.write(results, workdir, f"{_DATA.value}-{_SCALE.value}"):
-            print(file)
-    if missing:
-        names = ", ".join(training.name for training in missing)
-        print(f"not trained yet: {names}; {'the same command' if failures else 'another shard'} does it")
-    if failures:
-        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
-        raise UserError(f"{len(failures)} rows failed; {reasons}")
+    make.make(
+        _TABLE.value,
+        Path(_WORKDIR.value),
+        data=_DATA.value,
+        scale=_SCALE.value,
+        seeds=_SEEDS.value,
+        shard=_SHARD.value,
+        changes=changes,
+        show=print_table,
+    )
 
 
 if __name__ == "__main__":

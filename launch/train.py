@@ -37,10 +37,11 @@ _WAIT_S = flags.DEFINE_float("wait_s", processes.START_S, "Seconds to wait for t
 
 def main() -> None:
     """Train, and say what to type next."""
+    from srnet_jax.config import command_line
     from srnet_jax.training.loop import train_members
 
     processes.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, _WAIT_S.value)
-    train_members(app.config_for(_WORKDIR.value), _WORKDIR.value, fork=_FORK.value)
+    train_members(command_line.load(_WORKDIR.value), _WORKDIR.value, fork=_FORK.value)
     print(f"done. Evaluate with: python -m launch.evaluate --workdir={_WORKDIR.value}")
 
 

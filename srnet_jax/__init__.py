@@ -14,13 +14,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from srnet_jax.lifting.lifter import load
 
-__all__ = ["load"]
+    __version__: str
+
+__all__ = ["__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Import what is public when it is first used: JAX takes a second to start, and data tools do without."""
-    if name != "load":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from srnet_jax.lifting.lifter import load
+    if name == "load":
+        from srnet_jax.lifting.lifter import load
 
-    return load
+        return load
+    if name == "__version__":
+        import importlib.metadata
+
+        return importlib.metadata.version(__name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from launch import app
+from launch.console import console
 
 ROOT = Path(__file__).parent.parent
 CHECKPOINT = ROOT / "tests" / "data" / "parity" / "sr5_mul_333_c42.bin"
@@ -50,12 +50,17 @@ def first(number, cases):
             (("--config.data.source=mocap", "--config.data.path=nothing.npz"), "nothing.npz: no such file"),
             (("--confg=x",), "Unknown command line flag 'confg'"),
             (("--config.model.chanels=3",), "config.model.chanels: no such field, did you mean config.model.channels?"),
-            (("--config.model.channels=many",), "flag --config.model.channels=many: invalid literal for int()"),
+            (("--config.model.channels=many",), "config.model.channels: 'many' is not allowed, expected a whole number"),
             (
                 ("--config.model.recombine=mult",),
                 "config.model.recombine: 'mult' is not allowed, expected one of multiply, add, concat",
             ),
-            (("--config=configs/nothing.py",), "No such file or directory: 'configs/nothing.py'"),
+            (
+                ("--config=configs/quikstart.py",),
+                "--config=configs/quikstart.py: no such file, did you mean configs/quickstart.py?",
+            ),
+            (("--config.data.path=/nowhere",), "config.data.path: set, but nothing reads it here"),
+            (("--workdir=",), "--workdir: empty, expected: Folder of this run"),
             (("--config.data.cameras.number:3",), "--config: "),
             (("train",), "train: not understood, expected --flag=value"),
             (("--config.data.source=mocap",), "config.data.path: not set"),
@@ -76,7 +81,8 @@ def first(number, cases):
     ),
 )
 def test_mistakes_are_one_line(arguments, message, tmp_path):
-    done = run("launch.train", f"--workdir={tmp_path / 'run'}", *arguments, *TINY)
+    tiny = TINY[2:] if any("source" in argument for argument in arguments) else TINY  # others do not read the first two
+    done = run("launch.train", f"--workdir={tmp_path / 'run'}", *tiny, *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -95,7 +101,13 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
                 ("--config.model.context_dim=2",),
                 "error: config.model: context_dim 2 with recombine 'multiply' gives",
             ),
-            ("launch.evaluate", (), "--workdir"),
+            ("launch.evaluate", (), "--workdir: not set, expected: Folder of a run"),
+            ("launch.train", (), "--workdir: not set, expected: Folder of this run"),
+            ("launch.describe", ("--fields=trian.",), "config.trian.: no such field"),
+            ("launch.describe", ("--config.model.hops=2",), "config.model.hops: set, but nothing reads it here"),
+            ("launch.rarity", ("--workdir=nothing",), "nothing/config.json: no such file"),
+            ("launch.predict", ("--output=x.npz", "--people=five"), "--people=five: expected an integer in the range [1, 20]"),
+            ("launch.reproduce", ("--scale=tiny",), "--scale=tiny: expected one of full, medium, quick, smoke"),
             (
                 "launch.evaluate",
                 ("--workdir=x", "--config=configs/default.py"),
@@ -224,6 +236,36 @@ def test_describe_counts_parameters():
     assert "receptive field: 243 frame(s), symmetric" in done.stdout
 
 
+def test_fields_are_described():
+    done = run("launch.describe", "--fields=train.camera")
+    assert done.stdout == (
+        "train.camera_roll_share = 0.0\n"
+        "    share of the samples that are turned about the optical axis, in 2D and in 3D\n"
+        "    a number, 0 or more and at most 1\n"
+        "train.camera_roll_degrees = 180.0\n"
+        "    largest random angle of this turn, degrees\n"
+        "    a number, 0 or more and at most 180; read only with train.camera_roll_share other than 0\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train",
+        *(
+            pytest.param(path.stem, marks=pytest.mark.slow)
+            for path in (ROOT / "launch").glob("*.py")
+            if path.stem not in ("__init__", "app", "console", "train")
+        ),
+    ],
+)
+def test_help_is_no_error(name):
+    for flag in ("--help", "--helpshort", "--helpfull") if name == "train" else ("--help",):
+        done = run(f"launch.{name}", flag)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"python -m launch.{name}" in done.stdout
+
+
 def test_train_evaluate_and_draw(tmp_path, mocap_file):
     workdir = tmp_path / "run"
     done = run(
@@ -268,6 +310,12 @@ def test_train_evaluate_and_draw(tmp_path, mocap_file):
     )
     assert f"ranks of {len(output.read_text().splitlines()) - 1} poses" in done.stdout, done.stderr
     assert set((tmp_path / "rarity_cache").iterdir()) == ranks
+    done = run("launch.rarity", f"--workdir={workdir}", f"--config.data.path={moved}", f"--output={tmp_path / 'again.csv'}")
+    assert (tmp_path / "again.csv").read_text() == output.read_text(), done.stderr
+    done = run("launch.evaluate", f"--workdir={workdir}", f"--data.path={moved}", "--config.data.num_frames=5000")
+    assert done.stderr == (
+        "error: config.data.num_frames: set, but nothing reads it here; it is read only with data.source synthetic\n"
+    )
 
 
 @pytest.mark.slow
@@ -336,7 +384,7 @@ def test_too_little_memory_is_one_line(error):
 
 
 def test_text_in_tables_is_not_markup(capsys):
-    app.console(width=80).print(Table("[/b]", "[red] :smile:", title="[/x]"))
+    console(width=80).print(Table("[/b]", "[red] :smile:", title="[/x]"))
     shown = capsys.readouterr().out
     assert all(text in shown for text in ("[/b]", "[red] :smile:", "[/x]"))
 

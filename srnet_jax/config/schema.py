@@ -5,6 +5,7 @@ This is the only place that knows a field. `configs/default.py` and the files be
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import math
@@ -84,25 +85,19 @@ def _whole(low: int, high: int = 2**31 - 1) -> Rule:
 
 
 def _number(low: float, high: float = math.inf, *, above: bool = False) -> Rule:
-    limit = f"above {low}" if above else f"{low} or more"
-    top = "" if high == math.inf else f" and at most {high}"
-    return Rule(
-        (float, int),
-        lambda value: (value > low if above else value >= low) and value <= min(high, _LARGEST),
-        f"a number, {limit}{top}",
-    )
+    text = f"a number, {f'above {low}' if above else f'{low} or more'}{'' if high == math.inf else f' and at most {high}'}"
+    return Rule((float, int), lambda v: (v > low if above else v >= low) and v <= min(high, _LARGEST), text)
 
 
-def _tuple_of(kind: type, allows: Callable[[Any], bool], text: str) -> Rule:
-    return Rule((tuple,), lambda v: len(v) > 0 and all(type(x) is kind and allows(x) for x in v), f"a tuple of {text}")
+def _tuple(allows: Callable[[tuple[Any, ...]], bool], text: str) -> Rule:
+    return Rule((tuple,), allows, f"a tuple of {text}")
 
 
 def _distinct(item: Rule, text: str) -> Rule:
-    return Rule(
-        (tuple,),
-        lambda v: len(set(v)) == len(v) <= 1000 and all(type(x) in item.types and item.allows(x) for x in v),
-        f"() or a tuple of different {text}",
-    )
+    def allows(values: tuple[Any, ...]) -> bool:
+        return len(set(values)) == len(values) <= 1000 and all(type(v) in item.types and item.allows(v) for v in values)
+
+    return Rule((tuple,), allows, f"() or a tuple of different {text}")
 
 
 def _when(name: str, *values: Any) -> Condition:
@@ -117,288 +112,205 @@ def _unless(name: str, *values: Any) -> Condition:
 
 _FLAG = Rule((bool,), lambda value: True, "True or False")
 _TEXT = Rule((str,), lambda value: True, "text")
-_NAMES = _tuple_of(str, bool, "one or more names, as ('S1', 'S5')")
-_SIGMAS = Rule(
-    (tuple,),
+_SHARE, _SHARE_ABOVE = _number(0, 1), _number(0, 1, above=True)
+_SEED, _COUNT, _HEIGHT = _whole(0), _whole(1), _number(0, 1000)
+_NAMES = _tuple(lambda v: len(v) > 0 and all(type(x) is str and x for x in v), "one or more names, as ('S1', 'S5')")
+_SIGMAS = _tuple(
     lambda v: len(v) in (1, H36M_17.num_joints) and all(type(x) in (int, float) and 0.001 <= x <= 1e6 for x in v),
-    f"a tuple of one or {H36M_17.num_joints} numbers from 0.001 to 1,000,000",
+    f"one or {H36M_17.num_joints} numbers from 0.001 to 1,000,000",
 )
-_PERCENTS = Rule(
-    (tuple,), lambda v: all(type(x) in (int, float) and 0 < x <= 100 for x in v), "a tuple of percentages above 0, at most 100"
-)
-_WIDTHS = Rule(
-    (tuple,),
+_PERCENTS = _tuple(lambda v: all(type(x) in (int, float) and 0 < x <= 100 for x in v), "percentages above 0, at most 100")
+_WIDTHS = _tuple(
     lambda v: 0 < len(v) <= 64 and all(type(x) is int and x > 0 and x % 2 for x in v) and math.prod(v) <= 65_536,
-    "a tuple of one or more odd numbers, as (3, 3, 3); at most 64, and 65,536 frames",
+    "one or more odd numbers, as (3, 3, 3); at most 64, and 65,536 frames",
 )
 
-_TRUNK = _when("model.network", *TRUNK_NETWORKS)
-_SPLIT = _when("model.network", "gp", "lf", "es", "sfs", "sr")
+_network = functools.partial(_when, "model.network")
+_SPLIT = _network("gp", "lf", "es", "sfs", "sr")
 _MIXED = ("lf", "es", "sfs")  # networks with layers of two kinds
 _CONTEXT = Condition(
     lambda v: v["model.network"] == "sr" or (v["model.network"] in _MIXED and v["model.split_layers"] == "split_recombine"),
     "model.network sr, or lf, es or sfs with model.split_layers split_recombine",
 )
+_CONCAT = _CONTEXT & _when("model.recombine", "concat")
+_CAMERAS = _when("protocol.name", "cross_camera")
+_SUBJECTS = Condition(
+    lambda v: (v["protocol.name"], v["protocol.cross_action_test"]) != ("cross_action", "all_subjects"),
+    "protocol.name other than cross_action, or protocol.cross_action_test other than all_subjects",
+)
 
 
-def _data_fields(section: str, used: Condition | None = None) -> dict[str, Field]:
-    """Return the fields of a data section, which are read only where `used` holds."""
+def _section(name: str, fields: dict[str, Field], read: Condition | None = None) -> dict[str, Field]:
+    """Return the fields of a section by their dotted names; they are read only where `read` holds, too."""
+
+    def narrowed(own: Condition | None) -> Condition | None:
+        return own & read if own and read else own or read
+
+    return {f"{name}.{key}": dataclasses.replace(field, read=narrowed(field.read)) for key, field in fields.items()}
+
+
+def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field]:
+    """Return the fields of a data section, which are read only where `read` holds."""
     source = f"{section}.source"
-    files, virtual = _unless(source, "synthetic"), _when(source, "synthetic", "mocap")
-    simulated = _when(f"{section}.detections.simulate", True)
-    fields = {
-        "source": Field(SOURCES[0], _one_of(SOURCES), "synthetic: the embedded set, generated; the others are files"),
-        "path": Field(
-            "",
-            _TEXT,
-            "h36m: folder of data_3d_h36m.npz and data_2d_h36m_*.npz; mocap: an .npz file of joint positions, or a folder of "
-            "such files; mpi_inf_3dhp: folder of the test set, TS1 to TS6; mpi_inf_3dhp_train: folder of S1 to S8",
-            files,
-        ),
-        "keypoints": Field(
-            "gt",
-            _TEXT,
-            "gt, or a detector's name, as cpn_ft_h36m_dbb in data_2d_h36m_cpn_ft_h36m_dbb.npz",
-            _when(source, "h36m"),
-        ),
-        "annotation": Field(
-            "univ",
-            _one_of(("univ", "metric")),
-            "univ: the skeleton of one height that the field reports; or metric",
-            _when(source, "mpi_inf_3dhp", "mpi_inf_3dhp_train"),
-        ),
-        "num_frames": Field(
-            200_000,
-            _whole(1),
-            "size of the generated set, frames over all cameras, 2,000 to 2,000,000",
-            _when(source, "synthetic"),
-        ),
-        "seed": Field(0, _whole(0), "seed of the generated bodies and motions", _when(source, "synthetic")),
-        "fps": Field(
-            30.0,
-            _number(0, above=True),
-            "frames per second of a file that does not say, for the record",
-            _when(source, "mocap"),
-        ),
-        "downsample": Field(1, _whole(1), "keep every n-th frame of each sequence"),
-        "cameras.number": Field(4, _whole(1, 100), "number of virtual cameras around the person", virtual),
-        "cameras.distance_m": Field(
-            5.2, _number(0, 1000, above=True), "horizontal distance from the middle of the room, metres", virtual
-        ),
-        "cameras.distance_spread": Field(
-            0.1, _number(0, 0.9), "share of it by which each camera stands nearer or farther, at most", virtual
-        ),
-        "cameras.height_m": Field(1.55, _number(0, 1000), "height above the floor, metres", virtual),
-        "cameras.height_spread_m": Field(
-            0.0, _number(0, 1000), "by which each camera stands higher or lower, at most, metres", virtual
-        ),
-        "cameras.target_height_m": Field(0.9, _number(0, 1000), "height of the point that they look at, metres", virtual),
-        "cameras.focal_px": Field(1145.0, _number(0, 1e6, above=True), "focal length, pixels", virtual),
-        "cameras.width_px": Field(1000, _whole(1), "image width, pixels", virtual),
-        "cameras.height_px": Field(1000, _whole(1), "image height, pixels", virtual),
-        "cameras.seed": Field(0, _whole(0), "seed of the cameras' displacements", virtual),
-        "detections.simulate": Field(
-            False, _FLAG, "True: replace the 2D joints by those of a simulated detector (srnet_jax/data/detections.py)"
-        ),
-        "detections.sigma": Field(
-            0.01,
-            _number(0, 1),
-            "noise of a joint of the torso, as a share of the person's size; the ends of limbs have up to twice as much",
-            simulated,
-        ),
-        "detections.outliers": Field(0.01, _number(0, 1), "share of joints that land anywhere in the person's box", simulated),
-        "detections.swaps": Field(0.01, _number(0, 1), "share of frames with arms, and with legs, exchanged", simulated),
-        "detections.missing": Field(0.01, _number(0, 1), "share of joints that stay where they were last seen", simulated),
-        "detections.derived_joints": Field(
-            False,
-            _FLAG,
-            "True: pelvis, spine, thorax and the base of the skull are where hips, shoulders and head put them, as with a "
-            "detector that does not see them (srnet_jax/pose/layouts.py)",
-            simulated,
-        ),
-        "detections.seed": Field(0, _whole(0), "seed of the detector's errors", simulated),
+    synthetic, h36m, mocap = (_when(source, name) for name in ("synthetic", "h36m", "mocap"))
+    inf = _when(source, "mpi_inf_3dhp", "mpi_inf_3dhp_train")
+    cameras = {
+        "number": Field(4, _whole(1, 100), "number of virtual cameras around the person"),
+        "distance_m": Field(5.2, _number(0, 1000, above=True), "horizontal distance from the middle of the room, metres"),
+        "distance_spread": Field(0.1, _number(0, 0.9), "largest share of it by which a camera is nearer or farther"),
+        "height_m": Field(1.55, _HEIGHT, "height above the floor, metres"),
+        "height_spread_m": Field(0.0, _HEIGHT, "largest distance by which a camera is higher or lower, metres"),
+        "target_height_m": Field(0.9, _HEIGHT, "height of the point that the cameras look at, metres"),
+        "focal_px": Field(1145.0, _number(0, 1e6, above=True), "focal length, pixels"),
+        "width_px": Field(1000, _COUNT, "image width, pixels"),
+        "height_px": Field(1000, _COUNT, "image height, pixels"),
+        "seed": Field(0, _SEED, "seed of the cameras' displacements"),
     }
-    if used:
-        fields = {
-            name: dataclasses.replace(field, read=field.read & used if field.read else used) for name, field in fields.items()
-        }
-    return {f"{section}.{name}": field for name, field in fields.items()}
+    errors = {
+        "sigma": Field(0.01, _SHARE, "noise of a torso joint, share of the person's size; limb ends have up to twice as much"),
+        "outliers": Field(0.01, _SHARE, "share of joints that land anywhere in the person's box"),
+        "swaps": Field(0.01, _SHARE, "share of frames with arms, and with legs, exchanged"),
+        "missing": Field(0.01, _SHARE, "share of joints that stay where they were last seen"),
+        "derived_joints": Field(
+            False, _FLAG, "True: pelvis, spine, thorax and base of the skull follow from the others (srnet_jax/pose/layouts.py)"
+        ),
+        "seed": Field(0, _SEED, "seed of the detector's errors"),
+    }
+    return _section(
+        section,
+        {
+            "source": Field(SOURCES[0], _one_of(SOURCES), "synthetic: the embedded set, generated; the others are files"),
+            "path": Field(
+                "",
+                _TEXT,
+                "h36m: folder of data_3d_h36m.npz and data_2d_h36m_*.npz; mocap: .npz file of joint positions, or folder of "
+                "them; mpi_inf_3dhp: folder of the test set, TS1 to TS6; mpi_inf_3dhp_train: folder of S1 to S8",
+                _unless(source, "synthetic"),
+            ),
+            "keypoints": Field("gt", _TEXT, "gt, or a detector's name: NAME of data_2d_h36m_NAME.npz", h36m),
+            "annotation": Field("univ", _one_of(("univ", "metric")), "univ: skeleton of one height, as usual; or metric", inf),
+            "num_frames": Field(200_000, _COUNT, "frames of the generated set, of all cameras: 2,000 to 2,000,000", synthetic),
+            "seed": Field(0, _SEED, "seed of the generated bodies and motions", synthetic),
+            "fps": Field(30.0, _number(0, above=True), "frames per second of a file that does not say", mocap),
+            "downsample": Field(1, _COUNT, "keep every n-th frame of each sequence"),
+            **_section("cameras", cameras, _when(source, "synthetic", "mocap")),
+            "detections.simulate": Field(False, _FLAG, "True: simulate a detector's 2D joints (srnet_jax/data/detections.py)"),
+            **_section("detections", errors, _when(f"{section}.detections.simulate", True)),
+        },
+        read,
+    )
 
 
-FIELDS: dict[str, Field] = {
-    "seed": Field(0, _whole(0), "seed of the weights, the order of samples and dropout", _when("ensemble.seeds", ())),
-    "parallel": Field(
-        "jit",
-        _one_of(PARALLEL),
-        "how several devices share each batch: jit (XLA distributes) or pmap; the results are the same",
+_ENSEMBLE = {  # several runs trained as one program: each combination is a run in its own folder, the same as if trained alone
+    "seeds": Field((), _distinct(_SEED, "whole numbers, as (0, 1)"), "as (0, 1, 2): instead of seed"),
+    "learning_rates": Field(
+        (), _distinct(_number(0, above=True), "numbers above 0, as (0.001, 0.01)"), "instead of train.learning_rate"
     ),
-    "num_devices": Field(0, _whole(0, 100_000), "devices that share each batch, of all processes; 0: all there are"),
-    # Several runs trained as one program, each in a folder of its own in the workdir and the same as if trained alone. Every
-    # combination of the values is a run.
-    "ensemble.seeds": Field((), _distinct(_whole(0), "whole numbers, as (0, 1)"), "as (0, 1, 2): instead of seed"),
-    "ensemble.learning_rates": Field(
-        (),
-        _distinct(_number(0, above=True), "numbers above 0, as (0.001, 0.01)"),
-        "as (0.001, 0.002): instead of train.learning_rate",
+    "actions_train": Field(
+        (), _distinct(_TEXT, "names, as ('Walking', 'Eating')"), "of cross_action: one run trained on each of these actions"
     ),
-    "ensemble.actions_train": Field(
-        (),
-        _distinct(_TEXT, "names, as ('Walking', 'Eating')"),
-        "as ('Walking', 'Eating'), of cross_action: one run trained on each of these actions",
-    ),
-    # What is trained on, and tested unless the protocol is cross_dataset.
-    **_data_fields("data"),
-    # What cross_dataset tests on.
-    **_data_fields("test_data", _when("protocol.name", "cross_dataset")),
-    "protocol.name": Field(
+}
+_PROTOCOL = {
+    "name": Field(
         "subject",
         _one_of(("subject", "rare_pose", "cross_action", "cross_camera", "cross_dataset")),
         "paper Sec. 4.2 and 4.3; all train on subjects_train and test on subjects_test. subject: no more; rare_pose: count "
         "only the rarest test poses, the first of rare_percents; cross_action: train on some actions; cross_camera: train on "
         "some cameras, test on others; cross_dataset: test on config.test_data",
     ),
-    "protocol.subjects_train": Field(("S1", "S5", "S6", "S7", "S8"), _NAMES, "subjects to train on"),
-    "protocol.subjects_test": Field(("S9", "S11"), _NAMES, "subjects to test on"),
-    "protocol.actions_train": Field(
+    "subjects_train": Field(("S1", "S5", "S6", "S7", "S8"), _NAMES, "subjects to train on", _SUBJECTS),
+    "subjects_test": Field(("S9", "S11"), _NAMES, "subjects to test on", _SUBJECTS),
+    "actions_train": Field(
         ("Walking",),
         _NAMES,
         "actions to train on, exact names",
         _when("protocol.name", "cross_action") & _when("ensemble.actions_train", ()),
     ),
-    "protocol.cross_action_test": Field(
+    "cross_action_test": Field(
         "others",
         _one_of(("others", "all", "all_subjects")),
         "others: the other actions of the test subjects; all: all their actions; all_subjects: train and test on ALL subjects, "
-        "whatever subjects_train and subjects_test say, as the official code does",
+        "as the official code does",
         _when("protocol.name", "cross_action"),
     ),
-    "protocol.cameras_train": Field(
-        ("camera0", "camera1", "camera2"),
-        _NAMES,
-        "cameras to train on; in Human3.6M ('54138969', ...)",
-        _when("protocol.name", "cross_camera"),
+    "cameras_train": Field(
+        ("camera0", "camera1", "camera2"), _NAMES, "cameras to train on; in Human3.6M ('54138969', ...)", _CAMERAS
     ),
-    "protocol.cameras_test": Field(("camera3",), _NAMES, "cameras to test on", _when("protocol.name", "cross_camera")),
-    "protocol.validation": Field(
+    "cameras_test": Field(("camera3",), _NAMES, "cameras to test on", _CAMERAS),
+    "validation": Field(
         "train_subjects",
         _one_of(("train_subjects", "test")),
         "what chooses the best checkpoint: held-out recordings of the training subjects, or `test`: the test subjects, and "
         "training on everything (the official code; results say so)",
     ),
-    "protocol.validation_fraction": Field(
+    "validation_fraction": Field(
         0.1,
         _number(0, 0.9, above=True),
-        "share of the training recordings that is held out",
+        "share of training recordings held out",
         _when("protocol.validation", "train_subjects"),
     ),
-    "protocol.rare_percents": Field((20, 10), _PERCENTS, "sizes of the rare subsets, percent of the test poses"),
-    "protocol.rare_ranking": Field(
+    "rare_percents": Field((20, 10), _PERCENTS, "sizes of the rare subsets, percent of the test poses"),
+    "rare_ranking": Field(
         "occurrence",
         _one_of(RANKINGS),
         "occurrence: Eq. 10; exponential: the official filter_data.py, with sigma 200 or 500; mean_distance: the official list "
         "of infrequent poses, without sigma",
     ),
-    "protocol.rare_sigma_mm": Field(
-        (100.0,),
-        _SIGMAS,
-        "sigma of Eq. 9, millimetres, one or one for each joint; the paper gives none",
-        _unless("protocol.rare_ranking", "mean_distance"),
+    "rare_sigma_mm": Field(
+        (100.0,), _SIGMAS, "sigma of Eq. 9, millimetres, one or one a joint", _unless("protocol.rare_ranking", "mean_distance")
     ),
-    "protocol.rare_reference": Field(
-        "train", _one_of(("train", "test")), "pose set O of Eq. 10: train or test; the paper does not say"
-    ),
-    "protocol.rare_reference_step": Field(1, _whole(1), "take every n-th pose of the reference set; the official code 10"),
-    "model.network": Field(
+    "rare_reference": Field("train", _one_of(("train", "test")), "pose set O of Eq. 10; the paper does not say which"),
+    "rare_reference_step": Field(1, _COUNT, "take every n-th pose of the reference set; the official code 10"),
+}
+_MODEL = {
+    "network": Field(
         "sr",
         _one_of((*TRUNK_NETWORKS, *GRAPH_NETWORKS)),
         "fc: fully connected, gp: group connected, lf: late fusion, es: early split, sfs: split, fuse, split, sr: split and "
         "recombine (paper Fig. 3); semgcn, lcn: graph networks that the paper compares with",
     ),
-    "model.fuse_layer": Field(
-        4,
-        _whole(0),
-        "L_fuse: the first L_fuse layers are split, the others fully connected (Eq. 7)",
-        _when("model.network", "lf"),
-    ),
-    "model.split_layer": Field(
-        4,
-        _whole(0),
-        "L_split: the first L_split layers are fully connected, the others split (Eq. 8)",
-        _when("model.network", "es"),
-    ),
-    "model.link_layers": Field(
-        2,
-        _whole(0),
-        "L_link: the L_link layers in the middle are fully connected, the others split",
-        _when("model.network", "sfs"),
-    ),
-    "model.split_layers": Field(
-        "group", _one_of(SPLIT_LAYERS), "what the split layers are: group or split_recombine", _when("model.network", *_MIXED)
-    ),
-    "model.split_ends": Field(
+    "fuse_layer": Field(4, _SEED, "L_fuse: split layers at the start; fully connected ones follow (Eq. 7)", _network("lf")),
+    "split_layer": Field(4, _SEED, "L_split: fully connected layers at the start; split ones follow (Eq. 8)", _network("es")),
+    "link_layers": Field(2, _SEED, "L_link: fully connected layers in the middle, between split ones", _network("sfs")),
+    "split_layers": Field("group", _one_of(SPLIT_LAYERS), "what the split layers are", _network(*_MIXED)),
+    "split_ends": Field(
         True,
         _FLAG,
         "False: the first and the last layer are fully connected, and the three numbers count the layers between them; so the "
         "paper's sfs has its 3.04 M parameters",
         _SPLIT,
     ),
-    "model.filter_widths": Field(
+    "filter_widths": Field(
         (1, 1, 1, 1),
         _WIDTHS,
         "odd kernel sizes over time, two layers each; (1, 1, 1, 1) is the single-frame network of 8 layers, (3, 3, 3, 3, 3) "
         "has 10 layers and sees 243 frames",
     ),
-    "model.channels": Field(
-        1024, _whole(17, 65_536), "total width of each hidden layer; of semgcn and lcn the features of each joint"
+    "channels": Field(1024, _whole(17, 65_536), "width of each hidden layer; of semgcn and lcn: features of each joint"),
+    "num_groups": Field(
+        5, _one_of(GROUP_NUMBERS), "body parts (paper Fig. 6; `body_groups` in srnet_jax/pose/skeleton.py)", _SPLIT
     ),
-    "model.num_groups": Field(
-        5,
-        _one_of(GROUP_NUMBERS),
-        "body parts: 1, 2, 3, 5, 6, 8 or 17 (paper Fig. 6; `body_groups` in srnet_jax/pose/skeleton.py)",
-        _SPLIT,
-    ),
-    "model.root_in_every_group": Field(
-        True, _FLAG, "the official code's groups; False: the paper's disjoint partition", _SPLIT
-    ),
-    "model.global_group": Field(
-        False, _FLAG, "True: one more group, of all joints; what it predicts is added to what the parts predict", _SPLIT
-    ),
-    "model.shuffled_groups": Field(
-        0, _whole(0), "groups whose joints are exchanged at random: 0 or at least 2 (Table 5)", _SPLIT
-    ),
-    "model.shuffle_seed": Field(0, _whole(0), "seed of the exchange", _SPLIT & _unless("model.shuffled_groups", 0)),
-    "model.recombine": Field(
-        "multiply",
-        _one_of(RECOMBINE),
-        "how context meets local features: multiply, add or concat (supplement Sec. 2)",
-        _CONTEXT,
-    ),
-    "model.context_dim": Field(
+    "root_in_every_group": Field(True, _FLAG, "the official code's groups; False: the paper's disjoint partition", _SPLIT),
+    "global_group": Field(False, _FLAG, "True: one more group, of all joints; its prediction is added to theirs", _SPLIT),
+    "shuffled_groups": Field(0, _SEED, "groups whose joints are exchanged at random: 0 or at least 2 (Table 5)", _SPLIT),
+    "shuffle_seed": Field(0, _SEED, "seed of the exchange", _SPLIT & _unless("model.shuffled_groups", 0)),
+    "recombine": Field("multiply", _one_of(RECOMBINE), "how context meets local features (supplement Sec. 2)", _CONTEXT),
+    "context_dim": Field(
         1,
         _number(0),
         "H of Eq. 6: a whole number of features (0: no context), or with a decimal point a fraction of the group's width "
         "(0.25: 25 %, 1.0: 100 %)",
         _CONTEXT,
     ),
-    "model.context_from": Field(
-        "others", _one_of(CONTEXT_FROM), "context of a group: the other groups' features, or all", _CONTEXT
+    "context_from": Field("others", _one_of(CONTEXT_FROM), "context of a group: the other groups' features, or all", _CONTEXT),
+    "context_form": Field(
+        "official", _one_of(CONTEXT_FORMS), "official: sigmoid(BatchNorm) or LeakyReLU, zero start; paper: Eq. 6", _CONTEXT
     ),
-    "model.context_form": Field(
-        "official",
-        _one_of(CONTEXT_FORMS),
-        "official: sigmoid(BatchNorm) or LeakyReLU, zero start; paper: the plain map of Eq. 6",
-        _CONTEXT,
+    "bug_compatible": Field(
+        False, _FLAG, "True: the official code's scrambled temporal context of concat, for its checkpoints", _CONCAT
     ),
-    "model.bug_compatible": Field(
-        False,
-        _FLAG,
-        "True: the official code's scrambled temporal context of concat, for its checkpoints",
-        _CONTEXT & _when("model.recombine", "concat"),
-    ),
-    "model.adds_input": Field(
-        False, _FLAG, "True: add the 2D input to x and y, as the official code with the normalisation lcn"
-    ),
-    "model.normalization": Field(
+    "adds_input": Field(False, _FLAG, "True: add the 2D input to x and y, as the official code with the normalisation lcn"),
+    "normalization": Field(
         "basic",
         _one_of(NORMALIZATIONS),
         "of the input and the output (supplement Sec. 1; srnet_jax/pose/normalization.py). basic: VideoPose3D's, 2D over the "
@@ -407,69 +319,68 @@ FIELDS: dict[str, Field] = {
         "at test time, and tables say so; weak_proj distorts predictions and ground truth alike and compares only with the "
         "official code",
     ),
-    "model.causal": Field(False, _FLAG, "True: no frame after the output frame is seen", _TRUNK),
-    "model.activation": Field("leaky_relu", _one_of(ACTIVATIONS), "leaky_relu (slope 0.01) or relu"),
-    "model.dropout": Field(0.0, _number(0, 0.99), "rate after each activation"),
-    "model.hops": Field(
-        3, _whole(1, 16), "a joint sees the joints that are at most this many bones away", _when("model.network", "lcn")
-    ),
-    "model.non_local": Field(True, _FLAG, "with non-local layers", _when("model.network", "semgcn")),
-    "model.precision": Field(
+    "causal": Field(False, _FLAG, "True: no frame after the output frame is seen", _network(*TRUNK_NETWORKS)),
+    "activation": Field("leaky_relu", _one_of(ACTIVATIONS), "leaky_relu (slope 0.01) or relu"),
+    "dropout": Field(0.0, _number(0, 0.99), "rate after each activation"),
+    "hops": Field(3, _whole(1, 16), "a joint sees joints that are at most this many bones away", _network("lcn")),
+    "non_local": Field(True, _FLAG, "with non-local layers", _network("semgcn")),
+    "precision": Field(
         "float32",
         _one_of(PRECISIONS),
-        "of products and features: float32; tf32 (products, on a GPU); or bfloat16. Parameters, BatchNorm, loss and outputs "
-        "are float32 in each",
+        "of products (tf32: on a GPU) and features; parameters, BatchNorm, loss and outputs are float32 in each",
     ),
-    "train.epochs": Field(80, _whole(1), "passes over the training set"),
-    "train.batch_size": Field(1024, _whole(2), "output frames in a step"),
-    "train.learning_rate": Field(
-        1e-3, _number(0, above=True), "AMSGrad's, in the first epoch", _when("ensemble.learning_rates", ())
-    ),
-    "train.lr_decay": Field(0.95, _number(0, 1, above=True), "factor on the learning rate after each epoch"),
-    "train.bn_momentum_start": Field(
-        0.1, _number(0, 1, above=True), "weight of a new batch in BatchNorm's running statistics, in the first epoch"
-    ),
-    "train.bn_momentum_end": Field(0.001, _number(0, 1, above=True), "the same after the last; it falls exponentially"),
-    "train.loss": Field("l1", _one_of(LOSSES), "l1: mean absolute coordinate error; mpjpe: mean joint distance"),
-    "train.flip": Field(True, _FLAG, "add the mirror image of every sample"),
-    "train.camera_roll_share": Field(
-        0.0, _number(0, 1), "share of the samples that are turned about the camera's optical axis, in 2D and in 3D"
-    ),
-    "train.camera_roll_degrees": Field(
+}
+_TRAIN = {
+    "epochs": Field(80, _COUNT, "passes over the training set"),
+    "batch_size": Field(1024, _whole(2), "output frames in a step"),
+    "learning_rate": Field(1e-3, _number(0, above=True), "AMSGrad's, in the first epoch", _when("ensemble.learning_rates", ())),
+    "lr_decay": Field(0.95, _SHARE_ABOVE, "factor on the learning rate after each epoch"),
+    "bn_momentum_start": Field(0.1, _SHARE_ABOVE, "weight of a batch in BatchNorm's running statistics, in the first epoch"),
+    "bn_momentum_end": Field(0.001, _SHARE_ABOVE, "the same in the last; it falls exponentially"),
+    "loss": Field("l1", _one_of(LOSSES), "l1: mean absolute coordinate error; mpjpe: mean joint distance"),
+    "flip": Field(True, _FLAG, "add the mirror image of every sample"),
+    "camera_roll_share": Field(0.0, _SHARE, "share of the samples that are turned about the optical axis, in 2D and in 3D"),
+    "camera_roll_degrees": Field(
         180.0, _number(0, 180), "largest random angle of this turn, degrees", _unless("train.camera_roll_share", 0)
     ),
-    "train.data_on": Field(
+    "data_on": Field(
         "auto",
         _one_of(PLACES),
-        "where the training data are: device, host (batches are gathered ahead), or auto: the device if they take at most half "
-        "of its memory",
+        "where the training data are; host: batches are gathered ahead; auto: device if they take at most half of its memory",
     ),
-    "train.steps_per_call": Field(
+    "steps_per_call": Field(
         0,
         _whole(0, 10_000),
-        "steps that are compiled into one call; 0: 1 on a CPU, 32 elsewhere. A checkpoint within an epoch, or an interruption, "
-        "waits for the end of a call",
+        "steps compiled into one call, for whose end checkpoints and interruptions wait; 0: 1 on a CPU, 32 elsewhere",
     ),
-    "train.max_gradient_norm": Field(
-        1e6,
-        _number(0),
-        "stop, keeping the last checkpoint, when the gradient's norm exceeds this (usual: below 50); 0: only when it is "
-        "infinite or not a number",
+    "max_gradient_norm": Field(
+        1e6, _number(0), "stop when the gradient's norm exceeds this (usual: below 50); 0: only when it is not finite"
     ),
-    "train.checkpoint_minutes": Field(
-        10.0, _number(0), "minutes between checkpoints within an epoch, beside the one after it; 0: none within"
-    ),
-    "train.keep_latest": Field(2, _whole(1), "newest checkpoints kept"),
-    "train.keep_best": Field(1, _whole(1), "checkpoints with the lowest validation error kept"),
-    "train.on_full_disk": Field(
+    "checkpoint_minutes": Field(10.0, _number(0), "minutes between checkpoints within an epoch; 0: only at its end"),
+    "keep_latest": Field(2, _COUNT, "newest checkpoints kept"),
+    "keep_best": Field(1, _COUNT, "checkpoints with the lowest validation error kept"),
+    "on_full_disk": Field(
         "continue",
         _one_of(("continue", "stop")),
-        "when a checkpoint cannot be written for want of space: continue, with a warning and another attempt at the next one; "
-        "or stop. What was written before is kept either way",
+        "when a checkpoint does not fit on the disk; continue: warn, and try again at the next. Earlier ones stay either way",
     ),
-    "train.tensorboard": Field(False, _FLAG, "also write TensorBoard events (needs the extra `tensorboard`)"),
-    "evaluate.flip": Field(True, _FLAG, "average each pose with the mirrored pose of the mirrored input"),
-    "evaluate.batch_frames": Field(4096, _whole(1), "output frames predicted at a time; bounds the memory"),
+    "tensorboard": Field(False, _FLAG, "also write TensorBoard events (needs the extra `tensorboard`)"),
+}
+_EVALUATE = {
+    "flip": Field(True, _FLAG, "average each pose with the mirrored pose of the mirrored input"),
+    "batch_frames": Field(4096, _COUNT, "output frames predicted at a time; bounds the memory"),
+}
+FIELDS: dict[str, Field] = {
+    "seed": Field(0, _SEED, "seed of the weights, the order of samples and dropout", _when("ensemble.seeds", ())),
+    "parallel": Field("jit", _one_of(PARALLEL), "how devices share each batch; the results are the same"),
+    "num_devices": Field(0, _whole(0, 100_000), "devices that share each batch, of all processes; 0: all there are"),
+    **_section("ensemble", _ENSEMBLE),
+    **_data_fields("data"),  # what is trained on, and tested unless the protocol is cross_dataset
+    **_data_fields("test_data", _when("protocol.name", "cross_dataset")),
+    **_section("protocol", _PROTOCOL),
+    **_section("model", _MODEL),
+    **_section("train", _TRAIN),
+    **_section("evaluate", _EVALUATE),
 }
 
 
@@ -494,7 +405,7 @@ def unknown_field(name: str) -> ConfigError:
     near = difflib.get_close_matches(name, FIELDS, n=1) or [
         field for field in FIELDS if field.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]
     ]
-    hint = f", did you mean config.{near[0]}?" if near else "; srnet_jax/config/schema.py lists all fields"
+    hint = f", did you mean config.{near[0]}?" if near else "; `python -m launch.describe --fields=config.` lists all fields"
     return ConfigError(f"config.{one_line(name, 100)}: no such field{hint}")
 
 
@@ -520,7 +431,9 @@ def validate(config: ConfigDict) -> None:
     for name, field in FIELDS.items():
         if name not in found:
             raise ConfigError(f"config.{name}: missing, expected {field.rule.expected}")
-        check_value(name, found[name])
+        value, rule = found[name], field.rule
+        if type(value) not in rule.types or not rule.allows(value):
+            raise ConfigError(f"config.{name}: {one_line(repr(value), 100)} is not allowed, expected {rule.expected}")
     if config.train.camera_roll_share and config.model.normalization not in IMAGE_NORMALIZATIONS:
         raise ConfigError(
             f"config.train.camera_roll_share: not allowed with model.normalization {config.model.normalization!r}, "
@@ -528,37 +441,37 @@ def validate(config: ConfigDict) -> None:
         )
 
 
-def check_value(name: str, value: Any) -> None:
-    """Check the value of one field.
-
-    Raises:
-      ConfigError: names the field, what was found and what was expected.
-    """
-    rule = FIELDS[name].rule
-    if type(value) not in rule.types or not rule.allows(value):
-        raise ConfigError(f"config.{name}: {one_line(repr(value), 100)} is not allowed, expected {rule.expected}")
-
-
-def check_read(config: ConfigDict, names: Iterable[str]) -> None:
-    """Refuse fields that were set by hand but that nothing reads under this config.
+def check_read(configs: Sequence[ConfigDict], names: Iterable[str]) -> None:
+    """Refuse fields that were set by hand but that no code reads under these configs.
 
     Args:
-      config: valid.
+      configs: valid; one that reads a field is enough.
       names: dotted names of the fields that were set.
 
     Raises:
       ConfigError: names the first such field, and when it is read.
     """
-    if unread := unread_fields([config], names):
-        name, condition = unread[0]
-        raise ConfigError(f"config.{name}: set, but nothing reads it here; it is read only with {condition.text}")
-
-
-def unread_fields(configs: Sequence[ConfigDict], names: Iterable[str]) -> list[tuple[str, Condition]]:
-    """Return the fields that no one of these configs reads, each with when it is read."""
     values = [dict(flatten(config)) for config in configs]
-    conditions = {name: FIELDS[name].read for name in names}
-    return [(n, read) for n, read in conditions.items() if read and not any(read.holds(one) for one in values)]
+    for name in names:
+        read = FIELDS[name].read
+        if read and not any(read.holds(one) for one in values):
+            raise ConfigError(f"config.{name}: set, but nothing reads it here; it is read only with {read.text}")
+
+
+def described(prefix: str) -> str:
+    """Return the fields whose names begin so as text: the default, the meaning, what is allowed, and when a field is read.
+
+    Raises:
+      ConfigError: if there is none.
+    """
+    found = {name: field for name, field in FIELDS.items() if f"config.{name}".startswith(prefix) or name.startswith(prefix)}
+    if not found:
+        raise unknown_field(prefix)
+    return "\n".join(
+        f"{name} = {field.default!r}\n    {field.help}\n    {field.rule.expected}"
+        + (f"; read only with {field.read.text}" if field.read else "")
+        for name, field in found.items()
+    )
 
 
 def differences(a: ConfigDict, b: ConfigDict) -> list[str]:

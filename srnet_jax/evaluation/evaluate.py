@@ -27,8 +27,8 @@ from srnet_jax.pose import metrics, rarity
 from srnet_jax.pose.frames import Frames
 from srnet_jax.pose.normalization import notes
 from srnet_jax.pose.skeleton import Skeleton
-from srnet_jax.training.state import count_parameters
 from srnet_jax.training.records import fork_labels
+from srnet_jax.training.state import count_parameters
 
 _mpjpe = jax.jit(metrics.mpjpe)
 RESULTS_FILE = "results.json"
@@ -115,10 +115,11 @@ def evaluate(
       The evaluation and the test set of each workdir, in order; equal data and protocols share one test set.
 
     Raises:
-      UserError: if a workdir holds no run or no such checkpoint, a change is not allowed, or data are missing.
+      UserError: if a workdir holds no run or no such checkpoint, a change is not allowed or not read, or data are missing.
     """
     as_trained = [config_files.load(workdir) for workdir in workdirs]
     configs = [changed(config, changes or {}) for config in as_trained]
+    schema.check_read(configs, changes or {})
     restored = [weights.from_workdir(workdir, checkpoint) for workdir in workdirs]
     test_sets: dict[str, TestSet] = {}
     evaluations, used = [], []

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from srnet_jax.io.files import absolute
+
 _STORAGES = {"float32": "FloatStorage", "float64": "DoubleStorage", "int64": "LongStorage", "int32": "IntStorage"}
 _FOLDER = "archive"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first date: equal contents give equal files
@@ -36,7 +38,7 @@ def save_torch(path: str | Path, value: Any) -> None:
     stream.write(pickle.STOP)
     members = {"data.pkl": stream.getvalue(), "byteorder": b"little", "version": b"3\n"}
     members |= {f"data/{key}": tensor.astype(tensor.dtype.newbyteorder("<")).tobytes() for key, tensor in enumerate(tensors)}
-    descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    descriptor, name = tempfile.mkstemp(dir=absolute(path).parent, prefix=f".{path.name}.")
     draft = Path(name)
     try:
         os.close(descriptor)

@@ -1,14 +1,16 @@
 """Write poses as a `.bvh` animation, for programs in which people animate.
 
-The skeleton has the 17 joints of `skeleton.H36M_17`, in centimetres, y up, and stands in a T-pose when nothing turns. Its bones
-have their median lengths. A joint with one bone turns from its parent's frame by the smallest rotation onto the bone; the hip
+The skeleton has the 17 joints of `skeleton.H36M_17`, in centimetres, y up; without rotations it is in a T-pose. Its bones have
+their median lengths. A joint with one bone turns from its parent's frame by the smallest rotation onto the bone; the hip
 and the thorax, which have three, by the rotation that fits these best (Kabsch), from where they are on average. So limbs point
-exactly where they did, and joints lie where they did as far as lengths and the shape of hips and shoulders are constant.
+exactly where they did, and joints are where they were as far as lengths and the shape of hips and shoulders are constant.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from srnet_jax.io.files import write_whole
 from srnet_jax.pose.skeleton import H36M_17
@@ -37,7 +39,7 @@ def write(path: Path, poses: np.ndarray, fps: float) -> None:
     offsets, rotations = fit(points)
     height = -float(points[..., 1].min())
     lines = ["HIERARCHY", *_hierarchy(0, offsets, 0), "MOTION", f"Frames: {len(points)}", f"Frame Time: {1 / fps:.8f}"]
-    angles = {joint: np.degrees(_zxy_angles(rotation)) for joint, rotation in rotations.items()}
+    angles = {joint: _zxy_angles(rotation) for joint, rotation in rotations.items()}
     order = [joint for joint in _depth_first(0) if joint in angles]
     place = points[:, 0] + [0, height, 0]
     values = np.concatenate([place, *(angles[joint] for joint in order)], axis=1)
@@ -97,30 +99,22 @@ def _hierarchy(joint: int, offsets: np.ndarray, depth: int) -> list[str]:
     return [*head, *(line for child in _CHILDREN[joint] for line in _hierarchy(child, offsets, depth + 1)), f"{indent}}}"]
 
 
-def _zxy_angles(rotation: np.ndarray) -> np.ndarray:
-    """Return the angles [T, 3], radians, about z, x and y whose rotations, one after the other, are these [T, 3, 3]."""
-    x = np.arcsin(np.clip(rotation[:, 2, 1], -1, 1))
-    z = np.arctan2(-rotation[:, 0, 1], rotation[:, 1, 1])
-    y = np.arctan2(-rotation[:, 2, 0], rotation[:, 2, 2])
-    return np.unwrap(np.stack([z, x, y], axis=1), axis=0)
+def _zxy_angles(rotations: np.ndarray) -> np.ndarray:
+    """Return the angles [T, 3], degrees, about z, then x, then y, that make rotations [T, 3, 3]."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of gimbal lock: any of the equal answers will do
+        return np.unwrap(Rotation.from_matrix(rotations).as_euler("ZXY", degrees=True), period=360, axis=0)
 
 
 def _smallest_rotation(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Return the rotations [T, 3, 3] that turn directions [T, 3] onto others; none where one has no length."""
-    sizes = np.linalg.norm(start, axis=-1) * np.linalg.norm(end, axis=-1)
-    real = sizes > _TINY
     a, b = (v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), _TINY) for v in (start, end))
-    opposite = (a * b).sum(-1) < -1 + _TINY
-    helper = np.where(np.abs(a[:, :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0])
-    normal = np.cross(a, helper)
-    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), _TINY)
-    half_turn = 2 * normal[:, :, None] * normal[:, None] - np.eye(3)
-    v, c = np.cross(a, b), (a * b).sum(-1)
-    zero = np.zeros(len(a))
-    skew = np.stack([zero, -v[:, 2], v[:, 1], v[:, 2], zero, -v[:, 0], -v[:, 1], v[:, 0], zero], -1).reshape(-1, 3, 3)
-    turn = np.eye(3) + skew + skew @ skew / np.maximum(1 + c, _TINY)[:, None, None]
-    turn = np.where(opposite[:, None, None], half_turn, turn)
-    return np.where(real[:, None, None], turn, np.eye(3))
+    axis = np.cross(a, b)
+    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
+    angle = np.arctan2(sine, (a * b).sum(-1, keepdims=True))
+    across = np.cross(a, np.where(np.abs(a[:, :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0]))  # for opposite directions
+    axis = np.where(sine > _TINY, axis, across)
+    axis /= np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), _TINY)
+    return Rotation.from_rotvec(axis * angle).as_matrix()
 
 
 def _best_rotation(start: np.ndarray, ends: np.ndarray) -> np.ndarray:

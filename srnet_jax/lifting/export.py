@@ -1,8 +1,7 @@
 """Write a trained network for other programs: weights alone, a StableHLO program, or ONNX.
 
-A program takes `inputs_2d` [B, T, 17, 2] (see `normalization`) and gives `poses_3d` [B, T - receptive_field + 1, 17, 3]. Beside
-it lies a JSON file that says what these are. Each file is read back and compared with the network; a program that differs is
-not kept.
+A program maps `inputs_2d` [B, T, 17, 2] (see `normalization`) to `poses_3d` [B, T - receptive_field + 1, 17, 3]; a JSON file
+beside it describes these. Each file is read back and compared with the network; a program that differs is not kept.
 """
 
 import contextlib
@@ -18,7 +17,7 @@ import jax
 import numpy as np
 
 from srnet_jax.errors import UserError, one_line
-from srnet_jax.io.files import write_whole
+from srnet_jax.io.files import absolute, write_whole
 from srnet_jax.lifting import weights
 from srnet_jax.lifting.weights import Trained
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS
@@ -43,8 +42,8 @@ def write(path: Path, trained: Trained, *, frames: int | None = None) -> float:
       frames: T of an ONNX program; None for the receptive field.
 
     Returns:
-      The largest difference between what the file gives and what the network gives on random keypoints, relative to the
-      largest output.
+      The largest difference between the outputs of the file and of the network on random keypoints, relative to the largest
+      output.
 
     Raises:
       UserError: for another ending, too few frames, if a package is missing or cannot convert or run the network, or if a
@@ -58,7 +57,7 @@ def write(path: Path, trained: Trained, *, frames: int | None = None) -> float:
     field = trained.model.receptive_field
     if frames is not None and frames < field:
         raise UserError(f"frames: found {frames}, expected at least the receptive field, {field}")
-    with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".unfinished-") as folder:
+    with tempfile.TemporaryDirectory(dir=absolute(path).parent, prefix=".unfinished-") as folder:
         draft = Path(folder) / path.name
         length = (frames or field) if path.suffix == ".onnx" else None
         if length:
@@ -143,7 +142,7 @@ def _difference(trained: Trained, run: Callable, examples: list[np.ndarray]) -> 
 
 
 def _described(trained: Trained, frames: int | None) -> dict[str, Any]:
-    """Return what a user of the program must know; `frames` is T of a program that takes no other, else None."""
+    """Return the description of a program; `frames` is its T if it takes no other, else None."""
     normalization, field = trained.config.model.normalization, trained.model.receptive_field
     metres = "metre, relative to the hip, joint 0, which is predicted too: subtract it"
     others = f"as the targets of normalization {normalization}, see srnet_jax.normalization.to_metres"

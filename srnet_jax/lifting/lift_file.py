@@ -3,14 +3,16 @@
 import dataclasses
 import io
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from srnet_jax.errors import DataError, UserError
-from srnet_jax.io.files import write_whole
+from srnet_jax.io.files import absolute, write_whole
 from srnet_jax.keypoints.keypoint_files import Track
-from srnet_jax.lifting.lifter import KeypointLifter
+from srnet_jax.lifting import bvh_export, rendering
+from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
 from srnet_jax.lifting.scene import Scene
 from srnet_jax.pose import layouts
 from srnet_jax.pose.skeleton import H36M_17
@@ -59,6 +61,7 @@ def described(
             raise DataError(f"{path}: {error}") from error
         corner = np.ceil(track.keypoints.max((0, 1))).astype(int) + 1
         size = image_size or track.image_size or (max(int(corner[0]), 1), max(int(corner[1]), 1))
+        check_arguments(name, size, fps or track.fps)
         found.append(dataclasses.replace(track, layout=name, image_size=size, fps=fps or track.fps))
     return tuple(found)
 
@@ -131,8 +134,51 @@ def _side(of_joints: set[str]) -> str:
     return sides.pop() if len(sides) == 1 else "center"
 
 
-def output_paths(output: Path, tracks: tuple[Track, ...]) -> list[Path]:
-    """Return a file for each person: the one that was asked for, or with several people one with each one's name."""
-    if len(tracks) == 1:
-        return [output]
-    return [output.with_name(f"{output.stem}_{track.name}{output.suffix}") for track in tracks]
+def check_outputs(output: str, pictures: Sequence[str] = (), animation: str | None = None) -> list[Path]:
+    """Return the files to write, before anything is read.
+
+    Args:
+      output: the `.npz` file.
+      pictures: see `rendering.render`.
+      animation: the `.bvh` file, if any.
+
+    Raises:
+      UserError: names the flag, if a file has another ending or no folder, or ffmpeg is missing.
+    """
+    wanted = [("--output", output, (".npz",)), *(("--render", name, rendering.SUFFIXES) for name in pictures)]
+    wanted += [("--bvh", animation, (".bvh",))] if animation else []
+    for flag, name, suffixes in wanted:
+        if Path(name).suffix not in suffixes or not absolute(name).parent.is_dir():
+            raise UserError(f"{flag}={name}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
+        if Path(name).suffix == ".mp4":
+            rendering.find_ffmpeg(Path(name))
+    return [Path(name) for _, name, _ in wanted]
+
+
+def lift_all(
+    tracks: tuple[Track, ...], lifter: KeypointLifter, files: Sequence[Path], *, flip: bool, model: str
+) -> Iterator[tuple[Track, list[Path]]]:
+    """Lift people one by one and write their files, as `check_outputs` returns them, of several people with each one's name.
+
+    Args:
+      tracks: from `described`.
+      lifter: the network.
+      files: to write, their kinds by their endings.
+      flip: see `KeypointLifter`.
+      model: what the `.npz` file calls the network.
+
+    Yields:
+      Each person and the files.
+    """
+    for track in tracks:
+        lifted = lift(track, lifter, flip=flip)
+        own = [file.with_name(f"{file.stem}_{track.name}{file.suffix}") for file in files] if len(tracks) > 1 else list(files)
+        for path in own:
+            match path.suffix:
+                case ".npz":
+                    write(path, lifted, model=model)
+                case ".bvh":
+                    bvh_export.write(path, lifted.poses_3d, track.fps or USUAL_FPS)
+                case _:
+                    rendering.render(scene(lifted), path)
+        yield track, own

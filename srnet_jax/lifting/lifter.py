@@ -1,12 +1,13 @@
 """From a detector's keypoints to 3D, with a trained network and all that lies between."""
 
 import dataclasses
+import numbers
 from pathlib import Path
 
 import numpy as np
 
 from srnet_jax.config.config_files import CONFIG_FILE
-from srnet_jax.errors import DataError, UserError
+from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.lifting import weights
 from srnet_jax.models.predict import predict
 from srnet_jax.pose import layouts
@@ -17,6 +18,20 @@ from srnet_jax.pose.skeleton import H36M_17
 PRETRAINED = ("single", "causal")  # in srnet_jax/lifting/pretrained
 _FOLDER = Path(__file__).parent / "pretrained"
 _SAME_RATE = 0.01  # relative difference of frame rates that does not matter
+
+
+def check_arguments(layout: str, image_size: tuple[int, int], fps: float | None = None) -> None:
+    """Check what describes keypoints: the name of their layout, the image's width and height, and the frame rate, if known.
+
+    Raises:
+      UserError: names the argument, what was found and what was expected.
+    """
+    layouts.find(layout)
+    sizes = tuple(image_size) if isinstance(image_size, tuple | list | np.ndarray) else ()
+    if len(sizes) != 2 or not all(isinstance(size, numbers.Real) and 0 < size < np.inf for size in sizes):
+        raise UserError(f"image_size: found {one_line(repr(image_size), 100)}, expected (width, height) in pixels")
+    if fps is not None and not (isinstance(fps, numbers.Real) and 0 < fps < np.inf):
+        raise UserError(f"fps: found {one_line(repr(fps), 100)}, expected frames per second, or None")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +72,10 @@ class KeypointLifter:
           relative to the hip.
 
         Raises:
-          UserError: for an unknown layout.
+          UserError: for an unknown layout, or an image size or frame rate that cannot be.
           DataError: if the keypoints have another shape or are not finite.
         """
-        inputs = self.inputs(keypoints, layout=layout, image_size=image_size)
+        inputs = self.inputs(keypoints, layout=layout, image_size=image_size, fps=fps)
         own = self.trained.fps
         if self.trained.model.receptive_field == 1 or not fps or not own or abs(fps / own - 1) < _SAME_RATE:
             return self._lift(inputs, flip, batch_frames)
@@ -68,8 +83,12 @@ class KeypointLifter:
         lifted = self._lift(interpolated(inputs, np.arange(count) * fps / own), flip, batch_frames)
         return interpolated(lifted, np.arange(len(inputs)) * own / fps)
 
-    def inputs(self, keypoints: np.ndarray, *, layout: str, image_size: tuple[int, int]) -> np.ndarray:
+    def inputs(
+        self, keypoints: np.ndarray, *, layout: str, image_size: tuple[int, int], fps: float | None = None
+    ) -> np.ndarray:
         """Return what the network sees [T, 17, 2] of keypoints; see `__call__`."""
+        check_arguments(layout, image_size, fps)
+        keypoints = np.asarray(keypoints)
         if keypoints.ndim != 3 or keypoints.shape[2] != 2 or not len(keypoints) or keypoints.dtype.kind not in "fiu":
             raise DataError(
                 f"keypoints: found shape {keypoints.shape} of {keypoints.dtype}, expected (frames >= 1, joints, 2) of numbers"

@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from srnet_jax.errors import UserError
+from srnet_jax.io.files import absolute
 from srnet_jax.lifting import webpage
 from srnet_jax.lifting.scene import Scene, bones_3d
 
@@ -36,7 +37,7 @@ def render(scene: Scene, path: Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
-    with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".unfinished-") as folder:
+    with tempfile.TemporaryDirectory(dir=absolute(path).parent, prefix=".unfinished-") as folder:
         draft = Path(folder) / path.name
         if path.suffix == ".html":
             draft.write_text(webpage.page(scene), encoding="utf-8")
@@ -144,7 +145,7 @@ class _Solid:
 
 
 def turned(poses: np.ndarray) -> np.ndarray:
-    """Return poses [..., J, 3], camera frame, as seen by a camera that stands a little aside and above: [..., J, 2], y down."""
+    """Return poses [..., J, 3], camera frame, as seen by a camera a little aside and above: [..., J, 2], y down."""
     x, y, z = np.moveaxis(poses, -1, 0)
     aside, depth = x * np.cos(_TURN) + z * np.sin(_TURN), z * np.cos(_TURN) - x * np.sin(_TURN)
     return np.stack([aside, y * np.cos(_TILT) - depth * np.sin(_TILT)], -1)

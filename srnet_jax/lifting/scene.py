@@ -19,7 +19,7 @@ class Scene:
       poses: [T, 17, 3] joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip.
       image_size: width and height of the image, pixels.
       fps: frames per second.
-      title: what the page is called.
+      title: of the page.
       first_frame: number of the video's frame that is the first here.
     """
 
@@ -42,7 +42,7 @@ def bones_3d() -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
 
 
 def thinned(scene: Scene, most: int) -> tuple[Scene, int]:
-    """Return a scene of at most so many frames, every n-th, and n."""
+    """Return a scene of every n-th frame, at most `most` of them, and n."""
     step = -(-len(scene.poses) // most)
     keypoints, poses = scene.keypoints_2d[::step], scene.poses[::step]
     return dataclasses.replace(scene, keypoints_2d=keypoints, poses=poses, fps=scene.fps / step), step

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from srnet_jax.errors import UserError
-from srnet_jax.lifting.lifter import KeypointLifter
+from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.layouts import find
 from srnet_jax.pose.normalization import mirror
@@ -32,10 +32,10 @@ def step(model: PoseLifter, variables: Any, memory: Any, inputs_2d: jax.Array) -
 
 
 class StreamingLifter:
-    """One person's keypoints become poses as they come, each for the cost of one frame.
+    """Lift one person's keypoints as they come, each at the cost of one frame.
 
-    A causal network gives what `KeypointLifter` gives for the whole video, to rounding; frames must come at the rate that it
-    was trained on.
+    A causal network's poses are those of `KeypointLifter` for the whole video, to rounding; frames must come at the rate that
+    it was trained on.
     """
 
     def __init__(self, lifter: KeypointLifter, *, layout: str, image_size: tuple[int, int], flip: bool = True) -> None:
@@ -48,8 +48,9 @@ class StreamingLifter:
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
 
         Raises:
-          UserError: if the network needs later frames, or is no trunk.
+          UserError: as `check_arguments`, or if the network needs later frames, or is no trunk.
         """
+        check_arguments(layout, image_size)
         trained, model = lifter.trained, lifter.trained.model
         if not isinstance(model, PoseLifter) or model.length_dependent:
             raise UserError(f"{trained.name}: a network of this kind cannot be streamed, expected one of the paper's own")
@@ -81,7 +82,7 @@ class StreamingLifter:
         Raises:
           DataError: if the keypoints have another shape or are not finite; the frame then counts as not seen.
         """
-        inputs = self._lifter.inputs(keypoints[None], layout=self._layout, image_size=self._image_size)
+        inputs = self._lifter.inputs(np.asarray(keypoints)[None], layout=self._layout, image_size=self._image_size)
         if self._flip:
             inputs = np.concatenate([inputs, mirror(inputs, H36M_17.mirrored)])
         self._memory, poses = step(self._model, self._variables, self._memory, inputs)

@@ -22,13 +22,13 @@ from srnet_jax.io.safe_load import load_npz
 from srnet_jax.models.pose_lifter import Lifter, create_model
 from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.optimizer import create_optimizer
-from srnet_jax.training.state import create_train_state
 from srnet_jax.training.records import frame_rate
+from srnet_jax.training.state import count_parameters, create_train_state
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Trained:
-    """A network with what it learned.
+    """A network with its weights.
 
     Attributes:
       name: of the file or folder that it came from.
@@ -45,6 +45,14 @@ class Trained:
     variables: Any
     fps: float | None
     step: int | None = None
+
+    def __repr__(self) -> str:
+        """Return a line instead of all weights."""
+        field, parameters = self.model.receptive_field, count_parameters(self.variables["params"])
+        return (
+            f"Trained({self.name!r}, network {self.config.model.network}, {field} frame{'s' * (field > 1)}"
+            f"{', causal' * self.model.causal}, {parameters:,} parameters)"
+        )
 
 
 def from_workdir(workdir: Path, checkpoint: str = "best") -> Trained:

@@ -3,7 +3,7 @@
 import collections
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files, schema
-from srnet_jax.errors import DataError, TrainingError
+from srnet_jax.errors import ConfigError, DataError, TrainingError
+from srnet_jax.io.files import absolute
 from srnet_jax.io.torch_save import save_torch
 from srnet_jax.models.pose_lifter import PoseLifter, create_model
 from srnet_jax.official.networks import (
@@ -50,7 +51,14 @@ _ADAM = {
 }
 
 
-def import_run(path: str | Path, config: ConfigDict, workdir: str | Path, say: Callable[[str], None] = print) -> None:
+def import_run(
+    path: str | Path,
+    config: ConfigDict,
+    workdir: str | Path,
+    say: Callable[[str], None] = print,
+    *,
+    changed: Iterable[str] = (),
+) -> None:
     """Make a workdir of an official checkpoint, so that it evaluates and trains on as if it had begun here.
 
     The network's fields of the config are replaced by what the checkpoint holds, but for those that it cannot tell:
@@ -61,9 +69,11 @@ def import_run(path: str | Path, config: ConfigDict, workdir: str | Path, say: C
       path: the .bin file.
       config: data, protocol and training to go on with.
       workdir: a new folder.
-      say: is told, line by line, what was found.
+      say: prints a line of what was found.
+      changed: names of the config's fields that were set by hand.
 
     Raises:
+      ConfigError: if the checkpoint decides one of `changed`, or nothing reads it.
       DataError: as `load_official_checkpoint`.
       TrainingError: if the workdir exists.
     """
@@ -92,7 +102,12 @@ def import_run(path: str | Path, config: ConfigDict, workdir: str | Path, say: C
         moments = None
         notes.append(f"{error}; the state of AMSGrad is left out")
     rest = _plain(checkpoint.rest)
+    asked = config
     config = _imported_config(config_files.with_absolute_paths(config), model, rest)
+    for name in schema.differences(asked, config):
+        if name in changed and not name.endswith("data.path"):
+            raise ConfigError(f"config.{name}: set, but {path} decides it, expected no such field")
+    schema.check_read([config], changed)
     state = _state(config, variables, rest["epoch"], moments)
     kept = {**rest, "source": checkpoint.path.name, "step": int(state.step), "counters": _counters(checkpoint, model)}
     _write_workdir(workdir, config, state, kept)
@@ -118,14 +133,15 @@ def _state(config: ConfigDict, variables: dict[str, Any], epoch: int, moments: t
 
 def _write_workdir(workdir: Path, config: ConfigDict, state: TrainState, imported: dict[str, Any]) -> None:
     """Write a workdir whole: in a folder beside it, which then takes its name."""
-    draft = workdir.absolute().with_name(f"{workdir.absolute().name}.importing")
+    workdir = absolute(workdir)
+    draft = workdir.with_name(f"{workdir.name}.importing")
     shutil.rmtree(draft, ignore_errors=True)  # of an import that was killed
     try:
         with Checkpoints(draft) as checkpoints:
             checkpoints.save(Snapshot(state), float("inf"))  # not measured on this validation split
         (draft / IMPORTED_FILE).write_text(json.dumps(imported, indent=2) + "\n")
         config_files.save(config, draft)
-        draft.replace(workdir.absolute())
+        draft.replace(workdir)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -158,7 +174,7 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
       The official `--resume` also wants a pickled random state, which a file without code cannot hold.
     """
     workdir, output = Path(workdir), Path(output)
-    if not output.name or output.is_dir() or not output.absolute().parent.is_dir():
+    if not output.name or output.is_dir() or not absolute(output).parent.is_dir():
         raise TrainingError(f"--output={output}: expected the name of a file in a folder that exists")
     config = config_files.load(workdir)
     _check_official(workdir, config)

@@ -138,7 +138,7 @@ def find(name: str) -> Layout:
       UserError: names those there are.
     """
     if name not in LAYOUTS:
-        close = difflib.get_close_matches(name.lower(), LAYOUTS, n=1)
+        close = difflib.get_close_matches(str(name).lower(), LAYOUTS, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise UserError(f"layout {name!r}: not known, expected one of {', '.join(LAYOUTS)}{hint}")
     return LAYOUTS[name]

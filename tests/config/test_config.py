@@ -169,6 +169,27 @@ def test_damaged_config_files_are_named(tmp_path, content):
         config_files.load(tmp_path)
 
 
+def test_fields_that_no_config_reads_are_refused(tiny_config):
+    graph = tiny_config.copy_and_resolve_references()
+    graph.model.network = "lcn"
+    schema.check_read([tiny_config, graph], ["model.hops", "model.causal", "train.epochs"])
+    with pytest.raises(
+        ConfigError, match=r"config\.model\.hops: set, but nothing reads it here; .* only with model\.network lcn$"
+    ):
+        schema.check_read([tiny_config], ["train.epochs", "model.hops"])
+
+
+def test_fields_are_described_by_their_beginning():
+    assert [line for line in schema.described("evaluate.").splitlines() if line[0] != " "] == [
+        "evaluate.flip = True",
+        "evaluate.batch_frames = 4096",
+    ]
+    every = [line.partition(" =")[0] for line in schema.described("config.").splitlines() if line[0] != " "]
+    assert every == list(schema.FIELDS)
+    with pytest.raises(ConfigError, match=r"config\.evaluation\.: no such field"):
+        schema.described("evaluation.")
+
+
 def test_members_of_an_ensemble(tiny_config):
     assert list(ensembles.members(tiny_config)) == [""]
     tiny_config.protocol.name = "cross_action"

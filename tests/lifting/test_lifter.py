@@ -1,5 +1,6 @@
 """From keypoints to 3D: the same numbers as evaluation, at any frame rate, from any form of a network."""
 
+import importlib.metadata
 import json
 
 import jax
@@ -11,6 +12,7 @@ from srnet_jax.config import config_files
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.lifting import lifter as lifter_lib
 from srnet_jax.lifting import weights
+from srnet_jax.lifting.streaming import StreamingLifter
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.pose import layouts
 from srnet_jax.pose.frames import interpolated
@@ -175,3 +177,40 @@ def test_a_config_of_another_version_is_refused(lifter, tmp_path):
 def test_wrong_keypoints_are_refused(lifter, keypoints, message):
     with pytest.raises(DataError, match=message):
         lifter(keypoints, layout="coco", image_size=SIZE)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"image_size": None}, r"image_size: found None, expected \(width, height\) in pixels"),
+        ({"image_size": (1920,)}, r"image_size: found \(1920,\)"),
+        ({"image_size": (0, 1080)}, r"image_size: found \(0, 1080\)"),
+        ({"image_size": ("1920", 1080)}, r"image_size: found \('1920', 1080\)"),
+        ({"fps": -1}, "fps: found -1, expected frames per second, or None"),
+        ({"fps": "30"}, "fps: found '30'"),
+        ({"layout": None}, "layout None: not known, expected one of coco"),
+    ],
+)
+def test_wrong_arguments_are_refused_wherever_they_are_given(lifter, keypoints, changed, message):
+    arguments = {"layout": "coco", "image_size": SIZE} | changed
+    with pytest.raises(UserError, match=message):
+        lifter(keypoints, **arguments)
+    if "fps" not in changed:
+        with pytest.raises(UserError, match=message):
+            StreamingLifter(lifter, **arguments)
+
+
+def test_lists_are_keypoints_too(lifter, keypoints):
+    found = lifter(keypoints[:2].tolist(), layout="coco", image_size=list(SIZE))
+    np.testing.assert_array_equal(found, lifter(keypoints[:2], layout="coco", image_size=SIZE))
+
+
+def test_a_lifter_is_shown_in_a_line(temporal):
+    assert repr(temporal).startswith("KeypointLifter(trained=Trained('random', network fc, 9 frames, ")
+    assert repr(temporal).endswith(" parameters))")
+    assert len(repr(temporal)) < 120
+
+
+def test_the_package_lists_what_it_has():
+    assert {"load", "__version__"} <= set(dir(srnet_jax))
+    assert srnet_jax.__version__ == importlib.metadata.version("srnet_jax")

@@ -1,0 +1,120 @@
+"""The config of a command line, --config=FILE --config.FIELD=VALUE ..., and what is wrong with flags, in one line."""
+
+import difflib
+import itertools
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from srnet_jax.config import config_files, schema
+from srnet_jax.errors import ConfigError, UserError
+
+_HELP = "Config file (Python, trusted); change its fields with --config.FIELD=VALUE."
+
+
+def define(arguments: Sequence[str]) -> None:
+    """Define the flag --config and its fields.
+
+    Raises:
+      UserError: if the arguments name a field or a file that does not exist, or the file cannot be used.
+    """
+    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
+        field = re.fullmatch(r"--?(?:no)?config\.([\w.]+)(=.*)?", argument, flags=re.DOTALL)
+        if field and field[1] not in schema.FIELDS:
+            raise schema.unknown_field(field[1])
+        if given := re.fullmatch(r"--?config(?:=(.*))?", argument, flags=re.DOTALL):
+            _check_file(following if given[1] is None else given[1])
+    try:
+        config_flags.DEFINE_config_file("config", "configs/default.py", _HELP)
+    except Exception as error:  # an override that is not understood, or whatever a config file raises
+        raise UserError(explain(error)) from error
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS["config"])  # for --help
+
+
+def _check_file(name: str) -> None:
+    path = Path(name.partition(":")[0])
+    if path.is_file():
+        return
+    near = difflib.get_close_matches(path.name, [file.name for file in path.parent.glob("*.py")], n=1)
+    hint = f", did you mean {path.parent / near[0]}?" if near else ", expected a Python file, as configs/default.py"
+    raise ConfigError(f"--config={name}: no such file{hint}")
+
+
+def load(workdir: str | None = None, *, new: bool = True) -> ConfigDict:
+    """Return the config of --config, or without it that of the workdir, with the fields that the command line changes.
+
+    Args:
+      workdir: of a run; None for none.
+      new: whether the workdir may hold no config, as before a training.
+
+    Raises:
+      UserError: if there is none, or a field has a value that is not allowed, or was changed and is not read.
+    """
+    flag = flags.FLAGS["config"]
+    config, changed = flag.value, config_flags.get_override_values(flag)
+    if workdir and flag.using_default_value:
+        files = (config_files.CONFIG_FILE, config_files.ENSEMBLE_FILE)
+        found = [name for name in files if (Path(workdir) / name).exists()]
+        if found or not new:
+            config = config_files.load(Path(workdir), *found[:1])
+            with config.ignore_type():  # `validate` knows what a field may hold
+                config.update_from_flattened_dict(changed)
+    schema.validate(config)
+    schema.check_read([config], changed)
+    return config
+
+
+def changes(short: Mapping[str, str | None] = {}) -> dict[str, Any]:
+    """Return the fields that the command line changes in configs that come from elsewhere.
+
+    Args:
+      short: the values of flags that are short for a field, by its name; None where one is not given.
+
+    Raises:
+      UserError: if there is a --config.
+    """
+    flag = flags.FLAGS["config"]
+    if not flag.using_default_value:
+        raise UserError("--config: not understood here, runs keep their config; change fields with --config.FIELD=VALUE")
+    return config_flags.get_override_values(flag) | {name: value for name, value in short.items() if value is not None}
+
+
+def check_flags(module: str) -> None:
+    """Refuse flags of a module that were given without a value, as --workdir=, which would mean the current folder.
+
+    Raises:
+      UserError: names the first.
+    """
+    for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
+        if flag.present and flag.value in ("", [""]) and flag.value != flag.default:
+            raise UserError(f"--{flag.name}: empty, expected: {flag.help}")
+
+
+def explain(error: Exception) -> str:
+    """Return what absl, ml_collections or a config file raised as one line: the flag, what was found, what was expected."""
+    text = str(error)
+    if missing := re.fullmatch(r"flag --([\w.]+)=None: Flag .* must have a value other than None\.", text):
+        return f"--{missing[1]}: not set, expected: {flags.FLAGS[missing[1]].help}"
+    if isinstance(error, flags.Error) and (found := re.match(r"flag --([\w.]+)=(.*?): ", text, flags=re.DOTALL)):
+        name, value = found.groups()
+        field = name.removeprefix("config.")
+        if field in schema.FIELDS and field != name:
+            return f"config.{field}: {value!r} is not allowed, expected {schema.FIELDS[field].rule.expected}"
+        if name != "config" and name in flags.FLAGS:
+            return f"--{name}={value}: expected {_expected(flags.FLAGS[name])}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    kind = "" if isinstance(error, flags.Error | OSError) else f"{type(error).__name__}: "
+    where = "" if isinstance(error, flags.Error) else "--config: "
+    return where + kind + " ".join(dict.fromkeys([lines[0], lines[-1]]))
+
+
+def _expected(flag: Any) -> str:
+    choices = getattr(flag.parser, "enum_values", None)
+    if choices:
+        return f"one of {', '.join(filter(None, choices))}"
+    return "true or false" if flag.boolean else flag.parser.syntactic_help

@@ -1,0 +1,66 @@
+"""Make a table or a figure of the paper: train what is missing, evaluate, and write it."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from srnet_jax.config import schema
+from srnet_jax.errors import UserError
+from srnet_jax.evaluation.tables import Grid
+from srnet_jax.reproduce import report, runner, settings
+from srnet_jax.reproduce.experiments import EXPERIMENTS
+from srnet_jax.reproduce.results import Results
+
+
+def make(
+    table: str | None,
+    workdir: Path,
+    *,
+    data: str,
+    scale: str,
+    seeds: int,
+    shard: str,
+    changes: dict[str, Any],
+    show: Callable[[Grid], None],
+) -> None:
+    """Train the rows of an experiment, print its table, and write its files to the workdir.
+
+    Args:
+      table: a name of EXPERIMENTS.
+      workdir: of the runs and the tables.
+      data: a name of `settings.DATA`.
+      scale: a name of `settings.SCALES`.
+      seeds: runs of each row.
+      shard: as text, I/N: every N-th row is trained, beginning with the I-th.
+      changes: fields of the config, for all rows.
+      show: prints a table.
+
+    Raises:
+      UserError: if an argument is not understood, no row reads a field of `changes`, or a row fails.
+    """
+    if table not in EXPERIMENTS:
+        raise UserError(f"--table={table}: not known, expected one of {', '.join(EXPERIMENTS)}; --list says what each is")
+    parts = re.fullmatch(r"(\d{1,4})/(\d{1,4})", shard)
+    if not parts or not 1 <= int(parts[1]) <= int(parts[2]):
+        raise UserError(f"--shard={shard}: not understood, expected I/N with I from 1 to N")
+    experiment = EXPERIMENTS[table]
+    if experiment.rows:
+        settings.check_paths(experiment, data, changes)
+    found, actions = runner.trainings(experiment, workdir, data, scale, seeds, changes)
+    if found:
+        schema.check_read([training.config for training in found], changes)
+    missing, failures = runner.run_shard(found, (int(parts[1]), int(parts[2])), partial(print, flush=True))
+    results = Results(table, experiment, experiment.columns(actions), found, changes)
+    if results.columns or table == "1":
+        show(report.table(results))
+    if any(results.evaluations) or not experiment.rows:  # what was written before is worth more than nothing
+        for file in report.write(results, workdir, f"{data}-{scale}"):
+            print(file)
+    if missing:
+        names = ", ".join(training.name for training in missing)
+        print(f"not trained yet: {names}; {'the same command' if failures else 'another shard'} does it")
+    if failures:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+        raise UserError(f"{len(failures)} rows failed; {reasons}")
