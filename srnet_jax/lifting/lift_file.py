@@ -41,43 +41,58 @@ def described(
 ) -> tuple[Track, ...]:
     """Return tracks that know their layout, image size and frame rate: as given, or else as the file says.
 
-    Without an image size, the smallest that holds all keypoints is taken. The frame rate may stay unknown.
+    Without an image size, the smallest that holds all keypoints is taken. The layout may be told by how the joints look. The
+    frame rate may stay unknown.
 
     Raises:
       UserError: if the layout is unknown or does not fit.
     """
     found = []
     for track in tracks:
-        name = layout or track.layout
-        joints = track.keypoints.shape[1]
-        if name is None:
-            fitting = [known.name for known in layouts.LAYOUTS.values() if len(known.joints) == joints]
-            raise UserError(
-                f"--layout: not set, and {path} does not say which; its {joints} joints fit {' or '.join(fitting) or 'none'}"
-            )
+        name = layout or track.layout or which_layout.guess(track, str(path))
         try:
-            layouts.check_joints(joints, layouts.find(name))
+            layouts.check_joints(track.keypoints.shape[1], layouts.find(name))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        corner = np.ceil(track.keypoints.max((0, 1))).astype(int) + 1
+        corner = np.ceil(np.nanmax(track.keypoints, axis=(0, 1))).astype(int) + 1
         size = image_size or track.image_size or (max(int(corner[0]), 1), max(int(corner[1]), 1))
         check_arguments(name, size, fps or track.fps)
         found.append(dataclasses.replace(track, layout=name, image_size=size, fps=fps or track.fps))
     return tuple(found)
 
 
-def lift(track: Track, lifter: KeypointLifter, *, flip: bool) -> Lifted:
-    """Lift one person, see `described`; warns if the keypoints or the poses seem implausible."""
-    assert track.layout is not None
-    assert track.image_size is not None
-    points, confidences = layouts.convert(track.keypoints, track.layout, "h36m", track.confidences)
-    layouts.warn_if_implausible(points, track.name)
-    if lifter.trained.model.receptive_field > 1 and track.fps is None and lifter.trained.fps:
-        warnings.warn(
-            f"{track.name}: frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2
-        )
-    poses = lifter(track.keypoints, layout=track.layout, image_size=track.image_size, fps=track.fps, flip=flip)
-    return Lifted(track, poses, confidences)
+def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool) -> list[Lifted]:
+    """Lift people, see `described`; warns of what was not seen and if the keypoints seem implausible.
+
+    Raises:
+      DataError: if no frame shows enough of anybody.
+    """
+    people = []
+    for track in tracks:
+        assert track.layout is not None
+        which_layout.warn_if_implausible(track)
+        people.append(complete(track.keypoints, track.confidences, track.layout, track.fps))
+    if not any(person.lifted.any() for person in people):
+        raise DataError(f"{tracks[0].name}: no frame shows {FEWEST} of the 17 joints")
+    _warn_of_missing(tracks, people)
+    if lifter.trained.model.receptive_field > 1 and lifter.trained.fps and any(track.fps is None for track in tracks):
+        warnings.warn(f"frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2)
+    sizes = [track.image_size for track in tracks if track.image_size]
+    poses = lifter.lift(people, sizes, [track.fps for track in tracks], flip=flip)
+    return [Lifted(*parts) for parts in zip(tracks, poses, (person.confidences for person in people), strict=True)]
+
+
+def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> None:
+    """Name, in one line a person, the joints that were not seen, and the frames that show too little."""
+    for track, person in zip(tracks, people, strict=True):
+        parts = [f"{joint} in {share:.0%}" for joint, share in person.missing.items()]
+        if parts:
+            warnings.warn(f"{track.name}: not seen, estimated: {', '.join(parts)} of the frames", stacklevel=2)
+        if not person.lifted.all():
+            warnings.warn(
+                f"{track.name}: {(~person.lifted).sum():,} of {len(person.lifted):,} frames show too little, their poses are NaN",
+                stacklevel=2,
+            )
 
 
 def write(path: Path, lifted: Lifted, *, model: str) -> None:
