@@ -157,7 +157,13 @@ def test_bad_checkpoints_are_one_line(damage, message, tmp_path):
 
 @pytest.mark.slow
 def test_official_checkpoint_is_evaluated_and_exported(tmp_path):
-    done = run("launch.import_torch", f"--checkpoint={CHECKPOINT}", f"--workdir={tmp_path / 'run'}", *TINY[:2])
+    command = ("launch.import_torch", f"--checkpoint={CHECKPOINT}", f"--workdir={tmp_path / 'new' / '..' / 'run'}", *TINY[:2])
+    done = run(*command, "--config.model.channels=64")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: config.model.channels: set, but {CHECKPOINT} decides it, expected no such field\n",
+    )
+    done = run(*command)
     assert "5 groups, multiply context from others, filter widths 3,3,3" in done.stdout, done.stderr
     done = run("launch.evaluate", f"--workdir={tmp_path / 'run'}")
     assert f"checkpoint imported from {CHECKPOINT.name}" in " ".join(done.stdout.split()), done.stderr
@@ -177,9 +183,9 @@ def test_a_workdir_remembers_its_config(tmp_path):
     assert (done.returncode, done.stdout.count("epoch   1/1")) == (0, 0), done.stderr
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["model"]["network"], config["evaluate"]) == ("fc", {"flip": False, "batch_frames": 100})
-    done = run("launch.train", workdir, "--config.model.context_dim=0.25")
+    done = run("launch.train", workdir, "--config.model.channels=48")
     assert done.returncode == 2
-    assert "holds a run with another config.model.context_dim" in done.stderr
+    assert "holds a run with another config.model.channels" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

@@ -131,6 +131,7 @@ def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], 
     """Return a function that takes one of our training steps, on `count` devices under jit or pmap."""
     import jax
 
+    from srnet_jax.pose.normalization import View
     from srnet_jax.training import steps
     from srnet_jax.training.optimizer import create_optimizer
     from srnet_jax.training.parallel import Devices
@@ -140,8 +141,8 @@ def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], 
     config, model, devices = make_config(network, widths), make_model(network, widths), Devices(mode, count)
     block = devices.compile(steps.StepSettings.of(config), lambda data, item: item)
     inputs, targets = make_arrays(batch_size, model.receptive_field, 1)
-    batch = {"inputs_2d": inputs, "targets": targets, "geometry": np.zeros((batch_size, 1, 1, 9), np.float32)}
-    items = devices.spread({name: value[None] for name, value in batch.items()}, axis=1)
+    batch = {"inputs_2d": inputs, "targets": targets, "views": View.unknown(batch_size, 1)}
+    items = devices.spread(jax.tree.map(lambda value: value[None], batch), axis=1)
     hyperparameters = devices.replicate(steps.Hyperparameters.at(0, 0, config.train))
     state = [devices.replicate((create_train_state(model, create_optimizer(), 0), steps.zero_totals()))]
 

@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Iterator
 from collections.abc import Sequence as Seq
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from srnet_jax.data.dataset import Sequence
 from srnet_jax.pose.frames import Frames, input_offset, windows
-from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, mirror, mirror_view, normalize, root_relative, view
+from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, View, mirror, mirror_view, normalize, root_relative
 
 
 def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
@@ -23,7 +24,7 @@ def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
         poses_3d=targets
         if normalization in IMAGE_NORMALIZATIONS
         else np.concatenate([root_relative(s.poses_3d) for s in sequences]),
-        geometry=np.concatenate([view(s.poses_3d, s.camera) for s in sequences]),
+        views=View(*map(np.concatenate, zip(*(View.of(s.poses_3d, s.camera) for s in sequences), strict=True))),
         starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]),
         lengths=lengths,
         normalization=normalization,
@@ -37,7 +38,7 @@ class Samples:
     Attributes:
       inputs_2d: [N, J, 2], see `pose.frames.Frames`.
       targets: [N, J, 3].
-      geometry: [N, 1, 9].
+      views: [N, 1, ...].
       low: [N] first frame of each frame's sequence.
       high: [N] last frame of each frame's sequence.
       frame: [S] each sample's output frame.
@@ -50,7 +51,7 @@ class Samples:
 
     inputs_2d: Any
     targets: Any
-    geometry: Any
+    views: View
     low: Any
     high: Any
     frame: Any
@@ -67,18 +68,18 @@ class Samples:
           numbers: [B] of the samples, an array of the same kind.
 
         Returns:
-          `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9].
+          `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `views` [B, 1, 1, ...].
         """
         frame = self.frame[numbers]
         inputs = self.inputs_2d[windows(frame - self.offset, self.low[frame], self.high[frame], self.receptive_field)]
-        targets, geometry = self.targets[frame][:, None], self.geometry[frame][:, None]
+        targets, views = self.targets[frame][:, None], self.views.map(lambda x: x[frame][:, None])
         if self.mirrored is not None:
             where = inputs.__array_namespace__().where
             flip = self.flip[numbers][:, None, None, None]
             inputs = where(flip, mirror(inputs, self.mirrored), inputs)
             targets = where(flip, mirror(targets, self.mirrored), targets)
-            geometry = where(flip, mirror_view(self.normalization, geometry), geometry)
-        return {"inputs_2d": inputs, "targets": targets, "geometry": geometry}
+            views = mirror_view(self.normalization, views).map(partial(where, flip), views)
+        return {"inputs_2d": inputs, "targets": targets, "views": views}
 
 
 class TrainingWindows:
@@ -112,7 +113,7 @@ class TrainingWindows:
         self.samples = Samples(
             frames.inputs_2d,
             frames.targets,
-            frames.geometry,
+            frames.views,
             low,
             low + np.repeat(frames.lengths, frames.lengths) - 1,
             frames.starts[sequence] + within - flip * frames.lengths[sequence],
@@ -140,7 +141,7 @@ class TrainingWindows:
         """Yield the batches of an epoch (counted from 0), from its `first` on.
 
         Yields:
-          `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry` [B, 1, 1, 9].
+          `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `views` [B, 1, 1, ...].
         """
         order = self.order(epoch)
         for step in range(first, self.steps(batch_size)):

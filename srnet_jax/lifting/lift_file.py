@@ -10,7 +10,9 @@ import numpy as np
 
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.files import absolute, write_whole
-from srnet_jax.keypoints.keypoint_files import Track
+from srnet_jax.keypoints import which_layout
+from srnet_jax.keypoints.complete import FEWEST, Completed, complete
+from srnet_jax.keypoints.tracks import Track
 from srnet_jax.lifting import bvh_export, rendering
 from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
 from srnet_jax.lifting.scene import Scene
@@ -28,7 +30,7 @@ class Lifted:
     Attributes:
       track: the keypoints, with `layout`, `image_size` and `fps` as they were used.
       poses_3d: [T, 17, 3] float32 joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip.
-      confidences: [T, 17] of the keypoints that each joint was lifted from.
+      confidences: [T, 17] of the keypoints that each joint was lifted from; 0 where it was not seen, so that it is an estimate.
     """
 
     track: Track
@@ -98,7 +100,8 @@ def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> No
 def write(path: Path, lifted: Lifted, *, model: str) -> None:
     """Write a person's poses to a `.npz` file, whole or not at all.
 
-    It holds `poses_3d`, `keypoints_2d` (as detected, missing frames filled in), `confidences` (of each joint, 0 to 1),
+    It holds `poses_3d`, `keypoints_2d` (as detected, NaN where not seen), `confidences` (of each joint, 0 to 1; 0 for an
+    estimate),
     `detected` (whether the person was found in a frame), `frames` (their numbers), `fps` (0 if not known), `image_size`,
     `joints`, `parents`, `unit`, `frame`, `layout` (of the keypoints) and `model`.
     """
@@ -143,6 +146,12 @@ def scene(lifted: Lifted) -> Scene:
     )
 
 
+def _held(poses: np.ndarray) -> np.ndarray:
+    """Return poses in which a frame that is not lifted has the nearest pose before it, or the first."""
+    known = np.flatnonzero(np.isfinite(poses).all((1, 2)))
+    return poses[known[np.maximum(np.searchsorted(known, np.arange(len(poses)), side="right") - 1, 0)]]
+
+
 def _side(of_joints: set[str]) -> str:
     """Return the side of a bone: that of its joints, if none of them is on the other."""
     sides = of_joints & {"left", "right"}
@@ -173,7 +182,7 @@ def check_outputs(output: str, pictures: Sequence[str] = (), animation: str | No
 def lift_all(
     tracks: tuple[Track, ...], lifter: KeypointLifter, files: Sequence[Path], *, flip: bool, model: str
 ) -> Iterator[tuple[Track, list[Path]]]:
-    """Lift people one by one and write their files, as `check_outputs` returns them, of several people with each one's name.
+    """Lift people and write their files, as `check_outputs` returns them, of several people with each one's name.
 
     Args:
       tracks: from `described`.
@@ -185,15 +194,15 @@ def lift_all(
     Yields:
       Each person and the files.
     """
-    for track in tracks:
-        lifted = lift(track, lifter, flip=flip)
+    for lifted in lift(tracks, lifter, flip=flip):
+        track = lifted.track
         own = [file.with_name(f"{file.stem}_{track.name}{file.suffix}") for file in files] if len(tracks) > 1 else list(files)
         for path in own:
             match path.suffix:
                 case ".npz":
                     write(path, lifted, model=model)
                 case ".bvh":
-                    bvh_export.write(path, lifted.poses_3d, track.fps or USUAL_FPS)
+                    bvh_export.write(path, _held(lifted.poses_3d), track.fps or USUAL_FPS)
                 case _:
                     rendering.render(scene(lifted), path)
         yield track, own

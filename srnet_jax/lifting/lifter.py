@@ -1,4 +1,4 @@
-"""From a detector's keypoints to 3D, with a trained network and all that lies between."""
+"""From a detector's keypoints to 3D: layouts, missing joints, normalisation, frame rates and a trained network."""
 
 import dataclasses
 import numbers
@@ -15,7 +15,7 @@ from srnet_jax.lifting import weights
 from srnet_jax.models.predict import predict
 from srnet_jax.pose import layouts
 from srnet_jax.pose.frames import Frames, interpolated
-from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, normalize_image
+from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, View, normalize_image
 from srnet_jax.pose.skeleton import H36M_17
 
 PRETRAINED = ("single", "causal")  # in srnet_jax/lifting/pretrained
@@ -168,7 +168,7 @@ class KeypointLifter:
             inputs_2d=inputs,
             targets=unknown,
             poses_3d=unknown,
-            geometry=np.broadcast_to(np.float32(0), (len(inputs), 1, 9)),
+            views=View.unknown(len(inputs)),
             starts=np.cumsum([0, *lengths[:-1]]),
             lengths=lengths,
             normalization=self.trained.config.model.normalization,
@@ -183,7 +183,9 @@ class KeypointLifter:
         poses = poses - poses[:, :1]
         farthest = float(np.abs(poses).max())
         if not farthest < _FARTHEST_M:
-            raise UserError(f"{self.trained.name}: gives joints {farthest:.3g} m from the hip, which no body has; damaged weights?")
+            raise UserError(
+                f"{self.trained.name}: gives joints {farthest:.3g} m from the hip, which no body has; damaged weights?"
+            )
         return np.split(poses, np.cumsum(lengths)[:-1])
 
 
@@ -201,7 +203,7 @@ def load(name: str | Path = "single", checkpoint: str = "best") -> KeypointLifte
     if trained.config.model.normalization not in IMAGE_NORMALIZATIONS:
         raise UserError(
             f"{name}: its normalisation {trained.config.model.normalization!r} uses the TRUE depth of the root, which a video "
-            f"does not tell; expected a network with one of {', '.join(IMAGE_NORMALIZATIONS)}"
+            f"does not show; expected a network with one of {', '.join(IMAGE_NORMALIZATIONS)}"
         )
     return KeypointLifter(trained)
 

@@ -60,7 +60,7 @@ def _draw_sheet(scene: Scene, path: Path) -> None:
     figure = Figure(figsize=(2.2 * count, 4.8), dpi=_DPI, layout="constrained")
     grid = figure.subplots(2, count, squeeze=False)
     for index, frame in enumerate(frames):
-        flat, solid = _Flat(grid[0, index], scene, frames[[index]]), _Solid(grid[1, index], scene, frames)
+        flat, solid = _Flat(grid[0, index], scene), _Solid(grid[1, index], scene)
         flat.show(frame)
         solid.show(frame)
         grid[0, index].set_title(_clock(scene, frame), fontsize=9)
@@ -82,7 +82,7 @@ def _draw_film(scene: Scene, path: Path) -> None:
         )
     figure = Figure(figsize=(8, 4.4), dpi=_DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
-    flat, solid = _Flat(left, scene, frames), _Solid(right, scene, frames)
+    flat, solid = _Flat(left, scene), _Solid(right, scene)
     left.set_xlabel("2D keypoints")
     right.set_xlabel("3D pose, seen from a little aside and above")
     with writer.saving(figure, str(path), dpi=_DPI):
@@ -120,9 +120,10 @@ def _clock(scene: Scene, frame: int) -> str:
 class _Flat:
     """The keypoints in the image."""
 
-    def __init__(self, axes: Axes, scene: Scene, frames: np.ndarray) -> None:
+    def __init__(self, axes: Axes, scene: Scene) -> None:
         self._points, self._bones = scene.keypoints_2d, np.array(scene.bones_2d)
-        low, high = self._points[frames].min((0, 1)), self._points[frames].max((0, 1))
+        shown = self._points[np.isfinite(self._points).all(-1)]
+        low, high = shown.min(0), shown.max(0)
         half = _MARGIN * max(float((high - low).max()) / 2, 1)
         self._lines = _box(axes, (low + high) / 2, half, scene.sides_2d)
 
@@ -133,12 +134,12 @@ class _Flat:
 class _Solid:
     """The pose, seen from a little aside and above."""
 
-    def __init__(self, axes: Axes, scene: Scene, frames: np.ndarray) -> None:
+    def __init__(self, axes: Axes, scene: Scene) -> None:
         bones, sides = bones_3d()
         self._bones, self._points = np.array(bones), turned(scene.poses)
-        shown = self._points[frames]
-        half = _MARGIN * max(float((shown.max((0, 1)) - shown.min((0, 1))).max()) / 2, 0.1)
-        self._lines = _box(axes, (shown.max((0, 1)) + shown.min((0, 1))) / 2, half, sides)
+        shown = self._points[np.isfinite(self._points).all(-1)]
+        low, high = shown.min(0), shown.max(0)
+        self._lines = _box(axes, (low + high) / 2, _MARGIN * max(float((high - low).max()) / 2, 0.1), sides)
 
     def show(self, frame: int) -> None:
         self._lines.set_segments(list(self._points[frame][self._bones]))

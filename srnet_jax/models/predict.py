@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import jax
@@ -10,17 +11,16 @@ import numpy as np
 
 from srnet_jax.models.pose_lifter import Lifter
 from srnet_jax.pose.frames import Frames, chunks, input_offset
-from srnet_jax.pose.normalization import mirror, mirror_view, to_metres
+from srnet_jax.pose.normalization import View, mirror, mirror_view, to_metres
 
 _SHORTEST = 64  # output frames of a piece, if there is a sequence as long
-_MOST_PARTS = 64  # of the longest sequence
 
 
 def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
-    """Return into how long pieces sequences are best cut: the length for which the network sees the fewest frames in all.
+    """Return into how long pieces sequences are best cut: the power of two for which the network sees the fewest frames in all.
 
     A piece sees `field - 1` frames beyond its own, and the last piece of a sequence is filled up; so long pieces suit long
-    sequences, and short ones short sequences.
+    sequences, and short ones short sequences. There are few powers of two, so few programs are compiled.
 
     Args:
       lengths: of the sequences, in frames.
@@ -29,10 +29,13 @@ def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
     """
     if field == 1:
         return 1
-    longest = min(int(lengths.max()), batch_frames)
-    shortest = min(longest, _SHORTEST)
-    candidates = {max(-(-longest // parts), shortest) for parts in range(1, _MOST_PARTS + 1)}
-    return min(candidates, key=lambda length: (int((-(-lengths // length)).sum()) * (length + field - 1), length))
+    most = 1 << (min(int(lengths.max()), batch_frames) - 1).bit_length()
+    candidates = [
+        1 << power for power in range(most.bit_length()) if min(most, _SHORTEST) <= 1 << power <= max(batch_frames, 1)
+    ]
+    return min(
+        candidates or [batch_frames], key=lambda length: (int((-(-lengths // length)).sum()) * (length + field - 1), length)
+    )
 
 
 @partial(jax.jit, static_argnames=("model", "mirrored", "normalization"))
@@ -40,15 +43,15 @@ def _predict(
     model: Lifter,
     variables: Any,
     inputs_2d: jax.Array,
-    geometry: jax.Array,
+    views: View,
     mirrored: tuple[int, ...] | None,
     normalization: str,
 ) -> Any:
     if mirrored is None:
-        return to_metres(normalization, model.apply(variables, inputs_2d), geometry)
+        return to_metres(normalization, model.apply(variables, inputs_2d), views)
     both = jnp.concatenate([inputs_2d, mirror(inputs_2d, mirrored)])
     predicted: Any = model.apply(variables, both)
-    views = jnp.concatenate([geometry, mirror_view(normalization, geometry)])
+    views = views.map(lambda *both: jnp.concatenate(both), mirror_view(normalization, views))
     straight, flipped = jnp.split(to_metres(normalization, predicted, views), 2)
     return (straight + mirror(flipped, mirrored)) / 2
 
@@ -61,7 +64,7 @@ def _blocks(model: Lifter, frames: Frames, batch_frames: int) -> Iterator[tuple[
         return
     length = piece_length(frames.lengths, model.receptive_field, batch_frames)
     firsts, sequences = chunks(frames, length)
-    rows = min(max(batch_frames // length, 1), len(firsts))
+    rows = min(max(batch_frames // length, 1), 4 ** ((len(firsts) - 1).bit_length() + 1 >> 1))  # few sizes, each is compiled
     for start in range(0, len(firsts), rows):
         batch = np.arange(start, start + rows) % len(firsts)  # the last batch is filled up with other rows
         yield firsts[batch], sequences[batch], length
@@ -100,7 +103,8 @@ def predict(
         inputs = frames.gather(firsts - offset, sequences, length + field - 1)
         where = firsts[:, None] + np.arange(length)
         real = where < ends[sequences][:, None]
-        geometry = frames.geometry[np.where(real, where, firsts[:, None])]  # [B, T, 1, 9]
-        poses = np.asarray(_predict(model, variables, inputs, geometry, mirrored, frames.normalization))
+        known = np.where(real, where, firsts[:, None])
+        views = frames.views.map(itemgetter(known))  # [B, T, 1, ...]
+        poses = np.asarray(_predict(model, variables, inputs, views, mirrored, frames.normalization))
         predicted[where[real]] = poses[real]
     return predicted

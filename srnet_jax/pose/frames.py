@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.pose.normalization import to_metres
+from srnet_jax.pose.normalization import View, to_metres
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Frames:
       inputs_2d: [N, J, 2] float32, what the network sees.
       targets: [N, J, 3] float32, what it learns: under `basic` root-relative joints, camera frame, metres.
       poses_3d: [N, J, 3] float32, root-relative joints, camera frame, metres.
-      geometry: [N, 1, 9] float32, `normalization.view` of each frame.
+      views: [N, 1, ...] float32, of each frame.
       starts: [S] first frame of each sequence.
       lengths: [S] number of frames of each sequence.
       normalization: a name of `normalization.NORMALIZATIONS`.
@@ -29,7 +29,7 @@ class Frames:
     inputs_2d: np.ndarray
     targets: np.ndarray
     poses_3d: np.ndarray
-    geometry: np.ndarray
+    views: View
     starts: np.ndarray
     lengths: np.ndarray
     normalization: str = "basic"
@@ -37,7 +37,7 @@ class Frames:
     @property
     def truth(self) -> np.ndarray:
         """[N, J, 3] what predictions are measured against, metres: `poses_3d`, but distorted under `weak_proj`."""
-        return to_metres(self.normalization, self.targets, self.geometry)
+        return to_metres(self.normalization, self.targets, self.views)
 
     @property
     def sequence_of(self) -> np.ndarray:

@@ -21,7 +21,6 @@ import dataclasses
 import difflib
 import functools
 import itertools
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -128,7 +127,6 @@ _RULES: dict[str, tuple[dict[str, float], ...]] = {  # weights of other joints, 
     "head_top": ({"thorax": 1 - 1 / _HEAD, "head": 1 / _HEAD},),
     **{name: ({"head": 1.0},) for name in ("nose", *_sides("eye", "ear"))},
 }
-_SHOWN_AS_WRONG = 0.5  # share of the frames from which on a warning is given
 
 
 def find(name: str) -> Layout:
@@ -270,35 +268,6 @@ def derived_as_detected(points: np.ndarray) -> np.ndarray:
     indices = [H36M.joints.index(joint) for joint in seen]
     matrix = weights(Layout("detected", seen), H36M)
     return np.einsum("tj,...jd->...td", matrix, points[..., indices, :], dtype=np.float64).astype(points.dtype)
-
-
-def warn_if_implausible(keypoints: np.ndarray, name: str) -> None:
-    """Warn if a video's keypoints [T, 17, 2], Human3.6M's joints in pixels, seem upside down or mirrored in part.
-
-    Whether left and right are exchanged as a whole cannot be told in 2D: such keypoints are those of a person who faces the
-    other way.
-    """
-    above = keypoints[:, _at("thorax"), 1] > keypoints[:, _at("pelvis"), 1]
-    if above.mean() > _SHOWN_AS_WRONG:
-        warnings.warn(
-            f"{name}: the shoulders lie below the hips in {above.mean():.0%} of the frames; is y counted from "
-            "the top of the image?",
-            stacklevel=2,
-        )
-    hips, shoulders = (
-        keypoints[:, _at(f"left_{part}"), 0] - keypoints[:, _at(f"right_{part}"), 0] for part in ("hip", "shoulder")
-    )
-    opposite = (hips * shoulders < 0).mean()
-    if opposite > _SHOWN_AS_WRONG:
-        warnings.warn(
-            f"{name}: hips and shoulders disagree on which side is left in {opposite:.0%} of the frames; "
-            "is this the right layout?",
-            stacklevel=2,
-        )
-
-
-def _at(joint: str) -> int:
-    return H36M.joints.index(joint)
 
 
 def _bones(joints: tuple[str, ...]) -> Iterator[tuple[str, str]]:

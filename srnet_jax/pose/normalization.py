@@ -18,7 +18,8 @@ distortion; the input's are what was seen, so that the two agree exactly only fo
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,45 @@ from srnet_jax.pose.skeleton import ROOT
 IMAGE_NORMALIZATIONS = ("basic", "centered")  # of nothing but the image
 NORMALIZATIONS = (*IMAGE_NORMALIZATIONS, "pixel", "lcn", "proj", "weak_proj")
 _SMALLEST_PX = 1e-3  # size of a person
+
+
+class View(NamedTuple):
+    """What the inverse of a normalisation needs to know of frames, as NumPy or JAX arrays.
+
+    Attributes:
+      root_px: [..., 1, 2] the root's pixel, without distortion.
+      root_depth: [..., 1, 1] the root's depth Z_0, metres.
+      focal: [..., 1, 2] the camera's focal lengths, pixels.
+      center: [..., 1, 2] its principal point, pixels.
+      size: [..., 1, 2] width and height of its image, pixels.
+    """
+
+    root_px: Any
+    root_depth: Any
+    focal: Any
+    center: Any
+    size: Any
+
+    @classmethod
+    def of(cls, poses_3d: np.ndarray, camera: Camera) -> "View":
+        """Return the view [T, 1, ...] that a camera has of poses.
+
+        Args:
+          poses_3d: [T, J, 3] absolute joints, camera frame, metres; the arrays have their dtype.
+          camera: that sees them.
+        """
+        root = poses_3d[..., ROOT : ROOT + 1, :].astype(np.float64)
+        fields = project(root, _undistorted(camera)), root[..., 2:], camera.focal, camera.center, (camera.width, camera.height)
+        return cls(*(np.broadcast_to(x, (*root.shape[:-1], np.shape(x)[-1])).astype(poses_3d.dtype) for x in fields))
+
+    @classmethod
+    def unknown(cls, *axes: int) -> "View":
+        """Return zeros [*axes, 1, ...], which are enough for IMAGE_NORMALIZATIONS."""
+        return cls(*(np.zeros((*axes, 1, width), np.float32) for width in (2, 1, 2, 2, 2)))
+
+    def map(self, function: Callable[..., Any], *others: "View") -> "View":
+        """Apply a function to each field, and to the same field of other views."""
+        return View(*map(function, self, *others))
 
 
 def normalize_screen_coordinates(points_px: np.ndarray, *, width: int, height: int) -> np.ndarray:
@@ -73,51 +113,37 @@ def notes(name: str) -> tuple[str, ...]:
     return (depth, distorted) if name == "weak_proj" else (depth,)
 
 
-def view(poses_3d: np.ndarray, camera: Camera) -> np.ndarray:
-    """Return what the inverse of a normalisation needs to know of each frame.
-
-    Args:
-      poses_3d: [T, J, 3] absolute joints, camera frame, metres.
-      camera: that sees them.
-
-    Returns:
-      [T, 1, 9] of the poses' dtype: the root's pixel (u_0x, u_0y) without distortion, its depth Z_0 in metres, and
-      the camera's fx, fy, cx, cy, width and height in pixels.
-    """
-    root = poses_3d[..., ROOT : ROOT + 1, :].astype(np.float64)
-    constants = np.array([*camera.focal, *camera.center, camera.width, camera.height])
-    constants = np.broadcast_to(constants, (*root.shape[:-1], 6))
-    return np.concatenate([project(root, _undistorted(camera)), root[..., 2:], constants], -1).astype(poses_3d.dtype)
-
-
-def principal_point(name: str, geometry):
+def principal_point(name: str, view: View):
     """Return where the optical axis meets the image in the inputs' coordinates [..., 1, 2]; inputs around the root need none.
 
     Args:
       name: a name of IMAGE_NORMALIZATIONS.
-      geometry: [..., 1, 9], see `view`.
+      view: of each frame.
     """
     if name == "centered":
-        return geometry[..., 5:7] * 0
-    width, height = geometry[..., 7:8], geometry[..., 8:9]
-    return geometry[..., 5:7] * 2 / width - geometry.__array_namespace__().concat([width / width, height / width], axis=-1)
+        return view.center * 0
+    width = view.size[..., :1]
+    return view.center * 2 / width - view.size / width
 
 
-def mirror_view(name: str, geometry):
-    """Return the geometry [..., 1, 9] of the mirror image (see `mirror`), a NumPy or JAX array as given.
+def mirror_view(name: str, view: View) -> View:
+    """Return the view of the mirror image (see `mirror`).
 
-    `basic` and `pixel` mirror the image about its middle, the principal point with it. The others reflect the scene: u_0x
-    becomes 2 cx - u_0x, the principal point stays.
+    `basic` and `pixel` mirror the image about its middle, the principal point with it. The others reflect the scene: the root's
+    x becomes 2 cx - x, the principal point stays.
 
     Note:
       So does the official code for `lcn`, whose input and target are however mirrored about the middle of W =
       floor(2 cx) pixels. Where 2 cx is no whole number, the mirrored x in metres are therefore off by
       (W - 2 cx) / fx * (Z - Z_0), less than 1 mm a metre of depth; kept to match its numbers.
     """
-    xp = geometry.__array_namespace__()
-    u0x, cx, width = geometry[..., :1], geometry[..., 5:6], geometry[..., 7:8]
-    mirrored_cx = width - cx if name in ("basic", "pixel") else cx
-    return xp.concat([cx + mirrored_cx - u0x, geometry[..., 1:5], mirrored_cx, geometry[..., 6:]], axis=-1)
+    concat = view.center.__array_namespace__().concat
+    cx = view.center[..., :1]
+    mirrored_cx = view.size[..., :1] - cx if name in ("basic", "pixel") else cx
+    return view._replace(
+        root_px=concat([cx + mirrored_cx - view.root_px[..., :1], view.root_px[..., 1:]], axis=-1),
+        center=concat([mirrored_cx, view.center[..., 1:]], axis=-1),
+    )
 
 
 def normalize(name: str, inputs_2d: np.ndarray, poses_3d: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +166,7 @@ def normalize(name: str, inputs_2d: np.ndarray, poses_3d: np.ndarray, camera: Ca
     """
     if name in IMAGE_NORMALIZATIONS:
         return normalize_image(name, inputs_2d, width=camera.width, height=camera.height), root_relative(poses_3d)
-    origin, scale_px, scale_m = _SCALES[name](view(poses_3d, camera).astype(np.float64))
+    origin, scale_px, scale_m = _SCALES[name](View.of(poses_3d, camera).map(np.float64))
     poses = poses_3d.astype(np.float64)
     depth = poses[..., 2:] - poses[..., ROOT : ROOT + 1, 2:]
     if name == "weak_proj":
@@ -169,7 +195,7 @@ def normalize_image(name: str, inputs_2d: np.ndarray, *, width: int, height: int
     return around / np.maximum(size, _SMALLEST_PX).astype(around.dtype)
 
 
-def to_metres(name: str, outputs, geometry):
+def to_metres(name: str, outputs, view: View):
     """Turn normalised predictions or targets back into root-relative joints.
 
     Pixels are projected back with each joint's own depth. Then the root is subtracted: the TRUE one under `pixel`, for
@@ -179,7 +205,7 @@ def to_metres(name: str, outputs, geometry):
     Args:
       name: a name of NORMALIZATIONS; under `basic` and `centered` the outputs are returned unchanged.
       outputs: [..., J, 3] NumPy or JAX array, as `normalize` gives the targets.
-      geometry: [..., 1, 9] with the same leading axes, from `view` (and `mirror_view`).
+      view: with the same leading axes, from `View.of` (and `mirror_view`).
 
     Returns:
       [..., J, 3] root-relative joints, camera frame, metres.
@@ -195,10 +221,10 @@ def to_metres(name: str, outputs, geometry):
     """
     if name in IMAGE_NORMALIZATIONS:
         return outputs
-    origin, scale_px, scale_m = _SCALES[name](geometry)
-    poses = _back_project(outputs[..., :2] / scale_px + origin, outputs[..., 2:] / scale_m + geometry[..., 2:3], geometry)
+    origin, scale_px, scale_m = _SCALES[name](view)
+    poses = _back_project(outputs[..., :2] / scale_px + origin, outputs[..., 2:] / scale_m + view.root_depth, view)
     if name == "pixel":
-        return poses - _back_project(geometry[..., :2], geometry[..., 2:3], geometry)
+        return poses - _back_project(view.root_px, view.root_depth, view)
     return poses - poses[..., ROOT : ROOT + 1, :]
 
 
@@ -206,28 +232,28 @@ def _undistorted(camera: Camera) -> Camera:
     return dataclasses.replace(camera, radial=(0.0, 0.0, 0.0), tangential=(0.0, 0.0))
 
 
-def _back_project(pixels, depth, geometry):
+def _back_project(pixels, depth, view: View):
     """Turn pixels [..., J, 2] and depths [..., J, 1], metres, into camera-frame points [..., J, 3], metres."""
-    ray = (pixels - geometry[..., 5:7]) / geometry[..., 3:5]
+    ray = (pixels - view.center) / view.focal
     return pixels.__array_namespace__().concat([ray * depth, depth], axis=-1)
 
 
-def _over_image(geometry):
-    width = geometry[..., 7:8]
+def _over_image(view: View):
+    width = view.size[..., :1]
     # The LCN repository's box of 2 m around the root is 2000 fx / Z_0mm + 1 pixels wide: so many pixels are a metre.
-    metre_px = geometry[..., 3:4] / geometry[..., 2:3] + 0.5
-    return geometry[..., 7:9] / 2, 2 / width, metre_px * 2 / width
+    metre_px = view.focal[..., :1] / view.root_depth + 0.5
+    return view.size / 2, 2 / width, metre_px * 2 / width
 
 
-def _over_twice_center(geometry):
-    size = geometry.__array_namespace__().floor(2 * geometry[..., 5:7])
+def _over_twice_center(view: View):
+    size = view.center.__array_namespace__().floor(2 * view.center)
     # The official code has + 1 where the LCN repository has + 1 / 2000, and so metres rather than pixels.
-    return size / 2, 2 / size[..., :1], 1 + geometry[..., 3:4] / (1000 * geometry[..., 2:3])
+    return size / 2, 2 / size[..., :1], 1 + view.focal[..., :1] / (1000 * view.root_depth)
 
 
-def _around_root(geometry):
-    return geometry[..., :2], geometry[..., 2:3] / geometry[..., 3:4], 1.0
+def _around_root(view: View):
+    return view.root_px, view.root_depth / view.focal[..., :1], 1.0
 
 
-# Geometry [..., 1, 9] to the origin [..., 1, 2] in pixels, and the network's unit per pixel and per metre of depth.
+# A view to the origin [..., 1, 2] in pixels, and the network's unit per pixel and per metre of depth.
 _SCALES = {"pixel": _over_image, "lcn": _over_twice_center, "proj": _around_root, "weak_proj": _around_root}

@@ -18,7 +18,7 @@ def roll_camera(
     focal lengths are equal and the lens does not distort.
 
     Args:
-      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3], `geometry` [B, 1, 1, 9] and others, which stay.
+      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3], `views` [B, 1, 1, ...] and others, which stay.
       key: of the draws.
       share: of the samples, 0 to 1.
       degrees: largest angle, to either side; angles are drawn uniformly.
@@ -39,6 +39,6 @@ def roll_camera(
     def turn(points: jax.Array) -> jax.Array:  # [B, T, J, 2]
         return jnp.squeeze(points[..., None, :] @ rotation, -2)
 
-    targets, center = batch["targets"], principal_point(normalization, batch["geometry"])
+    targets, center = batch["targets"], principal_point(normalization, batch["views"])
     turned_targets = jnp.concatenate([turn(targets[..., :2]), targets[..., 2:]], axis=-1)
     return batch | {"inputs_2d": turn(batch["inputs_2d"] - center) + center, "targets": turned_targets}

@@ -4,6 +4,7 @@ import dataclasses
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -20,7 +21,7 @@ _T = TypeVar("_T")
 
 jax.tree_util.register_dataclass(
     Samples,
-    data_fields=["inputs_2d", "targets", "geometry", "low", "high", "frame", "flip"],
+    data_fields=["inputs_2d", "targets", "views", "low", "high", "frame", "flip"],
     meta_fields=["receptive_field", "offset", "mirrored", "normalization"],
 )
 
@@ -31,15 +32,15 @@ def joined(windows: Sequence[TrainingWindows]) -> Samples:
     for one in windows:
         own = one.samples
         indices = [(x + frames_before).astype(np.int32) for x in (own.low, own.high, own.frame)]
-        parts.append((own.inputs_2d, own.targets, own.geometry, *indices, own.flip))
+        parts.append((own.inputs_2d, own.targets, own.views, *indices, own.flip))
         frames_before += len(own.targets)
-    arrays = [each[0] if len(each) == 1 else np.concatenate(each) for each in zip(*parts, strict=True)]
-    inputs_2d, targets, geometry, low, high, frame, flip = arrays
+    arrays = jax.tree.map(lambda *each: each[0] if len(each) == 1 else np.concatenate(each), *parts)
+    inputs_2d, targets, views, low, high, frame, flip = arrays
     return dataclasses.replace(
         windows[0].samples,
         inputs_2d=inputs_2d,
         targets=targets,
-        geometry=geometry,
+        views=views,
         low=low,
         high=high,
         frame=frame,
@@ -161,14 +162,13 @@ class Feed:
         if not self.on_host:
             before = np.array(self._first_samples)[:, None, None]
             return {"samples": (numbers + before).astype(np.int32), **weights}
-        taken = [[one.take(row) for row in own] for one, own in zip(self.windows, numbers, strict=True)]
-        names = taken[0][0]
-        return {name: np.stack([np.stack([batch[name] for batch in one]) for one in taken]) for name in names} | weights
+        stack = partial(jax.tree.map, lambda *arrays: np.stack(arrays))
+        return stack(*(stack(*map(one.take, own)) for one, own in zip(self.windows, numbers, strict=True))) | weights
 
     def _spread(self, items: dict[str, np.ndarray]) -> dict[str, Any]:
         """Give the devices their parts of the batches, and of several trainings the first axis."""
         alone = len(self.windows) == 1
-        items = {name: item[0] if alone else item for name, item in items.items()}
+        items = jax.tree.map(lambda item: item[0], items) if alone else items
         shared = {name: item for name, item in items.items() if name != "active"}
         active = {name: item for name, item in items.items() if name == "active"}
         return self._devices.spread(shared, axis=1 if alone else 2) | self._devices.replicate(active)

@@ -97,7 +97,7 @@ def train_step(
       totals: over the epoch so far: sums of loss and MPJPE (metres) of the training-mode outputs times poses, number of
         poses, and the gradient's largest norm.
       hyperparameters: of this run and epoch.
-      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `geometry`, see `pose.frames.Frames`; and if some samples
+      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `views`, see `pose.frames.Frames`; and if some samples
         are padding `weights` [B], see `models.layers.Batch`.
       axis_name: of `jax.pmap`, each of whose devices is given a part of the batch, or None.
 
@@ -126,7 +126,7 @@ def train_step(
         return share, (predicted, updated["batch_stats"])
 
     (value, (predicted, batch_stats)), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
-    in_metres = partial(to_metres, settings.normalization, geometry=batch["geometry"])
+    in_metres = partial(to_metres, settings.normalization, view=batch["views"])
     error = (mpjpe(in_metres(predicted), in_metres(batch["targets"])) * each).sum()
     value, error, gradients = spread.total((value, error, gradients))
     updates, opt_state = settings.optimizer.update(

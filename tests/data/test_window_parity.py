@@ -8,7 +8,7 @@ import pytest
 
 from srnet_jax.data.windows import TrainingWindows
 from srnet_jax.pose.frames import Frames
-from srnet_jax.pose.normalization import mirror, mirror_view
+from srnet_jax.pose.normalization import View, mirror, mirror_view
 from srnet_jax.pose.skeleton import H36M_17
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent / "parity"))
@@ -22,16 +22,15 @@ WHOLE = sorted({name.split("/")[0] for name in ARRAYS if name.startswith("unchun
 
 @pytest.fixture
 def frames():
-    """The inputs; the official parameters (kappa, rho, root x, root y, root depth) at the places that geometry has for them."""
+    """The inputs; the official parameters (kappa, rho, root x, root y, root depth) in the fields of a view."""
     count = len([name for name in ARRAYS if name.startswith("in/p2_")])
     inputs, targets = (np.concatenate([ARRAYS[f"in/{p}_{i}"] for i in range(count)]) for p in ("p2", "p3"))
-    geometry = []
-    for i in range(count):
-        parameters = ARRAYS[f"in/params_{i}"]
-        camera = np.broadcast_to(ARRAYS[f"in/intrinsic_{i}"][:4], (*parameters.shape[:2], 4))
-        geometry.append(np.concatenate([parameters[..., 2:5], camera, np.zeros((*parameters.shape[:2], 2))], -1))
+    parameters = np.concatenate([ARRAYS[f"in/params_{i}"] for i in range(count)])
+    cameras = [np.broadcast_to(ARRAYS[f"in/intrinsic_{i}"][:4], (len(ARRAYS[f"in/params_{i}"]), 1, 4)) for i in range(count)]
+    focal, center = np.split(np.concatenate(cameras), 2, axis=-1)
+    views = View(parameters[..., 2:4], parameters[..., 4:5], focal, center, 0 * center)
     lengths = np.array([len(ARRAYS[f"in/p2_{i}"]) for i in range(count)])
-    return Frames(inputs, targets, targets, np.concatenate(geometry), np.cumsum(lengths) - lengths, lengths, "proj")
+    return Frames(inputs, targets, targets, views, np.cumsum(lengths) - lengths, lengths, "proj")
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -50,13 +49,13 @@ def test_training_windows_are_the_official_chunks(frames, name):
     for epoch in range(2):
         permutation = ARRAYS.get(f"{name}/perm{epoch}", ARRAYS[f"{name}/pairs"]).tolist()
         batch = windows.take(np.array([pairs.index(pair) for pair in permutation]))
-        for ours, theirs in (("inputs_2d", "x2d"), ("targets", "x3d"), ("geometry", "params")):
+        for ours, theirs in (("inputs_2d", "x2d"), ("targets", "x3d"), ("views", "params")):
             batches = [ARRAYS.get(f"{name}/e{epoch}b{b}/{theirs}") for b in range(-(-len(pairs) // 10))]
             if batches[0] is None:
                 assert epoch == 1 or theirs == "params"
                 continue
             expected = np.concatenate(batches)
-            found = batch[ours] if theirs != "params" else batch[ours][..., :3]
+            found = batch[ours] if theirs != "params" else np.concatenate(batch[ours][:2], -1)
             np.testing.assert_array_equal(found, expected if theirs != "params" else expected[..., 2:5])
 
 
@@ -70,5 +69,5 @@ def test_whole_sequences_are_padded_as_officially(frames, name):
         np.testing.assert_array_equal(straight, expected[0])
         if len(expected) == 2:
             np.testing.assert_array_equal(mirror(straight, H36M_17.mirrored), expected[1])
-            geometry = mirror_view("proj", frames.geometry[start : start + length])
-            np.testing.assert_array_equal(geometry[..., :3], ARRAYS[f"{name}/seq{sequence}/params"][1][..., 2:5])
+            views = mirror_view("proj", frames.views.map(lambda x: x[start : start + length]))
+            np.testing.assert_array_equal(np.concatenate(views[:2], -1), ARRAYS[f"{name}/seq{sequence}/params"][1][..., 2:5])

@@ -4,7 +4,7 @@ import pytest
 from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.pose.frames import Frames, chunks, input_offset
-from srnet_jax.pose.normalization import NORMALIZATIONS, mirror, to_metres
+from srnet_jax.pose.normalization import NORMALIZATIONS, View, mirror, to_metres
 from srnet_jax.pose.skeleton import H36M_17
 
 LENGTHS = (5, 1, 7)
@@ -16,7 +16,7 @@ def frames(rng):
     total = lengths.sum()
     inputs = rng.normal(size=(total, 17, 2)).astype(np.float32)
     targets = rng.normal(size=(total, 17, 3)).astype(np.float32)
-    return Frames(inputs, targets, targets, np.zeros((total, 1, 9), np.float32), np.cumsum(lengths) - lengths, lengths)
+    return Frames(inputs, targets, targets, View.unknown(total), np.cumsum(lengths) - lengths, lengths)
 
 
 def naive_samples(frames, field, causal):
@@ -45,13 +45,13 @@ def test_windows_agree_with_loops(frames, field, causal):
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
 def test_mirrored_samples_mean_the_mirrored_pose(shared_config, name):
-    """Targets of flipped samples, taken back to metres by the flipped geometry, are the mirrored poses."""
+    """Targets of flipped samples, taken back to metres by the flipped views, are the mirrored poses."""
     config = shared_config.copy_and_resolve_references()
     parts = load_split(config)[1]
     frames = stack_frames(parts.test, name)
     windows = TrainingWindows(frames, receptive_field=1, causal=False, mirrored=H36M_17.mirrored, seed=0)
     batch = windows.take(np.arange(len(windows)))
-    found = to_metres(name, batch["targets"], batch["geometry"])[:, 0]
+    found = to_metres(name, batch["targets"], batch["views"])[:, 0]
     truth = [frames.truth[s : s + n] for s, n in zip(frames.starts, frames.lengths, strict=True)]
     expected = np.concatenate([part for poses in truth for part in (poses, mirror(poses, H36M_17.mirrored))])
     np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -18,7 +18,7 @@ from srnet_jax.models.predict import piece_length, predict
 from srnet_jax.official.networks import zero_variables
 from srnet_jax.pose import rarity
 from srnet_jax.pose.frames import Frames
-from srnet_jax.pose.normalization import mirror
+from srnet_jax.pose.normalization import View, mirror
 from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.training.loop import train_and_evaluate
 
@@ -48,7 +48,7 @@ def test_prediction_agrees_with_whole_padded_sequences(rng, tiny_config, model_f
         inputs_2d=rng.normal(size=(total, 17, 2)).astype(np.float32),
         targets=np.zeros((total, 17, 3), np.float32),
         poses_3d=np.zeros((total, 17, 3), np.float32),
-        geometry=np.zeros((total, 1, 9), np.float32),
+        views=View.unknown(total),
         starts=np.cumsum(lengths) - lengths,
         lengths=lengths,
     )

@@ -13,6 +13,7 @@ from srnet_jax.pose import cameras
 from srnet_jax.pose.cameras import Camera
 from srnet_jax.pose.normalization import (
     NORMALIZATIONS,
+    View,
     image_coordinates,
     mirror,
     mirror_view,
@@ -21,7 +22,6 @@ from srnet_jax.pose.normalization import (
     notes,
     root_relative,
     to_metres,
-    view,
 )
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -112,14 +112,14 @@ def test_inputs_and_targets_agree_with_the_official_code(official, name):
 
 
 @pytest.mark.parametrize("name", OFFICIAL_NAMES)
-def test_geometry_agrees_with_the_official_parameters(official, name):
+def test_views_agree_with_the_official_parameters(official, name):
     numbers, (_, poses, camera) = official
-    geometry = view(poses, camera)
-    assert geometry.dtype == np.float32
-    geometry = np.stack([geometry, mirror_view(name, geometry)])
-    focal, depth_mm = geometry[..., 3:4], 1000 * geometry[..., 2:3]
+    views = View.of(poses, camera)
+    assert {field.dtype for field in views} == {np.dtype(np.float32)}
+    views = views.map(lambda *both: np.stack(both), mirror_view(name, views))
+    focal, depth_mm = views.focal[..., :1], 1000 * views.root_depth
     kappa = focal / depth_mm + (name == "lcn")
-    parameters = np.concatenate([kappa, depth_mm / (1000 * focal), geometry[..., :2], depth_mm], -1)
+    parameters = np.concatenate([kappa, depth_mm / (1000 * focal), views.root_px, depth_mm], -1)
     np.testing.assert_allclose(parameters, numbers[f"{name}/tta_params"], rtol=1e-6)
 
 
@@ -127,10 +127,10 @@ def test_geometry_agrees_with_the_official_parameters(official, name):
 def test_metres_agree_with_the_official_code(official, name):
     """To 2e-6 m, predictions and targets, mirrored too: float32 depths of 4 to 8 m are off by up to 2.4e-7 m a rounding."""
     numbers, (_, poses, camera) = official
-    geometry = view(poses, camera)
-    geometry = np.stack([geometry, mirror_view(name, geometry)])
+    views = View.of(poses, camera)
+    views = views.map(lambda *both: np.stack(both), mirror_view(name, views))
     for normalised, metric in (("pred", "pred_metric"), ("tta_3d", "target_metric")):
-        found = to_metres(name, numbers[f"{name}/{normalised}"], geometry)
+        found = to_metres(name, numbers[f"{name}/{normalised}"], views)
         np.testing.assert_allclose(found, numbers[f"{name}/{metric}"], rtol=0, atol=2e-6)
 
 
@@ -144,12 +144,12 @@ def test_pixel_agrees_with_the_lcn_repository(pose):
         found = np.concatenate([array, flip(array)]).reshape(2, -1)
         np.testing.assert_allclose(found, LCN[name][[pose, 8 + pose]], rtol=0, atol=1e-14)
 
-    predicted, geometry = LCN["pred"][pose].reshape(1, 17, 3), view(poses, camera)
-    metres = to_metres("pixel", predicted, geometry)
+    predicted, views = LCN["pred"][pose].reshape(1, 17, 3), View.of(poses, camera)
+    metres = to_metres("pixel", predicted, views)
     error_mm = 1000 * np.linalg.norm(metres - root_relative(poses), axis=-1)
     np.testing.assert_allclose(1000 * (metres + poses[:, :1])[0], LCN["pred_camera_mm"][pose], rtol=0, atol=1e-10)
     np.testing.assert_allclose(error_mm[0], LCN["pred_error_per_joint_mm"][pose], rtol=0, atol=1e-10)
-    mirrored = to_metres("pixel", flip(predicted), mirror_view("pixel", geometry))
+    mirrored = to_metres("pixel", flip(predicted), mirror_view("pixel", views))
     np.testing.assert_allclose(flip(mirrored), metres, rtol=0, atol=1e-13)
 
 
@@ -159,13 +159,13 @@ def test_targets_come_back_to_metres(rng, name):
     for _ in range(10):
         inputs_2d, poses, camera = random_scene(rng)
         _, targets = normalize(name, inputs_2d, poses, camera)
-        geometry, truth = view(poses, camera), root_relative(poses)
-        np.testing.assert_allclose(to_metres(name, targets, geometry), truth, rtol=0, atol=5e-6)
+        views, truth = View.of(poses, camera), root_relative(poses)
+        np.testing.assert_allclose(to_metres(name, targets, views), truth, rtol=0, atol=5e-6)
 
         truth = flip(truth)
         if name == "lcn":  # mirrored about the middle of W = floor(2 cx) pixels, projected back about cx
             truth[..., 0] += (np.floor(2 * camera.center[0]) - 2 * camera.center[0]) / camera.focal[0] * truth[..., 2]
-        mirrored = to_metres(name, flip(targets), mirror_view(name, geometry))
+        mirrored = to_metres(name, flip(targets), mirror_view(name, views))
         np.testing.assert_allclose(mirrored, truth, rtol=0, atol=5e-6)
 
 
@@ -174,11 +174,11 @@ def test_weak_proj_comes_back_distorted(rng):
     _, targets = normalize("weak_proj", inputs_2d, poses, camera)
     root = poses[:, :1]
     distorted = np.concatenate([poses[..., :2] * poses[..., 2:] / root[..., 2:], poses[..., 2:]], -1) - root
-    geometry = view(poses, camera)
-    metres = to_metres("weak_proj", targets, geometry)
+    views = View.of(poses, camera)
+    metres = to_metres("weak_proj", targets, views)
     np.testing.assert_allclose(metres, distorted, rtol=0, atol=5e-6)
     np.testing.assert_allclose(
-        to_metres("weak_proj", flip(targets), mirror_view("weak_proj", geometry)), flip(distorted), rtol=0, atol=5e-6
+        to_metres("weak_proj", flip(targets), mirror_view("weak_proj", views)), flip(distorted), rtol=0, atol=5e-6
     )
     assert np.abs(metres - root_relative(poses)).max() > 0.1
 
@@ -193,8 +193,8 @@ def test_what_a_normalisation_needs_of_the_truth(rng, name):
     np.testing.assert_array_equal(inputs_2d, before[0])
     np.testing.assert_array_equal(poses, before[1])
     assert np.array_equal(inputs, nearer) == (name not in ("proj", "weak_proj"))
-    moved = to_metres(name, targets, view(poses, camera))
-    assert bool(notes(name)) == (not np.allclose(moved, to_metres(name, targets, view(poses * 1.2, camera))))
+    moved = to_metres(name, targets, View.of(poses, camera))
+    assert bool(notes(name)) == (not np.allclose(moved, to_metres(name, targets, View.of(poses * 1.2, camera))))
 
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
@@ -202,21 +202,21 @@ def test_jax_agrees_with_numpy(rng, name):
     """To 2e-6 m: the compiler orders the operations anew. Strict promotion is on, see conftest.py."""
     inputs_2d, poses, camera = random_scene(rng)
     _, targets = normalize(name, inputs_2d, poses, camera)
-    geometry = view(poses, camera)
+    views = View.of(poses, camera)
 
-    def both_ways(outputs, geometry):
-        return to_metres(name, outputs, geometry), to_metres(name, outputs, mirror_view(name, geometry))
+    def both_ways(outputs, views):
+        return to_metres(name, outputs, views), to_metres(name, outputs, mirror_view(name, views))
 
     for axes in ((30,), (30, 1), (5, 6)):  # frames; windows of one frame; windows
-        arrays = targets.reshape(*axes, 17, 3), geometry.reshape(*axes, 1, 9)
-        for found, expected in zip(jax.jit(both_ways)(*map(jnp.asarray, arrays)), both_ways(*arrays), strict=True):
+        arrays = targets.reshape(*axes, 17, 3), views.map(lambda x: x.reshape(*axes, 1, -1))
+        for found, expected in zip(jax.jit(both_ways)(*jax.tree.map(jnp.asarray, arrays)), both_ways(*arrays), strict=True):
             assert found.dtype == expected.dtype == np.float32
             np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
 def test_basic_is_returned_as_it_is(rng):
     outputs = rng.normal(size=(2, 17, 3)).astype(np.float32)
-    assert to_metres("basic", outputs, np.zeros((2, 1, 9), np.float32)) is outputs
+    assert to_metres("basic", outputs, View.unknown(2)) is outputs
 
 
 def test_centered_input_is_the_same_from_any_camera_that_sees_the_same(rng):

@@ -5,7 +5,7 @@ import pytest
 from srnet_jax.errors import ConfigError
 from srnet_jax.models.layers import FULL_BATCH
 from srnet_jax.pose import cameras
-from srnet_jax.pose.normalization import mirror, mirror_view, normalize, principal_point, view
+from srnet_jax.pose.normalization import View, mirror, mirror_view, normalize, principal_point
 from srnet_jax.training.augmentation import roll_camera
 from srnet_jax.training.loop import train_and_evaluate
 
@@ -15,7 +15,11 @@ def make_batch(rng, name):
     camera = cameras.Camera("c", (1, 0, 0, 0), (0, 0, 0), (1100, 1100), (530, 380), 1000, 800)
     poses = (rng.normal(0, 0.5, (64, 17, 3)) + [0.3, -0.2, 5]).astype(np.float32)
     inputs, targets = normalize(name, cameras.project(poses, camera), poses, camera)
-    return {"inputs_2d": inputs[:, None], "targets": targets[:, None], "geometry": view(poses, camera)[:, None]}, poses, camera
+    return (
+        {"inputs_2d": inputs[:, None], "targets": targets[:, None], "views": View.of(poses, camera).map(lambda x: x[:, None])},
+        poses,
+        camera,
+    )
 
 
 def test_rolled_samples_are_what_a_rolled_camera_sees(rng):
@@ -40,9 +44,9 @@ def test_the_principal_point_is_mirrored_with_the_image(rng):
     *_, camera = make_batch(rng, "basic")
     axis = np.broadcast_to(np.float32([0, 0, 3]), (1, 17, 3)).copy()
     seen, _ = normalize("basic", cameras.project(axis, camera), axis, camera)
-    geometry = view(axis, camera)
-    np.testing.assert_allclose(principal_point("basic", geometry)[0, 0], seen[0, 0], atol=1e-6)
-    mirrored = principal_point("basic", mirror_view("basic", geometry))
+    seen_from = View.of(axis, camera)
+    np.testing.assert_allclose(principal_point("basic", seen_from)[0, 0], seen[0, 0], atol=1e-6)
+    mirrored = principal_point("basic", mirror_view("basic", seen_from))
     np.testing.assert_allclose(mirrored[0, 0], mirror(seen, range(17))[0, 0], atol=1e-6)
 
 

@@ -13,6 +13,7 @@ from srnet_jax.data import sources
 from srnet_jax.data.protocols import split
 from srnet_jax.errors import TrainingError
 from srnet_jax.evaluation.evaluate import evaluate
+from srnet_jax.pose.normalization import View
 from srnet_jax.training import checkpoint_format, steps, trainer
 from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.interruption import Interruption
@@ -154,7 +155,7 @@ def test_step_is_deterministic_and_pure(tiny_config, rng):
     batch = {
         "inputs_2d": rng.normal(size=(32, 1, 17, 2)).astype(np.float32),
         "targets": rng.normal(size=(32, 1, 17, 3)).astype(np.float32),
-        "geometry": np.zeros((32, 1, 1, 9), np.float32),
+        "views": View.unknown(32, 1),
     }
     hyperparameters = steps.Hyperparameters.at(0, 0, tiny_config.train)
     for loss in ("l1", "mpjpe"):

@@ -18,6 +18,7 @@ from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.models.predict import predict
 from srnet_jax.official.networks import OfficialCheckpoint, official_tensors, recognise, to_variables, view
 from srnet_jax.pose import metrics
+from srnet_jax.pose.normalization import View
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import TrainState
 from srnet_jax.training.steps import Hyperparameters, StepSettings, train_step, zero_totals
@@ -60,7 +61,7 @@ def test_eight_steps_of_amsgrad(name):
     losses, errors = [], []
     for index, (x, y) in enumerate(zip(arrays["X"], arrays["Y"], strict=True)):
         state = state.replace(epoch=jnp.int32(index // 4))
-        batch = {"inputs_2d": x, "targets": y, "geometry": np.zeros((len(x), 1, 1, 9), np.float32)}
+        batch = {"inputs_2d": x, "targets": y, "views": View.unknown(len(x), 1)}
         state, totals = step(state, zero_totals(), batch)
         losses.append(float(totals["loss"] / totals["count"]))
         errors.append(float(totals["mpjpe"] / totals["count"]))
