@@ -18,7 +18,7 @@ from absl import flags
 
 from launch import app
 
-_COMMANDS = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
+_COMMANDS: tuple[str, ...] = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
 _COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming")
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
@@ -29,14 +29,13 @@ def main(command: str) -> None:
     import importlib
     import importlib.util
     import json
-    from pathlib import Path
 
     from rich.table import Table
 
     from launch.console import console
-    from srnet_jax.io.files import absolute
+    from srnet_jax.io.files import plain
 
-    if _JSON.value and not absolute(_JSON.value).parent.is_dir():
+    if _JSON.value and not plain(_JSON.value).parent.is_dir():
         app.fail(f"--json={_JSON.value}: expected a file in a folder that exists")
     if _PEER.value and command not in ("train", "inference"):
         app.fail(f"--peer={_PEER.value}: expected train or inference, found {command}")
@@ -49,7 +48,7 @@ def main(command: str) -> None:
         table.add_row(name, f"{value:,.0f}" if value == int(value) else f"{value:.4g}")
     console(width=120).print(table)
     if _JSON.value:
-        Path(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n")
+        plain(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -32,13 +32,13 @@ def main() -> None:
     from srnet_jax.config import command_line, ensembles
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import evaluate, figures, tables
-    from srnet_jax.io.files import write_whole
+    from srnet_jax.io.files import plain, write_whole
 
     changes = command_line.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
     if not (_WORKDIR.value and all(_WORKDIR.value)):
         raise UserError(f"--workdir={','.join(_WORKDIR.value)}: an empty name, expected folders with commas between them")
     workdirs = [run for name in _WORKDIR.value for run in ensembles.workdirs(Path(name))]
-    output = Path(_OUTPUT.value) if _OUTPUT.value else None
+    output = plain(_OUTPUT.value) if _OUTPUT.value else None
     if output and output.exists() and not output.is_dir():
         raise UserError(f"--output={output}: a file, expected a folder or a new name")
     differing = evaluate.differing_test_fields(workdirs, changes) if output else []

@@ -8,8 +8,6 @@ A program is compared with the network on random keypoints before it is kept; a 
 and the output.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from launch import app
@@ -23,13 +21,13 @@ _FRAMES = flags.DEFINE_integer("frames", None, "Of .onnx: frames of a sequence, 
 
 def main() -> None:
     """Export."""
-    from srnet_jax.io.files import absolute
+    from srnet_jax.io.files import plain
     from srnet_jax.lifting import export, lifter
 
     if bool(_WORKDIR.value) == bool(_WEIGHTS.value):
         app.fail("--workdir, --weights: expected one of them")
-    output = Path(str(_OUTPUT.value))
-    if output.suffix not in export.SUFFIXES or not absolute(output).parent.is_dir():
+    output = plain(str(_OUTPUT.value))
+    if output.suffix not in export.SUFFIXES or not output.parent.is_dir():
         expected = ", ".join(export.SUFFIXES)
         app.fail(f"--output={output}: expected a name ending in one of {expected}, in a folder that exists")
     if _FRAMES.value and output.suffix != ".onnx":

@@ -31,11 +31,12 @@ def main(command: str) -> None:
     from launch.console import track
     from srnet_jax.data import prepare
     from srnet_jax.data.h36m import raw_files
+    from srnet_jax.io.files import plain
 
     for flag in _NEEDED[command]:
         if not flag.value:
             app.fail(f"--{flag.name}: not set, {command} needs it")
-    source, output = (Path(flag.value or "") for flag in (_SOURCE, _OUTPUT))
+    source, output = (plain(flag.value or "") for flag in (_SOURCE, _OUTPUT))
     match command:
         case "h36m":
             raw_files.convert(source, output, track=track)

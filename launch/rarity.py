@@ -7,8 +7,6 @@ The ranking is cached in a folder `rarity_cache` beside the data, under a hash o
 formula. --compare shows how it changes with what the paper leaves open.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from launch import app
@@ -27,10 +25,10 @@ def main() -> None:
     from srnet_jax.data.sources import load_split
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import ranking, tables
-    from srnet_jax.io.files import absolute, write_whole
+    from srnet_jax.io.files import plain, write_whole
 
-    output = Path(_OUTPUT.value) if _OUTPUT.value else None
-    if output and (output.suffix != ".csv" or not absolute(output).parent.is_dir()):
+    output = plain(_OUTPUT.value) if _OUTPUT.value else None
+    if output and (output.suffix != ".csv" or not output.parent.is_dir()):
         raise UserError(f"--output={output}: expected a name ending in .csv in a folder that exists")
     if _WORKDIR.value and not flags.FLAGS["config"].using_default_value:
         raise UserError("--config, --workdir: expected one of them")

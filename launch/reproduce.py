@@ -10,8 +10,6 @@ row from the second on, on another machine with the same workdir, or one whose r
 config can be changed for all rows, as --config.train.epochs=10. Writes table_NAME-DATA-SCALE.md, .csv and .png to the workdir.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from launch import app
@@ -42,11 +40,9 @@ def main() -> None:
     if _LIST.value:
         print_table(report.listing(_DATA.value, _SCALE.value, _SEEDS.value, changes))
         return
-    if not _WORKDIR.value:
-        app.fail("--workdir: missing, expected a folder for the runs and the table")
     make.make(
         _TABLE.value,
-        Path(_WORKDIR.value),
+        _WORKDIR.value,
         data=_DATA.value,
         scale=_SCALE.value,
         seeds=_SEEDS.value,

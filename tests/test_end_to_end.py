@@ -174,6 +174,25 @@ def test_official_checkpoint_is_evaluated_and_exported(tmp_path):
 
 
 @pytest.mark.slow
+def test_names_may_hold_two_dots(tmp_path):
+    """Each command finds what the one before it wrote, though the folder before the dots does not exist."""
+    odd = tmp_path / "nothing" / ".." / "runs" / "one"
+    done = run("launch.train", f"--workdir={odd}", *TINY, "--config.model.network=fc", "--config.train.epochs=1")
+    assert done.stdout.endswith(f"done. Evaluate with: python -m launch.evaluate --workdir={odd}\n"), done.stderr
+    for command in (
+        ("launch.evaluate", f"--output={odd / '..' / 'comparison'}"),
+        ("launch.rarity", f"--output={odd / '..' / 'ranks.csv'}"),
+        ("launch.export", f"--output={odd / '..' / 'one.npz'}"),
+        ("launch.export", f"--output={odd / '..' / 'one.onnx'}"),
+    ):
+        done = run(command[0], f"--workdir={odd}", *command[1:])
+        assert done.returncode == 0, done.stderr
+    made = {path.name for path in (tmp_path / "runs").iterdir()}
+    assert made == {"one", "comparison", "ranks.csv", "one.npz", "one.onnx", "one.onnx.json"}
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.slow
 def test_a_workdir_remembers_its_config(tmp_path):
     workdir = f"--workdir={tmp_path / 'run'}"
     network = ("--config.model.network=fc", "--config.train.epochs=1", "--config.evaluate.flip=False")

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict, config_flags
 
 from srnet_jax.config import config_files, schema
 from srnet_jax.errors import ConfigError, UserError
+from srnet_jax.io.files import plain
 
 _HELP = "Config file (Python, trusted); change its fields with --config.FIELD=VALUE."
 
@@ -59,9 +60,9 @@ def load(workdir: str | None = None, *, new: bool = True) -> ConfigDict:
     config, changed = flag.value, config_flags.get_override_values(flag)
     if workdir and flag.using_default_value:
         files = (config_files.CONFIG_FILE, config_files.ENSEMBLE_FILE)
-        found = [name for name in files if (Path(workdir) / name).exists()]
+        found = [name for name in files if (plain(workdir) / name).exists()]
         if found or not new:
-            config = config_files.load(Path(workdir), *found[:1])
+            config = config_files.load(plain(workdir), *found[:1])
             with config.ignore_type():  # `validate` knows what a field may hold
                 config.update_from_flattened_dict(changed)
     schema.validate(config)

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files
 from srnet_jax.errors import ConfigError
+from srnet_jax.io.files import plain
 
 _VARIED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     # field of config.ensemble: how a member's folder begins, the field that it sets, and the value
@@ -50,6 +51,7 @@ def members(config: ConfigDict) -> dict[str, ConfigDict]:
 
 def workdirs(workdir: Path) -> list[Path]:
     """Return the workdirs of the runs of an ensemble, or the workdir itself."""
+    workdir = plain(workdir)
     if not (workdir / config_files.ENSEMBLE_FILE).is_file():
         return [workdir]
     return [workdir / name for name in members(config_files.load(workdir, config_files.ENSEMBLE_FILE))]

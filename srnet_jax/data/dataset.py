@@ -1,6 +1,7 @@
 """Sequences of poses seen by a camera, and the data set that every source gives."""
 
 import dataclasses
+import operator
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -77,8 +78,8 @@ class PoseDataset:
         return sum(sequence.num_frames for sequence in self.sequences)
 
     def names(self, field: str) -> tuple[str, ...]:
-        """Return the distinct values of `subject`, `action` or `trial`, in order of appearance."""
-        return tuple(dict.fromkeys(getattr(sequence, field) for sequence in self.sequences))
+        """Return the distinct values of `subject`, `action`, `trial` or `camera.name`, in order of appearance."""
+        return tuple(dict.fromkeys(map(operator.attrgetter(field), self.sequences)))
 
     def downsampled(self, step: int) -> "PoseDataset":
         """Keep every `step`-th frame of each sequence, beginning with its first."""
@@ -97,29 +98,34 @@ def _check_sequence(sequence: Sequence, num_joints: int, source: str) -> None:
                 f"{source}: {sequence.name}: {field} has shape {array.shape}, "
                 f"expected (frames >= 1, {num_joints}, {width}) with equal frames in 2D and 3D"
             )
-        if not np.isfinite(array).all():
-            frame = int(np.argwhere(~np.isfinite(array))[0][0])
-            raise DataError(
-                f"{source}: {sequence.name}: {field} holds NaN or infinity at frame {frame}, expected finite numbers"
-            )
+        check_finite(array, f"{source}: {sequence.name}: {field}")
     depth = float(sequence.poses_3d[..., 2].min())
     if depth <= 0:
         raise DataError(
-            f"{source}: {sequence.name}: a joint lies {-depth:.2f} m behind the camera, expected all joints in front of it "
-            "(cameras around synthetic or mocap data stand farther off with a larger config.data.cameras.distance_m)"
+            f"{source}: {sequence.name}: a joint is {-depth:.2f} m behind the camera, expected all joints in front of it "
+            "(for synthetic or mocap data, a larger config.data.cameras.distance_m moves the cameras away)"
         )
+
+
+def check_finite(array: np.ndarray, name: str, kept: np.ndarray | None = None) -> None:
+    """Refuse an array [T, ...] of which a frame, one of those kept [T] if given, holds NaN or infinity."""
+    broken = ~np.isfinite(array).reshape(len(array), -1).all(-1)
+    if kept is not None:
+        broken &= kept
+    if broken.any():
+        raise DataError(f"{name} holds NaN or infinity at frame {broken.argmax()}, expected finite numbers")
 
 
 @np.errstate(over="ignore", invalid="ignore")  # whoever checks the values names what is too large
 def sides_swapped(inputs_2d: np.ndarray, poses_3d: np.ndarray) -> bool:
-    """Tell whether left joints lie on the other side of their right ones in 2D [T, 17, 2] than in 3D [T, 17, 3], mostly."""
+    """Return whether most left joints are on the other side of their right ones in 2D [T, 17, 2] than in 3D [T, 17, 3]."""
     left, right = list(H36M_17.joints_left), list(H36M_17.joints_right)
     seen, shown = (np.sign(array[:, left, 0] - array[:, right, 0]) for array in (inputs_2d, poses_3d))
     return bool(np.mean(seen * shown) < -0.5)  # noise alone gives 0
 
 
 def film(poses_world: np.ndarray, cameras: Iterable[Camera], *, subject: str, action: str, trial: str) -> Iterator[Sequence]:
-    """Show a motion [T, J, 3], world frame, metres, to each of the cameras; one exact sequence a camera."""
+    """Project a motion [T, J, 3], world frame, metres, into each camera: one exact sequence a camera."""
     for camera in cameras:
         poses_3d = cameras_lib.world_to_camera(poses_world, camera).astype(np.float32)
         inputs_2d = cameras_lib.project(poses_3d, camera)

@@ -2,7 +2,7 @@
 
 Poses are in the frame of the camera that sees them, millimetres, and there are two of each: `annot3` ("metric") projects to
 the keypoints `annot2`; `univ_annot3` ("univ") shows everyone scaled to one height, and does not. The field reports on the
-second. The files are MATLAB's, of version 7.3 (HDF5) or older: their content tells.
+second. The files are MATLAB's, of version 7.3 (HDF5) or older, which their content shows.
 
 Source: README, `mpii_get_joint_set`, `mpii_get_camera_set`, `mpii_get_sequence_info` and `mpii_get_activity_name` of the
 authors' tools, unless another is named.
@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.data.dataset import PoseDataset, Sequence, sides_swapped
+from srnet_jax.data.dataset import PoseDataset, Sequence, check_finite, sides_swapped
 from srnet_jax.errors import DataError, naming
 from srnet_jax.io import sandbox
-from srnet_jax.io.matlab import describe, read_variables
+from srnet_jax.io.matlab import read_variables
+from srnet_jax.io.text import described, numbered_lines, numbers
 from srnet_jax.pose.cameras import Camera, project
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -32,7 +33,6 @@ SCENES = {  # of the test set's sequences
     "TS5": "outdoor",
     "TS6": "outdoor",
 }
-VALID_FRAMES = {"TS1": 603, "TS2": 540, "TS3": 505, "TS4": 553, "TS5": 276, "TS6": 452}  # of the published files: 2,929
 ACTIVITIES = (  # numbered from 1 in the files
     "Standing/Walking",
     "Exercising",
@@ -57,7 +57,7 @@ _TEST_JOINTS = (
     *("head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
     *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis", "spine", "head"),
 )
-_AS_H36M = (  # what stands for each of the joints of H36M_17
+_AS_H36M = (  # the joint taken for each of H36M_17
     *("pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
     *("spine", "neck", "head", "head_top"),
     *("left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist"),
@@ -112,7 +112,8 @@ def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
       A temporal network sees nothing beyond a run. Other code (P-STMO's) shows it the invalid frames around, too.
       The frame rate of the test set is not published; 25 fps is that of most training videos.
     """
-    key = _annotation_key(annotation)
+    _check_known("annotation", (annotation,), _ANNOTATIONS)
+    key = _ANNOTATIONS[annotation]
     sequences: list[Sequence] = []
     for subject, scene in SCENES.items():
         file = _folder(path, "TS1 to TS6") / subject / "annot_data.mat"
@@ -158,7 +159,8 @@ def load_train(
     Raises:
       DataError: if a file is missing or damaged, or does not hold what was expected.
     """
-    key = _annotation_key(annotation)
+    _check_known("annotation", (annotation,), _ANNOTATIONS)
+    key = _ANNOTATIONS[annotation]
     _check_known("cameras", cameras, range(_NUM_CAMERAS))
     _check_known("subjects", subjects, SUBJECTS)
     sequences: list[Sequence] = []
@@ -205,9 +207,7 @@ def _checked(
     if len(keypoints) != len(poses):
         raise DataError(f"{name}: found {len(keypoints)} frames in 2D and {len(poses)} in 3D, expected equal numbers")
     for array, key in ((keypoints, "annot2"), (poses, _ANNOTATIONS[annotation])):
-        broken = np.flatnonzero(keep & ~np.isfinite(array).all(axis=(1, 2)))
-        if broken.size:
-            raise DataError(f"{name}: {key} holds NaN or infinity at frame {broken[0]}, expected finite numbers")
+        check_finite(array, f"{name}: {key}", keep)
     seen, shown = keypoints[keep], poses[keep]
     extent = float(np.median(np.ptp(shown, axis=1).max(-1)))
     if not _EXTENT_MM[0] <= extent <= _EXTENT_MM[1]:
@@ -232,47 +232,31 @@ def _calibration(file: Path, cameras: tuple[int, ...]) -> dict[int, Camera]:
 
     The extrinsics are not needed, for the poses are in the cameras' frames.
     """
-    try:
-        text = file.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise DataError(f"{file}: no such file or not readable, expected the cameras of annot.mat") from error
     blocks: dict[str, dict[str, list[str]]] = {}
-    for words in map(str.split, text.splitlines()):
+    for words in (line.split() for _, line in numbered_lines(file)):
         if len(words) == 2 and words[0] == "name":
             block = blocks[words[1]] = {}
-        elif words and blocks:
+        elif blocks:
             block[words[0]] = words[1:]
     found = {}
     for number in cameras:
-        block = blocks.get(str(number), {})
-        size, k, radial = (_floats(block.get(key, [])) for key in ("size", "intrinsic", "radial"))
-        if len(size) != 2 or len(k) != 16 or min(*size, k[0], k[5]) <= 0 or k[1] or not radial or any(radial):
-            raise DataError(
-                f"{file}: camera {number} is missing or unusual, expected its name, size (2 numbers), intrinsic (16, "
-                "without skew) and radial (0: no distortion)"
-            )
-        found[number] = _fixed_camera(f"camera{number}", (k[0], k[5]), (k[2], k[6]), int(size[0]), int(size[1]))
+        where, block = f"{file}: camera {number}", blocks.get(str(number), {})
+        width, height = numbers(block.get("size", []), 2, f"{where}: size")
+        k = numbers(block.get("intrinsic", []), 16, f"{where}: intrinsic")
+        radial = block.get("radial", [])
+        distortion = numbers(radial, len(radial) or 1, f"{where}: radial")
+        if min(width, height, k[0], k[5]) <= 0 or k[1] or any(distortion):
+            shown = f"focal lengths {k[0]:g}, {k[5]:g}, skew {k[1]:g}, radial {max(distortion, key=abs):g}"
+            expected = "a positive size and focal length, no skew and no distortion"
+            raise DataError(f"{where}: found size {width:g} x {height:g}, {shown}, expected {expected}")
+        found[number] = _fixed_camera(f"camera{number}", (k[0], k[5]), (k[2], k[6]), int(width), int(height))
     return found
-
-
-def _floats(words: list[str]) -> list[float]:
-    """Return finite numbers, or none at all."""
-    try:
-        numbers = [float(word) for word in words]
-    except ValueError:
-        return []
-    return numbers if np.isfinite(numbers).all() else []
 
 
 def _folder(path: str | Path, content: str) -> Path:
     if not Path(path).is_dir():
         raise DataError(f"{path}: no such folder, expected the one that holds {content} of MPI-INF-3DHP")
     return Path(path)
-
-
-def _annotation_key(annotation: str) -> str:
-    _check_known("annotation", (annotation,), _ANNOTATIONS)
-    return _ANNOTATIONS[annotation]
 
 
 def _check_known(what: str, names: Iterable[Any], known: Iterable[Any]) -> None:
@@ -286,7 +270,7 @@ def _joints(array: np.ndarray, shape: tuple[int, ...], joints: tuple[str, ...], 
     """Return [T, 17, 2 or 3] float64 in the order of H36M_17, of an array [T, *shape] of the joints named."""
     if array.dtype.kind not in "fiu" or array.shape[1:] != shape or not len(array):
         expected = ", ".join(map(str, shape))
-        raise DataError(f"{name}: found {describe(array)}, expected numbers of shape (frames >= 1, {expected})")
+        raise DataError(f"{name}: found {described(array)}, expected numbers of shape (frames >= 1, {expected})")
     chosen = [joints.index(joint) for joint in _AS_H36M]
     return array.reshape(len(array), len(joints), -1)[:, chosen].astype(np.float64)
 
@@ -295,12 +279,12 @@ def _joints(array: np.ndarray, shape: tuple[int, ...], joints: tuple[str, ...], 
 def _row(array: np.ndarray, count: int, name: str) -> np.ndarray:
     """Return [count] float64."""
     if array.dtype.kind not in "fiub" or array.size != count:
-        raise DataError(f"{name}: found {describe(array)}, expected {count} numbers")
+        raise DataError(f"{name}: found {described(array)}, expected {count} numbers")
     return array.ravel().astype(np.float64)
 
 
 def _cell(cells: np.ndarray, numbers: list[float], camera: int, name: str) -> np.ndarray:
     """Return what a cell array holds for a camera; `numbers` are the cameras of the cells."""
     if cells.dtype.kind != "O" or cells.size != len(numbers) or camera not in numbers:
-        raise DataError(f"{name}: found {describe(cells)}, expected {_NUM_CAMERAS} cells, this camera's among them")
+        raise DataError(f"{name}: found {described(cells)}, expected {_NUM_CAMERAS} cells, this camera's among them")
     return cells.ravel()[numbers.index(camera)]

@@ -1,6 +1,7 @@
 """Which sequences train, validate and test: the paper's protocols, as functions of a data set."""
 
 import dataclasses
+import operator
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -10,6 +11,11 @@ from srnet_jax.data.dataset import PoseDataset, Sequence
 from srnet_jax.errors import ConfigError
 
 Sequences = tuple[Sequence, ...]
+TESTED_ACTIONS = {  # by `protocol.cross_action_test`
+    "others": "the other actions of the test subjects",
+    "all": "all actions of the test subjects, the trained ones too",
+    "all_subjects": "all actions of ALL subjects, trained on too (as the official code)",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +26,8 @@ class Split:
       train: what the network is trained on.
       validation: what chooses the best checkpoint.
       test: what the results are computed on.
-      labels: what a reader must know beside the results: which data chose the checkpoint, what else is particular.
-      rarest_percent: the results count only so many percent of the test poses, the rarest; 100 for all.
+      labels: what a reader must know beside the results, such as which data chose the checkpoint.
+      rarest_percent: the share of the test poses that the results count, the rarest; 100 for all.
     """
 
     train: Sequences
@@ -29,6 +35,7 @@ class Split:
     test: Sequences
     labels: tuple[str, ...]
     rarest_percent: float = 100.0
+    pairing: str = ""
 
 
 def split(dataset: PoseDataset, protocol: ConfigDict, test_dataset: PoseDataset | None = None) -> Split:
@@ -44,7 +51,7 @@ def split(dataset: PoseDataset, protocol: ConfigDict, test_dataset: PoseDataset 
 
 def subject(dataset: PoseDataset, protocol: ConfigDict) -> Split:
     """Train on some subjects and test on others (paper Sec. 4.2, "Subject Protocol")."""
-    train, test = _by_subject(dataset, protocol)
+    train, test = _parts("subject", protocol, dataset, dataset)
     return _with_validation(train, test, protocol)
 
 
@@ -68,44 +75,29 @@ def cross_action(dataset: PoseDataset, protocol: ConfigDict) -> Split:
     if protocol.cross_action_test == "all_subjects":
         train = test = dataset.sequences
     else:
-        train, test = _by_subject(dataset, protocol)
+        train, test = _parts("subject", protocol, dataset, dataset)
     train = tuple(s for s in train if s.action in protocol.actions_train)
     if protocol.cross_action_test == "others":
         test = tuple(s for s in test if s.action not in protocol.actions_train)
-    words = {
-        "others": "the other actions of the test subjects",
-        "all": "all actions of the test subjects, the trained ones too",
-        "all_subjects": "all actions of ALL subjects, trained on too (as the official code)",
-    }[protocol.cross_action_test]
-    label = f"trained on {', '.join(protocol.actions_train)}, tested on {words}"
-    if not train or not test:
-        raise ConfigError(f"config.protocol.actions_train: {label}: leaves no {'training' if not train else 'test'} sequence")
+    label = f"trained on {', '.join(protocol.actions_train)}, tested on {TESTED_ACTIONS[protocol.cross_action_test]}"
+    _check_parts(train, test, f"config.protocol.actions_train: {label}")
     return _with_validation(train, test, protocol, label)
 
 
 def cross_camera(dataset: PoseDataset, protocol: ConfigDict) -> Split:
     """As `subject`, but train on some cameras and test on others (the official code's `--cam-train`, `--cam-test`)."""
-    available = tuple(dict.fromkeys(s.camera.name for s in dataset.sequences))
-    for field in ("cameras_train", "cameras_test"):
-        _check(field, protocol[field], available, dataset.name)
-    _check_disjoint("cameras", protocol)
-    train, test = _by_subject(dataset, protocol)
-    train = tuple(s for s in train if s.camera.name in protocol.cameras_train)
-    test = tuple(s for s in test if s.camera.name in protocol.cameras_test)
+    train, test = _parts("camera.name", protocol, dataset, dataset)
+    _parts("subject", protocol, dataset, dataset)  # checks the names
+    train = tuple(s for s in train if s.subject in protocol.subjects_train)
+    test = tuple(s for s in test if s.subject in protocol.subjects_test)
     label = f"trained on camera {', '.join(protocol.cameras_train)}, tested on {', '.join(protocol.cameras_test)}"
-    if not train or not test:
-        raise ConfigError(f"config.protocol: {label}: leaves no {'training' if not train else 'test'} sequence")
+    _check_parts(train, test, f"config.protocol: {label}")
     return _with_validation(train, test, protocol, label)
 
 
 def cross_dataset(dataset: PoseDataset, test_dataset: PoseDataset, protocol: ConfigDict) -> Split:
     """Train on the training subjects of one data set and test on the test subjects of another (paper Sec. 4.2)."""
-    _check("subjects_train", protocol.subjects_train, dataset.names("subject"), dataset.name)
-    _check("subjects_test", protocol.subjects_test, test_dataset.names("subject"), test_dataset.name)
-    if dataset.name == test_dataset.name:
-        _check_disjoint("subjects", protocol)
-    train = tuple(s for s in dataset.sequences if s.subject in protocol.subjects_train)
-    test = tuple(s for s in test_dataset.sequences if s.subject in protocol.subjects_test)
+    train, test = _parts("subject", protocol, dataset, test_dataset)
     joints = [f"joints of {data.name}: {data.conventions}" for data in (dataset, test_dataset) if data.conventions]
     rates = [f"{dataset.fps:g} and {test_dataset.fps:g} frames per second"] if dataset.fps != test_dataset.fps else []
     return _with_validation(train, test, protocol, f"trained on {dataset.name}, tested on {test_dataset.name}", *joints, *rates)
@@ -119,12 +111,18 @@ PROTOCOLS: dict[str, Callable[[PoseDataset, ConfigDict], Split]] = {
 }
 
 
-def _by_subject(dataset: PoseDataset, protocol: ConfigDict) -> tuple[Sequences, Sequences]:
-    for field in ("subjects_train", "subjects_test"):
-        _check(field, protocol[field], dataset.names("subject"), dataset.name)
-    _check_disjoint("subjects", protocol)
-    train = tuple(s for s in dataset.sequences if s.subject in protocol.subjects_train)
-    return train, tuple(s for s in dataset.sequences if s.subject in protocol.subjects_test)
+def _parts(field: str, protocol: ConfigDict, train: PoseDataset, test: PoseDataset) -> tuple[Sequences, Sequences]:
+    """Return the sequences of one data set that train and those of another that test, by `subject` or `camera.name`."""
+    what, value = f"{field.partition('.')[0]}s", operator.attrgetter(field)
+    for part, dataset in (("train", train), ("test", test)):
+        _check(f"{what}_{part}", protocol[f"{what}_{part}"], dataset.names(field), dataset.name)
+    names_train, names_test = protocol[f"{what}_train"], protocol[f"{what}_test"]
+    both = sorted(set(names_train) & set(names_test))
+    if both and train.name == test.name:
+        raise ConfigError(f"config.protocol.{what}_test: {', '.join(both)} also in {what}_train, expected others")
+    pairs = ((train, names_train), (test, names_test))
+    chosen, tested = (tuple(s for s in dataset.sequences if value(s) in names) for dataset, names in pairs)
+    return chosen, tested
 
 
 def _check(field: str, names: Iterable[str], available: Iterable[str], where: str) -> None:
@@ -136,26 +134,27 @@ def _check(field: str, names: Iterable[str], available: Iterable[str], where: st
             raise ConfigError(f"config.protocol.{field}: {name!r} is not in {where}, which has {', '.join(available)}")
 
 
-def _check_disjoint(what: str, protocol: ConfigDict) -> None:
-    both = sorted(set(protocol[f"{what}_train"]) & set(protocol[f"{what}_test"]))
-    if both:
-        raise ConfigError(f"config.protocol.{what}_test: {', '.join(both)} also in {what}_train, expected others")
+def _check_parts(train: Sequences, test: Sequences, label: str) -> None:
+    if not train or not test:
+        raise ConfigError(f"{label}: leaves no {'training' if not train else 'test'} sequence")
 
 
-def _with_validation(train: Sequences, test: Sequences, protocol: ConfigDict, *labels: str) -> Split:
-    """Choose what validates.
+def _with_validation(train: Sequences, test: Sequences, protocol: ConfigDict, pairing: str = "", *others: str) -> Split:
+    """Choose what validates; `pairing` and `others` are labels.
 
     `protocol.validation`: `train_subjects` holds recordings out of training, all cameras of a recording together; `test`
     trains on everything and chooses the checkpoint on the test split, as the official code does.
     """
+    labels = (*([pairing] if pairing else []), *others)
     if protocol.validation == "test":
-        return Split(train, test, test, ("checkpoint chosen on the TEST split", *labels))
+        return Split(train, test, test, ("checkpoint chosen on the TEST split", *labels), pairing=pairing)
     held_out = _spread(list(dict.fromkeys(_recording(s) for s in train)), protocol.validation_fraction)
     return Split(
         tuple(s for s in train if _recording(s) not in held_out),
         tuple(s for s in train if _recording(s) in held_out),
         test,
         ("checkpoint chosen on held-out training recordings", *labels),
+        pairing=pairing,
     )
 
 

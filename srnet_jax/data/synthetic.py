@@ -146,74 +146,40 @@ TORSO = {
 
 @dataclasses.dataclass(frozen=True)
 class Habits:
-    """What an action's legs, torso, left and right arm usually do, most usual first; and whether it walks."""
+    """What an action's legs, torso, left and right arm usually do, names with the most usual first; and whether it walks."""
 
-    legs: tuple[str, ...]
-    torso: tuple[str, ...]
-    left_arm: tuple[str, ...]
-    right_arm: tuple[str, ...]
+    legs: str
+    torso: str
+    left_arm: str
+    right_arm: str
     walks: bool = False
 
 
 ACTIONS: dict[str, Habits] = {
     "Directions": Habits(
-        ("stand", "shift", "side_step"),
-        ("upright", "twist_left", "twist_right"),
-        ("hang", "point", "gesture"),
-        ("point", "gesture", "reach_side"),
+        "stand shift side_step", "upright twist_left twist_right", "hang point gesture", "point gesture reach_side"
     ),
-    "Discussion": Habits(
-        ("stand", "shift"), ("upright", "nod", "lean"), ("gesture", "hang", "fold"), ("gesture", "hang", "fold")
-    ),
-    "Eating": Habits(
-        ("sit", "sit_crossed"), ("lean", "look_down", "slouch"), ("hold", "to_mouth"), ("to_mouth", "reach_front", "hold")
-    ),
-    "Greeting": Habits(
-        ("stand", "lunge_front", "shift"),
-        ("upright", "bow", "lean"),
-        ("hang", "wave", "raise"),
-        ("wave", "reach_front", "raise"),
-    ),
-    "Phoning": Habits(
-        ("stand", "sit", "shift"), ("upright", "side_right", "look_down"), ("hang", "gesture", "fold"), ("to_ear", "hold")
-    ),
-    "Photo": Habits(
-        ("stand", "lunge_front", "squat"), ("upright", "lean", "look_up"), ("to_eyes", "hold"), ("to_eyes", "hold")
-    ),
+    "Discussion": Habits("stand shift", "upright nod lean", "gesture hang fold", "gesture hang fold"),
+    "Eating": Habits("sit sit_crossed", "lean look_down slouch", "hold to_mouth", "to_mouth reach_front hold"),
+    "Greeting": Habits("stand lunge_front shift", "upright bow lean", "hang wave raise", "wave reach_front raise"),
+    "Phoning": Habits("stand sit shift", "upright side_right look_down", "hang gesture fold", "to_ear hold"),
+    "Photo": Habits("stand lunge_front squat", "upright lean look_up", "to_eyes hold", "to_eyes hold"),
     "Posing": Habits(
-        ("shift", "side_step", "lunge_front"),
-        ("arch", "twist_left", "side_left", "side_right"),
-        ("on_hip", "raise", "overhead"),
-        ("on_hip", "reach_side", "overhead"),
+        "shift side_step lunge_front",
+        "arch twist_left side_left side_right",
+        "on_hip raise overhead",
+        "on_hip reach_side overhead",
     ),
-    "Purchases": Habits(
-        ("stand", "squat", "gait"), ("lean", "bow", "upright"), ("reach_front", "hold", "reach_down"), ("reach_front", "hold")
-    ),
-    "Sitting": Habits(
-        ("sit", "sit_crossed", "sit_extended"),
-        ("slouch", "upright", "lean"),
-        ("hold", "fold", "gesture"),
-        ("hold", "fold", "gesture"),
-    ),
+    "Purchases": Habits("stand squat gait", "lean bow upright", "reach_front hold reach_down", "reach_front hold"),
+    "Sitting": Habits("sit sit_crossed sit_extended", "slouch upright lean", "hold fold gesture", "hold fold gesture"),
     "SittingDown": Habits(
-        ("sit_tucked", "sit_extended", "squat", "kneel"),
-        ("lean", "slouch", "bow"),
-        ("reach_down", "behind", "hold"),
-        ("reach_down", "behind", "hold"),
+        "sit_tucked sit_extended squat kneel", "lean slouch bow", "reach_down behind hold", "reach_down behind hold"
     ),
-    "Smoking": Habits(
-        ("stand", "sit", "sit_crossed"), ("upright", "slouch", "look_up"), ("hang", "fold", "on_hip"), ("to_mouth", "hold")
-    ),
-    "Waiting": Habits(
-        ("shift", "stand", "sit"), ("upright", "look_down", "rock"), ("fold", "hang", "on_hip"), ("fold", "hang", "to_eyes")
-    ),
-    "WalkDog": Habits(
-        ("gait", "stand", "squat"), ("lean", "rock", "bow"), ("swing", "reach_down"), ("hold", "reach_down"), walks=True
-    ),
-    "Walking": Habits(("gait", "march"), ("rock", "upright"), ("swing", "hang"), ("swing", "hang"), walks=True),
-    "WalkTogether": Habits(
-        ("gait", "shift"), ("rock", "twist_left", "twist_right"), ("swing", "gesture"), ("swing", "gesture"), walks=True
-    ),
+    "Smoking": Habits("stand sit sit_crossed", "upright slouch look_up", "hang fold on_hip", "to_mouth hold"),
+    "Waiting": Habits("shift stand sit", "upright look_down rock", "fold hang on_hip", "fold hang to_eyes"),
+    "WalkDog": Habits("gait stand squat", "lean rock bow", "swing reach_down", "hold reach_down", walks=True),
+    "Walking": Habits("gait march", "rock upright", "swing hang", "swing hang", walks=True),
+    "WalkTogether": Habits("gait shift", "rock twist_left twist_right", "swing gesture", "swing gesture", walks=True),
 }
 
 _FADE_S = 0.25  # half the duration of a cross-fade
@@ -296,10 +262,10 @@ def _zipf(count: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-def _draw(library: Mapping[str, Primitive], favourites: tuple[str, ...], rng: np.random.Generator) -> tuple[Primitive, bool]:
-    """Draw a primitive, and tell whether it breaks the habit."""
+def _draw(library: Mapping[str, Primitive], habit: str, rng: np.random.Generator) -> tuple[Primitive, bool]:
+    """Draw a primitive, and return also whether it breaks the habit."""
     novel = bool(rng.random() < NOVELTY)
-    names = tuple(library) if novel else favourites
+    names = tuple(library) if novel else habit.split()
     return library[names[rng.choice(len(names), p=_zipf(len(names)))]], novel
 
 
@@ -311,14 +277,12 @@ def _changes(duration: float, rng: np.random.Generator) -> np.ndarray:
     return np.array([-np.inf, *times, np.inf])
 
 
-def _limb(
-    library: Mapping[str, Primitive], favourites: tuple[str, ...], time: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _limb(library: Mapping[str, Primitive], habit: str, time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return a limb's angles [T, D] in degrees."""
     changes = _changes(time[-1], rng)
     angles = np.zeros((len(time), len(next(iter(library.values())).mean)))
     for begin, end in itertools.pairwise(changes):
-        primitive, _ = _draw(library, favourites, rng)
+        primitive, _ = _draw(library, habit, rng)
         _add(angles, primitive, begin, end, time, rng, phase=rng.random())
     return angles
 

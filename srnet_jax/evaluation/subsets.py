@@ -11,7 +11,7 @@ from srnet_jax.data.dataset import Sequence
 from srnet_jax.data.protocols import Split
 from srnet_jax.evaluation.ranking import cache_folder, rank
 from srnet_jax.pose import rarity
-from srnet_jax.pose.cameras import Camera, rotation_matrix
+from srnet_jax.pose.cameras import Camera
 from srnet_jax.pose.normalization import root_relative
 from srnet_jax.pose.skeleton import H36M_17, ROOT
 
@@ -55,7 +55,7 @@ def up_in_camera(camera: Camera) -> np.ndarray | None:
     """Return the world's vertical [3] in the camera's frame, or None for a camera whose place in the world is not known."""
     if camera.orientation == (1.0, 0.0, 0.0, 0.0):
         return None
-    return rotation_matrix(camera.orientation)[2]
+    return camera.rotation[2]
 
 
 def torso_tilts(poses: np.ndarray, up: np.ndarray) -> np.ndarray:

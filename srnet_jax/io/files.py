@@ -1,15 +1,24 @@
-"""Small files, written whole or not at all, and what may be a link."""
+"""Files written whole or not at all, paths that may be links, and the errors of files that are read."""
 
 import contextlib
 import os
 import shutil
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+
+from srnet_jax.errors import DataError, UserError, one_line
+
+
+def plain(path: str | Path) -> Path:
+    """Return a path without `..`; a link before a `..` is followed, as the file system does, a missing folder is left out."""
+    path = Path(path)
+    return path.resolve() if ".." in path.parts else path
 
 
 def absolute(path: str | Path) -> Path:
-    """Return an absolute path without `..`; a link before a `..` is followed, as the file system does."""
-    path = Path(path)
-    return path.resolve() if ".." in path.parts else path.absolute()
+    """Return an absolute path without `..`, see `plain`."""
+    return plain(path).absolute()
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -17,6 +26,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
     A link in its place is replaced, not followed.
     """
+    path = plain(path)
     draft = path.with_name(f"{path.name}.tmp")
     draft.unlink(missing_ok=True)
     with draft.open("xb") as file:  # x: follows no link
@@ -38,3 +48,40 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def size_of(path: str | Path, expected: str) -> int:
+    """Return the size of a file in bytes.
+
+    Raises:
+      DataError: if there is no such file, or it is empty; the message says what was expected.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file'}, expected {expected}")
+    if not (size := path.stat().st_size):
+        raise DataError(f"{path}: empty file, expected {expected}")
+    return size
+
+
+def check_new(path: str | Path) -> None:
+    """Refuse, with a UserError, a path that exists or that cannot be made."""
+    path = Path(path)
+    if path.exists():
+        raise UserError(f"{path}: exists already, expected a new file")
+    above = next(folder for folder in absolute(path).parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise UserError(f"{above}: not a folder that may be written to")
+
+
+@contextlib.contextmanager
+def reading(path: str | Path, expected: str) -> Iterator[None]:
+    """Turn every error that a damaged file causes into one DataError of one line, which begins with the path."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of odd spellings in a header or a pickle
+            yield
+    except Exception as error:  # damage makes pickle, zipfile, NumPy, h5py and cdflib raise almost anything
+        text = one_line(error)  # names in the file may hold line breaks
+        if not isinstance(error, DataError):
+            text = f"damaged, cut short or another kind of file, expected {expected} ({type(error).__name__}: {text})"
+        raise DataError(f"{path}: {text}") from error

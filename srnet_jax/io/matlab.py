@@ -1,10 +1,9 @@
 """Arrays of MATLAB files, version 7.3 (HDF5) and version 5, without anything that executes.
 
-Damage can make HDF5's library and scipy's reader of version 5 end the process. So the first works in another one, see
-`foreign`; instead of the second there is a reader of numeric arrays and cells of them, which is all that is needed.
+Damage can make HDF5's library and SciPy's reader of version 5 end the process. So the first runs in another process, see
+`sandbox`, and the second is replaced by a reader of numeric arrays and cells of them, which is all that is needed.
 """
 
-import contextlib
 import itertools
 import struct
 import zlib
@@ -15,9 +14,11 @@ from typing import Any
 import h5py  # type: ignore[import-untyped]
 import numpy as np
 
-from srnet_jax.errors import DataError, naming, one_line
+from srnet_jax.errors import DataError
 from srnet_jax.io import sandbox
+from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.safe_pickle import Budget
+from srnet_jax.io.text import listed
 
 _RATIO = 16  # of what may be read to the size of the file: coordinates hardly compress
 _HDF5, _HDF5_PLACES = b"\x89HDF\r\n\x1a\n", (0, 512, 1024, 2048)  # where such a file can begin
@@ -30,48 +31,35 @@ _CELL_CLASS, _NUMBER_CLASSES = 1, range(6, 16)
 
 def read_variables(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Read variables of a MATLAB file, axes in MATLAB's order: arrays of numbers, or object arrays of them for cells."""
-    if not file.is_file():
-        raise DataError(f"{file}: no such file, expected annotations of MPI-INF-3DHP")
+    size_of(file, "a MATLAB file")
     with file.open("rb") as stream:
         start = stream.read(_HDF5_PLACES[-1] + len(_HDF5))
     if any(start.startswith(_HDF5, place) for place in _HDF5_PLACES):
         return sandbox.read(read_hdf5, file, names)
-    with _one_error(file, "MATLAB"):
-        return _from_version_5(file, names)
-
-
-@contextlib.contextmanager
-def _one_error(file: Path, kind: str) -> Iterator[None]:
-    """Turn whatever a reader makes of a damaged file into one DataError."""
-    try:
-        with naming(file):
-            yield
-    except DataError:
-        raise
-    except Exception as error:  # nearly anything
-        reason = one_line(str(error).partition("\n")[0]) or type(error).__name__
-        raise DataError(f"{file}: damaged, cut short or another kind, expected a readable {kind} file ({reason})") from error
+    data = memoryview(file.read_bytes())
+    with reading(file, "a MATLAB file"):
+        return _from_version_5(data, names)
 
 
 def read_hdf5(file: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Read arrays, or cells of them, that an HDF5 file itself holds, axes reversed; call it in another process."""
-    with _one_error(file, "HDF5"), h5py.File(file, "r") as stored:
+    with reading(file, "an HDF5 file"), h5py.File(file, "r") as stored:
         budget = Budget(_RATIO * file.stat().st_size)
-        _check_names(file, stored, names)
+        _check_names(stored, names)
         found = {}
         for name in names:
             if not isinstance(stored.get(name, getlink=True), h5py.HardLink):
-                raise DataError(f"{file}: {name} is a link, expected an array")
-            array = _stored_array(stored[name], f"{file}: {name}", budget)
+                raise DataError(f"{name} is a link, expected an array")
+            array = _stored_array(stored[name], name, budget)
             if array.dtype.kind == "O":
                 for index, reference in np.ndenumerate(array):
-                    array[index] = _stored_array(stored[reference], f"{file}: {name}", budget, cells=False)
+                    array[index] = _stored_array(stored[reference], name, budget, cells=False)
             found[name] = array
         return found
 
 
 def _stored_array(item: Any, name: str, budget: Budget, *, cells: bool = True) -> np.ndarray:
-    """Return what an HDF5 data set holds; `cells` allows references, but nothing that lies in another file."""
+    """Return what an HDF5 data set holds; `cells` allows references, but nothing from another file."""
     if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual or item.size is None:
         raise DataError(f"{name}: found a {type(item).__name__}, expected an array that the file itself holds")
     dtype = item.dtype
@@ -82,12 +70,11 @@ def _stored_array(item: Any, name: str, budget: Budget, *, cells: bool = True) -
     return np.asarray(item[()]).T
 
 
-def _from_version_5(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _from_version_5(data: memoryview, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Read the numbers and cells of a file of version 5, compressed or not.
 
     Source: MathWorks, "MAT-File Format". SciPy's reader is not used, because damaged files can crash it and Python with it.
     """
-    data = memoryview(file.read_bytes())
     budget = Budget(_RATIO * len(data))
     order = {b"\0\1IM": "<", b"\1\0MI": ">"}.get(bytes(data[124:128]))
     if order is None:
@@ -100,7 +87,7 @@ def _from_version_5(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]
         if kind == _MATRIX:
             name, array = _matrix(content, order)
             found[name] = array
-    _check_names(file, found, names)
+    _check_names(found, names)
     return {name: found[name] for name in names}
 
 
@@ -149,14 +136,8 @@ def _matrix(data: memoryview, order: str, *, cells: bool = True) -> tuple[str, n
     return bytes(name).decode("ascii", "replace"), array
 
 
-def _check_names(file: Path, found: Iterable[str], names: Sequence[str]) -> None:
+def _check_names(found: Iterable[str], names: Sequence[str]) -> None:
     found = [name for name in found if not name.startswith("#")]
     missing = [name for name in names if name not in found]
     if missing:
-        listed = ", ".join(name if name.isidentifier() else "..." for name in found[:12])
-        raise DataError(f"{file}: found {listed or 'no variables'}, expected {', '.join(missing)}")
-
-
-def describe(array: np.ndarray) -> str:
-    """Return what a message calls a variable."""
-    return f"{'cells' if array.dtype.kind == 'O' else array.dtype.name} of shape {array.shape}"
+        raise DataError(f"found the variables {listed(found)}, expected {', '.join(missing)}")

@@ -5,19 +5,17 @@ and time in proportion to its size, or half a gigabyte and seconds if it is smal
 one line. PyTorch is not needed.
 """
 
-import contextlib
 import io
 import math
 import struct
-import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from srnet_jax.errors import DataError, one_line
+from srnet_jax.errors import DataError
+from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.safe_pickle import Budget, Resolver, unpickle
 from srnet_jax.io.text import described, listed
 
@@ -37,8 +35,9 @@ def load_torch(path: str | Path) -> Any:
       DataError: if the file is missing, damaged, no checkpoint, or asks for anything but these and plain values, or for
         memory out of proportion to its size.
     """
-    with _one_error(path, "a PyTorch checkpoint") as data:
-        budget = Budget(_TORCH_RATIO * len(data))
+    budget = Budget(_TORCH_RATIO * size_of(path, "a PyTorch checkpoint"))
+    data = Path(path).read_bytes()  # outside of `reading`: an error of the file system is no damage
+    with reading(path, "a PyTorch checkpoint"):
         return _load_zip(data, budget) if data.startswith(b"PK\x03\x04") else _load_legacy(data, budget)
 
 
@@ -52,10 +51,11 @@ def load_npz(path: str | Path) -> dict[str, Any]:
       DataError: if the file is missing, damaged, no .npz, or asks for anything but arrays and plain values, or for memory
         out of proportion to its size.
     """
-    with _one_error(path, "a NumPy .npz archive") as data:
-        budget = Budget(_NPZ_RATIO * len(data))
-        with _open_zip(data, budget, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)) as archive:
-            return {info.filename.removesuffix(".npy"): _load_npy(archive, info, budget) for info in archive.infolist()}
+    budget = Budget(_NPZ_RATIO * size_of(path, "a NumPy .npz archive"))
+    data = Path(path).read_bytes()
+    methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    with reading(path, "a NumPy .npz archive"), _open_zip(data, budget, methods) as archive:
+        return {info.filename.removesuffix(".npy"): _load_npy(archive, info, budget) for info in archive.infolist()}
 
 
 def stored_dict(arrays: dict[str, np.ndarray], key: str, file: str | Path) -> dict[Any, Any]:
@@ -66,30 +66,6 @@ def stored_dict(arrays: dict[str, np.ndarray], key: str, file: str | Path) -> di
     if not isinstance(value, dict):
         raise DataError(f"{file}: {key} holds {described(value)}, expected a dict")
     return value
-
-
-@contextlib.contextmanager
-def _one_error(path: str | Path, expected: str) -> Iterator[bytes]:
-    """Give a file's bytes, and turn whatever goes wrong with them into one DataError.
-
-    The file is read whole first: so an OSError of the file system is never taken for a damaged file.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    if not path.is_file():
-        raise DataError(f"{path}: not a file, expected {expected}")
-    data = path.read_bytes()
-    if not data:
-        raise DataError(f"{path}: empty file, expected {expected}")
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of odd spellings in a header or a pickle
-            yield data
-    except Exception as error:  # damage can make pickle, zipfile and NumPy raise almost anything
-        text = one_line(error)  # names in the file may hold line breaks
-        if not isinstance(error, DataError):
-            text = f"damaged, cut short or another kind of file, expected {expected} ({type(error).__name__}: {text})"
-        raise DataError(f"{path}: {text}") from error
 
 
 def _open_zip(data: bytes, budget: Budget, methods: tuple[int, ...]) -> zipfile.ZipFile:

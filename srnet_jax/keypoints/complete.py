@@ -1,8 +1,8 @@
 """The 17 joints of a track, with those that the detector did not see derived, interpolated or estimated, and marked.
 
-- What follows from joints that are seen in the frame is derived from them (`layouts`): the head from the other ear, eyes or nose.
-- A joint that is missing for at most LONGEST_GAP_S is interpolated relative to the body: its distance from where the other joints
-  make it likely, in sizes of the person, changes linearly from the last frame that shows it to the next.
+- What follows from joints that the frame shows is derived from them (`layouts`): the head from the other ear, eyes or nose.
+- A joint that is missing for at most LONGEST_GAP_S is interpolated relative to the body: its distance from where the other
+  joints make it likely, in sizes of the person, changes linearly from the last frame that shows it to the next.
 - A joint that is missing for longer, or never seen, is put where the others make it likely (`pose.prior`). Its confidence is 0.
 - A frame that shows fewer than FEWEST joints shows no pose. For at most LONGEST_GAP_S such frames are interpolated as a whole;
   in a longer gap the person is not lifted.
@@ -10,11 +10,11 @@
 """
 
 import dataclasses
+import warnings
 
 import numpy as np
 
 from srnet_jax.pose import layouts, prior
-from srnet_jax.pose.skeleton import H36M_17
 
 LONGEST_GAP_S = 1.0
 FEWEST = 4  # joints of the 17
@@ -41,7 +41,7 @@ class Completed:
     def missing(self) -> dict[str, float]:
         """The joints that were not seen in more than 5 % of the lifted frames, and in which share of them."""
         share = (self.confidences[self.lifted] == 0).mean(0) if self.lifted.any() else np.zeros(0)
-        return {joint: float(s) for joint, s in zip(H36M_17.joints, share, strict=False) if s > _NAMED}
+        return {joint: float(s) for joint, s in zip(layouts.H36M.joints, share, strict=False) if s > _NAMED}
 
 
 def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: float | None) -> Completed:
@@ -71,22 +71,19 @@ def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: f
         if len(rows):
             filled[rows] = prior.completed(points[rows], pattern)
             sizes[rows] = np.maximum(prior.size_of(points[rows], pattern), 1e-3)
-    shown = np.flatnonzero(enough)
     for joint in range(points.shape[1]):
         known = np.flatnonzero(seen[:, joint] & enough)
         hidden = np.flatnonzero(~seen[:, joint] & enough)
         if len(known) and len(hidden):
-            filled[hidden, joint] += _offsets(points, filled, sizes, seen, shown, joint, known, hidden, longest)
+            filled[hidden, joint] += _offsets(points, sizes, seen, joint, known, hidden, longest)
     whole, lifted = _without_gaps(filled, enough, longest)
     return Completed(whole.astype(np.float32), np.where(lifted[:, None], sure, 0).astype(np.float32), lifted)
 
 
 def _offsets(
     points: np.ndarray,
-    filled: np.ndarray,
     sizes: np.ndarray,
     seen: np.ndarray,
-    shown: np.ndarray,
     joint: int,
     known: np.ndarray,
     hidden: np.ndarray,
@@ -96,7 +93,6 @@ def _offsets(
 
     It is interpolated between its distances, in sizes of the person, from what would have been estimated at the gap's ends.
     """
-    del shown
     before = np.searchsorted(known, hidden) - 1
     after = before + 1
     has_before, has_after = before >= 0, after < len(known)
@@ -143,15 +139,12 @@ def without_leaps(keypoints: np.ndarray) -> np.ndarray:
 
     A leap is 0.6 sizes of the person relative to the body, between frames that agree within 0.3.
     """
-    if len(keypoints) < 3:
+    if len(keypoints) < 3 or not np.isfinite(keypoints).any():
         return keypoints
-    with np.errstate(invalid="ignore"):
-        middle = (
-            np.nanmedian(np.where(np.isfinite(keypoints), keypoints, np.nan), axis=1, keepdims=True) if keypoints.size else 0
-        )
-        spread = np.sqrt(np.nanmean(np.square(keypoints - middle).sum(-1), axis=1))
-    size = np.nanmedian(spread) if np.isfinite(spread).any() else np.nan
-    if not np.isfinite(size) or size <= 0:
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of frames without any joint
+        middle = np.nanmedian(keypoints, axis=1, keepdims=True)
+        size = float(np.nanmedian(np.sqrt(np.nanmean(np.square(keypoints - middle).sum(-1), axis=1))))
+    if not size > 0:
         return keypoints
     around = (keypoints - middle) / size
     bad = np.zeros(keypoints.shape[:2], bool)
@@ -161,13 +154,10 @@ def without_leaps(keypoints: np.ndarray) -> np.ndarray:
         before, after = around[: -width - 1], around[width + 1 :]
         with np.errstate(invalid="ignore"):
             agree = np.linalg.norm(after - before, axis=-1) < _RETURN
+            middles = (before + after) / 2
+            every = np.ones_like(agree)
             for inside in range(1, width + 1):
-                here = around[inside : len(around) - width - 1 + inside]
-                away = np.linalg.norm(here - (before + after) / 2, axis=-1) > _LEAP
-                if inside == 1:
-                    every = away
-                else:
-                    every &= away
+                every &= np.linalg.norm(around[inside : len(around) - width - 1 + inside] - middles, axis=-1) > _LEAP
         found = agree & every
         for inside in range(1, width + 1):
             bad[inside : len(around) - width - 1 + inside] |= found

@@ -1,8 +1,8 @@
 """Keypoints in tables: one core for all ways in which people write them.
 
 A table has commas, semicolons, tabs or blanks between its cells. Its header names joints and axes in any usual way (`nose_x`,
-`nose.y`, `left_hip_X`, `x0`, DeepLabCut's three lines); a line is a frame, a person in a frame, or (with a column for the joint)
-a joint. Columns for the frame, the track and the confidence are found by their names, others are left out.
+`nose.y`, `left_hip_X`, `x0`, DeepLabCut's three lines); a line is a frame, a person in a frame, or (with a column for the
+joint) a joint. Columns for the frame, the track and the confidence are found by their names, others are left out.
 """
 
 import csv
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from srnet_jax.errors import DataError
+from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import numbered_lines, shown
 from srnet_jax.keypoints.json_files import Seen
@@ -59,19 +60,20 @@ def read(path: Path, budget: Budget) -> tuple[list[Seen], bool]:
     Raises:
       DataError: if the file is missing or empty, or names the line or the column that is not as it should be.
     """
-    if path.is_file() and path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"{path}: {path.stat().st_size:,} bytes, expected a table of at most {_MAX_BYTES:,}")
+    if (size := size_of(path, "a table")) > _MAX_BYTES:
+        raise DataError(f"{path}: {size:,} bytes, expected a table of at most {_MAX_BYTES:,}")
     lines = list(numbered_lines(path))
     comma = _delimiter(lines[0][1])
-    cells = [(number, _cells(line, comma)) for number, line in lines]
+    cells = [(where, _cells(line, comma)) for where, line in lines]
     names, body, deeplabcut = _header(cells, path)
     if body and not names:
         names = _unnamed(body, path)
     found = []
-    for number, row in body:
-        where = f"{path}: line {number}"
+    for where, row in body:
         if len(row) != len(names):
-            raise DataError(f"{where}: found {len(row)} columns, expected {len(names)}, as in line {cells[0][0]}")
+            raise DataError(
+                f"{where}: found {len(row)} columns, expected {len(names)}, as in {cells[0][0].removeprefix(f'{path}: ')}"
+            )
         budget.charge(100 * len(row))
         found.append((where, row))
     return list(_people(names, found, path)), deeplabcut
@@ -94,7 +96,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _header(cells: list[tuple[int, list[str]]], path: Path) -> tuple[list[str], list[tuple[int, list[str]]], bool]:
+def _header(cells: list[tuple[str, list[str]]], path: Path) -> tuple[list[str], list[tuple[str, list[str]]], bool]:
     """Split a table into the names of its columns, none without a header, and its rows; and tell whether it is DeepLabCut's."""
     first = cells[0][1]
     if first[0].lower() == "scorer" and len(cells) > 2:
@@ -112,13 +114,13 @@ def _header(cells: list[tuple[int, list[str]]], path: Path) -> tuple[list[str], 
     return [name or ("frame" if index == 0 else f"column_{index}") for index, name in enumerate(names)], cells[1:], False
 
 
-def _unnamed(body: list[tuple[int, list[str]]], path: Path) -> list[str]:
+def _unnamed(body: list[tuple[str, list[str]]], path: Path) -> list[str]:
     """Name the columns of a table without a header: the frame's number, then x, y or x, y, confidence of each joint."""
     width = len(body[0][1])
     count = width - 1
     values = np.array([[_number(cell, "") for cell in row[1:]] for _, row in body if len(row) == width])
     if width < 3:
-        raise DataError(f"{path}: line {body[0][0]}: found {shown(','.join(body[0][1]))}, expected frame, x, y, ...")
+        raise DataError(f"{body[0][0]}: found {shown(','.join(body[0][1]))}, expected frame, x, y, ...")
     thirds = values[:, 2::3] if count % 3 == 0 else np.full((1, 1), 2.0)
     size = 3 if count % 3 == 0 and (count % 2 or ((thirds >= 0) & (thirds <= 1) | np.isnan(thirds)).all()) else 2
     if count % size:

@@ -96,7 +96,7 @@ class Format:
 JSON_FORMATS = (
     Format(
         "openpose",
-        "OpenPose's {people: [{pose_keypoints_2d}]}, one file a picture, in a folder; also as rtmlib, Pose2Sim and Sports2D write it",
+        "OpenPose's {people: [{pose_keypoints_2d}]}, one file a picture, in a folder; also of rtmlib, Pose2Sim and Sports2D",
         min_confidence=0.05,
         layouts=_OPENPOSE | {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17)},
         told_by=lambda peek: "people" in peek.root,
@@ -214,15 +214,15 @@ OTHER_FORMATS = (
     Format("reconstruction", ".npz of the MHFormer family, `reconstruction` [1, T, J, 2 or 3]", layouts={17: ("h36m", 17)}),
     Format(
         "npz",
-        ".npz with `keypoints` [T, J, 2 or 3] or, of several people, [T, P, J, 2 or 3]; perhaps `confidences`, `image_size`, `fps`, "
-        "`layout`",
+        ".npz with `keypoints` [T, J, 2 or 3] or, of several people, [T, P, J, 2 or 3]; perhaps `confidences`, `image_size`, "
+        "`fps`, `layout`",
     ),
     Format("npy", ".npy array [T, J, 2 or 3], or of several people [P, T, J, 2 or 3]; FreeMoCap's too"),
     Format("yolo_txt", "ultralytics' folder of labels/*.txt, one a picture; shares of the image", 0.25, _COCO, normalised=True),
     Format("deeplabcut", ".csv of DeepLabCut, with its three header lines", min_confidence=0.6),
     Format(
         "csv",
-        "a table with commas, semicolons or tabs: a line a frame, or a person in a frame, or a joint; the header names joints and axes",
+        "a table with commas, semicolons or tabs: a line a frame, a person in a frame, or a joint; a header names the joints",
     ),
 )
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from srnet_jax.errors import DataError, one_line
+from srnet_jax.errors import DataError
+from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.text import described, listed
 from srnet_jax.keypoints.formats import JSON_FORMATS, Format, Peek
 from srnet_jax.keypoints.people import image_size, is_number
@@ -39,11 +40,12 @@ def load_json(path: Path) -> Any:
     Raises:
       DataError: if it is no JSON, or too large.
     """
-    size = path.stat().st_size
+    size = size_of(path, "a JSON file")
     if size > _MAX_BYTES:
         raise DataError(f"{path}: {size:,} bytes, expected a JSON file of at most {_MAX_BYTES:,}")
-    try:
-        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    with reading(path, "a JSON file"):
+        text = data.decode()
         try:
             return json.loads(text, parse_constant=lambda _: None)  # NaN and infinity: missing
         except json.JSONDecodeError:
@@ -51,10 +53,6 @@ def load_json(path: Path) -> Any:
             if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines):
                 raise
             return [json.loads(line, parse_constant=lambda _: None) for line in lines]
-    except RecursionError:
-        raise DataError(f"{path}: lists within lists, deeper than any keypoint file has") from None
-    except ValueError as error:  # no JSON, no text, a number of thousands of digits
-        raise DataError(f"{path}: damaged, cut short or no JSON ({one_line(error)})") from error
 
 
 def recognise(content: Any, path: Path) -> Format:

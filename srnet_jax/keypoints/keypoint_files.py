@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from srnet_jax.errors import DataError, UserError, naming
+from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.keypoints import csv_files, json_files, npz_files
 from srnet_jax.keypoints.formats import FORMATS, JSON_FORMATS, Format
@@ -76,12 +77,7 @@ def _size(path: Path) -> int:
     """Return the bytes of a file, or of the files that a folder holds."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
-    if not path.is_file():
-        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file or folder'}, expected keypoints of a video")
-    size = path.stat().st_size
-    if not size:
-        raise DataError(f"{path}: empty file, expected keypoints of a video")
-    return size
+    return size_of(path, "keypoints of a video")
 
 
 def _read(path: Path, hints: Hints, budget: Budget) -> Iterator[tuple[People, Format]]:
@@ -228,8 +224,8 @@ def _in_pixels(people: People, one: Format, image_size: tuple[int, int] | None) 
         if one.name != "mediapipe" and one.name != "kinetics":
             return dataclasses.replace(people, image_size=size)
         raise DataError(
-            f"{people.where}: found a coordinate of {np.nanmax(np.abs(people.values[..., :2])):.6g}, expected shares of the image's "
-            "width and height, 0 to 1"
+            f"{people.where}: found a coordinate of {np.nanmax(np.abs(people.values[..., :2])):.6g}, expected shares of the "
+            "image's width and height, 0 to 1"
         )
     return dataclasses.replace(people, values=people.values * [*size, 1], image_size=size)
 

@@ -103,8 +103,8 @@ def _shown(people: People, min_confidence: float) -> People:
         )
     if len(values) and np.nanmax(np.abs(values[..., :2])) <= MAX_NORMALISED:
         raise DataError(
-            f"{people.where}: all keypoints are within +-{MAX_NORMALISED}, they seem normalised, expected pixels, or the image's "
-            "size (--width and --height)"
+            f"{people.where}: all keypoints are within +-{MAX_NORMALISED}, they seem normalised, expected pixels, or the "
+            "image's size (--width and --height)"
         )
     ids = tuple(track for track, is_shown in zip(people.ids, shown, strict=True) if is_shown)
     return dataclasses.replace(people, frames=frames, ids=ids, values=values)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from srnet_jax.errors import DataError, UserError, one_line
+from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.keypoints.people import People, gather
 from srnet_jax.keypoints.tracks import Track, follow
@@ -54,13 +55,13 @@ class Detector(Protocol):
 def detect(
     path: str | Path, detector: Detector, *, track: Callable[[Iterable[_Frame]], Iterable[_Frame]] = lambda frames: frames
 ) -> tuple[Track, ...]:
-    """Find the people in a video, one frame in memory at a time; they are followed as `keypoint_tracks` says.
+    """Find the people in a video, one frame in memory at a time; they are followed as `tracks` describes.
 
     Other than there, people are told apart also if no frame shows two: a detector of one person, when it loses the person,
     may go on with another. Frames are taken to be evenly spaced in time.
 
     Args:
-      path: of the video, which is turned upright if it says how.
+      path: of the video, which is rotated as its metadata say.
       detector: that looks at each frame.
       track: what the frames, (number, image), pass through, to show progress.
 
@@ -74,8 +75,7 @@ def detect(
     path = Path(path)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: what is wrong with a file we say ourselves
     cv2 = _imported("cv2", "OpenCV", str(path))
-    if not path.is_file():
-        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file'}, expected a video")
+    size_of(path, "a video")
     video = cv2.VideoCapture(str(path))
     try:
         fps, declared = float(video.get(cv2.CAP_PROP_FPS)), float(video.get(cv2.CAP_PROP_FRAME_COUNT))

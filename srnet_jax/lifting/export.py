@@ -70,7 +70,7 @@ def write(path: Path, trained: Trained, *, frames: int | None = None) -> float:
                 f"{path}: not kept, its outputs differ from the network's by {apart:.1e}, expected {_MOST_APART:.0e}"
             )
         write_whole(path.with_name(f"{path.name}.json"), json.dumps(_described(trained, length), indent=2) + "\n")
-        draft.replace(path)
+        draft.replace(absolute(path))
     return apart
 
 

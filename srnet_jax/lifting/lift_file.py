@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from srnet_jax.errors import DataError, UserError
-from srnet_jax.io.files import absolute, write_whole
+from srnet_jax.io.files import plain, write_whole
 from srnet_jax.keypoints import which_layout
 from srnet_jax.keypoints.complete import FEWEST, Completed, complete
 from srnet_jax.keypoints.tracks import Track
@@ -92,7 +92,7 @@ def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> No
             warnings.warn(f"{track.name}: not seen, estimated: {', '.join(parts)} of the frames", stacklevel=2)
         if not person.lifted.all():
             warnings.warn(
-                f"{track.name}: {(~person.lifted).sum():,} of {len(person.lifted):,} frames show too little, their poses are NaN",
+                f"{track.name}: {(~person.lifted).sum():,} of {len(person.lifted):,} frames show too little; poses there are NaN",
                 stacklevel=2,
             )
 
@@ -172,11 +172,11 @@ def check_outputs(output: str, pictures: Sequence[str] = (), animation: str | No
     wanted = [("--output", output, (".npz",)), *(("--render", name, rendering.SUFFIXES) for name in pictures)]
     wanted += [("--bvh", animation, (".bvh",))] if animation else []
     for flag, name, suffixes in wanted:
-        if Path(name).suffix not in suffixes or not absolute(name).parent.is_dir():
+        if Path(name).suffix not in suffixes or not plain(name).parent.is_dir():
             raise UserError(f"{flag}={name}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
         if Path(name).suffix == ".mp4":
             rendering.find_ffmpeg(Path(name))
-    return [Path(name) for _, name, _ in wanted]
+    return [plain(name) for _, name, _ in wanted]
 
 
 def lift_all(

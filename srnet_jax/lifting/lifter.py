@@ -9,6 +9,7 @@ import numpy as np
 
 from srnet_jax.config.config_files import CONFIG_FILE
 from srnet_jax.errors import DataError, UserError, one_line
+from srnet_jax.io.files import plain
 from srnet_jax.keypoints.complete import FEWEST, Completed, complete
 from srnet_jax.keypoints.points import marked
 from srnet_jax.lifting import weights
@@ -210,7 +211,7 @@ def load(name: str | Path = "single", checkpoint: str = "best") -> KeypointLifte
 
 def load_trained(name: str | Path, checkpoint: str = "best") -> weights.Trained:
     """Return a trained network of any normalisation; arguments and errors as `load`."""
-    path = Path(name)
+    path = plain(name)
     if str(name) in PRETRAINED:
         return weights.load(_FOLDER / f"{name}.npz")
     if path.is_dir() and (path / CONFIG_FILE).is_file():

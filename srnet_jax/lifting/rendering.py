@@ -45,7 +45,7 @@ def render(scene: Scene, path: Path) -> None:
             _draw_sheet(scene, draft)
         else:
             _draw_film(scene, draft)
-        draft.replace(path)
+        draft.replace(absolute(path))
 
 
 def film_frames(num_frames: int, fps: float) -> tuple[np.ndarray, float]:

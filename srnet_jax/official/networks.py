@@ -7,6 +7,7 @@ names of VideoPose3D's.
 """
 
 import dataclasses
+import functools
 import logging
 import math
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ import numpy as np
 from srnet_jax.config.schema import ACTIVATIONS
 from srnet_jax.errors import DataError
 from srnet_jax.io.safe_load import load_torch
+from srnet_jax.io.text import described, listed
 from srnet_jax.models.pose_lifter import FULLY_CONNECTED, SPLIT_RECOMBINE, PoseLifter, connectivity_plan
 from srnet_jax.pose.skeleton import body_groups
 
@@ -59,7 +61,7 @@ class OfficialCheckpoint:
     Attributes:
       path: the file.
       state_dict: the network's tensors, by name.
-      rest: what stands beside it: `epoch`, `lr`, `optimizer` and others, as far as present.
+      rest: what else the file holds: `epoch`, `lr`, `optimizer` and others, as far as present.
     """
 
     path: Path
@@ -77,8 +79,8 @@ def load_official_checkpoint(
 ) -> tuple[PoseLifter, dict[str, Any]]:
     """Load a network from a checkpoint of the official code or of VideoPose3D; nothing in the file is executed.
 
-    Kind of network, groups, operator, context, filter widths and channels are read off the tensors' names and shapes. What
-    they cannot tell is asked for. A temporal network with concatenated context gets `bug_compatible`, and a log line says so.
+    Kind of network, groups, operator, context, filter widths and channels follow from the tensors' names and shapes; the
+    arguments give the rest. A temporal network with concatenated context gets `bug_compatible`, and a log line says so.
 
     Args:
       path: a .bin file, in PyTorch's zip format or the one before it.
@@ -115,15 +117,15 @@ def read_checkpoint(path: str | Path) -> OfficialCheckpoint:
     """
     found = load_torch(path)
     if not isinstance(found, dict):
-        raise DataError(f"{path}: holds {_kind(found)}, expected a checkpoint: a dict with model_pos")
+        raise DataError(f"{path}: holds {described(found)}, expected a checkpoint: a dict with model_pos")
     tensors = found.get("model_pos", found)
     if not isinstance(tensors, dict) or not tensors or not all(isinstance(value, np.ndarray) for value in tensors.values()):
-        raise DataError(f"{path}: found {_names(found)}, expected a checkpoint: a dict with model_pos, a dict of tensors")
+        raise DataError(f"{path}: found {listed(found)}, expected a checkpoint: a dict with model_pos, a dict of tensors")
     rest = {name: value for name, value in found.items() if name != "model_pos"} if tensors is not found else {}
     state_dict = {str(name).removeprefix("module."): value for name, value in tensors.items()}
     for name, value in state_dict.items():
         if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
-            raise DataError(f"{path}: {_names([name])} holds {value.dtype} values that are not all finite numbers")
+            raise DataError(f"{path}: {listed([name])} holds {value.dtype} values that are not all finite numbers")
     return OfficialCheckpoint(Path(path), state_dict, rest)
 
 
@@ -142,7 +144,7 @@ def recognise(checkpoint: OfficialCheckpoint, *, causal: bool, adds_input: bool,
     last = "shrink.weight" if "shrink.weight" in tensors else "final_layer.group_conv.0.weight"
     for name, rank in {last: 3, "expand_bn.weight": 1, **dict.fromkeys(kernels, 3)}.items():
         if name not in tensors or tensors[name].ndim != rank or not tensors[name].size:
-            have = f"shape {tensors[name].shape}" if name in tensors else _names(tensors)
+            have = f"shape {tensors[name].shape}" if name in tensors else listed(tensors)
             raise DataError(
                 f"{path}: {name}: found {have}, expected a tensor of rank {rank}, not empty, of an official FC or SR network"
             )
@@ -235,15 +237,10 @@ def _layer_tensors(model: PoseLifter, name: str, index: int) -> Iterator[Officia
         yield OfficialTensor(f"{context}.m_conv.{g}.bias", (*path, f"context_bias_{g}"))
 
 
+@functools.lru_cache(100)  # tracing a network takes longer than all the rest
 def _shapes(model: PoseLifter) -> dict[str, Any]:
-    """Return the shapes of the model's variables."""
     inputs_2d = jax.ShapeDtypeStruct((1, model.receptive_field, model.num_joints, 2), jnp.float32)
     return dict(jax.eval_shape(model.init, jax.random.key(0), inputs_2d))
-
-
-def _num_numbers(model: PoseLifter) -> int:
-    """Return how many numbers the model's variables hold: what a small file asks for may fit no memory."""
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(_shapes(model)))
 
 
 def zero_variables(model: PoseLifter) -> dict[str, Any]:
@@ -265,17 +262,17 @@ def to_variables(model: PoseLifter, checkpoint: OfficialCheckpoint) -> dict[str,
     Raises:
       DataError: if a tensor is missing, has another shape, is not the model's, or holds more than float32 can.
     """
-    wanted, found = _num_numbers(model), sum(value.size for value in checkpoint.state_dict.values())
-    if wanted > 10 * found + 10**6:  # a tensor that is only too small is named below
+    wanted = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(_shapes(model)))
+    found = sum(value.size for value in checkpoint.state_dict.values())
+    if wanted > 10 * found + 10**6:  # it may not fit in memory; a tensor that is only too small is named below
         raise DataError(f"{checkpoint.path}: holds {found} numbers, expected {wanted} for {model.channels} channels")
     variables, tensors = zero_variables(model), official_tensors(model)
     unknown = set(checkpoint.state_dict) - {tensor.name for tensor in tensors}
     if unknown:
-        raise DataError(f"{checkpoint.path}: found {_names(sorted(unknown))}, which this network does not have")
+        raise DataError(f"{checkpoint.path}: found {listed(sorted(unknown))}, which this network does not have")
     for tensor in tensors:
         if tensor.path:
-            place = view(variables, tensor)
-            _fill(place, checkpoint.path, tensor.name, checkpoint.state_dict.get(tensor.name))
+            _fill(view(variables, tensor), checkpoint.path, tensor.name, checkpoint.state_dict.get(tensor.name))
     return variables
 
 
@@ -314,9 +311,8 @@ def to_moments(model: PoseLifter, checkpoint: OfficialCheckpoint) -> tuple[int, 
 def _listed_parameters(path: Path, optimizer: dict[Any, Any]) -> list[int]:
     """Return the keys of the parameters' states in the parameters' order: 0, 1, ..., or memory addresses before PyTorch 1.6."""
     groups = optimizer.get("param_groups")
-    lists: list[Any] = []
-    if isinstance(groups, list):
-        lists = [group.get("params") if isinstance(group, dict) else None for group in groups]
+    groups = groups if isinstance(groups, list) else []
+    lists: list[Any] = [group.get("params") if isinstance(group, dict) else None for group in groups]
     if not lists or not all(isinstance(keys, list) and all(type(key) is int for key in keys) for keys in lists):
         raise DataError(f"{path}: optimizer has no param_groups, expected lists of its parameters")
     return [key for keys in lists for key in keys]
@@ -333,7 +329,7 @@ def _checked(path: Path, name: str, value: Any, shape: tuple[int, ...]) -> np.nd
     """Return a value of a file as an array of the expected shape, or raise a DataError."""
     array = np.asarray(value) if isinstance(value, np.ndarray | np.generic | int | float) else None
     if array is None or array.dtype.kind not in "fiu" or array.shape != shape or not np.isfinite(array).all():
-        found = "nothing" if value is None else _kind(value) if array is None else f"shape {array.shape} of {array.dtype}"
+        found = "nothing" if value is None else described(value if array is None else array)
         raise DataError(f"{path}: {name}: found {found}, expected finite numbers of shape {shape}")
     return array
 
@@ -344,13 +340,3 @@ def from_variables(model: PoseLifter, variables: Mapping[str, Any], counters: Ma
         tensor.name: np.ascontiguousarray(view(variables, tensor)) if tensor.path else np.array(counters[tensor.name], np.int64)
         for tensor in official_tensors(model)
     }
-
-
-def _kind(value: Any) -> str:
-    return f"a {type(value).__name__}"
-
-
-def _names(names: Any) -> str:
-    """Return the first few names, for a message."""
-    listed = [str(name).encode("unicode_escape").decode()[:60] for name in names]  # a file may name them to deceive a terminal
-    return ", ".join(listed[:4]) + (f" and {len(listed) - 4} more" if len(listed) > 4 else "") or "nothing"

@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files, schema
 from srnet_jax.errors import ConfigError, DataError, TrainingError
-from srnet_jax.io.files import absolute
+from srnet_jax.io.files import absolute, plain
+from srnet_jax.io.text import described
 from srnet_jax.io.torch_save import save_torch
 from srnet_jax.models.pose_lifter import PoseLifter, create_model
 from srnet_jax.official.networks import (
@@ -38,17 +39,8 @@ IMPORTED_FILE = "imported.json"  # what an official file holds beside network an
 _ERRORS = ("loss 3d train", "loss 3d eval", "loss 3d test")  # MPJPE, mm
 _MAX_EPOCHS = 10_000  # and learning rate, and millimetres: what is above is damage
 _MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu", "max_exp_avg_sq": "nu_max"}  # Adam's names in PyTorch: ours
-_ADAM = {
-    "betas": (0.9, 0.999),
-    "eps": 1e-8,
-    "weight_decay": 0,
-    "amsgrad": True,
-    "maximize": False,
-    "foreach": None,
-    "capturable": False,
-    "differentiable": False,
-    "fused": None,
-}
+_ADAM: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "amsgrad": True, "maximize": False}
+_ADAM |= {"foreach": None, "capturable": False, "differentiable": False, "fused": None}
 
 
 def import_run(
@@ -59,9 +51,9 @@ def import_run(
     *,
     changed: Iterable[str] = (),
 ) -> None:
-    """Make a workdir of an official checkpoint, so that it evaluates and trains on as if it had begun here.
+    """Make a workdir of an official checkpoint, which evaluates and trains on as if the run had begun here.
 
-    The network's fields of the config are replaced by what the checkpoint holds, but for those that it cannot tell:
+    The network's fields of the config are replaced by those of the checkpoint, except for those that it does not hold:
     `model.causal`, `model.adds_input`, `model.normalization`, `model.activation`, `model.dropout`, and `model.recombine` where
     multiply and add look alike. The learning rate becomes the one that after the checkpoint's epochs is the checkpoint's.
 
@@ -82,14 +74,8 @@ def import_run(
     if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
         raise TrainingError(f"{workdir}: exists already, expected a new folder")
     checkpoint = read_checkpoint(path)
-    options = config.model
-    model = recognise(
-        checkpoint,
-        causal=options.causal,
-        adds_input=options.adds_input,
-        activation=options.activation,
-        recombine=options.recombine,
-    )
+    given = {name: config.model[name] for name in ("causal", "adds_input", "activation", "recombine")}
+    model = recognise(checkpoint, **given)
     if model.num_joints != H36M_17.num_joints:
         raise TrainingError(f"{path}: lifts {model.num_joints} joints, expected {H36M_17.num_joints}")
     variables = jax.tree.map(jnp.asarray, to_variables(model, checkpoint))
@@ -112,13 +98,9 @@ def import_run(
     kept = {**rest, "source": checkpoint.path.name, "step": int(state.step), "counters": _counters(checkpoint, model)}
     _write_workdir(workdir, config, state, kept)
 
-    say(f"{path}: {_in_words(config.model)}, {count_parameters(state.params):,} parameters")
-    say(f"after {rest['epoch']} epochs; learning rate {rest.get('lr', 'not told')}; AMSGrad after {int(state.step)} steps")
-    for note in (
-        *notes,
-        *_differences(config, rest),
-        *(("model_traj is left out",) if "model_traj" in checkpoint.rest else ()),
-    ):
+    say(f"{path}: {_as_text(config.model)}, {count_parameters(state.params):,} parameters")
+    say(f"after {rest['epoch']} epochs; learning rate {rest.get('lr', 'unknown')}; AMSGrad after {int(state.step)} steps")
+    for note in (*notes, *_differences(config, rest), *(["model_traj is left out"] if "model_traj" in checkpoint.rest else [])):
         say(note)
 
 
@@ -147,7 +129,7 @@ def _write_workdir(workdir: Path, config: ConfigDict, state: TrainState, importe
 
 
 def _differences(config: ConfigDict, rest: dict[str, Any]) -> list[str]:
-    """Say where training on would not be what the checkpoint's training was."""
+    """Return where further training would differ from the checkpoint's."""
     notes = [f"data: {config.data.source} {config.data.path}".rstrip() + "; other data with --config.data.*, at the import"]
     if rest["epoch"] >= config.train.epochs:
         notes.append(f"training is over after config.train.epochs = {config.train.epochs}; to train on, import with more")
@@ -173,8 +155,8 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
     Note:
       The official `--resume` also wants a pickled random state, which a file without code cannot hold.
     """
-    workdir, output = Path(workdir), Path(output)
-    if not output.name or output.is_dir() or not absolute(output).parent.is_dir():
+    workdir, output = plain(workdir), plain(output)
+    if not output.name or output.is_dir() or not output.absolute().parent.is_dir():
         raise TrainingError(f"--output={output}: expected the name of a file in a folder that exists")
     config = config_files.load(workdir)
     _check_official(workdir, config)
@@ -214,7 +196,7 @@ def imported_from(workdir: Path, step: int) -> str | None:
 
 
 def _imported(workdir: Path) -> dict[str, Any]:
-    """Return what was kept of the official file, or nothing if the run began here."""
+    """Return what the import kept of the official file; empty if the run began here."""
     file = workdir / IMPORTED_FILE
     try:
         return json.loads(file.read_text()) if file.exists() else {}
@@ -223,7 +205,7 @@ def _imported(workdir: Path) -> dict[str, Any]:
 
 
 def _plain(rest: dict[str, Any]) -> dict[str, Any]:
-    """Return what is kept of a checkpoint beside its tensors: numbers, and AMSGrad's options."""
+    """Return what the import keeps of a checkpoint beside its tensors: numbers, and AMSGrad's options."""
     kept: dict[str, Any] = {"epoch": 0}
     for name in ("epoch", "lr", *_ERRORS):
         value: Any = rest.get(name)
@@ -271,11 +253,11 @@ def _counters(checkpoint: OfficialCheckpoint, model: PoseLifter) -> dict[str, in
     found = {name: checkpoint.state_dict[name] for name in names if name in checkpoint.state_dict}
     for name, value in found.items():
         if value.shape or value.dtype.kind not in "iu":
-            raise DataError(f"{checkpoint.path}: {name}: found shape {value.shape} of {value.dtype}, expected an integer")
+            raise DataError(f"{checkpoint.path}: {name}: found {described(value)}, expected an integer")
     return {name: int(value) for name, value in found.items()}
 
 
-def _in_words(model: ConfigDict) -> str:
+def _as_text(model: ConfigDict) -> str:
     network = "fully connected" if model.network == "fc" else f"{model.num_groups} groups"
     if model.network == "sr":
         network += f", {model.recombine} context from {model.context_from}"
@@ -304,7 +286,7 @@ def _check_official(workdir: Path, config: ConfigDict) -> None:
     wide = model.channels == 1024 if model.recombine == "concat" else model.channels > 1000
     if model.network == "sr" and not wide and model.channels != tiny:
         raise TrainingError(
-            f"{workdir}: config.model.channels is {model.channels}, with which the official code fails, not 1024"
+            f"{workdir}: config.model.channels is {model.channels}, with which the official code fails, expected 1024"
         )
 
 

@@ -7,8 +7,8 @@ derived by the first rule in `_RULES` whose joints it has:
     pelvis              middle of the hips
     thorax              middle of the shoulders
     spine               middle of pelvis and thorax
-    head                middle of the ears, one ear, middle of the eyes, or the nose; or 0.6 of the way from thorax to the top of
-                        the head
+    head                middle of the ears, one ear, middle of the eyes, or the nose; or 0.6 of the way from thorax to the top
+                        of the head
     skull_base          0.6 of the way from thorax to head
     head_top            from thorax through head, 5/3 of the way
     ears, eyes, nose    head

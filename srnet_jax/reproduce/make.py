@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from srnet_jax.config import schema
 from srnet_jax.errors import UserError
 from srnet_jax.evaluation.tables import Grid
+from srnet_jax.io.files import plain
 from srnet_jax.reproduce import report, runner, settings
 from srnet_jax.reproduce.experiments import EXPERIMENTS
 from srnet_jax.reproduce.results import Results
@@ -16,7 +16,7 @@ from srnet_jax.reproduce.results import Results
 
 def make(
     table: str | None,
-    workdir: Path,
+    workdir: str | None,
     *,
     data: str,
     scale: str,
@@ -38,17 +38,19 @@ def make(
       show: prints a table.
 
     Raises:
-      UserError: if an argument is not understood, no row reads a field of `changes`, or a row fails.
+      UserError: if an argument is missing or not understood, no row reads a field of `changes`, or a row fails.
     """
     if table not in EXPERIMENTS:
         raise UserError(f"--table={table}: not known, expected one of {', '.join(EXPERIMENTS)}; --list says what each is")
     parts = re.fullmatch(r"(\d{1,4})/(\d{1,4})", shard)
     if not parts or not 1 <= int(parts[1]) <= int(parts[2]):
         raise UserError(f"--shard={shard}: not understood, expected I/N with I from 1 to N")
+    if not workdir:
+        raise UserError("--workdir: missing, expected a folder for the runs and the table")
     experiment = EXPERIMENTS[table]
     if experiment.rows:
         settings.check_paths(experiment, data, changes)
-    found, actions = runner.trainings(experiment, workdir, data, scale, seeds, changes)
+    found, actions = runner.trainings(experiment, plain(workdir), data, scale, seeds, changes)
     if found:
         schema.check_read([training.config for training in found], changes)
     missing, failures = runner.run_shard(found, (int(parts[1]), int(parts[2])), partial(print, flush=True))
@@ -56,7 +58,7 @@ def make(
     if results.columns or table == "1":
         show(report.table(results))
     if any(results.evaluations) or not experiment.rows:  # what was written before is worth more than nothing
-        for file in report.write(results, workdir, f"{data}-{scale}"):
+        for file in report.write(results, plain(workdir), f"{data}-{scale}"):
             print(file)
     if missing:
         names = ", ".join(training.name for training in missing)

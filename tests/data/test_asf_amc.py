@@ -192,7 +192,7 @@ def test_random_skeleton_against_frame_by_frame_matrices(read, rng):
         ("dof rx ry\n", "dof rx tx\n", "found the channels 'rx tx', expected some of rx, ry, rz"),
         ("     id 1\n", "     idea 1\n", "line 26: found 'idea 1', which has no place in a bone"),
         ("    limits (-10.0 170.0)\n  end\n", "", "line 32: found 'begin', expected begin and end in turn"),
-        ("    a b\n  end\n", "    a b\n", "found no end of the block that begins in line 42"),
+        ("    a b\n  end\n", "    a b\n", "line 42: found no end of the block that begins here"),
         ("    a b\n", "    a d\n", "line 44: found 'd', expected a bone"),
         ("    a b\n", "", "found no way from the root to 'b'"),
         ("    a b\n", "    a b c\n", "line 44: found a bone that has a parent already"),

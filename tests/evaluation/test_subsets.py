@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from srnet_jax.data.sources import load_split
 from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.ranking import rank_test_poses
 from srnet_jax.pose import rarity
-from srnet_jax.pose.cameras import camera_to_world, rotation_matrix
+from srnet_jax.pose.cameras import camera_to_world
 from srnet_jax.pose.normalization import root_relative
 
 
@@ -15,8 +16,7 @@ def poses(rng):
 
 
 def rotation(rng):
-    quaternion = rng.normal(size=4)
-    return rotation_matrix(tuple(quaternion / np.linalg.norm(quaternion)))
+    return Rotation.random(rng=rng).as_matrix()
 
 
 def test_body_frames_are_rotations_and_turn_with_the_body(poses, rng):

@@ -257,13 +257,6 @@ def _read_official(folder):
     assert set(variables) <= {"params", "batch_stats"}
 
 
-def _remembered_variables():
-    """Ask JAX for the shapes of each network once: it takes longer than all the rest."""
-    from srnet_jax.official import networks
-
-    return [mock.patch.object(networks, "_shapes", functools.lru_cache(100)(networks._shapes))]
-
-
 # MATLAB, HDF5 and CDF files.
 
 
@@ -584,9 +577,9 @@ def _forks_seeds(folder):
 
 
 def _read_forks(folder):
-    from srnet_jax.training import workdir
+    from srnet_jax.training import records
 
-    assert all(label.isprintable() for label in workdir.fork_labels(folder, 100))
+    assert all(label.isprintable() for label in records.fork_labels(folder, 100))
 
 
 def _data_seeds(folder):
@@ -594,11 +587,11 @@ def _data_seeds(folder):
 
 
 def _read_data(folder):
-    from srnet_jax.training import workdir
+    from srnet_jax.training import records
 
-    stored = workdir._stored_data(folder)
-    workdir.same_data(stored, stored)
-    assert workdir.in_words(stored).isprintable()
+    stored = records._stored_data(folder)
+    records.same_data(stored, stored)
+    assert records.as_text(stored).isprintable()
 
 
 _NPZ = mutate.one_of(mutate.binary, *[mutate.zipped(mutate.npy)] * 3)
@@ -626,14 +619,12 @@ READERS = {
         lambda folder: _official(legacy=False)(folder),
         mutate.one_of(mutate.binary, *[mutate.zipped(mutate.pickled)] * 3),
         _read_official,
-        _remembered_variables,
     ),
     "official_legacy.bin": Reader(
         "model.bin",
         lambda folder: _official(legacy=True)(folder),
         mutate.one_of(mutate.binary, *[mutate.legacy] * 3),
         _read_official,
-        _remembered_variables,
     ),
     "matlab_5.mat": Reader(
         "TS1/annot_data.mat",

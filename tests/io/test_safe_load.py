@@ -396,7 +396,7 @@ def test_entries_of_archives(tmp_path):
 def test_other_files(tmp_path, monkeypatch):
     path = tmp_path / "x.bin"
     for load, expected in ((load_torch, "expected a PyTorch checkpoint"), (load_npz, "expected a NumPy .npz archive")):
-        assert refusal(load, tmp_path / "none") == "no such file"
+        assert refusal(load, tmp_path / "none").startswith("no such file, expected a")
         assert refusal(load, tmp_path) == f"not a file, {expected}"
         for data in (b"", b"PK\3\4", b"hello world\n", random.Random(0).randbytes(500)):
             path.write_bytes(data)

@@ -18,10 +18,11 @@ FAMILY = [
     ("gp", 2, (1, 1, 1), {}),
     *(
         ("sr", groups, widths, {"recombine": recombine, "context_from": context_from})
-        for groups, widths in ((5, (1, 1, 1, 1)), (5, (3, 3)), (3, (5, 5)), (2, (3, 3, 3)))
+        for (groups, widths), context_from in zip([(5, (3, 3)), (2, (3, 3, 3))], ("others", "all"), strict=True)
         for recombine in ("multiply", "add", "concat")
-        for context_from in ("others", "all")
     ),
+    ("sr", 5, (1, 1, 1, 1), {"recombine": "concat", "context_from": "others"}),
+    ("sr", 3, (5, 5), {"recombine": "multiply", "context_from": "all"}),
 ]
 
 
@@ -56,11 +57,11 @@ def test_other_skeletons_of_videopose3d_load(tmp_path, rng):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([1, 2], "holds a list, expected a checkpoint: a dict with model_pos"),
-        ({"epoch": 3}, "found epoch, expected a checkpoint: a dict with model_pos, a dict of tensors"),
+        ([1, 2], "holds a list of 2, expected a checkpoint: a dict with model_pos"),
+        ({"epoch": 3}, "found 'epoch', expected a checkpoint: a dict with model_pos, a dict of tensors"),
         (
             {"model_pos": {"conv.weight": np.zeros(3, np.float32)}},
-            "final_layer.group_conv.0.weight: found conv.weight, expected",
+            "final_layer.group_conv.0.weight: found 'conv.weight', expected",
         ),
     ],
 )

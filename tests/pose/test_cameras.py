@@ -14,11 +14,11 @@ def camera():
     )
 
 
-def test_rotation_matrix_agrees_with_scipy(camera):
+def test_orientation_is_w_x_y_z_and_turns_camera_axes_into_the_worlds(camera):
     w, x, y, z = camera.orientation
-    np.testing.assert_allclose(
-        cameras.rotation_matrix(camera.orientation), Rotation.from_quat([x, y, z, w]).as_matrix(), atol=1e-12
-    )
+    axis = 2 * np.array([x * z + w * y, y * z - w * x, w * w + z * z - 0.5])  # where z goes
+    ahead = cameras.camera_to_world(np.array([[0.0, 0.0, 3.0]]), camera)
+    np.testing.assert_allclose(ahead[0] - camera.translation, 3 * axis, atol=1e-12)
 
 
 def test_world_to_camera_and_back(camera, rng):

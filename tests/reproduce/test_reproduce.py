@@ -293,6 +293,7 @@ def test_fields_are_checked():
         (["--table=2", "--workdir=x", "--shard=3/2"], "--shard=3/2: not understood, expected I/N"),
         (["--table=2", "--workdir=x", "--data=h36m"], "--data.path: missing, expected where the h36m data are"),
         (["--table=2", "--workdir=x", "--config=configs/default.py"], "--config: not understood here"),
+        (["--table=2", "--workdir=x", "--config.model.hops=2"], "config.model.hops: set, but nothing reads it here"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message):

@@ -1,50 +1,22 @@
 """Human3.6M's own calibration: the four cameras that saw each subject.
 
-The numbers are those of the data set, as VideoPose3D has them: float32, written in as few digits as give it back. There
-is no orientation or translation for S2, S3 and S4, whose motions were never published.
+The numbers are VideoPose3D's: float32, in the fewest digits that restore them. S2, S3 and S4 have no orientation or
+translation: their motions were never published.
 """
-
-from typing import Any
 
 from srnet_jax.pose.cameras import Camera
 
-_INTRINSICS: tuple[dict[str, Any], ...] = (
-    {
-        "name": "54138969",
-        "focal": (1145.0494, 1143.7811),
-        "center": (512.5415, 515.4515),
-        "width": 1000,
-        "height": 1002,
-        "radial": (-0.20709892, 0.24777518, -0.0030751503),
-        "tangential": (-0.0009756989, -0.0014244716),
-    },
-    {
-        "name": "55011271",
-        "focal": (1149.6757, 1147.5917),
-        "center": (508.84863, 508.0649),
-        "width": 1000,
-        "height": 1000,
-        "radial": (-0.19421363, 0.24040854, 0.0068199756),
-        "tangential": (-0.0016190266, -0.0027408944),
-    },
-    {
-        "name": "58860488",
-        "focal": (1149.1407, 1148.799),
-        "center": (519.81586, 501.40265),
-        "width": 1000,
-        "height": 1000,
-        "radial": (-0.20833819, 0.255488, -0.0024604974),
-        "tangential": (0.001484387, -0.0007599993),
-    },
-    {
-        "name": "60457274",
-        "focal": (1145.5114, 1144.7739),
-        "center": (514.9682, 501.88202),
-        "width": 1000,
-        "height": 1002,
-        "radial": (-0.19838409, 0.21832368, -0.008947807),
-        "tangential": (-0.0005872056, -0.001813362),
-    },
+_PINHOLES = {  # focal lengths, centre, height; pixels, with a width of 1000
+    "54138969": ((1145.0494, 1143.7811), (512.5415, 515.4515), 1002),
+    "55011271": ((1149.6757, 1147.5917), (508.84863, 508.0649), 1000),
+    "58860488": ((1149.1407, 1148.799), (519.81586, 501.40265), 1000),
+    "60457274": ((1145.5114, 1144.7739), (514.9682, 501.88202), 1002),
+}
+_DISTORTIONS = (  # radial and tangential, in the same order
+    ((-0.20709892, 0.24777518, -0.0030751503), (-0.0009756989, -0.0014244716)),
+    ((-0.19421363, 0.24040854, 0.0068199756), (-0.0016190266, -0.0027408944)),
+    ((-0.20833819, 0.255488, -0.0024604974), (0.001484387, -0.0007599993)),
+    ((-0.19838409, 0.21832368, -0.008947807), (-0.0005872056, -0.001813362)),
 )
 
 # Of each subject's four cameras: orientation, and translation in millimetres.
@@ -95,10 +67,11 @@ _EXTRINSICS = {
 
 
 def _cameras(subject: str) -> tuple[Camera, ...]:
-    pairs = zip(_INTRINSICS, _EXTRINSICS[subject], strict=True)
     return tuple(
-        Camera(orientation=orientation, translation=(x / 1000, y / 1000, z / 1000), **intrinsics)
-        for intrinsics, (orientation, (x, y, z)) in pairs
+        Camera(name, orientation, (x / 1000, y / 1000, z / 1000), focal, center, 1000, height, *distortion)
+        for (name, (focal, center, height)), distortion, (orientation, (x, y, z)) in zip(
+            _PINHOLES.items(), _DISTORTIONS, _EXTRINSICS[subject], strict=True
+        )
     )
 
 

@@ -6,7 +6,7 @@ A folder holds
 - `data_2d_h36m_<keypoints>.npz`, one for each detector and `gt` for exact projections: `positions_2d`, a dict
   {subject: {action: four arrays [T', 17, 2] of keypoints, pixels, one a camera}}, and `metadata`, a dict.
 
-The files hold no cameras: they are in `h36m_cameras`.
+The files hold no cameras: they are in `cameras`.
 """
 
 import warnings
@@ -97,17 +97,14 @@ def keypoints_file(folder: Path, keypoints: str) -> Path:
 
 
 def _check_layout(metadata: dict[Any, Any], file: Path) -> None:
-    joints, symmetry = metadata.get("num_joints"), _items(metadata.get("keypoints_symmetry"), 2)
     layout = f"{file}: metadata (layout {described(metadata.get('layout_name', 'not named'))})"
-    if not _is_joint(joints, H36M_17.num_joints):
+    joints, left, right = metadata.get("num_joints"), H36M_17.joints_left, H36M_17.joints_right
+    if not isinstance(joints, int | np.integer) or joints != H36M_17.num_joints:
         raise DataError(f"{layout}: num_joints is {described(joints)}, expected {H36M_17.num_joints}")
-    left, right = H36M_17.joints_left, H36M_17.joints_right
-    if symmetry and _are_joints(symmetry[0], right) and _are_joints(symmetry[1], left):
-        raise DataError(
-            f"{layout}: keypoints_symmetry has left and right swapped, expected left {left} first, then right {right}"
-        )
-    if not symmetry or not _are_joints(symmetry[0], left) or not _are_joints(symmetry[1], right):
-        raise DataError(f"{layout}: keypoints_symmetry is of other joints, expected left {left} and right {right}")
+    found = [_whole_numbers(side) for side in _items(metadata.get("keypoints_symmetry"), 2) or ()]
+    if found != [left, right]:
+        what = "has left and right swapped" if found == [right, left] else "is of other joints"
+        raise DataError(f"{layout}: keypoints_symmetry {what}, expected left {left} first, then right {right}")
 
 
 def read_recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict[Any, dict[tuple[str, str], Any]]:
@@ -189,10 +186,6 @@ def _items(value: Any, number: int) -> list[Any] | None:
     return list(value) if is_row and len(value) == number else None
 
 
-def _is_joint(value: Any, joint: int) -> bool:
-    return isinstance(value, int | np.integer) and int(value) == joint
-
-
-def _are_joints(value: Any, joints: tuple[int, ...]) -> bool:
-    items = _items(value, len(joints))
-    return items is not None and all(map(_is_joint, items, joints))
+def _whole_numbers(value: Any) -> tuple[int, ...]:
+    items = _items(value, len(H36M_17.joints_left)) or ()
+    return tuple(int(item) for item in items if isinstance(item, int | np.integer))

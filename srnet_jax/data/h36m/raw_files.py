@@ -1,7 +1,6 @@
-"""Human3.6M as it is downloaded, turned into the two files that `h36m.load` reads.
+"""Human3.6M as it is downloaded, turned into the two files that `npz_files.load` reads.
 
-One recording is one motion: 32 joints, world frame, millimetres, and of each subject there are 30 of them. Both forms in
-which they are passed on are read:
+One recording is one motion: 32 joints, world frame, millimetres. There are 30 for each subject, in one of two forms:
 
 - the data set's own archives "Poses -> D3 Positions", unpacked or not: CDF files with a variable `Pose`, [1, T, 96];
 - the older release of 3d-pose-baseline: HDF5 files with a data set `3D_positions`, [96, T].
@@ -9,11 +8,9 @@ which they are passed on are read:
 Source: the names and the shapes are those that VideoPose3D's documentation and preparation script expect.
 """
 
-import contextlib
 import gzip
 import importlib.util
 import io
-import os
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -22,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.data.dataset import PoseDataset, film
+from srnet_jax.data.dataset import PoseDataset, check_finite, film
 from srnet_jax.data.h36m import npz_files
 from srnet_jax.data.h36m.cameras import CAMERAS
 from srnet_jax.errors import DataError, UserError, naming
 from srnet_jax.io import matlab, sandbox
+from srnet_jax.io.files import check_new, reading
 from srnet_jax.pose.skeleton import H36M_17
 
 OUTPUTS = ("data_3d_h36m.npz", "data_2d_h36m_gt.npz")
@@ -47,7 +45,7 @@ def convert(
 ) -> None:
     """Make `data_3d_h36m.npz` and `data_2d_h36m_gt.npz` from Human3.6M's recordings.
 
-    Those that are there are converted, whether or not they are all; `h36m_check.check` tells what is missing.
+    Incomplete sets are converted too; `verification.check` lists what is missing.
 
     Args:
       source: a folder with the archives `Poses_D3_Positions_S1.tgz` and so on, or with what was unpacked from them
@@ -63,7 +61,7 @@ def convert(
 
     Note: That script takes 30 files of each of seven subjects or nothing.
     """
-    with naming(source):
+    with naming(source), sandbox.one_process():  # not in the generator, which may be left unfinished
         write(output, recordings(Path(source), track))
 
 
@@ -71,7 +69,7 @@ def write(output: str | Path, recordings: Iterable[tuple[str, str, str, np.ndarr
     """Write motions and their keypoints as `data_3d_h36m.npz` and `data_2d_h36m_gt.npz`, in VideoPose3D's layout.
 
     The keypoints are the exact projections, distortion included, that Human3.6M's cameras see of 17 of the joints: those
-    that `h36m.load` returns. Both files appear when all is done, or neither does.
+    that `npz_files.load` returns. Both files appear when all is done, or neither does.
 
     Args:
       output: the folder for the two files, made if needed; existing files are never overwritten.
@@ -83,16 +81,8 @@ def write(output: str | Path, recordings: Iterable[tuple[str, str, str, np.ndarr
       DataError: if a motion is not what was expected.
     """
     output = Path(output)
-    if output.exists() and not output.is_dir():
-        raise UserError(f"{output}: not a folder, expected the one to write {' and '.join(OUTPUTS)} to")
     for file in OUTPUTS:
-        if (output / file).exists():
-            raise UserError(f"{output / file}: exists already, expected a folder without it; nothing was read or written")
-
-    above = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.exists())
-    if not os.access(above, os.W_OK):
-        raise UserError(f"{above}: may not be written to; nothing was read or written")
-
+        check_new(output / file)
     motions: dict[str, dict[str, np.ndarray]] = {}
     views: dict[str, dict[str, list[np.ndarray]]] = {}
     for subject, action, trial, motion in recordings:
@@ -144,13 +134,12 @@ def recordings(
     source: Path, track: Callable[[list[Any]], Iterable[Any]] = lambda items: items
 ) -> Iterator[tuple[str, str, str, np.ndarray]]:
     """Yield the subject, action, trial and motion [T, 32, 3], world frame, metres, of each recording of a folder."""
-    with sandbox.one_process():
-        for subject, file in track(_files(source)):
-            if file.suffix != ".h5" and importlib.util.find_spec("cdflib") is None:
-                raise UserError("cdflib is not installed, expected for these files: pip install -e '.[prepare]'")
-            for path, motion in sandbox.read(read_file, file, subject).items():
-                action, trial = _recording(subject, PurePosixPath(path)) or ("", "")
-                yield subject, action, trial, motion
+    for subject, file in track(_files(source)):
+        if file.suffix != ".h5" and importlib.util.find_spec("cdflib") is None:
+            raise UserError("cdflib is not installed, expected for these files: pip install -e '.[prepare]'")
+        for path, motion in sandbox.read(read_file, file, subject).items():
+            action, trial = _recording(subject, PurePosixPath(path)) or ("", "")
+            yield subject, action, trial, motion
 
 
 def _files(source: Path) -> list[tuple[str, Path]]:
@@ -183,7 +172,7 @@ def _recording(subject: str, file: PurePath) -> tuple[str, str] | None:
     return None if (subject, recording) == npz_files.CORRUPT else recording
 
 
-# In another process: see `foreign`.
+# In another process: see `sandbox`.
 
 
 def read_file(file: Path, subject: str) -> dict[str, np.ndarray]:
@@ -204,7 +193,7 @@ def read_file(file: Path, subject: str) -> dict[str, np.ndarray]:
 def _members(subject: str, archive: Path) -> list[tuple[str, bytes]]:
     """Return the paths and the contents of the CDF files that are wanted of an archive; tens of megabytes."""
     found = []
-    with naming(archive), _one_error(str(archive), "the archive as it was downloaded"):
+    with reading(archive, "the archive as it was downloaded"):
         unpacked = gzip.decompress(archive.read_bytes())  # compares the checksum, which tarfile leaves unread
         with tarfile.open(fileobj=io.BytesIO(unpacked)) as members:
             for member in members:
@@ -222,21 +211,9 @@ def _members(subject: str, archive: Path) -> list[tuple[str, bytes]]:
 def _read_cdf(file: Path, name: str) -> Any:
     """Return what the variable `Pose` holds, without the one record that it is."""
     cdflib = importlib.import_module("cdflib")
-    with _one_error(name, "a CDF file with a variable Pose"):
+    with reading(name, "a CDF file with a variable Pose"):
         pose = cdflib.CDF(file).varget("Pose")
     return pose[0] if np.ndim(pose) == 3 and len(pose) == 1 else pose
-
-
-@contextlib.contextmanager
-def _one_error(name: str, expected: str) -> Iterator[None]:
-    """Turn whatever a reader makes of a damaged file into one DataError."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # cdflib alone raises a dozen kinds
-        kind = type(error).__name__
-        raise DataError(f"{name}: damaged, cut short or another kind of file, expected {expected} ({kind})") from error
 
 
 def _metres(stored: Any, name: str) -> np.ndarray:
@@ -247,9 +224,7 @@ def _metres(stored: Any, name: str) -> np.ndarray:
         raise DataError(f"{name}: found {dtype.name} of shape {shape}, frames first, expected {expected}")
     with np.errstate(over="ignore", invalid="ignore"):  # refused below
         poses = (stored.reshape(-1, _JOINTS, 3) / 1000).astype(np.float32)  # [T, 32, 3]
-    if not np.isfinite(poses).all():
-        frame = int(np.argwhere(~np.isfinite(poses))[0][0])
-        raise DataError(f"{name}: holds NaN or infinity at frame {frame}, expected finite numbers")
+    check_finite(poses, f"{name}:")
     extent = float(np.median(np.ptp(poses, axis=1).max(-1)))
     if extent < _MIN_EXTENT_M:
         raise DataError(f"{name}: a typical pose measures {1000 * extent:.4g}, it seems to be in metres, expected millimetres")

@@ -17,21 +17,8 @@ from srnet_jax.io.text import listed
 from srnet_jax.pose.cameras import project
 
 ACTIONS = (
-    "Directions",
-    "Discussion",
-    "Eating",
-    "Greeting",
-    "Phoning",
-    "Photo",
-    "Posing",
-    "Purchases",
-    "Sitting",
-    "SittingDown",
-    "Smoking",
-    "Waiting",
-    "WalkDog",
-    "WalkTogether",
-    "Walking",
+    *("Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases"),
+    *("Sitting", "SittingDown", "Smoking", "Waiting", "WalkDog", "WalkTogether", "Walking"),
 )
 _TRIALS = 2  # of each action; of S11's Directions the one that is not corrupt
 _FRAMES = {  # over the four cameras
@@ -56,10 +43,10 @@ class Row:
     """One line of the comparison.
 
     Attributes:
-      item: what was looked at.
-      expected: what it is in the whole data set.
-      found: what it is here, and the first item that differs.
-      ok: whether that will do.
+      item: what was checked.
+      expected: its value in the whole data set.
+      found: its value here, and the first item that differs.
+      ok: whether that is enough.
     """
 
     item: str
@@ -76,8 +63,8 @@ def check(path: str | Path, *, keypoints: str = "gt") -> list[Row]:
       keypoints: `gt`, or the name of a detector's file, such as `cpn_ft_h36m_dbb`.
 
     Returns:
-      A row for each thing looked at; the last says whether `h36m.load` takes the files. S11's Directions, which is left out
-      everywhere, is not counted.
+      A row for each check; the last says whether `npz_files.load` accepts the files. S11's Directions, which everyone
+      leaves out, is not counted.
 
     Raises:
       DataError: if there is no such folder, or it has no file of these keypoints.
@@ -86,6 +73,7 @@ def check(path: str | Path, *, keypoints: str = "gt") -> list[Row]:
     3d-pose-baseline (GitHub, hrhodin/UnsupervisedGeometryAwareRepresentationLearning, issue 5).
     """
     file_2d, file_3d = npz_files.keypoints_file(Path(path), keypoints), Path(path) / "data_3d_h36m.npz"
+    exact = keypoints == "gt"
     rows: list[Row] = []
     motions: _Motions = _lengths(file_3d, "positions_3d", _num_frames, rows)
     views: _Views = _lengths(file_2d, "positions_2d", _num_frames_of_views, rows)
@@ -94,13 +82,12 @@ def check(path: str | Path, *, keypoints: str = "gt") -> list[Row]:
         rows.append(_recordings(f"{subject}: keypoints", subject, views.get(subject, {})))
         rows.append(_cameras(subject, views.get(subject, {})))
     rows += [_frames(subjects, motions, views) for subjects in _FRAMES]
-    rows.append(_cut(motions, views, exact=keypoints == "gt"))
+    rows.append(_cut(motions, views, exact=exact))
     try:
         dataset = npz_files.load(path, keypoints=keypoints)
     except DataError as error:
         return [*rows, Row("all files", "can be loaded", str(error), False)]
-    rows.append(_projections(dataset, exact=keypoints == "gt"))
-    return [*rows, Row("all files", "can be loaded", "can be loaded", True)]
+    return [*rows, _projections(dataset, exact=exact), Row("all files", "can be loaded", "can be loaded", True)]
 
 
 def _lengths(file: Path, key: str, length: Callable[[Any], Any], rows: list[Row]) -> dict[str, dict[tuple[str, str], Any]]:
@@ -171,12 +158,8 @@ def _cut(motions: _Motions, views: _Views, *, exact: bool) -> Row:
         text += f" in {len(longer)} videos, at most {max(longer.values())}; {first}: {longer[first]}"
     if shorter:
         text += f"; {len(shorter)} videos end before their motion; {shorter[0]}"
-    return Row(
-        "frames of keypoints after the motion's end",
-        "0" if exact else "0 or more, left out",
-        text,
-        not shorter and not (exact and longer),
-    )
+    expected = "0" if exact else "0 or more, left out"
+    return Row("frames of keypoints after the motion's end", expected, text, not shorter and not (exact and longer))
 
 
 def _pairs(motions: _Motions, views: _Views) -> Iterator[tuple[str, int, int]]:
@@ -198,11 +181,7 @@ def _projections(dataset: PoseDataset, *, exact: bool) -> Row:
         distances = np.linalg.norm(difference, axis=-1)  # [T, J]
         far[sequence.name] = float(distances.max() if exact else np.median(distances))
     worst = max(far, key=lambda name: far[name])
-    distance = far[worst] if exact else float(np.median(list(far.values())))
-    allowed = f"at most {_MAX_EXACT_PX} px" if exact else f"typically at most {_MAX_DETECTED_PX} px"
-    return Row(
-        "from the keypoints to the projected joints",
-        allowed,
-        f"{distance:.2g} px; the worst {worst}: {far[worst]:.2g} px",
-        distance <= (_MAX_EXACT_PX if exact else _MAX_DETECTED_PX),
-    )
+    distance, limit = (far[worst], _MAX_EXACT_PX) if exact else (float(np.median(list(far.values()))), _MAX_DETECTED_PX)
+    expected = f"{'' if exact else 'typically '}at most {limit} px"
+    found = f"{distance:.2g} px; the worst {worst}: {far[worst]:.2g} px"
+    return Row("from the keypoints to the projected joints", expected, found, distance <= limit)

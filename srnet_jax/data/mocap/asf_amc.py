@@ -30,7 +30,7 @@ ROOT = "root"
 
 _CHANNELS = ("tx", "ty", "tz", "rx", "ry", "rz")
 _IGNORED = ("id", "limits", "bodymass", "cofmass")  # what begins a line of a bone; limits go on in lines with "("
-_Lines = list[tuple[int, list[str]]]  # numbers and words
+_Lines = list[tuple[str, list[str]]]  # their places and words
 
 
 @dataclasses.dataclass
@@ -91,25 +91,25 @@ def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Moti
 
 def _read_asf(path: str | Path) -> _Skeleton:
     sections = _sections(path)
-    units = {words[0].lower(): (number, words[1:]) for number, words in sections.get("units", [])}
-    number, words = units.get("length", (0, ["1"]))
-    (length_unit,) = numbers(words, 1, f"{path}: line {number}")
+    units = {words[0].lower(): (where, words[1:]) for where, words in sections.get("units", [])}
+    where, words = units.get("length", ("", ["1"]))
+    (length_unit,) = numbers(words, 1, where)
     if length_unit <= 0:
-        raise DataError(f"{path}: line {number}: found the unit of length {length_unit:g}, expected a positive number")
-    number, words = units.get("angle", (0, ["deg"]))
+        raise DataError(f"{where}: found the unit of length {length_unit:g}, expected a positive number")
+    where, words = units.get("angle", ("", ["deg"]))
     if words not in (["deg"], ["rad"]):
-        raise DataError(f"{path}: line {number}: found the unit of angles {shown(' '.join(words))}, expected deg or rad")
+        raise DataError(f"{where}: found the unit of angles {shown(' '.join(words))}, expected deg or rad")
     to_radians = np.pi / 180 if words == ["deg"] else 1.0
     for name in ("root", "bonedata", "hierarchy"):
         if not sections.get(name):
             raise DataError(f"{path}: found no section :{name}, expected :root, :bonedata and :hierarchy")
     bones = dict([_read_root(sections["root"], to_radians, path)])
-    for number, lines in _blocks(sections["bonedata"], path):
-        name, bone = _read_bone(lines, to_radians, f"{path}: line {number}", path)
+    for where, lines in _blocks(sections["bonedata"]):
+        name, bone = _read_bone(lines, to_radians, where)
         if name in bones:
-            raise DataError(f"{path}: line {number}: found bone {shown(name)} again, expected each bone once")
+            raise DataError(f"{where}: found bone {shown(name)} again, expected each bone once")
         bones[name] = bone
-    order = _read_hierarchy([line for _, lines in _blocks(sections["hierarchy"], path) for line in lines], bones, path)
+    order = _read_hierarchy([line for _, lines in _blocks(sections["hierarchy"]) for line in lines], bones, path)
     names = list(order)
     parents = tuple(names.index(parent) if parent else -1 for parent in order.values())
     return _Skeleton({name: bones[name] for name in names}, parents, length_unit, to_radians)
@@ -119,38 +119,38 @@ def _sections(path: str | Path) -> dict[str, _Lines]:
     """Return {section: its lines}. A line that begins with a colon begins a section; # begins a comment."""
     sections: dict[str, _Lines] = {}
     lines: _Lines | None = None
-    for number, line in numbered_lines(path):
+    for where, line in numbered_lines(path):
         words = line.partition("#")[0].split()
         if words and words[0].startswith(":"):
             lines = sections.setdefault(words[0][1:].lower(), [])
         elif words and lines is None:
-            raise DataError(f"{path}: line {number}: found {shown(line)}, expected a section such as :units (an ASF file)")
+            raise DataError(f"{where}: found {shown(line)}, expected a section such as :units (an ASF file)")
         elif words and lines is not None:
-            lines.append((number, words))
+            lines.append((where, words))
     return sections
 
 
-def _blocks(lines: _Lines, path: str | Path) -> Iterator[tuple[int, _Lines]]:
-    """Yield what stands between each `begin` and `end`, and the number of the line with `begin`."""
+def _blocks(lines: _Lines) -> Iterator[tuple[str, _Lines]]:
+    """Yield the place of each `begin`, and the lines between it and its `end`."""
     block: _Lines | None = None
-    start = 0
-    for number, words in lines:
+    start = ""
+    for where, words in lines:
         key = words[0].lower()
         if (key == "begin") != (block is None):
-            raise DataError(f"{path}: line {number}: found {shown(' '.join(words))}, expected begin and end in turn")
+            raise DataError(f"{where}: found {shown(' '.join(words))}, expected begin and end in turn")
         if block is None:
-            block, start = [], number
+            block, start = [], where
         elif key == "end":
             yield start, block
             block = None
         else:
-            block.append((number, words))
+            block.append((where, words))
     if block is not None:
-        raise DataError(f"{path}: found no end of the block that begins in line {start}")
+        raise DataError(f"{start}: found no end of the block that begins here")
 
 
 def _read_root(lines: _Lines, to_radians: float, path: str | Path) -> tuple[str, _Bone]:
-    found = {words[0].lower(): (f"{path}: line {number}", words[1:]) for number, words in lines}
+    found = {words[0].lower(): (where, words[1:]) for where, words in lines}
     place = f"{path}: :root"
     where, order = found.get("order", (place, []))
     channels = _channels(order, _CHANNELS, where)
@@ -163,17 +163,17 @@ def _read_root(lines: _Lines, to_radians: float, path: str | Path) -> tuple[str,
     return ROOT, _Bone(channels, position, _axes([*words, *sequence], to_radians, where))
 
 
-def _read_bone(lines: _Lines, to_radians: float, where: str, path: str | Path) -> tuple[str, _Bone]:
+def _read_bone(lines: _Lines, to_radians: float, begin: str) -> tuple[str, _Bone]:
     found: dict[str, tuple[str, list[str]]] = {}
-    for number, words in lines:
+    for where, words in lines:
         key = words[0].lower()
         if key in ("name", "direction", "length", "axis", "dof"):
-            found[key] = (f"{path}: line {number}", words[1:])
+            found[key] = (where, words[1:])
         elif key not in _IGNORED and not key.startswith("("):
-            raise DataError(f"{path}: line {number}: found {shown(' '.join(words))}, which has no place in a bone")
+            raise DataError(f"{where}: found {shown(' '.join(words))}, which has no place in a bone")
     for key in ("name", "direction", "length"):
         if key not in found or not found[key][1]:
-            raise DataError(f"{where}: found a bone without {key}, expected name, direction and length")
+            raise DataError(f"{begin}: found a bone without {key}, expected name, direction and length")
     direction = np.array(numbers(found["direction"][1], 3, found["direction"][0]))
     (length,) = numbers(found["length"][1], 1, found["length"][0])
     where, words = found.get("axis", ("", ["0", "0", "0", "XYZ"]))
@@ -205,12 +205,12 @@ def _read_hierarchy(lines: _Lines, bones: dict[str, _Bone], path: str | Path) ->
     """Return {name: parent's name}, parents first."""
     children: dict[str, list[str]] = {}
     seen = {ROOT}
-    for number, (parent, *names) in lines:
+    for where, (parent, *names) in lines:
         for name in (parent, *names):
             if name not in bones:
-                raise DataError(f"{path}: line {number}: found {shown(name)}, expected a bone of :bonedata")
+                raise DataError(f"{where}: found {shown(name)}, expected a bone of :bonedata")
         if seen.intersection(names) or len(set(names)) != len(names):
-            raise DataError(f"{path}: line {number}: found a bone that has a parent already, expected one parent each")
+            raise DataError(f"{where}: found a bone that has a parent already, expected one parent each")
         seen.update(names)
         children.setdefault(parent, []).extend(names)
     order, waiting = {ROOT: ""}, [ROOT]
@@ -230,23 +230,23 @@ def _read_amc(path: str | Path, skeleton: _Skeleton) -> tuple[dict[str, np.ndarr
     to_radians = skeleton.to_radians
     values: dict[str, list[list[float]]] = {name: [] for name in moving}
     frames, first, given = 0, 0, len(moving)  # given: how many bones of the current frame there were
-    for number, line in numbered_lines(path):
+    for where, line in numbered_lines(path):
         key, *words = line.split()
         if key in values and frames:
-            values[key].append(numbers(words, widths[key], f"{path}: line {number}: {key}"))
+            values[key].append(numbers(words, widths[key], f"{where}: {key}"))
             given += 1
             if len(values[key]) != frames:
-                raise DataError(f"{path}: line {number}: found {shown(key)} again, expected each bone once a frame")
+                raise DataError(f"{where}: found {shown(key)} again, expected each bone once a frame")
         elif key.isdecimal() and len(key) < 12 and not words:
-            _check_complete(values, frames, given, f"{path}: line {number}")
+            _check_complete(values, frames, given, where)
             first = first if frames else int(key)
             if int(key) != first + frames:
-                raise DataError(f"{path}: line {number}: found frame {key}, expected frame {first + frames}")
+                raise DataError(f"{where}: found frame {key}, expected frame {first + frames}")
             frames, given = frames + 1, 0
         elif key.upper() in (":DEGREES", ":RADIANS") and not frames:
             to_radians = np.pi / 180 if key.upper() == ":DEGREES" else 1.0
         elif not key.startswith("#") and (frames or not key.startswith(":")):
-            raise DataError(f"{path}: line {number}: found {shown(line)}, expected a frame's number or a bone of the .asf file")
+            raise DataError(f"{where}: found {shown(line)}, expected a frame's number or a bone of the .asf file")
     if not frames:
         raise DataError(f"{path}: found no frames, expected at least one (an AMC file)")
     _check_complete(values, frames, given, f"{path}: end of the file")

@@ -75,14 +75,13 @@ def read(path: str | Path) -> Motion:
     return checked_motion(Motion(tuple(j.name for j in joints), tuple(j.parent for j in joints), fps, positions), path)
 
 
-def _read_hierarchy(lines: Iterator[tuple[int, str]], path: str | Path) -> list[_Joint]:
+def _read_hierarchy(lines: Iterator[tuple[str, str]], path: str | Path) -> list[_Joint]:
     """Read up to the line MOTION."""
     joints: list[_Joint] = []
     names: set[str] = set()
     opened: list[int] = []  # the joints between whose braces we are
     awaits_brace = False
-    for number, text in _split_at_braces(lines, path):
-        where = f"{path}: line {number}"
+    for where, text in _split_at_braces(lines):
         key, *words = text.split()
         joint = joints[opened[-1]] if opened else None
         match key.upper():
@@ -116,14 +115,14 @@ def _read_hierarchy(lines: Iterator[tuple[int, str]], path: str | Path) -> list[
     raise DataError(f"{path}: ends within the hierarchy, expected MOTION and frames")
 
 
-def _split_at_braces(lines: Iterator[tuple[int, str]], path: str | Path) -> Iterator[tuple[int, str]]:
-    number, first = next(lines)
+def _split_at_braces(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    where, first = next(lines)
     if first.strip().upper() != "HIERARCHY":
-        raise DataError(f"{path}: line {number}: found {shown(first)}, expected HIERARCHY, with which a BVH file begins")
-    for number, line in lines:
+        raise DataError(f"{where}: found {shown(first)}, expected HIERARCHY, with which a BVH file begins")
+    for where, line in lines:
         for part in re.findall(r"[{}]|[^{}]+", line):
             if part.strip():
-                yield number, part.strip()
+                yield where, part.strip()
 
 
 def _read_channels(words: list[str], where: str) -> tuple[str, ...]:
@@ -136,25 +135,25 @@ def _read_channels(words: list[str], where: str) -> tuple[str, ...]:
     return channels
 
 
-def _read_header(lines: Iterator[tuple[int, str]], path: str | Path) -> tuple[int, float]:
+def _read_header(lines: Iterator[tuple[str, str]], path: str | Path) -> tuple[int, float]:
     """Return the number of frames and the frames per second."""
     found = []
     for label, expected in (("Frames:", "at least 1"), ("Frame Time:", "{} to {} seconds".format(*_FRAME_TIMES))):
-        number, line = next(lines, (0, ""))
-        if not number:
+        where, line = next(lines, ("", ""))
+        if not where:
             raise DataError(f"{path}: ends before {label}")
         match = re.fullmatch(label.replace(" ", r"\s+") + r"\s*(\S+)", line.strip(), re.IGNORECASE)
         if not match:
-            raise DataError(f"{path}: line {number}: found {shown(line)}, expected {label} and a number")
-        (value,) = numbers([match[1]], 1, f"{path}: line {number}")
+            raise DataError(f"{where}: found {shown(line)}, expected {label} and a number")
+        (value,) = numbers([match[1]], 1, where)
         low, high = (1.0, math.inf) if label == "Frames:" else _FRAME_TIMES
         if not low <= value <= high or (label == "Frames:" and value != int(value)):
-            raise DataError(f"{path}: line {number}: found {shown(line)}, expected {expected}")
+            raise DataError(f"{where}: found {shown(line)}, expected {expected}")
         found.append(value)
     return int(found[0]), 1 / found[1]
 
 
-def _read_frames(rows: list[tuple[int, str]], count: int, width: int, path: str | Path) -> np.ndarray:
+def _read_frames(rows: list[tuple[str, str]], count: int, width: int, path: str | Path) -> np.ndarray:
     if len(rows) != count or not width:
         raise DataError(f"{path}: found {len(rows)} frames and {width} channels, expected the {count} frames that it declares")
     try:
@@ -162,7 +161,7 @@ def _read_frames(rows: list[tuple[int, str]], count: int, width: int, path: str 
     except ValueError:
         values = np.empty((0, 0))
     if values.shape != (count, width) or not np.isfinite(values).all():  # go slowly, to name the first bad line
-        values = np.array([numbers(line.split(), width, f"{path}: line {number}") for number, line in rows])
+        values = np.array([numbers(line.split(), width, where) for where, line in rows])
     return values
 
 

@@ -1,15 +1,13 @@
 """Motion capture: BVH and ASF/AMC files become joint positions, which virtual cameras see.
 
-`convert` reads recordings, see `bvh`, `asf_amc` and `mocap_skeletons`, and gives the arrays of a joint-position `.npz` file.
+`convert` reads recordings, see `bvh`, `asf_amc` and `skeleton_maps`, and returns the arrays of a joint-position `.npz` file.
 Such a file holds one array a clip: key `<subject>/<action>/<clip>`, value [T, 17, 3] joint positions in world metres, z up,
 in the order of `skeleton.H36M_17`; and `fps`, the frames per second, which older files lack.
 
-`load` reads it. Each clip is moved so that its mean hip position lies above the origin, because clips are recorded anywhere
-in a room, and is then seen by the same cameras.
+`load` reads it. Clips are recorded anywhere in a room, so each is moved until its mean hip position is above the origin.
 """
 
 import dataclasses
-import os
 import re
 import warnings
 from collections.abc import Callable, Iterable
@@ -18,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.data.dataset import PoseDataset, Sequence, film
+from srnet_jax.data.dataset import PoseDataset, Sequence, check_finite, film
 from srnet_jax.data.mocap import asf_amc, bvh, skeleton_maps
 from srnet_jax.errors import ConfigError, DataError, UserError, naming
+from srnet_jax.io.files import check_new
 from srnet_jax.io.safe_load import load_npz
+from srnet_jax.io.text import shown
 from srnet_jax.pose.cameras import Camera
 from srnet_jax.pose.frames import interpolated
 from srnet_jax.pose.skeleton import H36M_17, ROOT
@@ -31,6 +31,7 @@ CONVENTIONS = (
     "centimetres apart between sources"
 )
 _MAX_EXTENT_M = 20.0  # of one pose; a larger one is not in metres
+_MIRRORED = "the knees bend backwards; are left and right swapped?"
 _WHOLE = 1e-4  # a ratio of frame rates this close to a whole number is one: files round their frame time
 
 
@@ -75,17 +76,13 @@ def _load_file(path: Path, fps: float, cameras: tuple[Camera, ...]) -> PoseDatas
     sequences: list[Sequence] = []
     mirrored: list[str] = []
     for key, array in clips.items():
-        poses = _checked(array, f"{path}: {bvh.shown(key)}", key)
+        poses = _checked(array, f"{path}: {shown(key)}", key)
         mirrored += [key] if skeleton_maps.is_mirrored(poses) else []
         subject, action, clip = key.split("/")
         centred = poses - [*poses[:, ROOT, :2].mean(0), 0]
         sequences += film(centred, cameras, subject=subject, action=action, trial=clip)
     if mirrored:
-        warnings.warn(
-            f"{path}: in {len(mirrored)} of {len(clips)} clips, first {mirrored[0]}, the knees bend backwards; "
-            "are left and right swapped?",
-            stacklevel=2,
-        )
+        warnings.warn(f"{path}: in {len(mirrored)} of {len(clips)} clips, first {mirrored[0]}, {_MIRRORED}", stacklevel=2)
     with naming(path):
         return PoseDataset(path.name, H36M_17, fps, tuple(sequences), CONVENTIONS)
 
@@ -105,9 +102,7 @@ def _checked(poses: np.ndarray, name: str, key: str) -> np.ndarray:
         raise DataError(f"{name}: found shape {poses.shape} of {poses.dtype}, expected (frames >= 1, {joints}, 3) of floats")
     with np.errstate(over="ignore", invalid="ignore"):  # refused below
         poses = poses.astype(np.float32)
-    if not np.isfinite(poses).all():
-        frame = int(np.argwhere(~np.isfinite(poses))[0][0])
-        raise DataError(f"{name}: holds NaN or infinity at frame {frame}, expected finite joint positions in metres")
+    check_finite(poses, f"{name}:")
     extent = float(np.ptp(poses.astype(np.float64), axis=1).max())
     if extent > _MAX_EXTENT_M:
         raise DataError(f"{name}: a pose is {extent:.0f} m wide, expected metres (are these millimetres?)")
@@ -128,7 +123,7 @@ def convert(
 
     Args:
       source: the folder, or one file.
-      skeleton: `cmu`, `hdm05`, `bandai` or a mapping file, see `mocap_skeletons`.
+      skeleton: `cmu`, `hdm05`, `bandai` or a mapping file, see `skeleton_maps`.
       fps: frames per second of what is returned. Every n-th frame is taken where that is exact, otherwise positions are
         interpolated linearly at the exact times.
       source_fps: frames per second of `.amc` files, which do not say; the databases of CMU and HDM05 have 120.
@@ -166,25 +161,17 @@ def convert(
         layout = skeleton_maps.choose(motion, layouts, file)
         poses = layout.apply(motion)
         skeleton_maps.check_height(poses, layout.unit_m, file)
-        skeleton_maps.warn_if_mirrored(poses, file)
+        if skeleton_maps.is_mirrored(poses):
+            warnings.warn(f"{file}: {_MIRRORED}", stacklevel=2)
         clips[key] = resampled(poses, layout.fps or motion.fps, fps).astype(np.float32)
     return clips
 
 
 def check_output(path: str | Path) -> None:
-    """Refuse a file that cannot be written, or exists.
-
-    Raises:
-      UserError: says what was found.
-    """
-    path = Path(path)
-    if path.suffix != ".npz":
+    """Refuse, with a UserError, a name that is not `.npz`, a file that exists, or one that cannot be written."""
+    if Path(path).suffix != ".npz":
         raise UserError(f"{path}: expected a name ending in .npz")
-    if path.exists():
-        raise UserError(f"{path}: exists already, expected a new file")
-    above = next(folder for folder in path.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise UserError(f"{above}: not a folder that may be written to")
+    check_new(path)
 
 
 def save(path: str | Path, clips: dict[str, np.ndarray], *, fps: float) -> None:

@@ -27,15 +27,15 @@ remarks in its published reading software, and `check_height` would notice anoth
 
 import dataclasses
 import tomllib
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from srnet_jax.data.mocap.bvh import Motion
 from srnet_jax.errors import DataError, one_line
+from srnet_jax.io.files import reading
 from srnet_jax.io.text import shown
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -207,36 +207,27 @@ def read_mapping(path: Path) -> Layout:
     Raises:
       DataError: if the file is damaged, or something is missing or not of this form.
     """
-    try:
+    with reading(path, "a TOML file"):
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: no TOML file ({shown(str(error))})") from error
     unknown = set(table) - {"unit", "up", "fps", "joints"}
     if unknown:
         raise DataError(f"{path}: found {shown(min(unknown))}, expected unit, up, fps and joints")
-    unit_m = _positive(table, "unit", path)
-    fps = _positive(table, "fps", path) if "fps" in table else None
-    if fps is not None and not 0.1 <= fps <= 1e4:
-        raise DataError(f"{path}: fps is {fps:g}, expected 0.1 to 10,000 frames per second")
-    up, joints = table.get("up"), table.get("joints")
+    unit_m, fps, up, joints = (table.get(name) for name in ("unit", "fps", "up", "joints"))
+    if not _is_number(unit_m) or unit_m <= 0:
+        raise DataError(f"{path}: unit is {shown(str(unit_m))}, expected a positive number of metres")
+    if "fps" in table and not (_is_number(fps) and 0.1 <= fps <= 1e4):
+        raise DataError(f"{path}: fps is {shown(str(fps))}, expected 0.1 to 10,000 frames per second")
     if not isinstance(up, str) or up not in _ROTATIONS:
         raise DataError(f"{path}: up is {shown(str(up))}, expected the axis that points up: x, y or z")
     odd = set(H36M_17.joints).symmetric_difference(joints if isinstance(joints, dict) else ())
     if not isinstance(joints, dict) or odd:
         raise DataError(f"{path}: [joints] lacks or does not know {shown(min(odd))}, expected {', '.join(H36M_17.joints)}")
     weights = {joint: _read_weights(source, f"{path}: joint {joint}") for joint, source in joints.items()}
-    return Layout(path.name, weights, unit_m, up, fps=fps)
+    return Layout(path.name, weights, float(unit_m), up, fps=fps)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
-
-
-def _positive(table: dict[str, Any], key: str, path: Path) -> float:
-    value: Any = table.get(key)
-    if not _is_number(value) or value <= 0:
-        raise DataError(f"{path}: {key} is {shown(str(value))}, expected a positive number")
-    return float(value)
 
 
 def _read_weights(source: Any, where: str) -> dict[str, float]:
@@ -253,7 +244,7 @@ def choose(motion: Motion, candidates: tuple[Layout, ...], path: Path) -> Layout
     """Return the layout whose joints a motion has.
 
     Raises:
-      DataError: if it has none's.
+      DataError: if it has those of none.
     """
     reasons = []
     for layout in candidates:
@@ -286,7 +277,7 @@ def check_height(poses: np.ndarray, unit_m: float, name: str | Path) -> None:
     low, high = _HEIGHT_M
     if not low <= height + 0.2 <= high:
         likely = [unit for unit, metres in _UNITS.items() if low <= height / unit_m * metres + 0.2 <= high]
-        guess = f"it looks like {' or '.join(likely)}" if likely else "and no usual unit would do"
+        guess = f"it looks like {' or '.join(likely)}" if likely else "and no usual unit fits"
         raise DataError(
             f"{name}: found a person {height:.3g} m high from ankle to head with {unit_m:.4g} m a unit, "
             f"expected {low - 0.2:.1f} to {high - 0.2:.1f} m; {guess}"
@@ -294,10 +285,10 @@ def check_height(poses: np.ndarray, unit_m: float, name: str | Path) -> None:
 
 
 def is_mirrored(poses: np.ndarray) -> bool:
-    """Tell whether the knees of poses [T, 17, 3] bend backwards, as they do when left and right are swapped.
+    """Return whether the knees of poses [T, 17, 3] bend backwards, as they do when left and right are swapped.
 
-    Forward is where left hip and thorax say it is; a knee lies before the line from hip to ankle. False if the legs are
-    too straight to tell, or not a person's.
+    Left hip and thorax define forward; a knee is in front of the line from hip to ankle. False if the legs are too straight
+    to decide, or not a person's.
     """
     hips, knees, ankles = poses[:, [1, 4]], poses[:, [2, 5]], poses[:, [3, 6]]  # [T, 2, 3], right and left
     lengths = [np.median(np.linalg.norm(bone, axis=-1), axis=0) for bone in (knees - hips, ankles - knees)]
@@ -307,9 +298,3 @@ def is_mirrored(poses: np.ndarray) -> bool:
     forward /= np.maximum(np.linalg.norm(forward, axis=-1, keepdims=True), 1e-9)
     bend = np.einsum("tkc,tc->tk", knees - (hips + ankles) / 2, forward)
     return bool(bend.mean() < -_KNEE_BEND_M)
-
-
-def warn_if_mirrored(poses: np.ndarray, name: str | Path) -> None:
-    """Warn, naming the file, if left and right seem to be swapped in poses [T, 17, 3]."""
-    if is_mirrored(poses):
-        warnings.warn(f"{name}: the knees bend backwards; are left and right swapped?", stacklevel=2)
