@@ -1,5 +1,6 @@
 """Which layout keypoints are in, from how much they look like a person (`pose.prior`)."""
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -46,7 +47,7 @@ def warn_if_implausible(track: Track) -> None:
     own = strangeness(track, track.layout)
     if own < _STRANGE:
         return
-    upside_down = Track(**{**vars(track), "keypoints": track.keypoints * np.float32([1, -1])})
+    upside_down = dataclasses.replace(track, keypoints=track.keypoints * np.array([1, -1], np.float32))
     if strangeness(upside_down, track.layout) < _CLEARLY * own:
         warnings.warn(f"{track.name}: people look upside down; is y counted from the top of the image?", stacklevel=2)
         return
