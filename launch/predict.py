@@ -23,6 +23,7 @@ _FORMAT = flags.DEFINE_string("format", None, "Format of --keypoints, where its 
 _VIDEO = flags.DEFINE_string("video", None, "Video to find the keypoints in, with MediaPipe (needs the extra `video`).")
 _DETECTOR_MODEL = flags.DEFINE_string("detector_model", None, "MediaPipe's pose_landmarker .task file, for --video.")
 _PEOPLE = flags.DEFINE_integer("people", 1, "How many people --video looks for.", lower_bound=1, upper_bound=20)
+_ROTATE = flags.DEFINE_enum("rotate", "0", ["0", "90", "180", "270"], "Degrees to turn the images of --video, clockwise.")
 _LAYOUT = flags.DEFINE_string("layout", None, "Layout of the keypoints: coco, halpe_26, body_25, mediapipe_33, mpii, h36m, ...")
 _WIDTH = flags.DEFINE_integer("width", None, "Image width, pixels.", lower_bound=1)
 _HEIGHT = flags.DEFINE_integer("height", None, "Image height, pixels.", lower_bound=1)
@@ -66,7 +67,7 @@ def main() -> None:
         tracks = keypoint_files.load(source, keypoint_files.Hints(_FORMAT.value, size, _MIN_CONFIDENCE.value))
     else:
         with video.mediapipe(Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None, _PEOPLE.value) as detector:
-            tracks = video.detect(source, detector, track=track)
+            tracks = video.detect(source, detector, rotate=int(_ROTATE.value), track=track)
     tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, image_size=size, fps=_FPS.value)
     table = Table("person", "frames", "detected", "files")
     for person, own in lift_file.lift_all(tracks, lifter, files, flip=_FLIP.value, model=model):

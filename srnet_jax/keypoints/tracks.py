@@ -45,6 +45,7 @@ class Track:
       image_size: (width, height), pixels, if the file tells.
       fps: frames per second, if the file tells.
       detected: [T] bool; False where a frame does not show the person.
+      times: [T] seconds of each frame, if they are known not to be even.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Track:
     image_size: tuple[int, int] | None
     fps: float | None
     detected: np.ndarray
+    times: np.ndarray | None = None
 
 
 def follow(people: People, budget: Budget, min_confidence: float = 0.0) -> list[Track]:

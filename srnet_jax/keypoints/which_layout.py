@@ -13,6 +13,7 @@ from srnet_jax.pose import layouts, prior
 _FRAMES = 100  # looked at
 _CLEARLY = 0.5  # of the next best one's strangeness
 _STRANGE = 6.0  # a usual pose has about 1, an acrobat's 10
+_MOSTLY = 0.6  # of the frames
 _NOT_GUESSED = ("posetrack",)  # like coco but for the face
 
 
@@ -44,6 +45,9 @@ def guess(track: Track, path: str) -> str:
 def warn_if_implausible(track: Track) -> None:
     """Warn if a track, whose layout is known, looks upside down or like another layout of as many joints."""
     assert track.layout is not None
+    if lies(track):
+        warnings.warn(f"{track.name}: people lie in most frames; is the video turned (--rotate)?", stacklevel=2)
+        return
     own = strangeness(track, track.layout)
     if own < _STRANGE:
         return
@@ -58,6 +62,16 @@ def warn_if_implausible(track: Track) -> None:
     else:
         hint = "; is this the right layout (--layout), and are the points a person's?"
     warnings.warn(f"{track.name}: lengths between joints are no person's in the layout {track.layout}{hint}", stacklevel=2)
+
+
+def lies(track: Track) -> bool:
+    """Return whether the trunk of a person is nearer to the horizontal in most of the frames that show it."""
+    assert track.layout is not None
+    points, _ = layouts.derived(track.keypoints, track.confidences, track.layout)
+    names = layouts.H36M.joints
+    trunk = np.abs(points[:, names.index("thorax")] - points[:, names.index("pelvis")])
+    known = np.isfinite(trunk).all(-1)
+    return bool(known.any() and (trunk[known, 0] > trunk[known, 1]).mean() > _MOSTLY)
 
 
 def _listed() -> str:

@@ -80,8 +80,13 @@ def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool) -> list
     if lifter.trained.model.receptive_field > 1 and lifter.trained.fps and any(track.fps is None for track in tracks):
         warnings.warn(f"frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2)
     sizes = [track.image_size for track in tracks if track.image_size]
-    poses = lifter.lift(people, sizes, [track.fps for track in tracks], flip=flip)
+    poses = lifter.lift(people, sizes, [_times(track) for track in tracks], flip=flip)
     return [Lifted(*parts) for parts in zip(tracks, poses, (person.confidences for person in people), strict=True)]
+
+
+def _times(track: Track) -> np.ndarray | None:
+    """Return the seconds of a track's frames [T], None if not known."""
+    return np.arange(len(track.keypoints)) / track.fps if track.times is None and track.fps else track.times
 
 
 def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> None:
@@ -92,7 +97,7 @@ def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> No
             warnings.warn(f"{track.name}: not seen, estimated: {', '.join(parts)} of the frames", stacklevel=2)
         if not person.lifted.all():
             warnings.warn(
-                f"{track.name}: {(~person.lifted).sum():,} of {len(person.lifted):,} frames show too little; poses there are NaN",
+                f"{track.name}: {(~person.lifted).sum():,} of {len(person.lifted):,} frames show too little for a pose (NaN)",
                 stacklevel=2,
             )
 
@@ -100,10 +105,10 @@ def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> No
 def write(path: Path, lifted: Lifted, *, model: str) -> None:
     """Write a person's poses to a `.npz` file, whole or not at all.
 
-    It holds `poses_3d`, `keypoints_2d` (as detected, NaN where not seen), `confidences` (of each joint, 0 to 1; 0 for an
-    estimate),
-    `detected` (whether the person was found in a frame), `frames` (their numbers), `fps` (0 if not known), `image_size`,
-    `joints`, `parents`, `unit`, `frame`, `layout` (of the keypoints) and `model`.
+    It holds `poses_3d`, `keypoints_2d` (as detected, NaN where not seen), `confidences` (of each joint, 0 to 1; 0 where the
+    joint is an estimate), `detected` (whether the person was found in a frame), `frames` (their numbers), `fps` (0 if not
+    known), `times` (seconds, only if they are uneven), `image_size`, `joints`, `parents`, `unit`, `frame`, `layout` (of the
+    keypoints) and `model`.
     """
     track = lifted.track
     content = io.BytesIO()
@@ -116,6 +121,7 @@ def write(path: Path, lifted: Lifted, *, model: str) -> None:
         detected=track.detected,
         frames=track.first_frame + np.arange(len(track.keypoints)),
         fps=np.float64(track.fps or 0),
+        **({} if track.times is None else {"times": track.times}),
         image_size=np.array(track.image_size),
         joints=np.array(H36M_17.joints),
         parents=np.array(H36M_17.parents),

@@ -88,7 +88,8 @@ class KeypointLifter:
         person = self.completed(keypoints, layout=layout, image_size=image_size, confidences=confidences, fps=fps)
         if not person.lifted.any():
             raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
-        return self.lift([person], [image_size], [fps], flip=flip, batch_frames=batch_frames)[0]
+        times = np.arange(len(keypoints)) / fps if fps else None
+        return self.lift([person], [image_size], [times], flip=flip, batch_frames=batch_frames)[0]
 
     def completed(
         self,
@@ -116,7 +117,7 @@ class KeypointLifter:
         self,
         people: Sequence[Completed],
         image_sizes: Sequence[tuple[int, int]],
-        fps: Sequence[float | None],
+        times: Sequence[np.ndarray | None],
         *,
         flip: bool = True,
         batch_frames: int = 4096,
@@ -126,7 +127,7 @@ class KeypointLifter:
         Args:
           people: see `complete`.
           image_sizes: of each person's video.
-          fps: of each person's video, see `__call__`.
+          times: [T] seconds of each person's frames, None for those of the network.
           flip: see `__call__`.
           batch_frames: see `__call__`.
 
@@ -137,27 +138,30 @@ class KeypointLifter:
           UserError: if the network gives poses that no body has: its weights are damaged.
         """
         own, temporal = self.trained.fps, self.trained.model.receptive_field > 1
-        pieces = []  # person, rows, their times in frames of the network, inputs
-        for index, (person, (width, height), rate) in enumerate(zip(people, image_sizes, fps, strict=True)):
+        pieces = []  # person, first frame, each frame's place among the network's frames, inputs
+        for index, (person, (width, height), seconds) in enumerate(zip(people, image_sizes, times, strict=True)):
             ends = np.flatnonzero(np.diff(np.concatenate([[False], person.lifted, [False]]).astype(int)))
             for start, end in ends.reshape(-1, 2).tolist():
-                points = person.points[start:end]
-                inputs = normalize_image(self.trained.config.model.normalization, points, width=width, height=height)
-                times = np.arange(end - start, dtype=np.float64)
-                if temporal and rate and own and abs(rate / own - 1) >= _SAME_RATE:
-                    times *= own / rate
-                    count = int(np.ceil(times[-1])) + 1
-                    if count > _MOST_FRAMES:
-                        raise UserError(f"fps: found {rate:g}, expected a rate nearer to the network's {own:g}")
-                    inputs = interpolated(inputs, np.arange(count) * rate / own)
-                pieces.append((index, start, times, inputs))
+                norm = self.trained.config.model.normalization
+                inputs = normalize_image(norm, person.points[start:end], width=width, height=height)
+                places = np.arange(end - start, dtype=np.float64)
+                if temporal and own and seconds is not None and end - start > 1:
+                    wanted = (seconds[start:end] - seconds[start]) * own
+                    if np.abs(wanted - places).max() > _SAME_RATE * (end - start):
+                        count = int(np.ceil(wanted[-1])) + 1
+                        if count > _MOST_FRAMES:
+                            raise UserError(
+                                f"fps: {count:,} frames at the network's rate {own:g}, expected a rate nearer to it"
+                            )
+                        inputs = interpolated(inputs, np.interp(np.arange(count), wanted, places))
+                        places = wanted
+                pieces.append((index, start, places, inputs))
         made = [np.full((len(person.points), 17, 3), np.nan, np.float32) for person in people]
         if not pieces:
             return made
         lifted = self._predict([inputs for *_, inputs in pieces], flip, batch_frames)
-        for (index, start, times, inputs), poses in zip(pieces, lifted, strict=True):
-            same = len(inputs) == len(times) and times[-1] == len(times) - 1
-            made[index][start : start + len(times)] = poses if same else interpolated(poses, times)
+        for (index, start, places, _), poses in zip(pieces, lifted, strict=True):
+            made[index][start : start + len(places)] = interpolated(poses, places)
         return made
 
     def _predict(self, sequences: list[np.ndarray], flip: bool, batch_frames: int) -> list[np.ndarray]:
