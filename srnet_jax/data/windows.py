@@ -90,9 +90,6 @@ class TrainingWindows:
 
     Attributes:
       frames: that the windows are cut from.
-      receptive_field: frames in a window.
-      offset: of the output frame in its window.
-      mirrored: `Skeleton.mirrored`, or None for no mirror images.
       samples: the index tables.
     """
 
@@ -102,9 +99,6 @@ class TrainingWindows:
         """Index the windows; `seed` is that of the order."""
         copies = 1 if mirrored is None else 2
         self.frames = frames
-        self.receptive_field = receptive_field
-        self.offset = input_offset(receptive_field, causal)
-        self.mirrored = mirrored
         self._seed = seed
         sequence = np.repeat(np.arange(len(frames.lengths)), copies * frames.lengths)
         within = np.arange(len(sequence)) - copies * frames.starts[sequence]
@@ -119,7 +113,7 @@ class TrainingWindows:
             frames.starts[sequence] + within - flip * frames.lengths[sequence],
             flip,
             receptive_field=receptive_field,
-            offset=self.offset,
+            offset=input_offset(receptive_field, causal),
             mirrored=mirrored,
             normalization=frames.normalization,
         )
@@ -141,12 +135,8 @@ class TrainingWindows:
         """Yield the batches of an epoch (counted from 0), from its `first` on.
 
         Yields:
-          `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `views` [B, 1, 1, ...].
+          As `Samples.take` returns.
         """
         order = self.order(epoch)
         for step in range(first, self.steps(batch_size)):
-            yield self.take(order[step * batch_size : (step + 1) * batch_size])
-
-    def take(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Gather samples [B] by number; the same dict as `batches`."""
-        return self.samples.take(numbers)
+            yield self.samples.take(order[step * batch_size : (step + 1) * batch_size])

@@ -24,16 +24,21 @@ def absolute(path: str | Path) -> Path:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that it never holds a part of the content, whenever the program or the machine is stopped.
 
-    A link in its place is replaced, not followed.
+    A link in its place is replaced, not followed. If it cannot be written, nothing is left, and the OSError names the file.
     """
     path = plain(path)
     draft = path.with_name(f"{path.name}.tmp")
     draft.unlink(missing_ok=True)
-    with draft.open("xb") as file:  # x: follows no link
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("xb") as file:  # x: follows no link
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        error.filename = str(path)
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # some network file systems

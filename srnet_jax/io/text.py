@@ -20,6 +20,8 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[str, str]]:
     """
     size_of(path, "a text file")
     data = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # as spreadsheets write it
+        data = data.decode("utf-16", errors="replace").encode(errors="replace")
     lines = [line.decode(errors="replace") for line in data.splitlines()]  # before decoding: that knows other line breaks
     found = [(f"{path}: line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:

@@ -80,7 +80,7 @@ def read(path: Path, budget: Budget) -> tuple[list[Seen], bool]:
 
 
 def _delimiter(line: str) -> str:
-    return max((",", ";", "\t"), key=line.count) if re.search("[,;\t]", line) else " "
+    return next((mark for mark in (";", "\t", ",") if mark in line), " ")  # in that order: 1,5 may be a number
 
 
 def _cells(line: str, comma: str) -> list[str]:

@@ -7,8 +7,8 @@ A JSON format says where its frames are and where a frame's people are:
             "[]"      the file is a list of frames
             "{}"      the file is an object of frames by name
             "flat"    the file, or its KEY after "flat:", is a list of people, each with the picture that shows it
-    people  key of a frame that holds the list of its people; "" if the frame is that list, or a single person's joints
-    points  keys of a person that may hold the joints, see `points`; "" if the person is the joints
+    people  keys of a frame that may hold its people, a list or an object by track id; "|" at the end if the frame may be those
+    points  keys of a person that may hold the joints, see `points`; "" at the end if the person may be the joints
 """
 
 import dataclasses
@@ -19,7 +19,10 @@ Layouts = Mapping[int, tuple[str, int]]  # joints in the file: layout, and how m
 
 _COCO = {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17), 136: ("halpe_26", 26)}  # whole bodies begin so
 _OPENPOSE = {25: ("body_25", 25), 18: ("coco_18", 18), 15: ("openpose_mpi_15", 15)}
-_LANDMARKS = {33: ("mediapipe_33", 33)}
+_LANDMARKS = {joints: ("mediapipe_33", 33) for joints in (33, 75, 501, 543, 553)}  # then hands and face
+_LANDMARK_KEYS = {"landmarks", "pose_landmarks", "poseLandmarks"}
+_PEOPLE = ("people", "persons", "poses", "pose", "instances", "detections", "predictions", "bodies", "objects", "skeletons")
+_POINTS = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +57,11 @@ def _first(value: Any) -> Any:
     return next((item for item in items if item), None)
 
 
+def _has_names(peek: "Peek") -> bool:
+    """Return whether an object's keys are frames' numbers or images' names."""
+    return any(any(letter.isdigit() or letter == "." for letter in key) for key in peek.root)
+
+
 def _keys(value: Any) -> frozenset[str]:
     return frozenset(value) if isinstance(value, dict) else frozenset()
 
@@ -70,11 +78,14 @@ class Format:
       normalised: whether coordinates are shares of the image's width and height.
       told_by: whether a JSON file is of this format, of a `Peek`.
       frames: see the head of this module, as the next two.
-      people: key of a frame's people.
+      people: keys of a frame's people.
       points: keys of a person's joints.
+      alone: whether a list of people without a picture's name or number is one picture's, rather than a frame each.
+      y_first: whether y comes before x.
       picture: keys that hold a frame's number or image name.
       track: keys that hold a person's track id.
       scores: keys of a person that hold confidences beside the joints.
+      frame_numbers: whether numbers of pictures count frames, however far apart, rather than being images' ids.
       folder: whether a folder of such files, one a picture, is read as a whole.
     """
 
@@ -87,11 +98,20 @@ class Format:
     frames: str = ""
     people: str = ""
     points: tuple[str, ...] = ("keypoints",)
+    alone: bool = True
+    y_first: bool = False
     picture: tuple[str, ...] = ()
     track: tuple[str, ...] = ("track_id", "idx", "person_id", "id_")
     scores: tuple[str, ...] = ()
-    folder: bool = False
+    frame_numbers: bool = True
+    folder: bool = True
 
+
+DATA_SETS: Mapping[str, Layouts] = {
+    **dict.fromkeys(("coco", "coco_wholebody", "halpe", "halpe26"), _COCO),
+    "h36m": {17: ("h36m", 17)},
+    "mpii": {16: ("mpii", 16)},
+}
 
 JSON_FORMATS = (
     Format(
@@ -102,7 +122,7 @@ JSON_FORMATS = (
         told_by=lambda peek: "people" in peek.root,
         people="people",
         points=("pose_keypoints_2d", "pose_keypoints"),
-        folder=True,
+        frame_numbers=False,
     ),
     Format(
         "alphapose",
@@ -111,6 +131,7 @@ JSON_FORMATS = (
         told_by=lambda peek: "image_id" in peek.entry and (peek.is_text("image_id") or bool({"idx", "box"} & peek.entry)),
         frames="flat",
         picture=("image_id",),
+        frame_numbers=False,
     ),
     Format(
         "mmpose",
@@ -131,6 +152,7 @@ JSON_FORMATS = (
         told_by=lambda peek: "image_id" in peek.entry,
         frames="flat",
         picture=("image_id",),
+        frame_numbers=False,
     ),
     Format(
         "coco_annotations",
@@ -139,7 +161,9 @@ JSON_FORMATS = (
         layouts=_COCO,
         told_by=lambda peek: {"images", "annotations"} <= peek.root,
         frames="flat:annotations",
+        folder=False,
         picture=("image_id",),
+        frame_numbers=False,
     ),
     Format(
         "motionbert",
@@ -147,6 +171,7 @@ JSON_FORMATS = (
         layouts=_COCO,
         told_by=lambda peek: "annotations" in peek.root,
         frames="flat:annotations",
+        folder=False,
         picture=("frame_id", "image_id"),
     ),
     Format(
@@ -157,7 +182,6 @@ JSON_FORMATS = (
         frames="[]",
         people="predictions",
         picture=("frame",),
-        folder=True,
     ),
     Format(
         "yolo",
@@ -166,14 +190,13 @@ JSON_FORMATS = (
         layouts=_COCO,
         told_by=lambda peek: {"box", "keypoints"} <= peek.entry | peek.inner,
         frames="[]",
-        folder=True,
     ),
     Format(
         "kinetics",
         "Kinetics-skeleton's {data: [{frame_index, skeleton: [{pose, score}]}]}, shares of the image",
         layouts=_OPENPOSE,
         normalised=True,
-        told_by=lambda peek: "data" in peek.root,
+        told_by=lambda peek: "data" in peek.root and ("skeleton" in peek.inner or "label" in peek.root),
         frames="data",
         people="skeleton",
         points=("pose",),
@@ -185,20 +208,45 @@ JSON_FORMATS = (
         "MediaPipe's 33 landmarks of a person or several in each frame, as people write them down; shares of the image",
         layouts=_LANDMARKS,
         normalised=True,
-        told_by=lambda peek: "frames" in peek.root or bool({"landmarks", "pose_landmarks"} & peek.entry) or "x" in peek.inner,
-        frames="frames|[]|{}",
-        people="landmarks|pose_landmarks|",
-        points=("landmarks", "pose_landmarks", ""),
-        picture=("frame", "frame_index", "frame_id"),
+        told_by=lambda peek: bool(_LANDMARK_KEYS & (peek.root | peek.entry | peek.inner)) or "x" in peek.entry | peek.inner,
+        frames="frames|data|results|[]|{}",
+        people="landmarks|pose_landmarks|poseLandmarks|",
+        points=("landmarks", "pose_landmarks", "poseLandmarks", "keypoints", ""),
+        picture=("frame", "frame_index", "frame_id", "frame_number", "frame_idx"),
     ),
     Format(
         "alphapose_frames",
         "AlphaPose's other forms, an object of image names: {bodies: [{joints}]}, {people: [{pose_keypoints_2d}]}, or tracked",
         layouts=_COCO | {18: ("coco_18", 18)},
-        told_by=lambda peek: bool(peek.root) and bool({"bodies", "people"} & peek.entry or "keypoints" in peek.inner),
+        told_by=lambda peek: (
+            "bodies" in peek.root or _has_names(peek) and bool({"bodies", "people"} & peek.entry or "keypoints" in peek.inner)
+            frame_numbers=False,
+    ),
         frames="{}",
         people="bodies|people|",
         points=("joints", "pose_keypoints_2d", "keypoints"),
+    ),
+    Format(
+        "vitpose",
+        "easy_ViTPose's {keypoints: [{id: [[y, x, confidence]]}], skeleton: names}",
+        layouts=_COCO,
+        told_by=lambda peek: {"keypoints", "skeleton"} <= peek.root,
+        frames="keypoints",
+        people="|",
+        points=("",),
+        y_first=True,
+    ),
+    Format(
+        "json",
+        "anything else like {frames: [{people: [{keypoints}]}]}, without frames or people too; keys of other usual names",
+        layouts=_COCO,
+        told_by=lambda peek: bool({*_PEOPLE, *_POINTS} & (peek.root | peek.entry | peek.inner)),
+        frames="frames|data|results|[]|{}",
+        people="|".join((*_PEOPLE, "")),
+        points=(*_POINTS, ""),
+        alone=False,
+        picture=("frame", "frame_index", "frame_id", "frame_number", "frame_idx", "image_id", "image", "file_name", "filename"),
+        scores=("keypoint_scores", "scores", "confidences", "keypoints_scores"),
     ),
 )
 
@@ -218,7 +266,14 @@ OTHER_FORMATS = (
         "`fps`, `layout`",
     ),
     Format("npy", ".npy array [T, J, 2 or 3], or of several people [P, T, J, 2 or 3]; FreeMoCap's too"),
-    Format("yolo_txt", "ultralytics' folder of labels/*.txt, one a picture; shares of the image", 0.25, _COCO, normalised=True),
+    Format(
+        "yolo_txt",
+        "ultralytics' folder of labels/*.txt, one a picture; shares of the image",
+        0.25,
+        _COCO,
+        normalised=True,
+        frame_numbers=False,
+    ),
     Format("deeplabcut", ".csv of DeepLabCut, with its three header lines", min_confidence=0.6),
     Format(
         "csv",

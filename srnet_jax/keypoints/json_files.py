@@ -10,9 +10,9 @@ import numpy as np
 from srnet_jax.errors import DataError
 from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.text import described, listed
-from srnet_jax.keypoints.formats import JSON_FORMATS, Format, Peek
-from srnet_jax.keypoints.people import image_size, is_number
-from srnet_jax.keypoints.points import as_points
+from srnet_jax.keypoints.formats import DATA_SETS, JSON_FORMATS, Format, Peek
+from srnet_jax.keypoints.people import FEWEST_NAMES, image_size, is_number
+from srnet_jax.keypoints.points import as_points, is_joints, joint_name
 
 _MAX_BYTES = 2_000_000_000
 _NOTHING: tuple[Any, ...] = (None, [], {}, "")
@@ -43,9 +43,9 @@ def load_json(path: Path) -> Any:
     size = size_of(path, "a JSON file")
     if size > _MAX_BYTES:
         raise DataError(f"{path}: {size:,} bytes, expected a JSON file of at most {_MAX_BYTES:,}")
-    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    data = path.read_bytes()
     with reading(path, "a JSON file"):
-        text = data.decode()
+        text = data.decode(json.detect_encoding(data))
         try:
             return json.loads(text, parse_constant=lambda _: None)  # NaN and infinity: missing
         except json.JSONDecodeError:
@@ -79,7 +79,7 @@ def recognise(content: Any, path: Path) -> Format:
 
 
 def _words(one: Format) -> set[str]:
-    return {word for text in (one.frames, one.people, *one.points, *one.picture) for word in text.replace(":", "|").split("|")}
+    return {word.strip("{}[]") for text in (one.frames, one.people, *one.points, *one.picture) for word in text.replace(":", "|").split("|")}
 
 
 def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
@@ -93,18 +93,20 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
     Raises:
       DataError: names what is not as the format has it.
     """
+    told = _joint_names(content)
     for number, (picture, frame) in enumerate(_frames(content, one, path)):
         if picture is None:
             found = _value(frame, one.picture)
             picture = number if found is None else _picture(found, f"{path}: entry {number}")
         where = f"{path}: frame {picture}"
-        for person in _people(frame, one, where):
-            points = _points(person, one, where)
+        for track, points, scores in _people(frame, one, where):
             if points in _NOTHING or (isinstance(points, list) and all(item in _NOTHING for item in points)):
                 continue
-            scores = _value(person, one.scores)
             values, names = as_points(points, scores, where)
-            yield Seen(picture, _track(_value(person, one.track), where), values, names)
+            if one.y_first:
+                values = values[:, [1, 0, 2]]
+            names = told if names is None and told and len(told) == len(values) else names
+            yield Seen(picture, _track(track, where), values, names)
 
 
 def about(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
@@ -118,6 +120,22 @@ def about(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
         size = image_size(first.get("width"), first.get("height"), str(path))
     meta = content.get("meta_info")
     return size, content.get("fps"), meta.get("dataset_name") if isinstance(meta, dict) else None
+
+
+def _joint_names(content: Any) -> tuple[str, ...] | None:
+    """Return the names of joints that a file gives once for all people, if they are a body's: of COCO's categories, or ViTPose's."""
+    if not isinstance(content, dict):
+        return None
+    categories = content.get("categories")
+    first = categories[0] if isinstance(categories, list) and categories else None
+    names = first.get("keypoints") if isinstance(first, dict) else content.get("skeleton")
+    meta = content.get("meta_info")
+    if isinstance(meta, dict) and meta.get("dataset_name") not in DATA_SETS:
+        names = meta.get("keypoint_id2name")
+    names = list(names.values()) if isinstance(names, dict) else names
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names) if sum(joint_name(name) is not None for name in names) >= FEWEST_NAMES else None
 
 
 def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str | None, Any]]:
@@ -139,16 +157,18 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str |
             if image is None:
                 raise DataError(f"{path}: entry {number}: found {listed(person)}, expected {' or '.join(one.picture)}")
             yield (names.get(image) if isinstance(image, int | str) else None), person
+    elif one.points[-1] == "" and is_joints(content):  # of one person in one picture
+        yield path.name, content
     elif key is not None or isinstance(content, list):
-        items = _list(content if key is None else content[key], key or "the list", path)
+        found = content if key is None else content[key]
+        if isinstance(found, dict):
+            yield from ((_picture(name, str(path)), frame) for name, frame in found.items())
+            return
+        items = _list(found, key or "the list", path)
         entry = next((item for item in items if item), None)
-        alone = (
-            isinstance(entry, dict)
-            and not (set(one.people.split("|")) - {""}) & entry.keys()
-            and any(k in entry for k in one.points)
-        )
-        if alone:  # the list of one picture's people
-            yield path.name, {one.people.split("|")[0] or "people": items} if one.people else items
+        names = {*one.people.split("|"), *one.picture} - {""}
+        if one.alone and isinstance(entry, dict) and not names & entry.keys() and set(one.points) & entry.keys():
+            yield path.name, {one.people.split("|")[0]: items} if one.people else items  # of one picture's people
             return
         yield from ((None, item) for item in items)
     elif isinstance(content, dict) and "{}" in options:
@@ -169,45 +189,46 @@ def _image_names(content: Any) -> dict[Any, str]:
     return found
 
 
-def _people(frame: Any, one: Format, where: str) -> list[Any]:
-    """Return the people of a frame."""
+def _people(frame: Any, one: Format, where: str) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield the track id, the joints and the confidences of each person of a frame."""
+    keys = () if one.frames.startswith("flat") else tuple(key for key in one.people.split("|") if key)
+    if isinstance(frame, dict) and (key := next((key for key in keys if key in frame), None)):
+        frame = frame[key]
+    elif isinstance(frame, dict) and keys and one.people[-1] != "|":
+        raise DataError(f"{where}: found {listed(frame)}, expected {' or '.join(keys)}")
+    elif not isinstance(frame, list | dict | None):
+        raise DataError(f"{where}: found {described(frame)}, expected {'people' if one.points[-1] else 'joints'}")
     if frame in _NOTHING:
-        return []
-    if one.frames.startswith("flat"):
-        return [frame]
-    keys = one.people.split("|")
-    if isinstance(frame, dict):
-        for key in keys:
-            if key and key in frame:
-                frame = frame[key]
-                break
-        else:
-            if "" not in keys:
-                raise DataError(f"{where}: found {listed(frame)}, expected {' or '.join(key for key in keys if key)}")
-            return [frame]
-    if frame in _NOTHING:
-        return []
-    if not isinstance(frame, list):
+        return
+    if isinstance(frame, dict) and all(key.isdecimal() for key in frame) and not is_joints(frame):  # by track id
+        people = list(frame.items())
+    elif isinstance(frame, list) and not (one.points[-1] == "" and is_joints(frame)):
+        people = [(None, person) for person in frame]
+    elif isinstance(frame, list | dict):
+        people = [(None, frame)]
+    else:
         raise DataError(f"{where}: found {described(frame)}, expected a list of people")
-    first = next((item for item in frame if item), None)
-    if "" in one.points and not (
-        isinstance(first, list) or (isinstance(first, dict) and any(k in first for k in one.points if k))
-    ):
-        return [frame]  # the joints of one person
-    return frame
+    for track, person in people:
+        if person in _NOTHING:
+            continue
+        track, points, scores = track or _value(person, one.track), _points(person, one, where), _value(person, one.scores)
+        if points is not person and isinstance(points, list) and points and isinstance(points[0], list) and not is_joints(points):
+            for index, own in enumerate(points):  # [people, joints, 2 or 3], as Python's detectors have it
+                yield None, own, scores[index] if isinstance(scores, list) and index < len(scores) else None
+        else:
+            yield track, points, scores
 
 
 def _points(person: Any, one: Format, where: str) -> Any:
     """Return a person's joints."""
+    keys = [key for key in one.points if key]
+    if isinstance(person, dict) and (key := next((key for key in keys if key in person), None)):
+        return person[key]
+    if one.points[-1] == "":
+        return person
     if isinstance(person, dict):
-        for key in one.points:
-            if key and key in person:
-                return person[key]
-        if "" not in one.points:
-            raise DataError(f"{where}: found a person with {listed(person)}, expected {' or '.join(one.points)}")
-    elif "" not in one.points:
-        raise DataError(f"{where}: found {described(person)}, expected a person's object")
-    return person
+        raise DataError(f"{where}: found a person with {listed(person)}, expected {' or '.join(keys)}")
+    raise DataError(f"{where}: found {described(person)}, expected a person's object")
 
 
 def _value(item: Any, keys: tuple[str, ...]) -> Any:

@@ -7,6 +7,7 @@ followed, `pictures` which frame a picture is, `points` what counts as missing, 
 import collections
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from srnet_jax.errors import DataError, UserError, naming
 from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.keypoints import csv_files, json_files, npz_files
-from srnet_jax.keypoints.formats import FORMATS, JSON_FORMATS, Format
+from srnet_jax.keypoints.formats import DATA_SETS, FORMATS, JSON_FORMATS, Format
 from srnet_jax.keypoints.json_files import Seen
 from srnet_jax.keypoints.people import People, frame_rate, gather, in_layout
+from srnet_jax.keypoints.points import MOST_JOINTS
 from srnet_jax.keypoints.tracks import MAX_NORMALISED, Track, follow
 from srnet_jax.pose.layouts import LAYOUTS
 
@@ -170,40 +172,49 @@ def _of_seen(
     seen: Iterator[Seen], one: Format, path: Path, budget: Budget, about: tuple[tuple[int, int] | None, object, object]
 ) -> Iterator[tuple[People, Format]]:
     """Yield the people of each video or picture, in the layout that names or numbers of joints tell."""
-    names: list[tuple[str, ...] | None] = []
-
-    def listed() -> Iterator[tuple[int | str, str | None, np.ndarray]]:
-        for person in seen:
-            names.append(person.names)
-            yield person.picture, person.track, person.values
-
     size, fps, data_set = about
-    is_frame = one.name in ("mmpose", "kinetics", "mediapipe", "csv", "deeplabcut", "openpifpaf", "yolo", "motionbert")
-    pictures = list(listed())
-    numbers = all(isinstance(picture, int) for picture, _, _ in pictures)
-    for people in gather(iter(pictures), path, budget, is_frame=is_frame and numbers):
+    pictures = list(seen)
+    numbers = all(isinstance(person.picture, int) for person in pictures)
+    named = _named_alike(pictures)
+    found = ((person.picture, person.track, person.values) for person in pictures)
+    for people in gather(found, path, budget, is_frame=one.frame_numbers and numbers):
         people = dataclasses.replace(people, image_size=size, fps=frame_rate(fps, str(path)))
-        if names[0] is not None and all(given == names[0] for given in names):
-            named = names[0]
-            if all(not any(letter.isalpha() for letter in name.removeprefix("joint")) for name in named):
-                yield _with_layout(people, one, None), one  # numbered, in the order of a detector
-                continue
+        if named and not numbered(named):
             layout, indices = in_layout(named, str(path))
             values = np.where((indices >= 0)[:, None], people.values[:, np.maximum(indices, 0)], [np.nan, np.nan, 0.0])
             yield dataclasses.replace(people, layout=layout, values=values), one
-        else:
+        else:  # in the order of a detector
             yield _with_layout(people, one, data_set), one
 
 
-_DATA_SETS = {"h36m": {17: ("h36m", 17)}, "mpii": {16: ("mpii", 16)}}
-_KNOWN = ("coco", "coco_wholebody", "halpe", "halpe26")
+def _named_alike(people: list[Seen]) -> tuple[str, ...] | None:
+    """Give all people the same named joints in the same order, and return the names; None if some have none."""
+    names = dict.fromkeys(person.names for person in people)
+    if None in names or not names:
+        return None
+    union = tuple(dict.fromkeys(name for own in names if own for name in own))
+    if len(union) > MOST_JOINTS:
+        return None
+    if numbered(union):
+        union = tuple(sorted(union, key=lambda name: int(re.findall("[0-9]+", name)[-1])))
+    for index, person in enumerate(people):
+        if person.names != union and person.names:
+            values = np.full((len(union), 3), np.nan)
+            values[[union.index(name) for name in person.names]] = person.values
+            people[index] = person._replace(values=values, names=union)
+    return union
+
+
+def numbered(names: tuple[str, ...]) -> bool:
+    """Return whether joints are called by numbers: `12`, `joint12`, `landmark_12`."""
+    return len({re.sub("[0-9]+", "", name) for name in names}) == 1 and all(re.search("[0-9]", name) for name in names)
 
 
 def _with_layout(people: People, one: Format, data_set: object) -> People:
     """Say which layout people have, and leave out what follows its joints."""
     layouts = one.layouts
-    if isinstance(data_set, str) and data_set not in _KNOWN:
-        layouts = _DATA_SETS.get(data_set, {})
+    if isinstance(data_set, str) and one.layouts:
+        layouts = DATA_SETS.get(data_set, {})
     joints = people.values.shape[1]
     alike = [layout.name for layout in LAYOUTS.values() if len(layout.joints) == joints]
     usual = alike[0] if len(alike) == 1 and not one.layouts else None

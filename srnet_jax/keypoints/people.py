@@ -17,6 +17,7 @@ from srnet_jax.keypoints.points import joint_name
 from srnet_jax.pose import layouts
 
 FARTHEST_PX = 1e6
+FEWEST_NAMES = 6  # that tell a layout
 _VIDEO = re.compile(r"\.(mp4|m4v|avi|mov|mkv|webm|mpe?g)$", re.IGNORECASE)
 _ENDING = re.compile(r"\.(npz|npy|json|csv|tsv|txt|jpe?g|png|bmp|tiff?|webp)$", re.IGNORECASE)
 
@@ -116,7 +117,7 @@ def in_layout(names: Sequence[str], where: str) -> tuple[str, np.ndarray]:
     joints = [joint_name(name) for name in names]
     known = {joint for joint in joints if joint}
     best = max(layouts.LAYOUTS.values(), key=lambda layout: (len(known & set(layout.joints)), -len(layout.joints)))
-    if len(known & set(best.joints)) < 6:
+    if len(known & set(best.joints)) < FEWEST_NAMES:
         raise DataError(f"{where}: found joints named {listed(names)}, expected names such as nose, left_shoulder, RKnee")
     return best.name, np.array([joints.index(joint) if joint in known else -1 for joint in best.joints])
 

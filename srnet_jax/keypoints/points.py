@@ -31,11 +31,13 @@ CONFIDENCES = (
     "presence",
     "prob",
     "probability",
+    "s",
     "score",
+    "vis",
     "visibility",
     "visible",
 )
-_MOST_JOINTS = 1000
+MOST_JOINTS = 1000
 
 
 class FlatPoints3DError(DataError):
@@ -77,8 +79,8 @@ def as_points(value: Any, scores: Any, where: str) -> tuple[np.ndarray, tuple[st
     if len(widths) > 1 or not widths <= {2, 3, 4}:
         raise DataError(f"{where}: found joints of {' and '.join(map(str, sorted(widths)))} numbers, expected x, y, confidence")
     (width,) = widths
-    if len(rows) > _MOST_JOINTS:
-        raise DataError(f"{where}: found {len(rows)} joints, expected at most {_MOST_JOINTS}")
+    if len(rows) > MOST_JOINTS:
+        raise DataError(f"{where}: found {len(rows)} joints, expected at most {MOST_JOINTS}")
     array = np.array([row or [math.nan] * width for row in rows], np.float64)  # [J, 2 to 4]
     made = np.ones((len(rows), 3))
     made[:, :2] = array[:, :2]
@@ -94,6 +96,19 @@ def as_points(value: Any, scores: Any, where: str) -> tuple[np.ndarray, tuple[st
     return made, names
 
 
+def is_joints(value: Any) -> bool:
+    """Return whether a value is one person's joints, rather than several people's or frames'."""
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    first = next((item for item in items if item), None)
+    if isinstance(first, dict):
+        return {"x", "y"} <= {str(key).lower() for key in first} and not isinstance(first.get("x"), list)
+    if isinstance(value, dict) and isinstance(value.get("x"), list):
+        return True
+    if isinstance(first, list):
+        return len(first) <= 4 and not isinstance(first[0], list | dict)
+    return isinstance(first, int | float) and isinstance(value, list)
+
+
 def marked(values: np.ndarray, min_confidence: float) -> np.ndarray:
     """Return joints [..., 3] with confidences of 0 to 1, in which those that are missing are NaN with a confidence of 0."""
     with np.errstate(invalid="ignore"):
@@ -106,11 +121,17 @@ def marked(values: np.ndarray, min_confidence: float) -> np.ndarray:
 
 def joint_name(text: str) -> str | None:
     """Return the joint of the layouts' vocabulary that a name in a file means, None if it is none of them."""
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text.strip())
-    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text.strip()[:100]).lower()
+    name = re.sub(r"^([lr])(?=(shoulder|elbow|wrist|hip|knee|ankle|eye|ear|heel|big|small)_?(toe)?$)", r"\1_", name)
+    words = [word for word in re.split(r"[^a-z]+", name) if word]
     side = next((full for word in words for full in ("left", "right") if word in (full, full[0])), "")
     rest = "_".join(word for word in words if word not in ("left", "right", "l", "r"))
-    rest = _SYNONYMS.get(rest, rest)
+    rest = _SYNONYMS.get(rest, rest) if side or rest != "hip" else "pelvis"
+    found = f"{side}_{rest}" if side else rest
+    return found if found in layouts.VOCABULARY else None
+
+
+_SYNONYMS.get(rest, rest)
     found = f"{side}_{rest}" if side else rest
     return found if found in layouts.VOCABULARY else None
 

@@ -13,9 +13,8 @@ from srnet_jax.io.files import plain, write_whole
 from srnet_jax.keypoints import which_layout
 from srnet_jax.keypoints.complete import FEWEST, Completed, complete
 from srnet_jax.keypoints.tracks import Track
-from srnet_jax.lifting import bvh_export, rendering
 from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
-from srnet_jax.lifting.scene import Scene
+from srnet_jax.lifting.scene import SUFFIXES, Scene
 from srnet_jax.pose import layouts
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -175,13 +174,15 @@ def check_outputs(output: str, pictures: Sequence[str] = (), animation: str | No
     Raises:
       UserError: names the flag, if a file has another ending or no folder, or ffmpeg is missing.
     """
-    wanted = [("--output", output, (".npz",)), *(("--render", name, rendering.SUFFIXES) for name in pictures)]
+    wanted = [("--output", output, (".npz",)), *(("--render", name, SUFFIXES) for name in pictures)]
     wanted += [("--bvh", animation, (".bvh",))] if animation else []
     for flag, name, suffixes in wanted:
         if Path(name).suffix not in suffixes or not plain(name).parent.is_dir():
             raise UserError(f"{flag}={name}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
         if Path(name).suffix == ".mp4":
-            rendering.find_ffmpeg(Path(name))
+            from srnet_jax.lifting.rendering import find_ffmpeg
+
+            find_ffmpeg(Path(name))
     return [plain(name) for _, name, _ in wanted]
 
 
@@ -208,7 +209,11 @@ def lift_all(
                 case ".npz":
                     write(path, lifted, model=model)
                 case ".bvh":
+                    from srnet_jax.lifting import bvh_export  # takes a third of a second, as matplotlib does
+
                     bvh_export.write(path, _held(lifted.poses_3d), track.fps or USUAL_FPS)
                 case _:
+                    from srnet_jax.lifting import rendering
+
                     rendering.render(scene(lifted), path)
         yield track, own

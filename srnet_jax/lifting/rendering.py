@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -16,7 +17,6 @@ from srnet_jax.io.files import absolute
 from srnet_jax.lifting import webpage
 from srnet_jax.lifting.scene import Scene, bones_3d
 
-SUFFIXES = (".html", ".gif", ".mp4", ".png")
 COLOURS = {"left": "#0072B2", "right": "#D55E00", "center": "#606060"}
 _SHEET, _FILM_FPS, _FILM_FRAMES = 6, 12.5, 300  # poses of a sheet; of a .gif, at most
 _TURN, _TILT = np.radians(30), np.radians(12)  # the 3D pose is seen from a little aside and above the camera
@@ -60,9 +60,8 @@ def _draw_sheet(scene: Scene, path: Path) -> None:
     figure = Figure(figsize=(2.2 * count, 4.8), dpi=_DPI, layout="constrained")
     grid = figure.subplots(2, count, squeeze=False)
     for index, frame in enumerate(frames):
-        flat, solid = _Flat(grid[0, index], scene), _Solid(grid[1, index], scene)
-        flat.show(frame)
-        solid.show(frame)
+        _show_flat(grid[0, index], scene, frames[[index]])(frame)
+        _show_solid(grid[1, index], scene, frames)(frame)
         grid[0, index].set_title(_clock(scene, frame), fontsize=9)
     grid[0, 0].set_ylabel("2D, pixels")
     grid[1, 0].set_ylabel("3D, metres")
@@ -82,13 +81,13 @@ def _draw_film(scene: Scene, path: Path) -> None:
         )
     figure = Figure(figsize=(8, 4.4), dpi=_DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
-    flat, solid = _Flat(left, scene), _Solid(right, scene)
+    shown = _show_flat(left, scene, frames), _show_solid(right, scene, frames)
     left.set_xlabel("2D keypoints")
     right.set_xlabel("3D pose, seen from a little aside and above")
     with writer.saving(figure, str(path), dpi=_DPI):
         for frame in frames:
-            flat.show(frame)
-            solid.show(frame)
+            for show in shown:
+                show(frame)
             left.set_title(_clock(scene, frame), fontsize=10)
             if frame == frames[0]:
                 figure.canvas.draw()
@@ -117,32 +116,14 @@ def _clock(scene: Scene, frame: int) -> str:
     return f"frame {number}, {number / scene.fps:.2f} s"
 
 
-class _Flat:
-    """The keypoints in the image."""
-
-    def __init__(self, axes: Axes, scene: Scene) -> None:
-        self._points, self._bones = scene.keypoints_2d, np.array(scene.bones_2d)
-        shown = self._points[np.isfinite(self._points).all(-1)]
-        low, high = shown.min(0), shown.max(0)
-        half = _MARGIN * max(float((high - low).max()) / 2, 1)
-        self._lines = _box(axes, (low + high) / 2, half, scene.sides_2d)
-
-    def show(self, frame: int) -> None:
-        self._lines.set_segments(list(self._points[frame][self._bones]))
+def _show_flat(axes: Axes, scene: Scene, frames: np.ndarray) -> Callable[[int], None]:
+    """Return what shows the keypoints of a frame in the image."""
+    return _view(axes, scene.keypoints_2d, (scene.bones_2d, scene.sides_2d), frames, smallest=1)
 
 
-class _Solid:
-    """The pose, seen from a little aside and above."""
-
-    def __init__(self, axes: Axes, scene: Scene) -> None:
-        bones, sides = bones_3d()
-        self._bones, self._points = np.array(bones), turned(scene.poses)
-        shown = self._points[np.isfinite(self._points).all(-1)]
-        low, high = shown.min(0), shown.max(0)
-        self._lines = _box(axes, (low + high) / 2, _MARGIN * max(float((high - low).max()) / 2, 0.1), sides)
-
-    def show(self, frame: int) -> None:
-        self._lines.set_segments(list(self._points[frame][self._bones]))
+def _show_solid(axes: Axes, scene: Scene, frames: np.ndarray) -> Callable[[int], None]:
+    """Return what shows the pose of a frame, seen from a little aside and above."""
+    return _view(axes, turned(scene.poses), bones_3d(), frames, smallest=0.1)
 
 
 def turned(poses: np.ndarray) -> np.ndarray:
@@ -152,11 +133,25 @@ def turned(poses: np.ndarray) -> np.ndarray:
     return np.stack([aside, y * np.cos(_TILT) - depth * np.sin(_TILT)], -1)
 
 
-def _box(axes: Axes, centre: np.ndarray, half: float, sides: tuple[str, ...]) -> LineCollection:
-    """Show a square of a plane with y downwards, and return the lines in it, which have no places yet."""
+def _view(
+    axes: Axes,
+    points: np.ndarray,
+    bones: tuple[tuple[tuple[int, int], ...], tuple[str, ...]],
+    frames: np.ndarray,
+    smallest: float,
+) -> Callable[[int], None]:
+    """Return what shows the bones of a frame, in a square with y downwards that holds all of these frames. NaN is left out.
+
+    `points` are [T, K, 2]; `bones` are pairs of them and the side of each; `smallest` is the least half width of the square.
+    """
+    known = points[frames][np.isfinite(points[frames]).all(-1)]
+    if not len(known):  # nobody is seen in them
+        known = np.zeros((1, 2))
+    low, high = known.min(0), known.max(0)
+    centre, half = (low + high) / 2, _MARGIN * max(float((high - low).max()) / 2, smallest)
     axes.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] + half, centre[1] - half))
     axes.set(aspect="equal", xticks=[], yticks=[])
     axes.spines[:].set_color("#B0B0B0")
-    lines = LineCollection([], colors=[COLOURS[side] for side in sides], linewidths=2.2, capstyle="round")
+    lines = LineCollection([], colors=[COLOURS[side] for side in bones[1]], linewidths=2.2, capstyle="round")
     axes.add_collection(lines)
-    return lines
+    return lambda frame: lines.set_segments(list(points[frame][np.array(bones[0])]))

@@ -163,7 +163,7 @@ class Feed:
             before = np.array(self._first_samples)[:, None, None]
             return {"samples": (numbers + before).astype(np.int32), **weights}
         stack = partial(jax.tree.map, lambda *arrays: np.stack(arrays))
-        return stack(*(stack(*map(one.take, own)) for one, own in zip(self.windows, numbers, strict=True))) | weights
+        return stack(*(stack(*map(one.samples.take, own)) for one, own in zip(self.windows, numbers, strict=True))) | weights
 
     def _spread(self, items: dict[str, np.ndarray]) -> dict[str, Any]:
         """Give the devices their parts of the batches, and of several trainings the first axis."""

@@ -190,7 +190,7 @@ def test_random_skeleton_against_frame_by_frame_matrices(read, rng):
         ("     length 2.0\n", "", "line 25: found a bone without length"),
         ("direction 0 0 1e0", "direction 0 0 one", "line 28: found 'one', expected a finite number"),
         ("dof rx ry\n", "dof rx tx\n", "found the channels 'rx tx', expected some of rx, ry, rz"),
-        ("     id 1\n", "     idea 1\n", "line 26: found 'idea 1', which has no place in a bone"),
+        ("     id 1\n", "     idea 1\n", "line 26: found 'idea 1', expected one of name, direction"),
         ("    limits (-10.0 170.0)\n  end\n", "", "line 32: found 'begin', expected begin and end in turn"),
         ("    a b\n  end\n", "    a b\n", "line 42: found no end of the block that begins here"),
         ("    a b\n", "    a d\n", "line 44: found 'd', expected a bone"),

@@ -24,7 +24,7 @@ def test_the_grid_of_subjects_actions_trials_and_cameras_is_full(dataset):
     assert len(dataset.names("action")) == 15
 
 
-@pytest.mark.parametrize("num_frames", [2000, 2001, 30_000])
+@pytest.mark.parametrize("num_frames", [2000, 2001, 5_000])
 def test_size_is_as_requested(num_frames):
     assert 0 <= synthetic.load(num_frames=num_frames, cameras=FOUR).num_frames - num_frames < 4
 
@@ -35,12 +35,12 @@ def test_size_out_of_range_is_refused(num_frames):
         synthetic.load(num_frames=num_frames, cameras=FOUR)
 
 
-def test_same_seed_same_bytes_other_seed_other_motion(dataset):
-    again, other = (synthetic.load(num_frames=30_000, cameras=FOUR, seed=seed) for seed in (0, 1))
-    for a, b in zip(dataset.sequences, again.sequences, strict=True):
+def test_same_seed_same_bytes_other_seed_other_motion():
+    first, again, other = (synthetic.load(num_frames=4_000, cameras=FOUR, seed=seed) for seed in (0, 0, 1))
+    for a, b in zip(first.sequences, again.sequences, strict=True):
         np.testing.assert_array_equal(a.poses_3d, b.poses_3d)
         np.testing.assert_array_equal(a.inputs_2d, b.inputs_2d)
-    assert np.abs(dataset.sequences[0].poses_3d - other.sequences[0].poses_3d).max() > 0.05
+    assert np.abs(first.sequences[0].poses_3d - other.sequences[0].poses_3d).max() > 0.05
 
 
 def test_bones_have_one_length_a_subject(dataset):

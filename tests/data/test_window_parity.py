@@ -48,7 +48,7 @@ def test_training_windows_are_the_official_chunks(frames, name):
     assert len(windows) == len(pairs)
     for epoch in range(2):
         permutation = ARRAYS.get(f"{name}/perm{epoch}", ARRAYS[f"{name}/pairs"]).tolist()
-        batch = windows.take(np.array([pairs.index(pair) for pair in permutation]))
+        batch = windows.samples.take(np.array([pairs.index(pair) for pair in permutation]))
         for ours, theirs in (("inputs_2d", "x2d"), ("targets", "x3d"), ("views", "params")):
             batches = [ARRAYS.get(f"{name}/e{epoch}b{b}/{theirs}") for b in range(-(-len(pairs) // 10))]
             if batches[0] is None:

@@ -38,7 +38,7 @@ def test_windows_agree_with_loops(frames, field, causal):
     windows = TrainingWindows(frames, receptive_field=field, causal=causal, mirrored=H36M_17.mirrored, seed=0)
     expected = naive_samples(frames, field, causal)
     assert len(windows) == len(expected) == 2 * sum(LENGTHS)
-    batch = windows.take(np.arange(len(windows)))
+    batch = windows.samples.take(np.arange(len(windows)))
     np.testing.assert_array_equal(batch["inputs_2d"], [x for x, _ in expected])
     np.testing.assert_array_equal(batch["targets"], [y for _, y in expected])
 
@@ -50,7 +50,7 @@ def test_mirrored_samples_mean_the_mirrored_pose(shared_config, name):
     parts = load_split(config)[1]
     frames = stack_frames(parts.test, name)
     windows = TrainingWindows(frames, receptive_field=1, causal=False, mirrored=H36M_17.mirrored, seed=0)
-    batch = windows.take(np.arange(len(windows)))
+    batch = windows.samples.take(np.arange(len(windows)))
     found = to_metres(name, batch["targets"], batch["views"])[:, 0]
     truth = [frames.truth[s : s + n] for s, n in zip(frames.starts, frames.lengths, strict=True)]
     expected = np.concatenate([part for poses in truth for part in (poses, mirror(poses, H36M_17.mirrored))])

@@ -31,12 +31,12 @@ def bench(request, tmp_path):
 
 
 @pytest.mark.parametrize("bench", READERS, indirect=True)
-def test_two_hundred_inputs(bench):
+def test_a_hundred_inputs(bench):
     assert {bench.outcome(seed) for seed in bench.seeds} <= {"loaded", "refused"}
     assert any(bench.outcome(seed) == "loaded" for seed in bench.seeds)
-    outcomes = collections.Counter(bench.outcome(bench.damaged("default", number)) for number in range(200))
+    outcomes = collections.Counter(bench.outcome(bench.damaged("default", number)) for number in range(100))
     assert set(outcomes) <= GOOD, outcomes
-    assert outcomes["refused"] >= 40
+    assert outcomes["refused"] >= 20
 
 
 @pytest.mark.parametrize("bench", dict.fromkeys(path.name.rpartition(".")[0] for path in CRASHES), indirect=True)
@@ -97,17 +97,17 @@ def test_names_of_files_cannot_deceive_a_terminal(capsys):
 # Nothing else unpickles.
 
 
-def _calls(tree):
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), ast.unparse(node)
+def test_nothing_is_unpickled_freely():
+    for path in (ROOT / "srnet_jax").rglob("*.py"):
+        _check_calls_and_imports(path)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "srnet_jax").rglob("*.py")), ids=lambda path: path.name)
-def test_nothing_is_unpickled_freely(path):
-    source = path.read_text()
-    tree = ast.parse(source)
-    for function, call in _calls(tree):
+def _check_calls_and_imports(path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    for node in nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        function, call = ast.unparse(node.func), f"{path.name}: {ast.unparse(node)}"
         assert not re.fullmatch(r"(eval|exec|compile|__import__|os\.system|os\.popen)", function), call
         assert not re.search(
             r"(pickle|marshal|shelve|dill|joblib|torch|yaml)\.(load|loads|unsafe_load|full_load)$", function
@@ -118,9 +118,9 @@ def test_nothing_is_unpickled_freely(path):
         if function.endswith("Unpickler"):
             assert path.name == "safe_pickle.py", call
         assert not re.search(r"\.(extract|extractall|unpack_archive)$", function), call
-    imported = {name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in (a.name for a in node.names)}
-    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert not imported & {"dill", "joblib", "shelve", "marshal", "cloudpickle", "scipy.io"}
-    assert "torch" not in imported or path.parent.name == "benchmarks"  # which reads no file
+    imported = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    imported |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert not imported & {"dill", "joblib", "shelve", "marshal", "cloudpickle", "scipy.io"}, path
+    assert "torch" not in imported or path.parent.name == "benchmarks", path  # which reads no file
     if path.name not in ("safe_pickle.py", "torch_save.py"):
-        assert not imported & {"pickle", "_pickle", "pickletools"}
+        assert not imported & {"pickle", "_pickle", "pickletools"}, path

@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -36,3 +37,14 @@ def test_what_a_link_leads_to_is_not_removed(tmp_path):
     remove(tmp_path / "folder" / "file")
     remove(tmp_path / "folder")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_leaves_nothing_and_names_the_file(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_whole(tmp_path / "poses.npz", b"1")
+    assert caught.value.filename == str(tmp_path / "poses.npz")
+    assert not list(tmp_path.iterdir())

@@ -117,7 +117,7 @@ def test_a_whole_official_run(name):
         order = shuffler.permutation(len(windows))
         state = state.replace(epoch=jnp.int32(epoch))
         for start in range(0, len(order), 256):
-            state, totals = step(state, zero_totals(), windows.take(order[start : start + 256]))
+            state, totals = step(state, zero_totals(), windows.samples.take(order[start : start + 256]))
             losses.append(1000 * float(totals["loss"] / totals["count"]))
     exact = 10 if "fc" in name else 2
     np.testing.assert_allclose(losses[:exact], expected["per_step_l1_x1000"][:exact], rtol=1e-5)

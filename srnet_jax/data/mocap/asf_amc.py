@@ -29,7 +29,7 @@ from srnet_jax.io.text import numbered_lines, numbers, shown
 ROOT = "root"
 
 _CHANNELS = ("tx", "ty", "tz", "rx", "ry", "rz")
-_IGNORED = ("id", "limits", "bodymass", "cofmass")  # what begins a line of a bone; limits go on in lines with "("
+_BONE = ("name", "direction", "length", "axis", "dof", "id", "limits", "bodymass", "cofmass")  # the last four are ignored
 _Lines = list[tuple[str, list[str]]]  # their places and words
 
 
@@ -47,7 +47,7 @@ class _Skeleton:
     bones: dict[str, _Bone]  # parents first, so the root is the first
     parents: tuple[int, ...]
     length_unit: float
-    to_radians: float  # one angle of the .asf
+    to_radians: float  # of an angle in the .asf file
 
 
 @np.errstate(over="ignore", invalid="ignore")  # refused in the end
@@ -164,13 +164,10 @@ def _read_root(lines: _Lines, to_radians: float, path: str | Path) -> tuple[str,
 
 
 def _read_bone(lines: _Lines, to_radians: float, begin: str) -> tuple[str, _Bone]:
-    found: dict[str, tuple[str, list[str]]] = {}
-    for where, words in lines:
-        key = words[0].lower()
-        if key in ("name", "direction", "length", "axis", "dof"):
-            found[key] = (where, words[1:])
-        elif key not in _IGNORED and not key.startswith("("):
-            raise DataError(f"{where}: found {shown(' '.join(words))}, which has no place in a bone")
+    found = {words[0].lower(): (where, words[1:]) for where, words in lines}
+    for key, (where, words) in found.items():
+        if key not in _BONE and not key.startswith("("):
+            raise DataError(f"{where}: found {shown(' '.join([key, *words]))}, expected one of {', '.join(_BONE)}")
     for key in ("name", "direction", "length"):
         if key not in found or not found[key][1]:
             raise DataError(f"{begin}: found a bone without {key}, expected name, direction and length")

@@ -1,0 +1,10 @@
+import pytest
+
+from srnet_jax.io import sandbox
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_process():
+    """Read all files of a module in one process: to start one takes longer than most tests."""
+    with sandbox.one_process():
+        yield
