@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from srnet_jax.errors import UserError
 from srnet_jax.io.files import absolute
 from srnet_jax.lifting import webpage
-from srnet_jax.lifting.scene import Scene, bones_3d
+from srnet_jax.lifting.scene import SUFFIXES, Scene, bones_3d
 
 COLOURS = {"left": "#0072B2", "right": "#D55E00", "center": "#606060"}
 _SHEET, _FILM_FPS, _FILM_FRAMES = 6, 12.5, 300  # poses of a sheet; of a .gif, at most
