@@ -12,43 +12,31 @@ from pathlib import Path
 
 import numpy as np
 
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
-from srnet_jax.io.text import numbered_lines, shown
+from srnet_jax.io.text import listed, numbered_lines, shown
 from srnet_jax.keypoints.json_files import Seen
 from srnet_jax.keypoints.points import CONFIDENCES
 
+_DECIMAL = re.compile(r"^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)  # 1,5 for 1.5
 _MAX_BYTES = 2_000_000_000
-_FRAME = (
-    "frame",
-    "frame_no",
-    "frame_number",
-    "frame_id",
-    "frame_index",
-    "frame_num",
-    "frames",
-    "image_id",
-    "image",
-    "filename",
-    "file_name",
+_FRAME = (  # without what is no letter
+    *("frame", "frameno", "framenumber", "frameid", "frameindex", "frameidx", "framenum", "framecount", "frames", "imageid"),
+    *("image", "imagename", "img", "imgname", "imagepath", "filename", "file", "index", "idx"),
 )
-_TRACK = ("track", "track_id", "person", "person_id", "id", "individual")
+_TRACK = (
+    *("track", "trackid", "person", "personid", "personindex", "personidx", "individual", "subject", "subjectid", "player"),
+    *("playerid", "objectid", "instance", "instanceid", "skeleton", "skeletonid", "poseid", "poseindex", "id"),
+)
 _JOINT = (
-    "joint",
-    "joint_id",
-    "landmark",
-    "landmark_id",
-    "landmark_name",
-    "landmark_index",
-    "keypoint",
-    "keypoint_id",
-    "bodypart",
-    "name",
-    "part",
+    *("joint", "jointid", "jointname", "jointindex", "jointidx", "landmark", "landmarkid", "landmarkname", "landmarkindex"),
+    *("landmarkidx", "keypoint", "keypointid", "keypointname", "keypointindex", "keypointidx", "kpt", "bodypart", "name", "part"),
+    *("label", "type", "index", "idx"),
 )
 _AXES = {"x": 0, "y": 1, "z": -1, **dict.fromkeys(CONFIDENCES, 2), "conf": 2}
-_OTHERS = ("z", "time", "timestamp", "timestamp_ms", "label", "class", "width", "height", "fps", "scorer")
+_UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position")
+_FEW_ROWS = 3  # of which each may be another person
 
 
 def read(path: Path, budget: Budget) -> tuple[list[Seen], bool]:
@@ -64,7 +52,10 @@ def read(path: Path, budget: Budget) -> tuple[list[Seen], bool]:
         raise DataError(f"{path}: {size:,} bytes, expected a table of at most {_MAX_BYTES:,}")
     lines = list(numbered_lines(path))
     comma = _delimiter(lines[0][1])
-    cells = [(where, _cells(line, comma)) for where, line in lines]
+    try:
+        cells = [(where, _cells(line, comma)) for where, line in lines]
+    except csv.Error as error:
+        raise DataError(f"{path}: damaged table ({one_line(error, 100)})") from error
     names, body, deeplabcut = _header(cells, path)
     if body and not names:
         names = _unnamed(body, path)
@@ -85,7 +76,8 @@ def _delimiter(line: str) -> str:
 
 def _cells(line: str, comma: str) -> list[str]:
     row = line.split() if comma == " " else next(csv.reader([line.strip("\r\n")], delimiter=comma), [])
-    return [cell.strip() for cell in row]
+    row = [cell.strip() for cell in row]
+    return row if comma == "," else [_DECIMAL.sub(r"\1.\2", cell) for cell in row]
 
 
 def _is_number(cell: str) -> bool:
@@ -100,18 +92,50 @@ def _header(cells: list[tuple[str, list[str]]], path: Path) -> tuple[list[str], 
     """Split a table into the names of its columns, none without a header, and its rows; and tell whether it is DeepLabCut's."""
     first = cells[0][1]
     if first[0].lower() == "scorer" and len(cells) > 2:
-        if cells[1][1][0].lower() != "bodyparts":
-            raise DataError(
-                f"{path}: found DeepLabCut's header with {shown(cells[1][1][0])}, expected one animal: bodyparts, coords"
-            )
-        parts, axes = cells[1][1], cells[2][1]
-        return ["frame", *(f"{part}_{axis}" for part, axis in zip(parts[1:], axes[1:], strict=False))], cells[3:], True
+        kinds = [row[0].lower() for _, row in cells[1:4]]
+        if kinds[:2] == ["bodyparts", "coords"]:
+            parts, axes = cells[1][1], cells[2][1]
+            return ["frame", *(f"{part}_{axis}" for part, axis in zip(parts[1:], axes[1:], strict=False))], cells[3:], True
+        if kinds == ["individuals", "bodyparts", "coords"]:
+            return *_individuals(cells, path), True
+        raise DataError(f"{path}: found DeepLabCut's header with {listed(kinds)}, expected bodyparts, coords")
     if all(_is_number(cell) or not cell for cell in first) and any(first):
         return [], cells, False
     names = first
     if len(cells) > 1 and len(names) == len(cells[1][1]) - 1:  # a header without the index
         names = ["", *names]
-    return [name or ("frame" if index == 0 else f"column_{index}") for index, name in enumerate(names)], cells[1:], False
+    names = [name or f"column_{index}" for index, name in enumerate(names)]
+    if names[0] == "column_0" and not any(_plain(name) in _FRAME for name in names):
+        names[0] = "frame"
+    body = cells[1:]
+    if body and sum(map(bool, body[0][1])) > 1 and not any(_is_number(cell) for cell in body[0][1]):
+        body = body[1:]  # units
+    return names, body, False
+
+
+def _plain(name: str) -> str:
+    """Return a column's name without what is no letter."""
+    return re.sub(r"[^a-z]+", "", name.lower())
+
+
+def _individuals(cells: list[tuple[str, list[str]]], path: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return DeepLabCut's table of several animals with a line for each in each frame."""
+    (_, animals), (_, parts), (_, axes) = cells[1:4]
+    if not len(animals) == len(parts) == len(axes):
+        raise DataError(f"{path}: found header lines of {len(animals)}, {len(parts)} and {len(axes)} columns, expected the same")
+    columns: dict[str, dict[str, int]] = {}
+    for column in range(1, len(animals)):
+        columns.setdefault(animals[column], {})[f"{parts[column]}_{axes[column]}"] = column
+    names = list(dict.fromkeys(name for own in columns.values() for name in own))
+    if len(names) * len(columns) > 4 * len(animals):
+        raise DataError(f"{path}: found individuals with different body parts, expected the same of all")
+    body = []
+    for where, row in cells[4:]:
+        if len(row) != len(animals):
+            raise DataError(f"{where}: found {len(row)} columns, expected {len(animals)}, as in line 2")
+        for animal, own in columns.items():
+            body.append((where, [row[0], animal, *(row[own[name]] if name in own else "" for name in names)]))
+    return ["frame", "individual", *names], body
 
 
 def _unnamed(body: list[tuple[str, list[str]]], path: Path) -> list[str]:
@@ -129,18 +153,22 @@ def _unnamed(body: list[tuple[str, list[str]]], path: Path) -> list[str]:
 
 
 def _people(names: list[str], rows: list[tuple[str, list[str]]], path: Path) -> Iterator[Seen]:
-    lower = [re.sub(r"[\s-]+", "_", name.lower()) for name in names]
-    frame, track, joint = (
-        next((lower.index(name) for name in options if name in lower), None) for options in (_FRAME, _TRACK, _JOINT)
-    )
-    if joint is not None and "x" in lower and "y" in lower:
-        yield from _long(lower, rows, frame, track, joint)
-        return
-    taken = {column for column in (frame, track) if column is not None}
+    plain = [_plain(name) for name in names]
+    lower = [name.lower() for name in names]
+    first = {name: index for index, name in reversed(list(enumerate(plain)))}
+    frame, track = (next((first[name] for name in options if name in first), None) for options in (_FRAME, _TRACK))
+    if "x" in lower and "y" in lower:
+        kinds = [first[name] for name in _JOINT if name in first and first[name] not in (frame, track)]
+        joint = next((column for column in kinds if len({row[column] for _, row in rows}) > 1), None)
+        if joint is not None:
+            yield from _long(lower, rows, frame, track, joint)
+            return
+    if track is not None and len(rows) > _FEW_ROWS and len({row[track] for _, row in rows}) == len(rows):
+        frame, track = (track if frame is None else frame), None  # a number of the line
     columns: dict[str, list[int]] = {}  # of each joint: x, y, confidence, -1 where there is none
     for column, name in enumerate(names):
         part, axis = _split(name)
-        if column in taken or axis is None or (not part and lower[column] in _OTHERS):
+        if column in (frame, track) or axis is None or (not part and axis == "z"):
             continue
         place = columns.setdefault(part, [-1, -1, -1])
         if _AXES[axis] >= 0:
@@ -150,14 +178,9 @@ def _people(names: list[str], rows: list[tuple[str, list[str]]], path: Path) -> 
         raise DataError(
             f"{path}: found the columns {shown(','.join(names))}, expected x and y of each joint, as nose_x, nose_y"
         )
-    counts: dict[int | str, int] = {}
     for number, (where, row) in enumerate(rows):
         picture = number if frame is None else _picture(row[frame], number, where)
-        person = (row[track] or None) if track is not None else None
-        if track is None:
-            counts[picture] = counts.get(picture, 0) + 1
-            if counts[picture] > 1:
-                raise DataError(f"{where}: found frame {picture} again, expected each once, or a column track")
+        person = (row[track][:60] or None) if track is not None else None
         values = np.array([[1.0 if c < 0 else _number(row[c], where) for c in place] for place in columns.values()])
         yield Seen(picture, person, values, tuple(columns))
 
@@ -171,7 +194,7 @@ def _long(
     people: dict[tuple[int | str, str | None], dict[str, list[float]]] = {}
     for where, row in rows:
         picture = 0 if frame is None else _picture(row[frame], 0, where)
-        person = people.setdefault((picture, row[track] or None if track is not None else None), {})
+        person = people.setdefault((picture, row[track][:60] or None if track is not None else None), {})
         if row[joint] in person:
             raise DataError(f"{where}: found {shown(row[joint])} of frame {picture} again, expected each joint once")
         person[row[joint]] = [
@@ -187,14 +210,18 @@ def _long(
 
 def _split(name: str) -> tuple[str, str | None]:
     """Return the joint and the axis that a column's name means: `nose_x`, `nose.X`, `x_nose`, `x0`, `noseX`."""
-    words = [word for word in re.split(r"[\s_.:/\-]+", name) if word]
+    words = [word for word in re.split(r"[\s_.:/()\[\]\-]+", name) if word]
+    while len(words) > 1 and words[-1].lower() in _UNITS:
+        words.pop()
     for place in (-1, 0):
         if words and words[place].lower() in _AXES:
             rest = words[:place] if place == -1 else words[1:]
             return "_".join(rest), words[place].lower()
-    match = re.fullmatch(r"([xyzcv])(\d+)|(.*[a-z])([XYZ])", name)
-    if match:
-        return (match[2], match[1]) if match[1] else (match[3], match[4].lower())
+    match = re.fullmatch(rf"({'|'.join(_AXES)})([0-9]+)|(.*[a-z])([XYZ])", name, re.IGNORECASE)
+    if match and match[1]:
+        return match[2], match[1].lower()
+    if match and match[4].isupper():
+        return match[3], match[4].lower()
     return name, None
 
 

@@ -32,7 +32,7 @@ class Peek:
     Attributes:
       root: keys of the file's object; empty if it is a list.
       entry: keys of the first entry of the list, or of the first value of the object.
-      inner: keys of the first entry in that, or its first value.
+      inner: keys of the first entry in that, of its first value, or of the first in a list of lists there.
       first: the first entry, or value.
     """
 
@@ -45,7 +45,10 @@ class Peek:
     def of(cls, content: Any) -> "Peek":
         """Look at a file's content."""
         first = _first(content)
-        return cls(_keys(content), _keys(first), _keys(_first(first)), first)
+        inner = _first(first)
+        while isinstance(inner, list) and isinstance(_first(inner), list | dict):  # of several people
+            inner = _first(inner)
+        return cls(_keys(content), _keys(first), _keys(inner), first)
 
     def is_text(self, key: str) -> bool:
         """Return whether the first entry has text under a key."""
@@ -54,7 +57,7 @@ class Peek:
 
 def _first(value: Any) -> Any:
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return next((item for item in items if item), None)
+    return next((item for item in items if item and isinstance(item, list | dict)), None)
 
 
 def _has_names(peek: "Peek") -> bool:
@@ -208,7 +211,10 @@ JSON_FORMATS = (
         "MediaPipe's 33 landmarks of a person or several in each frame, as people write them down; shares of the image",
         layouts=_LANDMARKS,
         normalised=True,
-        told_by=lambda peek: bool(_LANDMARK_KEYS & (peek.root | peek.entry | peek.inner)) or "x" in peek.entry | peek.inner,
+        told_by=lambda peek: (
+            bool(_LANDMARK_KEYS & (peek.root | peek.entry | peek.inner))
+            or ("x" in peek.entry | peek.inner and not {*_PEOPLE, *_POINTS} & (peek.root | peek.entry))
+        ),
         frames="frames|data|results|[]|{}",
         people="landmarks|pose_landmarks|poseLandmarks|",
         points=("landmarks", "pose_landmarks", "poseLandmarks", "keypoints", ""),
@@ -219,12 +225,13 @@ JSON_FORMATS = (
         "AlphaPose's other forms, an object of image names: {bodies: [{joints}]}, {people: [{pose_keypoints_2d}]}, or tracked",
         layouts=_COCO | {18: ("coco_18", 18)},
         told_by=lambda peek: (
-            "bodies" in peek.root or _has_names(peek) and bool({"bodies", "people"} & peek.entry or "keypoints" in peek.inner)
-            frame_numbers=False,
-    ),
+            "bodies" in peek.root
+            or (_has_names(peek) and bool({"bodies", "people"} & peek.entry or "keypoints" in peek.inner))
+        ),
         frames="{}",
         people="bodies|people|",
         points=("joints", "pose_keypoints_2d", "keypoints"),
+        frame_numbers=False,
     ),
     Format(
         "vitpose",
@@ -240,8 +247,8 @@ JSON_FORMATS = (
         "json",
         "anything else like {frames: [{people: [{keypoints}]}]}, without frames or people too; keys of other usual names",
         layouts=_COCO,
-        told_by=lambda peek: bool({*_PEOPLE, *_POINTS} & (peek.root | peek.entry | peek.inner)),
-        frames="frames|data|results|[]|{}",
+        told_by=lambda peek: bool({"frames", *_PEOPLE, *_POINTS} & (peek.root | peek.entry | peek.inner)),
+        frames="frames|data|results|keypoints|[]|{}",
         people="|".join((*_PEOPLE, "")),
         points=(*_POINTS, ""),
         alone=False,
@@ -265,7 +272,11 @@ OTHER_FORMATS = (
         ".npz with `keypoints` [T, J, 2 or 3] or, of several people, [T, P, J, 2 or 3]; perhaps `confidences`, `image_size`, "
         "`fps`, `layout`",
     ),
-    Format("npy", ".npy array [T, J, 2 or 3], or of several people [P, T, J, 2 or 3]; FreeMoCap's too"),
+    Format(
+        "npy",
+        ".npy array [T, J, 2 or 3], or of several people [P, T, J, 2 or 3]; FreeMoCap's too",
+        layouts={joints: _LANDMARKS[joints] for joints in (543, 553)},
+    ),
     Format(
         "yolo_txt",
         "ultralytics' folder of labels/*.txt, one a picture; shares of the image",

@@ -161,6 +161,15 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str |
         yield path.name, content
     elif key is not None or isinstance(content, list):
         found = content if key is None else content[key]
+        if key in one.points:
+            scores = _value(content, one.scores)
+            if is_joints(found):
+                yield path.name, content
+            elif isinstance(found, list) and isinstance(scores, list) and len(scores) == len(found):
+                yield from ((None, {key: item, one.scores[0]: sure}) for item, sure in zip(found, scores, strict=True))
+            else:
+                yield from ((None, item) for item in _list(found, str(key), path))
+            return
         if isinstance(found, dict):
             yield from ((_picture(name, str(path)), frame) for name, frame in found.items())
             return
@@ -171,6 +180,8 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str |
             yield path.name, {one.people.split("|")[0]: items} if one.people else items  # of one picture's people
             return
         yield from ((None, item) for item in items)
+    elif isinstance(content, dict) and (set(one.people.split("|")) - {""}) & content.keys():
+        yield path.name, content
     elif isinstance(content, dict) and "{}" in options:
         yield from ((_picture(name, str(path)), frame) for name, frame in content.items())
     elif isinstance(content, dict):
@@ -214,9 +225,10 @@ def _people(frame: Any, one: Format, where: str) -> Iterator[tuple[Any, Any, Any
         track, points, scores = track or _value(person, one.track), _points(person, one, where), _value(person, one.scores)
         if points is not person and isinstance(points, list) and points and isinstance(points[0], list) and not is_joints(points):
             for index, own in enumerate(points):  # [people, joints, 2 or 3], as Python's detectors have it
-                yield None, own, scores[index] if isinstance(scores, list) and index < len(scores) else None
+                sure = scores[index] if isinstance(scores, list) and index < len(scores) else None
+                yield None, own, sure if isinstance(sure, list) else None  # or of the person
         else:
-            yield track, points, scores
+            yield track, points, None if is_number(scores) else scores
 
 
 def _points(person: Any, one: Format, where: str) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from srnet_jax.errors import DataError, UserError, naming
 from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
-from srnet_jax.keypoints import csv_files, json_files, npz_files
+from srnet_jax.keypoints import csv_files, json_files, npz_files, which_layout
 from srnet_jax.keypoints.formats import DATA_SETS, FORMATS, JSON_FORMATS, Format
 from srnet_jax.keypoints.json_files import Seen
 from srnet_jax.keypoints.people import People, frame_rate, gather, in_layout
@@ -26,6 +26,9 @@ from srnet_jax.pose.layouts import LAYOUTS
 
 _RATIO = 64  # of a budget to the size of the files: a number has several digits, and npz may be compressed
 _MAX_FILES = 1_000_000
+_NEGATIVE = 0.2  # of shares of an image, a few of which may lie left of it or above
+_NO_CONFIDENCE, _NO_SCORE = 0.05, 100.0  # some detectors' scores go below 0 or above 1 a little
+_FARTHEST_SHARE = 10.0
 _JSON = {one.name for one in JSON_FORMATS}
 
 
@@ -67,12 +70,27 @@ def load(path: str | Path, hints: Hints = Hints()) -> tuple[Track, ...]:
     with naming(path):
         tracks = []
         for people, one in _read(path, hints, budget):
+            _refuse_depth(people)
             least = one.min_confidence if hints.min_confidence is None else hints.min_confidence
             tracks += follow(_in_pixels(people, one, hints.image_size), budget, least)
     if not tracks:
         raise DataError(f"{path}: no person in any frame")
     tracks.sort(key=lambda track: -int(track.detected.sum()))
-    return tuple(_with_own_names(tracks))
+    return tuple(_with_own_names(which_layout.settled(tracks)))
+
+
+def _refuse_depth(people: People) -> None:
+    """Refuse points whose third number is no confidence.
+
+    Raises:
+      DataError: says that they are in 3D.
+    """
+    third = people.values[..., 2][np.isfinite(people.values[..., 2])]
+    if len(third) and ((third < -_NO_CONFIDENCE).mean() > _NO_CONFIDENCE or np.median(third) > _NO_SCORE):
+        raise DataError(
+            f"{people.where}: found {third.min():.3g} to {third.max():.3g} as third number of a joint, expected a confidence; "
+            "are these points in 3D?"
+        )
 
 
 def _size(path: Path) -> int:
@@ -89,7 +107,10 @@ def _read(path: Path, hints: Hints, budget: Budget) -> Iterator[tuple[People, Fo
         yield from _read_folder(path, name, budget)
         return
     with path.open("rb") as file:
-        head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+        head = file.read(4096).removeprefix(b"\xef\xbb\xbf")
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        head = head.decode("utf-16", errors="replace").encode(errors="replace")
+    head = head.lstrip()
     if name == "npy" or (name is None and head.startswith(b"\x93NUMPY")):
         yield _with_layout(npz_files.read_npy(path, budget), FORMATS["npy"], None), FORMATS["npy"]
     elif name in npz_files.FORMATS or (name is None and (head.startswith(b"PK") or path.suffix.lower() == ".npz")):
@@ -131,41 +152,58 @@ def _read_folder(folder: Path, name: str | None, budget: Budget) -> Iterator[tup
     found: list[Seen] = []
     one = FORMATS[name] if name else None
     for file in files:
+        if file.suffix.lower() != ".json":
+            continue
         content = json_files.load_json(file)
         if content in ([], {}, {"people": []}):
             continue
         if one is None:
             one = json_files.recognise(content, file)
-            if not one.folder:
-                raise DataError(f"{file}: found the format {one.name} in a folder, expected one file")
-        picture = file.name.removesuffix("_keypoints.json").removesuffix(".predictions.json")
-        found += [person._replace(picture=picture) for person in json_files.read(content, one, file)]
+        people = list(json_files.read(content, one, file))
+        if not one.folder or len({person.picture for person in people}) > 1:
+            raise DataError(f"{file}: found several frames of the format {one.name}, expected one file or a folder of pictures")
+        picture = file.name.removesuffix("_keypoints.json").removesuffix(".predictions.json").removesuffix(".json")
+        found += [person._replace(picture=picture) for person in people]
+        budget.charge(sum(2 * person.values.nbytes for person in people))
     if one:
         yield from _of_seen(iter(found), one, folder, budget, (None, None, None))
 
 
+_YOLO_BOX = 5  # class, x, y, width, height
+
+
 def _yolo(files: Iterable[Path]) -> Iterator[Seen]:
-    """Yield the people of YOLO's label files: class, box, then x, y or x, y, confidence of each joint."""
-    for file in files:
-        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
-            words = line.split()
-            if not words:
-                continue
-            where = f"{file}: line {number}"
-            try:
-                values = np.array([float(word) for word in words])
-            except ValueError:
-                raise DataError(f"{where}: found text, expected class, box and keypoints as numbers") from None
-            track = None
-            if len(values) in (5 + 17 * 3 + 1, 5 + 17 * 2 + 1):  # with a track id, as save_txt and track() write it
-                track, values = str(int(values[-1])), values[:-1]
-            rest = values[5:]
-            size = 3 if len(rest) % 3 == 0 else 2
-            if not len(rest) or len(rest) % size:
-                raise DataError(f"{where}: found {len(rest)} numbers behind the box, expected x, y, confidence of each joint")
-            made = np.ones((len(rest) // size, 3))
-            made[:, :size] = rest.reshape(-1, size)
-            yield Seen(file.name, track, made, None)
+    """Yield the people of YOLO's label files: class, box, x, y or x, y, confidence of each joint, perhaps confidence, track id."""
+    lines = [
+        (file, f"{file}: line {number}", line.split())
+        for file in files
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1)
+        if line.strip()
+    ]
+    rows = []
+    for file, where, words in lines:
+        try:
+            rows.append((file, where, [float(word) for word in words]))
+        except ValueError:
+            raise DataError(f"{where}: found text, expected class, box and keypoints as numbers") from None
+    ends = all(row[-1] == abs(row[-1]) // 1 for _, _, row in rows)  # whole numbers: track ids
+    for file, where, row in rows:
+        count, size = len(row) - _YOLO_BOX, 3
+        joints, size, more = next(
+            ((count - m) // s, s, m) for s in (3, 2, 1) for m in (0, 1, 2) if (count - m) % s == 0 and (_usual(count - m, s) or s == 1)
+        )
+        if size == 1:
+            size = 3 if count % 3 == 0 else 2
+            joints, more = count // size, 0
+        if count < 2 or count != joints * size + more:
+            raise DataError(f"{where}: found {max(count, 0)} numbers behind the box, expected x, y, confidence of each joint")
+        made = np.ones((joints, 3))
+        made[:, :size] = np.reshape(row[_YOLO_BOX : _YOLO_BOX + joints * size], (joints, size))
+        yield Seen(file.name, f"{row[-1]:.0f}" if more and ends else None, made, None)
+
+
+def _usual(count: int, size: int) -> bool:
+    return count // size in FORMATS["yolo_txt"].layouts
 
 
 def _of_seen(
@@ -217,7 +255,7 @@ def _with_layout(people: People, one: Format, data_set: object) -> People:
         layouts = DATA_SETS.get(data_set, {})
     joints = people.values.shape[1]
     alike = [layout.name for layout in LAYOUTS.values() if len(layout.joints) == joints]
-    usual = alike[0] if len(alike) == 1 and not one.layouts else None
+    usual = alike[0] if len(alike) == 1 and one.name in ("npy", "npz", "csv") else None
     layout, kept = layouts.get(joints, (people.layout or usual, joints))
     return dataclasses.replace(people, layout=layout, values=people.values[:, :kept])
 
@@ -225,18 +263,25 @@ def _with_layout(people: People, one: Format, data_set: object) -> People:
 def _in_pixels(people: People, one: Format, image_size: tuple[int, int] | None) -> People:
     """Turn shares of the image into pixels, if the format has them or all values are such."""
     size = people.image_size or image_size
-    with np.errstate(invalid="ignore"):
-        shares = bool((np.abs(people.values[..., :2]) <= MAX_NORMALISED)[np.isfinite(people.values[..., :2])].all())
-    if not (one.normalised or (shares and size)):
-        return people
-    if size is None:
-        raise DataError(f"{people.where}: holds shares of the image's size, expected --width and --height")
-    if one.normalised and not shares and np.nanmax(np.abs(people.values[..., :2])) > 10:
-        if one.name != "mediapipe" and one.name != "kinetics":
-            return dataclasses.replace(people, image_size=size)
+    numbers = people.values[..., :2]
+    numbers = numbers[np.isfinite(numbers) & (numbers != 0) & (numbers != -1)]
+    shares = not len(numbers) or bool(np.median(np.abs(numbers)) <= MAX_NORMALISED)
+    if len(numbers) and shares and (numbers < 0).mean() > _NEGATIVE:
         raise DataError(
-            f"{people.where}: found a coordinate of {np.nanmax(np.abs(people.values[..., :2])):.6g}, expected shares of the "
-            "image's width and height, 0 to 1"
+            f"{people.where}: found coordinates around 0 to +-1, as of points in 3D or counted from the image's centre, "
+            "expected pixels, or shares of the image from its upper left corner"
+        )
+    if not shares or not len(numbers):
+        return dataclasses.replace(people, image_size=size) if one.normalised and size else people
+    if size is None:
+        raise DataError(
+            f"{people.where}: keypoints are around 0 to 1, they seem normalised, expected pixels, or the image's size (--width "
+            "and --height)"
+        )
+    if len(numbers) and np.abs(numbers).max() > _FARTHEST_SHARE:
+        raise DataError(
+            f"{people.where}: found a coordinate of {np.abs(numbers).max():.6g}, expected shares of the image's width and "
+            "height, 0 to 1"
         )
     return dataclasses.replace(people, values=people.values * [*size, 1], image_size=size)
 

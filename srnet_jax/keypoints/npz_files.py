@@ -16,6 +16,7 @@ from srnet_jax.keypoints.people import People, frame_rate, gather, image_size, l
 FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
 _MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame: one array may stand for all frames of a file
 _COCO_JOINTS = 17
+FREEMOCAP = (543, 553)  # landmarks: of body, hands and face
 
 
 def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, Iterator[People]]:
@@ -57,6 +58,8 @@ def read_npy(path: Path, budget: Budget) -> People:
         raise DataError(f"{path}: damaged, cut short or no .npy array of numbers ({one_line(error, 100)})") from error
     if array.ndim == 4:
         array = np.swapaxes(array, 0, 1)
+        if array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # its third number is MediaPipe's depth
+            array = array[..., :2]
     _refuse_3d(array, path)
     return _plain({"keypoints": array}, path, budget)
 

@@ -42,11 +42,14 @@ def places(pictures: Sequence[Hashable]) -> dict[Hashable, Place]:
     found: dict[Hashable, Place] = {}
     for number, place in zip(numbers, _numbered("", numbers, [str(n) for n in numbers]), strict=True):
         found[number] = place
-    groups: dict[tuple[str, ...], list[str]] = collections.defaultdict(list)
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = collections.defaultdict(list)
     for name in distinct:
         if isinstance(name, str):
-            groups[tuple(re.split(r"[0-9]+", _EXTENSION.sub("", name)))].append(name)
-    for words, names in groups.items():
+            stem = _EXTENSION.sub("", name)
+            folder, slash, own = stem.replace("\\", "/").rpartition("/")
+            apart = slash and re.search("[0-9]", own)  # folders of numbered pictures are videos
+            groups[folder if apart else "", tuple(re.split(r"[0-9]+", stem))].append(name)
+    for (_, words), names in groups.items():
         found |= dict(zip(names, _named(words, names), strict=True))
     return found
 

@@ -68,7 +68,7 @@ def as_points(value: Any, scores: Any, where: str) -> tuple[np.ndarray, tuple[st
             rows = [_row(point, f"{where}: {name}") for name, point in value.items()]
     elif isinstance(value, list) and value and all(point is None or isinstance(point, list | dict) for point in value):
         rows = [_row(point, where) for point in value]
-        named = [point.get("name") for point in value if isinstance(point, dict)]
+        named = [point.get("name", point.get("part")) for point in value if isinstance(point, dict)]
         if len(named) == len(value) and all(isinstance(name, str) for name in named):
             names = tuple(str(name) for name in named)
     elif isinstance(value, list) and value:
@@ -101,7 +101,7 @@ def is_joints(value: Any) -> bool:
     items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     first = next((item for item in items if item), None)
     if isinstance(first, dict):
-        return {"x", "y"} <= {str(key).lower() for key in first} and not isinstance(first.get("x"), list)
+        return ({"x", "y"} <= {str(key).lower() for key in first} or "position" in first) and not isinstance(first.get("x"), list)
     if isinstance(value, dict) and isinstance(value.get("x"), list):
         return True
     if isinstance(first, list):
@@ -127,11 +127,6 @@ def joint_name(text: str) -> str | None:
     side = next((full for word in words for full in ("left", "right") if word in (full, full[0])), "")
     rest = "_".join(word for word in words if word not in ("left", "right", "l", "r"))
     rest = _SYNONYMS.get(rest, rest) if side or rest != "hip" else "pelvis"
-    found = f"{side}_{rest}" if side else rest
-    return found if found in layouts.VOCABULARY else None
-
-
-_SYNONYMS.get(rest, rest)
     found = f"{side}_{rest}" if side else rest
     return found if found in layouts.VOCABULARY else None
 
@@ -180,7 +175,8 @@ def _row(point: Any, where: str) -> list[float]:
     if point is None or point == []:
         return []
     if isinstance(point, dict):
-        lower = {str(key).lower(): item for key, item in point.items()}
+        place = point.get("position")
+        lower = {str(key).lower(): item for key, item in (point | (place if isinstance(place, dict) else {})).items()}
         sure = next((lower[name] for name in CONFIDENCES if name in lower), 1.0)
         return [_number(item, where) for item in (lower.get("x"), lower.get("y"), sure)]
     return [_number(item, where) for item in point]

@@ -10,7 +10,7 @@ from srnet_jax.keypoints.complete import complete
 from srnet_jax.keypoints.tracks import Track
 from srnet_jax.pose import layouts, prior
 
-_FRAMES = 100  # looked at
+_FRAMES, _TRACKS = 100, 5  # looked at
 _CLEARLY = 0.5  # of the next best one's strangeness
 _STRANGE = 6.0  # a usual pose has about 1, an acrobat's 10
 _MOSTLY = 0.6  # of the frames
@@ -40,6 +40,19 @@ def guess(track: Track, path: str) -> str:
     if not (scores[0][0] < _STRANGE and scores[0][0] < _CLEARLY * scores[1][0]):
         raise UserError(f"--layout: not set, and {path} does not say it; its {joints} joints fit {' or '.join(fitting)}")
     return scores[0][1]
+
+
+def settled(tracks: list[Track]) -> list[Track]:
+    """Return a file's tracks in body_25b where they are said to be in body_25 and clearly look like the former."""
+    asked = [track for track in tracks if track.layout == "body_25"]
+    seen = sorted(asked, key=lambda track: -int(track.detected.sum()))[:_TRACKS]
+    votes = []
+    for track in seen:
+        usual, other = strangeness(track, "body_25"), strangeness(track, "body_25b")
+        votes.append(other < _STRANGE and other < _CLEARLY * usual)
+    if not votes or 2 * sum(votes) <= len(votes):
+        return tracks
+    return [dataclasses.replace(track, layout="body_25b") if track.layout == "body_25" else track for track in tracks]
 
 
 def warn_if_implausible(track: Track) -> None:

@@ -1,0 +1,222 @@
+"""What detectors and people really write: one walking person in each form, read as the same keypoints."""
+
+import re
+
+import numpy as np
+import pytest
+
+from srnet_jax.errors import DataError
+from srnet_jax.keypoints import keypoint_files
+from srnet_jax.keypoints.keypoint_files import Hints
+from srnet_jax.pose.layouts import LAYOUTS
+from tests.keypoints.builders import (
+    MEDIAPIPE,
+    SIZE,
+    flat,
+    named,
+    shares,
+    table,
+    walker,
+    wide,
+    write_folder,
+    write_json,
+)
+
+COCO = LAYOUTS["coco"].joints
+CAMEL = [re.sub("_(.)", lambda found: found[1].upper(), name) for name in COCO]  # leftEye
+WALK, LANDMARKS, HALPE = walker("coco"), walker("mediapipe_33"), walker("halpe_26")
+DOTS = [{"x": x, "y": y, "z": 0.1, "visibility": v} for x, y, v in shares(LANDMARKS[0])]
+
+
+def dots(person):
+    return [{"x": x, "y": y, "z": -0.1, "visibility": v} for x, y, v in shares(person).tolist()]
+
+
+def openpose(person, key="pose_keypoints_2d"):
+    return {"version": 1.3, "people": [{"person_id": [-1], key: flat(person)}]}
+
+
+def wholebody(person, joints):
+    return np.concatenate([person, np.tile(person[:1], (joints - len(person), 1))])
+
+
+JSON = {  # form: (content, layout)
+    "mmpose, list of frames": ([{"frame_id": i, "instances": [{"keypoints": p[:, :2].tolist(), "keypoint_scores": p[:, 2].tolist()}]} for i, p in enumerate(WALK)], "coco"),
+    "alphapose": ([{"image_id": f"{i}.jpg", "keypoints": flat(p), "score": 3.1, "box": [1, 2, 3, 4], "idx": 0} for i, p in enumerate(WALK)], "coco"),
+    "alphapose, halpe 136": ([{"image_id": f"{i}.jpg", "keypoints": flat(wholebody(p, 136)), "idx": [1]} for i, p in enumerate(HALPE)], "halpe_26"),
+    "alphapose, cmu": ({f"{i}.jpg": {"version": 0.1, "bodies": [{"joints": flat(p)}]} for i, p in enumerate(WALK)}, "coco"),
+    "alphapose, open": ({f"{i}.jpg": {"people": [{"pose_keypoints_2d": flat(p)}]} for i, p in enumerate(walker("coco_18"))}, "coco_18"),
+    "alphapose, poseflow": ({f"{i}.jpg": [{"keypoints": flat(p), "scores": 2.5, "idx": 1}] for i, p in enumerate(WALK)}, "coco"),
+    "coco results": ([{"image_id": i, "category_id": 1, "keypoints": flat(p), "score": 0.9} for i, p in enumerate(WALK)], "coco"),
+    "detectron instances": ([{"image_id": i, "category_id": 0, "bbox": [0, 0, 1, 1], "score": 0.9, "keypoints": flat(p)} for i, p in enumerate(WALK)], "coco"),
+    "detectron, fields": ([{"frame": i, "pred_keypoints": [p.tolist()], "scores": [0.9]} for i, p in enumerate(WALK)], "coco"),
+    "motionbert": ({"annotations": [{"frame_id": i, "keypoints": flat(p)} for i, p in enumerate(WALK)]}, "coco"),
+    "yolo": ([[{"name": "person", "class": 0, "box": {}, "keypoints": {"x": p[:, 0].tolist(), "y": p[:, 1].tolist(), "visible": p[:, 2].tolist()}}] for p in WALK], "coco"),
+    "kinetics": ({"data": [{"frame_index": i, "skeleton": [{"pose": shares(p)[:, :2].ravel().tolist(), "score": p[:, 2].tolist()}]} for i, p in enumerate(walker("coco_18"))], "label": "walk"}, "coco_18"),
+    "mediapipe, lists": ([dots(p) for p in LANDMARKS], "mediapipe_33"),
+    "mediapipe, several people": ([[dots(p)] for p in LANDMARKS], "mediapipe_33"),
+    "mediapipe, rows": ([{"frame": i, "landmarks": [[*d.values()] for d in dots(p)]} for i, p in enumerate(LANDMARKS)], "mediapipe_33"),
+    "mediapipe, frames": ({"frames": [{"frame_index": i, "pose_landmarks": dots(p), "pose_world_landmarks": dots(p)} for i, p in enumerate(LANDMARKS)]}, "mediapipe_33"),
+    "mediapipe, javascript": ([{"poseLandmarks": dots(p), "time": i / 30} for i, p in enumerate(LANDMARKS)], "mediapipe_33"),
+    "mediapipe, names": ({f"frame_{i:04}": dict(zip(MEDIAPIPE, dots(p), strict=True)) for i, p in enumerate(LANDMARKS)}, "mediapipe_33"),
+    "mediapipe, numbers": ({str(i): {str(j): d for j, d in enumerate(dots(p))} for i, p in enumerate(LANDMARKS)}, "mediapipe_33"),
+    "movenet": ([{"keypoints": named(p, COCO), "score": 0.8} for p in WALK], "coco"),
+    "movenet, poses of frames": ([[{"keypoints": named(p, CAMEL), "score": 0.8}] for p in WALK], "coco"),
+    "movenet, frames": ({"frames": [{"timestamp": 33 * i, "poses": [{"score": 1, "keypoints": named(p, COCO)}]} for i, p in enumerate(WALK)]}, "coco"),
+    "posenet": ([{"score": 0.9, "keypoints": [{"part": name, "score": s, "position": {"x": x, "y": y}} for name, (x, y, s) in zip(CAMEL, p.tolist(), strict=True)]} for p in WALK], "coco"),
+    "vitpose": ({"keypoints": [{"0": p[:, [1, 0, 2]].tolist()} for p in WALK], "skeleton": dict(enumerate(COCO))}, "coco"),
+    "vitpose, joints by number": ({"keypoints": [{"0": dict(enumerate(p[:, [1, 0, 2]].tolist()))} for p in WALK], "skeleton": dict(enumerate(COCO))}, "coco"),
+    "rtmlib": ([{"frame": i, "keypoints": [p[:, :2].tolist()], "scores": [p[:, 2].tolist()]} for i, p in enumerate(WALK)], "coco"),
+    "rtmlib, 26": ({"frames": [{"people": [{"keypoints": p[:, :2].tolist(), "scores": p[:, 2].tolist()}]} for p in HALPE]}, "halpe_26"),
+    "openpose in one file": ([openpose(p) for p in walker("body_25")], "body_25"),
+    "objects of frames": ({"frames": {str(i): {"people": [{"id": 1, "keypoints": p.tolist()}]} for i, p in enumerate(WALK)}}, "coco"),
+    "arrays": ({"fps": 25, "keypoints": WALK.tolist()}, "coco"),
+    "people by id": ([{"frame": i, "people": {"3": {"keypoints": p.tolist()}}} for i, p in enumerate(WALK)], "coco"),
+}  # fmt: skip
+LINES = {
+    "openpifpaf": ([{"frame": i, "predictions": [{"keypoints": flat(p), "bbox": [], "score": 0.9, "id_": 1}]} for i, p in enumerate(WALK)], "coco"),
+    "mediapipe": ([{"frame": i, "landmarks": dots(p)} for i, p in enumerate(LANDMARKS)], "mediapipe_33"),
+}  # fmt: skip
+
+
+def same(path, layout, first=0):
+    """Read a file, and compare it with the walker."""
+    (track,) = keypoint_files.load(path, Hints(image_size=SIZE))
+    expected = walker(layout)
+    assert track.first_frame == first
+    alike = sum(len(one.joints) == len(LAYOUTS[layout].joints) for one in LAYOUTS.values())
+    assert track.layout == layout or (track.layout is None and alike > 1)
+    np.testing.assert_allclose(track.keypoints, expected[..., :2], atol=1e-2)
+    assert ((track.confidences == 1) | (np.abs(track.confidences - 0.75) < 1e-6)).all()
+    return track
+
+
+@pytest.mark.parametrize("form", JSON)
+def test_json(tmp_path, form):
+    same(write_json(tmp_path / "walk.json", JSON[form][0]), JSON[form][1])
+
+
+@pytest.mark.parametrize("form", LINES)
+def test_json_lines(tmp_path, form):
+    same(write_json(tmp_path / "walk.json", LINES[form][0], lines=True), LINES[form][1])
+
+
+BODY = walker("body_25")
+FOLDERS = {  # form: (name of a file, content of each, layout)
+    "openpose": ("walk_{:012d}_keypoints.json", [openpose(p) for p in BODY], "body_25"),
+    "openpose, old": ("walk_{:012d}_keypoints.json", [openpose(p, "pose_keypoints") for p in walker("coco_18")], "coco_18"),
+    "openpose, 15 joints": ("a_{}_keypoints.json", [openpose(p) for p in walker("openpose_mpi_15")], "openpose_mpi_15"),
+    "cameras": ("cam01.{:04d}.json", [openpose(p) for p in BODY], "body_25"),
+    "numbers": ("{}.json", [openpose(p) for p in BODY], "body_25"),
+    "pose2sim": ("cam01_{:06d}.json", [openpose(p) for p in HALPE], "halpe_26"),
+    "dates": ("2024-05-01_12-30-00_{:05d}_1280x720_keypoints.json", [openpose(p) for p in BODY], "body_25"),
+    "mmpose": (
+        "frame_{:05d}.json",
+        [[{"keypoints": p[:, :2].tolist(), "keypoint_scores": p[:, 2].tolist(), "bbox": [[0, 0, 1, 1]]}] for p in WALK],
+        "coco",
+    ),
+    "openpifpaf": ("walk_{:04d}.jpg.predictions.json", [[{"keypoints": flat(p), "category_id": 1}] for p in WALK], "coco"),
+    "mediapipe": ("{:06d}.json", [{"landmarks": dots(p)} for p in LANDMARKS], "mediapipe_33"),
+    "alphapose, cmu": ("{:06d}.json", [{"version": 0.1, "bodies": [{"joints": flat(p)}]} for p in WALK], "coco"),
+    "yolo": ("im_{}.json", [[{"box": {}, "keypoints": {"x": p[:, 0].tolist(), "y": p[:, 1].tolist(), "visible": p[:, 2].tolist()}}] for p in WALK], "coco"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FOLDERS)
+def test_folders_of_json(tmp_path, form):
+    name, content, layout = FOLDERS[form]
+    same(write_folder(tmp_path / "walk", name, content), layout)
+
+
+def test_empty_files_beside_full_ones(tmp_path):
+    folder = write_folder(tmp_path / "walk", "w_{:012d}_keypoints.json", [openpose(p) for p in BODY])
+    (folder / f"w_{5:012d}_keypoints.json").write_text("")
+    write_json(folder / f"w_{6:012d}_keypoints.json", {"version": 1.3, "people": []})
+    write_json(folder / f"w_{7:012d}_keypoints.json", openpose(BODY[7] * 0))
+    (track,) = keypoint_files.load(folder)
+    np.testing.assert_array_equal(np.flatnonzero(~track.detected), [5, 6, 7])
+    np.testing.assert_array_equal(track.keypoints[8:], BODY[8:, :, :2].astype(np.float32))
+
+
+def labels(person, *more):
+    return " ".join(f"{value:.8g}" for value in [0, 0.5, 0.5, 0.2, 0.6, *shares(person).ravel(), *more])
+
+
+@pytest.mark.parametrize("more", [(), (0.8731,), (3,), (0.87, 3)], ids=["plain", "confidence", "track", "both"])
+def test_yolo_labels(tmp_path, more):
+    for i, p in enumerate(WALK):
+        (tmp_path / f"walk_{i + 1}.txt").write_text(labels(p, *more) + "\n")
+    (tmp_path / "classes.txt").write_text("person")
+    track = same(tmp_path, "coco", first=1)
+    assert track.name == ("person_3" if 3 in more else tmp_path.name)
+
+
+def long(person, names, header="frame,landmark,x,y,z,visibility"):
+    return table([[i, n, *s[:2], 0.1, s[2]] for i, p in enumerate(person) for n, s in zip(names, p.tolist(), strict=True)], [header])
+
+
+HEADER, ROWS = wide(WALK, COCO)
+PLAIN = [[f"{v:g}" for v in row] for row in ROWS]
+DOTS4 = [np.insert(shares(p), 2, 0.1, axis=1) for p in LANDMARKS]
+LAST = [c.replace("_", " ").title() for c in COCO]
+DLC = [",".join(["scorer", *["net"] * 51]), ",".join(["bodyparts", *(n for n in COCO for _ in "xyc")]), ",".join(["coords", *["x", "y", "likelihood"] * 17])]  # fmt: skip
+TABLES = {  # form: (content, layout)
+    "plain": (table(ROWS, HEADER), "coco"),
+    "windows": (table(ROWS, HEADER, end="\r\n"), "coco"),
+    "byte order mark": ("\ufeff" + table(ROWS, HEADER), "coco"),
+    "quoted": (table([[f'"{c}"' for c in row] for row in PLAIN], ['"' + HEADER[0].replace(",", '","') + '"']), "coco"),
+    "semicolons": (table(ROWS, [HEADER[0].replace(",", ";")], ";"), "coco"),
+    "decimal commas": (table([[c.replace(".", ",") for c in row] for row in PLAIN], [HEADER[0].replace(",", ";")], ";"), "coco"),
+    "tabs": (table(ROWS, [HEADER[0].replace(",", "\t")], "\t"), "coco"),
+    "blanks": (table(ROWS, [HEADER[0].replace(",", " ")], " "), "coco"),
+    "frame_no, dots": (table(*reversed(wide(WALK, COCO, (".x", ".y", ".prob"), "frame_no"))), "coco"),
+    "capitals": (table(*reversed(wide(WALK, COCO, ("_X", "_Y", "_Conf"), "Frame Number"))), "coco"),
+    "camel": (table(*reversed(wide(WALK, CAMEL, ("X", "Y"), "frameIndex"))), "coco"),
+    "blanks in names": (table(*reversed(wide(WALK, LAST, (" x (px)", " y (px)", " likelihood"), "Frame"))), "coco"),
+    "axes first": (table([r for r in ROWS], ["frame," + ",".join(f"{a}_{n}" for n in COCO for a in ("x", "y", "c"))]), "coco"),
+    "openpose names": (table(*reversed(wide(walker("h36m"), ["Hip", "RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "Spine", "Thorax", "SkullBase", "Head", "LShoulder", "LElbow", "LWrist", "RShoulder", "RElbow", "RWrist"]))), "h36m"),
+    "numbers": (table(*reversed(wide(WALK, range(17), ("_x", "_y", "_c")))), "coco"),
+    "x0, y0, z0, v0": (table([[i, *p.ravel()] for i, p in enumerate(DOTS4)], ["frame," + ",".join(f"{a}{j}" for j in range(33) for a in "xyzv")]), "mediapipe_33"),
+    "landmark_00_x": (table([[i, *p.ravel()] for i, p in enumerate(DOTS4)], ["frame," + ",".join(f"landmark_{j:02}_{a}" for j in range(33) for a in ("x", "y", "z", "visibility"))]), "mediapipe_33"),
+    "mediapipe": (table([[i, *p.ravel()] for i, p in enumerate(DOTS4)], ["frame," + ",".join(f"{n}_{a}" for n in MEDIAPIPE for a in ("x", "y", "z", "visibility"))]), "mediapipe_33"),
+    "no frame": (table([row[1:] for row in ROWS], [HEADER[0].partition(",")[2]]), "coco"),
+    "index": (table(ROWS, [HEADER[0].removeprefix("frame")]), "coco"),
+    "index and frame": (table([[900 + r[0], *r] for r in ROWS], ["," + HEADER[0]]), "coco"),
+    "id of the line": (table([[900 + r[0], *r] for r in ROWS], ["id," + HEADER[0]]), "coco"),
+    "time and label": (table([[r[0], r[0] / 30, *r[1:], "walk"] for r in ROWS], [HEADER[0].replace("frame,", "frame,time,") + ",label"]), "coco"),
+    "units": (table(ROWS, [*HEADER, "," + ",".join(["px"] * 51)]), "coco"),
+    "no header": (table(ROWS), "coco"),
+    "image names": (table([[f"img_{r[0]:04}.png", *r[1:]] for r in ROWS], HEADER), "coco"),
+    "a line a joint": (long(WALK, COCO), "coco"),
+    "a line a joint, numbered": (long(shares(LANDMARKS), range(33)), "mediapipe_33"),
+    "a line a joint, label": (long(WALK, COCO, "frame,label,x,y,z,score"), "coco"),
+    "deeplabcut": (table(ROWS, DLC), "coco"),
+    "deeplabcut, animals": (table(ROWS, [DLC[0], ",".join(["individuals", *["me"] * 51]), *DLC[1:]]), "coco"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_tables(tmp_path, form):
+    path = tmp_path / "walk.csv"
+    path.write_bytes(TABLES[form][0].encode())
+    same(path, TABLES[form][1])
+
+
+def test_a_table_in_utf_16(tmp_path):
+    path = tmp_path / "walk.txt"
+    path.write_bytes(table(ROWS, [HEADER[0].replace(",", "\t")], "\t").encode("utf-16"))
+    same(path, "coco")
+
+
+def test_arrays(tmp_path):
+    np.save(tmp_path / "walk.npy", WALK)
+    same(tmp_path / "walk.npy", "coco")
+    np.save(tmp_path / "walk.npy", BODY[None, ..., :2])
+    same(tmp_path / "walk.npy", "body_25")
+    whole = np.stack([wholebody(p, 553) for p in LANDMARKS * [1, 1, -100]])  # FreeMoCap's, of two cameras
+    np.save(tmp_path / "walk.npy", np.stack([whole, whole + [300, 0, 0]]))
+    first, second = keypoint_files.load(tmp_path / "walk.npy")
+    assert first.layout == "mediapipe_33"
+    np.testing.assert_allclose(second.keypoints - first.keypoints, np.broadcast_to([300, 0], (25, 33, 2)))
+    np.savez(tmp_path / "walk.npz", reconstruction=walker("h36m")[None, ..., :2])
+    same(tmp_path / "walk.npz", "h36m")
