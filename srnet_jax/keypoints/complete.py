@@ -39,8 +39,10 @@ class Completed:
 
     @property
     def missing(self) -> dict[str, float]:
-        """The joints that were not seen in more than 5 % of the lifted frames, and in which share of them."""
-        share = (self.confidences[self.lifted] == 0).mean(0) if self.lifted.any() else np.zeros(0)
+        """The joints that were not seen in more than 5 % of the frames that show the person, and in which share of them."""
+        seen = self.confidences > 0
+        seen = seen[self.lifted & seen.any(1)]
+        share = (~seen).mean(0) if len(seen) else np.zeros(0)
         return {joint: float(s) for joint, s in zip(layouts.H36M.joints, share, strict=False) if s > _NAMED}
 
 

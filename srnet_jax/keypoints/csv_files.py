@@ -142,7 +142,7 @@ def _unnamed(body: list[tuple[str, list[str]]], path: Path) -> list[str]:
     """Name the columns of a table without a header: the frame's number, then x, y or x, y, confidence of each joint."""
     width = len(body[0][1])
     count = width - 1
-    values = np.array([[_number(cell, "") for cell in row[1:]] for _, row in body if len(row) == width])
+    values = np.array([[_number(cell, where) for cell in row[1:]] for where, row in body if len(row) == width])
     if width < 3:
         raise DataError(f"{body[0][0]}: found {shown(','.join(body[0][1]))}, expected frame, x, y, ...")
     thirds = values[:, 2::3] if count % 3 == 0 else np.full((1, 1), 2.0)
@@ -173,7 +173,7 @@ def _people(names: list[str], rows: list[tuple[str, list[str]]], path: Path) -> 
         place = columns.setdefault(part, [-1, -1, -1])
         if _AXES[axis] >= 0:
             place[_AXES[axis]] = column
-    columns = {part: place for part, place in columns.items() if place[0] >= 0 and place[1] >= 0}
+    columns = {part: place for part, place in columns.items() if part and place[0] >= 0 and place[1] >= 0}
     if not columns:
         raise DataError(
             f"{path}: found the columns {shown(','.join(names))}, expected x and y of each joint, as nose_x, nose_y"

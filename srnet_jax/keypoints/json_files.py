@@ -116,7 +116,7 @@ def about(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
     size = None
     images = content.get("images")
     first = images[0] if isinstance(images, list) and images and isinstance(images[0], dict) else content
-    if "width" in first or "height" in first:
+    if first.get("width") is not None or first.get("height") is not None:
         size = image_size(first.get("width"), first.get("height"), str(path))
     meta = content.get("meta_info")
     return size, content.get("fps"), meta.get("dataset_name") if isinstance(meta, dict) else None
@@ -157,7 +157,7 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str |
             if image is None:
                 raise DataError(f"{path}: entry {number}: found {listed(person)}, expected {' or '.join(one.picture)}")
             yield (names.get(image) if isinstance(image, int | str) else None), person
-    elif one.points[-1] == "" and is_joints(content):  # of one person in one picture
+    elif key is None and one.points[-1] == "" and is_joints(content):  # of one person in one picture
         yield path.name, content
     elif key is not None or isinstance(content, list):
         found = content if key is None else content[key]

@@ -263,8 +263,8 @@ def _with_layout(people: People, one: Format, data_set: object) -> People:
 def _in_pixels(people: People, one: Format, image_size: tuple[int, int] | None) -> People:
     """Turn shares of the image into pixels, if the format has them or all values are such."""
     size = people.image_size or image_size
-    numbers = people.values[..., :2]
-    numbers = numbers[np.isfinite(numbers) & (numbers != 0) & (numbers != -1)]
+    points = people.values[..., :2]
+    numbers = points[np.isfinite(points).all(-1) & (points != 0).any(-1) & (points != -1).all(-1)]
     shares = not len(numbers) or bool(np.median(np.abs(numbers)) <= MAX_NORMALISED)
     if len(numbers) and shares and (numbers < 0).mean() > _NEGATIVE:
         raise DataError(

@@ -179,6 +179,8 @@ def _row(point: Any, where: str) -> list[float]:
         lower = {str(key).lower(): item for key, item in (point | (place if isinstance(place, dict) else {})).items()}
         sure = next((lower[name] for name in CONFIDENCES if name in lower), 1.0)
         return [_number(item, where) for item in (lower.get("x"), lower.get("y"), sure)]
+    if not isinstance(point, list):
+        raise DataError(f"{where}: found {described(point)}, expected x, y and confidence of each joint")
     return [_number(item, where) for item in point]
 
 

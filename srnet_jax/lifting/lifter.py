@@ -108,7 +108,7 @@ class KeypointLifter:
                 f"keypoints: found shape {keypoints.shape} of {keypoints.dtype}, expected (frames >= 1, joints, 2) of numbers"
             )
         sure = np.ones(keypoints.shape[:2]) if confidences is None else np.asarray(confidences)
-        if sure.shape != keypoints.shape[:2] or sure.dtype.kind not in "fiu":
+        if sure.shape != keypoints.shape[:2] or sure.dtype.kind not in "fiub":
             raise DataError(f"confidences: found shape {sure.shape} of {sure.dtype}, expected {keypoints.shape[:2]} of numbers")
         values = marked(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), 0.0)
         return complete(values[..., :2], values[..., 2], layout, fps)
