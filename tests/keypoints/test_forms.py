@@ -1,12 +1,15 @@
 """What detectors and people really write: one walking person in each form, read as the same keypoints."""
 
+import dataclasses
 import re
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from srnet_jax.errors import DataError
-from srnet_jax.keypoints import keypoint_files
+from srnet_jax.errors import DataError, UserError
+from srnet_jax.keypoints import formats, keypoint_files, tracks, which_layout
 from srnet_jax.keypoints.keypoint_files import Hints
 from srnet_jax.pose.layouts import LAYOUTS
 from tests.keypoints.builders import (
@@ -25,7 +28,6 @@ from tests.keypoints.builders import (
 COCO = LAYOUTS["coco"].joints
 CAMEL = [re.sub("_(.)", lambda found: found[1].upper(), name) for name in COCO]  # leftEye
 WALK, LANDMARKS, HALPE = walker("coco"), walker("mediapipe_33"), walker("halpe_26")
-DOTS = [{"x": x, "y": y, "z": 0.1, "visibility": v} for x, y, v in shares(LANDMARKS[0])]
 
 
 def dots(person):
@@ -220,3 +222,153 @@ def test_arrays(tmp_path):
     np.testing.assert_allclose(second.keypoints - first.keypoints, np.broadcast_to([300, 0], (25, 33, 2)))
     np.savez(tmp_path / "walk.npz", reconstruction=walker("h36m")[None, ..., :2])
     same(tmp_path / "walk.npz", "h36m")
+
+
+def annotations(person, names, file_name, first_id=1):
+    images = [{"id": first_id + i, "file_name": file_name.format(i), "width": SIZE[0], "height": SIZE[1]} for i in range(len(person))]
+    found = [{"id": i, "image_id": first_id + i, "category_id": 1, "keypoints": flat(p * [1, 1, 2])} for i, p in enumerate(person)]
+    return {"images": images, "annotations": found, "categories": [{"id": 1, "name": "person", "keypoints": list(names)}]}
+
+
+def test_annotations_of_coco_and_posetrack(tmp_path):
+    path = write_json(tmp_path / "walk.json", annotations(np.where([False, False, True], 1, WALK), COCO, "walk/{:06d}.jpg", 100))
+    track = same(path, "coco")
+    assert (track.layout, track.image_size) == ("coco", SIZE)
+    names = ["nose", "head_bottom", "head_top", *LAYOUTS["posetrack"].joints[3:]]
+    content = annotations(np.where([False, False, True], 1, walker("posetrack")), names, "images/val/000342_mpii_test/{:06d}.jpg")
+    assert same(write_json(tmp_path / "walk.json", content), "posetrack").layout == "posetrack"
+    one, two = annotations(WALK, COCO, "a/{:04d}.jpg"), annotations(WALK[:9], COCO, "b/{:04d}.jpg", 500)
+    content = {key: one[key] + two[key] for key in ("images", "annotations")}
+    found = keypoint_files.load(write_json(tmp_path / "both.json", content))
+    assert [(track.name, len(track.keypoints)) for track in found] == [("a", 25), ("b", 9)]
+
+
+def test_pictures_that_are_no_video_are_lifted_one_by_one(tmp_path):
+    """Of names that are alike in nothing, or ids that are far and unevenly apart; a person each."""
+    folder = tmp_path / "images"
+    for index, name in enumerate(["bend_1200x900", "jump", "reach_2", "IMG_20240501_1200x900"]):
+        write_json(folder / f"{name}_keypoints.json", openpose(BODY[index]))
+    found = keypoint_files.load(folder)
+    assert {track.name for track in found} == {"bend_1200x900", "jump", "reach_2", "IMG_20240501_1200x900"}
+    assert {track.keypoints.shape for track in found} == {(1, 25, 2)}
+    ids = [139, 285, 632, 724, 776, 785, 802, 872, 885, 1000]
+    content = [{"image_id": n, "category_id": 1, "keypoints": flat(p + [300 * k, 0, 0]), "score": 1} for n, p in zip(ids, WALK, strict=False) for k in (0, 1)]  # fmt: skip
+    found = keypoint_files.load(write_json(tmp_path / "results.json", content))
+    assert len(found) == 20
+    assert {len(track.keypoints) for track in found} == {1}
+    for number, entry in enumerate(content):
+        entry["image_id"] = number // 2
+    assert [len(track.keypoints) for track in keypoint_files.load(write_json(tmp_path / "results.json", content))] == [10, 10]
+
+
+def test_image_names_with_sizes_and_dates(tmp_path):
+    names = {"walk_{:04d}_720p.jpg": 0, "2024-05-01_{:04d}.png": 0, "20240501_1230{:02d}.jpg": 123000, "1280x720/cam1/{:06d}.jpg": 0}
+    for name, first in names.items():
+        content = [{"image_id": name.format(i), "keypoints": flat(p), "score": 1} for i, p in enumerate(WALK)]
+        same(write_json(tmp_path / "walk.json", content), "coco", first)
+
+
+def test_body_25b_is_told_from_body_25(tmp_path):
+    for layout in ("body_25", "body_25b"):
+        folder = write_folder(tmp_path / layout, "w_{:04d}_keypoints.json", [openpose(p) for p in walker(layout)])
+        assert same(folder, layout).layout == layout
+
+
+def test_layouts_are_told_by_how_people_look(tmp_path):
+    for layout in ("coco", "h36m", "mpi_inf_3dhp", "body_25", "body_25b", "mpii"):
+        np.savez(tmp_path / "walk.npz", keypoints=walker(layout))
+        (track,) = keypoint_files.load(tmp_path / "walk.npz")
+        assert (track.layout or which_layout.guess(track, "walk.npz")) == layout
+    noise = np.random.default_rng(0).uniform(100, 500, (9, 17, 2))
+    np.savez(tmp_path / "walk.npz", keypoints=noise)
+    with pytest.raises(UserError, match=r"--layout: not set, and walk.npz does not say it; its 17 joints fit coco or "):
+        which_layout.guess(*keypoint_files.load(tmp_path / "walk.npz"), "walk.npz")
+
+
+def test_joints_in_another_layout_than_said_are_warned_of():
+    points = walker("h36m")
+    track = tracks.Track("walk", points[..., :2], points[..., 2], 0, "coco", SIZE, 30, np.ones(len(points), bool))
+    with pytest.warns(UserWarning, match="walk: lengths between joints are no person's in the layout coco; they fit the layout h36m"):
+        which_layout.warn_if_implausible(track)
+    right = dataclasses.replace(track, layout="h36m")
+    with warnings.catch_warnings(action="error"):
+        which_layout.warn_if_implausible(right)
+    with pytest.warns(UserWarning, match="walk: people look upside down; is y counted from the top of the image"):
+        which_layout.warn_if_implausible(dataclasses.replace(right, keypoints=points[..., :2] * [1, -1] + [0, 720]))
+
+
+def test_low_confidence_is_missing(tmp_path):
+    person = WALK.copy()
+    person[:, 15:] = person[:, 15:] * [1, 1, 0] + [0, 200, 0.02]  # guessed ankles
+    content = [{"image_id": f"{i}.jpg", "keypoints": flat(p), "score": 1} for i, p in enumerate(person)]
+    (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
+    assert (track.confidences[:, 15:] == 0).all()
+    assert (track.confidences[:, :15] > 0).all()
+    (track,) = keypoint_files.load(tmp_path / "walk.json", Hints(min_confidence=0.0))
+    assert (track.confidences > 0).all()
+
+
+def test_what_is_in_3d_already_is_refused(tmp_path):
+    points = walker("h36m") / 400 - 1
+    scores = [1.0] * 17
+    content = {"instance_info": [{"frame_id": i, "instances": [{"keypoints": p.tolist(), "keypoint_scores": scores}]} for i, p in enumerate(points)]}  # fmt: skip
+    np.save(tmp_path / "walk.npy", (points - points[:, :1])[..., [0, 1, 1]])
+    np.savez(tmp_path / "walk.npz", reconstruction=(points - points[:, :1])[None, ..., [0, 1, 1]])
+    for path in (write_json(tmp_path / "walk.json", content), tmp_path / "walk.npy", tmp_path / "walk.npz"):
+        with pytest.raises(DataError, match="3D"):
+            keypoint_files.load(path, Hints(image_size=SIZE))
+    header, rows = wide((points - points[:, :1]) * 1000, LAYOUTS["h36m"].joints, ("_x", "_y", "_z"))
+    (tmp_path / "walk.csv").write_text(table([[r[0], *(v / 1000 for v in r[1:])] for r in rows], header))
+    with pytest.raises(DataError, match="points in 3D"):
+        keypoint_files.load(tmp_path / "walk.csv", Hints(image_size=SIZE))
+
+
+def test_shares_of_the_image_need_its_size(tmp_path):
+    path = write_json(tmp_path / "walk.json", [dots(p) for p in LANDMARKS])
+    with pytest.raises(DataError, match="they seem normalised, expected pixels, or the image's size .--width and --height"):
+        keypoint_files.load(path)
+    low = LANDMARKS.copy()
+    low[:, 27:] += [0, 900, 0]  # feet far below the image
+    path = write_json(tmp_path / "walk.json", [dots(p) for p in low])
+    (track,) = keypoint_files.load(path, Hints(image_size=SIZE))
+    np.testing.assert_allclose(track.keypoints, low[..., :2], atol=1e-2)
+
+
+def test_several_people_in_a_table(tmp_path):
+    other = walker("coco", 300)
+    (header,), rows = wide(WALK, COCO)
+    _, more = wide(other, COCO)
+    both = [row for pair in zip(rows, more, strict=True) for row in pair]
+    tables = [
+        table([[r[0], k % 2 + 1, *r[1:]] for k, r in enumerate(both)], [header.replace("frame", "frame,person_id")]),
+        table(both, [header]),
+        table([[a[0], *a[1:], *b[1:]] for a, b in zip(rows, more, strict=True)], [",".join([line.split(",")[0], *2 * line.split(",")[1:]]) if k != 1 else "individuals," + ",".join(["a"] * 51 + ["b"] * 51) for k, line in enumerate([DLC[0], "", *DLC[1:]])]),
+    ]  # fmt: skip
+    for content in tables:
+        (tmp_path / "walk.csv").write_text(content)
+        found = sorted(keypoint_files.load(tmp_path / "walk.csv"), key=lambda track: track.keypoints[0, 0, 0])
+        for track, person in zip(found, (WALK, other), strict=True):
+            np.testing.assert_allclose(track.keypoints, person[..., :2], atol=1e-2)
+            assert track.layout == "coco"
+
+
+def test_frames_without_people(tmp_path):
+    kinetics = {"data": [], "label": "unknown", "label_index": -1, "has_skeleton": False}
+    for content in (kinetics, {"frames": []}, [[], []], {"keypoints": [], "skeleton": {}}, {"images": [], "annotations": []}):
+        with pytest.raises(DataError, match=r"walk\.json: (no person in any frame|found .*, expected a keypoint format)"):
+            keypoint_files.load(write_json(tmp_path / "walk.json", content), Hints(image_size=SIZE))
+    content = [[], *JSON["movenet, poses of frames"][0][1:]]
+    (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
+    assert (track.first_frame, len(track.keypoints)) == (1, 24)
+
+
+def test_a_joint_that_an_object_lacks_is_missing(tmp_path):
+    content = [{"keypoints": named(p, COCO)} for p in WALK]
+    del content[4]["keypoints"][9]
+    (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
+    assert np.argwhere(np.isnan(track.keypoints[..., 0])).tolist() == [[4, 9]]
+
+
+def test_readme_lists_the_formats_as_the_code_has_them():
+    text = (Path(__file__).parent.parent.parent / "README.md").read_text()
+    assert text.partition("<!-- formats -->\n")[2].partition("\n<!-- end of formats -->")[0] == formats.listing()
