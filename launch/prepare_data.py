@@ -5,7 +5,7 @@ python -m launch.prepare_data check --data=DIR [--keypoints=gt]       # Human3.6
 python -m launch.prepare_data mocap --source=DIR --skeleton=cmu --output=FILE.npz   # BVH or ASF/AMC files
 python -m launch.prepare_data synthetic --output=DIR                  # the embedded set in the form of Human3.6M's files
 python -m launch.prepare_data synthetic --output=FILE.npz             # and of mocap's: joint positions
-python -m launch.prepare_data pose_prior --source=FILE.npz --output=FILE.npz   # how people look in images (srnet_jax/pose/prior.py)
+python -m launch.prepare_data pose_prior --source=FILE.npz --output=FILE.npz   # how people look in images (pose/prior.py)
 """
 
 from pathlib import Path
