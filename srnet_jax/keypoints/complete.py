@@ -77,47 +77,37 @@ def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: f
         known = np.flatnonzero(seen[:, joint] & enough)
         hidden = np.flatnonzero(~seen[:, joint] & enough)
         if len(known) and len(hidden):
-            filled[hidden, joint] += _offsets(points, sizes, seen, joint, known, hidden, longest)
+            filled[hidden, joint] += sizes[hidden, None] * _offsets(points, seen, joint, known, hidden, longest)
     whole, lifted = _without_gaps(filled, enough, longest)
     return Completed(whole.astype(np.float32), np.where(lifted[:, None], sure, 0).astype(np.float32), lifted)
 
 
 def _offsets(
-    points: np.ndarray,
-    sizes: np.ndarray,
-    seen: np.ndarray,
-    joint: int,
-    known: np.ndarray,
-    hidden: np.ndarray,
-    longest: int,
+    points: np.ndarray, seen: np.ndarray, joint: int, known: np.ndarray, hidden: np.ndarray, longest: int
 ) -> np.ndarray:
-    """Return how far a joint is from its estimate in the frames that hide it, [H, 2] pixels; zero in gaps that are too long.
+    """Return how far a joint is from its estimate in the frames that hide it, [H, 2] sizes; zero in gaps that are too long.
 
-    It is interpolated between its distances, in sizes of the person, from what would have been estimated at the gap's ends.
+    It is interpolated between its distances, at the gap's ends, from what the joints that the hidden frame shows would make
+    likely there, so that an estimate from few joints begins and ends where the joint was seen.
     """
     before = np.searchsorted(known, hidden) - 1
-    after = before + 1
-    has_before, has_after = before >= 0, after < len(known)
-    first = np.where(has_before, known[np.maximum(before, 0)], -1)
-    last = np.where(has_after, known[np.minimum(after, len(known) - 1)], -1)
-    ends = np.unique(np.concatenate([first[has_before], last[has_after]]))
-    there = {}
-    for frame in ends.tolist():
-        pattern = seen[frame].copy()
-        pattern[joint] = False
-        if pattern.sum() >= FEWEST:
-            estimate = prior.completed(points[frame : frame + 1], pattern)[0, joint]
-            there[frame] = (points[frame, joint] - estimate) / sizes[frame]
+    first = np.where(before >= 0, known[np.maximum(before, 0)], -longest - 1)
+    last = np.where(before + 1 < len(known), known[np.minimum(before + 1, len(known) - 1)], len(points) + longest)
     offsets = np.zeros((len(hidden), 2))
-    for row, (frame, a, b) in enumerate(zip(hidden.tolist(), first.tolist(), last.tolist(), strict=True)):
-        near = there.get(a), there.get(b)
-        if near[0] is not None and near[1] is not None and b - a - 1 <= longest:
-            share = (frame - a) / (b - a)
-            offsets[row] = sizes[frame] * ((1 - share) * near[0] + share * near[1])
-        else:  # fades with the distance from the frame that shows it
-            for end, one in ((a, near[0]), (b, near[1])):
-                if one is not None and abs(frame - end) <= longest:
-                    offsets[row] += sizes[frame] * one * (1 - abs(frame - end) / (longest + 1))
+    inside = last - first - 1 <= longest
+    for end, share in ((first, (last - hidden) / (last - first)), (last, (hidden - first) / (last - first))):
+        near = np.abs(hidden - end)
+        weight = np.where(inside, share, np.maximum(1 - near / (longest + 1), 0))  # in a long gap it fades
+        rows = np.flatnonzero((near <= longest) & (end >= 0) & (end < len(points)))
+        both = seen[hidden[rows]] & seen[end[rows]]  # [R, 17]; the joint is not among them
+        patterns, which = np.unique(both, axis=0, return_inverse=True)
+        for index, pattern in enumerate(patterns):
+            own = rows[which.reshape(-1) == index]
+            if pattern.sum() >= FEWEST:
+                there = points[end[own]]
+                size = np.maximum(prior.size_of(there, pattern), 1e-3)[:, None]
+                offset = (there[:, joint] - prior.completed(there, pattern)[:, joint]) / size
+                offsets[own] += weight[own, None] * offset
     return offsets
 
 

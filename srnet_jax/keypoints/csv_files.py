@@ -229,9 +229,11 @@ def _picture(cell: str, number: int, where: str) -> int | str:
     """Return the frame's number, or a name."""
     if _is_number(cell):
         value = float(cell)
-        if value != int(value) or not 0 <= value < 1e15:
+        if not 0 <= value < 1e15 or value != int(value):
             raise DataError(f"{where}: found frame {shown(cell)}, expected a whole number")
         return int(value)
+    if not cell.isprintable() or len(cell) > 1000:
+        raise DataError(f"{where}: found {shown(cell)}, expected a frame's number or an image's name")
     return cell or number
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from srnet_jax.errors import DataError
 from srnet_jax.io.files import reading, size_of
-from srnet_jax.io.text import described, listed
+from srnet_jax.io.text import described, in_utf_8, listed
 from srnet_jax.keypoints.formats import DATA_SETS, JSON_FORMATS, Format, Peek
 from srnet_jax.keypoints.people import FEWEST_NAMES, image_size, is_number
 from srnet_jax.keypoints.points import as_points, is_joints, joint_name
@@ -43,9 +43,9 @@ def load_json(path: Path) -> Any:
     size = size_of(path, "a JSON file")
     if size > _MAX_BYTES:
         raise DataError(f"{path}: {size:,} bytes, expected a JSON file of at most {_MAX_BYTES:,}")
-    data = path.read_bytes()
+    data = in_utf_8(path.read_bytes())
     with reading(path, "a JSON file"):
-        text = data.decode(json.detect_encoding(data))
+        text = data.decode()
         try:
             return json.loads(text, parse_constant=lambda _: None)  # NaN and infinity: missing
         except json.JSONDecodeError:
@@ -130,7 +130,7 @@ def _joint_names(content: Any) -> tuple[str, ...] | None:
     first = categories[0] if isinstance(categories, list) and categories else None
     names = first.get("keypoints") if isinstance(first, dict) else content.get("skeleton")
     meta = content.get("meta_info")
-    if isinstance(meta, dict) and meta.get("dataset_name") not in DATA_SETS:
+    if isinstance(meta, dict) and str(meta.get("dataset_name")) not in DATA_SETS:
         names = meta.get("keypoint_id2name")
     names = list(names.values()) if isinstance(names, dict) else names
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -255,7 +255,7 @@ def _list(items: Any, what: str, path: Path) -> list[Any]:
 
 def _picture(value: Any, where: str) -> int | str:
     """Return a picture's number or name; a name of digits is a number."""
-    if isinstance(value, str) and 0 < len(value) <= 1000:
+    if isinstance(value, str) and 0 < len(value) <= 1000 and value.isprintable():
         return int(value) if value.isdecimal() and len(value) <= 15 else value
     if is_number(value) and value == int(value) and 0 <= value < 10**15:
         return int(value)

@@ -16,6 +16,7 @@ import numpy as np
 from srnet_jax.errors import DataError, UserError, naming
 from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
+from srnet_jax.io.text import in_utf_8
 from srnet_jax.keypoints import csv_files, json_files, npz_files, which_layout
 from srnet_jax.keypoints.formats import DATA_SETS, FORMATS, JSON_FORMATS, Format
 from srnet_jax.keypoints.json_files import Seen
@@ -107,10 +108,7 @@ def _read(path: Path, hints: Hints, budget: Budget) -> Iterator[tuple[People, Fo
         yield from _read_folder(path, name, budget)
         return
     with path.open("rb") as file:
-        head = file.read(4096).removeprefix(b"\xef\xbb\xbf")
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        head = head.decode("utf-16", errors="replace").encode(errors="replace")
-    head = head.lstrip()
+        head = in_utf_8(file.read(4096)).lstrip()
     if name == "npy" or (name is None and head.startswith(b"\x93NUMPY")):
         yield _with_layout(npz_files.read_npy(path, budget), FORMATS["npy"], None), FORMATS["npy"]
     elif name in npz_files.FORMATS or (name is None and (head.startswith(b"PK") or path.suffix.lower() == ".npz")):

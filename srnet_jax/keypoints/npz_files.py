@@ -7,7 +7,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from srnet_jax.errors import DataError, one_line
+from srnet_jax.errors import DataError
+from srnet_jax.io.files import reading
 from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed
@@ -52,10 +53,8 @@ def read_npy(path: Path, budget: Budget) -> People:
     Raises:
       DataError: if the file is damaged, or holds another array, such as points in 3D.
     """
-    try:
+    with reading(path, "an .npy array of numbers"):
         array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # mapped: a header cannot ask for more than there is
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError, RecursionError, OverflowError) as error:
-        raise DataError(f"{path}: damaged, cut short or no .npy array of numbers ({one_line(error, 100)})") from error
     if array.ndim == 4:
         array = np.swapaxes(array, 0, 1)
         if array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # its third number is MediaPipe's depth

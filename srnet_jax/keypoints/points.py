@@ -164,7 +164,7 @@ def _flat(value: list[Any], scores: Any, where: str) -> list[list[float]]:
 
 def _columns(value: dict[str, Any], where: str) -> list[list[float]]:
     sure = next((value[name] for name in CONFIDENCES if isinstance(value.get(name), list)), None)
-    columns: list[Sequence[Any]] = [value["x"], value.get("y") or [], *([sure] if sure is not None else [])]
+    columns: list[Sequence[Any]] = [value["x"], found if isinstance(found := value.get("y"), list) else [], *([sure] if sure is not None else [])]
     if len({len(column) for column in columns}) > 1:
         raise DataError(f"{where}: found x, y and confidences of different lengths, expected one for each joint")
     return [[_number(item, where) for item in row] for row in zip(*columns, strict=True)]

@@ -267,6 +267,10 @@ def _reconstruction_seeds(folder):
 
 def _values_in_a_list(rng, data):
     """Damage values of a JSON list, or of an object."""
+    try:
+        json.loads(data)
+    except json.JSONDecodeError:  # of several lines
+        return mutate.text(rng, data)
     changed = json.loads(mutate.json_values(rng, b'{"content": %b}' % data))
     return json.dumps(changed.get("content")).encode()
 
