@@ -12,12 +12,11 @@ import numpy as np
 from srnet_jax.errors import DataError
 from srnet_jax.io.files import size_of
 
-
 codecs.lookup("utf-16")  # imported now
 
 
 def in_utf_8(data: bytes) -> bytes:
-    """Return text in UTF-8 without a byte order mark, also if it is in UTF-16 with one, as spreadsheets and PowerShell write."""
+    """Return text in UTF-8 without a byte order mark; with one it may be in UTF-16, as spreadsheets and PowerShell write."""
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return data.decode("utf-16", errors="replace").encode(errors="replace")
     return data.removeprefix(codecs.BOM_UTF8)

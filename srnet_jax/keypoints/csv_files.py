@@ -31,7 +31,18 @@ _TRACK = (
 )
 _JOINT = (
     *("joint", "jointid", "jointname", "jointindex", "jointidx", "landmark", "landmarkid", "landmarkname", "landmarkindex"),
-    *("landmarkidx", "keypoint", "keypointid", "keypointname", "keypointindex", "keypointidx", "kpt", "bodypart", "name", "part"),
+    *(
+        "landmarkidx",
+        "keypoint",
+        "keypointid",
+        "keypointname",
+        "keypointindex",
+        "keypointidx",
+        "kpt",
+        "bodypart",
+        "name",
+        "part",
+    ),
     *("label", "type", "index", "idx"),
 )
 _AXES = {"x": 0, "y": 1, "z": -1, **dict.fromkeys(CONFIDENCES, 2), "conf": 2}
@@ -122,7 +133,9 @@ def _individuals(cells: list[tuple[str, list[str]]], path: Path) -> tuple[list[s
     """Return DeepLabCut's table of several animals with a line for each in each frame."""
     (_, animals), (_, parts), (_, axes) = cells[1:4]
     if not len(animals) == len(parts) == len(axes):
-        raise DataError(f"{path}: found header lines of {len(animals)}, {len(parts)} and {len(axes)} columns, expected the same")
+        raise DataError(
+            f"{path}: found header lines of {len(animals)}, {len(parts)} and {len(axes)} columns, expected the same"
+        )
     columns: dict[str, dict[str, int]] = {}
     for column in range(1, len(animals)):
         columns.setdefault(animals[column], {})[f"{parts[column]}_{axes[column]}"] = column

@@ -19,7 +19,7 @@ Layouts = Mapping[int, tuple[str, int]]  # joints in the file: layout, and how m
 
 _COCO = {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17), 136: ("halpe_26", 26)}  # whole bodies begin so
 _OPENPOSE = {25: ("body_25", 25), 18: ("coco_18", 18), 15: ("openpose_mpi_15", 15)}
-_LANDMARKS = {joints: ("mediapipe_33", 33) for joints in (33, 75, 501, 543, 553)}  # then hands and face
+_LANDMARKS = dict.fromkeys((33, 75, 501, 543, 553), ("mediapipe_33", 33))  # then hands and face
 _LANDMARK_KEYS = {"landmarks", "pose_landmarks", "poseLandmarks"}
 _PEOPLE = ("people", "persons", "poses", "pose", "instances", "detections", "predictions", "bodies", "objects", "skeletons")
 _POINTS = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose")
@@ -225,8 +225,7 @@ JSON_FORMATS = (
         "AlphaPose's other forms, an object of image names: {bodies: [{joints}]}, {people: [{pose_keypoints_2d}]}, or tracked",
         layouts=_COCO | {18: ("coco_18", 18)},
         told_by=lambda peek: (
-            "bodies" in peek.root
-            or (_has_names(peek) and bool({"bodies", "people"} & peek.entry or "keypoints" in peek.inner))
+            "bodies" in peek.root or (_has_names(peek) and bool({"bodies", "people"} & peek.entry or "keypoints" in peek.inner))
         ),
         frames="{}",
         people="bodies|people|",

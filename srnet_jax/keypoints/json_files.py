@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.text import described, in_utf_8, listed
 from srnet_jax.keypoints.formats import DATA_SETS, JSON_FORMATS, Format, Peek
@@ -79,7 +79,11 @@ def recognise(content: Any, path: Path) -> Format:
 
 
 def _words(one: Format) -> set[str]:
-    return {word.strip("{}[]") for text in (one.frames, one.people, *one.points, *one.picture) for word in text.replace(":", "|").split("|")}
+    return {
+        word.strip("{}[]")
+        for text in (one.frames, one.people, *one.points, *one.picture)
+        for word in text.replace(":", "|").split("|")
+    }
 
 
 def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
@@ -98,7 +102,7 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
         if picture is None:
             found = _value(frame, one.picture)
             picture = number if found is None else _picture(found, f"{path}: entry {number}")
-        where = f"{path}: frame {picture}"
+        where = f"{path}: frame {one_line(picture, 100)}"
         for track, points, scores in _people(frame, one, where):
             if points in _NOTHING or (isinstance(points, list) and all(item in _NOTHING for item in points)):
                 continue
@@ -123,7 +127,7 @@ def about(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
 
 
 def _joint_names(content: Any) -> tuple[str, ...] | None:
-    """Return the names of joints that a file gives once for all people, if they are a body's: of COCO's categories, or ViTPose's."""
+    """Return the names of joints that a file gives once for all, as COCO's categories and ViTPose do, if they are a body's."""
     if not isinstance(content, dict):
         return None
     categories = content.get("categories")
@@ -175,8 +179,8 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str |
             return
         items = _list(found, key or "the list", path)
         entry = next((item for item in items if item), None)
-        names = {*one.people.split("|"), *one.picture} - {""}
-        if one.alone and isinstance(entry, dict) and not names & entry.keys() and set(one.points) & entry.keys():
+        keys = {*one.people.split("|"), *one.picture} - {""}
+        if one.alone and isinstance(entry, dict) and not keys & entry.keys() and set(one.points) & entry.keys():
             yield path.name, {one.people.split("|")[0]: items} if one.people else items  # of one picture's people
             return
         yield from ((None, item) for item in items)
@@ -223,7 +227,13 @@ def _people(frame: Any, one: Format, where: str) -> Iterator[tuple[Any, Any, Any
         if person in _NOTHING:
             continue
         track, points, scores = track or _value(person, one.track), _points(person, one, where), _value(person, one.scores)
-        if points is not person and isinstance(points, list) and points and isinstance(points[0], list) and not is_joints(points):
+        if (
+            points is not person
+            and isinstance(points, list)
+            and points
+            and isinstance(points[0], list)
+            and not is_joints(points)
+        ):
             for index, own in enumerate(points):  # [people, joints, 2 or 3], as Python's detectors have it
                 sure = scores[index] if isinstance(scores, list) and index < len(scores) else None
                 yield None, own, sure if isinstance(sure, list) else None  # or of the person

@@ -171,7 +171,7 @@ _YOLO_BOX = 5  # class, x, y, width, height
 
 
 def _yolo(files: Iterable[Path]) -> Iterator[Seen]:
-    """Yield the people of YOLO's label files: class, box, x, y or x, y, confidence of each joint, perhaps confidence, track id."""
+    """Yield the people of YOLO's labels: class, box, x, y or x, y, confidence of each joint, perhaps confidence, track id."""
     lines = [
         (file, f"{file}: line {number}", line.split())
         for file in files
@@ -188,7 +188,10 @@ def _yolo(files: Iterable[Path]) -> Iterator[Seen]:
     for file, where, row in rows:
         count, size = len(row) - _YOLO_BOX, 3
         joints, size, more = next(
-            ((count - m) // s, s, m) for s in (3, 2, 1) for m in (0, 1, 2) if (count - m) % s == 0 and (_usual(count - m, s) or s == 1)
+            ((count - m) // s, s, m)
+            for s in (3, 2, 1)
+            for m in (0, 1, 2)
+            if (count - m) % s == 0 and (_usual(count - m, s) or s == 1)
         )
         if size == 1:
             size = 3 if count % 3 == 0 else 2
@@ -232,7 +235,7 @@ def _named_alike(people: list[Seen]) -> tuple[str, ...] | None:
     if len(union) > MOST_JOINTS:
         return None
     if numbered(union):
-        union = tuple(sorted(union, key=lambda name: int(re.findall("[0-9]+", name)[-1])))
+        union = tuple(sorted(union, key=lambda name: int(re.findall("[0-9]+", name)[-1][-18:])))
     for index, person in enumerate(people):
         if person.names != union and person.names:
             values = np.full((len(union), 3), np.nan)

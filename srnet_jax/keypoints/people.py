@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed
 from srnet_jax.keypoints.pictures import places
@@ -89,14 +89,14 @@ def gather(
         odd = next((i for i in indices if len(rows[i]) != len(rows[indices[0]])), None)
         if odd is not None:
             raise DataError(
-                f"{path}: frame {pictures[odd]}: found {len(rows[odd])} joints, expected {len(rows[indices[0]])}, as in frame "
-                f"{pictures[indices[0]]}"
+                f"{path}: frame {one_line(pictures[odd], 100)}: found {len(rows[odd])} joints, expected "
+                f"{len(rows[indices[0]])}, as in frame {one_line(pictures[indices[0]], 100)}"
             )
         alone = len(videos) == 1
         name = video_name(path.name) if alone and not still else video_name(clip) or video_name(path.name)
         made.append(
             People(
-                str(path) if alone else f"{path}: {clip or 'the video'}",
+                str(path) if alone else f"{path}: {one_line(clip or 'the video', 100)}",
                 name,
                 frames,
                 tuple(ids[index] for index in indices),

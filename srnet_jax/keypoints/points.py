@@ -101,7 +101,9 @@ def is_joints(value: Any) -> bool:
     items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     first = next((item for item in items if item), None)
     if isinstance(first, dict):
-        return ({"x", "y"} <= {str(key).lower() for key in first} or "position" in first) and not isinstance(first.get("x"), list)
+        return ({"x", "y"} <= {str(key).lower() for key in first} or "position" in first) and not isinstance(
+            first.get("x"), list
+        )
     if isinstance(value, dict) and isinstance(value.get("x"), list):
         return True
     if isinstance(first, list):
@@ -164,7 +166,11 @@ def _flat(value: list[Any], scores: Any, where: str) -> list[list[float]]:
 
 def _columns(value: dict[str, Any], where: str) -> list[list[float]]:
     sure = next((value[name] for name in CONFIDENCES if isinstance(value.get(name), list)), None)
-    columns: list[Sequence[Any]] = [value["x"], found if isinstance(found := value.get("y"), list) else [], *([sure] if sure is not None else [])]
+    columns: list[Sequence[Any]] = [
+        value["x"],
+        found if isinstance(found := value.get("y"), list) else [],
+        *([sure] if sure is not None else []),
+    ]
     if len({len(column) for column in columns}) > 1:
         raise DataError(f"{where}: found x, y and confidences of different lengths, expected one for each joint")
     return [[_number(item, where) for item in row] for row in zip(*columns, strict=True)]

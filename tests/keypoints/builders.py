@@ -7,12 +7,14 @@ import numpy as np
 from srnet_jax.pose import layouts
 
 FRAMES, SIZE = 25, (1280, 720)
-MEDIAPIPE = tuple(
-    "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear mouth_left "
-    "mouth_right left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_pinky right_pinky left_index "
-    "right_index left_thumb right_thumb left_hip right_hip left_knee right_knee left_ankle right_ankle left_heel right_heel "
-    "left_foot_index right_foot_index".split()
+_FACE = (
+    "nose",
+    *(f"{side}_eye{part}" for side in ("left", "right") for part in ("_inner", "", "_outer")),
+    "left_ear",
+    "right_ear",
 )
+_BODY = (*("shoulder", "elbow", "wrist", "pinky", "index", "thumb", "hip", "knee", "ankle", "heel", "foot_index"),)
+MEDIAPIPE = (*_FACE, "mouth_left", "mouth_right", *(f"{side}_{part}" for part in _BODY for side in ("left", "right")))
 
 
 def walker(layout="coco", shift=0.0, frames=FRAMES):

@@ -43,42 +43,140 @@ def wholebody(person, joints):
 
 
 JSON = {  # form: (content, layout)
-    "mmpose, list of frames": ([{"frame_id": i, "instances": [{"keypoints": p[:, :2].tolist(), "keypoint_scores": p[:, 2].tolist()}]} for i, p in enumerate(WALK)], "coco"),
-    "alphapose": ([{"image_id": f"{i}.jpg", "keypoints": flat(p), "score": 3.1, "box": [1, 2, 3, 4], "idx": 0} for i, p in enumerate(WALK)], "coco"),
-    "alphapose, halpe 136": ([{"image_id": f"{i}.jpg", "keypoints": flat(wholebody(p, 136)), "idx": [1]} for i, p in enumerate(HALPE)], "halpe_26"),
+    "mmpose, list of frames": (
+        [
+            {"frame_id": i, "instances": [{"keypoints": p[:, :2].tolist(), "keypoint_scores": p[:, 2].tolist()}]}
+            for i, p in enumerate(WALK)
+        ],
+        "coco",
+    ),
+    "alphapose": (
+        [
+            {"image_id": f"{i}.jpg", "keypoints": flat(p), "score": 3.1, "box": [1, 2, 3, 4], "idx": 0}
+            for i, p in enumerate(WALK)
+        ],
+        "coco",
+    ),
+    "alphapose, halpe 136": (
+        [{"image_id": f"{i}.jpg", "keypoints": flat(wholebody(p, 136)), "idx": [1]} for i, p in enumerate(HALPE)],
+        "halpe_26",
+    ),
     "alphapose, cmu": ({f"{i}.jpg": {"version": 0.1, "bodies": [{"joints": flat(p)}]} for i, p in enumerate(WALK)}, "coco"),
-    "alphapose, open": ({f"{i}.jpg": {"people": [{"pose_keypoints_2d": flat(p)}]} for i, p in enumerate(walker("coco_18"))}, "coco_18"),
-    "alphapose, poseflow": ({f"{i}.jpg": [{"keypoints": flat(p), "scores": 2.5, "idx": 1}] for i, p in enumerate(WALK)}, "coco"),
-    "coco results": ([{"image_id": i, "category_id": 1, "keypoints": flat(p), "score": 0.9} for i, p in enumerate(WALK)], "coco"),
-    "detectron instances": ([{"image_id": i, "category_id": 0, "bbox": [0, 0, 1, 1], "score": 0.9, "keypoints": flat(p)} for i, p in enumerate(WALK)], "coco"),
+    "alphapose, open": (
+        {f"{i}.jpg": {"people": [{"pose_keypoints_2d": flat(p)}]} for i, p in enumerate(walker("coco_18"))},
+        "coco_18",
+    ),
+    "alphapose, poseflow": (
+        {f"{i}.jpg": [{"keypoints": flat(p), "scores": 2.5, "idx": 1}] for i, p in enumerate(WALK)},
+        "coco",
+    ),
+    "coco results": (
+        [{"image_id": i, "category_id": 1, "keypoints": flat(p), "score": 0.9} for i, p in enumerate(WALK)],
+        "coco",
+    ),
+    "detectron instances": (
+        [
+            {"image_id": i, "category_id": 0, "bbox": [0, 0, 1, 1], "score": 0.9, "keypoints": flat(p)}
+            for i, p in enumerate(WALK)
+        ],
+        "coco",
+    ),
     "detectron, fields": ([{"frame": i, "pred_keypoints": [p.tolist()], "scores": [0.9]} for i, p in enumerate(WALK)], "coco"),
     "motionbert": ({"annotations": [{"frame_id": i, "keypoints": flat(p)} for i, p in enumerate(WALK)]}, "coco"),
-    "yolo": ([[{"name": "person", "class": 0, "box": {}, "keypoints": {"x": p[:, 0].tolist(), "y": p[:, 1].tolist(), "visible": p[:, 2].tolist()}}] for p in WALK], "coco"),
-    "kinetics": ({"data": [{"frame_index": i, "skeleton": [{"pose": shares(p)[:, :2].ravel().tolist(), "score": p[:, 2].tolist()}]} for i, p in enumerate(walker("coco_18"))], "label": "walk"}, "coco_18"),
+    "yolo": (
+        [
+            [
+                {
+                    "name": "person",
+                    "class": 0,
+                    "box": {},
+                    "keypoints": {"x": p[:, 0].tolist(), "y": p[:, 1].tolist(), "visible": p[:, 2].tolist()},
+                }
+            ]
+            for p in WALK
+        ],
+        "coco",
+    ),
+    "kinetics": (
+        {
+            "data": [
+                {"frame_index": i, "skeleton": [{"pose": shares(p)[:, :2].ravel().tolist(), "score": p[:, 2].tolist()}]}
+                for i, p in enumerate(walker("coco_18"))
+            ],
+            "label": "walk",
+        },
+        "coco_18",
+    ),
     "mediapipe, lists": ([dots(p) for p in LANDMARKS], "mediapipe_33"),
     "mediapipe, several people": ([[dots(p)] for p in LANDMARKS], "mediapipe_33"),
-    "mediapipe, rows": ([{"frame": i, "landmarks": [[*d.values()] for d in dots(p)]} for i, p in enumerate(LANDMARKS)], "mediapipe_33"),
-    "mediapipe, frames": ({"frames": [{"frame_index": i, "pose_landmarks": dots(p), "pose_world_landmarks": dots(p)} for i, p in enumerate(LANDMARKS)]}, "mediapipe_33"),
+    "mediapipe, rows": (
+        [{"frame": i, "landmarks": [[*d.values()] for d in dots(p)]} for i, p in enumerate(LANDMARKS)],
+        "mediapipe_33",
+    ),
+    "mediapipe, frames": (
+        {
+            "frames": [
+                {"frame_index": i, "pose_landmarks": dots(p), "pose_world_landmarks": dots(p)} for i, p in enumerate(LANDMARKS)
+            ]
+        },
+        "mediapipe_33",
+    ),
     "mediapipe, javascript": ([{"poseLandmarks": dots(p), "time": i / 30} for i, p in enumerate(LANDMARKS)], "mediapipe_33"),
-    "mediapipe, names": ({f"frame_{i:04}": dict(zip(MEDIAPIPE, dots(p), strict=True)) for i, p in enumerate(LANDMARKS)}, "mediapipe_33"),
-    "mediapipe, numbers": ({str(i): {str(j): d for j, d in enumerate(dots(p))} for i, p in enumerate(LANDMARKS)}, "mediapipe_33"),
+    "mediapipe, names": (
+        {f"frame_{i:04}": dict(zip(MEDIAPIPE, dots(p), strict=True)) for i, p in enumerate(LANDMARKS)},
+        "mediapipe_33",
+    ),
+    "mediapipe, numbers": (
+        {str(i): {str(j): d for j, d in enumerate(dots(p))} for i, p in enumerate(LANDMARKS)},
+        "mediapipe_33",
+    ),
     "movenet": ([{"keypoints": named(p, COCO), "score": 0.8} for p in WALK], "coco"),
     "movenet, poses of frames": ([[{"keypoints": named(p, CAMEL), "score": 0.8}] for p in WALK], "coco"),
-    "movenet, frames": ({"frames": [{"timestamp": 33 * i, "poses": [{"score": 1, "keypoints": named(p, COCO)}]} for i, p in enumerate(WALK)]}, "coco"),
-    "posenet": ([{"score": 0.9, "keypoints": [{"part": name, "score": s, "position": {"x": x, "y": y}} for name, (x, y, s) in zip(CAMEL, p.tolist(), strict=True)]} for p in WALK], "coco"),
+    "movenet, frames": (
+        {"frames": [{"timestamp": 33 * i, "poses": [{"score": 1, "keypoints": named(p, COCO)}]} for i, p in enumerate(WALK)]},
+        "coco",
+    ),
+    "posenet": (
+        [
+            {
+                "score": 0.9,
+                "keypoints": [
+                    {"part": name, "score": s, "position": {"x": x, "y": y}}
+                    for name, (x, y, s) in zip(CAMEL, p.tolist(), strict=True)
+                ],
+            }
+            for p in WALK
+        ],
+        "coco",
+    ),
     "vitpose": ({"keypoints": [{"0": p[:, [1, 0, 2]].tolist()} for p in WALK], "skeleton": dict(enumerate(COCO))}, "coco"),
-    "vitpose, joints by number": ({"keypoints": [{"0": dict(enumerate(p[:, [1, 0, 2]].tolist()))} for p in WALK], "skeleton": dict(enumerate(COCO))}, "coco"),
-    "rtmlib": ([{"frame": i, "keypoints": [p[:, :2].tolist()], "scores": [p[:, 2].tolist()]} for i, p in enumerate(WALK)], "coco"),
-    "rtmlib, 26": ({"frames": [{"people": [{"keypoints": p[:, :2].tolist(), "scores": p[:, 2].tolist()}]} for p in HALPE]}, "halpe_26"),
+    "vitpose, joints by number": (
+        {"keypoints": [{"0": dict(enumerate(p[:, [1, 0, 2]].tolist()))} for p in WALK], "skeleton": dict(enumerate(COCO))},
+        "coco",
+    ),
+    "rtmlib": (
+        [{"frame": i, "keypoints": [p[:, :2].tolist()], "scores": [p[:, 2].tolist()]} for i, p in enumerate(WALK)],
+        "coco",
+    ),
+    "rtmlib, 26": (
+        {"frames": [{"people": [{"keypoints": p[:, :2].tolist(), "scores": p[:, 2].tolist()}]} for p in HALPE]},
+        "halpe_26",
+    ),
     "openpose in one file": ([openpose(p) for p in walker("body_25")], "body_25"),
-    "objects of frames": ({"frames": {str(i): {"people": [{"id": 1, "keypoints": p.tolist()}]} for i, p in enumerate(WALK)}}, "coco"),
+    "objects of frames": (
+        {"frames": {str(i): {"people": [{"id": 1, "keypoints": p.tolist()}]} for i, p in enumerate(WALK)}},
+        "coco",
+    ),
     "arrays": ({"fps": 25, "keypoints": WALK.tolist()}, "coco"),
     "people by id": ([{"frame": i, "people": {"3": {"keypoints": p.tolist()}}} for i, p in enumerate(WALK)], "coco"),
-}  # fmt: skip
+}
 LINES = {
-    "openpifpaf": ([{"frame": i, "predictions": [{"keypoints": flat(p), "bbox": [], "score": 0.9, "id_": 1}]} for i, p in enumerate(WALK)], "coco"),
+    "openpifpaf": (
+        [{"frame": i, "predictions": [{"keypoints": flat(p), "bbox": [], "score": 0.9, "id_": 1}]} for i, p in enumerate(WALK)],
+        "coco",
+    ),
     "mediapipe": ([{"frame": i, "landmarks": dots(p)} for i, p in enumerate(LANDMARKS)], "mediapipe_33"),
-}  # fmt: skip
+}
 
 
 def same(path, layout, first=0):
@@ -120,8 +218,12 @@ FOLDERS = {  # form: (name of a file, content of each, layout)
     "openpifpaf": ("walk_{:04d}.jpg.predictions.json", [[{"keypoints": flat(p), "category_id": 1}] for p in WALK], "coco"),
     "mediapipe": ("{:06d}.json", [{"landmarks": dots(p)} for p in LANDMARKS], "mediapipe_33"),
     "alphapose, cmu": ("{:06d}.json", [{"version": 0.1, "bodies": [{"joints": flat(p)}]} for p in WALK], "coco"),
-    "yolo": ("im_{}.json", [[{"box": {}, "keypoints": {"x": p[:, 0].tolist(), "y": p[:, 1].tolist(), "visible": p[:, 2].tolist()}}] for p in WALK], "coco"),
-}  # fmt: skip
+    "yolo": (
+        "im_{}.json",
+        [[{"box": {}, "keypoints": {"x": p[:, 0].tolist(), "y": p[:, 1].tolist(), "visible": p[:, 2].tolist()}}] for p in WALK],
+        "coco",
+    ),
+}
 
 
 @pytest.mark.parametrize("form", FOLDERS)
@@ -154,38 +256,95 @@ def test_yolo_labels(tmp_path, more):
 
 
 def long(person, names, header="frame,landmark,x,y,z,visibility"):
-    return table([[i, n, *s[:2], 0.1, s[2]] for i, p in enumerate(person) for n, s in zip(names, p.tolist(), strict=True)], [header])
+    return table(
+        [[i, n, *s[:2], 0.1, s[2]] for i, p in enumerate(person) for n, s in zip(names, p.tolist(), strict=True)], [header]
+    )
 
 
 HEADER, ROWS = wide(WALK, COCO)
 PLAIN = [[f"{v:g}" for v in row] for row in ROWS]
 DOTS4 = [np.insert(shares(p), 2, 0.1, axis=1) for p in LANDMARKS]
 LAST = [c.replace("_", " ").title() for c in COCO]
-DLC = [",".join(["scorer", *["net"] * 51]), ",".join(["bodyparts", *(n for n in COCO for _ in "xyc")]), ",".join(["coords", *["x", "y", "likelihood"] * 17])]  # fmt: skip
+DLC = [
+    ",".join(["scorer", *["net"] * 51]),
+    ",".join(["bodyparts", *(n for n in COCO for _ in "xyc")]),
+    ",".join(["coords", *["x", "y", "likelihood"] * 17]),
+]
 TABLES = {  # form: (content, layout)
     "plain": (table(ROWS, HEADER), "coco"),
     "windows": (table(ROWS, HEADER, end="\r\n"), "coco"),
     "byte order mark": ("\ufeff" + table(ROWS, HEADER), "coco"),
     "quoted": (table([[f'"{c}"' for c in row] for row in PLAIN], ['"' + HEADER[0].replace(",", '","') + '"']), "coco"),
     "semicolons": (table(ROWS, [HEADER[0].replace(",", ";")], ";"), "coco"),
-    "decimal commas": (table([[c.replace(".", ",") for c in row] for row in PLAIN], [HEADER[0].replace(",", ";")], ";"), "coco"),
+    "decimal commas": (
+        table([[c.replace(".", ",") for c in row] for row in PLAIN], [HEADER[0].replace(",", ";")], ";"),
+        "coco",
+    ),
     "tabs": (table(ROWS, [HEADER[0].replace(",", "\t")], "\t"), "coco"),
     "blanks": (table(ROWS, [HEADER[0].replace(",", " ")], " "), "coco"),
     "frame_no, dots": (table(*reversed(wide(WALK, COCO, (".x", ".y", ".prob"), "frame_no"))), "coco"),
     "capitals": (table(*reversed(wide(WALK, COCO, ("_X", "_Y", "_Conf"), "Frame Number"))), "coco"),
     "camel": (table(*reversed(wide(WALK, CAMEL, ("X", "Y"), "frameIndex"))), "coco"),
     "blanks in names": (table(*reversed(wide(WALK, LAST, (" x (px)", " y (px)", " likelihood"), "Frame"))), "coco"),
-    "axes first": (table([r for r in ROWS], ["frame," + ",".join(f"{a}_{n}" for n in COCO for a in ("x", "y", "c"))]), "coco"),
-    "openpose names": (table(*reversed(wide(walker("h36m"), ["Hip", "RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "Spine", "Thorax", "SkullBase", "Head", "LShoulder", "LElbow", "LWrist", "RShoulder", "RElbow", "RWrist"]))), "h36m"),
+    "axes first": (table(ROWS, ["frame," + ",".join(f"{a}_{n}" for n in COCO for a in ("x", "y", "c"))]), "coco"),
+    "openpose names": (
+        table(
+            *reversed(
+                wide(
+                    walker("h36m"),
+                    [
+                        "Hip",
+                        "RHip",
+                        "RKnee",
+                        "RAnkle",
+                        "LHip",
+                        "LKnee",
+                        "LAnkle",
+                        "Spine",
+                        "Thorax",
+                        "SkullBase",
+                        "Head",
+                        "LShoulder",
+                        "LElbow",
+                        "LWrist",
+                        "RShoulder",
+                        "RElbow",
+                        "RWrist",
+                    ],
+                )
+            )
+        ),
+        "h36m",
+    ),
     "numbers": (table(*reversed(wide(WALK, range(17), ("_x", "_y", "_c")))), "coco"),
-    "x0, y0, z0, v0": (table([[i, *p.ravel()] for i, p in enumerate(DOTS4)], ["frame," + ",".join(f"{a}{j}" for j in range(33) for a in "xyzv")]), "mediapipe_33"),
-    "landmark_00_x": (table([[i, *p.ravel()] for i, p in enumerate(DOTS4)], ["frame," + ",".join(f"landmark_{j:02}_{a}" for j in range(33) for a in ("x", "y", "z", "visibility"))]), "mediapipe_33"),
-    "mediapipe": (table([[i, *p.ravel()] for i, p in enumerate(DOTS4)], ["frame," + ",".join(f"{n}_{a}" for n in MEDIAPIPE for a in ("x", "y", "z", "visibility"))]), "mediapipe_33"),
+    "x0, y0, z0, v0": (
+        table(
+            [[i, *p.ravel()] for i, p in enumerate(DOTS4)], ["frame," + ",".join(f"{a}{j}" for j in range(33) for a in "xyzv")]
+        ),
+        "mediapipe_33",
+    ),
+    "landmark_00_x": (
+        table(
+            [[i, *p.ravel()] for i, p in enumerate(DOTS4)],
+            ["frame," + ",".join(f"landmark_{j:02}_{a}" for j in range(33) for a in ("x", "y", "z", "visibility"))],
+        ),
+        "mediapipe_33",
+    ),
+    "mediapipe": (
+        table(
+            [[i, *p.ravel()] for i, p in enumerate(DOTS4)],
+            ["frame," + ",".join(f"{n}_{a}" for n in MEDIAPIPE for a in ("x", "y", "z", "visibility"))],
+        ),
+        "mediapipe_33",
+    ),
     "no frame": (table([row[1:] for row in ROWS], [HEADER[0].partition(",")[2]]), "coco"),
     "index": (table(ROWS, [HEADER[0].removeprefix("frame")]), "coco"),
     "index and frame": (table([[900 + r[0], *r] for r in ROWS], ["," + HEADER[0]]), "coco"),
     "id of the line": (table([[900 + r[0], *r] for r in ROWS], ["id," + HEADER[0]]), "coco"),
-    "time and label": (table([[r[0], r[0] / 30, *r[1:], "walk"] for r in ROWS], [HEADER[0].replace("frame,", "frame,time,") + ",label"]), "coco"),
+    "time and label": (
+        table([[r[0], r[0] / 30, *r[1:], "walk"] for r in ROWS], [HEADER[0].replace("frame,", "frame,time,") + ",label"]),
+        "coco",
+    ),
     "units": (table(ROWS, [*HEADER, "," + ",".join(["px"] * 51)]), "coco"),
     "no header": (table(ROWS), "coco"),
     "image names": (table([[f"img_{r[0]:04}.png", *r[1:]] for r in ROWS], HEADER), "coco"),
@@ -194,7 +353,7 @@ TABLES = {  # form: (content, layout)
     "a line a joint, label": (long(WALK, COCO, "frame,label,x,y,z,score"), "coco"),
     "deeplabcut": (table(ROWS, DLC), "coco"),
     "deeplabcut, animals": (table(ROWS, [DLC[0], ",".join(["individuals", *["me"] * 51]), *DLC[1:]]), "coco"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", TABLES)
@@ -225,17 +384,25 @@ def test_arrays(tmp_path):
 
 
 def annotations(person, names, file_name, first_id=1):
-    images = [{"id": first_id + i, "file_name": file_name.format(i), "width": SIZE[0], "height": SIZE[1]} for i in range(len(person))]
-    found = [{"id": i, "image_id": first_id + i, "category_id": 1, "keypoints": flat(p * [1, 1, 2])} for i, p in enumerate(person)]
+    images = [
+        {"id": first_id + i, "file_name": file_name.format(i), "width": SIZE[0], "height": SIZE[1]} for i in range(len(person))
+    ]
+    found = [
+        {"id": i, "image_id": first_id + i, "category_id": 1, "keypoints": flat(p * [1, 1, 2])} for i, p in enumerate(person)
+    ]
     return {"images": images, "annotations": found, "categories": [{"id": 1, "name": "person", "keypoints": list(names)}]}
 
 
 def test_annotations_of_coco_and_posetrack(tmp_path):
-    path = write_json(tmp_path / "walk.json", annotations(np.where([False, False, True], 1, WALK), COCO, "walk/{:06d}.jpg", 100))
+    path = write_json(
+        tmp_path / "walk.json", annotations(np.where([False, False, True], 1, WALK), COCO, "walk/{:06d}.jpg", 100)
+    )
     track = same(path, "coco")
     assert (track.layout, track.image_size) == ("coco", SIZE)
     names = ["nose", "head_bottom", "head_top", *LAYOUTS["posetrack"].joints[3:]]
-    content = annotations(np.where([False, False, True], 1, walker("posetrack")), names, "images/val/000342_mpii_test/{:06d}.jpg")
+    content = annotations(
+        np.where([False, False, True], 1, walker("posetrack")), names, "images/val/000342_mpii_test/{:06d}.jpg"
+    )
     assert same(write_json(tmp_path / "walk.json", content), "posetrack").layout == "posetrack"
     one, two = annotations(WALK, COCO, "a/{:04d}.jpg"), annotations(WALK[:9], COCO, "b/{:04d}.jpg", 500)
     content = {key: one[key] + two[key] for key in ("images", "annotations")}
@@ -252,7 +419,11 @@ def test_pictures_that_are_no_video_are_lifted_one_by_one(tmp_path):
     assert {track.name for track in found} == {"bend_1200x900", "jump", "reach_2", "IMG_20240501_1200x900"}
     assert {track.keypoints.shape for track in found} == {(1, 25, 2)}
     ids = [139, 285, 632, 724, 776, 785, 802, 872, 885, 1000]
-    content = [{"image_id": n, "category_id": 1, "keypoints": flat(p + [300 * k, 0, 0]), "score": 1} for n, p in zip(ids, WALK, strict=False) for k in (0, 1)]  # fmt: skip
+    content = [
+        {"image_id": n, "category_id": 1, "keypoints": flat(p + [300 * k, 0, 0]), "score": 1}
+        for n, p in zip(ids, WALK, strict=False)
+        for k in (0, 1)
+    ]
     found = keypoint_files.load(write_json(tmp_path / "results.json", content))
     assert len(found) == 20
     assert {len(track.keypoints) for track in found} == {1}
@@ -262,7 +433,12 @@ def test_pictures_that_are_no_video_are_lifted_one_by_one(tmp_path):
 
 
 def test_image_names_with_sizes_and_dates(tmp_path):
-    names = {"walk_{:04d}_720p.jpg": 0, "2024-05-01_{:04d}.png": 0, "20240501_1230{:02d}.jpg": 123000, "1280x720/cam1/{:06d}.jpg": 0}
+    names = {
+        "walk_{:04d}_720p.jpg": 0,
+        "2024-05-01_{:04d}.png": 0,
+        "20240501_1230{:02d}.jpg": 123000,
+        "1280x720/cam1/{:06d}.jpg": 0,
+    }
     for name, first in names.items():
         content = [{"image_id": name.format(i), "keypoints": flat(p), "score": 1} for i, p in enumerate(WALK)]
         same(write_json(tmp_path / "walk.json", content), "coco", first)
@@ -288,7 +464,9 @@ def test_layouts_are_told_by_how_people_look(tmp_path):
 def test_joints_in_another_layout_than_said_are_warned_of():
     points = walker("h36m")
     track = tracks.Track("walk", points[..., :2], points[..., 2], 0, "coco", SIZE, 30, np.ones(len(points), bool))
-    with pytest.warns(UserWarning, match="walk: lengths between joints are no person's in the layout coco; they fit the layout h36m"):
+    with pytest.warns(
+        UserWarning, match="walk: lengths between joints are no person's in the layout coco; they fit the layout h36m"
+    ):
         which_layout.warn_if_implausible(track)
     right = dataclasses.replace(track, layout="h36m")
     with warnings.catch_warnings(action="error"):
@@ -311,7 +489,11 @@ def test_low_confidence_is_missing(tmp_path):
 def test_what_is_in_3d_already_is_refused(tmp_path):
     points = walker("h36m") / 400 - 1
     scores = [1.0] * 17
-    content = {"instance_info": [{"frame_id": i, "instances": [{"keypoints": p.tolist(), "keypoint_scores": scores}]} for i, p in enumerate(points)]}  # fmt: skip
+    content = {
+        "instance_info": [
+            {"frame_id": i, "instances": [{"keypoints": p.tolist(), "keypoint_scores": scores}]} for i, p in enumerate(points)
+        ]
+    }
     np.save(tmp_path / "walk.npy", (points - points[:, :1])[..., [0, 1, 1]])
     np.savez(tmp_path / "walk.npz", reconstruction=(points - points[:, :1])[None, ..., [0, 1, 1]])
     for path in (write_json(tmp_path / "walk.json", content), tmp_path / "walk.npy", tmp_path / "walk.npz"):
@@ -325,7 +507,7 @@ def test_what_is_in_3d_already_is_refused(tmp_path):
 
 def test_shares_of_the_image_need_its_size(tmp_path):
     path = write_json(tmp_path / "walk.json", [dots(p) for p in LANDMARKS])
-    with pytest.raises(DataError, match="they seem normalised, expected pixels, or the image's size .--width and --height"):
+    with pytest.raises(DataError, match=r"seem normalised, expected pixels, or the image's size \(--width and --height\)"):
         keypoint_files.load(path)
     low = LANDMARKS.copy()
     low[:, 27:] += [0, 900, 0]  # feet far below the image
@@ -339,11 +521,13 @@ def test_several_people_in_a_table(tmp_path):
     (header,), rows = wide(WALK, COCO)
     _, more = wide(other, COCO)
     both = [row for pair in zip(rows, more, strict=True) for row in pair]
+    twice = [",".join([first, *2 * cells]) for first, *cells in (line.split(",") for line in DLC)]
+    two_animals = [twice[0], ",".join(["individuals", *["a"] * 51, *["b"] * 51]), *twice[1:]]
     tables = [
         table([[r[0], k % 2 + 1, *r[1:]] for k, r in enumerate(both)], [header.replace("frame", "frame,person_id")]),
         table(both, [header]),
-        table([[a[0], *a[1:], *b[1:]] for a, b in zip(rows, more, strict=True)], [",".join([line.split(",")[0], *2 * line.split(",")[1:]]) if k != 1 else "individuals," + ",".join(["a"] * 51 + ["b"] * 51) for k, line in enumerate([DLC[0], "", *DLC[1:]])]),
-    ]  # fmt: skip
+        table([[*a, *b[1:]] for a, b in zip(rows, more, strict=True)], two_animals),
+    ]
     for content in tables:
         (tmp_path / "walk.csv").write_text(content)
         found = sorted(keypoint_files.load(tmp_path / "walk.csv"), key=lambda track: track.keypoints[0, 0, 0])

@@ -9,6 +9,7 @@ from srnet_jax.errors import DataError, UserError
 from srnet_jax.keypoints import keypoint_files
 from srnet_jax.keypoints.keypoint_files import Hints
 
+NO_HINTS = Hints()
 FRAMES, MISSING, SIZE = 25, (9, 10, 11), 1024
 SHOWN = [frame for frame in range(FRAMES) if frame not in MISSING]
 
@@ -166,7 +167,13 @@ WRITERS = {  # format or variant: (writer of one person, joints, layout, name, w
         *(17, None, "dance", (False, False)),
     ),
     "csv": (lambda f, p: write_text(f / "dance.csv", table(p)), 17, None, "dance", (False, False)),
-    "csv, numbers only": (lambda f, p: write_text(f / "dance.txt", table(p, header=False)), 26, "halpe_26", "dance", (False, False)),
+    "csv, numbers only": (
+        lambda f, p: write_text(f / "dance.txt", table(p, header=False)),
+        26,
+        "halpe_26",
+        "dance",
+        (False, False),
+    ),
 }
 
 
@@ -291,7 +298,9 @@ def test_what_is_missing_in_a_table(tmp_path, nothing):
     assert np.argwhere(np.isnan(track.keypoints).any(-1)).tolist() == [[2, 1]]
 
 
-@pytest.mark.parametrize("nothing", [(0, 0, 0.9), (None, None, None), (float("nan"), 5, 1), (-1, 5, 0.9), (5, 5, 0), (5, 5, 0.04)])
+@pytest.mark.parametrize(
+    "nothing", [(0, 0, 0.9), (None, None, None), (float("nan"), 5, 1), (-1, 5, 0.9), (5, 5, 0), (5, 5, 0.04)]
+)
 def test_what_is_missing_in_json(tmp_path, nothing):
     content = mmpose({None: person()}, missing=())
     instance = content["instance_info"][2]["instances"][0]
@@ -339,8 +348,14 @@ WRONG_JSON = {
     "image of lists": (entries(image_id=[1]), "entry 2: found a list of 1, expected a frame's number or an image's name"),
     "many frames": (entries(image_id="1000000.jpg"), "found frames 0 to 1000000, expected at most 1,000,000 frames"),
     "normalised": (coco({None: person() / 1000}), "they seem normalised, expected pixels, or the image's size"),
-    "about the centre": (coco({None: person(start=(0, 0), step=(0, 0)) / [100, 100, 1]}), "as of points in 3D or counted from the"),
-    "depth": (coco({None: person() * [1, 1, -400]}), "as third number of a joint, expected a confidence; are these points in 3D"),
+    "about the centre": (
+        coco({None: person(start=(0, 0), step=(0, 0)) / [100, 100, 1]}),
+        "as of points in 3D or counted from the",
+    ),
+    "depth": (
+        coco({None: person() * [1, 1, -400]}),
+        "as third number of a joint, expected a confidence; are these points in 3D",
+    ),
     "nobody": (coco({None: person() * 0}), "dance.json: no person in any frame"),
     "infinite": (coco({None: person() * np.inf}), "dance.json: no person in any frame"),
     "empty list": ([], "no person in any frame"),
@@ -364,7 +379,7 @@ WRONG_JSON = {
     "frame": ({"frames": [3], "width": 5, "height": 5}, "frame 0: found 3, expected"),
     "fps": (mmpose({None: person()}) | {"fps": -1}, "has fps -1, expected frames per second"),
     "many joints": ([{"image_id": 1, "keypoints": FLAT * 100}], "found 1700 joints, expected at most 1000"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG_JSON)
@@ -373,7 +388,7 @@ def test_wrong_json_is_named(tmp_path, case):
     refused(write_json(tmp_path / "dance.json", content), message)
 
 
-def refused(path, message, options=Hints()):
+def refused(path, message, options=NO_HINTS):
     with pytest.raises(DataError, match=message) as error:
         keypoint_files.load(path, options)
     assert str(error.value).startswith(str(path))

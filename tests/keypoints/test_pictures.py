@@ -10,7 +10,6 @@ def of(*names):
     return [tuple(found[name]) for name in names]
 
 
-
 @pytest.mark.parametrize(
     ("name", "clip"),
     [

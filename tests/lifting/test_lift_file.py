@@ -107,7 +107,7 @@ def test_a_temporal_network_asks_for_the_rate(tmp_path, lifter):
 def test_layouts_that_do_not_fit_are_named(tmp_path):
     np.savez(tmp_path / "x.npz", keypoints=np.random.default_rng(0).uniform(10, 500, (5, 9, 2)))
     tracks = keypoint_files.load(tmp_path / "x.npz")
-    with pytest.raises(UserError, match="x.npz has 9 joints, expected those of a layout: coco .17., halpe_26"):
+    with pytest.raises(UserError, match=r"x\.npz has 9 joints, expected those of a layout: coco \(17\), halpe_26"):
         lift_file.described(tracks, tmp_path / "x.npz", layout=None, image_size=None, fps=None)
     with pytest.raises(DataError, match=r"x\.npz: keypoints: found 9 joints, expected the 16 of layout mpii"):
         lift_file.described(tracks, tmp_path / "x.npz", layout="mpii", image_size=None, fps=None)

@@ -116,7 +116,10 @@ def test_bones_connect_every_limb(layout):
     ("call", "message"),
     [
         (lambda: find("coco17"), r"layout 'coco17': not known, expected one of coco, .*\(did you mean coco\?\)"),
-        (lambda: convert(np.zeros((3, 25, 2)), "coco", "h36m"), "found 25 joints, expected the 17 of .* coco; body_25 and body_25b have 25"),
+        (
+            lambda: convert(np.zeros((3, 25, 2)), "coco", "h36m"),
+            "found 25 joints, expected the 17 of .* coco; body_25 and body_25b have 25",
+        ),
         (lambda: convert(np.zeros((3, 9, 2)), "coco", "h36m"), "found 9 joints, expected the 17 of layout coco$"),
         (lambda: convert(np.zeros((17, 2)), "coco", "body_25"), "left_big_toe, which cannot be derived"),
     ],
