@@ -62,6 +62,12 @@ def read(path: Path, budget: Budget) -> tuple[list[Seen], bool]:
     if (size := size_of(path, "a table")) > _MAX_BYTES:
         raise DataError(f"{path}: {size:,} bytes, expected a table of at most {_MAX_BYTES:,}")
     lines = list(numbered_lines(path))
+    while len(lines) > 1 and lines[0][1].startswith("#"):
+        comma = _delimiter(lines[1][1])
+        if lines[0][1].count(comma) == lines[1][1].count(comma):  # the header
+            lines[0] = lines[0][0], lines[0][1].lstrip("# ")
+        else:
+            del lines[0]
     comma = _delimiter(lines[0][1])
     try:
         cells = [(where, _cells(line, comma)) for where, line in lines]
@@ -167,7 +173,7 @@ def _unnamed(body: list[tuple[str, list[str]]], path: Path) -> list[str]:
 
 def _people(names: list[str], rows: list[tuple[str, list[str]]], path: Path) -> Iterator[Seen]:
     plain = [_plain(name) for name in names]
-    lower = [name.lower() for name in names]
+    lower = [axis if axis and not part else name.lower() for name, (part, axis) in zip(names, map(_split, names), strict=True)]
     first = {name: index for index, name in reversed(list(enumerate(plain)))}
     frame, track = (next((first[name] for name in options if name in first), None) for options in (_FRAME, _TRACK))
     if "x" in lower and "y" in lower:

@@ -20,7 +20,7 @@ Layouts = Mapping[int, tuple[str, int]]  # joints in the file: layout, and how m
 _COCO = {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17), 136: ("halpe_26", 26)}  # whole bodies begin so
 _OPENPOSE = {25: ("body_25", 25), 18: ("coco_18", 18), 15: ("openpose_mpi_15", 15)}
 _LANDMARKS = dict.fromkeys((33, 75, 501, 543, 553), ("mediapipe_33", 33))  # then hands and face
-_LANDMARK_KEYS = {"landmarks", "pose_landmarks", "poseLandmarks"}
+_LANDMARK_KEYS = {"landmarks", "landmark", "pose_landmarks", "poseLandmarks"}
 _PEOPLE = ("people", "persons", "poses", "pose", "instances", "detections", "predictions", "bodies", "objects", "skeletons")
 _POINTS = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose")
 
@@ -58,6 +58,13 @@ class Peek:
 def _first(value: Any) -> Any:
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return next((item for item in items if item and isinstance(item, list | dict)), None)
+
+
+def _is_numbers(value: Any) -> bool:
+    """Return whether a list holds numbers, in lists in it or not."""
+    while isinstance(value, list) and value:
+        value = _first(value) or value[0]
+    return isinstance(value, int | float)
 
 
 def _has_names(peek: "Peek") -> bool:
@@ -216,8 +223,8 @@ JSON_FORMATS = (
             or ("x" in peek.entry | peek.inner and not {*_PEOPLE, *_POINTS} & (peek.root | peek.entry))
         ),
         frames="frames|data|results|[]|{}",
-        people="landmarks|pose_landmarks|poseLandmarks|",
-        points=("landmarks", "pose_landmarks", "poseLandmarks", "keypoints", ""),
+        people="landmarks|landmark|pose_landmarks|poseLandmarks|",
+        points=("landmarks", "landmark", "pose_landmarks", "poseLandmarks", "keypoints", ""),
         picture=("frame", "frame_index", "frame_id", "frame_number", "frame_idx"),
     ),
     Format(
@@ -245,8 +252,10 @@ JSON_FORMATS = (
     Format(
         "json",
         "anything else like {frames: [{people: [{keypoints}]}]}, without frames or people too; keys of other usual names",
-        layouts=_COCO,
-        told_by=lambda peek: bool({"frames", *_PEOPLE, *_POINTS} & (peek.root | peek.entry | peek.inner)),
+        layouts=_COCO | _LANDMARKS,
+        told_by=lambda peek: (
+            bool({"frames", *_PEOPLE, *_POINTS} & (peek.root | peek.entry | peek.inner)) or _is_numbers(peek.first)
+        ),
         frames="frames|data|results|keypoints|[]|{}",
         people="|".join((*_PEOPLE, "")),
         points=(*_POINTS, ""),

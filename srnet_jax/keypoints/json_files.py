@@ -47,7 +47,10 @@ def load_json(path: Path) -> Any:
     with reading(path, "a JSON file"):
         text = data.decode()
         try:
-            return json.loads(text, parse_constant=lambda _: None)  # NaN and infinity: missing
+            content = json.loads(text, parse_constant=lambda _: None)  # NaN and infinity: missing
+            if isinstance(content, list) and content and all(isinstance(item, str) and item[:1] in "[{" for item in content):
+                return [json.loads(item, parse_constant=lambda _: None) for item in content]  # as a library returned them
+            return content
         except json.JSONDecodeError:
             lines = [line for line in text.splitlines() if line.strip()]
             if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines):

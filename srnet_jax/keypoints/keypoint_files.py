@@ -256,7 +256,7 @@ def _with_layout(people: People, one: Format, data_set: object) -> People:
         layouts = DATA_SETS.get(data_set, {})
     joints = people.values.shape[1]
     alike = [layout.name for layout in LAYOUTS.values() if len(layout.joints) == joints]
-    usual = alike[0] if len(alike) == 1 and one.name in ("npy", "npz", "csv") else None
+    usual = alike[0] if len(alike) == 1 and one.name in ("npy", "npz", "csv", "json") else None
     layout, kept = layouts.get(joints, (people.layout or usual, joints))
     return dataclasses.replace(people, layout=layout, values=people.values[:, :kept])
 

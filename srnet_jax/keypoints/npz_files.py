@@ -13,6 +13,7 @@ from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed
 from srnet_jax.keypoints.people import People, frame_rate, gather, image_size, layout_name, video_name
+from srnet_jax.pose import layouts
 
 FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
 _MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame: one array may stand for all frames of a file
@@ -48,15 +49,23 @@ def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, 
 
 
 def read_npy(path: Path, budget: Budget) -> People:
-    """Read one array: [T, J, 2 or 3] of a person, or [P, T, J, 2 or 3] of several.
+    """Read one array: [T, J, 2 to 4], [J, 2 or 3] or [T, J*2 or J*3] of a person, [P, T, J, 2 or 3] or [T, P, ...] of several.
 
     Raises:
       DataError: if the file is damaged, or holds another array, such as points in 3D.
     """
     with reading(path, "an .npy array of numbers"):
         array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # mapped: a header cannot ask for more than there is
+    joints = {len(one.joints) for one in layouts.LAYOUTS.values()}
+    if array.ndim == 2 and array.shape[1] in (2, 3) and len(array) in joints:  # of one picture
+        array = array[None]
+    elif array.ndim == 2 and (size := next((n for n in (3, 2) if array.shape[1] / n in joints), 0)):
+        array = array.reshape(len(array), -1, size)
+    if array.ndim > 2 and array.shape[-1] == 4:  # x, y, depth, confidence
+        array = array[..., [0, 1, 3]]
     if array.ndim == 4:
-        array = np.swapaxes(array, 0, 1)
+        if len(array) <= array.shape[1]:  # there are more frames than people
+            array = np.swapaxes(array, 0, 1)
         if array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # its third number is MediaPipe's depth
             array = array[..., :2]
     _refuse_3d(array, path)

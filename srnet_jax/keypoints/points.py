@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.text import described
 from srnet_jax.pose import layouts
 
@@ -65,7 +65,7 @@ def as_points(value: Any, scores: Any, where: str) -> tuple[np.ndarray, tuple[st
             rows = _columns(value, where)
         else:
             names = tuple(value)
-            rows = [_row(point, f"{where}: {name}") for name, point in value.items()]
+            rows = [_row(point, f"{where}: {one_line(name, 60)}") for name, point in value.items()]
     elif isinstance(value, list) and value and all(point is None or isinstance(point, list | dict) for point in value):
         rows = [_row(point, where) for point in value]
         named = [point.get("name", point.get("part")) for point in value if isinstance(point, dict)]

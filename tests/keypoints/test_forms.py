@@ -1,6 +1,7 @@
 """What detectors and people really write: one walking person in each form, read as the same keypoints."""
 
 import dataclasses
+import json
 import re
 import warnings
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.keypoints.builders import (
 COCO = LAYOUTS["coco"].joints
 CAMEL = [re.sub("_(.)", lambda found: found[1].upper(), name) for name in COCO]  # leftEye
 WALK, LANDMARKS, HALPE = walker("coco"), walker("mediapipe_33"), walker("halpe_26")
+BODY = walker("body_25")
 
 
 def dots(person):
@@ -168,6 +170,13 @@ JSON = {  # form: (content, layout)
         "coco",
     ),
     "arrays": ({"fps": 25, "keypoints": WALK.tolist()}, "coco"),
+    "lists": (WALK.tolist(), "coco"),
+    "flat lists": ([flat(p) for p in BODY], "body_25"),
+    "lists of people": ([[p.tolist()] for p in WALK], "coco"),
+    "object of lists": ({f"frame_{i}": p.tolist() for i, p in enumerate(WALK)}, "coco"),
+    "texts": ([json.dumps([{"keypoints": p.tolist(), "box": {}}]) for p in WALK], "coco"),
+    "landmarks as keypoints": ([{"frame": i, "keypoints": dots(p)} for i, p in enumerate(LANDMARKS)], "mediapipe_33"),
+    "mediapipe, landmark": ({"frames": [{"landmark": dots(p)} for p in LANDMARKS]}, "mediapipe_33"),
     "people by id": ([{"frame": i, "people": {"3": {"keypoints": p.tolist()}}} for i, p in enumerate(WALK)], "coco"),
 }
 LINES = {
@@ -201,7 +210,6 @@ def test_json_lines(tmp_path, form):
     same(write_json(tmp_path / "walk.json", LINES[form][0], lines=True), LINES[form][1])
 
 
-BODY = walker("body_25")
 FOLDERS = {  # form: (name of a file, content of each, layout)
     "openpose": ("walk_{:012d}_keypoints.json", [openpose(p) for p in BODY], "body_25"),
     "openpose, old": ("walk_{:012d}_keypoints.json", [openpose(p, "pose_keypoints") for p in walker("coco_18")], "coco_18"),
@@ -351,6 +359,9 @@ TABLES = {  # form: (content, layout)
     "a line a joint": (long(WALK, COCO), "coco"),
     "a line a joint, numbered": (long(shares(LANDMARKS), range(33)), "mediapipe_33"),
     "a line a joint, label": (long(WALK, COCO, "frame,label,x,y,z,score"), "coco"),
+    "a line a joint, pixels": (long(WALK, COCO, "frame,joint,x_px,y_px,z,conf"), "coco"),
+    "comment": (table(ROWS, ["# of my camera", *HEADER]), "coco"),
+    "numpy's header": (table(ROWS, ["# " + HEADER[0]]), "coco"),
     "deeplabcut": (table(ROWS, DLC), "coco"),
     "deeplabcut, animals": (table(ROWS, [DLC[0], ",".join(["individuals", *["me"] * 51]), *DLC[1:]]), "coco"),
 }
@@ -374,6 +385,11 @@ def test_arrays(tmp_path):
     same(tmp_path / "walk.npy", "coco")
     np.save(tmp_path / "walk.npy", BODY[None, ..., :2])
     same(tmp_path / "walk.npy", "body_25")
+    for array in (WALK.reshape(25, -1), WALK[:, None, :, :2], np.insert(WALK, 2, 0.1, axis=-1)):
+        np.save(tmp_path / "walk.npy", array)
+        same(tmp_path / "walk.npy", "coco")
+    np.save(tmp_path / "walk.npy", WALK[0])
+    assert keypoint_files.load(tmp_path / "walk.npy")[0].keypoints.shape == (1, 17, 2)
     whole = np.stack([wholebody(p, 553) for p in LANDMARKS * [1, 1, -100]])  # FreeMoCap's, of two cameras
     np.save(tmp_path / "walk.npy", np.stack([whole, whole + [300, 0, 0]]))
     first, second = keypoint_files.load(tmp_path / "walk.npy")
