@@ -68,7 +68,6 @@ def read_npy(path: Path, budget: Budget) -> People:
             array = np.swapaxes(array, 0, 1)
         if array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # its third number is MediaPipe's depth
             array = array[..., :2]
-    _refuse_3d(array, path)
     return _plain({"keypoints": array}, path, budget)
 
 
@@ -89,24 +88,10 @@ def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
 
 
 def _squeezed(array: Any, path: Path) -> np.ndarray:
-    """Return [T, J, 2 or 3] of [1, T, J, 2 or 3] or [T, J, 2 or 3]."""
+    """Return [T, P, J, 2 or 3] of [P, T, J, 2 or 3], or [T, J, 2 or 3] as it is."""
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: found no reconstruction, expected an array (1, frames, joints, 2 or 3)")
-    array = array[0] if array.ndim == 4 and len(array) == 1 else np.swapaxes(array, 0, 1) if array.ndim == 4 else array
-    _refuse_3d(array, path)
-    return array
-
-
-def _refuse_3d(array: np.ndarray, path: Path) -> None:
-    """Refuse points whose third value is no confidence.
-
-    Raises:
-      DataError: says that they are in 3D.
-    """
-    if array.ndim > 2 and array.shape[-1] == 3 and array.size and array.dtype.kind in "fiu":
-        third = array[..., 2][np.isfinite(array[..., 2])]
-        if len(third) and ((third < -1).any() or (third > 2).any() or (np.abs(array[..., :2]) < 5).all()):
-            raise DataError(f"{path}: holds points in 3D, expected a detector's 2D keypoints; nothing is left to lift")
+    return np.swapaxes(array, 0, 1) if array.ndim == 4 else array
 
 
 def _videopose3d(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> Iterator[People]:

@@ -533,7 +533,10 @@ def test_other_files_are_named(tmp_path):
         (np.zeros((3, 17, 5)), r"found float64 of shape \(3, 17, 5\), expected keypoints"),
         (np.zeros(3, "U3"), "found str96 of shape"),
         (np.array([{}], object), "damaged, cut short or another kind of file, expected an .npy array of numbers"),
-        (np.ones((3, 17, 3)) * [1, 2, -9], "holds points in 3D, expected a detector's 2D keypoints"),
+        (
+            np.ones((3, 17, 3)) * [1, 2, -9],
+            "found -9 to -9 as third number of a joint, expected a confidence; are these points in 3D",
+        ),
         (np.full((3, 17, 2), np.nan), "no person in any frame"),
     ):
         np.save(tmp_path / "x.npy", array)
