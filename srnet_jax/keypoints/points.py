@@ -116,7 +116,7 @@ def marked(values: np.ndarray, min_confidence: float) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         x, y, confidence = (values[..., axis] for axis in range(3))
         missing = ~np.isfinite(x) | ~np.isfinite(y) | ((x == 0) & (y == 0)) | (x == -1) | (y == -1)
-        missing |= ~(confidence > 0) | (confidence < min_confidence)
+        missing |= ~(confidence.astype(np.float32) > 0) | (confidence < min_confidence)  # float32: as a track holds it
     clipped = np.concatenate([values[..., :2], confidence[..., None].clip(0, 1)], axis=-1)
     return np.where(missing[..., None], [math.nan, math.nan, 0.0], clipped)
 
