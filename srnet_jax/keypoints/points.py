@@ -113,7 +113,7 @@ def is_joints(value: Any) -> bool:
 
 def marked(values: np.ndarray, min_confidence: float) -> np.ndarray:
     """Return joints [..., 3] with confidences of 0 to 1, in which those that are missing are NaN with a confidence of 0."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         x, y, confidence = (values[..., axis] for axis in range(3))
         missing = ~np.isfinite(x) | ~np.isfinite(y) | ((x == 0) & (y == 0)) | (x == -1) | (y == -1)
         missing |= ~(confidence.astype(np.float32) > 0) | (confidence < min_confidence)  # float32: as a track holds it
