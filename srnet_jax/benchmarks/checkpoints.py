@@ -5,19 +5,22 @@ which lasts seconds here and minutes with real data. Measured is what the traini
 of the writing in the background, which matters where no core is idle. The first epoch, with compilation, is left out.
 """
 
+import itertools
 import statistics
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from srnet_jax.config.schema import default_config
-from srnet_jax.training import checkpoint_format, loop
-from srnet_jax.training.recorder import Recorder
+from srnet_jax.training import checkpoint_format
+from srnet_jax.training.interruption import Interruption
+from srnet_jax.training.loop import fit
+from srnet_jax.training.run_directory import RunDirectory
+from srnet_jax.training.trainer import Progress, Trainer, load_training_data
 
 
 def run(epochs: int = 8) -> dict[str, float]:
@@ -26,28 +29,36 @@ def run(epochs: int = 8) -> dict[str, float]:
     config.update_from_flattened_dict(
         {"data.downsample": 5, "model.channels": 256, "train.batch_size": 256, "train.epochs": epochs}  # configs/quickstart.py
     )
-    seconds: dict[str, list[float]] = defaultdict(list)
-    processor: list[float] = []
+    saving: list[float] = []
+    ending: list[float] = []
+    begun: list[tuple[float, float]] = []
+
+    class Timed(Trainer):
+        def steps(self, *arguments: Any) -> Iterator[Progress]:
+            begun.append((time.perf_counter(), time.process_time()))
+            return super().steps(*arguments)
+
     with tempfile.TemporaryDirectory() as folder:
-        with ExitStack() as stack:
-            for owner, name in ((loop, "_run_epoch"), (Recorder, "save"), (Recorder, "finish")):
-                timed = _timed(getattr(owner, name), seconds[name], processor if name == "_run_epoch" else [])
-                stack.enter_context(mock.patch.object(owner, name, timed))
-            state = loop.train_and_evaluate(config, Path(folder))
+        with ExitStack() as stack, Interruption() as interruption:
+            for name, seconds in (("save", saving), ("finish", ending)):
+                stack.enter_context(mock.patch.object(RunDirectory, name, _timed(getattr(RunDirectory, name), seconds, [])))
+            data = load_training_data([config])
+            state = fit(config, Path(folder) / "run", data, interruption, make_trainer=Timed)[""]
         snapshot = checkpoint_format.Snapshot(state).to_host()
         writing: list[float] = []
         write = _timed(checkpoint_format.write, [], writing)
         for index in range(6):
             write(Path(folder) / str(index), snapshot, None)
-    epoch, saving = (statistics.median(seconds[name][1:]) for name in ("_run_epoch", "save"))
+    pairs = list(itertools.pairwise(begun[1:]))
+    epoch, processor = (statistics.median(after[which] - before[which] for before, after in pairs) for which in (0, 1))
     return {
         "seconds of an epoch, validation included": epoch,
-        "seconds it waits for the log, the checkpoint before and its own to begin": saving,
-        "share of waiting, percent": 100 * saving / epoch,
-        "seconds the end waits for the last checkpoint": sum(seconds["finish"]),
-        "processor seconds of an epoch": statistics.median(processor[1:]),
+        "seconds it waits for the log, the checkpoint before and its own to begin": statistics.median(saving[1:]),
+        "share of waiting, percent": 100 * statistics.median(saving[1:]) / epoch,
+        "seconds the end waits for the last checkpoint": sum(ending),
+        "processor seconds of an epoch": processor,
         "processor seconds of writing a checkpoint": statistics.median(writing),
-        "share of writing, percent": 100 * statistics.median(writing) / statistics.median(processor[1:]),
+        "share of writing, percent": 100 * statistics.median(writing) / processor,
     }
 
 

@@ -21,7 +21,7 @@ from srnet_jax.data.dataset import PoseDataset, Sequence, check_finite, sides_sw
 from srnet_jax.errors import DataError, naming
 from srnet_jax.io import sandbox
 from srnet_jax.io.matlab import read_variables
-from srnet_jax.io.text import described, numbered_lines, numbers
+from srnet_jax.io.text import described, numbered_lines, numbers, numbers_of_shape
 from srnet_jax.pose.cameras import Camera, project
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -268,9 +268,7 @@ def _check_known(what: str, names: Iterable[Any], known: Iterable[Any]) -> None:
 @np.errstate(all="ignore")  # HDF5 has numbers larger than float64's
 def _joints(array: np.ndarray, shape: tuple[int, ...], joints: tuple[str, ...], name: str) -> np.ndarray:
     """Return [T, 17, 2 or 3] float64 in the order of H36M_17, of an array [T, *shape] of the joints named."""
-    if array.dtype.kind not in "fiu" or array.shape[1:] != shape or not len(array):
-        expected = ", ".join(map(str, shape))
-        raise DataError(f"{name}: found {described(array)}, expected numbers of shape (frames >= 1, {expected})")
+    numbers_of_shape(array, ("frames >= 1", *shape), name)
     chosen = [joints.index(joint) for joint in _AS_H36M]
     return array.reshape(len(array), len(joints), -1)[:, chosen].astype(np.float64)
 

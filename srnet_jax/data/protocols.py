@@ -28,6 +28,7 @@ class Split:
       test: what the results are computed on.
       labels: what a reader must know beside the results, such as which data chose the checkpoint.
       rarest_percent: the share of the test poses that the results count, the rarest; 100 for all.
+      pairing: the label that says what is trained on and what is tested; "" if the protocol has none.
     """
 
     train: Sequences

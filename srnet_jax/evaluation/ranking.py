@@ -1,4 +1,4 @@
-"""The test poses of an experiment ranked by rarity, with the ranking kept beside the data."""
+"""Rank the test poses of an experiment by rarity, and keep the ranking beside the data."""
 
 import csv
 import hashlib
@@ -41,19 +41,19 @@ _VARIANTS = {
         "rare_reference_step": 10,
     },
 }
-_CACHE_VERSION = 1  # of how values are computed; a change of `rarity.py` that changes them raises it
+_CACHE_VERSION = 1  # raise it when a change of `rarity.py` changes the values
 
 
 def rank(
     poses: np.ndarray, reference: np.ndarray, protocol: ConfigDict, cache: Path | None, method: str = "auto"
 ) -> Commonness:
-    """Return how common poses are, as `config.protocol.rare_*` says, from the cache if it has been computed before.
+    """Return how common poses are by `config.protocol.rare_*`, from the cache if it was computed before.
 
     Args:
       poses: [N, J, 3] root-relative test poses, camera frame, metres.
       reference: [M, J, 3] all poses of the reference set; every `rare_reference_step`-th is taken.
       protocol: `config.protocol`.
-      cache: folder of the cache, None for none. A file there is named by a hash of everything that the values depend on.
+      cache: folder of the cache, None for none. A file there is named after a hash of everything that the values depend on.
       method: as in `rarity.commonness`.
     """
     reference = reference[:: protocol.rare_reference_step]
@@ -68,14 +68,15 @@ def rank(
 
 
 def rank_test_poses(config: ConfigDict, parts: Split, method: str = "auto") -> Commonness:
-    """Return how common the poses of a split's test sequences are, frame behind frame; see `rank`."""
-    poses = _poses(parts.test)
-    reference = _poses(parts.train) if config.protocol.rare_reference == "train" else poses
+    """Return how common the poses of a split's test sequences are, one sequence after another; see `rank`."""
+    poses = root_relative_poses(parts.test)
+    reference = root_relative_poses(parts.train) if config.protocol.rare_reference == "train" else poses
     tested = config.test_data if config.protocol.name == "cross_dataset" else config.data
     return rank(poses, reference, config.protocol, cache_folder(tested), method)
 
 
-def _poses(sequences: tuple[Sequence, ...]) -> np.ndarray:
+def root_relative_poses(sequences: tuple[Sequence, ...]) -> np.ndarray:
+    """Return the poses of sequences, one after another: [N, J, 3], camera frame, metres."""
     return np.concatenate([root_relative(s.poses_3d) for s in sequences])
 
 
@@ -83,7 +84,7 @@ def agreements(config: ConfigDict, parts: Split) -> list[tuple[str, float, list[
     """Return how far rankings with other sigmas, references and formulas agree with the config's own.
 
     Returns:
-      For each: what it is, its rank correlation with the config's ranking (Spearman's), and for each of
+      For each: its name, its rank correlation with the config's ranking (Spearman's), and for each of
       `protocol.rare_percents` the share of the rarest poses that are the same.
     """
     own = rank_test_poses(config, parts).values
@@ -103,7 +104,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def to_csv(parts: Split, ranking: Commonness) -> str:
-    """Return the test poses as CSV, rarest first: what they are, their commonness, and the share of poses that are rarer."""
+    """Return the test poses as CSV, rarest first: source, commonness, and the share of poses that are rarer."""
     order = rarity.rarest(ranking.values, 100)
     names = [(s.subject, s.action, s.trial, s.camera.name, frame) for s in parts.test for frame in range(s.num_frames)]
     text = io.StringIO()
@@ -115,7 +116,7 @@ def to_csv(parts: Split, ranking: Commonness) -> str:
 
 
 def cache_folder(data: ConfigDict) -> Path | None:
-    """Return where rankings of these data are kept: beside the file, or in the folder, of `data.path`; None without one."""
+    """Return the folder of the rankings of these data: beside the file, or in the folder, of `data.path`; None without one."""
     path = Path(data.path)
     return (path if path.is_dir() else path.parent) / CACHE_FOLDER if data.path else None
 
@@ -129,7 +130,7 @@ def _key(poses: np.ndarray, reference: np.ndarray, sigma_m: tuple[float, ...], r
 
 
 def _read(file: Path, count: int) -> Commonness | None:
-    """Return what a cache file holds, or None if there is none or it is damaged."""
+    """Read a cache file; None if there is none or it is damaged."""
     try:
         stored = load_npz(file)
         values, how = stored["values"], stored["how"]
@@ -140,7 +141,7 @@ def _read(file: Path, count: int) -> Commonness | None:
 
 
 def _write(file: Path, ranking: Commonness) -> None:
-    """Keep a ranking, whole or not at all; a folder that may not be written keeps none."""
+    """Write a cache file whole or not at all; nothing is written to a folder that is read-only."""
     try:
         file.parent.mkdir(exist_ok=True)
         draft = file.with_suffix(f".{os.getpid()}.npz")

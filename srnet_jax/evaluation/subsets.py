@@ -1,7 +1,7 @@
-"""Test poses by what is rare about them: how the body is bent, or how it is turned.
+"""Subsets of the test poses by what is rare about them: how the body is bent, or how it is turned.
 
-The occurrence of Eq. 10 compares poses as the camera sees them, so that a pose can be rare for its articulation or for the
-body's orientation, as in people who lie. Here the two are told apart.
+The occurrence of Eq. 10 compares poses as the camera sees them, so a pose can be rare for its articulation or for the body's
+orientation, such as that of a person lying down. This module separates the two.
 """
 
 import numpy as np
@@ -9,9 +9,8 @@ from ml_collections import ConfigDict
 
 from srnet_jax.data.dataset import Sequence
 from srnet_jax.data.protocols import Split
-from srnet_jax.evaluation.ranking import cache_folder, rank
+from srnet_jax.evaluation.ranking import cache_folder, rank, root_relative_poses
 from srnet_jax.pose import rarity
-from srnet_jax.pose.cameras import Camera
 from srnet_jax.pose.normalization import root_relative
 from srnet_jax.pose.skeleton import H36M_17, ROOT
 
@@ -24,8 +23,8 @@ _ORIENTATION_SIGMA_DEG = 20.0
 def body_frames(poses: np.ndarray) -> np.ndarray:
     """Return the orientation of each body: rotations [N, 3, 3] whose columns are its left, up and forward axes.
 
-    Left is from the right to the left hip; up is from the root to the thorax, made orthogonal to it; forward follows. Where
-    hips or torso have no extent, or the same direction, an axis of the frame that the poses are in takes their place.
+    Left is from the right to the left hip; up is from the root to the thorax, made orthogonal to it; forward follows. If hips
+    or torso have no extent, or the same direction, an axis of the poses' own frame takes their place.
 
     Args:
       poses: [N, J, 3] in any frame, any unit of length near a metre.
@@ -51,13 +50,6 @@ def aligned(poses: np.ndarray) -> np.ndarray:
     return (relative.astype(np.float64) @ body_frames(relative)).astype(poses.dtype)
 
 
-def up_in_camera(camera: Camera) -> np.ndarray | None:
-    """Return the world's vertical [3] in the camera's frame, or None for a camera whose place in the world is not known."""
-    if camera.orientation == (1.0, 0.0, 0.0, 0.0):
-        return None
-    return camera.rotation[2]
-
-
 def torso_tilts(poses: np.ndarray, up: np.ndarray) -> np.ndarray:
     """Return the angle [N] in degrees between a body's torso, from the root to the thorax, and the vertical [N, 3]."""
     torso = _directions(poses[:, _THORAX] - poses[:, ROOT], np.array([0.0, 0.0, 1.0]))
@@ -65,55 +57,51 @@ def torso_tilts(poses: np.ndarray, up: np.ndarray) -> np.ndarray:
 
 
 def find(config: ConfigDict, parts: Split, commonness: np.ndarray) -> dict[str, np.ndarray]:
-    """Return subsets of the test poses, as indices, by what tables call them.
+    """Return subsets of the test poses, as indices, by their names in the results.
 
-    - the half that is most common, by the config's ranking;
-    - the rarest by articulation: as the config ranks, of `aligned` poses;
+    - the most common half, by the config's ranking;
+    - the rarest by articulation: the config's ranking of `aligned` poses;
     - the rarest by orientation: Eq. 10 of the vertical's direction in the body's frame, with a sigma of 20°, so that the
       heading does not count;
     - by the torso's tilt, and of the upright (below 15°) the rarest by articulation.
 
-    The last two are left out where a camera's place in the world is not known. Percentages are `protocol.rare_percents`.
+    The last two are left out if a camera's place in the world is not known. Percentages are `protocol.rare_percents`.
 
     Args:
       config: of the data and the protocol.
       parts: whose test and training poses these are.
       commonness: [N] of the test poses, by the config's ranking.
     """
-    percents, protocol = config.protocol.rare_percents, config.protocol
+    protocol = config.protocol
     cache = cache_folder(config.test_data if protocol.name == "cross_dataset" else config.data)
-    test, train = _poses(parts.test), _poses(parts.train)
-    common = rarity.rarest(-commonness, 50)
-    found = {"common half": common}
-    articulation = rank(aligned(test), aligned(train if protocol.rare_reference == "train" else test), protocol, cache).values
-    for percent in percents:
-        found[f"articulation: rarest {percent:g} %"] = rarity.rarest(articulation, percent)
+    against = protocol.rare_reference == "train"  # which of a pair, test and training poses, is the reference
+    poses = [root_relative_poses(part) for part in (parts.test, parts.train)]
+    found = {"common half": rarity.rarest(-commonness, 50)}
+
+    def add_rarest(name: str, values: np.ndarray, among: np.ndarray) -> None:
+        for percent in protocol.rare_percents if len(among) else ():
+            found[f"{name}: rarest {percent:g} %"] = among[rarity.rarest(values[among], percent)]
+
+    every = np.arange(len(poses[0]))
+    articulation = rank(aligned(poses[0]), aligned(poses[against]), protocol, cache).values
+    add_rarest("articulation", articulation, every)
     up, up_train = _ups(parts.test), _ups(parts.train)
     if up is None or up_train is None:
         return found
     turned = protocol.copy_and_resolve_references()
     with turned.ignore_type():
         turned.update(rare_ranking="occurrence", rare_sigma_mm=(2000 * np.sin(np.radians(_ORIENTATION_SIGMA_DEG / 2)),))
-    verticals = [(u[:, None] @ body_frames(poses)).astype(np.float32) for u, poses in ((up, test), (up_train, train))]
-    orientation = rank(verticals[0], verticals[protocol.rare_reference == "train"], turned, cache).values
-    for percent in percents:
-        found[f"orientation: rarest {percent:g} %"] = rarity.rarest(orientation, percent)
-    tilts = torso_tilts(test, up)
-    for low, high, name in _TILTS:
-        found[name] = np.flatnonzero((tilts >= low) & (tilts < high))
-    upright = found[_TILTS[0][2]]
-    for percent in percents if len(upright) else ():
-        chosen = upright[rarity.rarest(articulation[upright], percent)]
-        found[f"upright, articulation: rarest {percent:g} %"] = chosen
+    verticals = [(u[:, None] @ body_frames(own)).astype(np.float32) for u, own in zip((up, up_train), poses, strict=True)]
+    add_rarest("orientation", rank(verticals[0], verticals[against], turned, cache).values, every)
+    tilts = torso_tilts(poses[0], up)
+    by_tilt = {name: np.flatnonzero((tilts >= low) & (tilts < high)) for low, high, name in _TILTS}
+    found |= by_tilt
+    add_rarest("upright, articulation", articulation, by_tilt[_TILTS[0][2]])
     return {name: indices for name, indices in found.items() if len(indices)}
 
 
-def _poses(sequences: tuple[Sequence, ...]) -> np.ndarray:
-    return np.concatenate([root_relative(s.poses_3d) for s in sequences])
-
-
 def _ups(sequences: tuple[Sequence, ...]) -> np.ndarray | None:
-    """Return the vertical of each frame [N, 3], or None if one is not known."""
-    ups = [up_in_camera(s.camera) for s in sequences]
-    known = [np.broadcast_to(up, (s.num_frames, 3)) for s, up in zip(sequences, ups, strict=True) if up is not None]
-    return np.concatenate(known) if len(known) == len(sequences) else None
+    """Return the world's vertical in each frame's camera [N, 3], or None if a camera's place in the world is not known."""
+    if any(s.camera.orientation == (1.0, 0.0, 0.0, 0.0) for s in sequences):
+        return None
+    return np.concatenate([np.broadcast_to(s.camera.rotation[2], (s.num_frames, 3)) for s in sequences])

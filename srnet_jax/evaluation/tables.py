@@ -3,18 +3,19 @@
 import dataclasses
 import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from srnet_jax.config.schema import differences
 from srnet_jax.data.protocols import Split
-from srnet_jax.evaluation.evaluate import Evaluation, rows
+from srnet_jax.evaluation.evaluate import Evaluation, Group, group_seeds
+from srnet_jax.evaluation.measure import Row, rows
 from srnet_jax.pose.rarity import Commonness, rarest
 
-_METRICS = {  # key of the results: what tables call it
+METRICS = {  # by their keys in the results
     "mpjpe_mm": "MPJPE, mm",
     "p_mpjpe_mm": "PA-MPJPE, mm",
     "n_mpjpe_mm": "N-MPJPE, mm",
@@ -40,9 +41,9 @@ class Grid:
 
     Attributes:
       title: one line above it.
-      header: a cell a column, the first names the rows; a newline breaks a cell.
+      header: one cell for each column, the first above the rows' names; a newline breaks a cell.
       rows: the cells of each row.
-      sections: rows, by number, that begin a new section.
+      sections: numbers of the rows that begin a new section.
       notes: lines below it.
     """
 
@@ -55,7 +56,7 @@ class Grid:
 
 def to_rich(grid: Grid) -> Table:
     """Return a table for the console."""
-    caption = Text("\n".join(grid.notes)) if grid.notes else None  # Text: names may hold what rich takes for markup
+    caption = Text("\n".join(grid.notes)) if grid.notes else None  # as Text: names may look like rich's markup
     table = Table(title=Text(grid.title), title_justify="left", caption=caption, caption_justify="left")
     for index, cell in enumerate(grid.header):
         longest = max((len(row[index]) for row in grid.rows), default=0)
@@ -71,34 +72,12 @@ def to_rich(grid: Grid) -> Table:
 def to_markdown(grid: Grid) -> str:
     """Return a table for a README."""
 
-    def line(cells: tuple[str, ...]) -> str:
+    def line(cells: Iterable[str]) -> str:
         return "| " + " | ".join(cell.replace("\n", " ").replace("|", "\\|") for cell in cells) + " |"
 
-    dashes = line(("---", *["---:"] * (len(grid.header) - 1)))
-    table = "\n".join([line(grid.header), dashes, *map(line, grid.rows)])
+    dashes = ("---", *["---:"] * (len(grid.header) - 1))
+    table = "\n".join(map(line, [grid.header, dashes, *grid.rows]))
     return "\n\n".join([f"**{grid.title}**", table, *grid.notes]) + "\n"
-
-
-def group_seeds(evaluations: list[Evaluation]) -> list[list[Evaluation]]:
-    """Put together the runs whose configs differ in the seed and in nothing else."""
-    groups: list[list[Evaluation]] = []
-    for evaluation in evaluations:
-        for group in groups:
-            if all(differences(other.config, evaluation.config) == ["seed"] for other in group):
-                group.append(evaluation)
-                break
-        else:
-            groups.append([evaluation])
-    return groups
-
-
-def labels(groups: list[list[Evaluation]]) -> list[str]:
-    """Name each group after its network, with its first workdir where networks recur, and its number of seeds."""
-    names = [group[0].config.model.network.upper() for group in groups]
-    return [
-        (name if names.count(name) == 1 else f"{name} {group[0].workdir}") + (f"\n{len(group)} seeds" if len(group) > 1 else "")
-        for name, group in zip(names, groups, strict=True)
-    ]
 
 
 def comparison(evaluations: list[Evaluation]) -> list[Grid]:
@@ -109,44 +88,53 @@ def comparison(evaluations: list[Evaluation]) -> list[Grid]:
     share a column: mean ± standard deviation over the seeds.
     """
     groups = group_seeds(evaluations)
-    names = labels(groups)
     first = evaluations[0].results
-    of_first = rows(first)
-    scenes = [label for label in of_first if label.startswith("scene: ")]
-    shown = [label for label in of_first if label not in scenes]
-    rare = [number for number, label in enumerate(shown) if label.startswith("rarest")]
-    others = [number for number, label in enumerate(shown) if label in first["subsets"]]
+    numbers = [[{row.key: row.numbers for row in rows(run.results)} for run in group.runs] for group in groups]
+    scenes = [row for row in rows(first) if row.kind == "scene"]
+    shown = [row for row in rows(first) if row.kind != "scene"]
+    over_actions, over_frames = (row for row in shown if row.kind == "average")
 
-    def cells(label: str, *keys: str) -> tuple[str, ...]:
-        return tuple(_cell([rows(e.results).get(label, {}).get(key) for e in group]) for key in keys for group in groups)
+    def head(group: Group, *metric: str) -> str:
+        return "\n".join([group.name, *metric, *([f"{len(group.runs)} seeds"] if len(group.runs) > 1 else [])])
 
-    def frames(label: str) -> str:
-        return f"{of_first[label]['frames']:,}"
+    def cells(row: Row, *metrics: str) -> tuple[str, ...]:
+        return tuple(mean_cell([run.get(row.key, {}).get(metric) for run in runs]) for metric in metrics for runs in numbers)
+
+    def frames(row: Row) -> str:
+        return f"{row.numbers['frames']:,}"
 
     by_action = Grid(
         title=f"Errors in mm: {first['protocol']} protocol, {first['dataset']}",
-        header=("action", "frames", "mean pose\nMPJPE", *(_headed(n, m) for m in ("MPJPE", "PA-MPJPE") for n in names)),
+        header=("action", "frames", "mean pose\nMPJPE", *(head(g, metric) for metric in ("MPJPE", "PA-MPJPE") for g in groups)),
         rows=tuple(
-            (label, frames(label), f"{of_first[label]['mean_pose_mpjpe_mm']:.1f}", *cells(label, "mpjpe_mm", "p_mpjpe_mm"))
-            for label in shown
+            (row.label, frames(row), f"{row.numbers['mean_pose_mpjpe_mm']:.1f}", *cells(row, "mpjpe_mm", "p_mpjpe_mm"))
+            for row in shown
         ),
-        sections=frozenset([shown.index("average over actions"), *rare[:1], *others[:1]]),
+        sections=frozenset(number for number in range(1, len(shown)) if shown[number].kind != shown[number - 1].kind),
         notes=notes(evaluations),
     )
     every_metric = Grid(
         title="Every metric, average over actions",
-        header=("metric", *names),
-        rows=tuple((name, *cells("average over actions", key)) for key, name in _METRICS.items()),
+        header=("metric", *map(head, groups)),
+        rows=tuple((name, *cells(over_actions, metric)) for metric, name in METRICS.items()),
     )
     by_scene = Grid(
         title="By scene",
-        header=("scene", "frames", *(_headed(name, _METRICS[key]) for key in _BY_SCENE for name in names)),
+        header=("scene", "frames", *(head(group, METRICS[metric]) for metric in _BY_SCENE for group in groups)),
         rows=tuple(
-            (label.removeprefix("scene: "), frames(label), *cells(label, *_BY_SCENE))
-            for label in (*scenes, "average over frames")
+            (label, frames(row), *cells(row, *_BY_SCENE))
+            for label, row in [*((row.name, row) for row in scenes), (over_frames.label, over_frames)]
         ),
     )
     return [by_action, every_metric, *([by_scene] if scenes else [])]
+
+
+def mean_cell(values: Iterable[float | None]) -> str:
+    """Return the mean of numbers, with ± the standard deviation of several, or "-" if there are none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    return f"{statistics.fmean(known):.1f}" + (f" ± {statistics.stdev(known):.1f}" if len(known) > 1 else "")
 
 
 def rare_actions(name: str, parts: Split, ranking: Commonness, percents: tuple[float, ...]) -> Grid:
@@ -168,7 +156,7 @@ def rare_actions(name: str, parts: Split, ranking: Commonness, percents: tuple[f
 
 
 def agreement(found: list[tuple[str, float, list[float]]], percents: tuple[float, ...]) -> Grid:
-    """Return how far other rankings agree with the config's, as `ranking.agreements` found."""
+    """Return how far other rankings agree with the config's, see `ranking.agreements`."""
     return Grid(
         title="Agreement of other rankings with the config's own",
         header=("ranking", "rank\ncorrelation", *(f"same among\nrarest {percent:g} %" for percent in percents)),
@@ -176,51 +164,34 @@ def agreement(found: list[tuple[str, float, list[float]]], percents: tuple[float
     )
 
 
-def _headed(name: str, metric: str) -> str:
-    network, *seeds = name.split("\n")
-    return "\n".join([network, metric, *seeds])
-
-
-def _cell(values: list[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    if not known:
-        return "-"
-    if len(known) == 1:
-        return f"{known[0]:.1f}"
-    return f"{statistics.mean(known):.1f} ± {statistics.stdev(known):.1f}"
-
-
 def notes(evaluations: list[Evaluation]) -> tuple[str, ...]:
     """Return what a reader must know to compare the numbers, in lines."""
-    groups = group_seeds(evaluations)
-    names = [label.splitlines()[0] for label in labels(groups)]
     first = evaluations[0].results
     rarity, counts = first["rarity"], first["counts"]
-    flips = _of_each(evaluations, lambda e: "on" if e.results["test_time_flip"] else "off")
-    parameters = [f"{name} {group[0].results['parameters']:,}" for name, group in zip(names, groups, strict=True)]
-    steps = [f"{name} {', '.join(str(e.results['step']) for e in group)}" for name, group in zip(names, groups, strict=True)]
+
+    def of_each(describe: Callable[[dict[str, Any]], str]) -> list[str]:
+        """Describe the runs' results: once if they are alike, otherwise each with its workdir."""
+        texts = [describe(evaluation.results) for evaluation in evaluations]
+        return (
+            texts[:1] if len(set(texts)) == 1 else [f"{e.workdir}: {text}" for e, text in zip(evaluations, texts, strict=True)]
+        )
+
+    def by_group(key: str) -> str:
+        return "; ".join(f"{group.name} {', '.join(str(run.results[key]) for run in group.runs)}" for group in groups)
+
+    groups = group_seeds(evaluations)
+    flips = of_each(lambda results: "on" if results["test_time_flip"] else "off")
+    parameters = [f"{group.name} {group.runs[0].results['parameters']:,}" for group in groups]
     sigmas = ", ".join(f"{sigma:g}" for sigma in rarity["sigma_mm"])
     sigma = f", sigma {sigmas} mm" if rarity["ranking"] != "mean_distance" else ""
     every = "all" if rarity["reference_step"] == 1 else f"one in {rarity['reference_step']}"
-    told = _of_each(evaluations, lambda e: "; ".join(e.results["labels"]))
-    trained = _of_each(
-        evaluations, lambda e: ", ".join(f"{part} {e.results['counts'][part]['frames']:,}" for part in ("train", "validation"))
-    )
-    hashes = [f"{name} {', '.join(e.results['config_hash'] for e in group)}" for name, group in zip(names, groups, strict=True)]
+    trained = of_each(lambda r: ", ".join(f"{part} {r['counts'][part]['frames']:,}" for part in ("train", "validation")))
     changed = ", ".join(f"{name}={value}" for name, value in first["changed"].items())
     return (
-        *(f"{label}." for label in told),
+        *(f"{label}." for label in of_each(lambda results: "; ".join(results["labels"]))),
         *([f"Evaluated with {changed}, otherwise as trained."] if changed else []),
         f"Frames: {'; '.join(trained)}; test {counts['test']['frames']:,}; counted {counts['counted']['frames']:,}.",
-        f"{first['checkpoint'].capitalize()} checkpoint, step {'; '.join(steps)}; test-time flip {'; '.join(flips)}.",
+        f"{first['checkpoint'].capitalize()} checkpoint, step {by_group('step')}; test-time flip {'; '.join(flips)}.",
         f"Rare: {_RANKINGS[rarity['ranking']]} against {every} {rarity['reference']} poses{sigma}; {rarity['how']}.",
-        f"Parameters: {', '.join(parameters)}. Config hash: {'; '.join(hashes)}.",
+        f"Parameters: {', '.join(parameters)}. Config hash: {by_group('config_hash')}.",
     )
-
-
-def _of_each(evaluations: list[Evaluation], tell: Callable[[Evaluation], str]) -> list[str]:
-    """Return what is told of the runs: once if it is the same of all, else with their workdirs."""
-    told = [tell(evaluation) for evaluation in evaluations]
-    if len(set(told)) == 1:
-        return told[:1]
-    return [f"{evaluation.workdir}: {text}" for evaluation, text in zip(evaluations, told, strict=True)]

@@ -79,3 +79,22 @@ def listed(names: Iterable[Any]) -> str:
     """List at most a dozen names of a file for a message."""
     shown = [described(name) for name in itertools.islice(names, 13)]
     return ", ".join(shown[:12] + ["..."] * (len(shown) > 12)) or "nothing"
+
+
+def numbers_of_shape(value: Any, shape: tuple[Any, ...], name: str) -> np.ndarray:
+    """Return a value of a file that is an array of numbers of a shape.
+
+    Args:
+      value: anything.
+      shape: for each axis its size, a tuple of allowed sizes, or a description of any size but 0, such as "frames >= 1".
+      name: where the message begins.
+
+    Raises:
+      DataError: if it is another value.
+    """
+    axes = [axis if isinstance(axis, tuple) else (axis,) for axis in shape]
+    fits = isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and value.ndim == len(axes)
+    if not fits or not all(n in axis or (n and isinstance(axis[0], str)) for n, axis in zip(value.shape, axes, strict=True)):
+        expected = ", ".join(" or ".join(map(str, axis)) for axis in axes)
+        raise DataError(f"{name}: found {described(value)}, expected numbers of shape ({expected})")
+    return value

@@ -11,7 +11,7 @@ from srnet_jax.errors import DataError
 from srnet_jax.io.files import reading
 from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.safe_pickle import Budget
-from srnet_jax.io.text import described, listed
+from srnet_jax.io.text import described, listed, numbers_of_shape
 from srnet_jax.keypoints.people import People, frame_rate, gather, image_size, layout_name, video_name
 from srnet_jax.pose import layouts
 
@@ -146,9 +146,7 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
     values = _rows(arrays["keypoints"], (3, 4), f"{path}: keypoints", budget)
     shape = values.shape[:-1]
     if "confidences" in arrays:
-        confidences = arrays["confidences"]
-        if confidences.shape != shape or confidences.dtype.kind not in "fiu":
-            raise DataError(f"{path}: confidences hold {described(confidences)}, expected numbers of shape {shape}")
+        confidences = numbers_of_shape(arrays["confidences"], shape, f"{path}: confidences")
         with np.errstate(over="ignore", invalid="ignore"):
             values[..., 2] = confidences
     size = arrays.get("image_size", np.empty(0))
@@ -218,7 +216,10 @@ def _detectron2(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> It
 def _surest(boxes: np.ndarray, keypoints: np.ndarray, path: Path) -> Iterator[tuple[int, None, np.ndarray]]:
     for frame, (box_pair, keypoint_pair) in enumerate(zip(boxes, keypoints, strict=True)):
         where = f"{path}: frame {frame}"
-        found = _of_a_person(box_pair, (5,), f"{where}: boxes"), _of_a_person(keypoint_pair, (4, -1), f"{where}: keypoints")
+        found = (
+            _of_a_person(box_pair, (5,), f"{where}: boxes"),
+            _of_a_person(keypoint_pair, (4, "joints"), f"{where}: keypoints"),
+        )
         if found[0] is None or found[1] is None:
             continue
         if len(found[0]) != len(found[1]):
@@ -228,23 +229,16 @@ def _surest(boxes: np.ndarray, keypoints: np.ndarray, path: Path) -> Iterator[tu
         yield frame, None, np.ascontiguousarray(person[[0, 1, 3]].T)
 
 
-def _of_a_person(pair: Any, shape: tuple[int, ...], where: str) -> np.ndarray | None:
+def _of_a_person(pair: Any, shape: tuple[Any, ...], where: str) -> np.ndarray | None:
     """Return the array of the class "person", the second, of a frame; None if it is empty."""
     if not _is_sequence(pair) or len(pair) != 2:
         raise DataError(f"{where}: found {described(pair)}, expected nothing and the people")
     people = pair[1]
     if _is_sequence(people) and not len(people):
         return None
-    if (
-        not isinstance(people, np.ndarray)
-        or people.ndim != 1 + len(shape)
-        or people.shape[1] != shape[0]
-        or people.dtype.kind not in "fiu"
-        or len(people) > _MAX_PEOPLE
-        or people.shape[-1] > _MAX_JOINTS
-    ):
-        sizes = ", ".join("joints" if size < 0 else str(size) for size in shape)
-        raise DataError(f"{where}: found {described(people)}, expected numbers (people <= {_MAX_PEOPLE}, {sizes})")
+    numbers_of_shape(people, ("people", *shape), where)
+    if len(people) > _MAX_PEOPLE or people.shape[-1] > _MAX_JOINTS:
+        raise DataError(f"{where}: found {described(people)}, expected at most {_MAX_PEOPLE} people and {_MAX_JOINTS} joints")
     return people
 
 

@@ -139,57 +139,49 @@ def recognise(checkpoint: OfficialCheckpoint, *, causal: bool, adds_input: bool,
     blocks = len([name for name in tensors if name.startswith("layers_bn.") and name.endswith(".weight")]) // 2
     if blocks > _MAX_BLOCKS:
         raise DataError(f"{path}: found {blocks} blocks of layers, expected at most {_MAX_BLOCKS}")
-    suffix = ".weight" if "shrink.weight" in tensors else ".group_conv.0.weight"
+    fully_connected = "shrink.weight" in tensors
+    suffix, last = ".group_conv.0.weight", "final_layer.group_conv.0.weight"
+    if fully_connected:
+        suffix, last = ".weight", "shrink.weight"
     kernels = [f"{layer}{suffix}" for layer in ("expand_conv", *(f"layers_conv.{2 * i}" for i in range(blocks)))]
-    last = "shrink.weight" if "shrink.weight" in tensors else "final_layer.group_conv.0.weight"
     for name, rank in {last: 3, "expand_bn.weight": 1, **dict.fromkeys(kernels, 3)}.items():
         if name not in tensors or tensors[name].ndim != rank or not tensors[name].size:
             have = f"shape {tensors[name].shape}" if name in tensors else listed(tensors)
             raise DataError(
                 f"{path}: {name}: found {have}, expected a tensor of rank {rank}, not empty, of an official FC or SR network"
             )
-    common: dict[str, Any] = {
-        "filter_widths": tuple(tensors[name].shape[2] for name in kernels),
-        "channels": len(tensors["expand_bn.weight"]),
-        "causal": causal,
-        "adds_input": adds_input,
-        "activation": activation,
-    }
-    widths = common["filter_widths"]
+    widths, channels = tuple(tensors[name].shape[2] for name in kernels), len(tensors["expand_bn.weight"])
     if not all(width % 2 for width in widths) or math.prod(widths) > _MAX_FIELD:
         raise DataError(f"{path}: filter widths {widths[:12]}, expected odd numbers that see at most {_MAX_FIELD} frames")
-    if common["channels"] < _MIN_CHANNELS:
-        raise DataError(f"{path}: expand_bn has {common['channels']} channels, expected {_MIN_CHANNELS} or more")
+    if channels < _MIN_CHANNELS:
+        raise DataError(f"{path}: expand_bn has {channels} channels, expected {_MIN_CHANNELS} or more")
     dense = tuple((widths[0] - 1) * widths[0] ** block + 1 for block in range(1 + blocks))
     if blocks and widths[0] > 1 and widths == dense:
         raise DataError(f"{path}: filter widths {widths} are those of VideoPose3D's --dense network, which is not supported")
-    layers = 2 * (1 + blocks)
-    if last == "shrink.weight":
-        joints = tensors["expand_conv.weight"].shape[1] // 2
-        if not joints:
-            raise DataError(f"{path}: expand_conv.weight has {joints} input joints, expected 17")
-        return PoseLifter(connectivity_plan("fc", layers), joint_groups=(tuple(range(joints)),), **common)
-    groups = len([name for name in tensors if name.startswith("expand_conv.group_conv.")])
-    if groups not in (2, 3, 5):
-        raise DataError(f"{path}: expand_conv has {groups} groups, expected 2, 3 or 5")
-    body = body_groups(groups)
-    if not any(".m_conv." in name for name in tensors):
-        return PoseLifter(connectivity_plan("gp", layers), joint_groups=body, **common)
-    context_from = "all" if any(".get_all_info." in name for name in tensors) else "others"
-    if tensors["expand_conv.group_conv.0.weight"].shape[1] == 2 * len(body[0]) + 1:
-        recombine = "concat"
-    elif context_from == "all":
-        recombine = "add" if recombine == "add" else "multiply"
+    options: dict[str, Any] = {}
+    groups: tuple[tuple[int, ...], ...]
+    if fully_connected:
+        network, groups = "fc", (tuple(range(tensors["expand_conv.weight"].shape[1] // 2)),)
+        if not groups[0]:
+            raise DataError(f"{path}: expand_conv.weight has 0 input joints, expected 17")
     else:
-        recombine = "multiply" if any(".get_part_info.layers_bn." in name for name in tensors) else "add"
-    return PoseLifter(
-        connectivity_plan("sr", layers),
-        joint_groups=body,
-        recombine=recombine,
-        context_from=context_from,
-        bug_compatible=recombine == "concat" and max(common["filter_widths"]) > 1,
-        **common,
-    )
+        count = len([name for name in tensors if name.startswith("expand_conv.group_conv.")])
+        if count not in (2, 3, 5):
+            raise DataError(f"{path}: expand_conv has {count} groups, expected 2, 3 or 5")
+        network, groups = "gp", body_groups(count)
+    if not fully_connected and any(".m_conv." in name for name in tensors):
+        network, context_from = "sr", "all" if any(".get_all_info." in name for name in tensors) else "others"
+        if tensors["expand_conv.group_conv.0.weight"].shape[1] == 2 * len(groups[0]) + 1:
+            recombine = "concat"
+        elif context_from == "others":
+            recombine = "multiply" if any(".get_part_info.layers_bn." in name for name in tensors) else "add"
+        elif recombine != "add":
+            recombine = "multiply"
+        scrambled = recombine == "concat" and max(widths) > 1
+        options = {"recombine": recombine, "context_from": context_from, "bug_compatible": scrambled}
+    options |= {"causal": causal, "adds_input": adds_input, "activation": activation}
+    plan = connectivity_plan(network, 2 * (1 + blocks))
+    return PoseLifter(plan, joint_groups=groups, filter_widths=widths, channels=channels, **options)
 
 
 def official_tensors(model: PoseLifter) -> tuple[OfficialTensor, ...]:

@@ -1,17 +1,20 @@
 """Figures of the experiments."""
 
 import statistics
-from itertools import groupby
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from srnet_jax.evaluation.figures import RUNS, STANDING, STYLE, draw_error_by_rareness
+from srnet_jax.evaluation.charts import RUNS, STANDING, STYLE, draw_error_by_rareness
+from srnet_jax.evaluation.tables import METRICS
 from srnet_jax.pose.skeleton import H36M_17, body_groups
-from srnet_jax.reproduce.results import Results, values
+from srnet_jax.reproduce.experiments import FRACTIONS
+from srnet_jax.reproduce.results import Cell, Results
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 
 _PAPER: dict[str, Any] = {
@@ -24,7 +27,7 @@ _PAPER: dict[str, Any] = {
 
 
 def draw(results: Results) -> Figure | None:
-    """Draw an experiment as it asks for; None if it has no figure, or nothing is trained."""
+    """Draw an experiment; None if it has no figure, or nothing is trained."""
     kind = results.experiment.figure
     if kind == "groups":
         return _groups()
@@ -34,37 +37,36 @@ def draw(results: Results) -> Figure | None:
         rows = zip(results.experiment.rows, results.evaluations, strict=True)
         done = {row.name: runs for row, runs in rows if runs}
         return draw_error_by_rareness([evaluation for runs in done.values() for evaluation in runs], list(done))
-    return _splits(results) if results.name == "fig4" else _by_action(results) if kind == "by_action" else _columns(results)
+    if kind == "splits":
+        return _splits(results)
+    return _by_action(results) if results.experiment.by_action else _columns(results)
 
 
-def _mean_and_deviation(results: Results, column: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return a column's mean and standard deviation of each row, NaN where there is none, and 0 with one seed."""
-    found = [values(runs, column) for runs in results.evaluations]
-    return (
-        np.array([statistics.fmean(v) if v else np.nan for v in found]),
-        np.array([statistics.stdev(v) if len(v) > 1 else 0.0 for v in found]),
-    )
+def _arrays(cells: Iterable[Cell]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean and deviation of ours and the paper's number of each cell, NaN where there is none."""
+    numbers = [(cell.mean, cell.deviation, np.nan if cell.paper is None else cell.paper) for cell in cells]
+    mean, deviation, paper = np.array(numbers).T
+    return mean, deviation, paper
 
 
 @rc_context(STYLE)
 def _columns(results: Results) -> Figure:
     """Draw each column: a bar, or a point of a line, for each row, and the paper's number as a diamond."""
-    rows, columns = results.experiment.rows, results.columns
+    names, columns = [row.name for row in results.experiment.rows], results.columns
     across = len(columns) if len(columns) <= 4 else 3
     down = -(-len(columns) // across)
     figure = Figure((2.2 + 2.6 * across, 0.4 + 3 * down), layout="constrained")
+    x = np.arange(len(names))
     for place, column in enumerate(columns, 1):
         axes = figure.add_subplot(down, across, place)
-        mean, deviation = _mean_and_deviation(results, column)
-        x = np.arange(len(rows))
+        mean, deviation, paper = _arrays(results.cells[name, column.label] for name in names)
         if results.experiment.figure == "bars":
             axes.bar(x, mean, 0.7, yerr=deviation, color=RUNS[0], error_kw={"linewidth": 1, "capsize": 3})
         else:
             axes.errorbar(x, mean, deviation, color=RUNS[0], marker="o", markersize=4, linewidth=1.3, capsize=3)
-        axes.plot(x, [row.paper.get(column.name, np.nan) for row in rows], **_PAPER)
-        axes.set_xticks(x, [row.name for row in rows], rotation=45, ha="right", rotation_mode="anchor")
-        unit = "%" if "percent" in column.metric else "PA-MPJPE, mm" if column.metric == "p_mpjpe_mm" else "MPJPE, mm"
-        axes.set(title=column.name, ylabel=unit)
+        axes.plot(x, paper, **_PAPER)
+        axes.set_xticks(x, names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set(title=column.label, ylabel="%" if column.larger_is_better else METRICS[column.metric])
         axes.grid(axis="y", alpha=0.3)
     _key(results, figure, [("ours, ± 1 deviation over seeds", {"color": RUNS[0], "linewidth": 4})])
     return figure
@@ -73,20 +75,18 @@ def _columns(results: Results) -> Figure:
 @rc_context(STYLE)
 def _by_action(results: Results) -> Figure:
     """Draw a group of bars for each column, a bar for each row, and the paper's numbers as diamonds."""
-    rows, columns = results.experiment.rows, results.columns
-    figure = Figure((max(8, 0.55 * len(columns) + 2), 3.8), layout="constrained")
-    axes, width = figure.add_subplot(), 0.8 / len(rows)
-    statistics_of = [_mean_and_deviation(results, column) for column in columns]
-    for index, row in enumerate(rows):
-        x = np.arange(len(columns)) + (index - (len(rows) - 1) / 2) * width
-        mean, deviation = (np.array([pair[part][index] for pair in statistics_of]) for part in (0, 1))
-        axes.bar(x, mean, width, yerr=deviation, color=RUNS[index], error_kw={"linewidth": 0.8}, label=row.name)
-        paper = [row.paper.get(column.name, np.nan) for column in columns]
+    names, labels = [row.name for row in results.experiment.rows], [column.label for column in results.columns]
+    figure = Figure((max(8, 0.55 * len(labels) + 2), 3.8), layout="constrained")
+    axes, width = figure.add_subplot(), 0.8 / len(names)
+    for index, name in enumerate(names):
+        x = np.arange(len(labels)) + (index - (len(names) - 1) / 2) * width
+        mean, deviation, paper = _arrays(results.cells[name, label] for label in labels)
+        axes.bar(x, mean, width, yerr=deviation, color=RUNS[index], error_kw={"linewidth": 0.8}, label=name)
         axes.plot(x, paper, **(_PAPER | {"markersize": 3, "markeredgecolor": RUNS[index]}))
-    axes.set_xticks(range(len(columns)), [column.name for column in columns], rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
     axes.set(ylabel="error, mm")
     axes.grid(axis="y", alpha=0.3)
-    _key(results, figure, [(row.name, {"color": RUNS[index], "linewidth": 4}) for index, row in enumerate(rows)])
+    _key(results, figure, [(name, {"color": RUNS[index], "linewidth": 4}) for index, name in enumerate(names)])
     return figure
 
 
@@ -95,24 +95,19 @@ def _splits(results: Results) -> Figure:
     """Draw the last training loss and the error of the rarest 20 % against the split, for LF, ES and SFS (paper Fig. 4)."""
     figure = Figure((9, 5), layout="constrained")
     grid = figure.subplots(2, 3, sharex="col", sharey="row")
-    column = next(column for column in results.columns if column.name == "Rare 20 %")
-    mean, deviation = _mean_and_deviation(results, column)
-    losses = [[loss for e in runs if (loss := _last_loss(e.workdir)) is not None] for runs in results.evaluations]
-    start = 0
-    for (loss_axes, error_axes), (network, rows) in zip(
-        grid.T, groupby(results.experiment.rows, lambda row: row.name.split(",")[0]), strict=True
-    ):
-        names = [row.name.split("= ")[1] for row in rows]
-        part = slice(start, start + len(names))
-        start += len(names)
-        x = np.arange(len(names))
-        means = [statistics.fmean(found) if found else np.nan for found in losses[part]]
+    (column,) = (column for column in results.columns if column.row == ("rare", "20"))
+    for (loss_axes, error_axes), (family, (_, symbol)) in zip(grid.T, FRACTIONS.items(), strict=True):
+        found = zip(results.experiment.rows, results.evaluations, strict=True)
+        rows, runs = zip(*((row, runs) for row, runs in found if row.family == family), strict=True)
+        losses = [[loss for run in own if (loss := _last_loss(run.workdir)) is not None] for own in runs]
+        mean, deviation, _ = _arrays(results.cells[row.name, column.label] for row in rows)
+        x = np.arange(len(rows))
+        means = [statistics.fmean(own) if own else np.nan for own in losses]
         loss_axes.plot(x, means, color=RUNS[1], marker="o", markersize=4)
-        error_axes.errorbar(x, mean[part], deviation[part], color=RUNS[0], marker="o", markersize=4, capsize=3)
-        letter = {"LF": "L_fuse", "ES": "L_split", "SFS": "L_link"}[network]
-        loss_axes.set(title=f"{network}: from FC to GP")
-        error_axes.set(xlabel=letter)
-        error_axes.set_xticks(x, names)
+        error_axes.errorbar(x, mean, deviation, color=RUNS[0], marker="o", markersize=4, capsize=3)
+        loss_axes.set(title=f"{family}: from FC to GP")
+        error_axes.set(xlabel=symbol)
+        error_axes.set_xticks(x, [str(row.split) for row in rows])
         for axes in (loss_axes, error_axes):
             axes.grid(alpha=0.3)
     grid[0, 0].set(ylabel="training loss, last epoch")
@@ -153,8 +148,6 @@ def _skeleton(axes: Axes, colour: dict[int, str], numbered: bool) -> None:
 
 
 def _key(results: Results, figure: Figure, entries: list[tuple[str, dict[str, Any]]]) -> None:
-    from matplotlib.lines import Line2D
-
     handles = [Line2D([], [], label=label, **style) for label, style in entries]
     if any(row.paper for row in results.experiment.rows):
         handles.append(Line2D([], [], label="the paper, on Human3.6M", **_PAPER))

@@ -1,7 +1,7 @@
-"""What the tables and figures of the paper are made of: networks, protocols, and the paper's own numbers.
+"""The tables and figures of the paper: networks, protocols, and the paper's own numbers.
 
-The text that we have of the paper lost some heads and cells of its tables. What is lost has no number here, and a reading that
-is ours is said in the experiment's notes.
+Our text of the paper lost some heads and cells of its tables. A lost cell has no number here, and the experiment's notes say
+which readings are ours.
 """
 
 import dataclasses
@@ -12,7 +12,12 @@ ACTIONS = (  # Human3.6M's, in the paper's order
     *("Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases", "Sitting", "SittingDown"),
     *("Smoking", "Waiting", "WalkDog", "Walking", "WalkTogether"),
 )
-SUBJECT, RARE_20, RARE_10, AVERAGE = "Subject", "Rare 20 %", "Rare 10 %", "average"
+AVERAGE = "average"
+FRACTIONS = {  # for each family of Fig. 4, the field that says where it is split, and the paper's name of the field
+    "LF": ("fuse_layer", "L_fuse"),
+    "ES": ("split_layer", "L_split"),
+    "SFS": ("link_layers", "L_link"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,18 +25,23 @@ class Column:
     """A number that each row has.
 
     Attributes:
-      name: its head.
-      row: of the results, by its keys in `results.json`.
+      label: the column's head.
+      row: of the results, by kind and name, see `evaluation.measure.Row`.
       metric: of that row.
-      trained_on: of runs trained on one action each, the action; "" for the mean over all of them.
-      larger_is_better: as of PCK.
+      trained_on: the action, if the column is of runs trained on it alone; "" for the mean over all runs.
+      larger_is_better: as of PCK, in percent.
     """
 
-    name: str
-    row: tuple[str, ...]
+    label: str
+    row: tuple[str, str]
     metric: str = "mpjpe_mm"
     trained_on: str = ""
     larger_is_better: bool = False
+
+    @property
+    def of_one_action(self) -> bool:
+        """Whether the number is that of one action, trained or tested on."""
+        return bool(self.trained_on) or self.row[0] == "action"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +51,11 @@ class Row:
     Attributes:
       name: as the paper calls it.
       fields: of the config, by dotted name, that differ from the paper's settings.
-      paper: the paper's numbers by column.
-      frames: 1, or 243 for the temporal network, which smaller scales make shorter.
+      paper: the paper's numbers by the label of their column.
+      frames: 1, or 243 for the temporal network, which smaller scales shorten.
       detected: whether the 2D joints are those of a detector (of Human3.6M's files; simulated for other data).
+      family: of networks in Fig. 4, a name of FRACTIONS.
+      split: where a network of Fig. 4 is split.
     """
 
     name: str
@@ -51,6 +63,11 @@ class Row:
     paper: dict[str, float] = dataclasses.field(default_factory=dict)
     frames: int = 1
     detected: bool = False
+    family: str = ""
+    split: int = 0
+
+
+Columns = Callable[[Sequence[str]], tuple[Column, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,92 +79,87 @@ class Experiment:
       rows: see `Row`.
       columns: of data with these actions.
       baseline: the row that others are compared with.
-      figure: how it is drawn: "bars", "lines" (over the rows in order), "rareness" (Fig. 5), "by_action", "groups" (Fig. 6) or
-        "" for none.
-      fields: of the config, for all rows.
+      figure: how it is drawn: "bars", "lines" (over the rows in order), "splits" (Fig. 4), "rareness" (Fig. 5), "groups"
+        (Fig. 6) or "" for none. With `by_action`, bars are grouped by column.
+      by_action: whether the columns are actions; the table then has a line for each column.
       each_action: whether each row is a run for each training action (Cross-Action).
-      transposed: whether the table has a line for each column.
-      notes: what a reader must know.
       cross_dataset: whether it tests on another data set.
+      notes: what a reader must know.
     """
 
     title: str
     rows: tuple[Row, ...] = ()
-    columns: Callable[[Sequence[str]], tuple[Column, ...]] = lambda actions: ()
+    columns: Columns = lambda actions: ()
     baseline: str = ""
     figure: str = "bars"
-    fields: dict[str, Any] = dataclasses.field(default_factory=dict)
+    by_action: bool = False
     each_action: bool = False
-    transposed: bool = False
-    notes: tuple[str, ...] = ()
     cross_dataset: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_figure(self) -> bool:
+        """Whether it is a figure of the paper."""
+        return self.figure in ("splits", "rareness", "groups")
 
 
-_PROTOCOLS = (
-    Column(SUBJECT, ("average_over_actions",)),
-    Column(RARE_20, ("rare", "20")),
-    Column(RARE_10, ("rare", "10")),
-)
+_OVER_ACTIONS, _OVER_FRAMES = ("average", "actions"), ("average", "frames")
+_RARE = Column("Rare 20 %", ("rare", "20")), Column("Rare 10 %", ("rare", "10"))
 
 
-def _subject_and_rare(actions: Sequence[str]) -> tuple[Column, ...]:
-    """MPJPE of all test poses, averaged over actions, and of the rarest."""
-    return _PROTOCOLS
+def _fixed(*columns: Column) -> Columns:
+    return lambda actions: columns
 
 
-def _subsets(actions: Sequence[str]) -> tuple[Column, ...]:
-    """MPJPE of subsets of the test poses, see `evaluation.subsets`."""
-    return (
-        Column("all", ("average_over_frames",)),
-        Column("common half", ("subsets", "common half")),
-        *_PROTOCOLS[1:],
-        Column("articulation rare 10 %", ("subsets", "articulation: rarest 10 %")),
-        Column("orientation rare 10 %", ("subsets", "orientation: rarest 10 %")),
-        Column("tilt < 15°", ("subsets", "torso tilt below 15°")),
-        Column("tilt > 60°", ("subsets", "torso tilt above 60°")),
-        Column("upright, articulation rare 10 %", ("subsets", "upright, articulation: rarest 10 %")),
-    )
-
-
-def _by_action(metric: str) -> Callable[[Sequence[str]], tuple[Column, ...]]:
+def _by_action(metric: str) -> Columns:
     def columns(actions: Sequence[str]) -> tuple[Column, ...]:
-        each = tuple(Column(action, ("actions", action), metric) for action in actions)
-        return *each, Column(AVERAGE, ("average_over_actions",), metric)
+        each = tuple(Column(action, ("action", action), metric) for action in actions)
+        return *each, Column(AVERAGE, _OVER_ACTIONS, metric)
 
     return columns
 
 
 def _by_training_action(actions: Sequence[str]) -> tuple[Column, ...]:
-    each = tuple(Column(action, ("average_over_actions",), trained_on=action) for action in actions)
+    each = tuple(Column(action, _OVER_ACTIONS, trained_on=action) for action in actions)
     some = set(actions) < set(ACTIONS)  # an average that is not the paper's
-    return *each, Column(f"{AVERAGE} of {len(actions)}" if some else AVERAGE, ("average_over_actions",))
+    return *each, Column(f"{AVERAGE} of {len(actions)}" if some else AVERAGE, _OVER_ACTIONS)
 
 
 def _by_training_action_aligned(actions: Sequence[str]) -> tuple[Column, ...]:
-    aligned = (dataclasses.replace(c, name=f"{c.name}, PA", metric="p_mpjpe_mm") for c in _by_training_action(actions))
-    return *_by_training_action(actions), *aligned
+    columns = _by_training_action(actions)
+    return *columns, *(dataclasses.replace(c, label=f"{c.label}, PA", metric="p_mpjpe_mm") for c in columns)
 
 
-def _percent_correct(actions: Sequence[str]) -> tuple[Column, ...]:
-    return (
-        Column("PCK", ("average_over_frames",), "pck_14_percent", larger_is_better=True),
-        Column("AUC", ("average_over_frames",), "auc_14_percent", larger_is_better=True),
-        Column("MPJPE", ("average_over_frames",)),
-    )
+_SUBJECT_AND_RARE = _fixed(Column("Subject", _OVER_ACTIONS), *_RARE)
+_AVERAGE_ONLY = _fixed(Column(AVERAGE, _OVER_ACTIONS))
+_PERCENT_CORRECT = _fixed(
+    Column("PCK", _OVER_FRAMES, "pck_14_percent", larger_is_better=True),
+    Column("AUC", _OVER_FRAMES, "auc_14_percent", larger_is_better=True),
+    Column("MPJPE", _OVER_FRAMES),
+)
+_SUBSETS = _fixed(  # see `evaluation.subsets`
+    Column("all", _OVER_FRAMES),
+    Column("common half", ("subset", "common half")),
+    *_RARE,
+    Column("articulation rare 10 %", ("subset", "articulation: rarest 10 %")),
+    Column("orientation rare 10 %", ("subset", "orientation: rarest 10 %")),
+    Column("tilt < 15°", ("subset", "torso tilt below 15°")),
+    Column("tilt > 60°", ("subset", "torso tilt above 60°")),
+    Column("upright, articulation rare 10 %", ("subset", "upright, articulation: rarest 10 %")),
+)
 
 
-def _paper(*values: float | None, columns: Sequence[str] = (SUBJECT, RARE_20, RARE_10)) -> dict[str, float]:
+def _paper(*values: float | None, columns: Sequence[str] = ("Subject", "Rare 20 %", "Rare 10 %")) -> dict[str, float]:
     """Name the paper's numbers by column; None where the text lost one."""
     return {name: value for name, value in zip(columns, values, strict=False) if value is not None}
 
 
-def _per_action(*values: float, suffix: str = "") -> dict[str, float]:
-    return {f"{name}{suffix}": value for name, value in zip((*ACTIONS, AVERAGE), values, strict=True)}
+def _per_action(*values: float) -> dict[str, float]:
+    return dict(zip((*ACTIONS, AVERAGE), values, strict=True))
 
 
 _FC = {"model.network": "fc"}
 _SR: dict[str, Any] = {"model.network": "sr"}
-_SR_6 = _SR | {"model.filter_widths": (1, 1, 1)}
 _SFS = {"model.network": "sfs", "model.link_layers": 2, "model.split_ends": False}
 _CONCAT = _SR | {"model.recombine": "concat"}
 _WIDE = _CONCAT | {"model.context_dim": 0.5}  # configs/sr_wide.py
@@ -166,37 +178,22 @@ _LONG = _per_action(43.1, 47.1, 43.9, 41.6, 45.8, 49.6, 46.5, 40.0, 53.4, 61.1, 
 _LONG_10 = _LONG | {"Directions": 46.6, "WalkDog": 43.1}  # Table 10 has other numbers there than the supplement's Table 3
 _LONG_GT = _per_action(34.8, 32.1, 28.5, 30.7, 31.4, 36.9, 35.6, 30.5, 38.9, 40.5, 32.5, 31.0, 29.9, 22.5, 24.5, 32.0)
 _LONG_FC = _per_action(45.2, 46.7, 43.3, 45.6, 48.1, 55.1, 44.6, 44.3, 57.3, 65.8, 47.1, 44.0, 49.0, 32.8, 33.9, 46.8)
-_CROSS_ACTION = {
-    "Martinez [21]": (
-        127.3,
-        104.6,
-        95.0,
-        116.1,
-        95.5,
-        117.4,
-        111.4,
-        125.0,
-        116.9,
-        93.6,
-        111.0,
-        126.0,
-        131.0,
-        106.3,
-        140.5,
-        114.5,
+_CROSS_ACTION = {  # those of FC are Martinez et al.'s, of LCN Ci et al.'s
+    "FC": _per_action(
+        127.3, 104.6, 95.0, 116.1, 95.5, 117.4, 111.4, 125.0, 116.9, 93.6, 111.0, 126.0, 131.0, 106.3, 140.5, 114.5
     ),
-    "Ci [7]": (102.8, 88.6, 79.1, 99.3, 80.0, 91.5, 93.2, 89.6, 90.4, 76.6, 89.6, 102.1, 108.8, 90.8, 118.9, 93.4),
-    "Ours": (92.3, 71.4, 71.8, 86.4, 66.8, 79.1, 82.5, 86.6, 88.9, 93.4, 66.1, 83.0, 74.4, 90.0, 97.8, 82.0),
+    "LCN": _per_action(102.8, 88.6, 79.1, 99.3, 80.0, 91.5, 93.2, 89.6, 90.4, 76.6, 89.6, 102.1, 108.8, 90.8, 118.9, 93.4),
+    "SR": _per_action(92.3, 71.4, 71.8, 86.4, 66.8, 79.1, 82.5, 86.6, 88.9, 93.4, 66.1, 83.0, 74.4, 90.0, 97.8, 82.0),
 }
 _CROSS_GT = {
-    "FC, pixel": (117.0, 67.4, 62.6, 93.0, 59.5, 72.8, 66.7, 80.0, 71.2, 71.6, 58.6, 75.2, 73.3, 114.9, 125.0, 80.6),
-    "SR, basic": (91.1, 54.8, 59.0, 71.2, 50.9, 61.5, 65.0, 71.4, 76.6, 74.0, 50.3, 64.8, 58.1, 78.0, 85.8, 67.5),
-    "SR, pixel": (86.2, 53.0, 55.0, 70.5, 47.9, 57.9, 63.1, 68.4, 71.2, 72.9, 47.5, 59.4, 56.3, 70.8, 83.8, 64.3),
+    "FC, pixel": _per_action(117.0, 67.4, 62.6, 93.0, 59.5, 72.8, 66.7, 80.0, 71.2, 71.6, 58.6, 75.2, 73.3, 114.9, 125.0, 80.6),
+    "SR, basic": _per_action(91.1, 54.8, 59.0, 71.2, 50.9, 61.5, 65.0, 71.4, 76.6, 74.0, 50.3, 64.8, 58.1, 78.0, 85.8, 67.5),
+    "SR, pixel": _per_action(86.2, 53.0, 55.0, 70.5, 47.9, 57.9, 63.1, 68.4, 71.2, 72.9, 47.5, 59.4, 56.3, 70.8, 83.8, 64.3),
 }
 _CROSS_PA = {
-    "FC, pixel": (91.9, 55.3, 51.8, 75.2, 49.3, 60.6, 57.3, 64.7, 62.2, 60.6, 49.5, 62.7, 61.3, 95.4, 99.8, 60.5),
-    "SR, basic": (65.9, 42.4, 46.3, 54.5, 39.8, 46.6, 50.6, 55.8, 58.4, 57.4, 39.3, 49.6, 45.0, 56.7, 61.8, 51.3),
-    "SR, pixel": (61.7, 42.0, 44.2, 53.1, 38.5, 45.2, 49.5, 53.6, 55.5, 55.5, 37.9, 46.4, 43.8, 54.7, 59.7, 49.4),
+    "FC, pixel": _per_action(91.9, 55.3, 51.8, 75.2, 49.3, 60.6, 57.3, 64.7, 62.2, 60.6, 49.5, 62.7, 61.3, 95.4, 99.8, 60.5),
+    "SR, basic": _per_action(65.9, 42.4, 46.3, 54.5, 39.8, 46.6, 50.6, 55.8, 58.4, 57.4, 39.3, 49.6, 45.0, 56.7, 61.8, 51.3),
+    "SR, pixel": _per_action(61.7, 42.0, 44.2, 53.1, 38.5, 45.2, 49.5, 53.6, 55.5, 55.5, 37.9, 46.4, 43.8, 54.7, 59.7, 49.4),
 }
 _PA_DETECTED = _per_action(35.8, 39.2, 36.6, 36.9, 39.8, 45.1, 38.4, 36.9, 47.7, 54.4, 38.6, 36.3, 39.4, 30.3, 35.4, 39.4)
 _PA_BASIC = _per_action(26.0, 28.9, 23.7, 26.9, 27.4, 33.1, 27.9, 25.0, 32.4, 40.9, 28.8, 29.2, 29.3, 23.3, 24.5, 28.5)
@@ -228,15 +225,19 @@ def _with_paper(rows: Sequence[Row], *numbers: dict[str, float]) -> tuple[Row, .
     return tuple(dataclasses.replace(row, paper=paper) for row, paper in zip(rows, numbers, strict=True))
 
 
-def _six_layers(network: str, number: int) -> Row:
+def _six_layers(family: str, number: int) -> Row:
     """Return a network of Fig. 4; those at the ends are FC and GP, and the same for all."""
-    split, field = {"lf": (number, "fuse_layer"), "es": (6 - number, "split_layer"), "sfs": (6 - number, "link_layers")}[
-        network
-    ]
-    fields: dict[str, Any] = {"model.network": {0: "fc", 6: "gp"}.get(split, network)}
-    if 0 < split < 6:
+    field, symbol = FRACTIONS[family]
+    grouped = number if family == "LF" else 6 - number
+    network = {0: "fc", 6: "gp"}.get(grouped, family.lower())
+    fields: dict[str, Any] = {"model.network": network, "model.filter_widths": (1, 1, 1)}
+    if 0 < grouped < 6:
         fields[f"model.{field}"] = number
-    return Row(f"{network.upper()}, L_{field.split('_')[0]} = {number}", fields | {"model.filter_widths": (1, 1, 1)})
+    return Row(f"{family}, {symbol} = {number}", fields, family=family, split=number)
+
+
+def _action_table(title: str, rows: tuple[Row, ...], others: str, metric: str = "mpjpe_mm") -> Experiment:
+    return Experiment(title, rows, _by_action(metric), "FC, exact 2D", by_action=True, notes=(f"{others}.",))
 
 
 _READING = "Which of the columns the text's numbers belong to is our reading"
@@ -254,7 +255,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("SR", _SR, _paper(36.6, 48.6, 53.7)),
             Row(_WIDE_NAME, _WIDE),
         ),
-        _subject_and_rare,
+        _SUBJECT_AND_RARE,
         "FC",
         notes=(
             f"{_READING}: of the two numbers between FC and SFS the first is taken for LF. Those of Subject are from the "
@@ -274,7 +275,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("H = 100 %", _CONCAT | {"model.context_dim": 1.0}, _paper(45.7, 70.1)),
             Row("H = 200 %", _CONCAT | {"model.context_dim": 2.0}, _paper(45.8, 78.5)),
         ),
-        _subject_and_rare,
+        _SUBJECT_AND_RARE,
         "H = 1",
         "lines",
         notes=(
@@ -295,7 +296,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                 (17, _SR | {"model.num_groups": 17}, None, 115.3),
             )
         ),
-        _subject_and_rare,
+        _SUBJECT_AND_RARE,
         "5 groups",
         "lines",
         notes=(
@@ -312,7 +313,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             ),
             Row("none shuffled", _SR, _paper(36.6)),
         ),
-        _subject_and_rare,
+        _SUBJECT_AND_RARE,
         "none shuffled",
         "lines",
         notes=(f"{_READING}. One draw of the groups (config.model.shuffle_seed); seeds are those of the weights.",),
@@ -324,7 +325,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("LCN", _LCN, _paper(74.0, 36.7, columns=("PCK", "AUC"))),
             Row("SR", _SR, _paper(77.6, 43.8, columns=("PCK", "AUC"))),
         ),
-        _percent_correct,
+        _PERCENT_CORRECT,
         "FC",
         notes=(f"{_OTHERS_FC}; those of LCN are its authors'.",),
         cross_dataset=True,
@@ -332,15 +333,14 @@ EXPERIMENTS: dict[str, Experiment] = {
     "7": Experiment(
         "Table 7: Cross-Action, by the action that is trained on",
         (
-            Row("FC", _FC, _per_action(*_CROSS_ACTION["Martinez [21]"]), detected=True),
-            Row("LCN", _LCN, _per_action(*_CROSS_ACTION["Ci [7]"]), detected=True),
-            Row("SR", _SR, _per_action(*_CROSS_ACTION["Ours"]), detected=True),
+            Row("FC", _FC, _CROSS_ACTION["FC"], detected=True),
+            Row("LCN", _LCN, _CROSS_ACTION["LCN"], detected=True),
+            Row("SR", _SR, _CROSS_ACTION["SR"], detected=True),
         ),
         _by_training_action,
         "FC",
-        "by_action",
+        by_action=True,
         each_action=True,
-        transposed=True,
         notes=(
             "Each line: trained on this action, average over all actions of the test subjects. The paper does not say "
             f"whether its columns are actions trained or tested on. {_OTHERS_FC[0].upper()}{_OTHERS_FC[1:]}.",
@@ -354,7 +354,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("LCN", _LCN, {AVERAGE: 52.7}, detected=True),
             Row("SR", _SR, {AVERAGE: 49.9}, detected=True),
         ),
-        lambda actions: (Column(AVERAGE, ("average_over_actions",)),),
+        _AVERAGE_ONLY,
         "FC",
         notes=(f"{_OTHERS_FC}; {_OTHERS_GRAPH}.",),
     ),
@@ -366,18 +366,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("LCN pixel", _LCN | _PIXEL, {AVERAGE: 36.4}),
             Row("SR pixel", _SR | _PIXEL, {AVERAGE: 33.9}),
         ),
-        lambda actions: (Column(AVERAGE, ("average_over_actions",)),),
+        _AVERAGE_ONLY,
         "FC",
         notes=(f"{_OTHERS_FC}; {_OTHERS_GRAPH}. The normalisation pixel uses the true depth of the root.",),
     ),
-    "10": Experiment(
-        "Table 10: 243 frames, by action",
-        _with_paper(_TEMPORAL, _LONG_FC, _LONG_10, {AVERAGE: 37.2}, _LONG_GT),
-        _by_action("mpjpe_mm"),
-        "FC, exact 2D",
-        "by_action",
-        transposed=True,
-        notes=(f"{_OTHERS_LONG}.",),
+    "10": _action_table(
+        "Table 10: 243 frames, by action", _with_paper(_TEMPORAL, _LONG_FC, _LONG_10, {AVERAGE: 37.2}, _LONG_GT), _OTHERS_LONG
     ),
     "s1": Experiment(
         "Supplement Table 1: how context and local features are combined",
@@ -386,75 +380,52 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("SFS", _SFS, _paper(39.4)),
             Row("SR, add", _SR | {"model.recombine": "add"}, _paper(36.4)),
             Row("SR, multiply", _SR, _paper(36.6)),
-            Row("SR, multiply, 6 layers", _SR_6),
+            Row("SR, multiply, 6 layers", _SR | {"model.filter_widths": (1, 1, 1)}),
             Row("SR, concat", _CONCAT, _paper(38.3)),
         ),
-        _subject_and_rare,
+        _SUBJECT_AND_RARE,
         "FC",
         notes=("The paper's 0.88 M parameters of SR, multiply, are those of 6 layers (899,029); the others have 8.",),
     ),
-    "s2": Experiment(
-        "Supplement Table 2: single frame, MPJPE by action",
-        _SINGLE,
-        _by_action("mpjpe_mm"),
-        "FC, exact 2D",
-        "by_action",
-        transposed=True,
-        notes=(f"{_OTHERS_FC}.",),
-    ),
-    "s3": Experiment(
-        "Supplement Table 3: 243 frames, MPJPE by action",
-        _TEMPORAL,
-        _by_action("mpjpe_mm"),
-        "FC, exact 2D",
-        "by_action",
-        transposed=True,
-        notes=(f"{_OTHERS_LONG}.",),
-    ),
-    "s4": Experiment(
+    "s2": _action_table("Supplement Table 2: single frame, MPJPE by action", _SINGLE, _OTHERS_FC),
+    "s3": _action_table("Supplement Table 3: 243 frames, MPJPE by action", _TEMPORAL, _OTHERS_LONG),
+    "s4": _action_table(
         "Supplement Table 4: single frame, PA-MPJPE by action",
         _with_paper(_SINGLE, _PA_FC, _PA_DETECTED, {}, _PA_BASIC, _PA_PIXEL),
-        _by_action("p_mpjpe_mm"),
-        "FC, exact 2D",
-        "by_action",
-        transposed=True,
-        notes=(f"{_OTHERS_FC}.",),
+        _OTHERS_FC,
+        "p_mpjpe_mm",
     ),
-    "s5": Experiment(
+    "s5": _action_table(
         "Supplement Table 5: 243 frames, PA-MPJPE by action",
         _with_paper(_TEMPORAL, _PA_LONG_FC, _PA_LONG, {}, _PA_LONG_GT),
-        _by_action("p_mpjpe_mm"),
-        "FC, exact 2D",
-        "by_action",
-        transposed=True,
-        notes=(f"{_OTHERS_LONG}.",),
+        _OTHERS_LONG,
+        "p_mpjpe_mm",
     ),
     "s6": Experiment(
         "Supplement Table 6: Cross-Action with exact 2D, MPJPE and PA-MPJPE by the action that is trained on",
         tuple(
-            Row(name, fields, _per_action(*_CROSS_GT[name]) | _per_action(*_CROSS_PA[name], suffix=", PA"))
+            Row(name, fields, _CROSS_GT[name] | {f"{action}, PA": error for action, error in _CROSS_PA[name].items()})
             for name, fields in (("FC, pixel", _FC | _PIXEL), ("SR, basic", _SR), ("SR, pixel", _SR | _PIXEL))
         ),
         _by_training_action_aligned,
         "FC, pixel",
-        "by_action",
+        by_action=True,
         each_action=True,
-        transposed=True,
         notes=("Each line: trained on this action, average over all actions of the test subjects.",),
     ),
     "fig4": Experiment(
         "Figure 4: where the network is split",
         (
-            *(_six_layers("lf", number) for number in range(7)),
-            *(_six_layers("es", number) for number in range(6, -1, -1)),
-            *(_six_layers("sfs", number) for number in (6, 4, 2, 0)),
+            *(_six_layers("LF", number) for number in range(7)),
+            *(_six_layers("ES", number) for number in range(6, -1, -1)),
+            *(_six_layers("SFS", number) for number in (6, 4, 2, 0)),
         ),
-        _subject_and_rare,
+        _SUBJECT_AND_RARE,
         "LF, L_fuse = 0",
-        "lines",
+        "splits",
         notes=(
             "Six layers, the first and the last among them, so that either end of (a) and (b) is FC or GP, as the paper says; "
-            "the text does not tell the figure's numbers.",
+            "the text lacks the figure's numbers.",
         ),
     ),
     "fig5": Experiment(
@@ -465,7 +436,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("SR", _SR, _paper(36.6, 48.6, 53.7)),
             Row(_WIDE_NAME, _WIDE),
         ),
-        _subject_and_rare,
+        _SUBJECT_AND_RARE,
         "FC",
         "rareness",
     ),
@@ -475,10 +446,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("FC", _FC),
             Row("FC, roll", _FC | _ROLL),
             Row("SFS", _SFS),
-            Row(
-                "SFS of SR-wide layers",
-                _SFS | _WIDE | {"model.network": "sfs", "model.split_layers": "split_recombine"},
-            ),
+            Row("SFS of SR-wide layers", _WIDE | _SFS | {"model.split_layers": "split_recombine"}),
             Row("SR", _SR),
             Row("SR, roll", _SR | _ROLL),
             Row("SR, centered", _SR | {"model.normalization": "centered"}),
@@ -487,7 +455,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Row("SR, concat H = 200 %", _CONCAT | {"model.context_dim": 2.0}),
             Row("SR + body", _SR | {"model.global_group": True}),
         ),
-        _subsets,
+        _SUBSETS,
         "FC",
         notes=(
             "Not of the paper. Roll: half of the samples with the camera turned about its axis; centered: 2D around the root, "

@@ -55,10 +55,11 @@ def make(
         schema.check_read([training.config for training in found], changes)
     missing, failures = runner.run_shard(found, (int(parts[1]), int(parts[2])), partial(print, flush=True))
     results = Results(table, experiment, experiment.columns(actions), found, changes)
-    if results.columns or table == "1":
-        show(report.table(results))
-    if any(results.evaluations) or not experiment.rows:  # what was written before is worth more than nothing
-        for file in report.write(results, plain(workdir), f"{data}-{scale}"):
+    grid = report.table(results)
+    if grid:
+        show(grid)
+    if any(results.evaluations) or not experiment.rows:  # otherwise keep what was written before
+        for file in report.write(results, grid, plain(workdir), f"{data}-{scale}"):
             print(file)
     if missing:
         names = ", ".join(training.name for training in missing)

@@ -1,94 +1,95 @@
-"""What an experiment found, beside the paper: on the console, as Markdown, CSV and figure."""
+"""An experiment's numbers beside the paper's: on the console, as Markdown, as CSV and as a figure."""
 
 import csv
 import io
 import itertools
+import math
 import operator
-import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from srnet_jax.config import schema
-from srnet_jax.evaluation.evaluate import Evaluation
-from srnet_jax.evaluation.tables import Grid, to_markdown
+from srnet_jax.evaluation.charts import to_png
+from srnet_jax.evaluation.tables import Grid, mean_cell, to_markdown
 from srnet_jax.io.files import write_whole
 from srnet_jax.models.graph import LCN, neighbourhoods
 from srnet_jax.models.pose_lifter import SPLIT_RECOMBINE, PoseLifter, create_model, make_layer
-from srnet_jax.reproduce import settings
-from srnet_jax.reproduce.experiments import AVERAGE, EXPERIMENTS
-from srnet_jax.reproduce.results import Results, values
+from srnet_jax.reproduce import drawing, settings
+from srnet_jax.reproduce.experiments import EXPERIMENTS
+from srnet_jax.reproduce.properties import NETWORKS, PAPER, properties
+from srnet_jax.reproduce.results import Cell, Results
 
 _HEADS = ("ours", "paper", "difference")
 _CPU_GFLOPS, _GPU_GFLOPS = 60, 10_000  # of training; the first measured on two cores (README, Speed), the second a guess
 _SAMPLES = {"h36m": 3_120_000, "mocap": 86_000, "synthetic": 200_000}  # of an epoch with flips: HDM05's file for mocap
 
 
-def table(results: Results) -> Grid:
-    """Return ours beside the paper's numbers, where it has some, and the difference, and below which of its findings hold."""
-    experiment, rows, columns = results.experiment, results.experiment.rows, results.columns
-    if results.name == "1":
-        return _properties()
-    evaluations = results.evaluations
-    cells = {
-        (row.name, column.name): _cells(values(found, column), row.paper.get(column.name))
-        for row, found in zip(rows, evaluations, strict=True)
-        for column in columns
-    }
-    names = [column.name for column in columns]
-    if experiment.transposed:
-        heads = {row.name: _HEADS if row.paper else _HEADS[:1] for row in rows}
-        lines = [(name, *(cell for row in heads for cell in cells[row, name][: len(heads[row])])) for name in names]
+def table(results: Results) -> Grid | None:
+    """Return ours beside the paper's numbers and the difference, with the paper's findings below; None if there is no table."""
+    experiment, cells = results.experiment, results.cells
+    if not experiment.rows:
+        return None if experiment.figure else _properties(experiment.title)
+    names, labels = [row.name for row in experiment.rows], [column.label for column in results.columns]
+    lines: dict[tuple[str, ...], dict[str, Cell]]  # by the first texts of a line, its cells by head
+    if experiment.by_action:
+        lines = {(label,): {name: cells[name, label] for name in names} for label in labels}
     else:
-        heads = {name: _HEADS if any(name in row.paper for row in rows) else _HEADS[:1] for name in names}
-        lines = [
-            (row.name, _parameters(found), *(cell for name in names for cell in cells[row.name, name][: len(heads[name])]))
-            for row, found in zip(rows, evaluations, strict=True)
-        ]
-    first = ("",) if experiment.transposed else ("", "parameters")
-    header = (*first, *(f"{name}\n{head}" for name in heads for head in heads[name]))
-    return Grid(experiment.title, header, tuple(lines), notes=(*findings(results), *_circumstances(results), *experiment.notes))
+        lines = {
+            (name, f"{runs[0].results['parameters']:,}" if runs else "-"): {label: cells[name, label] for label in labels}
+            for name, runs in zip(names, results.evaluations, strict=True)
+        }
+    heads = {
+        name: _HEADS if any(line[name].paper is not None for line in lines.values()) else _HEADS[:1]
+        for name in (names if experiment.by_action else labels)
+    }
+    return Grid(
+        experiment.title,
+        (
+            *([""] if experiment.by_action else ["", "parameters"]),
+            *(f"{name}\n{head}" for name in heads for head in heads[name]),
+        ),
+        tuple(
+            (*start, *(text for name, cell in line.items() for text in _texts(cell)[: len(heads[name])]))
+            for start, line in lines.items()
+        ),
+        notes=(*findings(results), *_circumstances(results), *experiment.notes),
+    )
 
 
-def _cells(found: Sequence[float], paper: float | None) -> tuple[str, str, str]:
-    if not found:
-        return "-", "-" if paper is None else f"{paper:.1f}", "-"
-    mean = statistics.fmean(found)
-    ours = f"{mean:.1f}" + (f" ± {statistics.stdev(found):.1f}" if len(found) > 1 else "")
-    return ours, *(("-", "-") if paper is None else (f"{paper:.1f}", f"{mean - paper:+.1f}"))
-
-
-def _parameters(evaluations: Sequence[Evaluation]) -> str:
-    return f"{evaluations[0].results['parameters']:,}" if evaluations else "-"
+def _texts(cell: Cell) -> tuple[str, str, str]:
+    """Return a cell's numbers in the order of _HEADS."""
+    if cell.paper is None:
+        return mean_cell(cell.ours), "-", "-"
+    return mean_cell(cell.ours), f"{cell.paper:.1f}", f"{cell.mean - cell.paper:+.1f}" if cell.ours else "-"
 
 
 def findings(results: Results) -> list[str]:
     """Return, for each column, the gains over the baseline, ours and the paper's, and how many pairs are in its order."""
-    experiment, lines = results.experiment, []
-    means = [
-        {c.name: statistics.fmean(found) for c in results.columns if (found := values(runs, c))} for runs in results.evaluations
-    ]
-    rows = list(zip(experiment.rows, means, strict=True))
-    base_row, base = next(((row, ours) for row, ours in rows if row.name == experiment.baseline), (None, {}))
+    baseline, lines = results.experiment.baseline, []
     for column in results.columns:
-        name, sign = column.name, 1 if column.larger_is_better else -1
-        if base_row is None or (experiment.transposed and not name.startswith(AVERAGE)):
+        cells = {row.name: results.cells[row.name, column.label] for row in results.experiment.rows}
+        if column.of_one_action or baseline not in cells:
             continue
+        base, sign = cells.pop(baseline), 1 if column.larger_is_better else -1
         gains = []
-        for row, ours in rows:
-            if row is not base_row and name in ours and base.get(name):
-                told = f"{row.name} {sign * 100 * (ours[name] / base[name] - 1):+.1f} %"
-                known = name in row.paper and name in base_row.paper
-                told += f" (paper {sign * 100 * (row.paper[name] / base_row.paper[name] - 1):+.1f} %)" if known else ""
-                gains.append(told)
+        for name, cell in cells.items():
+            ours, paper = _gain(cell.mean, base.mean, sign), _gain(cell.paper, base.paper, sign)
+            gains += [f"{name} {ours}" + (f" (paper {paper})" if paper else "")] if ours else []
         if gains:
-            lines.append(f"{name}, better than {experiment.baseline} by: {', '.join(gains)}.")
-        known_rows = [(row.paper[name], ours[name]) for row, ours in rows if name in row.paper and name in ours]
-        pairs = [(a, b) for a, b in itertools.combinations(known_rows, 2) if a[0] != b[0]]
+            lines.append(f"{column.label}, better than {baseline} by: {', '.join(gains)}.")
+        both = [(cell.paper, cell.mean) for cell in (base, *cells.values()) if cell.paper is not None and cell.ours]
+        pairs = [(a, b) for a, b in itertools.combinations(both, 2) if a[0] != b[0]]
         if pairs:
             same = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs)
-            lines.append(f"{name}: {same} of {len(pairs)} pairs of rows are in the paper's order.")
+            lines.append(f"{column.label}: {same} of {len(pairs)} pairs of rows are in the paper's order.")
     return lines
+
+
+def _gain(number: float | None, of: float | None, sign: int) -> str:
+    """Return the difference in percent, "" if a number is missing."""
+    if number is None or not of or math.isnan(number + of):
+        return ""
+    return f"{sign * 100 * (number / of - 1):+.1f} %"
 
 
 def _circumstances(results: Results) -> list[str]:
@@ -99,10 +100,10 @@ def _circumstances(results: Results) -> list[str]:
     first, config = found[0].results, found[0].config
     seeds = sorted({evaluation.config.seed for evaluation in found})
     datasets = sorted({evaluation.results["dataset"] for evaluation in found})
-    labels = dict.fromkeys(label for e in found for label in e.results["labels"])
-    if results.experiment.each_action:  # each line says what it was trained on
-        parts = [label.partition(", tested ") for label in labels]
-        labels = dict.fromkeys(f"tested {end}" if end else start for start, _, end in parts)
+    labels: dict[str, None] = {}
+    for evaluation in found:  # of Cross-Action each line says what it was trained on
+        trained = f"trained on {', '.join(evaluation.config.protocol.actions_train)}, " * results.experiment.each_action
+        labels |= dict.fromkeys(label.removeprefix(trained) for label in evaluation.results["labels"])
     changed = [f"{name} = {value}" for name, value in results.changes.items() if not name.endswith("data.path")]
     fields = {create_model(e.config.model).receptive_field for e in found}
     elsewhere = config.data.source != "h36m"
@@ -115,7 +116,7 @@ def _circumstances(results: Results) -> list[str]:
         *(["The paper's numbers are of Human3.6M: on other data gains and orders compare, millimetres do not."] * elsewhere),
         *([f"Temporal networks see {max(fields)} frames."] if max(fields) > 1 else []),
         *([f"Changed: {', '.join(changed)}."] if changed else []),
-        *([_ranking(first["rarity"])] if any(column.row[0] in ("rare", "subsets") for column in results.columns) else []),
+        *([_ranking(first["rarity"])] if any(column.row[0] in ("rare", "subset") for column in results.columns) else []),
         f"Frames{' of the first run' if len({e.config.protocol.actions_train for e in found}) > 1 else ''}: {frames}. "
         f"{'; '.join(labels)}.",
     ]
@@ -123,21 +124,18 @@ def _circumstances(results: Results) -> list[str]:
 
 def _ranking(rarity: dict[str, Any]) -> str:
     """Return how the rare poses were found."""
-    words = [rarity["ranking"].replace("_", " ")]
-    if rarity["ranking"] == "occurrence":
-        words.append(f"σ = {', '.join(f'{value:g}' for value in rarity['sigma_mm'])} mm")
+    sigma = f", σ = {', '.join(f'{value:g}' for value in rarity['sigma_mm'])} mm" if rarity["ranking"] == "occurrence" else ""
     every = f", one in {rarity['reference_step']}" if rarity["reference_step"] > 1 else ""
-    return f"Rare poses: by {', '.join(words)}, against the {rarity['reference']} poses{every}; {rarity['how']}."
+    ranking = rarity["ranking"].replace("_", " ")
+    return f"Rare poses: by {ranking}{sigma}, against the {rarity['reference']} poses{every}; {rarity['how']}."
 
 
-def _properties() -> Grid:
-    from srnet_jax.reproduce.properties import NETWORKS, PAPER, properties
-
+def _properties(title: str) -> Grid:
     names = ("local inference", "local features", "information\npassing", "dimension\ncontrol")
     found = {name: properties(make()) for name, make in NETWORKS.items()}
     same = sum(found[name] == PAPER[name] for name in found)
     return Grid(
-        EXPERIMENTS["1"].title,
+        title,
         ("network", *names),
         tuple((name, *cells) for name, cells in found.items()),
         notes=(
@@ -147,31 +145,29 @@ def _properties() -> Grid:
     )
 
 
-def write(results: Results, workdir: Path, about: str) -> list[Path]:
+def write(results: Results, grid: Grid | None, workdir: Path, about: str) -> list[Path]:
     """Write the table as Markdown and CSV, and the figure, to the workdir, and return the files.
 
     Args:
       results: what to write.
+      grid: their `table`.
       workdir: made if it does not exist.
-      about: what tells these files from those of other data and scales, in their names.
+      about: the data and the scale, as part of the files' names.
     """
-    from srnet_jax.evaluation.figures import save
-    from srnet_jax.reproduce import drawing
-
     workdir.mkdir(parents=True, exist_ok=True)
-    stem = results.name if results.name.startswith("fig") else f"table_{results.name}"
-    stem += f"-{about}" if results.experiment.rows else ""
-    written = []
-    if results.experiment.rows or results.name == "1":
-        written.append(workdir / f"{stem}.md")
-        write_whole(written[-1], to_markdown(table(results)))
-    if results.experiment.rows:
-        written.append(workdir / f"{stem}.csv")
-        write_whole(written[-1], to_csv(results))
-    if figure := drawing.draw(results):
-        written.append(workdir / f"{stem}.png")
-        save(written[-1], figure)
-    return written
+    experiment = results.experiment
+    stem = results.name if experiment.is_figure else f"table_{results.name}"
+    stem += f"-{about}" if experiment.rows else ""
+    figure = drawing.draw(results)
+    contents = {
+        "md": to_markdown(grid) if grid else None,
+        "csv": to_csv(results) if experiment.rows else None,
+        "png": to_png(figure) if figure else None,
+    }
+    written = {workdir / f"{stem}.{ending}": content for ending, content in contents.items() if content}
+    for path, content in written.items():
+        write_whole(path, content)
+    return list(written)
 
 
 def to_csv(results: Results) -> str:
@@ -179,19 +175,19 @@ def to_csv(results: Results) -> str:
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["row", "column", "metric", "mean", "deviation", "paper", "by_seed", "runs"])
-    for row, training, runs in zip(results.experiment.rows, results.trainings, results.evaluations, strict=True):
+    for row, training in zip(results.experiment.rows, results.trainings, strict=True):
         for column in results.columns:
-            found = values(runs, column)
-            mean = f"{statistics.fmean(found):.10g}" if found else ""
-            deviation = f"{statistics.stdev(found):.10g}" if len(found) > 1 else ""
-            by_seed = " ".join(f"{value:.10g}" for value in found)
-            paper = row.paper.get(column.name, "")
-            lines.writerow([row.name, column.name, column.metric, mean, deviation, paper, by_seed, training.folder.name])
+            cell = results.cells[row.name, column.label]
+            mean = f"{cell.mean:.10g}" if cell.ours else ""
+            deviation = f"{cell.deviation:.10g}" if len(cell.ours) > 1 else ""
+            by_seed = " ".join(f"{value:.10g}" for value in cell.ours)
+            paper = "" if cell.paper is None else cell.paper
+            lines.writerow([row.name, column.label, column.metric, mean, deviation, paper, by_seed, training.folder.name])
     return text.getvalue()
 
 
 def listing(data: str, scale: str, seeds: int, changes: dict[str, Any]) -> Grid:
-    """Return what can be made, what data it needs, and what it costs if nothing is trained yet."""
+    """Return what can be made, the data that it needs, and what it costs if nothing is trained yet."""
     lines = []
     needs = {"h36m": "--data.path", "mocap": "--data.path", "synthetic": "nothing"}[data]
     for name, experiment in EXPERIMENTS.items():

@@ -1,4 +1,4 @@
-"""Train and evaluate what an experiment needs, once: finished runs are found again, interrupted ones go on."""
+"""Train and evaluate what an experiment needs, once: finished runs are used again, interrupted ones continue."""
 
 import collections
 import dataclasses
@@ -25,7 +25,8 @@ RUNS_FOLDER = "runs"
 _RANKED = tuple(name for name in schema.FIELDS if name.startswith("protocol.rare_"))  # results depend on them
 _RESULTS: dict[str, type] = {  # what tables read
     **dict.fromkeys(
-        ("actions", "average_over_actions", "average_over_frames", "rare", "subsets", "rareness", "rarity", "counts"), dict
+        ("actions", "average_over_actions", "average_over_frames", "rare", "subsets", "scenes", "rareness", "rarity", "counts"),
+        dict,
     ),
     **dict.fromkeys(("dataset", "protocol"), str),
     **{"parameters": int, "labels": list, "test_time_flip": bool},
@@ -41,18 +42,18 @@ class Training:
     folder: Path
 
     def evaluations(self) -> list[Evaluation] | None:
-        """Return the runs' results, or None if one is not finished, or its results are of another evaluation or data."""
+        """Return the runs' results; None if one is not finished, or its results are of another evaluation or other data."""
         found = []
         for name, config in ensembles.members(self.config).items():
             folder, wanted = self.folder / name, config_files.with_absolute_paths(config)
             results = _read_results(folder, wanted)
-            if results is None:  # what is missing or damaged is made again
+            if results is None:
                 return None
             found.append(Evaluation(folder, wanted, results, np.empty((0, 17, 3), np.float32)))
         return found
 
     def run(self) -> None:
-        """Train and evaluate; what is finished stays."""
+        """Train and evaluate the runs that are not finished."""
         train_members(self.config, self.folder)
         evaluate(ensembles.workdirs(self.folder))
 
@@ -76,7 +77,7 @@ def _read_results(folder: Path, wanted: ConfigDict) -> dict[str, Any] | None:
 
 
 def _newest(*paths: Path) -> float:
-    """Return when the last of the files, or of what the folders hold, was written or put there."""
+    """Return when the newest file, of these paths or in these folders, was written or moved there."""
     files = [file for path in paths if path != Path() for file in ([path] if path.is_file() else path.glob("*"))]
     return max((max(file.stat().st_mtime, file.stat().st_ctime) for file in files), default=0.0)
 
@@ -84,44 +85,45 @@ def _newest(*paths: Path) -> float:
 def trainings(
     experiment: Experiment, workdir: Path, data: str, scale: str, seeds: int, changes: dict[str, Any]
 ) -> tuple[list[Training], tuple[str, ...]]:
-    """Return what an experiment trains, a row after the other, and the actions of its columns, of which some need none.
+    """Return what an experiment trains, in the order of its rows, and the actions of its columns; empty if it needs none.
+
+    If the data are two motion capture files, all subjects of the first train and all of the second test.
 
     Raises:
-      UserError: if a field is not allowed, or the data are missing. (Of a file and another, all subjects train and test.)
+      UserError: if a field is not allowed, or the data are missing.
     """
     found = settings.configs(experiment, data, scale, seeds, changes)
     actions: tuple[str, ...] = ()
-    if found and (experiment.transposed or (experiment.cross_dataset and data == "mocap")):
-        dataset, other = load_datasets(next(iter(found.values())))
+    if found and (experiment.by_action or (experiment.cross_dataset and data == "mocap")):
+        first = next(iter(found.values()))
+        dataset, other = load_datasets(first)
         actions = tuple(dict.fromkeys(dataset.names("action")))
         if experiment.each_action:  # two recordings: one to train on, one to choose the checkpoint with
-            subjects = next(iter(found.values())).protocol.subjects_train
+            subjects = first.protocol.subjects_train
             recordings = {(s.subject, s.action, s.trial) for s in dataset.sequences if s.subject in subjects}
             recorded = collections.Counter(action for _, action, _ in recordings)
-            actions = tuple(action for action in actions if recorded[action] >= 2)
+            actions = first.ensemble.actions_train or tuple(action for action in actions if recorded[action] >= 2)
         for config in found.values():
-            if experiment.each_action and not config.ensemble.actions_train:
+            if experiment.each_action:
                 config.ensemble.actions_train = actions
             if other is not None:
                 everyone = {"subjects_train": dataset.names("subject"), "subjects_test": other.names("subject")}
                 config.protocol.update({n: names for n, names in everyone.items() if f"protocol.{n}" not in changes})
-        if experiment.each_action:
-            actions = next(iter(found.values())).ensemble.actions_train
     return [Training(name, config, workdir / RUNS_FOLDER / _folder(config)) for name, config in found.items()], actions
 
 
 def run_shard(
     found: list[Training], shard: tuple[int, int], say: Callable[[str], None]
 ) -> tuple[list[Training], dict[str, UserError]]:
-    """Train what is missing of every n-th training; one that fails does not keep the others from it.
+    """Train what is missing of every n-th training; one that fails does not stop the others.
 
     Args:
-      found: all of the experiment, rows that are the same among them.
-      shard: number, from 1, and how many there are.
+      found: all trainings of the experiment; rows with equal configs share a folder.
+      shard: this shard's number, from 1, and the number of shards.
       say: prints a line.
 
     Returns:
-      All that are still missing, and why some failed, by name.
+      The trainings that are still missing, and why some failed, by name.
 
     Raises:
       Interrupted: on a signal; the same command continues.
@@ -146,7 +148,7 @@ def run_shard(
 def _folder(config: ConfigDict) -> str:
     """Name runs after their network and a hash of what differs from the default config, so that a new field changes no name.
 
-    Seeds do not count, nor what a run may change when it continues, as the place of the data.
+    Seeds do not count, nor fields that a run may change when it continues, such as the path of the data.
     """
     fields, names = dict(schema.flatten(config)), schema.differences(config, schema.default_config())
     own = {name: fields[name] for name in names if not free_to_change(name) and name not in ("seed", "ensemble.seeds")}

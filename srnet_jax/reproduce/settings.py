@@ -34,7 +34,7 @@ SCALES: dict[str, dict[str, Any]] = {  # what differs from the paper's settings;
 HDM05 = {"subjects_train": ("bd", "bk", "dg"), "subjects_test": ("mm", "tr")}  # who trains and tests with --data=mocap
 _SMOKE_GRAPH = {"model.channels": 34}  # of the graph networks, whose rows have channels of their own
 _WIDTHS = {"full": (3, 3, 3, 3, 3), "medium": (3, 3, 3), "quick": (3, 3, 3), "smoke": (3,)}  # of temporal networks
-_OTHER_CAMERAS = {"cameras.seed": 1, "cameras.distance_m": 4.0, "cameras.height_m": 1.0, "cameras.focal_px": 1500.0}
+_OTHER_CAMERAS = {"seed": 1, "cameras.seed": 1, "cameras.distance_m": 4.0, "cameras.height_m": 1.0, "cameras.focal_px": 1500.0}
 
 
 def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: dict[str, Any]) -> dict[str, ConfigDict]:
@@ -50,9 +50,7 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
     Raises:
       ConfigError: if a field is not allowed, or the experiment's own.
     """
-    fixed = {"seed", "ensemble.seeds", "ensemble.learning_rates"}.union(
-        experiment.fields, *(row.fields for row in experiment.rows)
-    )
+    fixed = {"seed", "ensemble.seeds", "ensemble.learning_rates"}.union(*(row.fields for row in experiment.rows))
     fixed |= {"data.source", "test_data.source", "protocol.name"}
     fixed |= {"protocol.actions_train"} if experiment.each_action else {"ensemble.actions_train"}
     fixed |= set(_detected(data)) if any(row.detected for row in experiment.rows) else set()
@@ -61,15 +59,13 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
             f"config.{taken[0]}: cannot be changed here, its values are the experiment's "
             "(--seeds sets the seeds, --data the source)"
         )
-    base = _base(data)
-    if experiment.cross_dataset:
-        _cross_datasets(base, data)
+    base = _base(data, cross_dataset=experiment.cross_dataset)
     found = {}
     for row in experiment.rows:
         config = base.copy_and_resolve_references()
         own = row.fields | (_SMOKE_GRAPH if scale == "smoke" and "model.channels" in row.fields else {})
-        fields = SCALES[scale] | experiment.fields | own | changes
-        if not experiment.cross_dataset:  # nothing reads them, and runs are known by their fields
+        fields = SCALES[scale] | own | changes
+        if not experiment.cross_dataset:  # nothing reads them, and runs are identified by their fields
             fields = {field: value for field, value in fields.items() if not field.startswith("test_data.") or field in changes}
         if row.frames > 1:
             fields = {"model.filter_widths": _WIDTHS[scale]} | fields
@@ -85,29 +81,29 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
             config.update_from_flattened_dict(fields)
         schema.validate(config)
         with naming(row.name):
-            create_model(config.model)  # refuses what does not fit together
+            create_model(config.model)  # rejects what does not fit together
         found[row.name] = config
     return found
 
 
-def _base(data: str) -> ConfigDict:
-    """Return the paper's settings on these data."""
+def _base(data: str, *, cross_dataset: bool) -> ConfigDict:
+    """Return the paper's settings on these data.
+
+    With `cross_dataset`, Human3.6M is tested on MPI-INF-3DHP, synthetic motion on other cameras and bodies, and a motion
+    capture file on another.
+    """
     config = schema.default_config()
+    config.data.source = data
     if data == "mocap":
         config.protocol.update(HDM05)
-    config.data.source = data
+    if cross_dataset:
+        config.protocol.name = "cross_dataset"
+        config.test_data.source = "mpi_inf_3dhp" if data == "h36m" else data
+        if data == "h36m":
+            config.protocol.subjects_test = ("TS1", "TS2", "TS3", "TS4", "TS5", "TS6")
+        if data == "synthetic":
+            config.test_data.update_from_flattened_dict(_OTHER_CAMERAS)
     return config
-
-
-def _cross_datasets(config: ConfigDict, data: str) -> None:
-    """Test on another data set: Human3.6M on MPI-INF-3DHP, synthetic motion on other cameras and bodies, a file on another."""
-    config.protocol.name = "cross_dataset"
-    config.test_data.source = {"h36m": "mpi_inf_3dhp", "mocap": "mocap", "synthetic": "synthetic"}[data]
-    if data == "h36m":
-        config.protocol.subjects_test = ("TS1", "TS2", "TS3", "TS4", "TS5", "TS6")
-    if data == "synthetic":
-        config.test_data.seed = 1
-        config.test_data.update_from_flattened_dict(_OTHER_CAMERAS)
 
 
 def _detected(data: str) -> dict[str, Any]:

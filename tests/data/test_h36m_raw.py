@@ -197,7 +197,7 @@ def half(path):
         (changed(with_huge), "holds NaN or infinity at frame 2"),
         (changed(lambda poses: poses / 1000), "seems to be in metres, expected millimetres"),
         (changed(lambda poses: poses * 1000), "S9/WalkDog/2: .* in millimetres, expected metres"),
-        (changed(lambda poses: poses[:, :17]), r"found float64 of shape \(15, 51\), .* expected .*\(frames >= 1, 96\)"),
+        (changed(lambda poses: poses[:, :17]), r"found float64 of shape \(15, 51\), expected .*\(frames >= 1, 96\)"),
         (changed(lambda poses: poses + [20000, 0, 0]), "S9/WalkDog/2/.* behind the camera"),
         (both(half), "damaged, cut short"),
         (both(lambda path: b""), "damaged, cut short"),

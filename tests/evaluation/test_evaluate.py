@@ -12,7 +12,9 @@ from srnet_jax.config import config_files, schema
 from srnet_jax.data.windows import stack_frames
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation import tables
-from srnet_jax.evaluation.evaluate import changed, differing_test_fields, evaluate, load_test_set, measure, rows, to_csv
+from srnet_jax.evaluation.evaluate import changed, differing_test_fields, evaluate, group_seeds, to_csv
+from srnet_jax.evaluation.measure import measure, rows
+from srnet_jax.evaluation.test_set import load_test_set
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.models.predict import piece_length, predict
 from srnet_jax.official.networks import zero_variables
@@ -142,7 +144,11 @@ def test_velocity_joints_scenes_and_rareness_by_hand(tiny_config, rng):
     np.testing.assert_allclose(curves["interval_mpjpe_mm"], by_rareness.reshape(10, 3).mean(1), rtol=1e-5)
     assert curves["cumulative_mpjpe_mm"][1] == pytest.approx(by_rareness[:6].mean(), rel=1e-5)
     assert curves["cumulative_mpjpe_mm"][-1] == pytest.approx(results["average_over_frames"]["mpjpe_mm"])
-    assert list(rows(results))[-2:] == ["scene: field", "scene: studio"]
+    assert [(row.kind, row.name, row.label) for row in rows(results)[-3:]] == [
+        ("subset", "some", "some"),
+        ("scene", "field", "scene: field"),
+        ("scene", "studio", "scene: studio"),
+    ]
 
 
 def test_perfect_predictions_have_no_error(tiny_config):
@@ -172,9 +178,8 @@ def test_runs_side_by_side(runs, tmp_path):
     assert written["network"] == "gp"
     assert written["config_hash"] == schema.fingerprint(config_files.load(runs[0]))
     assert written["counts"]["test"]["frames"] == len(tests[0].frames.targets) == written["counts"]["counted"]["frames"]
-    assert len(tables.group_seeds([evaluations[0], evaluations[0]])) == 2  # the same run twice is not two seeds
-    groups = tables.group_seeds(evaluations)
-    assert [len(group) for group in groups] == [2, 1]
+    assert len(group_seeds([evaluations[0], evaluations[0]])) == 2  # the same run twice is not two seeds
+    assert [(group.name, len(group.runs)) for group in group_seeds(evaluations)] == [("GP", 2), ("FC", 1)]
     console = Console(width=200, record=True, file=io.StringIO())
     grids = tables.comparison(evaluations)
     assert [grid.title.split(":")[0] for grid in grids] == ["Errors in mm", "Every metric, average over actions"]

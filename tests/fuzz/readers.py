@@ -622,12 +622,12 @@ def _metrics_seeds(folder):
 
 def _read_metrics(folder):
     """Draw the log's numbers and go on with it; a warning counts as a refusal."""
-    from srnet_jax.evaluation.figures import _history
+    from srnet_jax.evaluation.charts import history
     from srnet_jax.training.metric_log import MetricLog
 
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        for line in _history(folder):
+        for line in history(folder):
             assert all(np.isfinite(float(value)) for value in line.values())
         with MetricLog(folder, from_step=12, tensorboard=False) as log:
             log.add(13, {"loss": 1.0}, only_shown={})

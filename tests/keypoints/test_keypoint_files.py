@@ -479,7 +479,10 @@ BOX, FOUR = np.zeros((1, 5)), np.ones((1, 4, 17))
     ("fields", "message"),
     [
         ({"boxes": pairs([], BOX)}, "found boxes of 1 frames and keypoints of 25, expected the same"),
-        ({"boxes": pairs([], 3), "keypoints": pairs([], FOUR)}, "frame 0: boxes: found 3, expected numbers .people <= 1000, 5"),
+        (
+            {"boxes": pairs([], 3), "keypoints": pairs([], FOUR)},
+            "boxes: found 3, expected numbers of shape .people, 5",
+        ),
         (
             {"boxes": pairs([], BOX), "keypoints": pairs([], BOX)},
             r"keypoints: found float64 of shape \(1, 5\).*4, joints",
@@ -501,7 +504,7 @@ def test_wrong_content_of_detectron2_is_named(tmp_path, fields, message):
         ({"values": POINTS[0]}, r"keypoints: found float64 of shape \(17, 2\), expected keypoints .*people if several"),
         (
             {"confidences": np.ones((5, 16))},
-            r"confidences hold float64 of shape \(5, 16\), expected numbers of shape \(5, 17\)",
+            r"confidences: found float64 of shape \(5, 16\), expected numbers of shape \(5, 17\)",
         ),
         ({"image_size": 3}, r"image_size holds int64 of shape \(\), expected width and height"),
         ({"image_size": [3.5, 4]}, "image_size has the width a float"),

@@ -93,23 +93,27 @@ def test_averages_of_the_paper_are_those_of_its_actions(table, suffix):
             assert statistics.fmean(actions) == pytest.approx(expected, abs=0.1), row.name
 
 
+ALL = ("average", "frames")
+
+
 def _evaluation(seed, trained_on, **errors):
     config = settings.configs(EXPERIMENTS["5"], "synthetic", "smoke", 1, {})["none shuffled"]
     config.seed, config.protocol.actions_train = seed, (trained_on,)
-    return Evaluation(Path("run"), config, {"all": errors, "parameters": 5}, np.empty(0))
+    none = {"actions": {}, "rare": {}, "subsets": {}, "scenes": {}}
+    return Evaluation(Path("run"), config, none | {"average_over_actions": {}, "average_over_frames": errors}, np.empty(0))
 
 
 def test_values_are_means_over_actions_for_each_seed():
     runs = [_evaluation(seed, action, error=10 * seed + length) for seed in (0, 1) for action, length in (("A", 1), ("B", 4))]
-    assert results_lib.values(runs, Column("A", ("all",), "error", trained_on="A")) == [1, 11]
-    assert results_lib.values(runs, Column("average", ("all",), "error")) == [2.5, 12.5]
-    assert results_lib.values(runs, Column("none", ("all",), "other")) == []
-    assert results_lib.values([*runs, _evaluation(2, "A", error=None)], Column("average", ("all",), "error")) == [2.5, 12.5]
+    assert results_lib.values(runs, Column("A", ALL, "error", trained_on="A")) == [1, 11]
+    assert results_lib.values(runs, Column("average", ALL, "error")) == [2.5, 12.5]
+    assert results_lib.values(runs, Column("none", ALL, "other")) == []
+    assert results_lib.values([*runs, _evaluation(2, "A", error=None)], Column("average", ALL, "error")) == [2.5, 12.5]
 
 
 def test_findings_compare_gains_and_orders():
     rows = tuple(Row(name, {}, {"x": paper}) for name, paper in (("base", 50.0), ("better", 40.0), ("best", 30.0)))
-    column = Column("x", ("all",), "error")
+    column = Column("x", ALL, "error")
 
     @dataclasses.dataclass
     class Done:
@@ -160,7 +164,7 @@ def test_rows_are_trained_once_and_shards_share_them(two_rows, tmp_path):
     assert [row[2] for row in table.rows[::2]] == [table.rows[0][2]] * 2
     assert all("±" in row[2] for row in table.rows)
 
-    files = report.write(results, tmp_path, "synthetic-smoke")
+    files = report.write(results, table, tmp_path, "synthetic-smoke")
     assert [file.name for file in files] == [f"table_2-synthetic-smoke.{kind}" for kind in ("md", "csv", "png")]
     assert files[0].read_text() == to_markdown(table)
     lines = list(csv.DictReader(files[1].read_text().splitlines()))
@@ -321,7 +325,7 @@ def test_every_table_is_made_of_synthetic_data(name, shared_workdir):
     found, actions = runner.trainings(experiment, shared_workdir, "synthetic", "smoke", 1, {})
     assert runner.run_shard(found, (1, 1), print) == ([], {})
     results = results_lib.Results(name, experiment, experiment.columns(actions), found)
-    assert report.write(results, shared_workdir, "smoke")
-    grid = report.table(results) if results.columns else None
+    grid = report.table(results)
+    assert report.write(results, grid, shared_workdir, "smoke")
     ours = [row[i] for row in grid.rows for i, head in enumerate(grid.header) if head.endswith("ours")] if grid else []
     assert "-" not in ours

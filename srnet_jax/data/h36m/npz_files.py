@@ -19,7 +19,7 @@ from srnet_jax.data.dataset import PoseDataset, Sequence, sides_swapped
 from srnet_jax.data.h36m.cameras import CAMERAS
 from srnet_jax.errors import DataError, naming
 from srnet_jax.io.safe_load import load_npz, stored_dict
-from srnet_jax.io.text import described, listed
+from srnet_jax.io.text import described, listed, numbers_of_shape
 from srnet_jax.pose.cameras import world_to_camera
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -27,7 +27,7 @@ SUBJECTS = tuple(CAMERAS)
 CORRUPT = ("S11", ("Directions", ""))  # a recording with a damaged video, which everyone leaves out
 
 CONVENTIONS = "markers; Thorax is the base of the neck, Neck lies by the nose, Head is its top"
-_FPS = 50.0
+_FPS, _FRAMES = 50.0, "frames >= 1"
 _REMOVED = (4, 5, 9, 10, 11, 16, 20, 21, 22, 23, 24, 28, 29, 30, 31)  # of the 32 joints: copies, hands and toes
 _SPELLINGS = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}  # of the original recordings: of everyone else
 _MAX_EXTENT_M = 20.0  # of a typical pose; a larger one is not in metres
@@ -134,7 +134,7 @@ def action_and_trial(name: Any, where: str) -> tuple[str, str]:
 
 def world_17(value: Any, name: str) -> np.ndarray:
     """Return a motion [T, 17, 3], float64, world frame, metres."""
-    poses = _array(value, (17, 32), (3,), name).astype(np.float64)
+    poses = numbers_of_shape(value, (_FRAMES, (17, 32), 3), name).astype(np.float64)
     if poses.shape[1] == 32:
         poses = np.delete(poses, _REMOVED, axis=1)  # [T, 17, 3]
     extent = float(np.median(np.ptp(poses, axis=1).max(-1)))
@@ -151,7 +151,7 @@ def _views(world: np.ndarray, views: Any, name: str, subject: str, recording: tu
         raise DataError(f"{name}: found {described(views)}, expected {len(cameras)} arrays, one for each camera")
     sequences = []
     for camera, array in zip(cameras, arrays, strict=True):
-        detected = _array(array, (17,), (2, 3), f"{name}/{camera.name}")
+        detected = numbers_of_shape(array, (_FRAMES, 17, (2, 3)), f"{name}/{camera.name}")
         if len(detected) < len(world):
             raise DataError(
                 f"{name}/{camera.name}: found keypoints of {len(detected)} frames, expected those of the motion's {len(world)}"
@@ -160,21 +160,6 @@ def _views(world: np.ndarray, views: Any, name: str, subject: str, recording: tu
         poses_3d = world_to_camera(world, camera).astype(np.float32)
         sequences.append(Sequence(subject, *recording, camera, inputs_2d, poses_3d))
     return sequences
-
-
-def _array(value: Any, joints: tuple[int, ...], widths: tuple[int, ...], name: str) -> np.ndarray:
-    """Return the value if it is an array of numbers [T, joints, widths]."""
-    if (
-        not isinstance(value, np.ndarray)
-        or value.dtype.kind not in "fiu"
-        or value.ndim != 3
-        or not len(value)
-        or value.shape[1] not in joints
-        or value.shape[2] not in widths
-    ):
-        allowed = (" or ".join(map(str, numbers)) for numbers in (joints, widths))
-        raise DataError(f"{name}: found {described(value)}, expected numbers of shape (frames >= 1, {', '.join(allowed)})")
-    return value
 
 
 # A pickle can hold anything anywhere, itself included: nothing below walks through or prints what it does not know.

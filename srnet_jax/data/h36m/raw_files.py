@@ -25,6 +25,7 @@ from srnet_jax.data.h36m.cameras import CAMERAS
 from srnet_jax.errors import DataError, UserError, naming
 from srnet_jax.io import matlab, sandbox
 from srnet_jax.io.files import check_new, reading
+from srnet_jax.io.text import numbers_of_shape
 from srnet_jax.pose.skeleton import H36M_17
 
 OUTPUTS = ("data_3d_h36m.npz", "data_2d_h36m_gt.npz")
@@ -218,10 +219,7 @@ def _read_cdf(file: Path, name: str) -> Any:
 
 def _metres(stored: Any, name: str) -> np.ndarray:
     """Return a motion as [T, 32, 3], world frame, metres, from [T, 96], millimetres."""
-    shape, dtype = np.shape(stored), getattr(stored, "dtype", np.dtype(object))
-    if len(shape) != 2 or not shape[0] or shape[1] != _JOINTS * 3 or dtype.kind not in "fiu":
-        expected = f"numbers of shape (frames >= 1, {_JOINTS * 3})"
-        raise DataError(f"{name}: found {dtype.name} of shape {shape}, frames first, expected {expected}")
+    numbers_of_shape(stored, ("frames >= 1", _JOINTS * 3), name)
     with np.errstate(over="ignore", invalid="ignore"):  # refused below
         poses = (stored.reshape(-1, _JOINTS, 3) / 1000).astype(np.float32)  # [T, 32, 3]
     check_finite(poses, f"{name}:")

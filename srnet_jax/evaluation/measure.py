@@ -1,0 +1,125 @@
+"""Errors of predictions: of each test frame, and averaged over the rows of the results."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+from srnet_jax.evaluation.test_set import TestSet
+from srnet_jax.pose import metrics, rarity
+
+_mpjpe = jax.jit(metrics.mpjpe)
+_DECILES = tuple(range(10, 101, 10))  # of rareness, percent (paper Fig. 5)
+_LABELS = {"average": "average over {}", "rare": "rarest {} %", "scene": "scene: {}"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of the results.
+
+    Attributes:
+      kind: "action", "average", "rare", "subset" or "scene".
+      name: the action, subset or scene; "actions" or "frames", which an average is over; the percentage of rare poses.
+      numbers: of frames, and the errors by metric.
+    """
+
+    kind: str
+    name: str
+    numbers: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies the row among those of a run."""
+        return self.kind, self.name
+
+    @property
+    def label(self) -> str:
+        """What tables call the row."""
+        return _LABELS.get(self.kind, "{}").format(self.name)
+
+
+def rows(results: dict[str, Any]) -> list[Row]:
+    """Return the rows of results in the order of the tables."""
+    parts = {
+        "action": results["actions"],
+        "average": {name: results[f"average_over_{name}"] for name in ("actions", "frames")},
+        "rare": results["rare"],
+        "subset": results["subsets"],
+        "scene": results["scenes"],
+    }
+    return [Row(kind, name, numbers) for kind, part in parts.items() for name, numbers in part.items()]
+
+
+def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ...]) -> dict[str, Any]:
+    """Return the errors of predictions [N, J, 3], metres.
+
+    Keys, over the counted frames: `actions` (by name), `average_over_actions` (unweighted, the field's headline),
+    `average_over_frames`, `scenes` (by name, if the data have scenes) and `joints` (by name). Over all test frames:
+    `rare` (by percent), `subsets` (by name, see `subsets.find`) and `rareness`, the curves of Fig. 5. Rows hold the number of
+    `frames`, every metric in millimetres or percent (None if no frame has it), and `mean_pose_mpjpe_mm`, the error of always
+    predicting the training set's mean pose.
+    """
+    errors, joints = _frame_errors(test, predicted)
+
+    def over_frames(where: np.ndarray) -> dict[str, Any]:
+        return {"frames": len(where)} | {name: _mean(values[where]) for name, values in errors.items()}
+
+    def by(names: np.ndarray) -> dict[str, dict[str, Any]]:
+        of = names[test.counted]
+        return {name: over_frames(test.counted[of == name]) for name in dict.fromkeys(names.tolist()) if (of == name).any()}
+
+    actions = by(test.actions)
+    averages = {name: _mean(np.array([row[name] for row in actions.values()], float)) for name in errors}
+    return {
+        "actions": actions,
+        "average_over_actions": {"frames": len(test.counted), **averages},
+        "average_over_frames": over_frames(test.counted),
+        "rare": {f"{p:g}": over_frames(rarity.rarest(test.commonness, p)) for p in rare_percents},
+        "subsets": {name: over_frames(where) for name, where in test.subsets.items()},
+        "scenes": by(test.scenes) if test.scenes.any() else {},
+        "joints": {
+            name: {"mpjpe_mm": float(error)}
+            for name, error in zip(test.skeleton.joints, joints[test.counted].mean(0), strict=True)
+        },
+        "rareness": _rareness(test.commonness, errors),
+    }
+
+
+def _frame_errors(test: TestSet, predicted: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the errors of each test frame, by their names in the results, and of each joint.
+
+    Returns:
+      {name: [N]} in millimetres or percent; the velocity error, of the movement since the frame before, is NaN in the first
+      frame of a sequence. And [N, J] in millimetres.
+    """
+    target = test.frames.truth
+    found = metrics.measure(predicted, target, test.skeleton)
+    joints = 1000 * found.pop("joints")
+    shares = {name for name in found if name.startswith(("pck", "auc"))}
+    errors = {f"{name}_mm": 1000 * values for name, values in found.items() if name not in shares}
+    errors |= {f"{name}_percent": 100 * found[name] for name in found if name in shares}
+    moved = metrics.in_blocks(_mpjpe, np.diff(predicted, axis=0), np.diff(target, axis=0))
+    errors["mpjve_mm"] = np.insert(1000 * moved, 0, np.nan)
+    errors["mpjve_mm"][test.frames.starts] = np.nan
+    errors["mean_pose_mpjpe_mm"] = 1000 * metrics.in_blocks(_mpjpe, np.broadcast_to(test.mean_pose, target.shape), target)
+    return errors, joints
+
+
+def _mean(values: np.ndarray) -> float | None:
+    """Return the mean of the values that are numbers, or None if none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _rareness(commonness: np.ndarray, errors: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    """Return MPJPE over the rarest R % of poses, and in each interval of 10 % (paper Fig. 5)."""
+    order = rarity.rarest(commonness, 100)
+    ends = [max(round(len(order) * percent / 100), 1) for percent in _DECILES]
+    curves: dict[str, list[float]] = {"percent": list(_DECILES)}
+    for name in ("mpjpe_mm", "mean_pose_mpjpe_mm"):
+        values = errors[name][order]
+        curves[f"cumulative_{name}"] = [float(values[:end].mean()) for end in ends]
+        intervals = zip([0, *ends], ends, strict=False)
+        curves[f"interval_{name}"] = [float(values[min(start, end - 1) : end].mean()) for start, end in intervals]
+    return curves
