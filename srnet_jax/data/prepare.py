@@ -15,11 +15,6 @@ from srnet_jax.io.safe_load import load_npz
 from srnet_jax.pose import prior
 from srnet_jax.pose.cameras import project, virtual_cameras, world_to_camera
 
-_AROUND = {
-    **{"number": 4, "distance_m": 4.5, "distance_spread": 0.4, "height_m": 1.5, "height_spread_m": 1.0},
-    **{"focal_px": 1145.0, "width_px": 1000, "height_px": 1000},
-}
-
 
 def mocap_file(
     source: Path,
@@ -68,7 +63,18 @@ def pose_prior(source: Path, output: Path) -> str:
         if getattr(clip, "shape", ())[1:] != (17, 3):
             continue  # what is beside the clips
         world = clip[::6] - clip[:1, :1] * np.array([1, 1, 0], np.float32)
-        for camera in virtual_cameras(**_AROUND, seed=seed):
+        cameras = virtual_cameras(
+            number=4,
+            distance_m=4.5,
+            distance_spread=0.4,
+            height_m=1.5,
+            height_spread_m=1.0,
+            focal_px=1145.0,
+            width_px=1000,
+            height_px=1000,
+            seed=seed,
+        )
+        for camera in cameras:
             seen = world_to_camera(world, camera)
             poses.append(project(seen[seen[..., 2].min(-1) > 0.5], camera))
     points = np.concatenate(poses).astype(np.float64) if poses else np.zeros((0, 17, 2))

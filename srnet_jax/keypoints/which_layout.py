@@ -59,7 +59,9 @@ def warn_if_implausible(track: Track) -> None:
     """Warn if a track, whose layout is known, looks upside down or like another layout of as many joints."""
     assert track.layout is not None
     if lies(track):
-        warnings.warn(f"{track.name}: people lie in most frames; is the video turned (--rotate)?", stacklevel=2)
+        warnings.warn(
+            f"{track.name}: people lie in most frames; is the video turned (--rotate), or y written before x?", stacklevel=2
+        )
         return
     own = strangeness(track, track.layout)
     if own < _STRANGE:
