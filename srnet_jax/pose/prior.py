@@ -32,7 +32,7 @@ def fit(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @functools.cache
 def load() -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and the covariance that ship."""
-    with np.load(FILE) as file:
+    with np.load(FILE, allow_pickle=False) as file:
         return file["mean"].astype(np.float64), file["covariance"].astype(np.float64)
 
 
