@@ -64,6 +64,8 @@ def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: f
     points, sure = layouts.derived(keypoints, confidences, layout)
     longest = max(round(LONGEST_GAP_S * (fps or _USUAL_FPS)), 1)
     seen = sure > 0
+    if seen.all():
+        return Completed(points.astype(np.float32), sure.astype(np.float32), np.ones(len(points), bool))
     enough = seen.sum(-1) >= FEWEST
     filled = np.full(points.shape, np.nan)
     sizes = np.full(len(points), np.nan)

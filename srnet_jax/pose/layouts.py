@@ -221,15 +221,29 @@ def derived(keypoints: np.ndarray, confidences: np.ndarray, source: str) -> tupl
     check_joints(keypoints.shape[-2], layout)
     points = np.full((len(keypoints), len(H36M.joints), keypoints.shape[-1]), np.nan)
     sure = np.zeros(points.shape[:2])
-    for target, joint in enumerate(H36M.joints):
-        for way in _ways(joint, layout.joints, ()):
-            indices = [layout.joints.index(name) for name in way]
-            lowest = confidences[:, indices].min(-1)
-            rows = (lowest > 0) & (sure[:, target] == 0)
-            share = np.array(list(way.values()))[:, None]
-            points[rows, target] = (keypoints[rows][:, indices] * share).sum(1)
-            sure[rows, target] = lowest[rows]
+    for target, ways in enumerate(_indexed_ways(source)):
+        left = np.arange(len(keypoints))  # frames for which no way was found yet
+        for indices, share in ways:
+            lowest = confidences[left][:, indices].min(-1)
+            rows = left[lowest > 0]
+            points[rows, target] = share @ keypoints[rows][:, indices]
+            sure[rows, target] = lowest[lowest > 0]
+            left = left[lowest <= 0]
+            if not len(left):
+                break
     return points, sure
+
+
+@functools.cache
+def _indexed_ways(source: str) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], ...]:
+    """Return, for each of Human3.6M's joints, the ways to find it: indices of the source's joints, and their weights."""
+    joints = find(source).joints
+    return tuple(
+        tuple(
+            (np.array([joints.index(name) for name in way]), np.array(list(way.values()))) for way in _ways(joint, joints, ())
+        )
+        for joint in H36M.joints
+    )
 
 
 @functools.cache
