@@ -14,24 +14,22 @@ _FIELDS = flags.DEFINE_string("fields", None, "Print the fields whose names begi
 
 def main() -> None:
     """Print the layer plan, or the fields."""
-    import jax
     from rich.table import Table
 
     from launch.console import console
     from srnet_jax.config import command_line, schema
-    from srnet_jax.models.pose_lifter import PoseLifter, create_model
-    from srnet_jax.training.optimizer import create_optimizer
-    from srnet_jax.training.state import count_parameters, create_train_state
+    from srnet_jax.models.pose_lifter import PoseLifter, create_model, variable_shapes
+    from srnet_jax.training.state import count_parameters
 
     if _FIELDS.value:
         print(schema.described(_FIELDS.value))
         return
     model = create_model(command_line.load().model)
-    state = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), 0))
+    parameters = variable_shapes(model)["params"]
     if isinstance(model, PoseLifter):
         table = Table("layer", "connectivity", "taps", "dilation", "input widths", "output widths", "parameters")
         for index, plan in enumerate(model.layer_plans()):
-            params = [state.params.get(f"{part}_{index}", {}) for part in ("layer", "norm")]
+            params = [parameters.get(f"{part}_{index}", {}) for part in ("layer", "norm")]
             table.add_row(
                 str(index),
                 plan.connectivity,
@@ -43,12 +41,12 @@ def main() -> None:
             )
     else:
         table = Table("part", "parameters")
-        for name, params in state.params.items():
+        for name, params in parameters.items():
             table.add_row(name, f"{count_parameters(params):,}")
     console(width=120).print(table)
     form = "causal" if model.causal else "symmetric"
     print(f"receptive field: {model.receptive_field} frame(s), {form}")
-    print(f"parameters: {count_parameters(state.params)}")
+    print(f"parameters: {count_parameters(parameters)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 import pytest
 
-from srnet_jax.benchmarks import alternate, start
+from srnet_jax.benchmarks import start, timing
 from srnet_jax.benchmarks.train import product_operations
 
 
@@ -20,13 +20,13 @@ def make_counter(case):
 
 
 def test_workers_take_turns_and_report_errors():
-    with alternate.workers({"a": ("tests.test_benchmarks:make_counter", True)}) as pipes:
-        seconds = alternate.alternate(pipes, "x", 2)
+    with timing.workers({"a": (make_counter, True)}) as pipes:
+        seconds = timing.alternate(pipes, "x", 2)
         assert len(seconds["a"]) == 2
         assert all(0 <= value < 1 for value in seconds["a"])
-        assert 1e6 < alternate.peak_memory(pipes["a"]) < 1e12
+        assert 1e6 < timing.ask(pipes["a"]) < 1e12
         with pytest.raises(RuntimeError, match="broken: ValueError: no such case"):
-            alternate.alternate(pipes, "broken", 1)
+            timing.alternate(pipes, "broken", 1)
         pipes.clear()
 
 

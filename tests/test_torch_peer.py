@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
+from srnet_jax.pose.losses import l1_loss
 from srnet_jax.pose.skeleton import body_groups
-from srnet_jax.training.steps import l1_loss
 
 torch = pytest.importorskip("torch")
 from srnet_jax.benchmarks import torch_peer  # noqa: E402 after the check for torch
@@ -36,6 +36,43 @@ def random_variables(model, rng):
     return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
+def load(module, variables):
+    """Copy the variables of a `PoseLifter`, or a tree of their shapes such as gradients, into its module."""
+    params, statistics = variables["params"], variables["batch_stats"]
+
+    def tensor(values):
+        return torch.tensor(np.asarray(values))
+
+    def put(place, values):
+        place.copy_(tensor(values).view(place.shape))
+
+    def put_norm(norm, params, statistics):
+        put(norm.weight, params["scale"])
+        put(norm.bias, params["bias"])
+        put(norm.running_mean, statistics["mean"])
+        put(norm.running_var, statistics["var"])
+
+    with torch.no_grad():
+        for index, norm in enumerate(module.norms):
+            put_norm(norm, params[f"norm_{index}"], statistics[f"norm_{index}"])
+        for index, layer in enumerate(module.layers):
+            ours = params[f"layer_{index}"]
+            for group, kernel in enumerate(layer.kernels):
+                put(kernel, ours[f"kernel_{group}"])
+            if layer.bias is not None:
+                put(layer.bias, ours["bias"])
+            if not layer.recombines:
+                continue
+            k = layer.kernel_size
+            put(layer.context_bias, np.concatenate([ours[f"context_bias_{group}"] for group in range(len(layer.kernels))]))
+            layer.context_kernel.zero_()
+            for group in range(len(layer.kernels)):
+                columns = slice(group * k, (group + 1) * k)
+                read = layer.context_mask[:, group * k].bool()
+                layer.context_kernel[:, read, columns] = tensor(ours[f"context_kernel_{group}"]).to(layer.context_kernel)
+            put_norm(layer.context_norm, ours["context_norm"], statistics[f"layer_{index}"]["context_norm"])
+
+
 @partial(jax.jit, static_argnums=0)
 def ours(model, variables, inputs_2d, targets):
     """Return evaluation outputs, training outputs, updated statistics and gradients."""
@@ -60,8 +97,8 @@ def test_peer_equals_pose_lifter(network, filter_widths, frames, rng):
     targets = rng.normal(size=(BATCH, frames - model.receptive_field + 1, 17, 3)).astype(np.float32)
     evaluated, trained, statistics, gradients = ours(model, variables, inputs_2d, targets)
 
-    peer = torch_peer.build(model)
-    torch_peer.load(peer, variables)
+    peer = torch_peer.TorchLifter(model)
+    load(peer, variables)
     with torch.inference_mode():
         predicted = peer.eval()(torch.tensor(inputs_2d)).numpy()
     peer.train()
@@ -70,8 +107,8 @@ def test_peer_equals_pose_lifter(network, filter_widths, frames, rng):
     predicted = peer(torch.tensor(inputs_2d))
     np.testing.assert_allclose(predicted.detach().numpy(), trained, rtol=1e-5, atol=1e-5)
     torch.nn.functional.l1_loss(predicted, torch.tensor(targets)).backward()
-    expected = torch_peer.build(model)
-    torch_peer.load(expected, {"params": gradients, "batch_stats": statistics})
+    expected = torch_peer.TorchLifter(model)
+    load(expected, {"params": gradients, "batch_stats": statistics})
     for (name, value), wanted in zip(peer.named_parameters(), expected.parameters(), strict=True):
         np.testing.assert_allclose(value.grad, wanted.detach(), atol=1e-4, err_msg=name)
     for (name, value), wanted in zip(peer.named_buffers(), expected.buffers(), strict=True):
@@ -87,19 +124,19 @@ def test_inference_equals_pose_lifter(network, filter_widths, frames, rng):
     with jax.enable_x64(True):
         variables = jax.tree.map(lambda leaf: leaf.astype(np.float64), random_variables(model, rng))
         exact = np.asarray(model.apply(variables, jnp.asarray(inputs_2d)))
-    peer = torch_peer.build(model)
-    torch_peer.load(peer, variables)
+    peer = torch_peer.TorchLifter(model)
+    load(peer, variables)
     folded = torch_peer.fold(peer)
     single = torch_peer.predict(folded, torch.tensor(inputs_2d, dtype=torch.float32)).numpy()
     np.testing.assert_allclose(single, exact, atol=1e-5 * np.abs(exact).max(), rtol=0)
     peer = peer.double()
-    torch_peer.load(peer, variables)
+    load(peer, variables)
     for module in (peer.eval(), torch_peer.fold(peer)):
         np.testing.assert_allclose(torch_peer.predict(module, torch.tensor(inputs_2d)), exact, rtol=1e-9, atol=1e-9)
 
 
 def test_step_lowers_the_loss(rng):
-    peer = torch_peer.build(lifter("sr", (3, 3)))
+    peer = torch_peer.TorchLifter(lifter("sr", (3, 3)))
     optimizer = torch_peer.create_optimizer(peer)
     inputs_2d = torch.tensor(rng.normal(size=(32, 9, 17, 2)).astype(np.float32))
     targets = inputs_2d[:, 4:5, :, :1].expand(-1, -1, -1, 3)
@@ -110,4 +147,4 @@ def test_step_lowers_the_loss(rng):
 @pytest.mark.parametrize("options", [{"recombine": "add"}, {"context_dim": 2}, {"adds_input": True}, {"dropout": 0.1}])
 def test_networks_that_are_not_timed_are_refused(options):
     with pytest.raises(ValueError, match="expected"):
-        torch_peer.build(lifter("sr", (1, 1), **options))
+        torch_peer.TorchLifter(lifter("sr", (1, 1), **options))

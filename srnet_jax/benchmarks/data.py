@@ -1,19 +1,19 @@
 """How long the data take to be ready, and how much memory they need, at Human3.6M's size.
 
 Files of Human3.6M's form and size are written first, from generated motion; this is not measured. Then a new process reads
-them, normalises training and test frames, and makes the first batch of windows, as training on all training frames does.
+them, normalises training and test frames, and makes the first batch of windows, as a training does.
 """
 
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
+from srnet_jax.benchmarks.timing import seconds_of
 from srnet_jax.data import synthetic
 from srnet_jax.data.h36m import npz_files, raw_files
 from srnet_jax.data.windows import TrainingWindows, stack_frames
@@ -38,28 +38,19 @@ def _measure(folder: str, receptive_field: int, batch_size: int) -> dict[str, fl
         stack_frames([s for s in dataset.sequences if (s.subject in ("S9", "S11")) == tested], "basic")
         for tested in (False, True)
     )
-    windows = TrainingWindows(
-        train,
-        receptive_field=receptive_field,
-        causal=False,
-        mirrored=dataset.skeleton.mirrored,
-        seed=0,
-    )
+    windows = TrainingWindows(train, receptive_field=receptive_field, causal=False, mirrored=dataset.skeleton.mirrored, seed=0)
     batches = windows.batches(0, batch_size)
     next(batches)
     first = time.perf_counter()
-    times = []
-    for _ in range(20):
-        before = time.perf_counter()
-        next(batches)
-        times.append(time.perf_counter() - before)
     return {
         "frames": dataset.num_frames,
         "training samples": len(windows),
         "test frames": len(test.targets),
         "seconds to read": loaded - started,
         "seconds to the first batch, reading included": first - started,
-        f"median seconds of a batch of {batch_size} windows": float(np.median(times)),
+        f"median seconds of a batch of {batch_size} windows": statistics.median(
+            seconds_of(lambda: next(batches)) for _ in range(20)
+        ),
         "peak memory, GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,  # kilobytes on Linux
     }
 

@@ -8,14 +8,15 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from srnet_jax.benchmarks.timing import seconds_of
 
 _EPOCHS = 10  # of the 30
 
 
 def run(members: int = 8) -> dict[str, float]:
-    """Time both, and compare the validation errors of the members with those of the lone runs."""
+    """Time both, and compare the validation errors of the members with those of single runs."""
     seeds = tuple(range(members))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -43,14 +44,9 @@ def run(members: int = 8) -> dict[str, float]:
 def _train(workdir: Path, folder: Path, epochs: int, *changes: str) -> float:
     """Train as a user does, and return the seconds that the command took."""
     options = ["--config=configs/quickstart.py", f"--workdir={workdir}", f"--config.train.epochs={epochs}", *changes]
-    begun = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "launch.train", *options],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")},
-    )
-    return time.perf_counter() - begun
+    command = [sys.executable, "-m", "launch.train", *options]
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")}
+    return seconds_of(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment))
 
 
 def _errors(workdir: Path) -> list[float]:

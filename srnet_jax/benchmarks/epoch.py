@@ -12,6 +12,7 @@ from itertools import pairwise
 import jax
 
 from srnet_jax.config.schema import default_config
+from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.steps import Hyperparameters, StepSettings
 from srnet_jax.training.trainer import Trainer, load_training_data
 
@@ -29,15 +30,16 @@ def run(num_frames: int = 60_000) -> dict[str, float]:
         config.model.filter_widths = (1, 1, 1)
         config.train.data_on, config.train.steps_per_call, config.num_devices = place, 1, 1
         trainer, epochs = Trainer([config], load_training_data([config])), []
-        single = [_single_steps(trainer)]
+        initial = trainer.init()
+        single = [_single_steps(trainer, initial[0])]
         for _ in range(_EPOCHS):
             begun = shown = time.perf_counter()
-            for progress in trainer.steps(trainer.init(), 0):
+            for progress in trainer.steps(initial, 0):
                 if progress.ends_epoch or time.perf_counter() - shown > _REFRESH_S:
                     shown = time.perf_counter()
                     jax.block_until_ready(progress.totals)
             epochs.append(time.perf_counter() - begun)
-            single.append(_single_steps(trainer))
+            single.append(_single_steps(trainer, initial[0]))
         steps = trainer.feed.steps[0]
         around = [(before + after) / 2 for before, after in pairwise(single)]
         figures |= {
@@ -51,11 +53,10 @@ def run(num_frames: int = 60_000) -> dict[str, float]:
     return figures
 
 
-def _single_steps(trainer: Trainer) -> float:
+def _single_steps(trainer: Trainer, initial: Snapshot) -> float:
     """Return the median seconds of steps on one full batch, and compile the short last one."""
     config, feed = trainer.configs[0], trainer.feed
     step = trainer.devices.compile(StepSettings.of(config), feed.take)
-    (initial,) = trainer.init()
     state, totals, hyperparameters = trainer.devices.replicate(
         (initial.state, initial.totals, Hyperparameters.at(0, config.seed, config.train))
     )

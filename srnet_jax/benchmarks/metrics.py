@@ -1,10 +1,9 @@
 """How long the metrics of a test set of Human3.6M's size take, beside NumPy's batched SVD.
 
-The poses are those of the embedded data set, root-relative in the camera's frame; the predictions are these with noise. All is
-measured in one process, the two ways of aligning in turns.
+The poses are those of the embedded data set, root-relative in the camera's frame; the predictions are these poses with noise.
+Everything is measured in one process, in turns.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import jax
 import numpy as np
 
 from srnet_jax.benchmarks.rarity import poses
+from srnet_jax.benchmarks.timing import medians
 from srnet_jax.pose import metrics
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -32,13 +32,7 @@ def run(num_poses: int = POSES) -> dict[str, float]:
         "usual": lambda: usual_p_mpjpe(predicted, target),
     }
     found = {name: way() for name, way in ways.items()}  # compiles
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(_REPEATS):
-        for name, way in ways.items():
-            before = time.perf_counter()
-            way()
-            times[name].append(time.perf_counter() - before)
-    seconds = {name: float(np.median(of_way)) for name, of_way in times.items()}
+    seconds = medians(ways, _REPEATS, warm_up=0)
     return {
         "poses": num_poses,
         "seconds of all metrics": seconds["all"],
@@ -50,7 +44,7 @@ def run(num_poses: int = POSES) -> dict[str, float]:
 
 
 def usual_p_mpjpe(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return PA-MPJPE [N] of poses [N, J, 3] as it is usually computed: all at once, in the inputs' dtype, by NumPy's SVD.
+    """Return PA-MPJPE [N] of poses [N, J, 3] in the usual way: all at once, in the inputs' dtype, by NumPy's SVD.
 
     Source: `p_mpjpe` of VideoPose3D, for its steps.
     """

@@ -1,11 +1,9 @@
 """What a training step consists of: its matrix products alone, the forward pass, the gradient, and the whole step.
 
-The products are those of the network's groups in their own shapes, forward and for both gradients, on matrices that lie ready:
-what remains is gates, BatchNorm, activations and the moving of features, then the optimiser. All in one process, in turns.
+The products are those of the network's groups in their own shapes, forward and for both gradients, on matrices in memory: what
+remains is gates, BatchNorm, activations and the moving of features, then the optimiser. All in one process, in turns.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from srnet_jax.benchmarks.timing import medians
 from srnet_jax.benchmarks.train import (
     TRAINING,
     make_arrays,
@@ -24,8 +23,6 @@ from srnet_jax.benchmarks.train import (
 )
 from srnet_jax.models.layers import FULL_BATCH
 from srnet_jax.pose.losses import LOSSES
-
-_WARM_UP = 2
 
 
 def run(rounds: int = 9) -> dict[str, float]:
@@ -40,17 +37,10 @@ def run(rounds: int = 9) -> dict[str, float]:
             "whole step": make_training(case),
             "product of 1024 x 1024": make_product(case),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in parts}
-        for index in range(_WARM_UP + rounds):
-            for name, part in parts.items():
-                begun = time.perf_counter()
-                part()
-                if index >= _WARM_UP:
-                    seconds[name].append(time.perf_counter() - begun)
-        medians = {name: statistics.median(times) for name, times in seconds.items()}
+        seconds = medians(parts, rounds, warm_up=2)
         bound = product_operations(network, widths, batch_size, training=True) / 2 / 1024**3
-        figures |= {f"{case}: {name}, ms": 1000 * value for name, value in medians.items()}
-        figures[f"{case}: bound, ms"] = 1000 * bound * medians["product of 1024 x 1024"]
+        figures |= {f"{case}: {name}, ms": 1000 * value for name, value in seconds.items()}
+        figures[f"{case}: bound, ms"] = 1000 * bound * seconds["product of 1024 x 1024"]
     return figures
 
 

@@ -1,10 +1,10 @@
 """Training on 1, 2, 4 and 8 devices, under jit and pmap: poses a second, and the share of what single devices would do.
 
-On GPUs this is the speed-up. On a CPU the devices are parts of one machine that share its cores, so that the figures show what
-the distribution costs, and no speed-up: on N devices it costs nothing where the efficiency is 1 / N.
+On GPUs this is the speed-up. On a CPU the devices share the cores of one machine, so the figures show what the distribution
+costs, and no speed-up: on N devices it costs nothing if the efficiency is 1 / N.
 
-Timed are steps of the 6-layer single-frame SRNet on one batch, which is divided among the devices. Every number of devices has
-a process of its own, as XLA divides a CPU when it starts; they take their steps in turns.
+The steps are those of the 6-layer single-frame SRNet on one batch, which is divided among the devices. Every number of devices
+has a process of its own, because XLA divides a CPU when it starts; the processes take their steps in turns.
 """
 
 import os
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 from srnet_jax.benchmarks import train
-from srnet_jax.benchmarks.alternate import alternate, ratio, workers
+from srnet_jax.benchmarks.timing import alternate, ratio, workers
 from srnet_jax.config.schema import PARALLEL
 
 _CASE = "SR multiply, 6 layers, batch 1024"
@@ -23,13 +23,13 @@ _COUNTS = (1, 2, 4, 8)
 
 
 def run(rounds: int = 15) -> dict[str, float]:
-    """Time a training step on as many devices as a machine has; a CPU is divided."""
+    """Time a training step on up to 8 devices of this machine; a CPU is divided."""
     found = [sys.executable, "-c", "import jax; print(jax.default_backend(), jax.device_count())"]  # holds no device afterwards
     platform, devices = subprocess.run(found, capture_output=True, text=True, check=True).stdout.split()
     counts = [count for count in _COUNTS if platform == "cpu" or count <= int(devices)]
     batch_size = train.TRAINING[_CASE][2]
     figures: dict[str, float] = {}
-    with workers({str(count): (f"{__name__}:make_{count}", True) for count in counts}) as pipes:
+    with workers({str(count): (partial(_make, count), True) for count in counts}) as pipes:
         for mode in PARALLEL:
             seconds = alternate(pipes, mode, rounds)
             for count in counts:
@@ -45,6 +45,3 @@ def _make(count: int, mode: str) -> Callable[[], object]:
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # the processes share the GPUs
     return train.make_training(_CASE, mode, count)
-
-
-make_1, make_2, make_4, make_8 = (partial(_make, count) for count in _COUNTS)

@@ -1,7 +1,7 @@
 """Seconds from the start of `python -m launch.train` to the checkpoint of its first step, with and without compiled code.
 
-The quickstart's SRNet on the embedded data, in a new process, told to write a checkpoint after every step. So imports, data,
-compilation or its cache, a step and the checkpoint are in the figure.
+The quickstart's SRNet on the embedded data, in a new process, with a checkpoint after every step. The figure includes imports,
+data, compilation or its cache, a step and the checkpoint.
 """
 
 import os
@@ -16,17 +16,17 @@ from srnet_jax.training.checkpoints import Checkpoints
 
 
 def run(rounds: int = 5) -> dict[str, float]:
-    """Start a training with no compiled code, and again with what that left."""
+    """Start a training without compiled code, and again with the code that this start compiled."""
     with tempfile.TemporaryDirectory() as folder:
         empty, *cached = (first_step(Path(folder), Path(folder) / str(index)) for index in range(1 + rounds))
     return {"empty cache: seconds to the first step": empty, "full cache: seconds to the first step": statistics.median(cached)}
 
 
 def first_step(cache: Path, workdir: Path) -> float:
-    """Train until the first checkpoint lies in the workdir, and return the seconds that it took.
+    """Train until the workdir has its first checkpoint, and return the seconds that this took.
 
     Raises:
-      RuntimeError: if the training ended before.
+      RuntimeError: if the training ends before.
     """
     command = [sys.executable, "-m", "launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}"]
     command.append("--config.train.checkpoint_minutes=1e-6")

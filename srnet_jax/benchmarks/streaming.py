@@ -1,15 +1,16 @@
-"""Milliseconds from a frame's keypoints to its pose, live, frame by frame; and of a whole window lifted anew for each frame.
+"""Milliseconds from a frame's keypoints to its pose, live, frame by frame; and of lifting a whole window for each frame.
 
 Causal networks of 27 frames and networks of single frames, 512 channels, random weights, COCO keypoints, with flips. On one
 core: `taskset -c 0 python -m launch.benchmark streaming`.
 """
 
-import time
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import numpy as np
 
+from srnet_jax.benchmarks.timing import seconds_of
 from srnet_jax.config.schema import default_config
 from srnet_jax.lifting.lifter import KeypointLifter
 from srnet_jax.lifting.streaming import StreamingLifter
@@ -49,9 +50,5 @@ def _timed(lift: Callable, inputs) -> dict[str, float]:
     """Return percentiles of the milliseconds a call, after five that do not count."""
     for one in inputs[:5]:
         lift(one)
-    times = []
-    for one in inputs:
-        begun = time.perf_counter()
-        lift(one)
-        times.append(1000 * (time.perf_counter() - begun))
+    times = [1000 * seconds_of(partial(lift, one)) for one in inputs]
     return {f"{name} ms": float(np.percentile(times, share)) for name, share in (("median", 50), ("95 %", 95), ("99 %", 99))}

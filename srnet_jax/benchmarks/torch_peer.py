@@ -2,24 +2,19 @@
 
 Needs PyTorch, which the optional extra `bench` installs. The same numbers as `PoseLifter` by test, in both modes:
 
-    lifter = create_model(config.model)
-    module = build(lifter, device="cuda")
-    load(module, variables)  # or train from PyTorch's own initial weights
+    module = TorchLifter(create_model(config.model))  # with PyTorch's own initial weights
     optimizer = create_optimizer(module)
     loss = train_step(module, optimizer, windows, targets)
     poses_3d = predict(fold(module), sequences)
 
-What makes it fast: features lie group by group (the first layer's input is permuted once), so that groups are slices and their
+What makes it fast: features are ordered by group (the first layer's input is permuted once), so groups are slices and their
 products need no index; the taps of a window are a reshape; the contexts of all groups are one product; a gate of a
 one-tap layer is applied after the product; normalisation is PyTorch's fused one and activations are in place. In inference the
-normalisation lies in the weights.
+normalisation is part of the weights.
 """
 
 import copy
-from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 PyTorch's custom
 from torch import nn
@@ -60,7 +55,7 @@ class _Layer(nn.Module):
             self.context_norm = _Norm(groups * k)
 
     def taps(self, x: torch.Tensor, strided: bool) -> torch.Tensor:
-        """Lay the taps of each output side by side: [B, T, D] -> [B, W, k, D]."""
+        """Put the taps of each output beside each other: [B, T, D] -> [B, W, k, D]."""
         if strided or self.kernel_size == 1:
             return x.unflatten(1, (-1, self.kernel_size))
         windows = x.shape[1] - (self.kernel_size - 1) * self.dilation
@@ -135,18 +130,6 @@ class TorchLifter(nn.Module):
         return y.view(*h.shape[:2], self.num_joints, 3)
 
 
-def build(lifter: PoseLifter, *, device: str = "cpu", compile: bool = False) -> TorchLifter:
-    """Return the network in training mode; `compile` has `torch.compile` make it, with CUDA graphs on a GPU.
-
-    Raises:
-      ValueError: if the lifter is not one of the networks that are timed.
-    """
-    module = TorchLifter(lifter).to(device)
-    if compile:
-        module.compile(mode="default" if device == "cpu" else "reduce-overhead")
-    return module
-
-
 def create_optimizer(module: nn.Module, learning_rate: float = 1e-3) -> torch.optim.Optimizer:
     """Return AMSGrad; PyTorch's fused implementation was the fastest."""
     return torch.optim.Adam(module.parameters(), learning_rate, amsgrad=True, fused=True)
@@ -155,7 +138,7 @@ def create_optimizer(module: nn.Module, learning_rate: float = 1e-3) -> torch.op
 def train_step(
     module: nn.Module, optimizer: torch.optim.Optimizer, inputs_2d: torch.Tensor, targets: torch.Tensor
 ) -> torch.Tensor:
-    """Take one optimisation step and no more; return the L1 loss, still on the device.
+    """Take one optimisation step; return the L1 loss, still on the device.
 
     Args:
       module: in training mode.
@@ -171,7 +154,7 @@ def train_step(
 
 
 def fold(module: TorchLifter) -> TorchLifter:
-    """Return a copy for inference with the normalisation in the weights: the running statistics are constant there."""
+    """Return a copy for inference with the normalisation, whose statistics are constant there, in the weights."""
     module = copy.deepcopy(module).eval()
     with torch.no_grad():
         for index, layer in enumerate(module.layers):
@@ -200,40 +183,3 @@ def predict(module: nn.Module, inputs_2d: torch.Tensor) -> torch.Tensor:
     """Lift whole sequences [B, T, J, 2] with a module in evaluation mode: [B, T - receptive_field + 1, J, 3]."""
     with torch.inference_mode():
         return module(inputs_2d)
-
-
-def load(module: TorchLifter, variables: Mapping[str, Any]) -> None:
-    """Copy the variables of a `PoseLifter`, or a tree of their shapes such as gradients, into its module."""
-    params, statistics = variables["params"], variables["batch_stats"]
-
-    def tensor(values: Any) -> torch.Tensor:
-        return torch.tensor(np.asarray(values), device=module.inputs.device)
-
-    def put(place: torch.Tensor, values: Any) -> None:
-        place.copy_(tensor(values).view(place.shape))
-
-    def put_norm(norm: nn.Module, params: Mapping[str, Any], statistics: Mapping[str, Any]) -> None:
-        put(norm.weight, params["scale"])
-        put(norm.bias, params["bias"])
-        put(norm.running_mean, statistics["mean"])
-        put(norm.running_var, statistics["var"])
-
-    with torch.no_grad():
-        for index, norm in enumerate(module.norms):
-            put_norm(norm, params[f"norm_{index}"], statistics[f"norm_{index}"])
-        for index, layer in enumerate(module.layers):
-            ours = params[f"layer_{index}"]
-            for group, kernel in enumerate(layer.kernels):
-                put(kernel, ours[f"kernel_{group}"])
-            if layer.bias is not None:
-                put(layer.bias, ours["bias"])
-            if not layer.recombines:
-                continue
-            k = layer.kernel_size
-            put(layer.context_bias, np.concatenate([ours[f"context_bias_{group}"] for group in range(len(layer.kernels))]))
-            layer.context_kernel.zero_()
-            for group in range(len(layer.kernels)):
-                columns = slice(group * k, (group + 1) * k)
-                read = layer.context_mask[:, group * k].bool()
-                layer.context_kernel[:, read, columns] = tensor(ours[f"context_kernel_{group}"]).to(layer.context_kernel)
-            put_norm(layer.context_norm, ours["context_norm"], statistics[f"layer_{index}"]["context_norm"])

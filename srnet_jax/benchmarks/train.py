@@ -1,12 +1,11 @@
-"""Time of a training step and of inference, beside the arithmetic bound and, if asked for, a careful PyTorch.
+"""Time of a training step, beside the arithmetic bound and, if asked for, a careful PyTorch.
 
-Every implementation runs in a process of its own, in turns with the others; quoted are medians, and medians of the ratios round
-by round. The bound is the time that the matrix products of the network alone would take at the rate that products of
+Every implementation runs in a process of its own, in turns with the others; the figures are medians, and medians of the ratios
+round by round. The bound is the time that the matrix products of the network alone would take at the rate that products of
 1024 x 1024 matrices reach in the same rounds. `PyTorch` is `torch_peer`, in a process as users start it; `PyTorch, our
-allocator` runs with the memory settings that our launchers make (launch/__init__.py).
+allocator` runs with the memory settings of our launchers (launch/__init__.py).
 """
 
-import shutil
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -14,65 +13,47 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax.benchmarks.alternate import alternate, peak_memory, ratio, workers
+from srnet_jax.benchmarks.timing import Maker, alternate, ask, ratio, workers
 from srnet_jax.config.schema import default_config
 
-_OURS, _PRODUCT = "ours", "product"
-_PEERS = {"PyTorch": False, "PyTorch, our allocator": True}
-_COMPILED = "PyTorch, torch.compile"
-_SIZE = 1024  # of the products that give the arithmetic rate
-_FRAMES = 1000  # output frames of the inference
-TRAINING = {
+Cases = dict[str, tuple[str, tuple[int, ...], int]]  # network, filter widths, and windows or output frames
+Peers = dict[str, tuple[Maker, bool]]  # see `timing.workers`
+_PRODUCT, _SIZE = "product", 1024  # square matrices whose product gives the arithmetic rate
+TRAINING: Cases = {
     "SR multiply, 6 layers, batch 1024": ("sr", (1, 1, 1), 1024),
     "FC, 6 layers, batch 1024": ("fc", (1, 1, 1), 1024),
     "SR multiply, 243 frames, batch 128": ("sr", (3, 3, 3, 3, 3), 128),
-}
-INFERENCE = {
-    f"SR multiply, 243 frames, {_FRAMES:,} frames": ("sr", (3, 3, 3, 3, 3), _FRAMES),
-    f"SR multiply, 8 layers, {_FRAMES:,} frames": ("sr", (1, 1, 1, 1), _FRAMES),
-    f"FC, 8 layers, {_FRAMES:,} frames": ("fc", (1, 1, 1, 1), _FRAMES),
 }
 
 
 def run(peer: str = "", rounds: int = 15) -> dict[str, float]:
     """Time training; `peer` is "torch" or empty."""
-    return _compare(TRAINING, "training", peer, rounds)
+    peers: Peers = {"PyTorch": (make_torch_training, False), "PyTorch, our allocator": (make_torch_training, True)}
+    return compare(TRAINING, make_training, peers if peer else {}, rounds, training=True)
 
 
-def run_inference(peer: str = "", rounds: int = 15) -> dict[str, float]:
-    """Time whole sequences in evaluation, without flips; `peer` is "torch" or empty."""
-    return _compare(INFERENCE, "inference", peer, rounds)
-
-
-def _compare(cases: dict[str, tuple[str, tuple[int, ...], int]], kind: str, peer: str, rounds: int) -> dict[str, float]:
-    module = "srnet_jax.benchmarks.train"
-    makers = {_OURS: (f"{module}:make_{kind}", True), _PRODUCT: (f"{module}:make_product", True)}
-    if peer:
-        makers |= {name: (f"{module}:make_torch_{kind}", tuned) for name, tuned in _PEERS.items()}
-    if peer and kind == "inference" and shutil.which("g++"):  # which torch.compile needs on a CPU
-        makers[_COMPILED] = (f"{module}:make_compiled_torch_inference", False)
+def compare(cases: Cases, make: Maker, peers: Peers, rounds: int, *, training: bool) -> dict[str, float]:
+    """Time ours beside peers, and return the figures."""
     figures: dict[str, float] = {}
     for case, (network, widths, size) in cases.items():
-        with workers(makers) as pipes:
+        with workers({"ours": (make, True), _PRODUCT: (make_product, True)} | peers) as pipes:
             seconds = alternate(pipes, case, rounds)
-            memory = {name: peak_memory(pipe) for name, pipe in pipes.items()}
             rate = 2 * _SIZE**3 / statistics.median(seconds[_PRODUCT])
-            operations = product_operations(network, widths, size, training=kind == "training")
-            for name, times in seconds.items():
-                if name == _PRODUCT:
-                    continue
-                figures[f"{case}: {name}, ms"] = 1000 * statistics.median(times)
-                figures[f"{case}: {name}, poses/s"] = size / statistics.median(times)
-                figures[f"{case}: {name}, percent of the bound"] = 100 * operations / rate / statistics.median(times)
-                figures[f"{case}: {name}, peak memory of the process, MB"] = memory[name] / 1e6
-                if name != _OURS:
-                    figures[f"{case}: {name} / ours"] = ratio(times, seconds[_OURS])
+            bound = product_operations(network, widths, size, training=training) / rate
+            for name in ("ours", *peers):
+                median = statistics.median(seconds[name])
+                figures[f"{case}: {name}, ms"] = 1000 * median
+                figures[f"{case}: {name}, poses/s"] = size / median
+                figures[f"{case}: {name}, percent of the bound"] = 100 * bound / median
+                figures[f"{case}: {name}, peak memory of the process, MB"] = ask(pipes[name]) / 1e6
+                if name in peers:
+                    figures[f"{case}: {name} / ours"] = ratio(seconds[name], seconds["ours"])
             figures[f"{case}: products of {_SIZE}, GFLOP/s"] = rate / 1e9
     return figures
 
 
 def product_operations(network: str, filter_widths: tuple[int, ...], size: int, *, training: bool) -> float:
-    """Return the floating point operations of the network's matrix products, twice again in training for the gradients.
+    """Return the floating point operations of the network's matrix products; training has two more for the gradients.
 
     Args:
       network: fc or sr.
@@ -109,7 +90,7 @@ def make_model(network: str, filter_widths: tuple[int, ...]) -> Any:
 
 
 def make_arrays(windows: int, frames: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return noise in the place of inputs [B, T, 17, 2] and targets [B, T', 17, 3]; the values do not matter."""
+    """Return noise as inputs [B, T, 17, 2] and targets [B, T', 17, 3]; the values do not matter."""
     rng = np.random.default_rng(0)
     shapes = ((windows, frames, 17, 2), (windows, outputs, 17, 3))
     inputs, targets = (rng.normal(0, 0.3, shape).astype(np.float32) for shape in shapes)
@@ -117,7 +98,7 @@ def make_arrays(windows: int, frames: int, outputs: int) -> tuple[np.ndarray, np
 
 
 def make_product(case: str) -> Callable[[], object]:
-    """Return a product of two matrices."""
+    """Return a function that multiplies two matrices, the same for every case."""
     import jax
     import jax.numpy as jnp
 
@@ -152,18 +133,6 @@ def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], 
     return step
 
 
-def make_inference(case: str) -> Callable[[], object]:
-    """Return a function that lifts one sequence."""
-    import jax
-
-    network, widths, size = INFERENCE[case]
-    model = make_model(network, widths)
-    inputs, _ = make_arrays(1, size + model.receptive_field - 1, 1)
-    variables = model.init(jax.random.key(0), inputs)
-    lift = jax.jit(model.apply)
-    return lambda: np.asarray(lift(variables, inputs))
-
-
 def make_torch_training(case: str) -> Callable[[], object]:
     """Return a function that takes one of PyTorch's training steps."""
     import torch
@@ -172,27 +141,7 @@ def make_torch_training(case: str) -> Callable[[], object]:
 
     network, widths, batch_size = TRAINING[case]
     model = make_model(network, widths)
-    module = torch_peer.build(model)
+    module = torch_peer.TorchLifter(model)
     optimizer = torch_peer.create_optimizer(module)
     inputs, targets = (torch.from_numpy(x) for x in make_arrays(batch_size, model.receptive_field, 1))
     return lambda: float(torch_peer.train_step(module, optimizer, inputs, targets))
-
-
-def make_torch_inference(case: str, *, compile: bool = False) -> Callable[[], object]:
-    """Return a function with which PyTorch lifts one sequence, its normalisation folded into the weights."""
-    import torch
-
-    from srnet_jax.benchmarks import torch_peer
-
-    network, widths, size = INFERENCE[case]
-    model = make_model(network, widths)
-    module = torch_peer.fold(torch_peer.build(model))
-    if compile:
-        module.compile()
-    inputs = torch.from_numpy(make_arrays(1, size + model.receptive_field - 1, 1)[0])
-    return lambda: torch_peer.predict(module, inputs).numpy()
-
-
-def make_compiled_torch_inference(case: str) -> Callable[[], object]:
-    """As `make_torch_inference`, compiled."""
-    return make_torch_inference(case, compile=True)

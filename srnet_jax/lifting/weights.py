@@ -10,7 +10,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
@@ -19,9 +18,8 @@ from srnet_jax.config import config_files
 from srnet_jax.errors import ConfigError, DataError, one_line
 from srnet_jax.io.files import write_whole
 from srnet_jax.io.safe_load import load_npz
-from srnet_jax.models.pose_lifter import Lifter, create_model
-from srnet_jax.training.optimizer import create_optimizer
-from srnet_jax.training.state import count_parameters, create_train_state
+from srnet_jax.models.pose_lifter import Lifter, create_model, variable_shapes
+from srnet_jax.training.state import count_parameters
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -69,7 +67,7 @@ def from_workdir(workdir: Path, checkpoint: str = "best") -> Trained:
     from srnet_jax.training.records import frame_rate
 
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        variables, step = checkpoints.restore_variables(checkpoint, _shapes(model))
+        variables, step = checkpoints.restore_variables(checkpoint, variable_shapes(model))
     return Trained(workdir.name, config, model, variables, frame_rate(workdir), step)
 
 
@@ -107,7 +105,7 @@ def load(path: Path) -> Trained:
     except ConfigError as error:
         raise DataError(f"{path}: {error}") from error
     model = create_model(config.model)
-    expected = flatten_dict(_shapes(model), sep="/")
+    expected = flatten_dict(variable_shapes(model), sep="/")
     if unlike := sorted(set(expected) ^ set(stored)):
         where = "file" if unlike[0] in stored else "network of its config"
         raise DataError(f"{path}: {one_line(unlike[0], 100)}: in the {where} alone, expected the same arrays in both")
@@ -117,7 +115,3 @@ def load(path: Path) -> Trained:
             raise DataError(f"{path}: {name}: found {array.shape} of {array.dtype}, expected {shape.shape} finite numbers")
     variables = unflatten_dict({name: stored[name].astype(np.float32) for name in expected}, sep="/")
     return Trained(path.stem, config, model, variables, float(fps) or None)
-
-
-def _shapes(model: Lifter) -> Any:
-    return jax.eval_shape(lambda: create_train_state(model, create_optimizer(), 0)).variables

@@ -5,6 +5,7 @@ temporal network with filter widths (1, 1, ..., 1).
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -140,6 +141,7 @@ class PoseLifter(nn.Module):
       dropout: rate after each activation.
       precision: of products and features: "float32", "tf32" (products on a GPU alone) or "bfloat16"; parameters, BatchNorm and
         outputs are float32.
+      context_is_share: set from `context_dim`, so that networks with one feature, 1, and with the group's width, 1.0, differ.
 
     Source: paper Sec. 3 and supplement Sec. 1; details from the official code.
     """
@@ -161,6 +163,11 @@ class PoseLifter(nn.Module):
     dropout: float = 0.0
     precision: str = "float32"
     global_group: bool = False
+    context_is_share: bool = False
+
+    def __post_init__(self) -> None:
+        self.context_is_share = isinstance(self.context_dim, float)
+        super().__post_init__()
 
     @property
     def num_joints(self) -> int:
@@ -346,6 +353,17 @@ def make_layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> 
 
 
 Lifter = PoseLifter | GraphLifter  # what the rest of the code trains and evaluates
+
+
+def init_variables(model: Lifter, key: jax.Array) -> Any:
+    """Draw a network's parameters, and give it the statistics that training begins with."""
+    return model.init(key, jnp.zeros((1, model.receptive_field, model.num_joints, 2)))
+
+
+@functools.lru_cache(100)  # tracing a network takes longer than reading its weights
+def variable_shapes(model: Lifter) -> Any:
+    """Return the shapes and dtypes of `init_variables`, without computing it."""
+    return jax.eval_shape(functools.partial(init_variables, model), jax.random.key(0))
 
 
 def create_model(model: ConfigDict) -> Lifter:

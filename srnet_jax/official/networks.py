@@ -7,7 +7,6 @@ names of VideoPose3D's.
 """
 
 import dataclasses
-import functools
 import logging
 import math
 from collections.abc import Iterator, Mapping
@@ -15,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from srnet_jax.config.schema import ACTIVATIONS
 from srnet_jax.errors import DataError
 from srnet_jax.io.safe_load import load_torch
 from srnet_jax.io.text import described, listed
-from srnet_jax.models.pose_lifter import FULLY_CONNECTED, SPLIT_RECOMBINE, PoseLifter, connectivity_plan
+from srnet_jax.models.pose_lifter import FULLY_CONNECTED, SPLIT_RECOMBINE, PoseLifter, connectivity_plan, variable_shapes
 from srnet_jax.pose.skeleton import body_groups
 
 _logger = logging.getLogger(__name__)
@@ -229,15 +227,9 @@ def _layer_tensors(model: PoseLifter, name: str, index: int) -> Iterator[Officia
         yield OfficialTensor(f"{context}.m_conv.{g}.bias", (*path, f"context_bias_{g}"))
 
 
-@functools.lru_cache(100)  # tracing a network takes longer than all the rest
-def _shapes(model: PoseLifter) -> dict[str, Any]:
-    inputs_2d = jax.ShapeDtypeStruct((1, model.receptive_field, model.num_joints, 2), jnp.float32)
-    return dict(jax.eval_shape(model.init, jax.random.key(0), inputs_2d))
-
-
 def zero_variables(model: PoseLifter) -> dict[str, Any]:
     """Return the model's variables, all zero, as NumPy arrays."""
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _shapes(model))
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), variable_shapes(model))
 
 
 def view(variables: Mapping[str, Any], tensor: OfficialTensor) -> np.ndarray:
@@ -254,7 +246,7 @@ def to_variables(model: PoseLifter, checkpoint: OfficialCheckpoint) -> dict[str,
     Raises:
       DataError: if a tensor is missing, has another shape, is not the model's, or holds more than float32 can.
     """
-    wanted = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(_shapes(model)))
+    wanted = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variable_shapes(model)))
     found = sum(value.size for value in checkpoint.state_dict.values())
     if wanted > 10 * found + 10**6:  # it may not fit in memory; a tensor that is only too small is named below
         raise DataError(f"{checkpoint.path}: holds {found} numbers, expected {wanted} for {model.channels} channels")

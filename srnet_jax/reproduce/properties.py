@@ -11,7 +11,7 @@ import numpy as np
 from flax import linen as nn
 
 from srnet_jax.models.graph import LCN, GraphLifter, SemGCN
-from srnet_jax.models.pose_lifter import FULLY_CONNECTED, Lifter, PoseLifter, connectivity_plan, make_layer
+from srnet_jax.models.pose_lifter import FULLY_CONNECTED, Lifter, PoseLifter, connectivity_plan, make_layer, variable_shapes
 from srnet_jax.pose.skeleton import body_groups
 
 _ZERO = 1e-4  # singular values below this share of a layer's largest are none
@@ -97,9 +97,8 @@ def _trunk(network: str, **options: Any) -> PoseLifter:
     return PoseLifter(plan, _GROUPS, (1, 1, 1), channels=_CHANNELS, **options)
 
 
-def _random_variables(model: nn.Module) -> Any:
+def _random_variables(model: Lifter) -> Any:
     """Draw every variable, those too that are zero at first."""
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 1, 17, 2)))
     rng = np.random.default_rng(0)
 
     def draw(path: Any, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
@@ -107,7 +106,7 @@ def _random_variables(model: nn.Module) -> Any:
             return rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
         return (rng.normal(size=leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))).astype(np.float32)
 
-    return jax.tree_util.tree_map_with_path(draw, shapes)
+    return jax.tree_util.tree_map_with_path(draw, variable_shapes(model))
 
 
 def _jacobian(function: Callable[[jax.Array], jax.Array], shape: tuple[int, ...]) -> np.ndarray:

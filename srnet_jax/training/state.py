@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from flax import struct
 
-from srnet_jax.models.pose_lifter import Lifter
+from srnet_jax.models.pose_lifter import Lifter, init_variables
 
 
 class TrainState(struct.PyTreeNode):
@@ -31,7 +31,7 @@ def create_train_state(model: Lifter, optimizer: optax.GradientTransformation, s
 
     @jax.jit  # one program, which the cache keeps
     def create(key: jax.Array) -> TrainState:
-        variables = model.init(key, jnp.zeros((1, model.receptive_field, model.num_joints, 2)))
+        variables = init_variables(model, key)
         zero, params = jnp.zeros([], jnp.int32), variables["params"]
         return TrainState(zero, zero, params, variables["batch_stats"], optimizer.init(params))
 

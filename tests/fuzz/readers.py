@@ -534,12 +534,6 @@ def _read_weights(folder):
     assert trained.fps is None or 0 < trained.fps < 1e6
 
 
-def _remembered_shapes():
-    from srnet_jax.lifting import weights
-
-    return [mock.patch.object(weights, "_shapes", functools.lru_cache(100)(weights._shapes))]
-
-
 def _config_seeds(folder):
     from configs import default
     from srnet_jax.config import config_files
@@ -728,7 +722,7 @@ READERS = {
     "skeleton.asf": Reader("m.asf", _asf_amc_seeds("asf"), _TEXT, _read_asf_amc),
     "motion.amc": Reader("m.amc", _asf_amc_seeds("amc"), _TEXT, _read_asf_amc),
     "skeleton.toml": Reader("skeleton.toml", _toml_seeds, _TEXT, _read_bvh),
-    "weights.npz": Reader("w.npz", _weights_seeds, _NPZ, _read_weights, _remembered_shapes),
+    "weights.npz": Reader("w.npz", _weights_seeds, _NPZ, _read_weights),
     "config.json": Reader("config.json", _config_seeds, _TEXT, _read_config),
     "forks.json": Reader("forks.json", _forks_seeds, _JSON, _read_forks),
     "data.json": Reader("data.json", _data_seeds, _JSON, _read_data),

@@ -19,6 +19,7 @@ from srnet_jax.models.graph import (
     neighbourhoods,
 )
 from srnet_jax.models.layers import Batch
+from srnet_jax.models.pose_lifter import variable_shapes
 from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.training.state import count_parameters
 
@@ -33,7 +34,7 @@ def apply(model, variables, x):
 
 def noisy_variables(model, seed=0):
     """Draw every variable, so that the non-local layers matter too; nothing is compiled."""
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 1, 17, 2)))
+    shapes = variable_shapes(model)
     rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
@@ -73,7 +74,7 @@ def reach(model):
     ids=["semgcn", "semgcn-local", "semgcn-8", "semgcn-8-local", "lcn"],
 )
 def test_parameter_counts(model, count, published):
-    params = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 1, 17, 2)))["params"]
+    params = variable_shapes(model)["params"]
     assert count_parameters(params) == count
     if published:  # the cancelling biases, of all layers but the last and of the non-local layers, are in their count
         biases = 128 * sum(name.startswith(("norm", "non_local")) for name in params)

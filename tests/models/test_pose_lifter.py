@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
+from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan, variable_shapes
 from srnet_jax.pose.skeleton import GROUP_NUMBERS, body_groups
 from srnet_jax.training.state import count_parameters
 
@@ -26,7 +26,6 @@ def apply(model, variables, x):
 
 def noisy_variables(model, seed=0):
     """Draw every variable, so that the context and the statistics matter; nothing is compiled."""
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, model.receptive_field, 17, 2)))
     rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
@@ -34,7 +33,7 @@ def noisy_variables(model, seed=0):
             return rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
         return (rng.normal(size=leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))).astype(np.float32)
 
-    return jax.tree_util.tree_map_with_path(draw, shapes)
+    return jax.tree_util.tree_map_with_path(draw, variable_shapes(model))
 
 
 @pytest.mark.parametrize(
@@ -55,8 +54,15 @@ def noisy_variables(model, seed=0):
 )
 def test_parameter_counts_are_the_official_ones(options, count):
     model = lifter(**options, channels=1024)
-    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, model.receptive_field, 17, 2))))
-    assert count_parameters(shapes["params"]) == count
+    assert count_parameters(variable_shapes(model)["params"]) == count
+
+
+def test_numbers_and_shares_of_context_are_unlike():
+    """One feature, and as many as the group has: what is compiled or remembered for one is not the other's."""
+    one, all_of_them = (lifter(recombine="concat", context_dim=h) for h in (1, 1.0))
+    assert one != all_of_them
+    assert one == lifter(recombine="concat", context_dim=1) == one.clone()
+    assert variable_shapes(one) != variable_shapes(all_of_them)
 
 
 @pytest.mark.parametrize("causal", [False, True])
