@@ -12,6 +12,18 @@ def test_product_operations_by_hand():
     assert product_operations("fc", (3, 3), 1, training=True) == pytest.approx(3 * strided - 2 * 9 * 34 * 1024)
 
 
+def test_turns_alternate_and_the_first_rounds_do_not_count():
+    calls = []
+
+    def timer(name):
+        calls.append(name)
+        return len(calls)
+
+    assert timing.in_turns({name: lambda name=name: timer(name) for name in "ab"}, 2, warm_up=1) == {"a": [3, 5], "b": [4, 6]}
+    assert calls == list("ababab")
+    assert timing.ratio([2, 9, 4], [1, 3, 4]) == 2
+
+
 def make_counter(case):
     calls = []
     if case == "broken":
