@@ -107,7 +107,7 @@ def _frame_errors(test: TestSet, predicted: np.ndarray) -> tuple[dict[str, np.nd
 
 
 def _mean(values: np.ndarray) -> float | None:
-    """Return the mean of the values that are numbers, or None if none is."""
+    """Return the mean of the values that are not NaN; None if all are."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else None
 

@@ -149,9 +149,10 @@ _SUBSETS = _fixed(  # see `evaluation.subsets`
 )
 
 
-def _paper(*values: float | None, columns: Sequence[str] = ("Subject", "Rare 20 %", "Rare 10 %")) -> dict[str, float]:
-    """Name the paper's numbers by column; None where the text lost one."""
-    return {name: value for name, value in zip(columns, values, strict=False) if value is not None}
+def _paper(*values: float | None) -> dict[str, float]:
+    """Return the paper's numbers by the columns of _SUBJECT_AND_RARE; None where the text lost one."""
+    labels = ("Subject", "Rare 20 %", "Rare 10 %")
+    return {label: value for label, value in zip(labels, values, strict=False) if value is not None}
 
 
 def _per_action(*values: float) -> dict[str, float]:
@@ -321,9 +322,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     "6": Experiment(
         "Table 6: trained on one data set, tested on another",
         (
-            Row("FC", _FC, _paper(42.5, 17.0, columns=("PCK", "AUC"))),
-            Row("LCN", _LCN, _paper(74.0, 36.7, columns=("PCK", "AUC"))),
-            Row("SR", _SR, _paper(77.6, 43.8, columns=("PCK", "AUC"))),
+            Row("FC", _FC, {"PCK": 42.5, "AUC": 17.0}),
+            Row("LCN", _LCN, {"PCK": 74.0, "AUC": 36.7}),
+            Row("SR", _SR, {"PCK": 77.6, "AUC": 43.8}),
         ),
         _PERCENT_CORRECT,
         "FC",

@@ -1,4 +1,4 @@
-"""Table 1: what a network connects, found from Jacobians on random weights."""
+"""Table 1: what a network connects, by Jacobians on random weights."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -70,9 +70,9 @@ class Layer:
 def properties(model: Lifter, context: int = 1) -> tuple[str, str, str, str]:
     """Return what Table 1 says of a network: local inference, local features, information passing, dimension control.
 
-    Features are local if no unit of the first layer takes more than the context from what it does not see; inference is, if so
-    it is in the last layer, and if no weight there serves several joints. Information passes if some output depends on another
-    unit's joints; its dimension is controlled if no layer takes more than the context from other units.
+    Features are local if no unit of the first layer takes more than the context from what it does not see. Inference is local
+    if the same holds in the last layer, and if no weight there serves several joints. Information passes if some output depends
+    on another unit's joints; its dimension is controlled if no layer takes more than the context from other units.
 
     Args:
       model: a network of single frames; a trunk's groups must be disjoint.
@@ -98,7 +98,7 @@ def _trunk(network: str, **options: Any) -> PoseLifter:
 
 
 def _random_variables(model: Lifter) -> Any:
-    """Draw every variable, those too that are zero at first."""
+    """Return random values for every variable, also for those that are initialised with zeros."""
     rng = np.random.default_rng(0)
 
     def draw(path: Any, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
@@ -120,7 +120,7 @@ def _apply(module: nn.Module, variables: Any, x: jax.Array) -> jax.Array:
 
 
 def _units(groups: Sequence[Sequence[int]], size: int) -> list[np.ndarray]:
-    """Return the indices of joints' numbers [J, size], flattened, of each group."""
+    """Return each group's indices into the flattened coordinates [J, size] of all joints."""
     return [np.array([size * joint + axis for joint in group for axis in range(size)]) for group in groups]
 
 
@@ -140,7 +140,7 @@ def _grouped(model: PoseLifter) -> tuple[list[Layer], Layer, bool]:
         layer, width = make_layer(model, plan), 2 * model.num_joints if index == 0 else model.channels
         jacobian = _jacobian(partial(_apply, layer, own), (1, 1, width))
         inputs, outputs = _units(groups, 2) if index == 0 else hidden, hidden
-        if index == len(plans) - 1:  # a grouped last layer's outputs lie group by group
+        if index == len(plans) - 1:  # a grouped last layer's outputs are ordered by group
             fully = plan.connectivity == FULLY_CONNECTED
             outputs = _units(groups, 3) if fully else _neighbouring([3 * len(group) for group in groups])
         layers.append(Layer(jacobian, outputs, inputs, alone))

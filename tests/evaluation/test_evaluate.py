@@ -14,7 +14,7 @@ from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation import tables
 from srnet_jax.evaluation.evaluate import changed, differing_test_fields, evaluate, group_seeds, to_csv
 from srnet_jax.evaluation.measure import measure, rows
-from srnet_jax.evaluation.test_set import load_test_set
+from srnet_jax.evaluation.test_set import load_test_set, with_own_training
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.models.predict import piece_length, predict
 from srnet_jax.official.networks import zero_variables
@@ -22,7 +22,7 @@ from srnet_jax.pose import rarity
 from srnet_jax.pose.frames import Frames
 from srnet_jax.pose.normalization import View, mirror
 from srnet_jax.pose.skeleton import H36M_17
-from srnet_jax.training.loop import train_and_evaluate
+from srnet_jax.training.loop import train_and_evaluate, train_members
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -159,13 +159,15 @@ def test_perfect_predictions_have_no_error(tiny_config):
 
 @pytest.fixture(scope="module")
 def runs(shared_config, tmp_path_factory):
-    shared_config.train.epochs = 1
-    workdirs = []
-    for network, seed in (("gp", 0), ("gp", 1), ("fc", 0)):
-        shared_config.model.network, shared_config.seed = network, seed
-        workdirs.append(tmp_path_factory.mktemp("runs") / f"{network}{seed}")
-        train_and_evaluate(shared_config, workdirs[-1])
-    return workdirs
+    """The workdirs of GP with two seeds and of FC."""
+    folder = tmp_path_factory.mktemp("runs")
+    shared_config.train.epochs, shared_config.model.network = 1, "gp"
+    seeds = shared_config.copy_and_resolve_references()
+    seeds.ensemble.seeds = (0, 1)
+    train_members(seeds, folder / "gp")
+    shared_config.model.network = "fc"
+    train_and_evaluate(shared_config, folder / "fc")
+    return [folder / "gp" / "seed_0", folder / "gp" / "seed_1", folder / "fc"]
 
 
 def test_runs_side_by_side(runs, tmp_path):
@@ -196,8 +198,12 @@ def test_runs_side_by_side(runs, tmp_path):
 
 
 def test_the_protocol_can_change_after_training(runs):
-    changes = {"protocol.name": "rare_pose", "protocol.rare_percents": (30,)}
+    changes = {"protocol.name": "rare_pose", "protocol.rare_percents": (30,), "protocol.validation": "test"}
     (evaluation,), (test,) = evaluate(runs[:1], changes=changes)
+    assert evaluation.results["labels"] == [
+        "checkpoint chosen on held-out training recordings",
+        "only the rarest 30 % of the test poses are counted",
+    ]
     assert evaluation.results["counts"]["counted"]["frames"] == round(0.3 * len(test.commonness))
     assert evaluation.results["changed"] == changes
     assert config_files.load(runs[0]).protocol.name == "subject"
@@ -251,24 +257,24 @@ def test_bad_workdirs_are_named(tmp_path, runs):
         evaluate(runs[:1], "3")
 
 
-def test_labels_and_counts_are_those_of_the_training(runs):
-    (evaluation,), _ = evaluate(runs[:1])
-    trained = evaluation.results
+def test_labels_and_counts_are_those_of_the_training(tiny_config):
+    trained = load_test_set(tiny_config)
+
+    def with_changes(changes):
+        config = changed(tiny_config, changes)
+        return with_own_training(load_test_set(config), config, tiny_config)
+
     for changes in (
         {"protocol.validation": "test"},
         {"protocol.name": "cross_action", "protocol.actions_train": ("Walking",)},
     ):
-        (evaluation,), _ = evaluate(runs[:1], changes=changes)
-        assert evaluation.results["counts"]["train"] == trained["counts"]["train"]
-        assert evaluation.results["labels"] == ["checkpoint chosen on held-out training recordings"]
-    changes = {"protocol.subjects_train": ("S9",), "protocol.subjects_test": ("S1",)}
-    (evaluation,), (test,) = evaluate(runs[:1], changes=changes)
-    of_s1 = trained["counts"]["train"]["sequences"]
-    [label] = [label for label in evaluation.results["labels"] if "TRAINED on" in label]
-    assert 0 < int(label.split()[2]) <= min(of_s1, len(test.parts.test))
-    constant = evaluation.results["average_over_frames"]["mean_pose_mpjpe_mm"]
-    mean = load_test_set(config_files.load(runs[0])).mean_pose  # of the run's own training set
-    assert constant == pytest.approx(1000 * np.linalg.norm(mean - test.frames.truth, axis=-1).mean(), rel=1e-5)
+        parts = with_changes(changes).parts
+        assert [s.action for s in parts.train] == [s.action for s in trained.parts.train]
+        assert parts.labels == ("checkpoint chosen on held-out training recordings",)
+    test = with_changes({"protocol.subjects_train": ("S9",), "protocol.subjects_test": ("S1",)})
+    [label] = [label for label in test.parts.labels if "TRAINED on" in label]
+    assert 0 < int(label.split()[2]) <= min(len(trained.parts.train), len(test.parts.test))
+    np.testing.assert_array_equal(test.mean_pose, trained.mean_pose)
 
 
 def test_runs_with_other_test_sets_are_told_apart(runs, tmp_path):
