@@ -14,13 +14,14 @@ from srnet_jax.pose.frames import Frames, chunks, input_offset
 from srnet_jax.pose.normalization import View, mirror, mirror_view, to_metres
 
 _SHORTEST = 64  # output frames of a piece, if there is a sequence as long
+_MOST_PARTS = 64  # of the longest sequence
 
 
 def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
-    """Return into how long pieces sequences are best cut: the power of two for which the network sees the fewest frames in all.
+    """Return into how long pieces sequences are best cut: the length for which the network sees the fewest frames in all.
 
     A piece sees `field - 1` frames beyond its own, and the last piece of a sequence is filled up; so long pieces suit long
-    sequences, and short ones short sequences. There are few powers of two, so few programs are compiled.
+    sequences, and short ones short sequences.
 
     Args:
       lengths: of the sequences, in frames.
@@ -29,13 +30,10 @@ def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
     """
     if field == 1:
         return 1
-    most = 1 << (min(int(lengths.max()), batch_frames) - 1).bit_length()
-    candidates = [
-        1 << power for power in range(most.bit_length()) if min(most, _SHORTEST) <= 1 << power <= max(batch_frames, 1)
-    ]
-    return min(
-        candidates or [batch_frames], key=lambda length: (int((-(-lengths // length)).sum()) * (length + field - 1), length)
-    )
+    longest = min(int(lengths.max()), batch_frames)
+    shortest = min(longest, _SHORTEST)
+    candidates = {max(-(-longest // parts), shortest) for parts in range(1, _MOST_PARTS + 1)}
+    return min(candidates, key=lambda length: (int((-(-lengths // length)).sum()) * (length + field - 1), length))
 
 
 @partial(jax.jit, static_argnames=("model", "mirrored", "normalization"))
@@ -64,7 +62,8 @@ def _blocks(model: Lifter, frames: Frames, batch_frames: int) -> Iterator[tuple[
         return
     length = piece_length(frames.lengths, model.receptive_field, batch_frames)
     firsts, sequences = chunks(frames, length)
-    rows = min(max(batch_frames // length, 1), 4 ** ((len(firsts) - 1).bit_length() + 1 >> 1))  # few sizes, each is compiled
+    few = 4 ** ((len(firsts) - 1).bit_length() + 1 >> 1) if length == 1 else len(firsts)  # single frames: few sizes to compile
+    rows = min(max(batch_frames // length, 1), few)
     for start in range(0, len(firsts), rows):
         batch = np.arange(start, start + rows) % len(firsts)  # the last batch is filled up with other rows
         yield firsts[batch], sequences[batch], length
