@@ -151,6 +151,20 @@ def test_velocity_joints_scenes_and_rareness_by_hand(tiny_config, rng):
     ]
 
 
+def test_scenes_have_a_table(runs, tiny_config, rng):
+    (evaluation,), _ = evaluate(runs[2:])
+    test = with_scenes(load_test_set(tiny_config))
+    measured = measure(test, test.frames.truth + rng.normal(0, 0.1, test.frames.truth.shape).astype(np.float32), (20,))
+    by_action, _, by_scene = tables.comparison([dataclasses.replace(evaluation, results=evaluation.results | measured)])
+    assert [row[0] for row in by_action.rows] == [
+        *("walk", "sit", "jump", "average over actions", "average over frames", "rarest 20 %", "some"),
+    ]
+    assert by_action.sections == {3, 5, 6}
+    assert [row[:2] for row in by_scene.rows] == [("field", "17"), ("studio", "13"), ("average over frames", "30")]
+    assert by_scene.header[2] == "FC\nPCK 150 mm, 14 joints, %"
+    assert by_scene.rows[1][-1] == f"{measured['scenes']['studio']['mpjpe_mm']:.1f}"
+
+
 def test_perfect_predictions_have_no_error(tiny_config):
     tiny_config.protocol.rare_reference = "test"
     test = load_test_set(tiny_config)
