@@ -128,8 +128,9 @@ class GraphNonLocal(nn.Module):
       precision: see `SemGraphConv`.
 
     Note:
-      This is the published code's form, not the embedded Gaussian. Its pooling leaves the head, the odd joint, out: it asks and
-      is not asked. BatchNorm's scale is zero at first: training begins with local layers. W's bias, which cancels, is left out.
+      This is the published code's form, not the embedded Gaussian. Its pooling leaves the head, the odd joint, out: it is a
+      query but never a key. BatchNorm's scale is zero at first: training begins with local layers. W's bias, which cancels, is
+      left out.
 
     Source: SemGCN Eq. 4; Wang et al., Non-local Neural Networks, CVPR 2018, "concatenation".
     """
@@ -149,10 +150,10 @@ class GraphNonLocal(nn.Module):
         first, second = np.array(self.pairs).T
         both = _biased(_product(x, phi_g, self.precision), phi_g_bias)
         phi, g = jnp.split(jnp.maximum(both[:, first], both[:, second]), 2, axis=-1)  # [N, P, C / 2]
-        asked = _product(phi, v, self.precision)[:, None]  # [N, 1, P]
-        asking = _product(x, jnp.matmul(theta, u, precision="highest"), self.precision)[:, :, None]  # [N, J, 1]
+        keys = _product(phi, v, self.precision)[:, None]  # [N, 1, P]
+        queries = _product(x, jnp.matmul(theta, u, precision="highest"), self.precision)[:, :, None]  # [N, J, 1]
         offset = jnp.dot(theta_bias, u, precision="highest").astype(x.dtype)
-        affinity = nn.relu(asking + asked + offset) / len(self.pairs)
+        affinity = nn.relu(queries + keys + offset) / len(self.pairs)
         seen = jnp.matmul(affinity, g, precision=self.precision)  # [N, J, C / 2]
         y = _product(seen, self.param("kernel", _he_normal, (half, channels)), self.precision)
         [y] = BatchNorm(initial_scale=0.0, name="norm")([y], **settings)

@@ -1,7 +1,7 @@
 """Grouped and split-recombine layers, dense and convolutional (paper Sec. 3, Eq. 4 to 6, Fig. 2).
 
-A layer is told how its input features are partitioned into groups and how wide each group's output is. Groups
-may share features: the official networks put the root joint into every group. Convolutions are "valid": no padding.
+A layer has a partition of its input features into groups, and the output width of each group. Groups may
+share features: the official networks put the root joint into every group. Convolutions are "valid": no padding.
 With one group that holds all features, `GroupDense` and `GroupConv` are the fully connected layers of Eq. 1.
 """
 
@@ -19,7 +19,7 @@ from srnet_jax.config.schema import CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
 Groups = tuple[tuple[int, ...], ...]
 
 _EPSILON = 1e-5  # of BatchNorm
-_NARROW = 64  # outputs of a tap: fewer fill no product of their own, and the taps share one
+_NARROW = 64  # outputs of a tap: below this width all taps share one matmul
 _CONTEXT_BN_MOMENTUM = 0.1  # never scheduled in the official code
 _torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # U(+-1 / sqrt(fan in))
 
@@ -59,7 +59,7 @@ class Batch(NamedTuple):
         return x if self.axis_name is None else jax.lax.psum(x, self.axis_name)
 
     def own_rows(self, draw: Callable[[int], jax.Array], rows: int) -> jax.Array:
-        """Return this device's rows of what `draw` gives for so many samples as the whole batch has."""
+        """Return this device's rows of what `draw` gives for the rows of the whole batch."""
         if self.axis_name is None:
             return draw(rows)
         whole = draw(rows * jax.lax.axis_size(self.axis_name))
@@ -160,7 +160,7 @@ class BatchNorm(nn.Module):
     def __call__(
         self, parts: Sequence[jax.Array], *, train: bool, batch: Batch = FULL_BATCH, momentum: float | jax.Array = 0.1
     ) -> list[jax.Array]:
-        """Normalise features that lie in several arrays [B, ..., C_g]; in training at least two values a channel are needed."""
+        """Normalise features in several arrays [B, ..., C_g]; in training at least two values a channel are needed."""
         ends = np.cumsum([part.shape[-1] for part in parts])
         scale = self.param("scale", nn.initializers.constant(self.initial_scale), (ends[-1],))
         bias = self.param("bias", nn.initializers.zeros, (ends[-1],))
@@ -214,43 +214,6 @@ def take_features(x: jax.Array, indices: tuple[int, ...]) -> jax.Array:
     return x[..., np.array(indices)]
 
 
-def _count_windows(frames: int, kernel_size: int, stride: int, dilation: int) -> int:
-    """Return the number of outputs, W, of a valid convolution."""
-    windows = (frames - (kernel_size - 1) * dilation - 1) // stride + 1
-    if windows < 1:
-        raise ValueError(f"{frames} frames are too few for kernel size {kernel_size} with dilation {dilation}")
-    return windows
-
-
-def unfold(x: jax.Array, kernel_size: int, stride: int, dilation: int) -> jax.Array:
-    """Lay the taps of a valid convolution side by side: [..., T, D] -> [..., W, k, D].
-
-    Tap t of output w is frame w * stride + t * dilation; W = (T - (k - 1) * dilation - 1) // stride + 1.
-    """
-    windows = _count_windows(x.shape[-2], kernel_size, stride, dilation)
-    if stride == kernel_size and dilation == 1:
-        used = x[..., : windows * kernel_size, :]
-        return used.reshape(*x.shape[:-2], windows, kernel_size, x.shape[-1])
-    last = (windows - 1) * stride + 1
-    return jnp.stack([x[..., t * dilation : t * dilation + last : stride, :] for t in range(kernel_size)], axis=-2)
-
-
-def tap_products(x: jax.Array, kernel: jax.Array, dilation: int, precision: str | None = None) -> list[jax.Array]:
-    """Multiply frames by each tap's matrix, and shift: [..., T, D] by [k, D, F] -> k arrays [..., W, F], with stride 1.
-
-    Their sum is the convolution. No window is copied, and what follows is one pass over the products.
-    """
-    rows = x.reshape(-1, x.shape[-1])
-    windows = _count_windows(x.shape[-2], len(kernel), 1, dilation)
-    matrices = [kernel[t].astype(x.dtype) for t in range(len(kernel))]
-    if kernel.shape[-1] < _NARROW:
-        joined = jnp.matmul(rows, jnp.concatenate(matrices, axis=-1), precision=precision)
-        products = jnp.split(joined.reshape(*x.shape[:-1], -1), len(kernel), axis=-1)
-    else:
-        products = [jnp.matmul(rows, matrix, precision=precision).reshape(*x.shape[:-1], -1) for matrix in matrices]
-    return [y[..., t * dilation : t * dilation + windows, :] for t, y in enumerate(products)]
-
-
 class GroupConv(nn.Module):
     """Group-connected 1D convolution over time: each group's outputs depend on its own inputs only (Eq. 4).
 
@@ -259,7 +222,7 @@ class GroupConv(nn.Module):
       features: for each group its output width; outputs are laid one group after another.
       use_bias: add a bias to every output.
       precision: of the products, see `jax.lax.Precision`.
-      kernel_size: taps over time, of a convolution as the next two.
+      kernel_size: taps over time.
       stride: frames between two outputs.
       dilation: frames between two taps.
     """
@@ -268,18 +231,14 @@ class GroupConv(nn.Module):
     features: tuple[int, ...]
     use_bias: bool = False
     precision: str | None = None
-
     kernel_size: int = 1
     stride: int = 1
     dilation: int = 1
 
-    def split(self, x: jax.Array) -> list[jax.Array]:
-        """Return each group's features of x [..., D]."""
-        return [take_features(x, group) for group in self.groups]
-
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """Map [..., T, D] to [..., W, sum(features)]; see `unfold` for W."""
-        return jnp.concatenate(self.connect(self.split(x), [x], train=train), axis=-1)
+        own = [take_features(x, group) for group in self.groups]
+        return jnp.concatenate(self.connect(own, [x], train=train), axis=-1)
 
     @nn.compact
     def connect(
@@ -290,8 +249,8 @@ class GroupConv(nn.Module):
         Args:
           own: what each group sees of its own.
           everything: arrays that together hold every input feature once; a group layer does not look at them.
-          train: see `BatchNorm`, as the next.
-          batch: of the training.
+          train: see `BatchNorm`.
+          batch: see `BatchNorm`.
         """
         del everything, batch
         kernels = self.kernels([x.shape[-1] for x in own])
@@ -310,17 +269,46 @@ class GroupConv(nn.Module):
         parts = jnp.split(bias, np.cumsum(self.features)[:-1])
         return [y + like(b, y).astype(y.dtype) for y, b in zip(outputs, parts, strict=True)]
 
+    def num_windows(self, frames: int) -> int:
+        """Return the number of outputs, W, for frames of a sequence.
+
+        Raises:
+          ValueError: if there are too few.
+        """
+        windows = (frames - (self.kernel_size - 1) * self.dilation - 1) // self.stride + 1
+        if windows < 1:
+            raise ValueError(f"{frames} frames are too few for kernel size {self.kernel_size} with dilation {self.dilation}")
+        return windows
+
     def unfold(self, x: jax.Array) -> jax.Array:
-        """Return the taps [..., W, k, D] of x [..., T, D]."""
-        return unfold(x, self.kernel_size, self.stride, self.dilation)
+        """Lay the taps of each output side by side: [..., T, D] -> [..., W, k, D].
+
+        Tap t of output w is frame w * stride + t * dilation; W = (T - (k - 1) * dilation - 1) // stride + 1.
+        """
+        windows, k, stride, dilation = self.num_windows(x.shape[-2]), self.kernel_size, self.stride, self.dilation
+        if stride == k and dilation == 1:
+            return x[..., : windows * k, :].reshape(*x.shape[:-2], windows, k, x.shape[-1])
+        last = (windows - 1) * stride + 1
+        return jnp.stack([x[..., t * dilation : t * dilation + last : stride, :] for t in range(k)], axis=-2)
 
     def shifts(self, train: bool) -> bool:
         """Whether products are taken of frames and then shifted, and not of windows: over sequences the faster."""
         return not train and self.stride == 1
 
     def tap_products(self, x: jax.Array, kernel: jax.Array) -> list[jax.Array]:
-        """See the function."""
-        return tap_products(x, kernel, self.dilation, self.precision)
+        """Multiply frames by each tap's matrix, and shift: [..., T, D] by [k, D, F] -> k arrays [..., W, F], with stride 1.
+
+        Their sum is the convolution. No window is copied, and what follows is one pass over the products.
+        """
+        rows = x.reshape(-1, x.shape[-1])
+        matrices = [kernel[t].astype(x.dtype) for t in range(len(kernel))]
+        if kernel.shape[-1] < _NARROW:
+            joined = jnp.matmul(rows, jnp.concatenate(matrices, axis=-1), precision=self.precision)
+            products = jnp.split(joined.reshape(*x.shape[:-1], -1), len(kernel), axis=-1)
+        else:
+            products = [jnp.matmul(rows, matrix, precision=self.precision).reshape(*x.shape[:-1], -1) for matrix in matrices]
+        windows = self.num_windows(x.shape[-2])
+        return [y[..., t * self.dilation : t * self.dilation + windows, :] for t, y in enumerate(products)]
 
     def convolve(self, pieces: Sequence[jax.Array], kernel: jax.Array, train: bool) -> jax.Array:
         """Convolve features, in pieces [..., T, D_p], with a kernel [k, D, F]."""

@@ -126,7 +126,7 @@ class PoseLifter(nn.Module):
       global_group: whether the whole body is one more group, behind the others: what it gives is added to what they give.
       filter_widths: odd kernel sizes over time; their product is the receptive field, in frames.
       channels: total width of each hidden layer.
-      recombine: see `layers.SplitRecombineConv`, as the next four.
+      recombine: see `layers.SplitRecombineConv`, also for the next four.
       context_dim: H of Eq. 6.
       context_from: "others" or "all".
       context_form: "official" or "paper".
@@ -191,7 +191,7 @@ class PoseLifter(nn.Module):
         return scrambled and self.bug_compatible and max(self.filter_widths) > 1
 
     def empty_memory(self, people: int) -> dict[str, Any]:
-        """Return the memory of a streaming network that has seen no frame of so many people."""
+        """Return the memory of a streaming network that has seen no frame, for this number of people."""
         inputs = jnp.zeros((people, 1, self.num_joints, 2))
         shapes = jax.eval_shape(lambda: self.init(jax.random.key(0), inputs))
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), dict(shapes.get("memory", {})))
@@ -242,7 +242,7 @@ class PoseLifter(nn.Module):
         return tuple(plans)
 
     def _residual(self, h: jax.Array, plan: LayerPlan) -> jax.Array:
-        """Return the frames of h [B, T, C] that a layer's outputs stand for."""
+        """Return the frames of h [B, T, C] that belong to a layer's outputs."""
         if self.streaming:
             return h
         half = plan.kernel_size // 2
@@ -318,7 +318,7 @@ class PoseLifter(nn.Module):
 
 
 def _in_widths(parts: list[jax.Array], widths: Sequence[int]) -> list[jax.Array]:
-    """Divide features, in parts that lie behind one another, into parts of these widths."""
+    """Divide features, in parts one after another, into parts of these widths."""
     if [part.shape[-1] for part in parts] == list(widths):
         return parts
     return jnp.split(jnp.concatenate(parts, axis=-1), np.cumsum(widths)[:-1], axis=-1)

@@ -48,7 +48,7 @@ class Frames:
         """Return windows [B, length, J, 2] of the inputs.
 
         Args:
-          first: [B] the windows' first frames; they may lie before the sequence's start.
+          first: [B] the windows' first frames; they may be before the sequence's start.
           sequence: [B] the sequence of each window.
           length: frames in a window.
         """
@@ -60,8 +60,8 @@ def windows(first: Any, low: Any, high: Any, length: int) -> Any:
     """Return the frame numbers of windows; beyond the bounds the nearest frame is repeated.
 
     Args:
-      first: [B] first frame of each window, a NumPy or JAX array of whole numbers, as the next two.
-      low: [B] first frame of its sequence.
+      first: [B] first frame of each window, a NumPy or JAX array of integers.
+      low: [B] first frame of its sequence, an array of the same kind.
       high: [B] last frame of its sequence.
       length: frames in a window.
 

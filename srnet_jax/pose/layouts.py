@@ -13,8 +13,8 @@ derived by the first rule in `_RULES` whose joints it has:
     head_top            from thorax through head, 5/3 of the way
     ears, eyes, nose    head
 
-The shares are those of a grown person: ears lie about 0.20 m and the top of the head 0.33 m above the shoulders; in the open
-motion capture that `RESULTS.md` names, the joint called Head lies at the height of the ears.
+The shares are those of a grown person: ears are about 0.20 m and the top of the head 0.33 m above the shoulders; in the open
+motion capture that `RESULTS.md` names, the joint called Head is at the height of the ears.
 """
 
 import dataclasses
@@ -133,7 +133,7 @@ def find(name: str) -> Layout:
     """Return the layout of that name.
 
     Raises:
-      UserError: names those there are.
+      UserError: lists the known names.
     """
     if name not in LAYOUTS:
         close = difflib.get_close_matches(str(name).lower(), LAYOUTS, n=1)

@@ -20,7 +20,7 @@ def l1_loss(predicted: Any, targets: Any) -> Any:
 
 def mpjpe_loss(predicted: Any, targets: Any) -> Any:
     """Return each pose's mean joint distance, VideoPose3D's loss; arguments as `l1_loss`."""
-    from srnet_jax.pose.metrics import mpjpe  # needs JAX, which who only wants the names need not load
+    from srnet_jax.pose.metrics import mpjpe  # needs JAX; listing the names does not
 
     return mpjpe(predicted, targets)
 

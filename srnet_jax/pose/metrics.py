@@ -97,7 +97,7 @@ def similarity_aligned(predicted: jax.Array, target: jax.Array) -> jax.Array:
       target: [..., J, 3] joints.
 
     Returns:
-      [..., J, 3] the aligned predictions. All joints of a collapsed prediction come to lie at the target's mean.
+      [..., J, 3] the aligned predictions. All joints of a collapsed prediction move to the target's mean.
 
     Raises:
       ValueError: if the shapes differ.
@@ -178,21 +178,6 @@ def _best_rotation(correlation: jax.Array) -> jax.Array:
     )
 
 
-def mean_velocity_error(predicted: jax.Array, target: jax.Array) -> jax.Array:
-    """Return the mean joint error of the movement between neighbouring frames (MPJVE); not between sequences.
-
-    Args:
-      predicted: [..., T, J, 3] joints of successive frames.
-      target: [..., T, J, 3] joints.
-
-    Returns:
-      [..., T - 1] in the inputs' unit for each step from frame to frame.
-
-    Source: the official code.
-    """
-    return mpjpe(jnp.diff(predicted, axis=-3), jnp.diff(target, axis=-3))
-
-
 def bone_vectors(poses: jax.Array, parents: tuple[int, ...]) -> jax.Array:
     """Return the vector from its parent to each joint, zero for the root.
 
@@ -243,29 +228,21 @@ def symmetry_error(predicted: jax.Array, skeleton: Skeleton) -> jax.Array:
     return jnp.abs(left - right).mean(-1)
 
 
-def pck(predicted: jax.Array, target: jax.Array, threshold: float) -> jax.Array:
-    """Return the share of each pose's joints that lie nearer than the threshold (strictly); arguments as `mpjpe`.
+def pck(distances: jax.Array, threshold: float) -> jax.Array:
+    """Return the share [...] of `joint_errors` [..., J] that are below the threshold (strictly), in their dtype.
 
     Source: paper Sec. 4.2; the official code takes 150 mm.
     """
-    return _pck(joint_errors(predicted, target), threshold)
+    return (distances < threshold).mean(-1, dtype=distances.dtype)
 
 
-def auc(predicted: jax.Array, target: jax.Array, threshold: float) -> jax.Array:
+def auc(distances: jax.Array, threshold: float) -> jax.Array:
     """Return the mean of `pck` at 31 thresholds from 0 to the given one.
 
     Source: the official code.
     """
-    return _auc(joint_errors(predicted, target), threshold)
-
-
-def _pck(distances: jax.Array, threshold: float) -> jax.Array:
-    return (distances < threshold).mean(-1, dtype=distances.dtype)
-
-
-def _auc(distances: jax.Array, threshold: float) -> jax.Array:
     thresholds = jnp.array([threshold * step / (_AUC_STEPS - 1) for step in range(_AUC_STEPS)], distances.dtype)
-    not_above = jnp.searchsorted(thresholds, distances, side="right", method="compare_all")  # how many of them
+    not_above = jnp.searchsorted(thresholds, distances, side="right", method="compare_all")  # of the thresholds
     return (_AUC_STEPS - not_above).mean(-1, dtype=distances.dtype) / _AUC_STEPS
 
 
@@ -297,8 +274,8 @@ def pose_errors(predicted: jax.Array, target: jax.Array, skeleton: Skeleton) -> 
     }
     counted = [PCK_JOINTS] if skeleton.joints == H36M_17.joints else []
     for joints in [*counted, tuple(range(skeleton.num_joints))]:
-        result[f"pck_{len(joints)}"] = _pck(distances[:, np.array(joints)], PCK_THRESHOLD_M)
-        result[f"auc_{len(joints)}"] = _auc(distances[:, np.array(joints)], PCK_THRESHOLD_M)
+        result[f"pck_{len(joints)}"] = pck(distances[:, np.array(joints)], PCK_THRESHOLD_M)
+        result[f"auc_{len(joints)}"] = auc(distances[:, np.array(joints)], PCK_THRESHOLD_M)
     return result
 
 

@@ -79,12 +79,6 @@ def normalize_screen_coordinates(points_px: np.ndarray, *, width: int, height: i
     return scaled.astype(points_px.dtype)
 
 
-def image_coordinates(points: np.ndarray, *, width: int, height: int) -> np.ndarray:
-    """Invert `normalize_screen_coordinates`: [..., 2] back to pixels."""
-    pixels = (points + np.array([1, height / width])) * width / 2
-    return pixels.astype(points.dtype)
-
-
 def root_relative(poses: np.ndarray) -> np.ndarray:
     """Return poses [..., J, 2 or 3] minus their root joint, in the same frame and unit; the root becomes zero."""
     return poses - poses[..., ROOT : ROOT + 1, :]
@@ -240,7 +234,7 @@ def _back_project(pixels, depth, view: View):
 
 def _over_image(view: View):
     width = view.size[..., :1]
-    # The LCN repository's box of 2 m around the root is 2000 fx / Z_0mm + 1 pixels wide: so many pixels are a metre.
+    # The LCN repository's box of 2 m around the root is 2000 fx / Z_0mm + 1 pixels wide, which gives the pixels of a metre.
     metre_px = view.focal[..., :1] / view.root_depth + 0.5
     return view.size / 2, 2 / width, metre_px * 2 / width
 

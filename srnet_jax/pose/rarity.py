@@ -14,7 +14,7 @@ from srnet_jax.errors import UserError
 
 METHODS = ("auto", "exact", "grid")
 
-_POSES, _REFERENCES = 256, 8192  # compared at a time by the exact sum; the reference set lies on the device whole
+_POSES, _REFERENCES = 256, 8192  # compared at a time by the exact sum; the whole reference set is on the device
 _EXACT_PAIRS = 200_000_000  # pairs of poses up to which the exact sum takes a few seconds
 _CELLS = 4  # of the grid in one sigma
 _MOST_CELLS = 2**26  # of one joint's grid: about 1.5 GB while it is filled
@@ -199,7 +199,7 @@ def _spread(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def _gaussian_filter(size: int) -> np.ndarray:
     """Return the matrix [size, size] that filters an axis: what a Gaussian of `_CELLS` cells has beyond two splines.
 
-    Each spline has the variance 1/4 and the fourth cumulant -1/40 of three boxes; a Gram-Charlier term stands for the latter.
+    Each spline has the variance 1/4 and the fourth cumulant -1/40 of three boxes; a Gram-Charlier term makes up for the latter.
     """
     variance = _CELLS**2 - 0.5
     squared = np.square(np.arange(size)[:, None] - np.arange(size)) / variance

@@ -99,10 +99,10 @@ def body_groups(
 
     Raises:
       KeyError: for another number of groups.
-      ValueError: if so many groups cannot be shuffled.
+      ValueError: if this number of groups cannot be shuffled.
 
     Note:
-      The official code has no more than five groups, and the text does not tell Fig. 6's joints for six, eight and 17.
+      The official code has no more than five groups, and the text does not give Fig. 6's joints for six, eight and 17.
 
     Source: paper Sec. 3 and Fig. 6; the official code for the joints.
     """

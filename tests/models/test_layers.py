@@ -11,7 +11,6 @@ from srnet_jax.models.layers import (
     SplitRecombineDense,
     batch_normalize,
     split_widths,
-    unfold,
 )
 
 GROUPS = ((0, 4, 2), (1, 0), (3, 5, 6, 7))  # shares feature 0, out of order
@@ -34,19 +33,17 @@ def test_split_widths_of_the_official_networks():
     assert split_widths((195, 195, 243, 195, 196), 64) == (12, 12, 15, 12, 13)
 
 
-@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (3, 1), (1, 2), (2, 1)])
-def test_unfold_agrees_with_indices(rng, stride, dilation):
+def test_unfold_agrees_with_indices(rng):
     x = rng.normal(size=(2, 11, 3)).astype(np.float32)
-    found = unfold(jnp.asarray(x), 3, stride, dilation)
-    for w in range(found.shape[1]):
-        for t in range(3):
-            np.testing.assert_array_equal(found[:, w, t], x[:, w * stride + t * dilation])
-    assert found.shape[1] == (11 - 2 * dilation - 1) // stride + 1
-
-
-def test_unfold_refuses_too_few_frames():
-    with pytest.raises(ValueError, match="4 frames are too few"):
-        unfold(jnp.zeros((1, 4, 2)), 3, 1, 2)
+    for stride, dilation in ((1, 1), (3, 1), (1, 2), (2, 1)):
+        layer = GroupConv(((0, 1, 2),), (4,), kernel_size=3, stride=stride, dilation=dilation)
+        found = layer.unfold(jnp.asarray(x))
+        for w in range(found.shape[1]):
+            for t in range(3):
+                np.testing.assert_array_equal(found[:, w, t], x[:, w * stride + t * dilation])
+        assert found.shape[1] == (11 - 2 * dilation - 1) // stride + 1
+    with pytest.raises(ValueError, match="4 frames are too few for kernel size 3 with dilation 2"):
+        GroupConv(((0, 1, 2),), (4,), kernel_size=3, dilation=2).unfold(x[:, :4])
 
 
 def test_group_layer_is_blind_to_other_groups(rng):
@@ -98,17 +95,17 @@ def naive_split_recombine(x, variables, recombine, h, source_of, form, train):
     return np.hstack(outputs)
 
 
-@pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("form", ["official", "paper"])
 @pytest.mark.parametrize("source_of", ["others", "all"])
 @pytest.mark.parametrize(("recombine", "h"), [("multiply", 1), ("add", 1), ("concat", 1), ("concat", 3)])
-def test_split_recombine_agrees_with_the_equations(rng, recombine, h, source_of, form, train):
+def test_split_recombine_agrees_with_the_equations(rng, recombine, h, source_of, form):
     x = rng.normal(size=(9, 8)).astype(np.float32)
     layer = SplitRecombineDense(GROUPS, FEATURES, recombine=recombine, context_dim=h, context_from=source_of, context_form=form)
     variables = randomised(layer.init(jax.random.key(0), x))
-    found, _ = layer.apply(variables, x, train=train, mutable=["batch_stats"])
-    expected = naive_split_recombine(x.astype(np.float64), variables, recombine, h, source_of, form, train)
-    np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
+    for train in (False, True):
+        found, _ = layer.apply(variables, x, train=train, mutable=["batch_stats"])
+        expected = naive_split_recombine(x.astype(np.float64), variables, recombine, h, source_of, form, train)
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
 
 
 def test_context_dim_zero_is_the_group_layer(rng):

@@ -14,7 +14,6 @@ from srnet_jax.pose.cameras import Camera
 from srnet_jax.pose.normalization import (
     NORMALIZATIONS,
     View,
-    image_coordinates,
     mirror,
     mirror_view,
     normalize,
@@ -36,12 +35,6 @@ OFFICIAL_NAMES = ("proj", "weak_proj", "lcn")
 def test_screen_coordinates_of_the_corners():
     corners = np.array([[0.0, 0.0], [1000.0, 500.0]])
     np.testing.assert_allclose(normalize_screen_coordinates(corners, width=1000, height=500), [[-1, -0.5], [1, 0.5]])
-
-
-def test_image_coordinates_invert(rng):
-    points = rng.uniform(0, 1000, (4, 17, 2))
-    normalised = normalize_screen_coordinates(points, width=1000, height=1002)
-    np.testing.assert_allclose(image_coordinates(normalised, width=1000, height=1002), points)
 
 
 def test_root_relative_keeps_bones(rng):
