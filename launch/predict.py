@@ -15,10 +15,15 @@ from absl import flags
 from launch import app
 
 _KEYPOINTS = flags.DEFINE_string("keypoints", None, "File of 2D keypoints, or OpenPose's folder (README lists the formats).")
+_LIST_FORMATS = flags.DEFINE_bool("list_formats", False, "Print the formats of --keypoints, and how each is recognised.")
+_MIN_CONFIDENCE = flags.DEFINE_float(
+    "min_confidence", None, "Confidence below which a joint counts as missing; by default the format's own.", 0.0, 1.0
+)
 _FORMAT = flags.DEFINE_string("format", None, "Format of --keypoints, where its content does not show it: openpose, csv, ...")
 _VIDEO = flags.DEFINE_string("video", None, "Video to find the keypoints in, with MediaPipe (needs the extra `video`).")
 _DETECTOR_MODEL = flags.DEFINE_string("detector_model", None, "MediaPipe's pose_landmarker .task file, for --video.")
 _PEOPLE = flags.DEFINE_integer("people", 1, "How many people --video looks for.", lower_bound=1, upper_bound=20)
+_ROTATE = flags.DEFINE_enum("rotate", "0", ["0", "90", "180", "270"], "Degrees to turn the images of --video, clockwise.")
 _LAYOUT = flags.DEFINE_string("layout", None, "Layout of the keypoints: coco, halpe_26, body_25, mediapipe_33, mpii, h36m, ...")
 _WIDTH = flags.DEFINE_integer("width", None, "Image width, pixels.", lower_bound=1)
 _HEIGHT = flags.DEFINE_integer("height", None, "Image height, pixels.", lower_bound=1)
@@ -27,7 +32,7 @@ _WEIGHTS = flags.DEFINE_string("weights", "single", "single, causal (both ship),
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training to take the network from instead.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Of --workdir: best, latest, or a step.")
 _FLIP = flags.DEFINE_bool("flip", True, "Average with the mirrored pose of the mirrored keypoints.")
-_OUTPUT = flags.DEFINE_string("output", None, "The .npz file for the poses.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "The .npz file for the poses.")
 _RENDER = flags.DEFINE_list("render", [], "Pictures of input and output: files ending in .html, .gif, .mp4 or .png.")
 _BVH = flags.DEFINE_string("bvh", None, "File for the motion as a .bvh animation.")
 
@@ -37,11 +42,16 @@ def main() -> None:
     from rich.table import Table
 
     from launch.console import console, track
-    from srnet_jax.keypoints import keypoint_files, video
+    from srnet_jax.keypoints import formats, keypoint_files, video
     from srnet_jax.lifting import lift_file
     from srnet_jax.lifting.lifter import load
     from srnet_jax.pose.layouts import find
 
+    if _LIST_FORMATS.value:
+        print(formats.listing())
+        return
+    if not _OUTPUT.value:
+        app.fail("--output: missing, expected the .npz file for the poses")
     if bool(_KEYPOINTS.value) == bool(_VIDEO.value):
         app.fail("--keypoints, --video: expected one of them")
     if bool(_WIDTH.value) != bool(_HEIGHT.value):
@@ -52,12 +62,12 @@ def main() -> None:
     model = str(_WORKDIR.value or _WEIGHTS.value)
     lifter = load(model, _CHECKPOINT.value)
     source = Path(str(_KEYPOINTS.value or _VIDEO.value))
+    size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
     if _KEYPOINTS.value:
-        tracks = keypoint_files.load(source, keypoint_format=_FORMAT.value)
+        tracks = keypoint_files.load(source, keypoint_files.Hints(_FORMAT.value, size, _MIN_CONFIDENCE.value))
     else:
         with video.mediapipe(Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None, _PEOPLE.value) as detector:
-            tracks = video.detect(source, detector, track=track)
-    size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
+            tracks = video.detect(source, detector, rotate=int(_ROTATE.value), track=track)
     tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, image_size=size, fps=_FPS.value)
     table = Table("person", "frames", "detected", "files")
     for person, own in lift_file.lift_all(tracks, lifter, files, flip=_FLIP.value, model=model):

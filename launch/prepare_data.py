@@ -5,6 +5,7 @@ python -m launch.prepare_data check --data=DIR [--keypoints=gt]       # Human3.6
 python -m launch.prepare_data mocap --source=DIR --skeleton=cmu --output=FILE.npz   # BVH or ASF/AMC files
 python -m launch.prepare_data synthetic --output=DIR                  # the embedded set in the form of Human3.6M's files
 python -m launch.prepare_data synthetic --output=FILE.npz             # and of mocap's: joint positions
+python -m launch.prepare_data pose_prior --source=FILE.npz --output=FILE.npz   # how people look in images (pose/prior.py)
 """
 
 from pathlib import Path
@@ -13,7 +14,9 @@ from absl import flags
 
 from launch import app
 
-_SOURCE = flags.DEFINE_string("source", None, "h36m, mocap: folder of the original files.")
+_SOURCE = flags.DEFINE_string(
+    "source", None, "h36m, mocap: folder of the original files; pose_prior: .npz file of joint positions."
+)
 _OUTPUT = flags.DEFINE_string("output", None, "h36m, synthetic: folder for the files; mocap, synthetic: the .npz file.")
 _DATA = flags.DEFINE_string("data", None, "check: folder of data_3d_h36m.npz and data_2d_h36m_*.npz.")
 _KEYPOINTS = flags.DEFINE_string("keypoints", "gt", "check: which data_2d_h36m_*.npz.")
@@ -23,7 +26,10 @@ _SOURCE_FPS = flags.DEFINE_float("source_fps", 120.0, "mocap: frames per second 
 _NUM_FRAMES = flags.DEFINE_integer(
     "num_frames", 200_000, "synthetic: frames over four cameras.", lower_bound=2000, upper_bound=10_000_000
 )
-_NEEDED = {"h36m": (_SOURCE, _OUTPUT), "check": (_DATA,), "mocap": (_SOURCE, _SKELETON, _OUTPUT), "synthetic": (_OUTPUT,)}
+_NEEDED = {
+    **{"h36m": (_SOURCE, _OUTPUT), "check": (_DATA,), "mocap": (_SOURCE, _SKELETON, _OUTPUT)},
+    **{"synthetic": (_OUTPUT,), "pose_prior": (_SOURCE, _OUTPUT)},
+}
 
 
 def main(command: str) -> None:
@@ -44,6 +50,8 @@ def main(command: str) -> None:
         case "mocap":
             rates = {"fps": _FPS.value, "source_fps": _SOURCE_FPS.value}
             print(prepare.mocap_file(source, output, skeleton=str(_SKELETON.value), **rates, track=track))
+        case "pose_prior":
+            print(prepare.pose_prior(source, output))
         case "synthetic":
             print(prepare.synthetic_files(output, num_frames=_NUM_FRAMES.value, fps=_FPS.value))
         case _:

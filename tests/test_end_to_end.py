@@ -213,7 +213,7 @@ def test_a_workdir_remembers_its_config(tmp_path):
     first(
         3,
         [
-            ((), "nothing: not understood, expected one of h36m, check, mocap, synthetic first"),
+            ((), "nothing: not understood, expected one of h36m, check, mocap, synthetic, pose_prior first"),
             (("h36m",), "--source: not set, h36m needs it"),
             (("mocap", "--source=.", "--skeleton=cmu", "--output=README.md"), "README.md: expected a name ending in .npz"),
             (("h36m", "--source=nothing", "--output=out"), "nothing"),

@@ -1,5 +1,6 @@
 """Text files read line by line, and quotations from files that are safe in a message."""
 
+import codecs
 import itertools
 import math
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,15 @@ import numpy as np
 from srnet_jax.errors import DataError
 from srnet_jax.io.files import size_of
 
+codecs.lookup("utf-16")  # imported now
+
+
+def in_utf_8(data: bytes) -> bytes:
+    """Return text in UTF-8 without a byte order mark; with one it may be in UTF-16, as spreadsheets and PowerShell write."""
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return data.decode("utf-16", errors="replace").encode(errors="replace")
+    return data.removeprefix(codecs.BOM_UTF8)
+
 
 def numbered_lines(path: str | Path) -> Iterator[tuple[str, str]]:
     """Return an iterator over the lines of a text file that are not blank, each after its place: `<path>: line 1`.
@@ -19,7 +29,7 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[str, str]]:
       DataError: if there is no such file, or only blank lines.
     """
     size_of(path, "a text file")
-    data = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+    data = in_utf_8(Path(path).read_bytes())
     lines = [line.decode(errors="replace") for line in data.splitlines()]  # before decoding: that knows other line breaks
     found = [(f"{path}: line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:

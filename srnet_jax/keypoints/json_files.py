@@ -1,243 +1,278 @@
-"""Keypoints in JSON: OpenPose, AlphaPose, MMPose, COCO's results, and landmarks of MediaPipe."""
+"""Keypoints in JSON, in any format that `formats` describes."""
 
-import dataclasses
-import itertools
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.files import reading, size_of
-from srnet_jax.io.safe_pickle import Budget
-from srnet_jax.io.text import described, listed
-from srnet_jax.keypoints.people import People, frame_number, frame_rate, gather, image_size, is_number
+from srnet_jax.io.text import described, in_utf_8, listed
+from srnet_jax.keypoints.formats import DATA_SETS, JSON_FORMATS, Format, Peek
+from srnet_jax.keypoints.people import FEWEST_NAMES, image_size, is_number
+from srnet_jax.keypoints.points import as_points, is_joints, joint_name
 
-FORMATS = ("openpose", "alphapose", "mmpose", "coco", "mediapipe")
-_SUFFIX = "_keypoints.json"  # of OpenPose's files
 _MAX_BYTES = 2_000_000_000
-_MAX_FILES = 1_000_000
-_LANDMARKS, _FARTHEST_LANDMARK = 33, 10.0  # in widths or heights of the image
-_OPENPOSE = {25: ("body_25", 25), 18: ("coco_18", 18)}  # joints in the file: layout, how many of them belong to it
-_OTHERS = {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17), 136: ("halpe_26", 26)}  # all but the whole bodies' first
-_MMPOSE = {  # by the data set that the file names: of another one's joints we know nothing
-    **dict.fromkeys(("coco", "coco_wholebody", "halpe", "halpe26"), _OTHERS),
-    "h36m": {17: ("h36m", 17)},
-    "mpii": {16: ("mpii", 16)},
-}
-
-Found = Iterator[tuple[int, str | None, np.ndarray]]  # frame, track id, [J, 3] x, y, confidence
+_NOTHING: tuple[Any, ...] = (None, [], {}, "")
 
 
-def read(path: Path, keypoint_format: str | None, budget: Budget) -> People | None:
-    """Read a file of any of the formats.
+class Seen(NamedTuple):
+    """A person whom a picture shows.
 
-    Args:
-      path: of the file.
-      keypoint_format: one of FORMATS; None finds it from the content.
-      budget: what it may still cost to read the file.
-
-    Returns:
-      The people, None if there are none.
-
-    Raises:
-      DataError: if the file is damaged, or does not hold what was expected.
+    Attributes:
+      picture: frame number or image name.
+      track: track id, None if there is none.
+      values: [J, 3] x, y, confidence, not cleaned.
+      names: of the joints, None if the file does not give them.
     """
-    content = load_json(path)
-    if keypoint_format is None and content == []:  # of several formats
-        return None
-    match keypoint_format or _recognised(content, path):
-        case "openpose":
-            frame = frame_number(path.name, str(path)) if re.search("[0-9]", path.name) else 0
-            return _named(gather(_openpose(content, frame, path), path, budget), _OPENPOSE)
-        case "mediapipe":
-            return _mediapipe(content, path, budget)
-        case "mmpose":
-            about = content.get("meta_info") if isinstance(content, dict) else None
-            data_set = about.get("dataset_name") if isinstance(about, dict) else None
-            layouts = _MMPOSE.get(data_set, {}) if isinstance(data_set, str) else _OTHERS
-            return _named(gather(_mmpose(content, path), path, budget), layouts)
-        case _:
-            return _named(gather(_results(content, path), path, budget), _OTHERS)
 
-
-def read_folder(folder: Path, budget: Budget) -> People | None:
-    """Read the files, one a frame, that OpenPose wrote for a video.
-
-    Raises:
-      DataError: if there are none, two of one frame, or one that is damaged.
-    """
-    files: dict[int, Path] = {}
-    for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        frame = frame_number(path.name.removesuffix(_SUFFIX), str(path))
-        if frame in files:
-            raise DataError(f"{path}: found frame {frame} again, expected each frame of one video once in a folder")
-        files[frame] = path
-    if not files:
-        raise DataError(f"{folder}: found no *{_SUFFIX}, expected the files that OpenPose writes")
-    if len(files) > _MAX_FILES:
-        raise DataError(f"{folder}: found {len(files):,} files, expected at most {_MAX_FILES:,}")
-    found = itertools.chain.from_iterable(_openpose(load_json(path), frame, path) for frame, path in files.items())
-    return _named(gather(found, folder, budget), _OPENPOSE)
+    picture: int | str
+    track: str | None
+    values: np.ndarray
+    names: tuple[str, ...] | None
 
 
 def load_json(path: Path) -> Any:
-    """Return what a file holds.
+    """Return what a file holds: one value, or a list of those on its lines.
 
     Raises:
-      DataError: if it is no JSON, too large, or holds NaN or infinity.
+      DataError: if it is no JSON, or too large.
     """
     size = size_of(path, "a JSON file")
     if size > _MAX_BYTES:
         raise DataError(f"{path}: {size:,} bytes, expected a JSON file of at most {_MAX_BYTES:,}")
-    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-
-    def refuse(constant: str) -> None:
-        raise DataError(f"found {constant}, expected finite numbers")
-
+    data = in_utf_8(path.read_bytes())
     with reading(path, "a JSON file"):
-        return json.loads(data.decode(), parse_constant=refuse)
+        text = data.decode()
+        try:
+            content = json.loads(text, parse_constant=lambda _: None)  # NaN and infinity: missing
+            if isinstance(content, list) and content and all(isinstance(item, str) and item[:1] in "[{" for item in content):
+                return [json.loads(item, parse_constant=lambda _: None) for item in content]  # as a library returned them
+            return content
+        except json.JSONDecodeError:
+            lines = [line for line in text.splitlines() if line.strip()]
+            if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines):
+                raise
+            return [json.loads(line, parse_constant=lambda _: None) for line in lines]
 
 
-def _recognised(content: Any, path: Path) -> str:
-    """Return the format's name."""
+def recognise(content: Any, path: Path) -> Format:
+    """Return the format of a file's content.
+
+    Raises:
+      DataError: says what was found, and which formats are the nearest.
+    """
+    peek = Peek.of(content)
+    for one in JSON_FORMATS:
+        if one.told_by and one.told_by(peek):
+            return one
     if isinstance(content, dict):
-        for key, name in (("people", "openpose"), ("instance_info", "mmpose"), ("frames", "mediapipe")):
-            if key in content:
-                return name
-        raise DataError(f"{path}: found the keys {listed(content)}, expected people, instance_info or frames")
-    first = content[0] if isinstance(content, list) and content else None
-    if isinstance(first, dict):
-        if "image_id" in first:
-            return "alphapose" if not isinstance(first["image_id"], int) or {"idx", "box"} & first.keys() else "coco"
-        if "instances" in first or "keypoints" in first:
-            return "mmpose"
-        raise DataError(f"{path}: found a list of objects with {listed(first)}, expected image_id, instances or keypoints")
-    raise DataError(f"{path}: found {described(content)}, expected an object or a list of objects")
+        found = f"an object with {listed(content)}"
+    elif isinstance(peek.first, dict):
+        found = f"a list of objects with {listed(peek.first)}"
+    else:
+        found = described(content)
+    nearest = sorted(JSON_FORMATS, key=lambda one: -len(_words(one) & (peek.root | peek.entry | peek.inner)))[:2]
+    raise DataError(
+        f"{path}: found {found}, expected a keypoint format; the nearest are {' and '.join(one.name for one in nearest)} "
+        "(--list_formats shows all)"
+    )
 
 
-def _named(people: People | None, layouts: dict[int, tuple[str, int]]) -> People | None:
-    """Say which layout people have, and leave out what follows its joints."""
-    if people is None:
-        return None
-    joints = people.values.shape[1]
-    layout, kept = layouts.get(joints, (None, joints))
-    return dataclasses.replace(people, layout=layout, values=people.values[:, :kept])
+def _words(one: Format) -> set[str]:
+    return {
+        word.strip("{}[]")
+        for text in (one.frames, one.people, *one.points, *one.picture)
+        for word in text.replace(":", "|").split("|")
+    }
 
 
-# One format each: who is in which frame.
+def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
+    """Yield the people that a file shows.
 
+    Args:
+      content: of the file.
+      one: its format.
+      path: of the file, whose name is that of the picture if it shows one alone.
 
-def _openpose(content: Any, frame: int, path: Path) -> Found:
-    for person in _objects(content, "people", str(path)):
-        where = f"{path}: frame {frame}"
-        flat = person.get("pose_keypoints_2d")
-        if flat != []:  # who shows but a face or hands
-            yield frame, _track(person.get("person_id"), where), _triples(flat, "pose_keypoints_2d", where)
-
-
-def _results(content: Any, path: Path) -> Found:
-    """Yield what AlphaPose or a detector of COCO's keypoints found."""
-    for number, person in enumerate(_all_objects(content, "the list", str(path))):
-        frame = frame_number(person.get("image_id"), f"{path}: entry {number}: image_id")
-        where = f"{path}: frame {frame}"
-        track = _track(person.get("idx", person.get("track_id")), where)
-        yield frame, track, _triples(person.get("keypoints"), "keypoints", where)
-
-
-def _mmpose(content: Any, path: Path) -> Found:
-    """Yield from {"instance_info": [frames]}, [frames], or [people of a single image]."""
-    items = content.get("instance_info") if isinstance(content, dict) else content
-    frames = list(_all_objects(items, "instance_info", str(path)))
-    if frames and "instances" not in frames[0] and "keypoints" in frames[0]:
-        frames = [{"frame_id": 0, "instances": frames}]
-    for number, item in enumerate(frames):
-        frame = frame_number(item.get("frame_id", number), f"{path}: entry {number}: frame_id")
-        where = f"{path}: frame {frame}"
-        for person in _objects(item, "instances", where):
-            points, scores = person.get("keypoints"), person.get("keypoint_scores")
-            if points == []:
+    Raises:
+      DataError: names what is not as the format has it.
+    """
+    told = _joint_names(content)
+    for number, (picture, frame) in enumerate(_frames(content, one, path)):
+        if picture is None:
+            found = _value(frame, one.picture)
+            picture = number if found is None else _picture(found, f"{path}: entry {number}")
+        where = f"{path}: frame {one_line(picture, 100)}"
+        for track, points, scores in _people(frame, one, where):
+            if points in _NOTHING or (isinstance(points, list) and all(item in _NOTHING for item in points)):
                 continue
-            if not isinstance(points, list) or any(type(point) is not list or len(point) != 2 for point in points):
-                raise DataError(f"{where}: keypoints hold {described(points)}, expected a list of [x, y]")
-            numbers = _numbers(list(itertools.chain.from_iterable(points)), "keypoints", where).reshape(-1, 2)
-            sure = np.ones(len(numbers)) if scores is None else _numbers(scores, "keypoint_scores", where)
-            if len(sure) != len(numbers):
-                raise DataError(
-                    f"{where}: found {len(sure)} keypoint_scores, expected one for each of {len(numbers)} keypoints"
-                )
-            yield frame, _track(person.get("track_id"), where), np.column_stack([numbers, sure])
+            values, names = as_points(points, scores, where)
+            if one.y_first:
+                values = values[:, [1, 0, 2]]
+            names = told if names is None and told and len(told) == len(values) else names
+            yield Seen(picture, _track(track, where), values, names)
 
 
-def _mediapipe(content: Any, path: Path, budget: Budget) -> People | None:
+def about(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
+    """Return what a file's object says of image size, frames per second, and the data set whose joints it has."""
     if not isinstance(content, dict):
-        raise DataError(f"{path}: found {described(content)}, expected an object with width, height and frames")
-    size = image_size(content.get("width"), content.get("height"), str(path))
-    fps = frame_rate(content.get("fps"), str(path))
-    people = gather(_landmarks(content, size, path), path, budget)
-    return people and dataclasses.replace(people, layout="mediapipe_33", image_size=size, fps=fps)
+        return None, None, None
+    size = None
+    images = content.get("images")
+    first = images[0] if isinstance(images, list) and images and isinstance(images[0], dict) else content
+    if first.get("width") is not None or first.get("height") is not None:
+        size = image_size(first.get("width"), first.get("height"), str(path))
+    meta = content.get("meta_info")
+    return size, content.get("fps"), meta.get("dataset_name") if isinstance(meta, dict) else None
 
 
-def _landmarks(content: dict[str, Any], size: tuple[int, int], path: Path) -> Found:
-    frames = content.get("frames")
-    if not isinstance(frames, list):
-        raise DataError(f"{path}: frames hold {described(frames)}, expected a list")
-    for frame, item in enumerate(frames):
-        where = f"{path}: frame {frame}"
-        if item is None or (isinstance(item, dict) and item.get("landmarks") in (None, [])):
+def _joint_names(content: Any) -> tuple[str, ...] | None:
+    """Return the names of joints that a file gives once for all, as COCO's categories and ViTPose do, if they are a body's."""
+    if not isinstance(content, dict):
+        return None
+    categories = content.get("categories")
+    first = categories[0] if isinstance(categories, list) and categories else None
+    names = first.get("keypoints") if isinstance(first, dict) else content.get("skeleton")
+    meta = content.get("meta_info")
+    if isinstance(meta, dict) and str(meta.get("dataset_name")) not in DATA_SETS:
+        names = meta.get("keypoint_id2name")
+    names = list(names.values()) if isinstance(names, dict) else names
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names) if sum(joint_name(name) is not None for name in names) >= FEWEST_NAMES else None
+
+
+def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str | None, Any]]:
+    """Yield each frame, or each person of a flat list, with the picture's name where the frame itself does not have it."""
+    options = one.frames.split("|")
+    key = next((option for option in options if isinstance(content, dict) and option in content), None)
+    if one.frames == "":
+        yield path.name, content
+    elif one.frames.startswith("flat"):
+        _, _, inside = one.frames.partition(":")
+        people = content.get(inside) if inside and isinstance(content, dict) else content
+        names = _image_names(content)
+        for number, person in enumerate(_list(people, inside or "the list", path)):
+            if not isinstance(person, dict):
+                raise DataError(
+                    f"{path}: {inside or 'the list'}: found {described(person)} as entry {number}, expected an object"
+                )
+            image = _value(person, one.picture)
+            if image is None:
+                raise DataError(f"{path}: entry {number}: found {listed(person)}, expected {' or '.join(one.picture)}")
+            yield (names.get(image) if isinstance(image, int | str) else None), person
+    elif key is None and one.points[-1] == "" and is_joints(content):  # of one person in one picture
+        yield path.name, content
+    elif key is not None or isinstance(content, list):
+        found = content if key is None else content[key]
+        if key in one.points:
+            scores = _value(content, one.scores)
+            if is_joints(found):
+                yield path.name, content
+            elif isinstance(found, list) and isinstance(scores, list) and len(scores) == len(found):
+                yield from ((None, {key: item, one.scores[0]: sure}) for item, sure in zip(found, scores, strict=True))
+            else:
+                yield from ((None, item) for item in _list(found, str(key), path))
+            return
+        if isinstance(found, dict):
+            yield from ((_picture(name, str(path)), frame) for name, frame in found.items())
+            return
+        items = _list(found, key or "the list", path)
+        entry = next((item for item in items if item), None)
+        keys = {*one.people.split("|"), *one.picture} - {""}
+        if one.alone and isinstance(entry, dict) and not keys & entry.keys() and set(one.points) & entry.keys():
+            yield path.name, {one.people.split("|")[0]: items} if one.people else items  # of one picture's people
+            return
+        yield from ((None, item) for item in items)
+    elif isinstance(content, dict) and (set(one.people.split("|")) - {""}) & content.keys():
+        yield path.name, content
+    elif isinstance(content, dict) and "{}" in options:
+        yield from ((_picture(name, str(path)), frame) for name, frame in content.items())
+    elif isinstance(content, dict):
+        yield None, content
+    else:
+        raise DataError(f"{path}: found {described(content)}, expected the form of {one.name}")
+
+
+def _image_names(content: Any) -> dict[Any, str]:
+    """Return the name of each image of COCO's annotations, by id."""
+    images = content.get("images") if isinstance(content, dict) else None
+    found = {}
+    for image in images if isinstance(images, list) else ():
+        if isinstance(image, dict) and isinstance(image.get("id"), int | str) and isinstance(image.get("file_name"), str):
+            found[image["id"]] = image["file_name"]
+    return found
+
+
+def _people(frame: Any, one: Format, where: str) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield the track id, the joints and the confidences of each person of a frame."""
+    keys = () if one.frames.startswith("flat") else tuple(key for key in one.people.split("|") if key)
+    if isinstance(frame, dict) and (key := next((key for key in keys if key in frame), None)):
+        frame = frame[key]
+    elif isinstance(frame, dict) and keys and one.people[-1] != "|":
+        raise DataError(f"{where}: found {listed(frame)}, expected {' or '.join(keys)}")
+    elif not isinstance(frame, list | dict | None):
+        raise DataError(f"{where}: found {described(frame)}, expected {'people' if one.points[-1] else 'joints'}")
+    if frame in _NOTHING:
+        return
+    if isinstance(frame, dict) and all(key.isdecimal() for key in frame) and not is_joints(frame):  # by track id
+        people = list(frame.items())
+    elif isinstance(frame, list) and not (one.points[-1] == "" and is_joints(frame)):
+        people = [(None, person) for person in frame]
+    elif isinstance(frame, list | dict):
+        people = [(None, frame)]
+    else:
+        raise DataError(f"{where}: found {described(frame)}, expected a list of people")
+    for track, person in people:
+        if person in _NOTHING:
             continue
-        landmarks = list(_objects(item, "landmarks", where))
-        if len(landmarks) != _LANDMARKS:
-            raise DataError(f"{where}: found {len(landmarks)} landmarks, expected {_LANDMARKS}")
-        flat = [value for point in landmarks for value in (point.get("x"), point.get("y"), point.get("visibility", 1.0))]
-        values = _numbers(flat, "landmarks", where).reshape(-1, 3)
-        farthest = np.abs(values[:, :2]).max()
-        if farthest > _FARTHEST_LANDMARK:
-            raise DataError(f"{where}: a landmark at {farthest:.6g}, expected shares of the image's width and height, 0 to 1")
-        yield frame, None, values * [*size, 1]
+        track, points, scores = track or _value(person, one.track), _points(person, one, where), _value(person, one.scores)
+        if (
+            points is not person
+            and isinstance(points, list)
+            and points
+            and isinstance(points[0], list)
+            and not is_joints(points)
+        ):
+            for index, own in enumerate(points):  # [people, joints, 2 or 3], as Python's detectors have it
+                sure = scores[index] if isinstance(scores, list) and index < len(scores) else None
+                yield None, own, sure if isinstance(sure, list) else None  # or of the person
+        else:
+            yield track, points, None if is_number(scores) else scores
 
 
-# Values of any kind become numbers.
+def _points(person: Any, one: Format, where: str) -> Any:
+    """Return a person's joints."""
+    keys = [key for key in one.points if key]
+    if isinstance(person, dict) and (key := next((key for key in keys if key in person), None)):
+        return person[key]
+    if one.points[-1] == "":
+        return person
+    if isinstance(person, dict):
+        raise DataError(f"{where}: found a person with {listed(person)}, expected {' or '.join(keys)}")
+    raise DataError(f"{where}: found {described(person)}, expected a person's object")
 
 
-def _objects(container: Any, key: str, where: str) -> Iterable[dict[str, Any]]:
-    """Return the list of objects that an object holds."""
-    if not isinstance(container, dict):
-        raise DataError(f"{where}: found {described(container)}, expected an object with {key}")
-    return _all_objects(container.get(key), key, where)
+def _value(item: Any, keys: tuple[str, ...]) -> Any:
+    return next((item[key] for key in keys if key in item), None) if isinstance(item, dict) else None
 
 
-def _all_objects(items: Any, what: str, where: str) -> Iterable[dict[str, Any]]:
+def _list(items: Any, what: str, path: Path) -> list[Any]:
     if not isinstance(items, list):
-        raise DataError(f"{where}: {what}: found {described(items)}, expected a list of objects")
-    for number, item in enumerate(items):
-        if not isinstance(item, dict):
-            raise DataError(f"{where}: {what}: found {described(item)} as entry {number}, expected an object")
+        raise DataError(f"{path}: {what}: found {described(items)}, expected a list")
     return items
 
 
-def _triples(flat: Any, what: str, where: str) -> np.ndarray:
-    """Return x, y, confidence, ... as [J, 3]."""
-    numbers = _numbers(flat, what, where)
-    if len(numbers) % 3:
-        raise DataError(f"{where}: {what} hold {len(numbers)} numbers, expected x, y and confidence of each joint")
-    return numbers.reshape(-1, 3)
-
-
-def _numbers(values: Any, what: str, where: str) -> np.ndarray:
-    """Return a list of numbers as float64."""
-    if not isinstance(values, list) or not values:
-        raise DataError(f"{where}: {what}: found {described(values)}, expected a list of numbers")
-    if not {int, float}.issuperset(map(type, values)):
-        wrong = next(value for value in values if type(value) not in (int, float))
-        raise DataError(f"{where}: {what}: found {described(wrong)}, expected numbers")
-    try:
-        return np.array(values, np.float64)
-    except OverflowError:
-        raise DataError(f"{where}: {what}: found a number of hundreds of digits, expected pixels") from None
+def _picture(value: Any, where: str) -> int | str:
+    """Return a picture's number or name; a name of digits is a number."""
+    if isinstance(value, str) and 0 < len(value) <= 1000 and value.isprintable():
+        return int(value) if value.isdecimal() and len(value) <= 15 else value
+    if is_number(value) and value == int(value) and 0 <= value < 10**15:
+        return int(value)
+    raise DataError(f"{where}: found {described(value)}, expected a frame's number or an image's name")
 
 
 def _track(value: Any, where: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Keypoints in NumPy archives: VideoPose3D's `data_2d_custom_*.npz`, what its Detectron2 script writes, and plain arrays."""
+"""Keypoints in NumPy's files: VideoPose3D's `data_2d_custom_*.npz`, what its Detectron2 script writes, and plain arrays."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -8,44 +8,90 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from srnet_jax.errors import DataError
+from srnet_jax.io.files import reading
 from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed, numbers_of_shape
 from srnet_jax.keypoints.people import People, frame_rate, gather, image_size, layout_name, video_name
+from srnet_jax.pose import layouts
 
-FORMATS = ("videopose3d", "detectron2", "npz")
+FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
 _MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame: one array may stand for all frames of a file
 _COCO_JOINTS = 17
+FREEMOCAP = (543, 553)  # landmarks: of body, hands and face
 
 
-def read(path: Path, keypoint_format: str | None, budget: Budget) -> Iterator[People]:
-    """Read a file of any of the formats, one video after another.
+def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, Iterator[People]]:
+    """Read an archive of any of the formats, one video after another.
 
     Args:
       path: of the file.
       keypoint_format: one of FORMATS; None finds it from the content.
       budget: what it may still cost to read the file.
 
+    Returns:
+      The name of the format, and the people of each video.
+
     Raises:
       DataError: if the file is damaged, or does not hold what was expected.
     """
     arrays = load_npz(path)
-    match keypoint_format or _recognised(arrays, path):
+    name = keypoint_format or recognised(arrays, path)
+    match name:
         case "videopose3d":
-            yield from _videopose3d(arrays, path, budget)
+            return name, _videopose3d(arrays, path, budget)
         case "detectron2":
-            yield from _detectron2(arrays, path, budget)
+            return name, _detectron2(arrays, path, budget)
+        case "reconstruction":
+            return name, iter([_plain({"keypoints": _squeezed(arrays.get("reconstruction"), path)}, path, budget)])
         case _:
-            yield _plain(arrays, path, budget)
+            return name, iter([_plain(arrays, path, budget)])
 
 
-def _recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
-    for key, name in (("positions_2d", "videopose3d"), ("segments", "detectron2"), ("keypoints", "npz")):
+def read_npy(path: Path, budget: Budget) -> People:
+    """Read one array: [T, J, 2 to 4], [J, 2 or 3] or [T, J*2 or J*3] of a person, [P, T, J, 2 or 3] or [T, P, ...] of several.
+
+    Raises:
+      DataError: if the file is damaged, or holds another array, such as points in 3D.
+    """
+    with reading(path, "an .npy array of numbers"):
+        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # mapped: a header cannot ask for more than there is
+    joints = {len(one.joints) for one in layouts.LAYOUTS.values()}
+    if array.ndim == 2 and array.shape[1] in (2, 3) and len(array) in joints:  # of one picture
+        array = array[None]
+    elif array.ndim == 2 and (size := next((n for n in (3, 2) if array.shape[1] / n in joints), 0)):
+        array = array.reshape(len(array), -1, size)
+    if array.ndim > 2 and array.shape[-1] == 4:  # x, y, depth, confidence
+        array = array[..., [0, 1, 3]]
+    if array.ndim == 4:
+        if len(array) <= array.shape[1]:  # there are more frames than people
+            array = np.swapaxes(array, 0, 1)
+        if array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # its third number is MediaPipe's depth
+            array = array[..., :2]
+    return _plain({"keypoints": array}, path, budget)
+
+
+def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
+    """Return the name of a file's format.
+
+    Raises:
+      DataError: if it is none of FORMATS.
+    """
+    keys = {"positions_2d": "videopose3d", "segments": "detectron2", "reconstruction": "reconstruction", "keypoints": "npz"}
+    for key, name in keys.items():
         if key in arrays:
             return name
     raise DataError(
-        f"{path}: found the keys {listed(arrays)}, expected positions_2d, keypoints, or boxes, segments and keypoints"
+        f"{path}: found the keys {listed(arrays)}, expected positions_2d, reconstruction, keypoints, or boxes, segments and "
+        "keypoints"
     )
+
+
+def _squeezed(array: Any, path: Path) -> np.ndarray:
+    """Return [T, P, J, 2 or 3] of [P, T, J, 2 or 3], or [T, J, 2 or 3] as it is."""
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: found no reconstruction, expected an array (1, frames, joints, 2 or 3)")
+    return np.swapaxes(array, 0, 1) if array.ndim == 4 else array
 
 
 def _videopose3d(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> Iterator[People]:
@@ -162,8 +208,7 @@ def _detectron2(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> It
     about = stored_dict(arrays, "metadata", path)
     size = image_size(about.get("w"), about.get("h"), f"{path}: metadata")
     fps = frame_rate(about.get("fps"), f"{path}: metadata")
-    people = gather(_surest(boxes, keypoints, path), path, budget)
-    if people is not None:
+    for people in gather(_surest(boxes, keypoints, path), path, budget, is_frame=True):
         layout = "coco" if people.values.shape[1] == _COCO_JOINTS else None
         yield dataclasses.replace(people, layout=layout, image_size=size, fps=fps)
 

@@ -2,7 +2,7 @@
 
 A reader says whom the file holds in which frame (`People`); `follow` makes the tracks:
 
-- A frame in which all of a person's confidences, or all coordinates, are 0 does not show the person.
+- A joint is missing where `points.marked` says so, and in a frame in which all are the person is not shown.
 - People with a track id are followed by it. If one id is in a frame twice, the surer person is taken; if it is also the only
   id, the file does not track, and ids are ignored.
 - People without an id are linked from frame to frame, the nearest pairs first. Their distance is the mean over the joints that
@@ -10,8 +10,8 @@ A reader says whom the file holds in which frame (`People`); `follow` makes the 
   two sizes in all. A person who has not been seen for 30 frames is not looked for again. In a file that never has two people in
   a frame, all are one person.
 - A track of fewer than 10 frames is dropped if the longest of its video has more than twenty times as many.
-- A track goes from the first to the last frame that shows the person. Frames between that do not, and joints at (0, 0) of
-  confidence 0, are filled: linearly in time, at the ends with the nearest. A joint that no frame shows stays at (0, 0).
+- A track goes from the first to the last frame that shows the person. What is missing is NaN; `complete` fills it.
+- A picture for itself gives a track of one frame for each person.
 """
 
 import dataclasses
@@ -23,11 +23,12 @@ import numpy as np
 from srnet_jax.errors import DataError
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.keypoints.people import FARTHEST_PX, People
+from srnet_jax.keypoints.points import marked
 
 MAX_NORMALISED = 1.5  # screen coordinates end at 1, or a little above on a high image
 _REACH, _FARTHEST_REACH, _MEMORY = 0.5, 2.0, 30  # sizes a frame, sizes, frames
 _MAX_PEOPLE = 100  # to link in a frame: all are compared with all
-_MAX_GAP, _MAX_FRAMES = 100_000, 1_000_000
+_MAX_FRAMES = 1_000_000
 _SHORT, _SHARE = 10, 0.05  # frames, of the longest track
 
 
@@ -37,13 +38,14 @@ class Track:
 
     Attributes:
       name: of the video, the person or both, fit for a file name; no two tracks of a file have the same.
-      keypoints: [T, J, 2] float32, pixels, in the joints of the detector; filled where it did not see them.
-      confidences: [T, J] float32, 0 to 1: 0 where the frame was filled, 1 if the file has none.
+      keypoints: [T, J, 2] float32, pixels, in the joints of the detector; NaN where it did not see them.
+      confidences: [T, J] float32, 0 to 1: 0 where a joint is missing, 1 if the file has none.
       first_frame: number of the video's frame that is row 0.
       layout: name of the keypoint layout if the file tells, which need not be one that `layouts` knows, else None.
       image_size: (width, height), pixels, if the file tells.
       fps: frames per second, if the file tells.
-      detected: [T] bool; False where the frame was filled.
+      detected: [T] bool; False where a frame does not show the person.
+      times: [T] seconds of each frame, if they are known not to be even.
     """
 
     name: str
@@ -54,21 +56,31 @@ class Track:
     image_size: tuple[int, int] | None
     fps: float | None
     detected: np.ndarray
+    times: np.ndarray | None = None
 
 
-def follow(people: People, budget: Budget) -> list[Track]:
+def follow(people: People, budget: Budget, min_confidence: float = 0.0) -> list[Track]:
     """Return one track a person, those that show the person in most frames first; none if no frame shows anybody.
 
+    Args:
+      people: of a video.
+      budget: what it may still cost to read the file.
+      min_confidence: below which a joint is missing.
+
     Raises:
-      DataError: if a number is not finite or too large for pixels, if coordinates seem normalised, or for too many frames.
+      DataError: if a number is too large for pixels, if coordinates seem normalised, or for too many frames.
     """
-    people = _shown(_checked(people))
+    people = _shown(people, min_confidence)
     if not len(people.frames):
         return []
     first, last = int(people.frames.min()), int(people.frames.max())
     if last - first >= _MAX_FRAMES:
         raise DataError(f"{people.where}: found frames {first} to {last}, expected at most {_MAX_FRAMES:,} frames")
-    groups = [(name, _one_a_frame(people, rows)) for name, rows in _by_person(people)]
+    if people.still:
+        order = np.argsort(-people.values[..., 2].sum(-1), kind="stable")
+        groups: list[tuple[str | None, np.ndarray]] = [(people.ids[row], np.array([row])) for row in order]
+    else:
+        groups = [(name, _one_a_frame(people, rows)) for name, rows in _by_person(people)]
     longest = max(len(rows) for _, rows in groups)
     kept = [(name, rows) for name, rows in groups if len(rows) >= min(_SHORT, _SHARE * longest)]
     kept.sort(key=lambda group: -len(group[1]))
@@ -76,34 +88,28 @@ def follow(people: People, budget: Budget) -> list[Track]:
     for number, (track, rows) in enumerate(kept, 1):
         alone = track is None and len(kept) == 1
         name = people.name if alone else f"{people.prefix}person_{number if track is None else track}"
-        made.append(_filled(people, rows, _file_name(name), budget))
+        made.append(_track(people, rows, _file_name(name), budget))
     return made
 
 
-def _checked(people: People) -> People:
-    """Return them with confidences of 0 to 1."""
-    values = people.values
-    bad = ~np.isfinite(values).all((1, 2))
-    if bad.any():
-        frame = int(people.frames[bad].min())
-        raise DataError(f"{people.where}: keypoints hold NaN or infinity at frame {frame}, expected finite pixels")
-    far = np.abs(values[..., :2]).max((1, 2), initial=0) >= FARTHEST_PX
+def _shown(people: People, min_confidence: float) -> People:
+    """Mark what is missing, and leave out those of whom everything is."""
+    values = marked(people.values, min_confidence)
+    shown = np.isfinite(values[..., 0]).any(-1)
+    values = values[shown]
+    frames = people.frames[shown]
+    far = np.nanmax(np.abs(values[..., :2]), axis=(1, 2)) >= FARTHEST_PX if len(values) else np.zeros(0, bool)
     if far.any():
-        frame = int(people.frames[far].min())
-        raise DataError(f"{people.where}: keypoints of {FARTHEST_PX:,.0f} or more at frame {frame}, expected pixels")
-    values = values.copy()
-    values[..., 2] = values[..., 2].clip(0, 1)  # some detectors give a little more, COCO's annotations 2 for visible
-    return dataclasses.replace(people, values=values)
-
-
-def _shown(people: People) -> People:
-    """Leave out those who are all zeros."""
-    shown = (people.values[..., 2] > 0).any(-1) & (people.values[..., :2] != 0).any((1, 2))
-    values = people.values[shown]
-    if len(values) and np.abs(values[..., :2]).max() <= MAX_NORMALISED:
-        raise DataError(f"{people.where}: all keypoints are within +-{MAX_NORMALISED}, they seem normalised, expected pixels")
+        raise DataError(
+            f"{people.where}: keypoints of {FARTHEST_PX:,.0f} or more at frame {frames[far].min()}, expected pixels"
+        )
+    if len(values) and np.nanmax(np.abs(values[..., :2])) <= MAX_NORMALISED:
+        raise DataError(
+            f"{people.where}: all keypoints are within +-{MAX_NORMALISED}, they seem normalised, expected pixels, or the "
+            "image's size (--width and --height)"
+        )
     ids = tuple(track for track, is_shown in zip(people.ids, shown, strict=True) if is_shown)
-    return dataclasses.replace(people, frames=people.frames[shown], ids=ids, values=values)
+    return dataclasses.replace(people, frames=frames, ids=ids, values=values)
 
 
 def _by_person(people: People) -> Iterator[tuple[str | None, np.ndarray]]:
@@ -171,7 +177,7 @@ def _nearest(values: np.ndarray, before: np.ndarray, now: np.ndarray, passed: np
     both = _seen(values[before])[:, None] & _seen(values[now])  # [A, P, J]
     gaps = np.linalg.norm(points[before][:, None] - points[now], axis=-1)  # [A, P, J]
     number = both.sum(-1)
-    distances = np.where(number, (gaps * both).sum(-1) / np.maximum(number, 1), np.inf)  # [A, P]
+    distances = np.where(number, np.where(both, gaps, 0).sum(-1) / np.maximum(number, 1), np.inf)  # [A, P]
     sizes = np.maximum(_sizes(values[before])[:, None], _sizes(values[now]))
     reach = sizes * np.minimum(_REACH * passed, _FARTHEST_REACH)[:, None]
     pairs = np.argwhere(distances <= reach)
@@ -186,8 +192,8 @@ def _nearest(values: np.ndarray, before: np.ndarray, now: np.ndarray, passed: np
 
 
 def _seen(values: np.ndarray) -> np.ndarray:
-    """Return [..., J]: False for joints at (0, 0) of confidence 0."""
-    return (values != 0).any(-1)
+    """Return which joints [..., J] are not missing."""
+    return np.isfinite(values[..., 0])
 
 
 def _sizes(values: np.ndarray) -> np.ndarray:
@@ -198,26 +204,15 @@ def _sizes(values: np.ndarray) -> np.ndarray:
     return np.linalg.norm(high - low, axis=-1)
 
 
-def _filled(people: People, rows: np.ndarray, name: str, budget: Budget) -> Track:
+def _track(people: People, rows: np.ndarray, name: str, budget: Budget) -> Track:
     """Return the track of rows in the order of their frames."""
     frames, values = people.frames[rows], people.values[rows]
-    gaps = np.diff(frames)
-    if len(gaps) and gaps.max() > _MAX_GAP:
-        before = int(frames[gaps.argmax()])
-        raise DataError(
-            f"{people.where}: {name}: no keypoints from frame {before} to {before + int(gaps.max())}, "
-            f"expected a gap of at most {_MAX_GAP:,} frames"
-        )
     length, joints = int(frames[-1] - frames[0]) + 1, values.shape[1]
-    budget.charge(length * (14 * joints + 48))
+    budget.charge(length * (40 * joints + 48))
     at = frames - frames[0]
-    keypoints, confidences = np.zeros((length, joints, 2), np.float32), np.zeros((length, joints), np.float32)
-    seen, detected = np.zeros((length, joints), bool), np.zeros(length, bool)
-    keypoints[at], confidences[at], seen[at], detected[at] = values[..., :2], values[..., 2], _seen(values), True
-    for joint in np.flatnonzero(~seen.all(0) & seen.any(0)):
-        known, missing = np.flatnonzero(seen[:, joint]), np.flatnonzero(~seen[:, joint])
-        for axis in (0, 1):
-            keypoints[missing, joint, axis] = np.interp(missing, known, keypoints[known, joint, axis])
+    keypoints = np.full((length, joints, 2), np.nan, np.float32)
+    confidences, detected = np.zeros((length, joints), np.float32), np.zeros(length, bool)
+    keypoints[at], confidences[at], detected[at] = values[..., :2], values[..., 2], True
     return Track(name, keypoints, confidences, int(frames[0]), people.layout, people.image_size, people.fps, detected)
 
 

@@ -24,6 +24,7 @@ from srnet_jax.keypoints.tracks import Track, follow
 
 _MOST_BYTES = 1 << 32  # of the keypoints of a video
 _MOST_FPS = 1000  # above, two frames would have one time in milliseconds, which MediaPipe refuses
+_EVEN = 0.2  # share of the usual time between two frames by which it may vary
 _WHOLE = 0.9  # of the frames that a file declares; some declare a few too many
 _REACH, _FARTHEST_REACH, _MEMORY = 1.0, 2.0, 30  # sizes, sizes, frames
 
@@ -53,16 +54,21 @@ class Detector(Protocol):
 
 
 def detect(
-    path: str | Path, detector: Detector, *, track: Callable[[Iterable[_Frame]], Iterable[_Frame]] = lambda frames: frames
+    path: str | Path,
+    detector: Detector,
+    *,
+    rotate: int = 0,
+    track: Callable[[Iterable[_Frame]], Iterable[_Frame]] = lambda frames: frames,
 ) -> tuple[Track, ...]:
     """Find the people in a video, one frame in memory at a time; they are followed as `tracks` describes.
 
     Other than there, people are told apart also if no frame shows two: a detector of one person, when it loses the person,
-    may go on with another. Frames are taken to be evenly spaced in time.
+    may go on with another. Each frame has the time that the file gives it, if these times increase.
 
     Args:
       path: of the video, which is rotated as its metadata say.
       detector: that looks at each frame.
+      rotate: 0, 90, 180 or 270 degrees, by which the images are turned clockwise, for a video whose metadata do not say it.
       track: what the frames, (number, image), pass through, to show progress.
 
     Returns:
@@ -84,27 +90,46 @@ def detect(
             raise DataError(f"{path}: holds no image that OpenCV can read, expected a video")
         if not 0 < fps <= _MOST_FPS:
             raise DataError(f"{path}: found {fps:g} frames a second, expected a video's rate, at most {_MOST_FPS}")
+        image = _turned(image, rotate)
         size = image.shape[1], image.shape[0]
+        times: list[float] = []
         budget = Budget(_MOST_BYTES)
-        people = gather(_found(track(_frames(video, image, declared, path)), detector, fps), path, budget)
+        found = gather(
+            _found(track(_frames(video, image, declared, path, rotate, times, cv2.CAP_PROP_POS_MSEC)), detector, fps),
+            path,
+            budget,
+            is_frame=True,
+        )
     finally:
         video.release()
     tracks = []
-    if people:
+    for people in found:
         people = dataclasses.replace(people, layout=detector.layout, image_size=size, fps=fps)
-        tracks = follow(_told_apart(people), budget)
+        tracks += follow(_told_apart(people), budget)
+    seconds = np.array(times) / 1000
+    if len(seconds) > 2 and (np.diff(seconds) > 0).all() and np.ptp(np.diff(seconds)) > _EVEN * np.median(np.diff(seconds)):
+        shown = [slice(one.first_frame, one.first_frame + len(one.keypoints)) for one in tracks]
+        tracks = [dataclasses.replace(one, times=seconds[frames]) for one, frames in zip(tracks, shown, strict=True)]
     if not tracks:
         raise DataError(f"{path}: no person in any frame")
     return tuple(tracks)
 
 
-def _frames(video: Any, image: np.ndarray | None, declared: float, path: Path) -> Iterator[_Frame]:
-    """Yield each frame's number and image [H, W, 3] RGB; warn if the video ends early."""
+def _turned(image: np.ndarray, rotate: int) -> np.ndarray:
+    return np.rot90(image, -rotate // 90)
+
+
+def _frames(
+    video: Any, image: np.ndarray | None, declared: float, path: Path, rotate: int, times: list[float], clock: int
+) -> Iterator[_Frame]:
+    """Yield each frame's number and image [H, W, 3] RGB, and list their times, ms; warn if the video ends early."""
     count = 0
     while image is not None:
+        times.append(float(video.get(clock)))
         yield count, np.ascontiguousarray(image[..., ::-1])
         count += 1
         image = video.read()[1]
+        image = None if image is None else _turned(image, rotate)
     if count < _WHOLE * declared:
         warnings.warn(
             f"{path}: found {count} frames, expected the {declared:.0f} that it declares; it seems cut short", stacklevel=2

@@ -10,10 +10,11 @@ import numpy as np
 
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.files import plain, write_whole
-from srnet_jax.keypoints.keypoint_files import Track
-from srnet_jax.lifting import bvh_export, rendering
+from srnet_jax.keypoints import which_layout
+from srnet_jax.keypoints.complete import FEWEST, Completed, complete
+from srnet_jax.keypoints.tracks import Track
 from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
-from srnet_jax.lifting.scene import Scene
+from srnet_jax.lifting.scene import SUFFIXES, Scene
 from srnet_jax.pose import layouts
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -28,7 +29,7 @@ class Lifted:
     Attributes:
       track: the keypoints, with `layout`, `image_size` and `fps` as they were used.
       poses_3d: [T, 17, 3] float32 joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip.
-      confidences: [T, 17] of the keypoints that each joint was lifted from.
+      confidences: [T, 17] of the keypoints that each joint was lifted from; 0 where it was not seen, so that it is an estimate.
     """
 
     track: Track
@@ -41,51 +42,72 @@ def described(
 ) -> tuple[Track, ...]:
     """Return tracks that know their layout, image size and frame rate: as given, or else as the file says.
 
-    Without an image size, the smallest that holds all keypoints is taken. The frame rate may stay unknown.
+    Without an image size, the smallest that holds all keypoints is taken. The layout may be told by how the joints look. The
+    frame rate may stay unknown.
 
     Raises:
       UserError: if the layout is unknown or does not fit.
     """
     found = []
     for track in tracks:
-        name = layout or track.layout
-        joints = track.keypoints.shape[1]
-        if name is None:
-            fitting = [known.name for known in layouts.LAYOUTS.values() if len(known.joints) == joints]
-            raise UserError(
-                f"--layout: not set, and {path} does not say which; its {joints} joints fit {' or '.join(fitting) or 'none'}"
-            )
+        name = layout or track.layout or which_layout.guess(track, str(path))
         try:
-            layouts.check_joints(joints, layouts.find(name))
+            layouts.check_joints(track.keypoints.shape[1], layouts.find(name))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        corner = np.ceil(track.keypoints.max((0, 1))).astype(int) + 1
+        corner = np.ceil(np.nanmax(track.keypoints, axis=(0, 1))).astype(int) + 1
         size = image_size or track.image_size or (max(int(corner[0]), 1), max(int(corner[1]), 1))
         check_arguments(name, size, fps or track.fps)
         found.append(dataclasses.replace(track, layout=name, image_size=size, fps=fps or track.fps))
     return tuple(found)
 
 
-def lift(track: Track, lifter: KeypointLifter, *, flip: bool) -> Lifted:
-    """Lift one person, see `described`; warns if the keypoints or the poses seem implausible."""
-    assert track.layout is not None
-    assert track.image_size is not None
-    points, confidences = layouts.convert(track.keypoints, track.layout, "h36m", track.confidences)
-    layouts.warn_if_implausible(points, track.name)
-    if lifter.trained.model.receptive_field > 1 and track.fps is None and lifter.trained.fps:
-        warnings.warn(
-            f"{track.name}: frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2
-        )
-    poses = lifter(track.keypoints, layout=track.layout, image_size=track.image_size, fps=track.fps, flip=flip)
-    return Lifted(track, poses, confidences)
+def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool) -> list[Lifted]:
+    """Lift people, see `described`; warns of what was not seen and if the keypoints seem implausible.
+
+    Raises:
+      DataError: if no frame shows enough of anybody.
+    """
+    people = []
+    for track in tracks:
+        assert track.layout is not None
+        which_layout.warn_if_implausible(track)
+        people.append(complete(track.keypoints, track.confidences, track.layout, track.fps))
+    if not any(person.lifted.any() for person in people):
+        raise DataError(f"{tracks[0].name}: no frame shows {FEWEST} of the 17 joints")
+    _warn_of_missing(tracks, people)
+    if lifter.trained.model.receptive_field > 1 and lifter.trained.fps and any(track.fps is None for track in tracks):
+        warnings.warn(f"frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2)
+    sizes = [track.image_size for track in tracks if track.image_size]
+    poses = lifter.lift(people, sizes, [_times(track) for track in tracks], flip=flip)
+    return [Lifted(*parts) for parts in zip(tracks, poses, (person.confidences for person in people), strict=True)]
+
+
+def _times(track: Track) -> np.ndarray | None:
+    """Return the seconds of a track's frames [T], None if not known."""
+    return np.arange(len(track.keypoints)) / track.fps if track.times is None and track.fps else track.times
+
+
+def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> None:
+    """Name, in one line a person, the joints that were not seen, and the frames that show too little."""
+    for track, person in zip(tracks, people, strict=True):
+        parts = [f"{joint} in {share:.0%}" for joint, share in person.missing.items()]
+        if parts:
+            warnings.warn(f"{track.name}: not seen, estimated: {', '.join(parts)} of the frames", stacklevel=2)
+        if not person.lifted.all():
+            warnings.warn(
+                f"{track.name}: {(~person.lifted).sum():,} of {len(person.lifted):,} frames show too little for a pose (NaN)",
+                stacklevel=2,
+            )
 
 
 def write(path: Path, lifted: Lifted, *, model: str) -> None:
     """Write a person's poses to a `.npz` file, whole or not at all.
 
-    It holds `poses_3d`, `keypoints_2d` (as detected, missing frames filled in), `confidences` (of each joint, 0 to 1),
-    `detected` (whether the person was found in a frame), `frames` (their numbers), `fps` (0 if not known), `image_size`,
-    `joints`, `parents`, `unit`, `frame`, `layout` (of the keypoints) and `model`.
+    It holds `poses_3d`, `keypoints_2d` (as detected, NaN where not seen), `confidences` (of each joint, 0 to 1; 0 where the
+    joint is an estimate), `detected` (whether the person was found in a frame), `frames` (their numbers), `fps` (0 if not
+    known), `times` (seconds, only if they are uneven), `image_size`, `joints`, `parents`, `unit`, `frame`, `layout` (of the
+    keypoints) and `model`.
     """
     track = lifted.track
     content = io.BytesIO()
@@ -98,6 +120,7 @@ def write(path: Path, lifted: Lifted, *, model: str) -> None:
         detected=track.detected,
         frames=track.first_frame + np.arange(len(track.keypoints)),
         fps=np.float64(track.fps or 0),
+        **({} if track.times is None else {"times": track.times}),
         image_size=np.array(track.image_size),
         joints=np.array(H36M_17.joints),
         parents=np.array(H36M_17.parents),
@@ -128,6 +151,12 @@ def scene(lifted: Lifted) -> Scene:
     )
 
 
+def _held(poses: np.ndarray) -> np.ndarray:
+    """Return poses in which a frame that is not lifted has the nearest pose before it, or the first."""
+    known = np.flatnonzero(np.isfinite(poses).all((1, 2)))
+    return poses[known[np.maximum(np.searchsorted(known, np.arange(len(poses)), side="right") - 1, 0)]]
+
+
 def _side(of_joints: set[str]) -> str:
     """Return the side of a bone: that of its joints, if none of them is on the other."""
     sides = of_joints & {"left", "right"}
@@ -145,20 +174,22 @@ def check_outputs(output: str, pictures: Sequence[str] = (), animation: str | No
     Raises:
       UserError: names the flag, if a file has another ending or no folder, or ffmpeg is missing.
     """
-    wanted = [("--output", output, (".npz",)), *(("--render", name, rendering.SUFFIXES) for name in pictures)]
+    wanted = [("--output", output, (".npz",)), *(("--render", name, SUFFIXES) for name in pictures)]
     wanted += [("--bvh", animation, (".bvh",))] if animation else []
     for flag, name, suffixes in wanted:
         if Path(name).suffix not in suffixes or not plain(name).parent.is_dir():
             raise UserError(f"{flag}={name}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
         if Path(name).suffix == ".mp4":
-            rendering.find_ffmpeg(Path(name))
+            from srnet_jax.lifting.rendering import find_ffmpeg
+
+            find_ffmpeg(Path(name))
     return [plain(name) for _, name, _ in wanted]
 
 
 def lift_all(
     tracks: tuple[Track, ...], lifter: KeypointLifter, files: Sequence[Path], *, flip: bool, model: str
 ) -> Iterator[tuple[Track, list[Path]]]:
-    """Lift people one by one and write their files, as `check_outputs` returns them, of several people with each one's name.
+    """Lift people and write their files, as `check_outputs` returns them, of several people with each one's name.
 
     Args:
       tracks: from `described`.
@@ -170,15 +201,19 @@ def lift_all(
     Yields:
       Each person and the files.
     """
-    for track in tracks:
-        lifted = lift(track, lifter, flip=flip)
+    for lifted in lift(tracks, lifter, flip=flip):
+        track = lifted.track
         own = [file.with_name(f"{file.stem}_{track.name}{file.suffix}") for file in files] if len(tracks) > 1 else list(files)
         for path in own:
             match path.suffix:
                 case ".npz":
                     write(path, lifted, model=model)
                 case ".bvh":
-                    bvh_export.write(path, lifted.poses_3d, track.fps or USUAL_FPS)
+                    from srnet_jax.lifting import bvh_export  # takes a third of a second, as matplotlib does
+
+                    bvh_export.write(path, _held(lifted.poses_3d), track.fps or USUAL_FPS)
                 case _:
+                    from srnet_jax.lifting import rendering
+
                     rendering.render(scene(lifted), path)
         yield track, own

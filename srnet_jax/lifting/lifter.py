@@ -1,7 +1,8 @@
-"""From a detector's keypoints to 3D: layouts, normalisation, frame rates and a trained network."""
+"""From a detector's keypoints to 3D: layouts, missing joints, normalisation, frame rates and a trained network."""
 
 import dataclasses
 import numbers
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from srnet_jax.config.config_files import CONFIG_FILE
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.files import plain
+from srnet_jax.keypoints.complete import FEWEST, Completed, complete
+from srnet_jax.keypoints.points import marked
 from srnet_jax.lifting import weights
 from srnet_jax.models.predict import predict
 from srnet_jax.pose import layouts
@@ -19,6 +22,9 @@ from srnet_jax.pose.skeleton import H36M_17
 PRETRAINED = ("single", "causal")  # in srnet_jax/lifting/pretrained
 _FOLDER = Path(__file__).parent / "pretrained"
 _SAME_RATE = 0.01  # relative difference of frame rates that does not matter
+_SLOWEST, _FASTEST = 0.1, 10_000.0  # frames per second
+_MOST_FRAMES = 10_000_000  # of a person at the network's rate
+_FARTHEST_M = 10.0  # a joint from the hip
 
 
 def check_arguments(layout: str, image_size: tuple[int, int], fps: float | None = None) -> None:
@@ -31,8 +37,8 @@ def check_arguments(layout: str, image_size: tuple[int, int], fps: float | None 
     sizes = tuple(image_size) if isinstance(image_size, tuple | list | np.ndarray) else ()
     if len(sizes) != 2 or not all(isinstance(size, numbers.Real) and 0 < size < np.inf for size in sizes):
         raise UserError(f"image_size: found {one_line(repr(image_size), 100)}, expected (width, height) in pixels")
-    if fps is not None and not (isinstance(fps, numbers.Real) and 0 < fps < np.inf):
-        raise UserError(f"fps: found {one_line(repr(fps), 100)}, expected frames per second, or None")
+    if fps is not None and not (isinstance(fps, numbers.Real) and _SLOWEST <= fps <= _FASTEST):
+        raise UserError(f"fps: found {one_line(repr(fps), 100)}, expected 0.1 to 10,000 frames per second, or None")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +57,7 @@ class KeypointLifter:
         *,
         layout: str,
         image_size: tuple[int, int],
+        confidences: np.ndarray | None = None,
         fps: float | None = None,
         flip: bool = True,
         batch_frames: int = 4096,
@@ -61,55 +68,114 @@ class KeypointLifter:
         its frames, and its poses back to the video's. Past the video's ends it sees the nearest frame.
 
         Args:
-          keypoints: [T, J, 2] of each frame, pixels.
+          keypoints: [T, J, 2] of each frame, pixels. NaN, (0, 0) and -1 mean that a joint is missing; see `complete` for what
+            is done about it.
           layout: a name of `layouts.LAYOUTS`.
           image_size: width and height of the image, pixels.
+          confidences: [T, J], 0 where a joint is missing; None if not known.
           fps: frames per second of the video; None for those of the network. Single-frame networks need none.
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
           batch_frames: frames that are lifted at a time; bounds the memory.
 
         Returns:
           [T, 17, 3] float32 joints of `skeleton.H36M_17`, camera frame (x right, y down, z away from the camera), metres,
-          relative to the hip.
+          relative to the hip. A joint that was not seen is an estimate. NaN in frames that show too little of the person.
 
         Raises:
           UserError: for an unknown layout, or an image size or frame rate that cannot be.
-          DataError: if the keypoints have another shape or are not finite.
+          DataError: if the keypoints or the confidences have another shape, or no frame shows enough joints.
         """
-        inputs = self.inputs(keypoints, layout=layout, image_size=image_size, fps=fps)
-        own = self.trained.fps
-        if self.trained.model.receptive_field == 1 or not fps or not own or abs(fps / own - 1) < _SAME_RATE:
-            return self._lift(inputs, flip, batch_frames)
-        count = int(np.ceil((len(inputs) - 1) * own / fps)) + 1
-        lifted = self._lift(interpolated(inputs, np.arange(count) * fps / own), flip, batch_frames)
-        return interpolated(lifted, np.arange(len(inputs)) * own / fps)
+        person = self.completed(keypoints, layout=layout, image_size=image_size, confidences=confidences, fps=fps)
+        if not person.lifted.any():
+            raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
+        times = np.arange(len(keypoints)) / fps if fps else None
+        return self.lift([person], [image_size], [times], flip=flip, batch_frames=batch_frames)[0]
 
-    def inputs(
-        self, keypoints: np.ndarray, *, layout: str, image_size: tuple[int, int], fps: float | None = None
-    ) -> np.ndarray:
-        """Return what the network sees [T, 17, 2] of keypoints; see `__call__`."""
+    def completed(
+        self,
+        keypoints: np.ndarray,
+        *,
+        layout: str,
+        image_size: tuple[int, int],
+        confidences: np.ndarray | None = None,
+        fps: float | None = None,
+    ) -> Completed:
+        """Return the 17 joints of keypoints, what is missing among them filled; arguments and errors as `__call__`."""
         check_arguments(layout, image_size, fps)
         keypoints = np.asarray(keypoints)
         if keypoints.ndim != 3 or keypoints.shape[2] != 2 or not len(keypoints) or keypoints.dtype.kind not in "fiu":
             raise DataError(
                 f"keypoints: found shape {keypoints.shape} of {keypoints.dtype}, expected (frames >= 1, joints, 2) of numbers"
             )
-        if not np.isfinite(keypoints).all():
-            frame = int(np.argwhere(~np.isfinite(keypoints))[0][0])
-            raise DataError(f"keypoints: hold NaN or infinity at frame {frame}, expected pixels")
-        width, height = image_size
-        points, _ = layouts.convert(keypoints.astype(np.float32), layout, "h36m")
-        return normalize_image(self.trained.config.model.normalization, points, width=width, height=height)
+        sure = np.ones(keypoints.shape[:2]) if confidences is None else np.asarray(confidences)
+        if sure.shape != keypoints.shape[:2] or sure.dtype.kind not in "fiub":
+            raise DataError(f"confidences: found shape {sure.shape} of {sure.dtype}, expected {keypoints.shape[:2]} of numbers")
+        values = marked(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), 0.0)
+        return complete(values[..., :2], values[..., 2], layout, fps)
 
-    def _lift(self, inputs: np.ndarray, flip: bool, batch_frames: int) -> np.ndarray:
+    def lift(
+        self,
+        people: Sequence[Completed],
+        image_sizes: Sequence[tuple[int, int]],
+        times: Sequence[np.ndarray | None],
+        *,
+        flip: bool = True,
+        batch_frames: int = 4096,
+    ) -> list[np.ndarray]:
+        """Lift several people at once.
+
+        Args:
+          people: see `complete`.
+          image_sizes: of each person's video.
+          times: [T] seconds of each person's frames, None for those of the network.
+          flip: see `__call__`.
+          batch_frames: see `__call__`.
+
+        Returns:
+          Poses [T, 17, 3] of each person; NaN in frames that are not lifted.
+
+        Raises:
+          UserError: if the network gives poses that no body has: its weights are damaged.
+        """
+        own, temporal = self.trained.fps, self.trained.model.receptive_field > 1
+        pieces = []  # person, first frame, each frame's place among the network's frames, inputs
+        for index, (person, (width, height), seconds) in enumerate(zip(people, image_sizes, times, strict=True)):
+            ends = np.flatnonzero(np.diff(np.concatenate([[False], person.lifted, [False]]).astype(int)))
+            for start, end in ends.reshape(-1, 2).tolist():
+                norm = self.trained.config.model.normalization
+                inputs = normalize_image(norm, person.points[start:end], width=width, height=height)
+                places = np.arange(end - start, dtype=np.float64)
+                if temporal and own and seconds is not None and end - start > 1:
+                    wanted = (seconds[start:end] - seconds[start]) * own
+                    if np.abs(wanted - places).max() > _SAME_RATE * (end - start):
+                        count = int(np.ceil(wanted[-1])) + 1
+                        if count > _MOST_FRAMES:
+                            raise UserError(
+                                f"fps: {count:,} frames at the network's rate {own:g}, expected a rate nearer to it"
+                            )
+                        inputs = interpolated(inputs, np.interp(np.arange(count), wanted, places))
+                        places = wanted
+                pieces.append((index, start, places, inputs))
+        made = [np.full((len(person.points), 17, 3), np.nan, np.float32) for person in people]
+        if not pieces:
+            return made
+        lifted = self._predict([inputs for *_, inputs in pieces], flip, batch_frames)
+        for (index, start, places, _), poses in zip(pieces, lifted, strict=True):
+            made[index][start : start + len(places)] = interpolated(poses, places)
+        return made
+
+    def _predict(self, sequences: list[np.ndarray], flip: bool, batch_frames: int) -> list[np.ndarray]:
+        """Lift normalised sequences [T, 17, 2], in one call."""
+        lengths = np.array([len(sequence) for sequence in sequences])
+        inputs = np.concatenate(sequences)
         unknown = np.broadcast_to(np.float32(0), (*inputs.shape[:2], 3))
         frames = Frames(
             inputs_2d=inputs,
             targets=unknown,
             poses_3d=unknown,
             views=View.unknown(len(inputs)),
-            starts=np.array([0]),
-            lengths=np.array([len(inputs)]),
+            starts=np.cumsum([0, *lengths[:-1]]),
+            lengths=lengths,
             normalization=self.trained.config.model.normalization,
         )
         poses = predict(
@@ -119,7 +185,13 @@ class KeypointLifter:
             mirrored=H36M_17.mirrored if flip else None,
             batch_frames=batch_frames,
         )
-        return poses - poses[:, :1]
+        poses = poses - poses[:, :1]
+        farthest = float(np.abs(poses).max())
+        if not farthest < _FARTHEST_M:
+            raise UserError(
+                f"{self.trained.name}: gives joints {farthest:.3g} m from the hip, which no body has; damaged weights?"
+            )
+        return np.split(poses, np.cumsum(lengths)[:-1])
 
 
 def load(name: str | Path = "single", checkpoint: str = "best") -> KeypointLifter:

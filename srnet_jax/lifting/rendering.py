@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 from srnet_jax.errors import UserError
 from srnet_jax.io.files import absolute
 from srnet_jax.lifting import webpage
-from srnet_jax.lifting.scene import Scene, bones_3d
+from srnet_jax.lifting.scene import SUFFIXES, Scene, bones_3d
 
-SUFFIXES = (".html", ".gif", ".mp4", ".png")
 COLOURS = {"left": "#0072B2", "right": "#D55E00", "center": "#606060"}
 _SHEET, _FILM_FPS, _FILM_FRAMES = 6, 12.5, 300  # poses of a sheet; of a .gif, at most
 _TURN, _TILT = np.radians(30), np.radians(12)  # the 3D pose is seen from a little aside and above the camera
@@ -141,11 +140,14 @@ def _view(
     frames: np.ndarray,
     smallest: float,
 ) -> Callable[[int], None]:
-    """Return what shows the bones of a frame, in a square with y downwards that holds all of these frames.
+    """Return what shows the bones of a frame, in a square with y downwards that holds all of these frames. NaN is left out.
 
     `points` are [T, K, 2]; `bones` are pairs of them and the side of each; `smallest` is the least half width of the square.
     """
-    low, high = points[frames].min((0, 1)), points[frames].max((0, 1))
+    known = points[frames][np.isfinite(points[frames]).all(-1)]
+    if not len(known):  # nobody is seen in them
+        known = np.zeros((1, 2))
+    low, high = known.min(0), known.max(0)
     centre, half = (low + high) / 2, _MARGIN * max(float((high - low).max()) / 2, smallest)
     axes.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] + half, centre[1] - half))
     axes.set(aspect="equal", xticks=[], yticks=[])

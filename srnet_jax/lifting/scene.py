@@ -6,6 +6,8 @@ import numpy as np
 
 from srnet_jax.pose.skeleton import H36M_17
 
+SUFFIXES = (".html", ".gif", ".mp4", ".png")  # of pictures
+
 
 @dataclasses.dataclass(frozen=True)
 class Scene:

@@ -10,7 +10,7 @@ from srnet_jax.errors import UserError
 from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.layouts import find
-from srnet_jax.pose.normalization import mirror
+from srnet_jax.pose.normalization import mirror, normalize_image
 from srnet_jax.pose.skeleton import H36M_17
 
 
@@ -63,26 +63,36 @@ class StreamingLifter:
         self._model = model.clone(streaming=True)
         self._variables = jax.device_put(trained.variables)
         self.reset()
-        self.push(np.zeros((len(find(layout).joints), 2), np.float32))
+        self.push(np.random.default_rng(0).uniform(1, 100, (len(find(layout).joints), 2)))
         self.reset()
 
     def reset(self) -> None:
         """Forget what was seen: the next frame is the first."""
         self._memory = self._model.empty_memory(2 if self._flip else 1)
 
-    def push(self, keypoints: np.ndarray) -> np.ndarray:
+    def push(self, keypoints: np.ndarray, confidences: np.ndarray | None = None) -> np.ndarray:
         """Lift the next frame.
 
         Args:
-          keypoints: [J, 2] pixels.
+          keypoints: [J, 2] pixels; NaN, (0, 0) and -1 mean that a joint is missing. It is estimated from the others.
+          confidences: [J], 0 where a joint is missing; None if not known.
 
         Returns:
-          [17, 3] float32 joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip.
+          [17, 3] float32 joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip; NaN if the frame shows too
+          little of the person, which then counts as not seen.
 
         Raises:
-          DataError: if the keypoints have another shape or are not finite; the frame then counts as not seen.
+          DataError: if the keypoints have another shape; the frame then counts as not seen.
         """
-        inputs = self._lifter.inputs(np.asarray(keypoints)[None], layout=self._layout, image_size=self._image_size)
+        sure = None if confidences is None else np.asarray(confidences)[None]
+        person = self._lifter.completed(
+            np.asarray(keypoints)[None], layout=self._layout, image_size=self._image_size, confidences=sure
+        )
+        if not person.lifted[0]:
+            return np.full((H36M_17.num_joints, 3), np.nan, np.float32)
+        width, height = self._image_size
+        norm = self._lifter.trained.config.model.normalization
+        inputs = normalize_image(norm, person.points, width=width, height=height)
         if self._flip:
             inputs = np.concatenate([inputs, mirror(inputs, H36M_17.mirrored)])
         self._memory, poses = step(self._model, self._variables, self._memory, inputs)

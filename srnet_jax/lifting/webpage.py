@@ -26,8 +26,10 @@ def page(scene: Scene) -> str:
         "bones3d": [[*bone, side] for bone, side in zip(bones, sides, strict=True)],
         "names2d": list(shown.names_2d),
         "joints": list(H36M_17.joints),
-        "keypoints": np.round(shown.keypoints_2d.astype(np.float64), 1).reshape(len(shown.poses), -1).tolist(),
-        "poses": np.round(shown.poses.astype(np.float64) * 1000).astype(int).reshape(len(shown.poses), -1).tolist(),
+        "keypoints": _listed(np.round(shown.keypoints_2d.astype(np.float64), 1)),
+        "poses": [
+            None if np.isnan(pose).any() else np.round(pose * 1000.0).astype(int).ravel().tolist() for pose in shown.poses
+        ],
     }
     note = "Camera frame: x right, y down, z away from the camera; relative to the hip."
     note += f" One in {step} frames of the video is shown." if step > 1 else ""
@@ -38,3 +40,8 @@ def page(scene: Scene) -> str:
         "__DATA__": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),  # so that no name ends the script
     }
     return re.sub("|".join(parts), lambda found: parts[found[0]], text)  # at once: a title may hold another's place
+
+
+def _listed(points: np.ndarray) -> list[list[float | None]]:
+    """Return points [T, K, 2] as lists, one a frame, with null for what was not seen."""
+    return [[None if np.isnan(value) else value for value in row] for row in points.reshape(len(points), -1).tolist()]

@@ -19,8 +19,6 @@ from srnet_jax.errors import ConfigError, DataError, one_line
 from srnet_jax.io.files import write_whole
 from srnet_jax.io.safe_load import load_npz
 from srnet_jax.models.pose_lifter import Lifter, create_model, variable_shapes
-from srnet_jax.training.checkpoints import Checkpoints
-from srnet_jax.training.records import frame_rate
 from srnet_jax.training.state import count_parameters
 
 
@@ -65,6 +63,9 @@ def from_workdir(workdir: Path, checkpoint: str = "best") -> Trained:
     """
     config = config_files.load(workdir)
     model = create_model(config.model)
+    from srnet_jax.training.checkpoints import Checkpoints  # orbax takes a fifth of a second, which a file does not need
+    from srnet_jax.training.records import frame_rate
+
     with Checkpoints(workdir, read_only=True) as checkpoints:
         variables, step = checkpoints.restore_variables(checkpoint, variable_shapes(model))
     return Trained(workdir.name, config, model, variables, frame_rate(workdir), step)

@@ -141,7 +141,7 @@ class PoseLifter(nn.Module):
       dropout: rate after each activation.
       precision: of products and features: "float32", "tf32" (products on a GPU alone) or "bfloat16"; parameters, BatchNorm and
         outputs are float32.
-      context_is_share: set from `context_dim`, so that networks with one context feature (1) and with 100 % (1.0) are unlike.
+      context_is_share: set from `context_dim`, so that networks with one context feature (1) and with 100 % (1.0) differ.
 
     Source: paper Sec. 3 and supplement Sec. 1; details from the official code.
     """

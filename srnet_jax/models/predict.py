@@ -62,7 +62,8 @@ def _blocks(model: Lifter, frames: Frames, batch_frames: int) -> Iterator[tuple[
         return
     length = piece_length(frames.lengths, model.receptive_field, batch_frames)
     firsts, sequences = chunks(frames, length)
-    rows = min(max(batch_frames // length, 1), len(firsts))
+    few = 4 ** ((len(firsts) - 1).bit_length() + 1 >> 1) if length == 1 else len(firsts)  # single frames: few sizes to compile
+    rows = min(max(batch_frames // length, 1), few)
     for start in range(0, len(firsts), rows):
         batch = np.arange(start, start + rows) % len(firsts)  # the last batch is filled up with other rows
         yield firsts[batch], sequences[batch], length

@@ -7,7 +7,8 @@ derived by the first rule in `_RULES` whose joints it has:
     pelvis              middle of the hips
     thorax              middle of the shoulders
     spine               middle of pelvis and thorax
-    head                middle of the ears, of the eyes, or the nose; or 0.6 of the way from thorax to the top of the head
+    head                middle of the ears, one ear, middle of the eyes, or the nose; or 0.6 of the way from thorax to the top
+                        of the head
     skull_base          0.6 of the way from thorax to head
     head_top            from thorax through head, 5/3 of the way
     ears, eyes, nose    head
@@ -18,8 +19,8 @@ motion capture that `RESULTS.md` names, the joint called Head is at the height o
 
 import dataclasses
 import difflib
+import functools
 import itertools
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -86,19 +87,27 @@ _3DHP = (
     *("head_top", "thorax", *_limb("right", *_ARM), *_limb("left", *_ARM), *_limb("right", *_LEG), *_limb("left", *_LEG)),
     *("pelvis", "spine", "head"),
 )
+_FEET = (*_limb("left", "big_toe", "small_toe", "heel"), *_limb("right", "big_toe", "small_toe", "heel"))
+_POSETRACK = ("nose", "skull_base", "head_top", *_sides("ear", *_ARM, *_LEG))
 LAYOUTS = {
     layout.name: layout
     for layout in (
         Layout("coco", _COCO),
         Layout("halpe_26", (*_COCO, "head_top", "thorax", "pelvis", *_sides("big_toe", "small_toe", "heel"))),
         Layout("body_25", _BODY_25),
+        Layout("body_25b", (*_COCO, "skull_base", "head_top", *_FEET)),
         Layout("coco_18", _COCO_18),
+        Layout(
+            "openpose_mpi_15", ("head_top", "thorax", *_BODY_25[2:8], *_limb("right", *_LEG), *_limb("left", *_LEG), "spine")
+        ),
+        Layout("posetrack", _POSETRACK),
         Layout("mediapipe_33", _MEDIAPIPE),
         Layout("mpii", _MPII),
         Layout("h36m", _H36M),
         Layout("mpi_inf_3dhp", _3DHP),
     )
 }
+VOCABULARY = frozenset(joint for layout in LAYOUTS.values() for joint in layout.joints)
 H36M = LAYOUTS["h36m"]  # in the order of `skeleton.H36M_17`
 
 _SKULL_BASE, _HEAD = 0.6, 0.6  # shares of the ways from thorax to head, and to the top of the head
@@ -108,6 +117,8 @@ _RULES: dict[str, tuple[dict[str, float], ...]] = {  # weights of other joints, 
     "spine": ({"pelvis": 0.5, "thorax": 0.5},),
     "head": (
         {"left_ear": 0.5, "right_ear": 0.5},
+        {"left_ear": 1.0},  # who hides one ear shows the other in profile, at the middle of the head
+        {"right_ear": 1.0},
         {"left_eye": 0.5, "right_eye": 0.5},
         {"nose": 1.0},
         {"thorax": 1 - _HEAD, "head_top": _HEAD},
@@ -116,7 +127,6 @@ _RULES: dict[str, tuple[dict[str, float], ...]] = {  # weights of other joints, 
     "head_top": ({"thorax": 1 - 1 / _HEAD, "head": 1 / _HEAD},),
     **{name: ({"head": 1.0},) for name in ("nose", *_sides("eye", "ear"))},
 }
-_SHOWN_AS_WRONG = 0.5  # share of the frames from which on a warning is given
 
 
 def find(name: str) -> Layout:
@@ -191,6 +201,66 @@ def convert(
     return points, np.stack(lowest, -1)
 
 
+def derived(keypoints: np.ndarray, confidences: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Turn keypoints of which some are missing into Human3.6M's 17 joints, each by the first rule whose joints the frame shows.
+
+    Args:
+      keypoints: [T, J, D] points; what is missing is not read.
+      confidences: [T, J], 0 where a joint is missing.
+      source: a name of LAYOUTS.
+
+    Returns:
+      Points [T, 17, D] float64, NaN where a joint does not follow from those that are seen; and their confidences [T, 17], of
+      a derived joint the lowest of those that it comes from.
+
+    Raises:
+      UserError: for an unknown layout.
+      DataError: if the number of joints is not the layout's.
+    """
+    layout = find(source)
+    check_joints(keypoints.shape[-2], layout)
+    points = np.full((len(keypoints), len(H36M.joints), keypoints.shape[-1]), np.nan)
+    sure = np.zeros(points.shape[:2])
+    for target, ways in enumerate(_indexed_ways(source)):
+        left = np.arange(len(keypoints))  # frames for which no way was found yet
+        for indices, share in ways:
+            lowest = confidences[left][:, indices].min(-1)
+            rows = left[lowest > 0]
+            points[rows, target] = share @ keypoints[rows][:, indices]
+            sure[rows, target] = lowest[lowest > 0]
+            left = left[lowest <= 0]
+            if not len(left):
+                break
+    return points, sure
+
+
+@functools.cache
+def _indexed_ways(source: str) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], ...]:
+    """Return, for each of Human3.6M's joints, the ways to find it: indices of the source's joints, and their weights."""
+    joints = find(source).joints
+    return tuple(
+        tuple(
+            (np.array([joints.index(name) for name in way]), np.array(list(way.values()))) for way in _ways(joint, joints, ())
+        )
+        for joint in H36M.joints
+    )
+
+
+@functools.cache
+def _ways(joint: str, joints: tuple[str, ...], asked: tuple[str, ...]) -> tuple[dict[str, float], ...]:
+    """Return all ways to find a joint from a layout's, the best first, each as weights of the layout's joints."""
+    found = [{joint: 1.0}] if joint in joints else []
+    for rule in _RULES.get(joint, ()):
+        options = [() if name in asked else _ways(name, joints, (*asked, joint)) for name in rule]
+        for parts in itertools.product(*options):
+            total: dict[str, float] = {}
+            for name, part in zip(rule, parts, strict=True):
+                for own, weight in part.items():
+                    total[own] = total.get(own, 0.0) + weight * rule[name]
+            found.append(total)
+    return tuple(found)
+
+
 def check_joints(found: int, layout: Layout) -> None:
     """Refuse keypoints with another number of joints.
 
@@ -212,35 +282,6 @@ def derived_as_detected(points: np.ndarray) -> np.ndarray:
     indices = [H36M.joints.index(joint) for joint in seen]
     matrix = weights(Layout("detected", seen), H36M)
     return np.einsum("tj,...jd->...td", matrix, points[..., indices, :], dtype=np.float64).astype(points.dtype)
-
-
-def warn_if_implausible(keypoints: np.ndarray, name: str) -> None:
-    """Warn if a video's keypoints [T, 17, 2], Human3.6M's joints in pixels, seem upside down or mirrored in part.
-
-    An exchange of left and right as a whole cannot be seen in 2D: such keypoints are those of a person who faces the other
-    way.
-    """
-    above = keypoints[:, _at("thorax"), 1] > keypoints[:, _at("pelvis"), 1]
-    if above.mean() > _SHOWN_AS_WRONG:
-        warnings.warn(
-            f"{name}: the shoulders are below the hips in {above.mean():.0%} of the frames; is y counted from "
-            "the top of the image?",
-            stacklevel=2,
-        )
-    hips, shoulders = (
-        keypoints[:, _at(f"left_{part}"), 0] - keypoints[:, _at(f"right_{part}"), 0] for part in ("hip", "shoulder")
-    )
-    opposite = (hips * shoulders < 0).mean()
-    if opposite > _SHOWN_AS_WRONG:
-        warnings.warn(
-            f"{name}: hips and shoulders disagree on which side is left in {opposite:.0%} of the frames; "
-            "is this the right layout?",
-            stacklevel=2,
-        )
-
-
-def _at(joint: str) -> int:
-    return H36M.joints.index(joint)
 
 
 def _bones(joints: tuple[str, ...]) -> Iterator[tuple[str, str]]:

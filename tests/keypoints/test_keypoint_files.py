@@ -7,7 +7,9 @@ import pytest
 
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.keypoints import keypoint_files
+from srnet_jax.keypoints.keypoint_files import Hints
 
+NO_HINTS = Hints()
 FRAMES, MISSING, SIZE = 25, (9, 10, 11), 1024
 SHOWN = [frame for frame in range(FRAMES) if frame not in MISSING]
 
@@ -150,14 +152,7 @@ WRITERS = {  # format or variant: (writer of one person, joints, layout, name, w
     "mmpose": (lambda f, p: write_json(f / "dance.json", mmpose(p)), 17, "coco", "dance", (False, False)),
     "mmpose, h36m": (
         lambda f, p: write_json(f / "dance.json", mmpose(p, data_set="h36m")),
-        17,
-        "h36m",
-        "dance",
-        (False, False),
-    ),
-    "mmpose, list": (
-        lambda f, p: write_json(f / "dance.json", mmpose(p)["instance_info"]),
-        *(17, "coco", "dance", (False, False)),
+        *(17, "h36m", "dance", (False, False)),
     ),
     "coco": (lambda f, p: write_json(f / "dance.json", coco(p)), 17, "coco", "dance", (False, False)),
     "mediapipe": (lambda f, p: write_json(f / "dance.json", mediapipe(p)), 33, "mediapipe_33", "dance", (True, True)),
@@ -172,7 +167,13 @@ WRITERS = {  # format or variant: (writer of one person, joints, layout, name, w
         *(17, None, "dance", (False, False)),
     ),
     "csv": (lambda f, p: write_text(f / "dance.csv", table(p)), 17, None, "dance", (False, False)),
-    "csv, numbers only": (lambda f, p: write_text(f / "dance.txt", table(p, header=False)), 26, None, "dance", (False, False)),
+    "csv, numbers only": (
+        lambda f, p: write_text(f / "dance.txt", table(p, header=False)),
+        26,
+        "halpe_26",
+        "dance",
+        (False, False),
+    ),
 }
 
 
@@ -181,14 +182,14 @@ def test_all_formats_hold_the_same(tmp_path, variant):
     write, joints, layout, name, (tells_size, tells_fps) = WRITERS[variant]
     values = person(joints)
     path = write(tmp_path, {None: values})
-    for found in (keypoint_files.load(path), keypoint_files.load(str(path), keypoint_format=variant.partition(",")[0])):
+    for found in (keypoint_files.load(path), keypoint_files.load(str(path), Hints(variant.partition(",")[0]))):
         (track,) = found
         assert (track.name, track.layout, track.first_frame) == (name, layout, 0)
         np.testing.assert_array_equal(track.detected, np.isin(np.arange(FRAMES), SHOWN))
         assert track.keypoints.dtype == track.confidences.dtype == np.float32
-        np.testing.assert_allclose(track.keypoints, values[..., :2], atol=1e-4)  # walks evenly, so filling finds the truth
-        np.testing.assert_array_equal(track.keypoints[SHOWN], values[SHOWN][..., :2])
-        np.testing.assert_array_equal(track.confidences, blanked(values)[..., 2])
+        assert np.isnan(track.keypoints[list(MISSING)]).all()
+        np.testing.assert_allclose(track.keypoints[SHOWN], values[SHOWN][..., :2], atol=1e-4)
+        np.testing.assert_array_equal(track.confidences, blanked(values)[..., 2].astype(np.float32))
         assert track.image_size == ((SIZE, SIZE) if tells_size else None)
         assert track.fps == (25.0 if tells_fps else None)
 
@@ -209,11 +210,11 @@ def test_a_data_set_that_is_not_known_has_no_layout(tmp_path):
 def test_single_images(tmp_path):
     content = mmpose({None: person(), 3: person(start=(800, 300))})["instance_info"][0]["instances"]
     first, second = keypoint_files.load(write_json(tmp_path / "x.json", content))
-    assert {first.name, second.name} == {"person_3", "person_2"}
+    assert {first.name, second.name} == {"person_1", "person_3"}
     assert first.keypoints.shape == (1, 17, 2)
     folder = write_openpose(tmp_path / "open", {None: person(25)}, start=100)
     (track,) = keypoint_files.load(folder / "dance2_000000000107_keypoints.json")
-    assert (track.name, track.first_frame, len(track.keypoints)) == ("dance2_000000000107_keypoints", 107, 1)
+    assert (track.name, len(track.keypoints)) == ("dance2_000000000107_keypoints", 1)
 
 
 TRACKED = {
@@ -276,7 +277,7 @@ def test_several_videos(tmp_path):
     assert found[0].layout is None
 
 
-def test_tables_of_pairs_and_triples(tmp_path):
+def test_tables_of_pairs(tmp_path):
     values = person(6)
     rows = [",".join(map(str, [frame, *values[frame, :, :2].ravel()])) for frame in range(FRAMES)]  # 12 numbers: 6 pairs
     (track,) = keypoint_files.load(write_text(tmp_path / "x.csv", "\n".join(rows)))
@@ -285,8 +286,29 @@ def test_tables_of_pairs_and_triples(tmp_path):
     header = "Frame,x0,y0,x1,y1\r\n"
     (track,) = keypoint_files.load(write_text(tmp_path / "x.csv", header + "\r\n".join(f"{i},5,6,7,8" for i in range(3))))
     np.testing.assert_array_equal(track.keypoints[0], [[5, 6], [7, 8]])
-    (track,) = keypoint_files.load(write_text(tmp_path / "x.csv", '"x","y","frame"\n5,6,0\n7,8,1\n'))
-    np.testing.assert_array_equal(track.keypoints[:, 0], [[5, 6], [7, 8]])
+
+
+@pytest.mark.parametrize("nothing", ["0", "nan", "", "-1", "None"])
+def test_what_is_missing_in_a_table(tmp_path, nothing):
+    rows = table({None: person()}, missing=()).splitlines()
+    cells = rows[3].split(",")
+    cells[4], cells[5] = nothing, nothing  # of the joint 1 in frame 2
+    (track,) = keypoint_files.load(write_text(tmp_path / "x.csv", "\n".join([*rows[:3], ",".join(cells), *rows[4:]])))
+    assert np.argwhere(track.confidences == 0).tolist() == [[2, 1]]
+    assert np.argwhere(np.isnan(track.keypoints).any(-1)).tolist() == [[2, 1]]
+
+
+@pytest.mark.parametrize(
+    "nothing", [(0, 0, 0.9), (None, None, None), (float("nan"), 5, 1), (-1, 5, 0.9), (5, 5, 0), (5, 5, 0.04)]
+)
+def test_what_is_missing_in_json(tmp_path, nothing):
+    content = mmpose({None: person()}, missing=())
+    instance = content["instance_info"][2]["instances"][0]
+    *instance["keypoints"][1], instance["keypoint_scores"][1] = nothing
+    (track,) = keypoint_files.load(write_json(tmp_path / "x.json", content))
+    assert np.argwhere(track.confidences == 0).tolist() == [[2, 1]]
+    (track,) = keypoint_files.load(tmp_path / "x.json", Hints(min_confidence=0.03))
+    assert (track.confidences[2, 1] > 0) == (nothing == (5, 5, 0.04))
 
 
 # What is refused.
@@ -306,44 +328,57 @@ def landmarks(**changes):
 
 
 FLAT = [1.0, 2.0, 3.0] * 17
+DEEP: list = []
+for _ in range(500):
+    DEEP = [DEEP]
+UNKNOWN = "expected a keypoint format; the nearest are"
 WRONG_JSON = {
-    "ragged": (entries(keypoints=FLAT[:48]), "frame 2: found 16 joints, expected 17, as in frame 0"),
-    "no triples": (entries(keypoints=FLAT[:50]), "frame 2: keypoints hold 50 numbers, expected x, y and confidence"),
-    "text": (entries(keypoints=["x"] * 51), "frame 2: keypoints: found 'x', expected numbers"),
-    "true": (entries(keypoints=[True] * 51), "frame 2: keypoints: found True, expected numbers"),
-    "no keypoints": (entries(keypoints=None), "frame 2: keypoints: found a NoneType, expected a list of numbers"),
-    "huge": (entries(keypoints=[10**400] * 51), "frame 2: keypoints: found a number of hundreds of digits"),
+    "ragged": (entries(keypoints=FLAT[:48]), "frame 2.jpg: found 16 joints, expected 17, as in frame 0.jpg"),
+    "no triples": (entries(keypoints=FLAT[:50]), "frame 2.jpg: hold 50 numbers, expected x, y and confidence"),
+    "text": (entries(keypoints=["x"] * 51), "frame 2.jpg: found 'x', expected numbers"),
+    "true": (entries(keypoints=[True] * 51), "frame 2.jpg: found True, expected numbers"),
+    "lists": (entries(keypoints=[[[[1]]]] * 51), "frame 2.jpg: found a list of 1, expected"),
+    "deep": (entries(keypoints=DEEP), "frame 2.jpg: found"),
+    "a number": (entries(keypoints=5), "frame 2.jpg: found 5, expected x, y"),
+    "huge": (entries(keypoints=[10**400] * 51), "frame 2.jpg: found a number of hundreds of digits"),
     "far": (entries(keypoints=[1e6] * 51), "keypoints of 1,000,000 or more at frame 2, expected pixels"),
-    "id": (entries(idx={}), "frame 2: found the track id a dict of 0, expected a whole number"),
-    "id of parts": (entries(idx=[[1.5]]), "frame 2: found the track id a float, expected a whole number"),
-    "no number": (entries(image_id="a.jpg"), "entry 2: image_id: found 'a.jpg', expected the number of a frame"),
-    "negative": (entries(image_id=-1), "entry 2: image_id: found -1, expected the number of a frame"),
-    "gap": (entries(image_id=100_025), "dance: no keypoints from frame 24 to 100025, expected a gap of at most 100,000"),
-    "many frames": (entries(image_id=1_000_000), "found frames 0 to 1000000, expected at most 1,000,000 frames"),
-    "normalised": (coco({None: person() / 1000}), "all keypoints are within .*, they seem normalised, expected pixels"),
+    "id": (entries(idx={}), "frame 2.jpg: found the track id a dict of 0, expected a whole number"),
+    "id of parts": (entries(idx=[[1.5]]), "frame 2.jpg: found the track id a float, expected a whole number"),
+    "negative": (entries(image_id=-1), "entry 2: found -1, expected a frame's number or an image's name"),
+    "image of lists": (entries(image_id=[1]), "entry 2: found a list of 1, expected a frame's number or an image's name"),
+    "many frames": (entries(image_id="1000000.jpg"), "found frames 0 to 1000000, expected at most 1,000,000 frames"),
+    "normalised": (coco({None: person() / 1000}), "they seem normalised, expected pixels, or the image's size"),
+    "about the centre": (
+        coco({None: person(start=(0, 0), step=(0, 0)) / [100, 100, 1]}),
+        "as of points in 3D or counted from the",
+    ),
+    "depth": (
+        coco({None: person() * [1, 1, -400]}),
+        "as third number of a joint, expected a confidence; are these points in 3D",
+    ),
     "nobody": (coco({None: person() * 0}), "dance.json: no person in any frame"),
+    "infinite": (coco({None: person() * np.inf}), "dance.json: no person in any frame"),
     "empty list": ([], "no person in any frame"),
     "no frame shows one": ({"people": []}, "no person in any frame"),
-    "number": (3, "found 3, expected an object or a list of objects"),
-    "other list": ([{"a": 1}], "found a list of objects with 'a', expected image_id"),
-    "other object": ({"a": 1}, "found the keys 'a', expected people, instance_info or frames"),
+    "number": (3, f"found 3, {UNKNOWN}"),
+    "other list": ([{"a": 1}], f"found a list of objects with 'a', {UNKNOWN}"),
+    "other object": ({"a": 1}, f"found an object with 'a', {UNKNOWN}"),
     "entry": ([*entries(), 3], "found 3 as entry 22, expected an object"),
-    "people": ({"people": 3}, "people: found 3, expected a list of objects"),
-    "instances": ({"instance_info": [{"frame_id": 1}]}, "frame 1: instances: found a NoneType, expected a list"),
-    "no pairs": (
-        {"instance_info": [{"frame_id": 1, "instances": [{"keypoints": [[1, 2, 3]]}]}]},
-        r"frame 1: keypoints hold a list of 1, expected a list of \[x, y\]",
+    "people": ({"people": 3}, "found 3, expected a list of people"),
+    "person": ({"people": [3]}, "found 3, expected a person's object"),
+    "instances": ({"instance_info": [{"frame_id": 1}]}, "frame 1: found 'frame_id', expected instances"),
+    "3D": (
+        {"instance_info": [{"frame_id": 1, "instances": [{"keypoints": [[1, 2, 3]], "keypoint_scores": [1]}]}]},
+        "frame 1: holds points in 3D, expected a detector's 2D keypoints; nothing is left to lift",
     ),
-    "scores": (
-        [{"keypoints": [[1, 2]], "keypoint_scores": [1, 1]}],
-        "frame 0: found 2 keypoint_scores, expected one for each of 1 keypoints",
-    ),
-    "no width": (mediapipe({None: person(33)}, width=None), "has w a NoneType, expected the image's size in pixels"),
-    "pixels": (landmarks(x=640), "frame 2: a landmark at 640, expected shares of the image's width and height"),
-    "landmark": (landmarks(y=None), "frame 2: landmarks: found a NoneType, expected numbers"),
-    "few landmarks": (mediapipe({None: person(30)}), "frame 0: found 30 landmarks, expected 33"),
-    "no frames": ({"frames": 3, "width": 5, "height": 5}, "frames hold 3, expected a list"),
-    "no object": ({"frames": [3], "width": 5, "height": 5}, "frame 0: found 3, expected an object with landmarks"),
+    "scores": ([{"keypoints": [[1, 2]], "keypoint_scores": [1, 1]}], "found 2 confidences, expected one for each of 1 joints"),
+    "no width": (mediapipe({None: person(33)}, width=None), "has the width a NoneType, expected the image's size in pixels"),
+    "width of text": (mediapipe({None: person(33)}, width="x"), "has the width 'x', expected the image's size in pixels"),
+    "pixels": (landmarks(x=640), "found a coordinate of 640, expected shares of the image's width and height"),
+    "frames": ({"frames": 3, "width": 5, "height": 5}, "frames: found 3, expected a list"),
+    "frame": ({"frames": [3], "width": 5, "height": 5}, "frame 0: found 3, expected"),
+    "fps": (mmpose({None: person()}) | {"fps": -1}, "has fps -1, expected frames per second"),
+    "many joints": ([{"image_id": 1, "keypoints": FLAT * 100}], "found 1700 joints, expected at most 1000"),
 }
 
 
@@ -353,9 +388,9 @@ def test_wrong_json_is_named(tmp_path, case):
     refused(write_json(tmp_path / "dance.json", content), message)
 
 
-def refused(path, message, **options):
+def refused(path, message, options=NO_HINTS):
     with pytest.raises(DataError, match=message) as error:
-        keypoint_files.load(path, **options)
+        keypoint_files.load(path, options)
     assert str(error.value).startswith(str(path))
     assert str(error.value).isprintable()
 
@@ -363,9 +398,9 @@ def refused(path, message, **options):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[NaN]", "found NaN, expected finite numbers"),
-        ('{"people": [{"pose_keypoints_2d": [1e999, 1, 1]}]}', "NaN or infinity at frame 0"),
-        ('{"people": [{"pose_keypoints_2d": [-Infinity, 1, 1]}]}', "found -Infinity, expected finite"),
+        ("[NaN]", "found a list of 1, expected a keypoint format"),
+        ('{"people": [{"pose_keypoints_2d": [1e999, 1, 1]}]}', "no person in any frame"),
+        ('{"people": [{"pose_keypoints_2d": [-Infinity, 1, 1]}]}', "no person in any frame"),
         ("[" * 100_000, "expected a JSON file .RecursionError"),
         ('{"people": [', "damaged, .*expected a JSON file"),
         ("[" + "9" * 5000 + "]", "damaged, .*expected a JSON file"),
@@ -382,21 +417,21 @@ def test_damaged_json_is_named(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0,1,2\n0,3,4\n", "line 2: found frame 0 again, expected each once, or a column track"),
         ("0,1,2\n1,3\n", "line 2: found 2 columns, expected 3, as in line 1"),
-        ("0,1,2\n1,x,4\n", "line 2: found 'x', expected a finite number"),
-        ("0,1,2\n1,nan,4\n", "line 2: found 'nan', expected a finite number"),
-        ("0,1,2\n1,,4\n", "line 2: found '', expected a finite number"),
-        ("0,1,2\n1.5,3,4\n", "line 2: found a float, expected the number of a frame"),
-        ("0,1,2,3,4,5\n", "line 1: found 5 columns of keypoints, expected x, y or x, y, confidence"),
-        ("frame,x,y,z_x\n0,1,2,3\n", "line 1: found 3 columns of keypoints"),
-        ("frame,y,x\n0,1,2\n", "line 1: found the column 'y', expected x, y or x, y, confidence"),
-        ("frame,x0,y0,c,x1,y1,x2\n0,1,2,3,4,5,6\n", "line 1: found the column 'x2'"),
-        ("time,x,y\n0,1,2\n", "line 1: found 'time,x,y', expected a column frame"),
-        ("frame,x,y\n", "no person in any frame"),
-        ("0;1;2\n", "line 1: found '0;1;2', expected frame, x, y, ... with commas"),
+        ("0,1,2\n1,x,4\n", "line 2: found 'x', expected a number"),
+        ("0,1,2\n1.5,3,4\n", "line 2: found frame '1.5', expected a whole number"),
+        ("0,1,2\n-1,3,4\n", "line 2: found frame '-1', expected a whole number"),
+        ("0,1,2,3,4,5\n", "found 5 columns of keypoints, expected x, y or x, y, confidence"),
+        ("frame,x,y,z_x\n0,1,2,3\n", "found the columns 'frame,x,y,z_x', expected x and y of each joint"),
+        ("frame,nose_x\n0,1\n", "found the columns 'frame,nose_x', expected x and y of each joint"),
+        ("frame,a_x,a_y\n0,1,2\n", "found joints named 'a', expected names such as nose"),
+        ("frame,joint,x,y\n0,a,1,2\n0,b,1,2\n0,a,3,4", "line 4: found 'a' of frame 0 again, expected each joint once"),
+        ("scorer,a\nfish,b\ncoords,x\n0,1\n", "DeepLabCut's header with 'fish', 'coords', '0', expected bodyparts, coords"),
+        ("frame,nose_x,nose_y\n", "no person in any frame"),
         ("0,0.5,0.5\n", "they seem normalised"),
         ("\n\n", "empty file"),
+        ('frame,"nose_x\n0,"1', "expected x and y of each joint"),
+        ("\0\0\n", "found"),
     ],
 )
 def test_wrong_tables_are_named(tmp_path, text, message):
@@ -410,17 +445,16 @@ POINTS = np.arange(5 * 17 * 2, dtype=np.float64).reshape(5, 17, 2)
     ("fields", "message"),
     [
         ({"people": {None: POINTS[0]}}, r"dance.mp4: found float64 of shape \(17, 2\), expected keypoints"),
-        ({"people": {None: np.where(POINTS == 40, np.nan, POINTS)}}, "NaN or infinity at frame 1"),
         ({"people": {None: POINTS.astype(complex)}}, "found complex128 of shape .*, expected keypoints"),
         ({"people": {1: POINTS, 2: POINTS[:, :16]}}, "found people of 16 and 17 joints"),
-        ({"people": {None: POINTS / 1000}}, "dance.mp4: all keypoints are within .*, they seem normalised"),
+        ({"people": {None: POINTS / 100 - 0.8}}, "dance.mp4: found coordinates around 0 to .-1, as of points in 3D or counted"),
         ({"people": {None: POINTS * 0}}, "no person in any frame"),
-        ({"size": {"w": 1920}}, "video_metadata has h a NoneType, expected the image's size"),
+        ({"size": {"w": 1920}}, "video_metadata has the height a NoneType, expected the image's size"),
         ({"size": {"w": 1920, "h": 1080, "fps": -1}}, "video_metadata has fps -1, expected frames per second"),
         ({"size": {"w": 1920, "h": 1080, "fps": "x"}}, "video_metadata has fps 'x', expected frames per second"),
         ({"positions_2d": np.zeros(3)}, "positions_2d holds .*, expected a dict"),
         ({"metadata": np.array({}, dtype=object)}, "found no video_metadata"),
-        ({"metadata": np.array({"video_metadata": {"dance.mp4": 3}}, dtype=object)}, "video_metadata has w a NoneType"),
+        ({"metadata": np.array({"video_metadata": {"dance.mp4": 3}}, dtype=object)}, "video_metadata has the width a NoneType"),
         ({"metadata": np.array({"video_metadata": {}, "layout_name": 3}, dtype=object)}, "metadata has the layout 3"),
         ({"positions_2d": np.array({}, dtype=object)}, "holds no video"),
         ({"positions_2d": np.array({"a\nb": {}}, dtype=object)}, "holds a video of the name 'a..b', expected a file's"),
@@ -456,7 +490,7 @@ BOX, FOUR = np.zeros((1, 5)), np.ones((1, 4, 17))
         ({"boxes": pairs([], np.zeros((2, 5))), "keypoints": pairs([], FOUR)}, "frame 0: found 2 boxes and keypoints of 1"),
         ({"boxes": np.zeros(25)}, "frame 0: boxes: found .*, expected nothing and the people"),
         ({"boxes": np.array(3)}, "expected boxes and keypoints of each frame"),
-        ({"metadata": {"w": 3}}, "metadata has h a NoneType, expected the image's size"),
+        ({"metadata": {"w": 3}}, "metadata has the height a NoneType, expected the image's size"),
         ({"boxes": np.zeros((2, 2, 0)), "keypoints": np.zeros((2, 2, 0))}, "no person in any frame"),
     ],
 )
@@ -472,9 +506,8 @@ def test_wrong_content_of_detectron2_is_named(tmp_path, fields, message):
             {"confidences": np.ones((5, 16))},
             r"confidences: found float64 of shape \(5, 16\), expected numbers of shape \(5, 17\)",
         ),
-        ({"confidences": np.full((5, 17), np.inf)}, "NaN or infinity at frame 0"),
         ({"image_size": 3}, r"image_size holds int64 of shape \(\), expected width and height"),
-        ({"image_size": [3.5, 4]}, "image_size has w a float"),
+        ({"image_size": [3.5, 4]}, "image_size has the width a float"),
         ({"fps": 0}, "has fps 0, expected frames per second"),
         ({"layout": 3}, "has the layout 3, expected a name such as 'coco'"),
     ],
@@ -485,36 +518,59 @@ def test_wrong_content_of_plain_archives_is_named(tmp_path, fields, message):
 
 def test_other_files_are_named(tmp_path):
     np.savez(tmp_path / "x.npz", a=3)
-    refused(tmp_path / "x.npz", "found the keys 'a', expected positions_2d, keypoints, or boxes, segments and keypoints")
-    refused(tmp_path / "x.npz", "found the keys 'a', expected keypoints", keypoint_format="npz")
-    refused(tmp_path / "x.npz", "found the keys 'a', expected positions_2d", keypoint_format="videopose3d")
-    refused(tmp_path / "x.npz", "damaged, .*expected a JSON file", keypoint_format="coco")
+    refused(tmp_path / "x.npz", "found the keys 'a', expected positions_2d, reconstruction, keypoints, or boxes, segments and")
+    refused(tmp_path / "x.npz", "found the keys 'a', expected keypoints", Hints("npz"))
+    refused(tmp_path / "x.npz", "found the keys 'a', expected positions_2d", Hints("videopose3d"))
+    refused(tmp_path / "x.npz", "damaged, .*expected a JSON file", Hints("coco"))
     refused(tmp_path / "nothing.json", "no such file, expected")
-    refused(write_text(tmp_path / "x.mp4", "\0\0\0 ftypisom"), "found neither a NumPy archive, nor JSON, nor a table")
+    refused(write_text(tmp_path / "x.mp4", "\0\0\0 ftypisom"), "found neither NumPy's form, nor JSON, nor a table")
     with pytest.raises(UserError, match=r"keypoint format 'alphapos': not known, expected one of .*did you mean alphapose"):
-        keypoint_files.load(tmp_path, keypoint_format="alphapos")
+        keypoint_files.load(tmp_path, Hints("alphapos"))
     path = write_videopose3d(tmp_path / "x.npz", {None: person()})
     content = path.read_bytes()
     for size in (0, 1, 10, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:size])
         refused(path, r"x\.npz")
+    for array, message in (
+        (np.zeros((3, 17)), r"found float64 of shape \(3, 17\), expected keypoints"),
+        (np.zeros((3, 17, 5)), r"found float64 of shape \(3, 17, 5\), expected keypoints"),
+        (np.zeros(3, "U3"), "found str96 of shape"),
+        (np.array([{}], object), "damaged, cut short or another kind of file, expected an .npy array of numbers"),
+        (
+            np.ones((3, 17, 3)) * [1, 2, -9],
+            "found -9 to -9 as third number of a joint, expected a confidence; are these points in 3D",
+        ),
+        (np.full((3, 17, 2), np.nan), "no person in any frame"),
+    ):
+        np.save(tmp_path / "x.npy", array)
+        refused(tmp_path / "x.npy", message)
 
 
-def test_folders_of_openpose(tmp_path):
+def test_folders(tmp_path):
     folder = tmp_path / "x"
     folder.mkdir()
-    refused(folder, "found no .*_keypoints.json, expected the files that OpenPose writes")
-    refused(folder, "a folder, expected a file of the format csv", keypoint_format="csv")
+    refused(folder, "found no .json or .txt file, expected one for each picture$")
+    (folder / "cam1").mkdir()
+    refused(folder, "found no .json or .txt file, expected one for each picture; is it cam1 in it")
     write_json(folder / "a_keypoints.json", {"people": []})
-    refused(folder, "a_keypoints.json: found 'a', expected the number of a frame")
-    (folder / "a_keypoints.json").unlink()
+    refused(folder, "no person in any frame")
     write_openpose(folder, {None: person(25)})
     write_json(folder / "dance2_000000000003_keypoints.json", openpose([(None, FLAT[:48])]))
-    refused(folder, "frame 3: found 16 joints, expected 25, as in frame 0")
+    refused(folder, "frame dance2_000000000003: found 16 joints, expected 25, as in frame dance2_0")
     write_json(folder / "dance2_000000000003_keypoints.json", {"people": 1})
-    refused(folder, "dance2_000000000003_keypoints.json: people: found 1, expected a list")
-    write_json(folder / "b_3_keypoints.json", {"people": []})
-    refused(folder, "dance2_000000000003_keypoints.json: found frame 3 again, expected each frame of one video once")
+    refused(folder, "frame dance2_000000000003_keypoints.json: found 1, expected a list of people")
+    write_json(folder / "dance2_000000000003_keypoints.json", [3])
+    refused(folder, "dance2_000000000003_keypoints.json: found 3, expected a person")
+    for child in folder.glob("*.json"):
+        child.unlink()
+    write_json(folder / "all.json", alphapose({None: person()}))
+    refused(folder, "all.json: found several frames of the format alphapose, expected one file or a folder of pictures")
+    (folder / "all.json").rename(folder / "all.txt")
+    refused(folder, "all.txt: line 1: found text, expected class, box and keypoints as numbers")
+    (folder / "all.txt").write_text("0 0.5 0.5 0.1 0.1 0.5\n")
+    refused(folder, "all.txt: line 1: found 1 numbers behind the box, expected x, y, confidence of each joint")
+    (folder / "all.txt").write_text("0 nan inf\n")
+    refused(folder, "all.txt: line 1: found 0 numbers behind the box")
 
 
 def test_little_files_cannot_ask_for_much_memory(tmp_path):

@@ -1,4 +1,4 @@
-"""How people are followed through a video, and how what is missing is filled."""
+"""How people are followed through a video."""
 
 import dataclasses
 from pathlib import Path
@@ -9,13 +9,14 @@ import pytest
 from srnet_jax.errors import DataError
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.keypoints import tracks
-from srnet_jax.keypoints.people import frame_number, gather
+from srnet_jax.keypoints.people import gather
 from tests.keypoints.test_keypoint_files import person
 
 
 def people(*found):
     """Return People of (frame, track id, [J, 3] values)."""
-    return gather(found, Path("dance.json"), Budget(10**9))
+    (made,) = gather(found, Path("dance.json"), Budget(10**9), is_frame=True)
+    return made
 
 
 def follow(*found):
@@ -28,7 +29,9 @@ def all_of(values, track=None, frames=None):
 
 
 def same(track, values):
-    np.testing.assert_allclose(track.keypoints, values[..., :2], atol=1e-3)
+    """Compare where the track shows the person; elsewhere it is NaN."""
+    np.testing.assert_allclose(track.keypoints[track.detected], values[track.detected][..., :2], atol=1e-3)
+    assert np.isnan(track.keypoints[~track.detected]).all()
 
 
 def test_people_without_ids_are_linked():
@@ -90,19 +93,18 @@ def test_the_surer_of_two_with_one_id_is_taken():
     same(tracks[0], person())
 
 
-def test_joints_are_filled():
-    walk = person()
-    values = walk.copy()
-    values[:3, 4] = values[10:14, 4] = values[20:, 4] = 0  # in the beginning, between, at the end
-    values[:, 5] = 0  # never seen
+def test_what_is_missing_is_nan():
+    values = person()
+    values[:3, 4] = 0
+    values[5, 4, 0] = np.nan
+    values[6, 4, 1] = -1
     values[7, 6] = 0, 0, 0.5  # sure to be in the corner
     values[8, 6, 2] = 0  # unsure, yet somewhere
-    (track,) = follow(*all_of(values))
-    expected = walk[..., :2].copy()
-    expected[:3, 4], expected[20:, 4] = walk[3, 4, :2], walk[19, 4, :2]
-    expected[:, 5] = expected[7, 6] = 0
-    same(track, expected)
-    np.testing.assert_array_equal(track.confidences, values[..., 2])
+    values[9, 6, 2] = 0.05  # less than asked for
+    (track,) = tracks.follow(people(*all_of(values)), Budget(10**9), 0.1)
+    expected = [[0, 4], [1, 4], [2, 4], [5, 4], [6, 4], [7, 6], [8, 6], [9, 6]]
+    assert np.argwhere(track.confidences == 0).tolist() == expected
+    assert np.argwhere(np.isnan(track.keypoints).all(-1)).tolist() == expected
     assert track.detected.all()
 
 
@@ -130,7 +132,7 @@ def test_too_many_to_link():
 
 
 def test_nobody_makes_no_track():
-    assert people() is None
+    assert gather([], Path("dance.json"), Budget(10**9)) == []
     assert follow(*all_of(person() * 0)) == []
 
 
@@ -138,18 +140,3 @@ def test_tracks_know_what_the_file_tells():
     told = {"layout": "coco", "image_size": (640, 480), "fps": 25.0}
     (track,) = tracks.follow(dataclasses.replace(people(*all_of(person())), **told), Budget(10**9))
     assert {name: getattr(track, name) for name in told} == told
-
-
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [("0.jpg", 0), ("a1_0012.jpeg", 12), ("x_000000000012_keypoints", 12), ("7", 7), (3, 3), (3.0, 3), ("4.mp4", 4)],
-)
-def test_numbers_of_frames(name, number):
-    assert frame_number(name, "x") == number
-
-
-@pytest.mark.parametrize("name", ["", "a.jpg", "1" * 5000, "\u0661.jpg", None, True, 1.5, float("nan"), 1e300, 10**400, -1, []])
-def test_no_numbers_of_frames(name):
-    with pytest.raises(DataError, match=r"^x: found .*, expected the number of a frame") as error:
-        frame_number(name, "x")
-    assert len(str(error.value)) < 200

@@ -22,7 +22,10 @@ class Capture:
         self.number = 0 if Path(path).suffix == ".mp4" else self.frames
 
     def get(self, what):
-        return {5: self.fps, 7: self.declared}[what]
+        return {0: self.clock(self.number - 1), 5: self.fps, 7: self.declared}[what]
+
+    def clock(self, frame):
+        return 1000 * frame / self.fps if self.fps else 0.0
 
     def read(self):
         if self.number == self.frames:
@@ -39,7 +42,7 @@ class Capture:
 @pytest.fixture
 def opencv(monkeypatch):
     module = types.ModuleType("cv2")
-    module.CAP_PROP_FPS, module.CAP_PROP_FRAME_COUNT, module.VideoCapture = 5, 7, Capture
+    module.CAP_PROP_POS_MSEC, module.CAP_PROP_FPS, module.CAP_PROP_FRAME_COUNT, module.VideoCapture = 0, 5, 7, Capture
     monkeypatch.setenv("OPENCV_FFMPEG_LOGLEVEL", "-8")  # so that it is unset again
     monkeypatch.setitem(sys.modules, "cv2", module)
 
@@ -65,7 +68,9 @@ def test_a_video_is_seen_frame_by_frame(tmp_path, opencv):
     (track,) = video.detect(tmp_path / "dance.mp4", finder)
     assert (track.name, track.layout, track.image_size, track.fps) == ("dance", "coco", (64, 48), 25)
     assert finder.times == list(range(0, 800, 40))
-    np.testing.assert_allclose(track.keypoints[:, 3, 0], np.arange(20) + 3)  # filled where nobody was seen
+    seen = ~np.isin(np.arange(20), [5, 6, 7])
+    np.testing.assert_allclose(track.keypoints[seen, 3, 0], np.arange(20)[seen] + 3)
+    assert np.isnan(track.keypoints[~seen]).all()
     np.testing.assert_array_equal(np.flatnonzero(~track.detected), [5, 6, 7])
 
 
@@ -282,3 +287,24 @@ def test_people_are_found_in_a_real_video():
     steps = np.linalg.norm(np.diff(points, axis=0), axis=-1).mean(-1) / np.linalg.norm(np.ptp(points, axis=1), axis=-1)[1:]
     assert steps.max() < 1  # one person, not several
     assert track.confidences[track.detected].mean() > 0.5
+
+
+def test_uneven_times_are_kept(tmp_path, opencv, monkeypatch):
+    monkeypatch.setattr(Capture, "clock", lambda self, frame: 40.0 * frame + 30.0 * (frame % 2))
+    (tmp_path / "v.mp4").write_bytes(b"x")
+    (track,) = video.detect(tmp_path / "v.mp4", Finder())
+    np.testing.assert_allclose(track.times[:4] - track.times[0], [0, 0.07, 0.08, 0.15])
+
+
+def test_a_video_that_lost_its_rotation_is_turned(tmp_path, opencv):
+    sizes = []
+
+    class Looker(Finder):
+        def __call__(self, image, time_ms):
+            sizes.append(image.shape)
+            return super().__call__(np.rot90(image), time_ms)  # turned back, it has its corner again
+
+    (tmp_path / "v.mp4").write_bytes(b"x")
+    (track,) = video.detect(tmp_path / "v.mp4", Looker(), rotate=90)
+    assert set(sizes) == {(64, 48, 3)}
+    assert track.image_size == (48, 64)

@@ -16,6 +16,7 @@ from srnet_jax.lifting.streaming import StreamingLifter
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.pose import layouts
 from srnet_jax.pose.frames import interpolated
+from srnet_jax.pose.normalization import normalize_image
 from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.training.loop import train_and_evaluate
 
@@ -53,7 +54,8 @@ def temporal(tiny_config):
 
 
 def test_poses_are_the_networks(lifter, keypoints):
-    inputs = lifter.inputs(keypoints, layout="coco", image_size=SIZE)
+    points = layouts.convert(keypoints, "coco", "h36m")[0]
+    inputs = normalize_image("centered", points, width=SIZE[0], height=SIZE[1])
     expected = np.asarray(lifter.trained.model.apply(lifter.trained.variables, inputs[None]))[0]
     found = lifter(keypoints, layout="coco", image_size=SIZE, flip=False)
     np.testing.assert_allclose(found, expected - expected[:, :1], rtol=1e-5, atol=1e-6)
@@ -170,8 +172,8 @@ def test_a_config_of_another_version_is_refused(lifter, tmp_path):
     [
         (np.zeros((3, 17, 3), np.float32), r"found shape \(3, 17, 3\) of float32, expected \(frames >= 1, joints, 2\)"),
         (np.zeros((0, 17, 2), np.float32), r"found shape \(0, 17, 2\)"),
-        (np.full((3, 17, 2), np.nan), "hold NaN or infinity at frame 0"),
-        (np.zeros((3, 25, 2)), "found 25 joints, expected the 17 of layout coco; body_25 has 25"),
+        (np.full((3, 17, 2), np.nan), "keypoints: no frame shows 4 of the 17 joints"),
+        (np.zeros((3, 25, 2)), "found 25 joints, expected the 17 of layout coco; body_25 and body_25b have 25"),
     ],
 )
 def test_wrong_keypoints_are_refused(lifter, keypoints, message):
@@ -186,7 +188,11 @@ def test_wrong_keypoints_are_refused(lifter, keypoints, message):
         ({"image_size": (1920,)}, r"image_size: found \(1920,\)"),
         ({"image_size": (0, 1080)}, r"image_size: found \(0, 1080\)"),
         ({"image_size": ("1920", 1080)}, r"image_size: found \('1920', 1080\)"),
-        ({"fps": -1}, "fps: found -1, expected frames per second, or None"),
+        ({"fps": -1}, "fps: found -1, expected 0.1 to 10,000 frames per second, or None"),
+        ({"fps": 1e-9}, "fps: found 1e-09"),
+        ({"fps": np.nan}, "fps: found nan"),
+        ({"fps": np.inf}, "fps: found inf"),
+        ({"image_size": (np.nan, 5)}, r"image_size: found \(nan, 5\)"),
         ({"fps": "30"}, "fps: found '30'"),
         ({"layout": None}, "layout None: not known, expected one of coco"),
     ],

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from srnet_jax.errors import DataError, UserError
-from srnet_jax.lifting import streaming
+from srnet_jax.lifting import lifter, streaming
 from srnet_jax.lifting.lifter import KeypointLifter
 from srnet_jax.lifting.streaming import StreamingLifter
 from tests.lifting.test_lifter import make
@@ -35,14 +35,20 @@ def lifter_of(config, widths, **fields):
 
 @pytest.fixture
 def video(rng):
-    return rng.uniform(200, 800, (40, 17, 2)).astype(np.float32)
+    """[40, 17, 2] keypoints that move, none farther than a body can from frame to frame."""
+    return (rng.uniform(200, 800, (17, 2)) + rng.normal(0, 10, (40, 17, 2)).cumsum(0)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def any_pose(monkeypatch):
+    monkeypatch.setattr(lifter, "_FARTHEST_M", np.inf)  # the weights are random
 
 
 QUICK = ("fc", "sr multiply", "sr concat, wide")
 
 
 @pytest.mark.parametrize(
-    ("network", "widths"),
+    ("name", "widths"),
     [
         *(pytest.param(name, (3, 3), marks=() if name in QUICK else pytest.mark.slow) for name in NETWORKS),
         pytest.param("sr multiply", (3, 3, 3), marks=pytest.mark.slow),
@@ -50,17 +56,17 @@ QUICK = ("fc", "sr multiply", "sr concat, wide")
         ("fc", (1, 1)),
     ],
 )
-def test_streaming_is_the_whole_video(tiny_config, video, network, widths):
-    lifter = lifter_of(tiny_config, widths, **NETWORKS[network])
-    whole = lifter(video, layout="coco", image_size=SIZE)
-    live = StreamingLifter(lifter, layout="coco", image_size=SIZE)
+def test_streaming_is_the_whole_video(tiny_config, video, name, widths):
+    network = lifter_of(tiny_config, widths, **NETWORKS[name])
+    whole = network(video, layout="coco", image_size=SIZE)
+    live = StreamingLifter(network, layout="coco", image_size=SIZE)
     found = np.stack([live.push(frame) for frame in video])
     assert np.abs(found - whole).max() < 1e-5 * max(np.abs(whole).max(), 1)
 
 
 def test_a_reset_begins_anew_and_nothing_compiles_again(tiny_config, video):
-    lifter = lifter_of(tiny_config, (3, 3))
-    live = StreamingLifter(lifter, layout="coco", image_size=SIZE, flip=False)
+    network = lifter_of(tiny_config, (3, 3))
+    live = StreamingLifter(network, layout="coco", image_size=SIZE, flip=False)
     compiled = streaming.step._cache_size()
     first = [live.push(frame) for frame in video[:12]]
     live.reset()
@@ -70,14 +76,26 @@ def test_a_reset_begins_anew_and_nothing_compiles_again(tiny_config, video):
     assert isinstance(jax.tree.leaves(live._memory)[0], jax.Array)
 
 
-def test_a_frame_that_is_refused_changes_nothing(tiny_config, video):
-    lifter = lifter_of(tiny_config, (3, 3))
-    live = StreamingLifter(lifter, layout="coco", image_size=SIZE)
+def test_a_frame_that_shows_nobody_or_is_refused_changes_nothing(tiny_config, video):
+    network = lifter_of(tiny_config, (3, 3))
+    live = StreamingLifter(network, layout="coco", image_size=SIZE)
     live.push(video[0])
-    with pytest.raises(DataError, match="NaN"):
-        live.push(np.full((17, 2), np.nan, np.float32))
-    expected = lifter(video[:2], layout="coco", image_size=SIZE)[1]
+    assert np.isnan(live.push(np.full((17, 2), np.nan, np.float32))).all()
+    assert np.isnan(live.push(video[1], np.zeros(17))).all()
+    with pytest.raises(DataError, match="found 16 joints"):
+        live.push(video[1, :16])
+    expected = network(video[:2], layout="coco", image_size=SIZE)[1]
     np.testing.assert_allclose(live.push(video[1]), expected, atol=1e-5)
+
+
+def test_a_joint_that_is_not_seen_is_estimated(tiny_config, video):
+    network = lifter_of(tiny_config, (1, 1))
+    hidden = video[:1].copy()
+    hidden[0, 9] = 0
+    live = StreamingLifter(network, layout="coco", image_size=SIZE)
+    found = live.push(hidden[0])
+    np.testing.assert_allclose(found, network(hidden, layout="coco", image_size=SIZE)[0], atol=1e-5)
+    np.testing.assert_array_equal(found, live.push(video[0], np.arange(17) != 9))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +107,6 @@ def test_a_frame_that_is_refused_changes_nothing(tiny_config, video):
     ],
 )
 def test_what_cannot_be_streamed_is_said(tiny_config, fields, message):
-    lifter = lifter_of(tiny_config, (3, 3), **fields)
+    network = lifter_of(tiny_config, (3, 3), **fields)
     with pytest.raises(UserError, match=message):
-        StreamingLifter(lifter, layout="coco", image_size=SIZE)
+        StreamingLifter(network, layout="coco", image_size=SIZE)

@@ -1,7 +1,6 @@
 """Keypoint layouts: joints keep their places, and what is derived follows the stated rules."""
 
 import itertools
-import warnings
 
 import numpy as np
 import pytest
@@ -27,6 +26,9 @@ def test_numbers_of_joints_are_those_of_the_formats():
         "mpii": 16,
         "h36m": 17,
         "mpi_inf_3dhp": 17,
+        "body_25b": 25,
+        "openpose_mpi_15": 15,
+        "posetrack": 17,
     }
     assert all(len(set(layout.joints)) == len(layout.joints) for layout in LAYOUTS.values())
 
@@ -114,7 +116,10 @@ def test_bones_connect_every_limb():
     ("call", "message"),
     [
         (lambda: find("coco17"), r"layout 'coco17': not known, expected one of coco, .*\(did you mean coco\?\)"),
-        (lambda: convert(np.zeros((3, 25, 2)), "coco", "h36m"), "found 25 joints, expected the 17 of .* coco; body_25 has 25"),
+        (
+            lambda: convert(np.zeros((3, 25, 2)), "coco", "h36m"),
+            "found 25 joints, expected the 17 of .* coco; body_25 and body_25b have 25",
+        ),
         (lambda: convert(np.zeros((3, 9, 2)), "coco", "h36m"), "found 9 joints, expected the 17 of layout coco$"),
         (lambda: convert(np.zeros((17, 2)), "coco", "body_25"), "left_big_toe, which cannot be derived"),
     ],
@@ -124,17 +129,23 @@ def test_what_does_not_fit_is_named(call, message):
         call()
 
 
-def test_implausible_keypoints_are_warned_of():
-    person = np.zeros((10, 17, 2), np.float32)
-    at = layouts.H36M.joints.index
-    person[:, at("thorax"), 1], person[:, at("pelvis"), 1] = 100, 300
-    for side, x in (("left", 60), ("right", 40)):
-        person[:, at(f"{side}_hip"), 0] = person[:, at(f"{side}_shoulder"), 0] = x
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        layouts.warn_if_implausible(person, "video")
-    with pytest.warns(UserWarning, match="video: the shoulders are below the hips in 100%"):
-        layouts.warn_if_implausible(person * [1, -1], "video")
-    person[:, at("left_hip"), 0] = 20
-    with pytest.warns(UserWarning, match="disagree on which side is left"):
-        layouts.warn_if_implausible(person, "video")
+def test_derived_takes_what_the_frame_shows(rng):
+    """The head follows from one ear, the eyes or the nose; what follows from nothing is NaN."""
+    joints = LAYOUTS["coco"].joints
+    points, sure = rng.normal(size=(5, 17, 2)), np.full((5, 17), 0.5)
+    for frame, hidden in enumerate([(), ("left_ear",), ("left_ear", "right_ear"), ("left_ear", "right_ear", "left_eye")]):
+        sure[frame, [joints.index(name) for name in hidden]] = 0
+    sure[4, joints.index("left_shoulder")] = 0
+    found, confidences = layouts.derived(points, sure, "coco")
+    head, thorax = layouts.H36M.joints.index("head"), layouts.H36M.joints.index("thorax")
+    at = {name: points[:, joints.index(name)] for name in joints}
+    ears, eyes = (at["left_ear"] + at["right_ear"]) / 2, (at["left_eye"] + at["right_eye"]) / 2
+    expected = [ears[0], at["right_ear"][1], eyes[2], at["nose"][3], ears[4]]
+    np.testing.assert_allclose(found[:, head], expected)
+    assert (confidences[:, head] == 0.5).all()
+    assert np.isnan(found[4, thorax]).all()
+    assert np.isfinite(found[:4]).all()
+    assert {layouts.H36M.joints[index] for index in np.flatnonzero(confidences[4] == 0)} == {
+        *("left_shoulder", "thorax", "spine", "skull_base")
+    }
+    np.testing.assert_allclose(found[0], convert(points[0], "coco", "h36m")[0])

@@ -1,0 +1,158 @@
+"""The 17 joints of a track, with those that the detector did not see derived, interpolated or estimated, and marked.
+
+- What follows from joints that the frame shows is derived from them (`layouts`): the head from the other ear, eyes or nose.
+- A joint that is missing for at most LONGEST_GAP_S is interpolated relative to the body: its distance from where the other
+  joints make it likely, in sizes of the person, changes linearly from the last frame that shows it to the next.
+- A joint that is missing for longer, or never seen, is put where the others make it likely (`pose.prior`). Its confidence is 0.
+- A frame that shows fewer than FEWEST joints shows no pose. For at most LONGEST_GAP_S such frames are interpolated as a whole;
+  in a longer gap the person is not lifted.
+- A joint that leaps for a frame or two, farther than a body can, and back, counts as missing.
+"""
+
+import dataclasses
+import warnings
+
+import numpy as np
+
+from srnet_jax.pose import layouts, prior
+
+LONGEST_GAP_S = 1.0
+FEWEST = 4  # joints of the 17
+_USUAL_FPS = 30.0
+_LEAP, _RETURN = 0.6, 0.3  # sizes of the person, a frame
+_NAMED = 0.05  # share of the frames from which on a missing joint is named
+
+
+@dataclasses.dataclass(frozen=True)
+class Completed:
+    """A track in Human3.6M's 17 joints.
+
+    Attributes:
+      points: [T, 17, 2] float32 pixels; NaN in frames that are not lifted.
+      confidences: [T, 17] float32; 0 where a joint was not seen and not derived from joints that were.
+      lifted: [T] bool, False in gaps that are too long.
+    """
+
+    points: np.ndarray
+    confidences: np.ndarray
+    lifted: np.ndarray
+
+    @property
+    def missing(self) -> dict[str, float]:
+        """The joints that were not seen in more than 5 % of the frames that show the person, and in which share of them."""
+        seen = self.confidences > 0
+        seen = seen[self.lifted & seen.any(1)]
+        share = (~seen).mean(0) if len(seen) else np.zeros(0)
+        return {joint: float(s) for joint, s in zip(layouts.H36M.joints, share, strict=False) if s > _NAMED}
+
+
+def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: float | None) -> Completed:
+    """Return a track's 17 joints.
+
+    Args:
+      keypoints: [T, J, 2] pixels, NaN where a joint is missing.
+      confidences: [T, J], 0 where it is missing.
+      layout: a name of `layouts.LAYOUTS`.
+      fps: frames per second, None if not known.
+
+    Raises:
+      UserError: for an unknown layout.
+      DataError: if the number of joints is not the layout's.
+    """
+    keypoints = without_leaps(keypoints)
+    confidences = np.where(np.isfinite(keypoints).all(-1), confidences, 0)
+    points, sure = layouts.derived(keypoints, confidences, layout)
+    longest = max(round(LONGEST_GAP_S * (fps or _USUAL_FPS)), 1)
+    seen = sure > 0
+    if seen.all():
+        return Completed(points.astype(np.float32), sure.astype(np.float32), np.ones(len(points), bool))
+    enough = seen.sum(-1) >= FEWEST
+    filled = np.full(points.shape, np.nan)
+    sizes = np.full(len(points), np.nan)
+    patterns, which = np.unique(seen, axis=0, return_inverse=True)
+    for index, pattern in enumerate(patterns):
+        rows = np.flatnonzero((which.reshape(-1) == index) & enough)
+        if len(rows):
+            filled[rows] = prior.completed(points[rows], pattern)
+            sizes[rows] = np.maximum(prior.size_of(points[rows], pattern), 1e-3)
+    for joint in range(points.shape[1]):
+        known = np.flatnonzero(seen[:, joint] & enough)
+        hidden = np.flatnonzero(~seen[:, joint] & enough)
+        if len(known) and len(hidden):
+            filled[hidden, joint] += sizes[hidden, None] * _offsets(points, seen, joint, known, hidden, longest)
+    whole, lifted = _without_gaps(filled, enough, longest)
+    return Completed(whole.astype(np.float32), np.where(lifted[:, None], sure, 0).astype(np.float32), lifted)
+
+
+def _offsets(
+    points: np.ndarray, seen: np.ndarray, joint: int, known: np.ndarray, hidden: np.ndarray, longest: int
+) -> np.ndarray:
+    """Return how far a joint is from its estimate in the frames that hide it, [H, 2] sizes; zero in gaps that are too long.
+
+    It is interpolated between its distances, at the gap's ends, from what the joints that the hidden frame shows would make
+    likely there, so that an estimate from few joints begins and ends where the joint was seen.
+    """
+    before = np.searchsorted(known, hidden) - 1
+    first = np.where(before >= 0, known[np.maximum(before, 0)], -longest - 1)
+    last = np.where(before + 1 < len(known), known[np.minimum(before + 1, len(known) - 1)], len(points) + longest)
+    offsets = np.zeros((len(hidden), 2))
+    inside = last - first - 1 <= longest
+    for end, share in ((first, (last - hidden) / (last - first)), (last, (hidden - first) / (last - first))):
+        near = np.abs(hidden - end)
+        weight = np.where(inside, share, np.maximum(1 - near / (longest + 1), 0))  # in a long gap it fades
+        rows = np.flatnonzero((near <= longest) & (end >= 0) & (end < len(points)))
+        both = seen[hidden[rows]] & seen[end[rows]]  # [R, 17]; the joint is not among them
+        patterns, which = np.unique(both, axis=0, return_inverse=True)
+        for index, pattern in enumerate(patterns):
+            own = rows[which.reshape(-1) == index]
+            if pattern.sum() >= FEWEST:
+                there = points[end[own]]
+                size = np.maximum(prior.size_of(there, pattern), 1e-3)[:, None]
+                offset = (there[:, joint] - prior.completed(there, pattern)[:, joint]) / size
+                offsets[own] += weight[own, None] * offset
+    return offsets
+
+
+def _without_gaps(points: np.ndarray, known: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolate frames between known ones in gaps that are short, and return the points and which frames have some."""
+    frames = np.flatnonzero(known)
+    lifted = known.copy()
+    if not len(frames):
+        return points, lifted
+    made = points.copy()
+    for a, b in zip(frames[:-1].tolist(), frames[1:].tolist(), strict=True):
+        if 1 < b - a <= longest + 1:
+            share = (np.arange(a + 1, b) - a)[:, None, None] / (b - a)
+            made[a + 1 : b] = (1 - share) * points[a] + share * points[b]
+            lifted[a + 1 : b] = True
+    return made, lifted
+
+
+def without_leaps(keypoints: np.ndarray) -> np.ndarray:
+    """Return keypoints [T, J, 2] in which joints that leap away for one frame or two, and back, are NaN.
+
+    A leap is 0.6 sizes of the person relative to the body, between frames that agree within 0.3.
+    """
+    if len(keypoints) < 3 or not np.isfinite(keypoints).any():
+        return keypoints
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of frames without any joint
+        middle = np.nanmedian(keypoints, axis=1, keepdims=True)
+        size = float(np.nanmedian(np.sqrt(np.nanmean(np.square(keypoints - middle).sum(-1), axis=1))))
+    if not size > 0:
+        return keypoints
+    around = (keypoints - middle) / size
+    bad = np.zeros(keypoints.shape[:2], bool)
+    for width in (1, 2):
+        if len(keypoints) < width + 2:
+            break
+        before, after = around[: -width - 1], around[width + 1 :]
+        with np.errstate(invalid="ignore"):
+            agree = np.linalg.norm(after - before, axis=-1) < _RETURN
+            middles = (before + after) / 2
+            every = np.ones_like(agree)
+            for inside in range(1, width + 1):
+                every &= np.linalg.norm(around[inside : len(around) - width - 1 + inside] - middles, axis=-1) > _LEAP
+        found = agree & every
+        for inside in range(1, width + 1):
+            bad[inside : len(around) - width - 1 + inside] |= found
+    return np.where(bad[..., None], np.nan, keypoints)

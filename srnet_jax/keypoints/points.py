@@ -1,0 +1,202 @@
+"""The joints of one person, in any of the forms in which detectors write them, as numbers.
+
+    [x, y, c, x, y, c, ...]                  flat, or flat pairs beside a list of confidences
+    [[x, y], ...]  [[x, y, c], ...]          a row a joint; four numbers are x, y, z, confidence
+    [{"x":, "y":, "visibility":}, ...]       an object a joint
+    {"x": [...], "y": [...], "visible":}     an object of lists
+    {"nose": {"x":, "y":}, "left_eye": ...}  joints by name, as objects or rows
+
+A joint is missing, NaN, where it is None, NaN, exactly (0, 0), has a coordinate of -1 or a confidence of 0 or less.
+"""
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from srnet_jax.errors import DataError, one_line
+from srnet_jax.io.text import described
+from srnet_jax.pose import layouts
+
+CONFIDENCES = (
+    "c",
+    "v",
+    "conf",
+    "confidence",
+    "likelihood",
+    "p",
+    "presence",
+    "prob",
+    "probability",
+    "s",
+    "score",
+    "vis",
+    "visibility",
+    "visible",
+)
+MOST_JOINTS = 1000
+
+
+class FlatPoints3DError(DataError):
+    """Points are already in 3D, where a detector's 2D keypoints were expected."""
+
+
+def as_points(value: Any, scores: Any, where: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Return a person's joints.
+
+    Args:
+      value: in one of the forms above.
+      scores: a list of confidences beside it, or None.
+      where: begins messages.
+
+    Returns:
+      [J, 3] float64 x, y, confidence, not cleaned; and the joints' names, None if the form has none.
+
+    Raises:
+      DataError: if it is none of these forms.
+      FlatPoints3DError: if the points are in 3D.
+    """
+    names: tuple[str, ...] | None = None
+    if isinstance(value, dict) and value:
+        if isinstance(value.get("x"), list):
+            rows = _columns(value, where)
+        else:
+            names = tuple(value)
+            rows = [_row(point, f"{where}: {one_line(name, 60)}") for name, point in value.items()]
+    elif isinstance(value, list) and value and all(point is None or isinstance(point, list | dict) for point in value):
+        rows = [_row(point, where) for point in value]
+        named = [point.get("name", point.get("part")) for point in value if isinstance(point, dict)]
+        if len(named) == len(value) and all(isinstance(name, str) for name in named):
+            names = tuple(str(name) for name in named)
+    elif isinstance(value, list) and value:
+        rows = _flat(value, scores, where)
+    else:
+        raise DataError(f"{where}: found {described(value)}, expected x, y and confidence of each joint")
+    widths = {len(row) for row in rows if row} or {2}
+    if len(widths) > 1 or not widths <= {2, 3, 4}:
+        raise DataError(f"{where}: found joints of {' and '.join(map(str, sorted(widths)))} numbers, expected x, y, confidence")
+    (width,) = widths
+    if len(rows) > MOST_JOINTS:
+        raise DataError(f"{where}: found {len(rows)} joints, expected at most {MOST_JOINTS}")
+    array = np.array([row or [math.nan] * width for row in rows], np.float64)  # [J, 2 to 4]
+    made = np.ones((len(rows), 3))
+    made[:, :2] = array[:, :2]
+    if scores is not None:
+        if width > 2:
+            raise FlatPoints3DError(f"{where}: holds points in 3D, expected a detector's 2D keypoints; nothing is left to lift")
+        sure = np.array([_number(score, where) for score in scores]) if isinstance(scores, list) else np.empty(0)
+        if len(sure) != len(rows):
+            raise DataError(f"{where}: found {len(sure)} confidences, expected one for each of {len(rows)} joints")
+        made[:, 2] = sure
+    elif width > 2:
+        made[:, 2] = array[:, -1]
+    return made, names
+
+
+def is_joints(value: Any) -> bool:
+    """Return whether a value is one person's joints, rather than several people's or frames'."""
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    first = next((item for item in items if item), None)
+    if isinstance(first, dict):
+        return ({"x", "y"} <= {str(key).lower() for key in first} or "position" in first) and not isinstance(
+            first.get("x"), list
+        )
+    if isinstance(value, dict) and isinstance(value.get("x"), list):
+        return True
+    if isinstance(first, list):
+        return len(first) <= 4 and not isinstance(first[0], list | dict)
+    return isinstance(first, int | float) and isinstance(value, list)
+
+
+def marked(values: np.ndarray, min_confidence: float) -> np.ndarray:
+    """Return joints [..., 3] with confidences of 0 to 1, in which those that are missing are NaN with a confidence of 0."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        x, y, confidence = (values[..., axis] for axis in range(3))
+        missing = ~np.isfinite(x) | ~np.isfinite(y) | ((x == 0) & (y == 0)) | (x == -1) | (y == -1)
+        missing |= ~(confidence.astype(np.float32) > 0) | (confidence < min_confidence)  # float32: as a track holds it
+    clipped = np.concatenate([values[..., :2], confidence[..., None].clip(0, 1)], axis=-1)
+    return np.where(missing[..., None], [math.nan, math.nan, 0.0], clipped)
+
+
+def joint_name(text: str) -> str | None:
+    """Return the joint of the layouts' vocabulary that a name in a file means, None if it is none of them."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text.strip()[:100]).lower()
+    name = re.sub(r"^([lr])(?=(shoulder|elbow|wrist|hip|knee|ankle|eye|ear|heel|big|small)_?(toe)?$)", r"\1_", name)
+    words = [word for word in re.split(r"[^a-z]+", name) if word]
+    side = next((full for word in words for full in ("left", "right") if word in (full, full[0])), "")
+    rest = "_".join(word for word in words if word not in ("left", "right", "l", "r"))
+    rest = _SYNONYMS.get(rest, rest) if side or rest != "hip" else "pelvis"
+    found = f"{side}_{rest}" if side else rest
+    return found if found in layouts.VOCABULARY else None
+
+
+_SYNONYMS = {
+    "neck": "thorax",
+    "mid_hip": "pelvis",
+    "midhip": "pelvis",
+    "hip_center": "pelvis",
+    "root": "pelvis",
+    "head_bottom": "skull_base",
+    "bigtoe": "big_toe",
+    "smalltoe": "small_toe",
+    "pinky_finger": "pinky",
+    "index_finger": "index",
+    "headtop": "head_top",
+    "top_head": "head_top",
+}
+
+
+def _flat(value: list[Any], scores: Any, where: str) -> list[list[float]]:
+    size = 2 if isinstance(scores, list) and len(value) == 2 * len(scores) else 3
+    if len(value) % size:
+        raise DataError(f"{where}: hold {len(value)} numbers, expected x, y and confidence of each joint")
+    if not {int, float, type(None)}.issuperset(map(type, value)):
+        wrong = next(item for item in value if type(item) not in (int, float, type(None)))
+        raise DataError(f"{where}: found {described(wrong)}, expected numbers")
+    numbers = [_number(item, where) for item in value]
+    return (
+        [list(row) for row in itertools.batched(numbers, size)]
+        if hasattr(itertools, "batched")
+        else [numbers[start : start + size] for start in range(0, len(numbers), size)]
+    )
+
+
+def _columns(value: dict[str, Any], where: str) -> list[list[float]]:
+    sure = next((value[name] for name in CONFIDENCES if isinstance(value.get(name), list)), None)
+    columns: list[Sequence[Any]] = [
+        value["x"],
+        found if isinstance(found := value.get("y"), list) else [],
+        *([sure] if sure is not None else []),
+    ]
+    if len({len(column) for column in columns}) > 1:
+        raise DataError(f"{where}: found x, y and confidences of different lengths, expected one for each joint")
+    return [[_number(item, where) for item in row] for row in zip(*columns, strict=True)]
+
+
+def _row(point: Any, where: str) -> list[float]:
+    """Return x, y and perhaps a confidence; nothing of a missing joint."""
+    if point is None or point == []:
+        return []
+    if isinstance(point, dict):
+        place = point.get("position")
+        lower = {str(key).lower(): item for key, item in (point | (place if isinstance(place, dict) else {})).items()}
+        sure = next((lower[name] for name in CONFIDENCES if name in lower), 1.0)
+        return [_number(item, where) for item in (lower.get("x"), lower.get("y"), sure)]
+    if not isinstance(point, list):
+        raise DataError(f"{where}: found {described(point)}, expected x, y and confidence of each joint")
+    return [_number(item, where) for item in point]
+
+
+def _number(value: Any, where: str) -> float:
+    """Return a number; NaN for None and for what is too large to be one."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DataError(f"{where}: found {described(value)}, expected a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise DataError(f"{where}: found a number of hundreds of digits, expected pixels") from None

@@ -1,0 +1,81 @@
+"""A person who walks, in any layout, and the files that detectors write of one; for the tests of readers and of lifting."""
+
+import json
+
+import numpy as np
+
+from srnet_jax.pose import layouts
+
+FRAMES, SIZE = 25, (1280, 720)
+_FACE = (
+    "nose",
+    *(f"{side}_eye{part}" for side in ("left", "right") for part in ("_inner", "", "_outer")),
+    "left_ear",
+    "right_ear",
+)
+_BODY = (*("shoulder", "elbow", "wrist", "pinky", "index", "thumb", "hip", "knee", "ankle", "heel", "foot_index"),)
+MEDIAPIPE = (*_FACE, "mouth_left", "mouth_right", *(f"{side}_{part}" for part in _BODY for side in ("left", "right")))
+
+
+def walker(layout="coco", shift=0.0, frames=FRAMES):
+    """Return [T, J, 3] x, y, confidence, eighths of pixels; joints of one name are at the same place in all layouts."""
+    base = {
+        **{"left_hip": (420, 400), "right_hip": (380, 400), "left_knee": (430, 500), "right_knee": (370, 490)},
+        **{"left_ankle": (425, 600), "right_ankle": (375, 590), "left_shoulder": (440, 260), "right_shoulder": (360, 260)},
+        **{"left_elbow": (460, 330), "right_elbow": (340, 330), "left_wrist": (470, 400), "right_wrist": (330, 390)},
+    }
+    places = {name: np.array(place, float) for name, place in base.items()}
+    places["pelvis"] = (places["left_hip"] + places["right_hip"]) / 2
+    places["thorax"] = (places["left_shoulder"] + places["right_shoulder"]) / 2
+    places["spine"] = (places["pelvis"] + places["thorax"]) / 2
+    places["head"] = places["thorax"] + [4, -60]
+    places["skull_base"] = places["thorax"] + 0.6 * (places["head"] - places["thorax"])
+    places["head_top"] = places["thorax"] + (places["head"] - places["thorax"]) / 0.6
+    for side, x in (("left", 8), ("right", -8)):
+        places[f"{side}_ear"] = places["head"] + [2 * x, 0]
+        places[f"{side}_eye"] = places["head"] + [x, -8]
+        for toe in ("big_toe", "small_toe", "foot_index", "heel"):
+            places[f"{side}_{toe}"] = places[f"{side}_ankle"] + [x, 16]
+    joints = layouts.find(layout).joints
+    points = np.stack([places.get(joint, places["head"]) for joint in joints])
+    swing = np.sin(np.arange(frames) / 4)[:, None] * (["wrist" in joint or "ankle" in joint for joint in joints])
+    moved = points + [shift, 0] + np.arange(frames)[:, None, None] * [2, 0] + swing[..., None] * [15, 5]
+    return np.concatenate([np.round(moved * 8) / 8, np.full((frames, len(joints), 1), 0.75)], -1)
+
+
+def flat(person):
+    """Return x, y, confidence of each joint [J, 3] as a list."""
+    return person.ravel().tolist()
+
+
+def shares(person):
+    """Return a person's [..., J, 3] joints as shares of the image's size."""
+    return person / [*SIZE, 1]
+
+
+def named(person, names, keys=("x", "y", "score")):
+    return [{"name": name} | dict(zip(keys, joint.tolist(), strict=True)) for name, joint in zip(names, person, strict=True)]
+
+
+def write_json(path, content, lines=False):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(map(json.dumps, content)) if lines else json.dumps(content))
+    return path
+
+
+def write_folder(folder, name, content):
+    """Write a file for each item; `name` has {} for the number of a frame."""
+    for number, item in enumerate(content):
+        write_json(folder / name.format(number), item)
+    return folder
+
+
+def table(rows, header=(), comma=",", end="\n"):
+    lines = [*header, *(comma.join(f"{cell:.10g}" if isinstance(cell, float) else str(cell) for cell in row) for row in rows)]
+    return end.join(lines) + end
+
+
+def wide(person, names, axes=("_x", "_y", "_score"), first="frame", comma=","):
+    """Return a table's header and rows: frame, then the axes of each joint."""
+    header = comma.join([first, *(f"{name}{axis}" for name in names for axis in axes)])
+    return [header], [[number, *values[:, : len(axes)].ravel().tolist()] for number, values in enumerate(person)]

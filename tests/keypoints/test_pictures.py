@@ -1,0 +1,57 @@
+"""Which picture is which frame of which video."""
+
+import pytest
+
+from srnet_jax.keypoints.pictures import Place, places
+
+
+def of(*names):
+    found = places(names)
+    return [tuple(found[name]) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("name", "clip"),
+    [
+        ("{}.jpg", ""),
+        ("{:012d}", ""),
+        ("frame_{:05d}.png", "frame"),
+        ("walk_{:04d}_720p.jpg", "walk__720p"),
+        ("cam01.{:04d}.json", "cam01"),
+        ("clip2/frame_{:06d}.jpg", "clip2_frame"),
+        ("images/val/000342_mpii/{:06d}.jpg", "images_val_000342_mpii"),
+        ("2024-05-01_{:03d}.jpg", "2024-05-01"),
+        ("IMG_20240501_1200{:02d}.jpg", "IMG_20240501"),
+        ("1280x720 {:d} v2.png", "1280x720  v2"),
+    ],
+)
+def test_the_number_that_changes_is_the_frame(name, clip):
+    names = [name.format(frame) for frame in (3, 4, 5, 9)]
+    found = of(*reversed(names))[::-1]
+    assert [place[0] for place in found] == [clip] * 4
+    assert [place[1] - found[0][1] for place in found] == [0, 1, 2, 6]
+    assert not any(place[2] for place in found)
+
+
+def test_two_videos_in_one_file():
+    assert of("a1/01.jpg", "a1/02.jpg", "a2/01.jpg", "a2/02.jpg") == [
+        *[("a1", 1, False), ("a1", 2, False), ("a2", 1, False), ("a2", 2, False)]
+    ]
+    assert {place[0] for place in of("run/1.jpg", "run/2.jpg", "walk/1.jpg")} == {"run", ""}
+    on = of("v1/001.jpg", "v1/002.jpg", "v2/003.jpg", "v2/004.jpg")  # numbered through
+    assert [place[0] for place in on] == ["v1", "v1", "v2", "v2"]
+
+
+def test_pictures_for_themselves():
+    assert of("portrait.jpg", "group.jpg", "IMG_20240501_1200x900.png") == [
+        ("portrait", 0, True),
+        ("group", 0, True),
+        ("IMG_20240501_1200x900", 0, True),
+    ]
+
+
+def test_numbers_of_images():
+    assert all(not place.still for place in places(list(range(40, 400, 10))).values())  # every tenth frame
+    assert all(not place.still for place in places([3, 4, 6, 7, 8, 30, 31]).values())
+    assert all(place.still for place in places([139, 285, 632, 724, 776, 785, 802, 872, 885, 1000]).values())
+    assert places([7])[7] == Place("", 7, False)
