@@ -120,11 +120,12 @@ def _without_gaps(points: np.ndarray, known: np.ndarray, longest: int) -> tuple[
     if not len(frames):
         return points, lifted
     made = points.copy()
-    for a, b in zip(frames[:-1].tolist(), frames[1:].tolist(), strict=True):
-        if 1 < b - a <= longest + 1:
-            share = (np.arange(a + 1, b) - a)[:, None, None] / (b - a)
-            made[a + 1 : b] = (1 - share) * points[a] + share * points[b]
-            lifted[a + 1 : b] = True
+    steps = np.diff(frames)
+    for index in np.flatnonzero((steps > 1) & (steps <= longest + 1)):
+        a, b = frames[index], frames[index + 1]
+        share = (np.arange(a + 1, b) - a)[:, None, None] / (b - a)
+        made[a + 1 : b] = (1 - share) * points[a] + share * points[b]
+        lifted[a + 1 : b] = True
     return made, lifted
 
 

@@ -9,7 +9,6 @@
 A joint is missing, NaN, where it is None, NaN, exactly (0, 0), has a coordinate of -1 or a confidence of 0 or less.
 """
 
-import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -157,11 +156,7 @@ def _flat(value: list[Any], scores: Any, where: str) -> list[list[float]]:
         wrong = next(item for item in value if type(item) not in (int, float, type(None)))
         raise DataError(f"{where}: found {described(wrong)}, expected numbers")
     numbers = [_number(item, where) for item in value]
-    return (
-        [list(row) for row in itertools.batched(numbers, size)]
-        if hasattr(itertools, "batched")
-        else [numbers[start : start + size] for start in range(0, len(numbers), size)]
-    )
+    return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
 
 def _columns(value: dict[str, Any], where: str) -> list[list[float]]:

@@ -41,6 +41,24 @@ def check_arguments(layout: str, image_size: tuple[int, int], fps: float | None 
         raise UserError(f"fps: found {one_line(repr(fps), 100)}, expected 0.1 to 10,000 frames per second, or None")
 
 
+def completed(keypoints: np.ndarray, confidences: np.ndarray | None, layout: str, fps: float | None = None) -> Completed:
+    """Return the 17 joints of one person's keypoints, what is missing among them filled; see `KeypointLifter.__call__`.
+
+    Raises:
+      DataError: if the keypoints or the confidences have another shape.
+    """
+    keypoints = np.asarray(keypoints)
+    if keypoints.ndim != 3 or keypoints.shape[2] != 2 or not len(keypoints) or keypoints.dtype.kind not in "fiu":
+        raise DataError(
+            f"keypoints: found shape {keypoints.shape} of {keypoints.dtype}, expected (frames >= 1, joints, 2) of numbers"
+        )
+    sure = np.ones(keypoints.shape[:2]) if confidences is None else np.asarray(confidences)
+    if sure.shape != keypoints.shape[:2] or sure.dtype.kind not in "fiub":
+        raise DataError(f"confidences: found shape {sure.shape} of {sure.dtype}, expected {keypoints.shape[:2]} of numbers")
+    values = marked(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), 0.0)
+    return complete(values[..., :2], values[..., 2], layout, fps)
+
+
 @dataclasses.dataclass(frozen=True)
 class KeypointLifter:
     """A trained network that takes keypoints of any layout, in pixels.
@@ -85,33 +103,12 @@ class KeypointLifter:
           UserError: for an unknown layout, or an image size or frame rate that cannot be.
           DataError: if the keypoints or the confidences have another shape, or no frame shows enough joints.
         """
-        person = self.completed(keypoints, layout=layout, image_size=image_size, confidences=confidences, fps=fps)
+        check_arguments(layout, image_size, fps)
+        person = completed(keypoints, confidences, layout, fps)
         if not person.lifted.any():
             raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
         times = np.arange(len(keypoints)) / fps if fps else None
         return self.lift([person], [image_size], [times], flip=flip, batch_frames=batch_frames)[0]
-
-    def completed(
-        self,
-        keypoints: np.ndarray,
-        *,
-        layout: str,
-        image_size: tuple[int, int],
-        confidences: np.ndarray | None = None,
-        fps: float | None = None,
-    ) -> Completed:
-        """Return the 17 joints of keypoints, what is missing among them filled; arguments and errors as `__call__`."""
-        check_arguments(layout, image_size, fps)
-        keypoints = np.asarray(keypoints)
-        if keypoints.ndim != 3 or keypoints.shape[2] != 2 or not len(keypoints) or keypoints.dtype.kind not in "fiu":
-            raise DataError(
-                f"keypoints: found shape {keypoints.shape} of {keypoints.dtype}, expected (frames >= 1, joints, 2) of numbers"
-            )
-        sure = np.ones(keypoints.shape[:2]) if confidences is None else np.asarray(confidences)
-        if sure.shape != keypoints.shape[:2] or sure.dtype.kind not in "fiub":
-            raise DataError(f"confidences: found shape {sure.shape} of {sure.dtype}, expected {keypoints.shape[:2]} of numbers")
-        values = marked(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), 0.0)
-        return complete(values[..., :2], values[..., 2], layout, fps)
 
     def lift(
         self,

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from srnet_jax.errors import UserError
-from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
+from srnet_jax.lifting.lifter import KeypointLifter, check_arguments, completed
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.layouts import find
 from srnet_jax.pose.normalization import mirror, normalize_image
@@ -85,9 +85,7 @@ class StreamingLifter:
           DataError: if the keypoints have another shape; the frame then counts as not seen.
         """
         sure = None if confidences is None else np.asarray(confidences)[None]
-        person = self._lifter.completed(
-            np.asarray(keypoints)[None], layout=self._layout, image_size=self._image_size, confidences=sure
-        )
+        person = completed(np.asarray(keypoints)[None], sure, self._layout)
         if not person.lifted[0]:
             return np.full((H36M_17.num_joints, 3), np.nan, np.float32)
         width, height = self._image_size

@@ -11,7 +11,7 @@ from srnet_jax.data import synthetic
 from srnet_jax.keypoints.complete import FEWEST, complete, without_leaps
 from srnet_jax.keypoints.tracks import Track
 from srnet_jax.lifting import lift_file
-from srnet_jax.lifting.lifter import load
+from srnet_jax.lifting.lifter import completed, load
 from srnet_jax.pose import layouts
 from srnet_jax.pose.cameras import project, virtual_cameras, world_to_camera
 from srnet_jax.pose.layouts import H36M
@@ -55,7 +55,7 @@ def hide(keypoints, joints, frames=slice(None)):
 def moved(lifter, keypoints, joints, frames=slice(None)):
     """Return how far the joints that are still seen, or follow from such, move in the frames that hide others, metres."""
     hidden = hide(keypoints, joints, frames)
-    seen = lifter.completed(hidden, layout="coco", image_size=SIZE, fps=FPS).confidences > 0
+    seen = completed(hidden, None, "coco", FPS).confidences > 0
     seen[:, 0] = False  # the root does not move
     gap = np.linalg.norm(lifted(lifter, hidden) - lifted(lifter, keypoints), axis=-1)
     return gap[frames][seen[frames]]
