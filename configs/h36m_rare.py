@@ -3,7 +3,7 @@
     python -m launch.train --config=configs/h36m_rare.py --config.data.path=DIR --workdir=runs/h36m/rare
 
 Every other protocol prints its rare poses too, beside all; this one counts nothing else. The paper's sigma and reference set
-are not known (README). Not run here: the data need a licence.
+are not known (docs/rare_poses.md). Not run here: the data need a licence.
 """
 
 from ml_collections import ConfigDict

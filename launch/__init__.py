@@ -1,8 +1,8 @@
 """Command-line programs: python -m launch.NAME.
 
 XLA takes the memory of a training step from the system anew at each call. By default glibc hands large pieces back at once, and
-mapping their pages again takes up to a third of a step on a CPU (`python -m launch.benchmark train` measures it; README,
-Speed). What changes this is read when a process starts, so a program that runs as `python -m` starts itself over, once.
+mapping their pages again takes up to a third of a step on a CPU (`python -m launch.benchmark train` measures it;
+docs/speed.md). What changes this is read when a process starts, so a program that runs as `python -m` starts itself over, once.
 """
 
 import os

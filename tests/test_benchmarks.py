@@ -44,6 +44,6 @@ def test_workers_take_turns_and_report_errors():
 
 @pytest.mark.slow
 def test_a_training_with_compiled_code_starts_sooner(tmp_path):
-    """README has the seconds; here another program may be busy at the same time, so that only their ratio counts."""
+    """docs/speed.md has the seconds; here another program may be busy at the same time, so that only their ratio counts."""
     first = start.first_step(tmp_path, tmp_path / "empty")
     assert min(start.first_step(tmp_path, tmp_path / str(index)) for index in range(3)) < 0.7 * first

@@ -20,7 +20,7 @@ from srnet_jax.reproduce.properties import NETWORKS, PAPER, properties
 from srnet_jax.reproduce.results import Cell, Results
 
 _HEADS = ("ours", "paper", "difference")
-_CPU_GFLOPS, _GPU_GFLOPS = 60, 10_000  # of training; the first measured on two cores (README, Speed), the second a guess
+_CPU_GFLOPS, _GPU_GFLOPS = 60, 10_000  # of training; the first measured on two cores (docs/speed.md), the second a guess
 _SAMPLES = {"h36m": 3_120_000, "mocap": 86_000, "synthetic": 200_000}  # of an epoch with flips: HDM05's file for mocap
 
 
