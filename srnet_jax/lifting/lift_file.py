@@ -144,6 +144,7 @@ def scene(lifted: Lifted) -> Scene:
         sides_2d=tuple(_side({layout.joints[index].partition("_")[0] for index in bone}) for bone in layout.bones),
         names_2d=layout.joints,
         poses=lifted.poses_3d,
+        estimated=lifted.confidences == 0,
         image_size=track.image_size,
         fps=track.fps or USUAL_FPS,
         title=track.name,

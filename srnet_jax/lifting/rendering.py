@@ -64,7 +64,7 @@ def _draw_sheet(scene: Scene, path: Path) -> None:
         _show_solid(grid[1, index], scene, frames)(frame)
         grid[0, index].set_title(_clock(scene, frame), fontsize=9)
     grid[0, 0].set_ylabel("2D, pixels")
-    grid[1, 0].set_ylabel("3D, metres")
+    grid[1, 0].set_ylabel("3D, metres" + ("; dashed: estimated" if scene.estimated[frames].any() else ""))
     figure.savefig(path)
 
 
@@ -83,7 +83,7 @@ def _draw_film(scene: Scene, path: Path) -> None:
     left, right = figure.subplots(1, 2)
     shown = _show_flat(left, scene, frames), _show_solid(right, scene, frames)
     left.set_xlabel("2D keypoints")
-    right.set_xlabel("3D pose, seen from a little aside and above")
+    right.set_xlabel("3D pose, seen from a little aside and above" + ("; dashed: estimated" if scene.estimated.any() else ""))
     with writer.saving(figure, str(path), dpi=_DPI):
         for frame in frames:
             for show in shown:
@@ -118,12 +118,13 @@ def _clock(scene: Scene, frame: int) -> str:
 
 def _show_flat(axes: Axes, scene: Scene, frames: np.ndarray) -> Callable[[int], None]:
     """Return what shows the keypoints of a frame in the image."""
-    return _view(axes, scene.keypoints_2d, (scene.bones_2d, scene.sides_2d), frames, smallest=1)
+    nothing = np.zeros(scene.keypoints_2d.shape[:2], bool)
+    return _view(axes, scene.keypoints_2d, nothing, (scene.bones_2d, scene.sides_2d), frames, smallest=1)
 
 
 def _show_solid(axes: Axes, scene: Scene, frames: np.ndarray) -> Callable[[int], None]:
     """Return what shows the pose of a frame, seen from a little aside and above."""
-    return _view(axes, turned(scene.poses), bones_3d(), frames, smallest=0.1)
+    return _view(axes, turned(scene.poses), scene.estimated, bones_3d(), frames, smallest=0.1)
 
 
 def turned(poses: np.ndarray) -> np.ndarray:
@@ -136,13 +137,15 @@ def turned(poses: np.ndarray) -> np.ndarray:
 def _view(
     axes: Axes,
     points: np.ndarray,
+    estimated: np.ndarray,
     bones: tuple[tuple[tuple[int, int], ...], tuple[str, ...]],
     frames: np.ndarray,
     smallest: float,
 ) -> Callable[[int], None]:
     """Return what shows the bones of a frame, in a square with y downwards that holds all of these frames. NaN is left out.
 
-    `points` are [T, K, 2]; `bones` are pairs of them and the side of each; `smallest` is the least half width of the square.
+    `points` are [T, K, 2], and bones to those that are `estimated` [T, K] are dashed; `bones` are pairs of them and the side of
+    each; `smallest` is the least half width of the square.
     """
     known = points[frames][np.isfinite(points[frames]).all(-1)]
     if not len(known):  # nobody is seen in them
@@ -154,4 +157,10 @@ def _view(
     axes.spines[:].set_color("#B0B0B0")
     lines = LineCollection([], colors=[COLOURS[side] for side in bones[1]], linewidths=2.2, capstyle="round")
     axes.add_collection(lines)
-    return lambda frame: lines.set_segments(list(points[frame][np.array(bones[0])]))
+    ends = np.array(bones[0])
+
+    def show(frame: int) -> None:
+        lines.set_segments(list(points[frame][ends]))
+        lines.set_linestyle(["dashed" if dashed else "solid" for dashed in estimated[frame][ends].any(-1)])
+
+    return show

@@ -19,6 +19,7 @@ class Scene:
       sides_2d: left, right or center, of each such pair.
       names_2d: of the detector's joints.
       poses: [T, 17, 3] joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip.
+      estimated: [T, 17] bool, joints that were not seen, drawn dashed.
       image_size: width and height of the image, pixels.
       fps: frames per second.
       title: of the page.
@@ -30,6 +31,7 @@ class Scene:
     sides_2d: tuple[str, ...]
     names_2d: tuple[str, ...]
     poses: np.ndarray
+    estimated: np.ndarray
     image_size: tuple[int, int]
     fps: float
     title: str
@@ -46,5 +48,5 @@ def bones_3d() -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
 def thinned(scene: Scene, most: int) -> tuple[Scene, int]:
     """Return a scene of every n-th frame, at most `most` of them, and n."""
     step = -(-len(scene.poses) // most)
-    keypoints, poses = scene.keypoints_2d[::step], scene.poses[::step]
-    return dataclasses.replace(scene, keypoints_2d=keypoints, poses=poses, fps=scene.fps / step), step
+    keypoints, poses, estimated = (of[::step] for of in (scene.keypoints_2d, scene.poses, scene.estimated))
+    return dataclasses.replace(scene, keypoints_2d=keypoints, poses=poses, estimated=estimated, fps=scene.fps / step), step

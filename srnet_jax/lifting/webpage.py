@@ -30,8 +30,10 @@ def page(scene: Scene) -> str:
         "poses": [
             None if np.isnan(pose).any() else np.round(pose * 1000.0).astype(int).ravel().tolist() for pose in shown.poses
         ],
+        "estimated": [np.flatnonzero(joints).tolist() for joints in shown.estimated],
     }
     note = "Camera frame: x right, y down, z away from the camera; relative to the hip."
+    note += " Dashed: to joints that were not seen, which are estimates." if shown.estimated.any() else ""
     note += f" One in {step} frames of the video is shown." if step > 1 else ""
     text = importlib.resources.files("srnet_jax.lifting").joinpath("webpage.html").read_text(encoding="utf-8")
     parts = {

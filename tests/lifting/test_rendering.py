@@ -25,6 +25,7 @@ def scene(rng):
         sides_2d=("left",) * len(layout.bones),
         names_2d=layout.joints,
         poses=rng.normal(0, 0.4, (30, 17, 3)).astype(np.float32),
+        estimated=np.zeros((30, 17), bool),
         image_size=(1920, 1080),
         fps=25.0,
         title="a </script><b>dance</b> __DATA__",
@@ -51,6 +52,23 @@ def test_pictures_are_written(scene, tmp_path):
         film.seek(7)
         assert (np.asarray(film.convert("RGB")) != first).any()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.gif", "x.png"]  # no drafts
+
+
+def test_bones_to_estimated_joints_are_dashed(scene, tmp_path):
+    """Only in the frames where they are estimates; the drawing and the page both say what a dashed line is."""
+    assert "Dashed" not in webpage.page(scene)
+    scene.estimated[2, [3, 6]] = True
+    page = webpage.page(scene)
+    assert "Dashed: to joints that were not seen" in page
+    assert json.loads(re.search(r"application/json\">(.*?)</script>", page, re.S)[1])["estimated"][1:4] == [[], [3, 6], []]
+    axes = rendering.Figure().subplots()
+    show = rendering._show_solid(axes, scene, np.arange(30))
+    dashed = []
+    for frame in (1, 2):
+        show(frame)
+        dashed.append([style[1] is not None for style in axes.collections[0].get_linestyle()])
+    assert not any(dashed[0])
+    assert [bone for bone, is_dashed in zip(scenes.bones_3d()[0], dashed[1], strict=True) if is_dashed] == [(2, 3), (5, 6)]
 
 
 def test_a_scene_of_one_frame_is_drawn(scene, tmp_path):
