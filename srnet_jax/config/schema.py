@@ -9,20 +9,16 @@ import functools
 import hashlib
 import json
 import math
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
+from srnet_jax.config.rules import Condition, Field, Rule, distinct, number, one_of, tuple_of, unless, when, whole
 from srnet_jax.errors import ConfigError, one_line
 from srnet_jax.pose.losses import LOSSES
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, NORMALIZATIONS
 from srnet_jax.pose.skeleton import GROUP_NUMBERS, H36M_17
-
-_LARGEST = sys.float_info.max  # a whole number may be larger, and is then no float
-
-Values = Mapping[str, Any]  # of all fields, by dotted name
 
 SOURCES = ("synthetic", "h36m", "mocap", "mpi_inf_3dhp", "mpi_inf_3dhp_train")
 RANKINGS = ("occurrence", "exponential", "mean_distance")
@@ -37,103 +33,30 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 PARALLEL = ("jit", "pmap")
 PLACES = ("auto", "device", "host")
 
-
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """What a field may hold: the allowed types, a condition, and both as text."""
-
-    types: tuple[type, ...]
-    allows: Callable[[Any], bool]
-    expected: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Condition:
-    """When a field is read: a condition on the other fields, and the same as text."""
-
-    holds: Callable[[Values], bool]
-    text: str
-
-    def __and__(self, other: "Condition") -> "Condition":
-        return Condition(lambda values: self.holds(values) and other.holds(values), f"{self.text} and {other.text}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Field:
-    """A config field.
-
-    Attributes:
-      default: its value in `configs/default.py`.
-      rule: what it may hold.
-      help: what it means, with its unit.
-      read: when code reads it; None for always.
-    """
-
-    default: Any
-    rule: Rule
-    help: str
-    read: Condition | None = None
-
-
-def _one_of(choices: Iterable[Any]) -> Rule:
-    choices = tuple(choices)
-    return Rule((type(choices[0]),), lambda value: value in choices, f"one of {', '.join(map(str, choices))}")
-
-
-def _whole(low: int, high: int = 2**31 - 1) -> Rule:
-    return Rule((int,), lambda value: low <= value <= high, f"a whole number from {low} to {high:,}")
-
-
-def _number(low: float, high: float = math.inf, *, above: bool = False) -> Rule:
-    text = f"a number, {f'above {low}' if above else f'{low} or more'}{'' if high == math.inf else f' and at most {high}'}"
-    return Rule((float, int), lambda v: (v > low if above else v >= low) and v <= min(high, _LARGEST), text)
-
-
-def _tuple(allows: Callable[[tuple[Any, ...]], bool], text: str) -> Rule:
-    return Rule((tuple,), allows, f"a tuple of {text}")
-
-
-def _distinct(item: Rule, text: str) -> Rule:
-    def allows(values: tuple[Any, ...]) -> bool:
-        return len(set(values)) == len(values) <= 1000 and all(type(v) in item.types and item.allows(v) for v in values)
-
-    return Rule((tuple,), allows, f"() or a tuple of different {text}")
-
-
-def _when(name: str, *values: Any) -> Condition:
-    """Hold if a field has one of these values."""
-    return Condition(lambda config: config[name] in values, f"{name} {' or '.join(map(str, values))}")
-
-
-def _unless(name: str, *values: Any) -> Condition:
-    """Hold if a field has none of these values."""
-    return Condition(lambda config: config[name] not in values, f"{name} other than {' or '.join(map(str, values))}")
-
-
 _FLAG = Rule((bool,), lambda value: True, "True or False")
 _TEXT = Rule((str,), lambda value: True, "text")
-_SHARE, _SHARE_ABOVE = _number(0, 1), _number(0, 1, above=True)
-_SEED, _COUNT, _HEIGHT = _whole(0), _whole(1), _number(0, 1000)
-_NAMES = _tuple(lambda v: len(v) > 0 and all(type(x) is str and x for x in v), "one or more names, as ('S1', 'S5')")
-_SIGMAS = _tuple(
+_SHARE, _SHARE_ABOVE = number(0, 1), number(0, 1, above=True)
+_SEED, _COUNT, _HEIGHT = whole(0), whole(1), number(0, 1000)
+_NAMES = tuple_of(lambda v: len(v) > 0 and all(type(x) is str and x for x in v), "one or more names, as ('S1', 'S5')")
+_SIGMAS = tuple_of(
     lambda v: len(v) in (1, H36M_17.num_joints) and all(type(x) in (int, float) and 0.001 <= x <= 1e6 for x in v),
     f"one or {H36M_17.num_joints} numbers from 0.001 to 1,000,000",
 )
-_PERCENTS = _tuple(lambda v: all(type(x) in (int, float) and 0 < x <= 100 for x in v), "percentages above 0, at most 100")
-_WIDTHS = _tuple(
+_PERCENTS = tuple_of(lambda v: all(type(x) in (int, float) and 0 < x <= 100 for x in v), "percentages above 0, at most 100")
+_WIDTHS = tuple_of(
     lambda v: 0 < len(v) <= 64 and all(type(x) is int and x > 0 and x % 2 for x in v) and math.prod(v) <= 65_536,
     "one or more odd numbers, as (3, 3, 3); at most 64, and 65,536 frames",
 )
 
-_network = functools.partial(_when, "model.network")
+_network = functools.partial(when, "model.network")
 _SPLIT = _network("gp", "lf", "es", "sfs", "sr")
 _MIXED = ("lf", "es", "sfs")  # networks with layers of two kinds
 _CONTEXT = Condition(
     lambda v: v["model.network"] == "sr" or (v["model.network"] in _MIXED and v["model.split_layers"] == "split_recombine"),
     "model.network sr, or lf, es or sfs with model.split_layers split_recombine",
 )
-_CONCAT = _CONTEXT & _when("model.recombine", "concat")
-_CAMERAS = _when("protocol.name", "cross_camera")
+_CONCAT = _CONTEXT & when("model.recombine", "concat")
+_CAMERAS = when("protocol.name", "cross_camera")
 _SUBJECTS = Condition(
     lambda v: (v["protocol.name"], v["protocol.cross_action_test"]) != ("cross_action", "all_subjects"),
     "protocol.name other than cross_action, or protocol.cross_action_test other than all_subjects",
@@ -152,16 +75,16 @@ def _section(name: str, fields: dict[str, Field], read: Condition | None = None)
 def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field]:
     """Return the fields of a data section, which are read only where `read` holds."""
     source = f"{section}.source"
-    synthetic, h36m, mocap = (_when(source, name) for name in ("synthetic", "h36m", "mocap"))
-    inf = _when(source, "mpi_inf_3dhp", "mpi_inf_3dhp_train")
+    synthetic, h36m, mocap = (when(source, name) for name in ("synthetic", "h36m", "mocap"))
+    inf = when(source, "mpi_inf_3dhp", "mpi_inf_3dhp_train")
     cameras = {
-        "number": Field(4, _whole(1, 100), "number of virtual cameras around the person"),
-        "distance_m": Field(5.2, _number(0, 1000, above=True), "horizontal distance from the middle of the room, metres"),
-        "distance_spread": Field(0.1, _number(0, 0.9), "largest share of it by which a camera is nearer or farther"),
+        "number": Field(4, whole(1, 100), "number of virtual cameras around the person"),
+        "distance_m": Field(5.2, number(0, 1000, above=True), "horizontal distance from the middle of the room, metres"),
+        "distance_spread": Field(0.1, number(0, 0.9), "largest share of it by which a camera is nearer or farther"),
         "height_m": Field(1.55, _HEIGHT, "height above the floor, metres"),
         "height_spread_m": Field(0.0, _HEIGHT, "largest distance by which a camera is higher or lower, metres"),
         "target_height_m": Field(0.9, _HEIGHT, "height of the point that the cameras look at, metres"),
-        "focal_px": Field(1145.0, _number(0, 1e6, above=True), "focal length, pixels"),
+        "focal_px": Field(1145.0, number(0, 1e6, above=True), "focal length, pixels"),
         "width_px": Field(1000, _COUNT, "image width, pixels"),
         "height_px": Field(1000, _COUNT, "image height, pixels"),
         "seed": Field(0, _SEED, "seed of the cameras' displacements"),
@@ -179,41 +102,41 @@ def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field
     return _section(
         section,
         {
-            "source": Field(SOURCES[0], _one_of(SOURCES), "synthetic: the embedded set, generated; the others are files"),
+            "source": Field(SOURCES[0], one_of(SOURCES), "synthetic: the embedded set, generated; the others are files"),
             "path": Field(
                 "",
                 _TEXT,
                 "h36m: folder of data_3d_h36m.npz and data_2d_h36m_*.npz; mocap: .npz file of joint positions, or folder of "
                 "them; mpi_inf_3dhp: folder of the test set, TS1 to TS6; mpi_inf_3dhp_train: folder of S1 to S8",
-                _unless(source, "synthetic"),
+                unless(source, "synthetic"),
             ),
             "keypoints": Field("gt", _TEXT, "gt, or a detector's name: NAME of data_2d_h36m_NAME.npz", h36m),
-            "annotation": Field("univ", _one_of(("univ", "metric")), "univ: skeleton of one height, as usual; or metric", inf),
+            "annotation": Field("univ", one_of(("univ", "metric")), "univ: skeleton of one height, as usual; or metric", inf),
             "num_frames": Field(200_000, _COUNT, "frames of the generated set, of all cameras: 2,000 to 2,000,000", synthetic),
             "seed": Field(0, _SEED, "seed of the generated bodies and motions", synthetic),
-            "fps": Field(30.0, _number(0, above=True), "frames per second of a file that does not say", mocap),
+            "fps": Field(30.0, number(0, above=True), "frames per second of a file that does not say", mocap),
             "downsample": Field(1, _COUNT, "keep every n-th frame of each sequence"),
-            **_section("cameras", cameras, _when(source, "synthetic", "mocap")),
+            **_section("cameras", cameras, when(source, "synthetic", "mocap")),
             "detections.simulate": Field(False, _FLAG, "True: simulate a detector's 2D joints (srnet_jax/data/detections.py)"),
-            **_section("detections", errors, _when(f"{section}.detections.simulate", True)),
+            **_section("detections", errors, when(f"{section}.detections.simulate", True)),
         },
         read,
     )
 
 
 _ENSEMBLE = {  # several runs trained as one program: each combination is a run in its own folder, the same as if trained alone
-    "seeds": Field((), _distinct(_SEED, "whole numbers, as (0, 1)"), "as (0, 1, 2): instead of seed"),
+    "seeds": Field((), distinct(_SEED, "whole numbers, as (0, 1)"), "as (0, 1, 2): instead of seed"),
     "learning_rates": Field(
-        (), _distinct(_number(0, above=True), "numbers above 0, as (0.001, 0.01)"), "instead of train.learning_rate"
+        (), distinct(number(0, above=True), "numbers above 0, as (0.001, 0.01)"), "instead of train.learning_rate"
     ),
     "actions_train": Field(
-        (), _distinct(_TEXT, "names, as ('Walking', 'Eating')"), "of cross_action: one run trained on each of these actions"
+        (), distinct(_TEXT, "names, as ('Walking', 'Eating')"), "of cross_action: one run trained on each of these actions"
     ),
 }
 _PROTOCOL = {
     "name": Field(
         "subject",
-        _one_of(("subject", "rare_pose", "cross_action", "cross_camera", "cross_dataset")),
+        one_of(("subject", "rare_pose", "cross_action", "cross_camera", "cross_dataset")),
         "paper Sec. 4.2 and 4.3; all train on subjects_train and test on subjects_test. subject: no more; rare_pose: count "
         "only the rarest test poses, the first of rare_percents; cross_action: train on some actions; cross_camera: train on "
         "some cameras, test on others; cross_dataset: test on config.test_data",
@@ -224,14 +147,14 @@ _PROTOCOL = {
         ("Walking",),
         _NAMES,
         "actions to train on, exact names",
-        _when("protocol.name", "cross_action") & _when("ensemble.actions_train", ()),
+        when("protocol.name", "cross_action") & when("ensemble.actions_train", ()),
     ),
     "cross_action_test": Field(
         "others",
-        _one_of(("others", "all", "all_subjects")),
+        one_of(("others", "all", "all_subjects")),
         "others: the other actions of the test subjects; all: all their actions; all_subjects: train and test on ALL subjects, "
         "as the official code does",
-        _when("protocol.name", "cross_action"),
+        when("protocol.name", "cross_action"),
     ),
     "cameras_train": Field(
         ("camera0", "camera1", "camera2"), _NAMES, "cameras to train on; in Human3.6M ('54138969', ...)", _CAMERAS
@@ -239,40 +162,40 @@ _PROTOCOL = {
     "cameras_test": Field(("camera3",), _NAMES, "cameras to test on", _CAMERAS),
     "validation": Field(
         "train_subjects",
-        _one_of(("train_subjects", "test")),
+        one_of(("train_subjects", "test")),
         "what chooses the best checkpoint: held-out recordings of the training subjects, or `test`: the test subjects, and "
         "training on everything (the official code; results say so)",
     ),
     "validation_fraction": Field(
         0.1,
-        _number(0, 0.9, above=True),
+        number(0, 0.9, above=True),
         "share of training recordings held out",
-        _when("protocol.validation", "train_subjects"),
+        when("protocol.validation", "train_subjects"),
     ),
     "rare_percents": Field((20, 10), _PERCENTS, "sizes of the rare subsets, percent of the test poses"),
     "rare_ranking": Field(
         "occurrence",
-        _one_of(RANKINGS),
+        one_of(RANKINGS),
         "occurrence: Eq. 10; exponential: the official filter_data.py, with sigma 200 or 500; mean_distance: the official list "
         "of infrequent poses, without sigma",
     ),
     "rare_sigma_mm": Field(
-        (100.0,), _SIGMAS, "sigma of Eq. 9, millimetres, one or one a joint", _unless("protocol.rare_ranking", "mean_distance")
+        (100.0,), _SIGMAS, "sigma of Eq. 9, millimetres, one or one a joint", unless("protocol.rare_ranking", "mean_distance")
     ),
-    "rare_reference": Field("train", _one_of(("train", "test")), "pose set O of Eq. 10; the paper does not say which"),
+    "rare_reference": Field("train", one_of(("train", "test")), "pose set O of Eq. 10; the paper does not say which"),
     "rare_reference_step": Field(1, _COUNT, "take every n-th pose of the reference set; the official code 10"),
 }
 _MODEL = {
     "network": Field(
         "sr",
-        _one_of((*TRUNK_NETWORKS, *GRAPH_NETWORKS)),
+        one_of((*TRUNK_NETWORKS, *GRAPH_NETWORKS)),
         "fc: fully connected, gp: group connected, lf: late fusion, es: early split, sfs: split, fuse, split, sr: split and "
         "recombine (paper Fig. 3); semgcn, lcn: graph networks that the paper compares with",
     ),
     "fuse_layer": Field(4, _SEED, "L_fuse: split layers at the start; fully connected ones follow (Eq. 7)", _network("lf")),
     "split_layer": Field(4, _SEED, "L_split: fully connected layers at the start; split ones follow (Eq. 8)", _network("es")),
     "link_layers": Field(2, _SEED, "L_link: fully connected layers in the middle, between split ones", _network("sfs")),
-    "split_layers": Field("group", _one_of(SPLIT_LAYERS), "what the split layers are", _network(*_MIXED)),
+    "split_layers": Field("group", one_of(SPLIT_LAYERS), "what the split layers are", _network(*_MIXED)),
     "split_ends": Field(
         True,
         _FLAG,
@@ -286,25 +209,25 @@ _MODEL = {
         "odd kernel sizes over time, two layers each; (1, 1, 1, 1) is the single-frame network of 8 layers, (3, 3, 3, 3, 3) "
         "has 10 layers and sees 243 frames",
     ),
-    "channels": Field(1024, _whole(17, 65_536), "width of each hidden layer; of semgcn and lcn: features of each joint"),
+    "channels": Field(1024, whole(17, 65_536), "width of each hidden layer; of semgcn and lcn: features of each joint"),
     "num_groups": Field(
-        5, _one_of(GROUP_NUMBERS), "body parts (paper Fig. 6; `body_groups` in srnet_jax/pose/skeleton.py)", _SPLIT
+        5, one_of(GROUP_NUMBERS), "body parts (paper Fig. 6; `body_groups` in srnet_jax/pose/skeleton.py)", _SPLIT
     ),
     "root_in_every_group": Field(True, _FLAG, "the official code's groups; False: the paper's disjoint partition", _SPLIT),
     "global_group": Field(False, _FLAG, "True: one more group, of all joints; its prediction is added to theirs", _SPLIT),
     "shuffled_groups": Field(0, _SEED, "groups whose joints are exchanged at random: 0 or at least 2 (Table 5)", _SPLIT),
-    "shuffle_seed": Field(0, _SEED, "seed of the exchange", _SPLIT & _unless("model.shuffled_groups", 0)),
-    "recombine": Field("multiply", _one_of(RECOMBINE), "how context meets local features (supplement Sec. 2)", _CONTEXT),
+    "shuffle_seed": Field(0, _SEED, "seed of the exchange", _SPLIT & unless("model.shuffled_groups", 0)),
+    "recombine": Field("multiply", one_of(RECOMBINE), "how context meets local features (supplement Sec. 2)", _CONTEXT),
     "context_dim": Field(
         1,
-        _number(0),
+        number(0),
         "H of Eq. 6: a whole number of features (0: no context), or with a decimal point a fraction of the group's width "
         "(0.25: 25 %, 1.0: 100 %)",
         _CONTEXT,
     ),
-    "context_from": Field("others", _one_of(CONTEXT_FROM), "context of a group: the other groups' features, or all", _CONTEXT),
+    "context_from": Field("others", one_of(CONTEXT_FROM), "context of a group: the other groups' features, or all", _CONTEXT),
     "context_form": Field(
-        "official", _one_of(CONTEXT_FORMS), "official: sigmoid(BatchNorm) or LeakyReLU, zero start; paper: Eq. 6", _CONTEXT
+        "official", one_of(CONTEXT_FORMS), "official: sigmoid(BatchNorm) or LeakyReLU, zero start; paper: Eq. 6", _CONTEXT
     ),
     "bug_compatible": Field(
         False, _FLAG, "True: the official code's scrambled temporal context of concat, for its checkpoints", _CONCAT
@@ -312,7 +235,7 @@ _MODEL = {
     "adds_input": Field(False, _FLAG, "True: add the 2D input to x and y, as the official code with the normalisation lcn"),
     "normalization": Field(
         "basic",
-        _one_of(NORMALIZATIONS),
+        one_of(NORMALIZATIONS),
         "of the input and the output (supplement Sec. 1; srnet_jax/pose/normalization.py). basic: VideoPose3D's, 2D over the "
         "image's width and 3D in metres; centered: 2D around the root over the person's size in the image, for any camera; "
         "pixel: the LCN repository's; lcn, proj, weak_proj: the official code's. The last four use the TRUE depth of the root "
@@ -320,48 +243,48 @@ _MODEL = {
         "official code",
     ),
     "causal": Field(False, _FLAG, "True: no frame after the output frame is seen", _network(*TRUNK_NETWORKS)),
-    "activation": Field("leaky_relu", _one_of(ACTIVATIONS), "leaky_relu (slope 0.01) or relu"),
-    "dropout": Field(0.0, _number(0, 0.99), "rate after each activation"),
-    "hops": Field(3, _whole(1, 16), "a joint sees joints that are at most this many bones away", _network("lcn")),
+    "activation": Field("leaky_relu", one_of(ACTIVATIONS), "leaky_relu (slope 0.01) or relu"),
+    "dropout": Field(0.0, number(0, 0.99), "rate after each activation"),
+    "hops": Field(3, whole(1, 16), "a joint sees joints that are at most this many bones away", _network("lcn")),
     "non_local": Field(True, _FLAG, "with non-local layers", _network("semgcn")),
     "precision": Field(
         "float32",
-        _one_of(PRECISIONS),
+        one_of(PRECISIONS),
         "of products (tf32: on a GPU) and features; parameters, BatchNorm, loss and outputs are float32 in each",
     ),
 }
 _TRAIN = {
     "epochs": Field(80, _COUNT, "passes over the training set"),
-    "batch_size": Field(1024, _whole(2), "output frames in a step"),
-    "learning_rate": Field(1e-3, _number(0, above=True), "AMSGrad's, in the first epoch", _when("ensemble.learning_rates", ())),
+    "batch_size": Field(1024, whole(2), "output frames in a step"),
+    "learning_rate": Field(1e-3, number(0, above=True), "AMSGrad's, in the first epoch", when("ensemble.learning_rates", ())),
     "lr_decay": Field(0.95, _SHARE_ABOVE, "factor on the learning rate after each epoch"),
     "bn_momentum_start": Field(0.1, _SHARE_ABOVE, "weight of a batch in BatchNorm's running statistics, in the first epoch"),
     "bn_momentum_end": Field(0.001, _SHARE_ABOVE, "the same in the last; it falls exponentially"),
-    "loss": Field("l1", _one_of(LOSSES), "l1: mean absolute coordinate error; mpjpe: mean joint distance"),
+    "loss": Field("l1", one_of(LOSSES), "l1: mean absolute coordinate error; mpjpe: mean joint distance"),
     "flip": Field(True, _FLAG, "add the mirror image of every sample"),
     "camera_roll_share": Field(0.0, _SHARE, "share of the samples that are turned about the optical axis, in 2D and in 3D"),
     "camera_roll_degrees": Field(
-        180.0, _number(0, 180), "largest random angle of this turn, degrees", _unless("train.camera_roll_share", 0)
+        180.0, number(0, 180), "largest random angle of this turn, degrees", unless("train.camera_roll_share", 0)
     ),
     "data_on": Field(
         "auto",
-        _one_of(PLACES),
+        one_of(PLACES),
         "where the training data are; host: batches are gathered ahead; auto: device if they take at most half of its memory",
     ),
     "steps_per_call": Field(
         0,
-        _whole(0, 10_000),
+        whole(0, 10_000),
         "steps compiled into one call, for whose end checkpoints and interruptions wait; 0: 1 on a CPU, 32 elsewhere",
     ),
     "max_gradient_norm": Field(
-        1e6, _number(0), "stop when the gradient's norm exceeds this (usual: below 50); 0: only when it is not finite"
+        1e6, number(0), "stop when the gradient's norm exceeds this (usual: below 50); 0: only when it is not finite"
     ),
-    "checkpoint_minutes": Field(10.0, _number(0), "minutes between checkpoints within an epoch; 0: only at its end"),
+    "checkpoint_minutes": Field(10.0, number(0), "minutes between checkpoints within an epoch; 0: only at its end"),
     "keep_latest": Field(2, _COUNT, "newest checkpoints kept"),
     "keep_best": Field(1, _COUNT, "checkpoints with the lowest validation error kept"),
     "on_full_disk": Field(
         "continue",
-        _one_of(("continue", "stop")),
+        one_of(("continue", "stop")),
         "when a checkpoint does not fit on the disk; continue: warn, and try again at the next. Earlier ones stay either way",
     ),
     "tensorboard": Field(False, _FLAG, "also write TensorBoard events (needs the extra `tensorboard`)"),
@@ -371,12 +294,12 @@ _EVALUATE = {
     "batch_frames": Field(4096, _COUNT, "output frames predicted at a time; bounds the memory"),
 }
 FIELDS: dict[str, Field] = {
-    "seed": Field(0, _SEED, "seed of the weights, the order of samples and dropout", _when("ensemble.seeds", ())),
-    "parallel": Field("jit", _one_of(PARALLEL), "how devices share each batch; the results are the same"),
-    "num_devices": Field(0, _whole(0, 100_000), "devices that share each batch, of all processes; 0: all there are"),
+    "seed": Field(0, _SEED, "seed of the weights, the order of samples and dropout", when("ensemble.seeds", ())),
+    "parallel": Field("jit", one_of(PARALLEL), "how devices share each batch; the results are the same"),
+    "num_devices": Field(0, whole(0, 100_000), "devices that share each batch, of all processes; 0: all there are"),
     **_section("ensemble", _ENSEMBLE),
     **_data_fields("data"),  # what is trained on, and tested unless the protocol is cross_dataset
-    **_data_fields("test_data", _when("protocol.name", "cross_dataset")),
+    **_data_fields("test_data", when("protocol.name", "cross_dataset")),
     **_section("protocol", _PROTOCOL),
     **_section("model", _MODEL),
     **_section("train", _TRAIN),

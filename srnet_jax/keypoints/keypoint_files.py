@@ -186,7 +186,7 @@ def _yolo(files: Iterable[Path]) -> Iterator[Seen]:
             raise DataError(f"{where}: found text, expected class, box and keypoints as numbers") from None
     ends = all(row[-1] == abs(row[-1]) // 1 for _, _, row in rows)  # whole numbers: track ids
     for file, where, row in rows:
-        count, size = len(row) - _YOLO_BOX, 3
+        count = len(row) - _YOLO_BOX
         joints, size, more = next(
             ((count - m) // s, s, m)
             for s in (3, 2, 1)
