@@ -45,7 +45,7 @@ def free_port():
 
 
 class Training:
-    """One process of a training."""
+    """One process of a training; a change to None leaves the field unset."""
 
     def __init__(self, folder, changes, *flags, devices=1):
         environment = {
@@ -54,7 +54,7 @@ class Training:
             "XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=8", f"device_count={devices}"),
             "PYTHONUNBUFFERED": "1",
         }
-        fields = [f"--config.{name}={value}" for name, value in {**TINY, **changes}.items()]
+        fields = [f"--config.{name}={value}" for name, value in {**TINY, **changes}.items() if value is not None]
         self.output, self.errors = (folder.with_suffix(f".{len(flags)}{flags[-1][-1]}{end}") for end in ("out", "err"))
         with self.output.open("w") as output, self.errors.open("w") as errors:
             self.process = subprocess.Popen(
@@ -226,7 +226,7 @@ def test_stopped_and_killed_training_ends_as_if_left_alone(alone, tmp_path):
     [
         ({"train.learning_rate": 0.5}, "process 1: another config.train.learning_rate than process 0; expected the same"),
         ({"data.seed": 1}, "process 1: another config.data.seed"),
-        ({"data.source": "mocap", "data.path": "nothing.npz"}, None),
+        ({"data.source": "mocap", "data.path": "nothing.npz", "data.num_frames": None}, None),
     ],
     ids=str,
 )
@@ -238,7 +238,7 @@ def test_processes_that_differ_are_refused(tmp_path, changes, message):
         assert all(f"error: {message}" in errors for _, _, errors in results)
     else:  # only one process knows; the other ends by JAX's own means
         assert results[1][0] == 2
-        assert results[1][2].endswith("nothing.npz: no such file\n")
+        assert results[1][2].endswith("nothing.npz: no such file, expected a NumPy .npz archive\n")
         assert results[0][0] != 0
     assert not (tmp_path / "run0").exists()
 
