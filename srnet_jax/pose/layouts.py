@@ -12,9 +12,11 @@ derived by the first rule in `_RULES` whose joints it has:
     skull_base          0.6 of the way from thorax to head
     head_top            from thorax through head, 5/3 of the way
     ears, eyes, nose    head
+    ankle               0.16 of the way from the heel to the knee, and 0.25 of the foot's length forward if a toe is seen
 
-The shares are those of a grown person: ears are about 0.20 m and the top of the head 0.33 m above the shoulders; in the open
-motion capture that `RESULTS.md` names, the joint called Head is at the height of the ears.
+The shares are those of a grown person: ears are about 0.20 m and the top of the head 0.33 m above the shoulders, the ankle
+0.08 m above the heel's lowest point and 0.05 m in front of it; in the open motion capture that `RESULTS.md` names, the joint
+called Head is at the height of the ears.
 """
 
 import dataclasses
@@ -111,6 +113,7 @@ VOCABULARY = frozenset(joint for layout in LAYOUTS.values() for joint in layout.
 H36M = LAYOUTS["h36m"]  # in the order of `skeleton.H36M_17`
 
 _SKULL_BASE, _HEAD = 0.6, 0.6  # shares of the ways from thorax to head, and to the top of the head
+_UP, _FORWARD = 0.16, 0.25  # shares of the ways from heel to knee, and from heel to toe
 _RULES: dict[str, tuple[dict[str, float], ...]] = {  # weights of other joints, which sum to one
     "pelvis": ({"left_hip": 0.5, "right_hip": 0.5},),
     "thorax": ({"left_shoulder": 0.5, "right_shoulder": 0.5},),
@@ -126,6 +129,16 @@ _RULES: dict[str, tuple[dict[str, float], ...]] = {  # weights of other joints, 
     "skull_base": ({"thorax": 1 - _SKULL_BASE, "head": _SKULL_BASE},),
     "head_top": ({"thorax": 1 - 1 / _HEAD, "head": 1 / _HEAD},),
     **{name: ({"head": 1.0},) for name in ("nose", *_sides("eye", "ear"))},
+    **{
+        f"{side}_ankle": (
+            *(
+                {f"{side}_heel": 1 - _UP - _FORWARD, f"{side}_knee": _UP, f"{side}_{toe}": _FORWARD}
+                for toe in ("big_toe", "foot_index")
+            ),
+            {f"{side}_heel": 1 - _UP, f"{side}_knee": _UP},
+        )
+        for side in ("left", "right")
+    },
 }
 
 

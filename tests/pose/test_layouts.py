@@ -129,6 +129,21 @@ def test_what_does_not_fit_is_named(call, message):
         call()
 
 
+def test_a_hidden_ankle_follows_from_heel_toe_and_knee():
+    joints = LAYOUTS["body_25"].joints
+    standing = {"left_knee": (0.0, -50.0), "left_heel": (0.0, 0.0), "left_big_toe": (24.0, 0.0)}  # seen from the left
+    points, sure = np.zeros((3, 25, 2)), np.zeros((3, 25))
+    for name, place in standing.items():
+        points[:, joints.index(name)] = place
+        sure[:, joints.index(name)] = 0.8
+    sure[1, joints.index("left_big_toe")] = 0
+    sure[2, joints.index("left_heel")] = 0  # a toe alone does not tell
+    found, confidences = layouts.derived(points, sure, "body_25")
+    ankle = layouts.H36M.joints.index("left_ankle")
+    np.testing.assert_allclose(found[:, ankle], [(6, -8), (0, -8), (np.nan, np.nan)], atol=1e-12)
+    np.testing.assert_array_equal(confidences[:, ankle], [0.8, 0.8, 0])
+
+
 def test_derived_takes_what_the_frame_shows(rng):
     """The head follows from one ear, the eyes or the nose; what follows from nothing is NaN."""
     joints = LAYOUTS["coco"].joints
