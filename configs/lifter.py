@@ -4,8 +4,8 @@
     python -m launch.train --config=configs/lifter.py:causal --config.data.path=FOLDER --workdir=runs/lifter_causal
 
 FOLDER holds joint positions (`srnet_jax/data/mocap/clip_files.py`) of HDM05 and of CMU's subjects below, and the embedded
-motions, made by `python -m launch.prepare_data synthetic --output=FOLDER/synthetic.npz --num_frames=80000`. How the networks
-do on people that they were not trained on, and how long they train: srnet_jax/lifting/pretrained/README.md.
+motions, made by `python -m launch.prepare_data synthetic --output=FOLDER/synthetic.npz --num_frames=80000`. How accurate they
+are on unseen people, and how long they train: srnet_jax/lifting/pretrained/README.md.
 """
 
 from ml_collections import ConfigDict

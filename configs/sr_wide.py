@@ -2,8 +2,9 @@
 
     python -m launch.train --config=configs/sr_wide.py --workdir=runs/sr_wide
 
-On real motion capture it beat the paper's SRNet and the fully connected network on all, on rare and on upright poses, in three
-seeds each (RESULTS.md). It has 4.9 M parameters at the paper's 1024 channels; SRNet has 1.3 M, the fully connected one 6.4 M.
+On real motion capture it beat the paper's SRNet and the fully connected network on all poses, on rare poses and on upright
+poses, with three seeds each (RESULTS.md). It has 4.9 M parameters at the paper's 1024 channels; SRNet has 1.3 M, the fully
+connected one 6.4 M.
 """
 
 from ml_collections import ConfigDict

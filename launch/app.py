@@ -16,10 +16,10 @@ from srnet_jax.errors import UserError, one_line
 _MAX_LINE = 2000  # characters of a message
 
 
-def define_config() -> None:
-    """Define the flag --config and its fields; a field that does not exist is refused here."""
+def define_config(*, file: bool = True) -> None:
+    """Define the flag --config and its fields; a field that does not exist is refused here. `file`: whether it takes a file."""
     try:
-        command_line.define(sys.argv[1:])
+        command_line.define(sys.argv[1:], file=file)
     except UserError as error:
         fail(str(error))
 

@@ -1,7 +1,7 @@
 """Print a network's layers and its number of parameters, without training it; or what the fields of a config mean.
 
 python -m launch.describe --config=configs/default.py [--config.model.recombine=add ...]
-python -m launch.describe --fields=train.        # the fields whose names begin so; --fields=config. lists all
+python -m launch.describe --fields=train.        # the fields with this prefix; --fields=config. lists all
 """
 
 from absl import flags
@@ -9,7 +9,9 @@ from absl import flags
 from launch import app
 
 app.define_config()
-_FIELDS = flags.DEFINE_string("fields", None, "Print the fields whose names begin so, with defaults and meanings.")
+_FIELDS = flags.DEFINE_string(
+    "fields", None, "Print the fields whose names begin with this prefix, with defaults and meanings."
+)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from absl import flags
 
 from launch import app
 
-app.define_config()
+app.define_config(file=False)
 _WORKDIR = flags.DEFINE_list(
     "workdir", None, "Folder of a run, or several with commas; runs that differ only in the seed share a column.", required=True
 )

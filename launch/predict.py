@@ -14,7 +14,9 @@ from absl import flags
 
 from launch import app
 
-_KEYPOINTS = flags.DEFINE_string("keypoints", None, "File of 2D keypoints, or OpenPose's folder (README lists the formats).")
+_KEYPOINTS = flags.DEFINE_string(
+    "keypoints", None, "File of 2D keypoints, or folder with one file for each picture (--list_formats)."
+)
 _LIST_FORMATS = flags.DEFINE_bool("list_formats", False, "Print the formats of --keypoints, and how each is recognised.")
 _MIN_CONFIDENCE = flags.DEFINE_float(
     "min_confidence", None, "Confidence below which a joint counts as missing; by default the format's own.", 0.0, 1.0

@@ -17,7 +17,9 @@ from launch import app
 _SOURCE = flags.DEFINE_string(
     "source", None, "h36m, mocap: folder of the original files; pose_prior: .npz file of joint positions."
 )
-_OUTPUT = flags.DEFINE_string("output", None, "h36m, synthetic: folder for the files; mocap, synthetic: the .npz file.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "h36m, synthetic: folder for the files; mocap, synthetic, pose_prior: the .npz file."
+)
 _DATA = flags.DEFINE_string("data", None, "check: folder of data_3d_h36m.npz and data_2d_h36m_*.npz.")
 _KEYPOINTS = flags.DEFINE_string("keypoints", "gt", "check: which data_2d_h36m_*.npz.")
 _SKELETON = flags.DEFINE_string("skeleton", None, "mocap: cmu, hdm05, bandai, or a file that maps joints (README).")

@@ -14,7 +14,7 @@ from absl import flags
 
 from launch import app
 
-app.define_config()
+app.define_config(file=False)
 _LIST = flags.DEFINE_bool("list", False, "Print what can be made, what it needs and what it costs, and end.")
 _TABLE = flags.DEFINE_string(
     "table", None, "1 to 10, s1 to s6 (of the supplement), fig4, fig5, fig6, or forms (our own); see --list."

@@ -5,14 +5,16 @@ python -m launch.train --config=configs/quickstart.py --workdir=runs/sr [--confi
 Without --config a run continues with the config that its workdir holds; a new one takes configs/default.py.
 
 SIGTERM and Ctrl-C stop after the step in flight, with a checkpoint. However training ends, the same command continues it, to
-the same result. Exit codes: 0 done, 2 a mistake or a run that cannot go on (one line says why), 75 stopped by a signal.
+the same result. Exit codes: 0 done, 2 a mistake or a run that cannot go on (one line says why), 75 stopped by a signal (130 or
+143 by a second one).
 
-Several processes, on one machine or many, train one network; each is started with the same command but for its own number:
+Several processes, on one machine or many, train one network. Start each with the same command and its own number:
 
 python -m launch.train --config=... --workdir=... --coordinator=HOST:PORT --num_processes=N --process_id=I
 
 HOST is where process 0 runs, PORT a free one there. Under SLURM, on a TPU, with Open MPI or Kubernetes --coordinator=auto finds
-all three. Process 0 alone uses the workdir and prints. When one process ends, all do, with exit code 75.
+all three. Process 0 alone uses the workdir and prints. SIGTERM or Ctrl-C to one process stops all with exit code 75; if one
+fails or is killed, the others end with a non-zero code.
 """
 
 from srnet_jax.training import interruption

@@ -16,10 +16,11 @@ from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.io.files import plain
 
 _HELP = "Config file (Python, trusted); change its fields with --config.FIELD=VALUE."
+_FIELDS_HELP = "Change a field of every run with --config.FIELD=VALUE; a config file is not accepted here."
 
 
-def define(arguments: Sequence[str]) -> None:
-    """Define the flag --config and its fields.
+def define(arguments: Sequence[str], *, file: bool = True) -> None:
+    """Define the flag --config and its fields; `file`: whether the command takes a config file.
 
     Raises:
       UserError: if the arguments name a field or a file that does not exist, or the file cannot be used.
@@ -31,7 +32,7 @@ def define(arguments: Sequence[str]) -> None:
         if given := re.fullmatch(r"--?config(?:=(.*))?", argument, flags=re.DOTALL):
             _check_file(following if given[1] is None else given[1])
     try:
-        config_flags.DEFINE_config_file("config", "configs/default.py", _HELP)
+        config_flags.DEFINE_config_file("config", "configs/default.py", _HELP if file else _FIELDS_HELP)
     except Exception as error:  # an override that is not understood, or whatever a config file raises
         raise UserError(explain(error)) from error
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS["config"])  # for --help

@@ -112,7 +112,7 @@ def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field
             ),
             "keypoints": Field("gt", _TEXT, "gt, or a detector's name: NAME of data_2d_h36m_NAME.npz", h36m),
             "annotation": Field("univ", one_of(("univ", "metric")), "univ: skeleton of one height, as usual; or metric", inf),
-            "num_frames": Field(200_000, _COUNT, "frames of the generated set, of all cameras: 2,000 to 2,000,000", synthetic),
+            "num_frames": Field(200_000, whole(2_000, 2_000_000), "frames of the generated set, of all cameras", synthetic),
             "seed": Field(0, _SEED, "seed of the generated bodies and motions", synthetic),
             "fps": Field(30.0, number(0, above=True), "frames per second of a file that does not say", mocap),
             "downsample": Field(1, _COUNT, "keep every n-th frame of each sequence"),
