@@ -30,6 +30,7 @@ _LAYOUT = flags.DEFINE_string("layout", None, "Layout of the keypoints: coco, ha
 _WIDTH = flags.DEFINE_integer("width", None, "Image width, pixels.", lower_bound=1)
 _HEIGHT = flags.DEFINE_integer("height", None, "Image height, pixels.", lower_bound=1)
 _FPS = flags.DEFINE_float("fps", None, "Frames per second of the video; temporal networks need it.", lower_bound=0.1)
+_FOCAL = flags.DEFINE_float("focal", None, "The camera's focal length, pixels; by default 0.85 times the image's longer side.")
 _WEIGHTS = flags.DEFINE_string("weights", "single", "single, causal (both ship), or a .npz file that launch.export wrote.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training to take the network from instead.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Of --workdir: best, latest, or a step.")
@@ -70,9 +71,9 @@ def main() -> None:
     else:
         with video.mediapipe(Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None, _PEOPLE.value) as detector:
             tracks = video.detect(source, detector, rotate=int(_ROTATE.value), track=track)
-    tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, image_size=size, fps=_FPS.value)
+    tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, image_size=size, fps=_FPS.value, focal_px=_FOCAL.value)
     table = Table("person", "frames", "detected", "files")
-    for person, own in lift_file.lift_all(tracks, lifter, files, flip=_FLIP.value, model=model):
+    for person, own in lift_file.lift_all(tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=_FOCAL.value):
         table.add_row(person.name, f"{len(person.keypoints):,}", f"{person.detected.mean():.0%}", " ".join(map(str, own)))
     console(width=120).print(table)
     print(f"joints in metres, {lift_file.FRAME}")

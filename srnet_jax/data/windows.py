@@ -10,25 +10,28 @@ import numpy as np
 
 from srnet_jax.data.dataset import Sequence
 from srnet_jax.pose.frames import Frames, input_offset, windows
-from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, View, mirror, mirror_view, normalize, root_relative
+from srnet_jax.pose.normalization import View, mirror, mirror_view, normalize, root_relative, view_of
 
 
 def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
     """Normalise sequences and lay their frames behind one another."""
     pairs = [normalize(normalization, s.inputs_2d, s.poses_3d, s.camera) for s in sequences]
     targets = np.concatenate([target for _, target in pairs])
+    as_they_are = normalization in ("basic", "centered")
     lengths = np.array([s.num_frames for s in sequences])
     return Frames(
         inputs_2d=np.concatenate([inputs for inputs, _ in pairs]),
         targets=targets,
-        poses_3d=targets
-        if normalization in IMAGE_NORMALIZATIONS
-        else np.concatenate([root_relative(s.poses_3d) for s in sequences]),
-        views=View(*map(np.concatenate, zip(*(View.of(s.poses_3d, s.camera) for s in sequences), strict=True))),
+        poses_3d=targets if as_they_are else np.concatenate([root_relative(s.poses_3d) for s in sequences]),
+        views=View(*map(np.concatenate, zip(*(_view(normalization, s) for s in sequences), strict=True))),
         starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]),
         lengths=lengths,
         normalization=normalization,
     )
+
+
+def _view(normalization: str, sequence: Sequence) -> View:
+    return view_of(normalization, sequence.inputs_2d, sequence.poses_3d, sequence.camera)
 
 
 @dataclasses.dataclass(frozen=True)

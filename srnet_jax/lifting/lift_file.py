@@ -38,7 +38,13 @@ class Lifted:
 
 
 def described(
-    tracks: tuple[Track, ...], path: Path, *, layout: str | None, image_size: tuple[int, int] | None, fps: float | None
+    tracks: tuple[Track, ...],
+    path: Path,
+    *,
+    layout: str | None,
+    image_size: tuple[int, int] | None,
+    fps: float | None,
+    focal_px: float | None = None,
 ) -> tuple[Track, ...]:
     """Return tracks that know their layout, image size and frame rate: as given, or else as the file says.
 
@@ -57,12 +63,12 @@ def described(
             raise DataError(f"{path}: {error}") from error
         corner = np.ceil(np.nanmax(track.keypoints, axis=(0, 1))).astype(int) + 1
         size = image_size or track.image_size or (max(int(corner[0]), 1), max(int(corner[1]), 1))
-        check_arguments(name, size, fps or track.fps)
+        check_arguments(name, size, fps or track.fps, focal_px)
         found.append(dataclasses.replace(track, layout=name, image_size=size, fps=fps or track.fps))
     return tuple(found)
 
 
-def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool) -> list[Lifted]:
+def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool, focal_px: float | None = None) -> list[Lifted]:
     """Lift people, see `described`; warns of what was not seen and if the keypoints seem implausible.
 
     Raises:
@@ -79,7 +85,7 @@ def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool) -> list
     if lifter.trained.model.receptive_field > 1 and lifter.trained.fps and any(track.fps is None for track in tracks):
         warnings.warn(f"frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2)
     sizes = [track.image_size for track in tracks if track.image_size]
-    poses = lifter.lift(people, sizes, [_times(track) for track in tracks], flip=flip)
+    poses = lifter.lift(people, sizes, [_times(track) for track in tracks], focal_px=focal_px, flip=flip)
     return [Lifted(*parts) for parts in zip(tracks, poses, (person.confidences for person in people), strict=True)]
 
 
@@ -188,7 +194,13 @@ def check_outputs(output: str, pictures: Sequence[str] = (), animation: str | No
 
 
 def lift_all(
-    tracks: tuple[Track, ...], lifter: KeypointLifter, files: Sequence[Path], *, flip: bool, model: str
+    tracks: tuple[Track, ...],
+    lifter: KeypointLifter,
+    files: Sequence[Path],
+    *,
+    flip: bool,
+    model: str,
+    focal_px: float | None = None,
 ) -> Iterator[tuple[Track, list[Path]]]:
     """Lift people and write their files, as `check_outputs` returns them, of several people with each one's name.
 
@@ -198,11 +210,12 @@ def lift_all(
       files: to write, their kinds by their endings.
       flip: see `KeypointLifter`.
       model: what the `.npz` file calls the network.
+      focal_px: see `KeypointLifter`.
 
     Yields:
       Each person and the files.
     """
-    for lifted in lift(tracks, lifter, flip=flip):
+    for lifted in lift(tracks, lifter, flip=flip, focal_px=focal_px):
         track = lifted.track
         own = [file.with_name(f"{file.stem}_{track.name}{file.suffix}") for file in files] if len(tracks) > 1 else list(files)
         for path in own:

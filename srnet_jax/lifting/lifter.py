@@ -16,7 +16,7 @@ from srnet_jax.lifting import weights
 from srnet_jax.models.predict import predict
 from srnet_jax.pose import layouts
 from srnet_jax.pose.frames import Frames, interpolated
-from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, View, normalize_image
+from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, USUAL_FOCAL, View, normalize_image
 from srnet_jax.pose.skeleton import H36M_17
 
 PRETRAINED = ("single", "causal")  # in srnet_jax/lifting/pretrained
@@ -25,10 +25,11 @@ _SAME_RATE = 0.01  # relative difference of frame rates that does not matter
 _SLOWEST, _FASTEST = 0.1, 10_000.0  # frames per second
 _MOST_FRAMES = 10_000_000  # of a person at the network's rate
 _FARTHEST_M = 10.0  # a joint from the hip
+_SHORTEST, _LONGEST = 0.1, 100.0  # focal length over the image's longer side
 
 
-def check_arguments(layout: str, image_size: tuple[int, int], fps: float | None = None) -> None:
-    """Check what describes keypoints: the name of their layout, the image's width and height, and the frame rate, if known.
+def check_arguments(layout: str, image_size: tuple[int, int], fps: float | None = None, focal_px: float | None = None) -> None:
+    """Check what describes keypoints: the name of their layout, the image's width and height, frame rate and focal length.
 
     Raises:
       UserError: names the argument, what was found and what was expected.
@@ -39,6 +40,24 @@ def check_arguments(layout: str, image_size: tuple[int, int], fps: float | None 
         raise UserError(f"image_size: found {one_line(repr(image_size), 100)}, expected (width, height) in pixels")
     if fps is not None and not (isinstance(fps, numbers.Real) and _SLOWEST <= fps <= _FASTEST):
         raise UserError(f"fps: found {one_line(repr(fps), 100)}, expected 0.1 to 10,000 frames per second, or None")
+    if focal_px is not None and not (isinstance(focal_px, numbers.Real) and _SHORTEST < focal_px / max(image_size) < _LONGEST):
+        raise UserError(
+            f"focal_px: found {one_line(repr(focal_px), 100)}, expected {_SHORTEST:g} to {_LONGEST:g} times the image's longer "
+            "side, in pixels, or None"
+        )
+
+
+def seen(points: np.ndarray, image_size: tuple[int, int], focal_px: float | None) -> View:
+    """Return the view of keypoints [T, 17, 2], pixels: the principal point is the image's middle.
+
+    Args:
+      points: of `skeleton.H36M_17`.
+      image_size: width and height, pixels.
+      focal_px: focal length, pixels; None for USUAL_FOCAL times the longer side.
+    """
+    width, height = image_size
+    focal = USUAL_FOCAL * max(width, height) if focal_px is None else focal_px
+    return View.seen(points, (focal, focal), (width / 2, height / 2), (width, height))
 
 
 def completed(keypoints: np.ndarray, confidences: np.ndarray | None, layout: str, fps: float | None = None) -> Completed:
@@ -77,6 +96,7 @@ class KeypointLifter:
         image_size: tuple[int, int],
         confidences: np.ndarray | None = None,
         fps: float | None = None,
+        focal_px: float | None = None,
         flip: bool = True,
         batch_frames: int = 4096,
     ) -> np.ndarray:
@@ -92,6 +112,8 @@ class KeypointLifter:
           image_size: width and height of the image, pixels.
           confidences: [T, J], 0 where a joint is missing; None if not known.
           fps: frames per second of the video; None for those of the network. Single-frame networks need none.
+          focal_px: the camera's focal length, pixels; None for 0.85 times the image's longer side. It matters little: 0.7 to
+            1.2 times change the result by few millimetres.
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
           batch_frames: frames that are lifted at a time; bounds the memory.
 
@@ -103,12 +125,12 @@ class KeypointLifter:
           UserError: for an unknown layout, or an image size or frame rate that cannot be.
           DataError: if the keypoints or the confidences have another shape, or no frame shows enough joints.
         """
-        check_arguments(layout, image_size, fps)
+        check_arguments(layout, image_size, fps, focal_px)
         person = completed(keypoints, confidences, layout, fps)
         if not person.lifted.any():
             raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
         times = np.arange(len(keypoints)) / fps if fps else None
-        return self.lift([person], [image_size], [times], flip=flip, batch_frames=batch_frames)[0]
+        return self.lift([person], [image_size], [times], focal_px=focal_px, flip=flip, batch_frames=batch_frames)[0]
 
     def lift(
         self,
@@ -116,6 +138,7 @@ class KeypointLifter:
         image_sizes: Sequence[tuple[int, int]],
         times: Sequence[np.ndarray | None],
         *,
+        focal_px: float | None = None,
         flip: bool = True,
         batch_frames: int = 4096,
     ) -> list[np.ndarray]:
@@ -125,6 +148,7 @@ class KeypointLifter:
           people: see `complete`.
           image_sizes: of each person's video.
           times: [T] seconds of each person's frames, None for those of the network.
+          focal_px: see `__call__`.
           flip: see `__call__`.
           batch_frames: see `__call__`.
 
@@ -135,13 +159,11 @@ class KeypointLifter:
           UserError: if the network gives poses that no body has: its weights are damaged.
         """
         own, temporal = self.trained.fps, self.trained.model.receptive_field > 1
-        pieces = []  # person, first frame, each frame's place among the network's frames, inputs
-        for index, (person, (width, height), seconds) in enumerate(zip(people, image_sizes, times, strict=True)):
+        pieces = []  # person, first frame, each frame's place among the network's frames, keypoints and view there
+        for index, (person, size, seconds) in enumerate(zip(people, image_sizes, times, strict=True)):
             ends = np.flatnonzero(np.diff(np.concatenate([[False], person.lifted, [False]]).astype(int)))
             for start, end in ends.reshape(-1, 2).tolist():
-                norm = self.trained.config.model.normalization
-                inputs = normalize_image(norm, person.points[start:end], width=width, height=height)
-                places = np.arange(end - start, dtype=np.float64)
+                points, places = person.points[start:end], np.arange(end - start, dtype=np.float64)
                 if temporal and own and seconds is not None and end - start > 1:
                     wanted = (seconds[start:end] - seconds[start]) * own
                     if np.abs(wanted - places).max() > _SAME_RATE * (end - start):
@@ -150,27 +172,28 @@ class KeypointLifter:
                             raise UserError(
                                 f"fps: {count:,} frames at the network's rate {own:g}, expected a rate nearer to it"
                             )
-                        inputs = interpolated(inputs, np.interp(np.arange(count), wanted, places))
+                        points = interpolated(points, np.interp(np.arange(count), wanted, places))
                         places = wanted
-                pieces.append((index, start, places, inputs))
+                pieces.append((index, start, places, points, seen(points, size, focal_px)))
         made = [np.full((len(person.points), 17, 3), np.nan, np.float32) for person in people]
         if not pieces:
             return made
-        lifted = self._predict([inputs for *_, inputs in pieces], flip, batch_frames)
-        for (index, start, places, _), poses in zip(pieces, lifted, strict=True):
+        lifted = self._predict([points for *_, points, _ in pieces], [view for *_, view in pieces], flip, batch_frames)
+        for (index, start, places, *_), poses in zip(pieces, lifted, strict=True):
             made[index][start : start + len(places)] = interpolated(poses, places)
         return made
 
-    def _predict(self, sequences: list[np.ndarray], flip: bool, batch_frames: int) -> list[np.ndarray]:
-        """Lift normalised sequences [T, 17, 2], in one call."""
+    def _predict(self, sequences: list[np.ndarray], views: list[View], flip: bool, batch_frames: int) -> list[np.ndarray]:
+        """Lift sequences [T, 17, 2], pixels, in one call."""
         lengths = np.array([len(sequence) for sequence in sequences])
-        inputs = np.concatenate(sequences)
+        view = View(*map(np.concatenate, zip(*views, strict=True)))
+        inputs = normalize_image(self.trained.config.model.normalization, np.concatenate(sequences), view)
         unknown = np.broadcast_to(np.float32(0), (*inputs.shape[:2], 3))
         frames = Frames(
             inputs_2d=inputs,
             targets=unknown,
             poses_3d=unknown,
-            views=View.unknown(len(inputs)),
+            views=view,
             starts=np.cumsum([0, *lengths[:-1]]),
             lengths=lengths,
             normalization=self.trained.config.model.normalization,

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 
 from srnet_jax.errors import UserError
-from srnet_jax.lifting.lifter import KeypointLifter, check_arguments, completed
+from srnet_jax.lifting.lifter import KeypointLifter, check_arguments, completed, seen
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.layouts import find
-from srnet_jax.pose.normalization import mirror, normalize_image
+from srnet_jax.pose.normalization import mirror, normalize_image, to_metres
 from srnet_jax.pose.skeleton import H36M_17
 
 
@@ -38,19 +38,28 @@ class StreamingLifter:
     it was trained on.
     """
 
-    def __init__(self, lifter: KeypointLifter, *, layout: str, image_size: tuple[int, int], flip: bool = True) -> None:
+    def __init__(
+        self,
+        lifter: KeypointLifter,
+        *,
+        layout: str,
+        image_size: tuple[int, int],
+        focal_px: float | None = None,
+        flip: bool = True,
+    ) -> None:
         """Prepare the network and compile it.
 
         Args:
           lifter: with a causal network, or one that sees single frames.
           layout: of the keypoints, a name of `layouts.LAYOUTS`.
           image_size: width and height of the image, pixels.
+          focal_px: the camera's focal length, pixels; None for 0.85 times the image's longer side.
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
 
         Raises:
           UserError: as `check_arguments`, or if the network needs later frames, or is no trunk.
         """
-        check_arguments(layout, image_size)
+        check_arguments(layout, image_size, focal_px=focal_px)
         trained, model = lifter.trained, lifter.trained.model
         if not isinstance(model, PoseLifter) or model.length_dependent:
             raise UserError(f"{trained.name}: a network of this kind cannot be streamed, expected one of the paper's own")
@@ -60,6 +69,7 @@ class StreamingLifter:
                 "single frames"
             )
         self._lifter, self._layout, self._image_size, self._flip = lifter, layout, image_size, flip
+        self._focal_px = focal_px
         self._model = model.clone(streaming=True)
         self._variables = jax.device_put(trained.variables)
         self.reset()
@@ -88,12 +98,11 @@ class StreamingLifter:
         person = completed(np.asarray(keypoints)[None], sure, self._layout)
         if not person.lifted[0]:
             return np.full((H36M_17.num_joints, 3), np.nan, np.float32)
-        width, height = self._image_size
-        norm = self._lifter.trained.config.model.normalization
-        inputs = normalize_image(norm, person.points, width=width, height=height)
+        norm, view = self._lifter.trained.config.model.normalization, seen(person.points, self._image_size, self._focal_px)
+        inputs = normalize_image(norm, person.points, view)
         if self._flip:
             inputs = np.concatenate([inputs, mirror(inputs, H36M_17.mirrored)])
         self._memory, poses = step(self._model, self._variables, self._memory, inputs)
         straight, *flipped = np.asarray(poses)
         pose = (straight + mirror(flipped[0], H36M_17.mirrored)) / 2 if flipped else straight
-        return pose - pose[:1]
+        return to_metres(norm, (pose - pose[:1])[None], view)[0]

@@ -3,6 +3,9 @@
 `basic` is VideoPose3D's: screen coordinates over half the image width, and 3D joints in metres relative to the root.
 `centered` is for input from any camera: 2D relative to the root over its root mean square distance from there, frame by
 frame, and the same 3D.
+`turned` is for input from any camera whose focal length is known, if roughly: the same as a camera at the same place sees it
+that is turned until the root lies on its optical axis, its x axis level with the camera's; the 3D is in the axes of that
+camera. A network that sees 2D around the root cannot know the direction of the ray to the root; turned, it need not.
 The others show the network pixels, and depths relative to the root, as (pixels - origin) * scale_px and
 (Z - Z_0) * scale_m; they differ in three numbers a frame and all use the TRUE depth Z_0 of the root, at test time too:
 
@@ -26,16 +29,18 @@ import numpy as np
 from srnet_jax.pose.cameras import Camera, project
 from srnet_jax.pose.skeleton import ROOT
 
-IMAGE_NORMALIZATIONS = ("basic", "centered")  # of nothing but the image
+IMAGE_NORMALIZATIONS = ("basic", "centered", "turned")  # of nothing but the image, and `turned` of the focal length
+USUAL_FOCAL = 0.85  # focal length over the image's longer side, where it is not known
 NORMALIZATIONS = (*IMAGE_NORMALIZATIONS, "pixel", "lcn", "proj", "weak_proj")
 _SMALLEST_PX = 1e-3  # size of a person
+_SMALLEST_DEPTH = 0.05  # of a ray to a joint, on the way to the root; a joint beside the turned camera is no input
 
 
 class View(NamedTuple):
     """What the inverse of a normalisation needs to know of frames, as NumPy or JAX arrays.
 
     Attributes:
-      root_px: [..., 1, 2] the root's pixel, without distortion.
+      root_px: [..., 1, 2] the root's pixel: that of the pose, without distortion; under `turned` that of the keypoints.
       root_depth: [..., 1, 1] the root's depth Z_0, metres.
       focal: [..., 1, 2] the camera's focal lengths, pixels.
       center: [..., 1, 2] its principal point, pixels.
@@ -61,8 +66,24 @@ class View(NamedTuple):
         return cls(*(np.broadcast_to(x, (*root.shape[:-1], np.shape(x)[-1])).astype(poses_3d.dtype) for x in fields))
 
     @classmethod
+    def seen(
+        cls, inputs_2d: np.ndarray, focal: tuple[float, float], center: tuple[float, float], size: tuple[int, int]
+    ) -> "View":
+        """Return what keypoints alone tell, which is enough for IMAGE_NORMALIZATIONS; the root's depth is 0.
+
+        Args:
+          inputs_2d: [T, J, 2] keypoints, pixels.
+          focal: focal lengths, pixels.
+          center: principal point, pixels.
+          size: width and height of the image, pixels.
+        """
+        root = inputs_2d[..., ROOT : ROOT + 1, :]
+        fields = root, (0.0,), focal, center, size
+        return cls(*(np.broadcast_to(x, (*root.shape[:-1], np.shape(x)[-1])).astype(np.float32) for x in fields))
+
+    @classmethod
     def unknown(cls, *axes: int) -> "View":
-        """Return zeros [*axes, 1, ...], which are enough for IMAGE_NORMALIZATIONS."""
+        """Return zeros [*axes, 1, ...], which are enough for `basic` and `centered`."""
         return cls(*(np.zeros((*axes, 1, width), np.float32) for width in (2, 1, 2, 2, 2)))
 
     def map(self, function: Callable[..., Any], *others: "View") -> "View":
@@ -70,12 +91,18 @@ class View(NamedTuple):
         return View(*map(function, self, *others))
 
 
-def normalize_screen_coordinates(points_px: np.ndarray, *, width: int, height: int) -> np.ndarray:
+def normalize_screen_coordinates(points_px: np.ndarray, *, width: Any, height: Any) -> np.ndarray:
     """Map pixels [..., 2] to [-1, 1] across the image's width, keeping its aspect ratio.
+
+    Args:
+      points_px: keypoints.
+      width: of the image, pixels: a number, or an array that broadcasts with [...].
+      height: of the image, the same.
 
     Source: supplement Sec. 1 ("Basic"); the official code.
     """
-    scaled = points_px * 2 / width - np.array([1, height / width])
+    width, height = np.asarray(width, np.float64), np.asarray(height, np.float64)
+    scaled = points_px * 2 / width[..., None].astype(points_px.dtype) - np.stack([np.ones_like(width), height / width], -1)
     return scaled.astype(points_px.dtype)
 
 
@@ -114,7 +141,7 @@ def principal_point(name: str, view: View):
       name: a name of IMAGE_NORMALIZATIONS.
       view: of each frame.
     """
-    if name == "centered":
+    if name in ("centered", "turned"):
         return view.center * 0
     width = view.size[..., :1]
     return view.center * 2 / width - view.size / width
@@ -155,11 +182,13 @@ def normalize(name: str, inputs_2d: np.ndarray, poses_3d: np.ndarray, camera: Ca
     Source: supplement Sec. 1; the official code and the LCN repository.
 
     Note:
-      Under `basic` and `centered` the target's root is zero; the official code keeps its absolute position there under the
-      first, and zeroes it later.
+      Under `basic`, `centered` and `turned` the target's root is zero; the official code keeps its absolute position there
+      under the first, and zeroes it later.
     """
     if name in IMAGE_NORMALIZATIONS:
-        return normalize_image(name, inputs_2d, width=camera.width, height=camera.height), root_relative(poses_3d)
+        view = view_of(name, inputs_2d, poses_3d, camera)
+        target = root_relative(poses_3d)
+        return normalize_image(name, inputs_2d, view), to_turned(target, view) if name == "turned" else target
     origin, scale_px, scale_m = _SCALES[name](View.of(poses_3d, camera).map(np.float64))
     poses = poses_3d.astype(np.float64)
     depth = poses[..., 2:] - poses[..., ROOT : ROOT + 1, 2:]
@@ -173,20 +202,55 @@ def normalize(name: str, inputs_2d: np.ndarray, poses_3d: np.ndarray, camera: Ca
     return inputs.astype(inputs_2d.dtype), np.concatenate([target, depth * scale_m], -1).astype(poses_3d.dtype)
 
 
-def normalize_image(name: str, inputs_2d: np.ndarray, *, width: int, height: int) -> np.ndarray:
+def view_of(name: str, inputs_2d: np.ndarray, poses_3d: np.ndarray, camera: Camera) -> View:
+    """Return what `to_metres` needs to know of frames: what keypoints tell where that is enough, or else what the poses do."""
+    if name in IMAGE_NORMALIZATIONS:
+        return View.seen(inputs_2d, camera.focal, camera.center, (camera.width, camera.height))
+    return View.of(poses_3d, camera)
+
+
+def normalize_image(name: str, inputs_2d: np.ndarray, view: View) -> np.ndarray:
     """Turn keypoints [..., J, 2], pixels, into the network's input under a normalisation that needs nothing but the image.
 
     Args:
       name: a name of IMAGE_NORMALIZATIONS.
       inputs_2d: keypoints.
-      width: of the image, pixels; under `centered` neither it nor the height matters.
-      height: of the image, pixels.
+      view: of each frame, from `View.seen`. `basic` reads the size, `centered` nothing, `turned` all but the size.
     """
     if name == "basic":
-        return normalize_screen_coordinates(inputs_2d, width=width, height=height)
+        return normalize_screen_coordinates(inputs_2d, width=view.size[..., 0], height=view.size[..., 1])
+    if name == "turned":
+        rays = (inputs_2d.astype(np.float64) - view.center) / view.focal
+        rays = to_turned(np.concatenate([rays, np.ones_like(rays[..., :1])], -1), view.map(np.float64))
+        inputs_2d = (rays[..., :2] / np.maximum(rays[..., 2:], _SMALLEST_DEPTH)).astype(inputs_2d.dtype)
     around = root_relative(inputs_2d)
     size = np.sqrt(np.square(around).sum(-1).mean(-1))[..., None, None]
-    return around / np.maximum(size, _SMALLEST_PX).astype(around.dtype)
+    smallest = _SMALLEST_PX / view.focal.max() if name == "turned" else _SMALLEST_PX
+    return around / np.maximum(size, smallest).astype(around.dtype)
+
+
+def to_turned(points, view: View):
+    """Turn points or rays [..., J, 3] from the camera's axes to those of `turned`, NumPy or JAX arrays."""
+    return _along(points, _turned_axes(view))
+
+
+def _along(points, axes):
+    """Return points [..., J, 3] along axes [..., 3, 3]; a sum, because accelerators round the factors of a product."""
+    return (points[..., None, :] * axes[..., None, :, :]).sum(-1)
+
+
+def _turned_axes(view: View):
+    """Return the axes of the camera turned to the root [..., 3, 3], as rows in the camera's own: right, down, forward."""
+    stack = view.root_px.__array_namespace__().stack
+    ray = ((view.root_px - view.center) / view.focal)[..., 0, :]
+    x, y = ray[..., 0], ray[..., 1]
+    level = (1 + x * x) ** 0.5  # length of (x, 0, 1), to which the right is at right angles
+    whole = (1 + x * x + y * y) ** 0.5
+    zero = x * 0
+    right = stack([1 / level, zero, -x / level], axis=-1)
+    down = stack([-x * y / (level * whole), level / whole, -y / (level * whole)], axis=-1)
+    forward = stack([x / whole, y / whole, 1 / whole], axis=-1)
+    return stack([right, down, forward], axis=-2)
 
 
 def to_metres(name: str, outputs, view: View):
@@ -197,7 +261,8 @@ def to_metres(name: str, outputs, view: View):
     official code, so that the root's own error is zero.
 
     Args:
-      name: a name of NORMALIZATIONS; under `basic` and `centered` the outputs are returned unchanged.
+      name: a name of NORMALIZATIONS; under `basic` and `centered` the outputs are returned unchanged, under `turned` they are
+        turned back.
       outputs: [..., J, 3] NumPy or JAX array, as `normalize` gives the targets.
       view: with the same leading axes, from `View.of` (and `mirror_view`).
 
@@ -213,6 +278,8 @@ def to_metres(name: str, outputs, view: View):
       The LCN repository averages a prediction with that of the mirror image before this step; averaging metres
       instead differs in second order of the two predictions' difference.
     """
+    if name == "turned":
+        return _along(outputs, _turned_axes(view).mT)
     if name in IMAGE_NORMALIZATIONS:
         return outputs
     origin, scale_px, scale_m = _SCALES[name](view)

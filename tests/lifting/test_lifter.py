@@ -16,7 +16,7 @@ from srnet_jax.lifting.streaming import StreamingLifter
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.pose import layouts
 from srnet_jax.pose.frames import interpolated
-from srnet_jax.pose.normalization import normalize_image
+from srnet_jax.pose.normalization import View, normalize_image
 from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.training.loop import train_and_evaluate
 
@@ -55,13 +55,27 @@ def temporal(tiny_config):
 
 def test_poses_are_the_networks(lifter, keypoints):
     points = layouts.convert(keypoints, "coco", "h36m")[0]
-    inputs = normalize_image("centered", points, width=SIZE[0], height=SIZE[1])
+    inputs = normalize_image("centered", points, View.seen(points, (1.0, 1.0), (0.0, 0.0), SIZE))
     expected = np.asarray(lifter.trained.model.apply(lifter.trained.variables, inputs[None]))[0]
     found = lifter(keypoints, layout="coco", image_size=SIZE, flip=False)
     np.testing.assert_allclose(found, expected - expected[:, :1], rtol=1e-5, atol=1e-6)
     assert found.shape == (40, 17, 3)
     assert found.dtype == np.float32
     assert not found[:, 0].any()
+
+
+def test_a_camera_that_turns_sees_the_same_person(tiny_config, keypoints):
+    """Only `turned` knows where the person stands; the pose turns with the camera's axes."""
+    tiny_config.model.normalization = "turned"
+    lifter = lifter_lib.KeypointLifter(make(tiny_config))
+    focal, middle, angle = 1400.0, np.array(SIZE) / 2, np.radians(20)
+    rays = np.concatenate([(keypoints - middle) / focal, np.ones((*keypoints.shape[:2], 1))], -1)
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])  # of the camera about its y axis
+    rays = rays @ turn.T
+    moved = rays[..., :2] / rays[..., 2:] * focal + middle
+    before, after = (lifter(k, layout="h36m", image_size=SIZE, focal_px=focal) for k in (keypoints, moved))
+    np.testing.assert_allclose(after, before @ turn.T, atol=1e-4)
 
 
 def test_pieces_give_what_the_whole_gives(temporal, keypoints):

@@ -18,6 +18,7 @@ NETWORKS = {
     "es": {"network": "es", "split_layer": 2},
     "sfs": {"network": "sfs"},
     "sr multiply": {"network": "sr"},
+    "sr multiply, turned": {"network": "sr", "normalization": "turned"},
     "sr multiply, all features": {"network": "sr", "context_dim": 1.0},
     "sr add": {"network": "sr", "recombine": "add"},
     "sr concat": {"network": "sr", "recombine": "concat"},

@@ -21,6 +21,7 @@ from srnet_jax.pose.normalization import (
     notes,
     root_relative,
     to_metres,
+    view_of,
 )
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -225,3 +226,45 @@ def test_centered_input_is_the_same_from_any_camera_that_sees_the_same(rng):
     np.testing.assert_array_equal(targets, poses - poses[:, :1])
     nobody, _ = normalize("centered", np.full_like(points, 7), poses, camera)
     assert not nobody.any()
+
+
+def test_turned_sees_what_a_camera_turned_to_the_hip_sees(rng):
+    """Inputs are the `centered` ones of that camera, targets its joints, and both come back, at any place in the image."""
+    camera = dataclasses.replace(random_scene(rng)[2], radial=(0.0, 0.0, 0.0), tangential=(0.0, 0.0))
+    root = rng.uniform([-2, -2, 3], [2, 2, 5], (40, 1, 3))
+    poses = root + rng.uniform(-0.9, 0.9, (40, 17, 3))
+    poses[:, :1] = root
+    keypoints = cameras.project(poses, camera)
+    inputs, targets = normalize("turned", keypoints, poses, camera)
+    forward = root[:, 0] / np.linalg.norm(root[:, 0], axis=-1, keepdims=True)
+    right = np.cross([0.0, 1.0, 0.0], forward)
+    right /= np.linalg.norm(right, axis=-1, keepdims=True)
+    axes = np.stack([right, np.cross(forward, right), forward], 1)  # [40, 3, 3] float64, another way to the same camera
+    turned = np.einsum("tij,tkj->tki", axes, poses)
+    seen = root_relative(turned[..., :2] / turned[..., 2:])
+    np.testing.assert_allclose(inputs, seen / np.sqrt(np.square(seen).sum(-1).mean(-1))[:, None, None], atol=1e-6)
+    np.testing.assert_allclose(targets, root_relative(turned), atol=1e-6)
+    view = view_of("turned", keypoints, poses, camera)
+    for array in (np.asarray, jnp.asarray):
+        np.testing.assert_allclose(to_metres("turned", array(targets), view.map(array)), root_relative(poses), atol=1e-5)
+
+
+def test_turned_does_not_see_the_focal_length_of_a_person_in_the_middle(rng):
+    poses = np.concatenate([np.zeros((5, 1, 3)), rng.uniform(-0.9, 0.9, (5, 16, 3))], 1) + [0, 0, 4]
+    camera = Camera("c", (1, 0, 0, 0), (0, 0, 0), (1100.0, 1100.0), (500.0, 400.0), 1000, 800)
+    keypoints = cameras.project(poses, camera)
+    inputs, _ = normalize("turned", keypoints, poses, camera)
+    guessed, _ = normalize("turned", keypoints, poses, dataclasses.replace(camera, focal=(700.0, 700.0)))
+    np.testing.assert_allclose(inputs, guessed, atol=1e-6)
+    np.testing.assert_allclose(inputs, normalize("centered", keypoints, poses, camera)[0], atol=1e-6)
+
+
+def test_mirrored_views_of_turned_frames_belong_to_the_mirrored_scene(rng):
+    keypoints, poses, camera = random_scene(rng)
+    view = view_of("turned", keypoints, poses, camera)
+    mirrored_px = np.concatenate([2 * camera.center[0] - keypoints[..., :1], keypoints[..., 1:]], -1)[:, H36M_17.mirrored]
+    inputs, targets = normalize("turned", keypoints, poses, camera)
+    expected, _ = normalize("turned", mirrored_px, poses, camera)
+    np.testing.assert_allclose(mirror(inputs, H36M_17.mirrored), expected, atol=1e-5)
+    back = to_metres("turned", mirror(targets, H36M_17.mirrored), mirror_view("turned", view))
+    np.testing.assert_allclose(back, mirror(root_relative(poses), H36M_17.mirrored), atol=1e-5)
