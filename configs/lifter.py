@@ -2,6 +2,7 @@
 
     python -m launch.train --config=configs/lifter.py --config.data.path=FOLDER --workdir=runs/lifter
     python -m launch.train --config=configs/lifter.py:causal --config.data.path=FOLDER --workdir=runs/lifter_causal
+    python -m launch.train --config=configs/lifter.py:video --config.data.path=FOLDER --workdir=runs/lifter_video
 
 FOLDER holds joint positions (`srnet_jax/data/mocap/clip_files.py`) of HDM05 and of CMU's subjects below, and the embedded
 motions, made by `python -m launch.prepare_data synthetic --output=FOLDER/synthetic.npz --num_frames=80000`. How accurate they
@@ -12,42 +13,47 @@ from ml_collections import ConfigDict
 
 from configs import default
 
-FORMS = ("single", "causal")
+FORMS = ("single", "causal", "video")
 
 
 def get_config(form: str = "single") -> ConfigDict:
-    """Return the config of the single-frame network, or of the causal one that sees 27 frames."""
+    """Return the config of the single-frame network, of the causal one of 27 frames, or of the symmetric one of 81."""
     if form not in FORMS:
-        raise ValueError(f"configs/lifter.py:{form}: not known, expected {' or '.join(FORMS)}")
+        raise ValueError(f"configs/lifter.py:{form}: not known, expected {', '.join(FORMS)}")
     config = default.get_config()
     config.data.source = "mocap"
-    config.data.cameras.distance_m = 4.5  # near and far, low and high: what the network will meet is not known
+    config.data.cameras.distance_m = 4.5  # of validation and test; those of training are drawn, see config.redraw
     config.data.cameras.distance_spread = 0.5
     config.data.cameras.height_m = 1.5
     config.data.cameras.height_spread_m = 1.3
-    config.data.detections.simulate = True
-    config.data.detections.sigma = 0.005
-    config.data.detections.outliers = 0.005
+    config.data.detections.simulate = True  # sizes as measured on real video, see srnet_jax/data/detections.py
+    config.data.detections.sigma = 0.004
+    config.data.detections.drift = 0.008
+    config.data.detections.offset = 0.01
+    config.data.detections.outliers = 0.002
     config.data.detections.swaps = 0.002
-    config.data.detections.missing = 0.01
+    config.data.detections.missing = 0.0
+    config.data.detections.hidden = 0.01
     config.data.detections.derived_joints = True
+    config.train.redraw = True
     config.protocol.subjects_train = (
         *("bd", "bk", "dg"),  # HDM05
         *("01", "02", "03", "05", "07", "60", "61", "94"),  # CMU
         *("S1", "S5", "S6", "S7", "S8"),  # embedded
     )
     config.protocol.subjects_test = ("mm", "tr", "06", "88", "90", "135")
-    config.model.normalization = "centered"
+    config.model.normalization = "turned"
     config.model.recombine = "concat"  # SR-wide, see configs/sr_wide.py
     config.model.context_dim = 0.5
     config.model.channels = 384
     config.train.batch_size = 256  # four times the steps of 1024, for little more time
     config.train.epochs = 16
     config.train.lr_decay = 0.8
-    if form == "causal":
-        config.model.filter_widths = (3, 3, 3)
-        config.model.causal = True
-        config.model.channels = 256
-        config.train.epochs = 10
-        config.train.lr_decay = 0.75
+    if form == "single":
+        return config
+    config.model.filter_widths = (3, 3, 3) if form == "causal" else (3, 3, 3, 3)
+    config.model.causal = form == "causal"
+    config.model.channels = 256
+    config.train.epochs = 10
+    config.train.lr_decay = 0.75
     return config

@@ -21,6 +21,7 @@ from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, NORMALIZATIONS
 from srnet_jax.pose.skeleton import GROUP_NUMBERS, H36M_17
 
 SOURCES = ("synthetic", "h36m", "mocap", "mpi_inf_3dhp", "mpi_inf_3dhp_train")
+_UPRIGHT = ("synthetic", "mocap", "h36m")  # whose world is known to have z up, and the floor at 0
 RANKINGS = ("occurrence", "exponential", "mean_distance")
 TRUNK_NETWORKS = ("fc", "gp", "lf", "es", "sfs", "sr")
 GRAPH_NETWORKS = ("semgcn", "lcn")
@@ -47,6 +48,15 @@ _WIDTHS = tuple_of(
     lambda v: 0 < len(v) <= 64 and all(type(x) is int and x > 0 and x % 2 for x in v) and math.prod(v) <= 65_536,
     "one or more odd numbers, as (3, 3, 3); at most 64, and 65,536 frames",
 )
+
+
+def _range(low: float, high: float) -> Rule:
+    """Allow pairs of numbers within bounds, the smaller first."""
+    return tuple_of(
+        lambda v: len(v) == 2 and all(type(x) in (int, float) for x in v) and low <= v[0] <= v[1] <= high,
+        f"two numbers from {low:g} to {high:g}, the smaller first",
+    )
+
 
 _network = functools.partial(when, "model.network")
 _SPLIT = _network("gp", "lf", "es", "sfs", "sr")
@@ -91,9 +101,16 @@ def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field
     }
     errors = {
         "sigma": Field(0.01, _SHARE, "noise of a torso joint, share of the person's size; limb ends have up to twice as much"),
+        "drift": Field(0.0, _SHARE, "slowly changing error of a torso joint, the same share"),
+        "offset": Field(0.0, _SHARE, "error of a torso joint that stays for a whole sequence, the same share"),
         "outliers": Field(0.01, _SHARE, "share of joints that land anywhere in the person's box"),
         "swaps": Field(0.01, _SHARE, "share of frames with arms, and with legs, exchanged"),
         "missing": Field(0.01, _SHARE, "share of joints that stay where they were last seen"),
+        "hidden": Field(
+            0.0,
+            number(0, 0.5),
+            "share of joints that are not seen for a second on average, and filled as `launch.predict` does",
+        ),
         "derived_joints": Field(
             False, _FLAG, "True: pelvis, spine, thorax and base of the skull follow from the others (srnet_jax/pose/layouts.py)"
         ),
@@ -238,6 +255,7 @@ _MODEL = {
         one_of(NORMALIZATIONS),
         "of the input and the output (supplement Sec. 1; srnet_jax/pose/normalization.py). basic: VideoPose3D's, 2D over the "
         "image's width and 3D in metres; centered: 2D around the root over the person's size in the image, for any camera; "
+        "turned: the same as a camera turned to the root sees it, for any camera of known or guessed focal length; "
         "pixel: the LCN repository's; lcn, proj, weak_proj: the official code's. The last four use the TRUE depth of the root "
         "at test time, and tables say so; weak_proj distorts predictions and ground truth alike and compares only with the "
         "official code",
@@ -262,6 +280,12 @@ _TRAIN = {
     "bn_momentum_end": Field(0.001, _SHARE_ABOVE, "the same in the last; it falls exponentially"),
     "loss": Field("l1", one_of(LOSSES), "l1: mean absolute coordinate error; mpjpe: mean joint distance"),
     "flip": Field(True, _FLAG, "add the mirror image of every sample"),
+    "redraw": Field(
+        False,
+        _FLAG,
+        "True: cameras, bodies and detector's errors of the training sequences are drawn anew in each epoch "
+        "(srnet_jax/data/redraw.py), under config.redraw and data.detections; data.cameras are those of validation and test",
+    ),
     "camera_roll_share": Field(0.0, _SHARE, "share of the samples that are turned about the optical axis, in 2D and in 3D"),
     "camera_roll_degrees": Field(
         180.0, number(0, 180), "largest random angle of this turn, degrees", unless("train.camera_roll_share", 0)
@@ -289,6 +313,17 @@ _TRAIN = {
     ),
     "tensorboard": Field(False, _FLAG, "also write TensorBoard events (needs the extra `tensorboard`)"),
 }
+_REDRAW = {  # what is drawn anew in each epoch, evenly between bounds; see srnet_jax/data/redraw.py
+    "distance_m": Field((2.0, 10.0), _range(0.5, 1000), "nearest and farthest camera, metres from the hip"),
+    "height_m": Field((0.3, 2.8), _range(0, 1000), "lowest and highest camera above the floor, metres"),
+    "roll_degrees": Field(25.0, number(0, 180), "largest roll of a camera, to either side"),
+    "off_axis_degrees": Field(25.0, number(0, 60), "largest angle between the optical axis and the ray to the hip"),
+    "focal_error": Field(0.15, _SHARE, "standard deviation of the error of the focal length that the network is told, a share"),
+    "stature_m": Field((1.5, 1.9), _range(0.3, 3), "shortest and tallest person, metres"),
+    "bones": Field(0.05, number(0, 0.3), "standard deviation of a bone's length between people of one stature, a share"),
+    "recombined": Field(0.3, _SHARE, "share of the pieces of at most 256 frames that get the upper body of another"),
+    "seed": Field(0, _SEED, "seed of all that is drawn anew"),
+}
 _EVALUATE = {
     "flip": Field(True, _FLAG, "average each pose with the mirrored pose of the mirrored input"),
     "batch_frames": Field(4096, _COUNT, "output frames predicted at a time; bounds the memory"),
@@ -303,6 +338,7 @@ FIELDS: dict[str, Field] = {
     **_section("protocol", _PROTOCOL),
     **_section("model", _MODEL),
     **_section("train", _TRAIN),
+    **_section("redraw", _REDRAW, when("train.redraw", True)),
     **_section("evaluate", _EVALUATE),
 }
 
@@ -357,6 +393,10 @@ def validate(config: ConfigDict) -> None:
         value, rule = found[name], field.rule
         if type(value) not in rule.types or not rule.allows(value):
             raise ConfigError(f"config.{name}: {one_line(repr(value), 100)} is not allowed, expected {rule.expected}")
+    if config.train.redraw and config.data.source not in _UPRIGHT:
+        raise ConfigError(
+            f"config.train.redraw: not allowed with data.source {config.data.source!r}, expected one of {', '.join(_UPRIGHT)}"
+        )
     if config.train.camera_roll_share and config.model.normalization not in IMAGE_NORMALIZATIONS:
         raise ConfigError(
             f"config.train.camera_roll_share: not allowed with model.normalization {config.model.normalization!r}, "

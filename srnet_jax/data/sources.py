@@ -1,5 +1,7 @@
 """From a config to the data of an experiment, whatever the source."""
 
+import dataclasses
+
 from ml_collections import ConfigDict
 
 from srnet_jax.data import detections, mpi_inf_3dhp, synthetic
@@ -43,6 +45,12 @@ def load_dataset(data: ConfigDict, section: str = "config.data") -> PoseDataset:
         raise type(error)(str(error).replace("config.data", section)) from error
 
 
+def errors_of(section: ConfigDict) -> detections.Errors:
+    """Return the errors that `config.data.detections` asks for; none if it does not simulate them."""
+    names = [field.name for field in dataclasses.fields(detections.Errors)]
+    return detections.Errors(**{name: section[name] for name in names}) if section.simulate else detections.Errors()
+
+
 def _load(data: ConfigDict) -> PoseDataset:
     if data.source != "synthetic" and not data.path:
         raise ConfigError(f"config.data.path: not set, expected a file or folder (--config.data.path=...) for {data.source!r}")
@@ -62,6 +70,5 @@ def _load(data: ConfigDict) -> PoseDataset:
             dataset = mpi_inf_3dhp.load_train(data.path, annotation=data.annotation)
     dataset = dataset.downsampled(data.downsample)
     if data.detections.simulate:
-        options = {name: value for name, value in data.detections.items() if name != "simulate"}
-        dataset = detections.simulate(dataset, **options)
+        dataset = detections.simulate(dataset, errors_of(data.detections), seed=data.detections.seed)
     return dataset

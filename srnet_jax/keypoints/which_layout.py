@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 
 from srnet_jax.errors import UserError
-from srnet_jax.keypoints.complete import complete
 from srnet_jax.keypoints.tracks import Track
 from srnet_jax.pose import layouts, prior
+from srnet_jax.pose.complete import complete
 
 _FRAMES, _TRACKS = 100, 5  # looked at
 _CLEARLY = 0.5  # of the next best one's strangeness

@@ -11,11 +11,11 @@ import numpy as np
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.files import plain, write_whole
 from srnet_jax.keypoints import which_layout
-from srnet_jax.keypoints.complete import FEWEST, Completed, complete
 from srnet_jax.keypoints.tracks import Track
 from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
 from srnet_jax.lifting.scene import SUFFIXES, Scene
 from srnet_jax.pose import layouts
+from srnet_jax.pose.complete import FEWEST, Completed, complete
 from srnet_jax.pose.skeleton import H36M_17
 
 USUAL_FPS = 30.0  # of a video that does not say, for pictures and animations

@@ -10,11 +10,11 @@ import numpy as np
 from srnet_jax.config.config_files import CONFIG_FILE
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.files import plain
-from srnet_jax.keypoints.complete import FEWEST, Completed, complete
 from srnet_jax.keypoints.points import marked
 from srnet_jax.lifting import weights
 from srnet_jax.models.predict import predict
 from srnet_jax.pose import layouts
+from srnet_jax.pose.complete import FEWEST, Completed, complete
 from srnet_jax.pose.frames import Frames, interpolated
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, USUAL_FOCAL, View, normalize_image
 from srnet_jax.pose.skeleton import H36M_17

@@ -93,6 +93,14 @@ def look_at(position: tuple[float, float, float], target: tuple[float, float, fl
     return tuple(rotation.as_quat(canonical=True, scalar_first=True).tolist())
 
 
+def rolled(camera: Camera, angle: float) -> Camera:
+    """Return the camera turned about its optical axis by an angle in radians: its right goes towards its down."""
+    from scipy.spatial.transform import Rotation
+
+    rotation = Rotation.from_quat(camera.orientation, scalar_first=True) * Rotation.from_rotvec([0.0, 0.0, angle])
+    return dataclasses.replace(camera, orientation=tuple(rotation.as_quat(canonical=True, scalar_first=True).tolist()))
+
+
 def virtual_cameras(
     *,
     number: int,

@@ -6,7 +6,7 @@ it. A single run has no such axis, so it costs nothing there. Only this module k
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,8 +14,10 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from srnet_jax.data import dataset as data_lib
+from srnet_jax.data import redraw
 from srnet_jax.data.protocols import split
-from srnet_jax.data.sources import load_datasets
+from srnet_jax.data.sources import errors_of, load_datasets
 from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.errors import TrainingError
 from srnet_jax.models.pose_lifter import create_model
@@ -44,6 +46,7 @@ class TrainingData:
       training: frames.
       validation: frames.
       labels: see `protocols.Split`.
+      draw: gives the training frames of an epoch, if they are drawn anew in each; `training` are those of epoch 0.
     """
 
     dataset: str
@@ -52,6 +55,7 @@ class TrainingData:
     training: Frames
     validation: Frames
     labels: tuple[str, ...]
+    draw: Callable[[int], Frames] | None = None
 
     @property
     def mean_pose_mm(self) -> float:
@@ -75,11 +79,23 @@ def load_training_data(configs: Sequence[ConfigDict]) -> list[TrainingData]:
             for name in ("train", "validation"):
                 if not getattr(parts, name):
                     raise TrainingError(f"{dataset.name}: no {name} sequence, expected at least one")
-            training, validation = (stack_frames(part, config.model.normalization) for part in (parts.train, parts.validation))
+            draw = _redraw(parts.train, config, dataset.fps) if config.train.redraw else None
+            training = draw(0) if draw else stack_frames(parts.train, config.model.normalization)
+            validation = stack_frames(parts.validation, config.model.normalization)
             found[config.protocol.actions_train] = TrainingData(
-                dataset.name, dataset.fps, dataset.skeleton.mirrored, training, validation, parts.labels
+                dataset.name, dataset.fps, dataset.skeleton.mirrored, training, validation, parts.labels, draw
             )
     return [found[config.protocol.actions_train] for config in configs]
+
+
+def _redraw(sequences: Sequence[data_lib.Sequence], config: ConfigDict, fps: float) -> Callable[[int], Frames]:
+    """Return what draws the training frames of an epoch."""
+    parts, errors = redraw.pieces(sequences), errors_of(config.data.detections)
+
+    def draw(epoch: int) -> Frames:
+        return stack_frames(redraw.redrawn(parts, config.redraw, errors, fps=fps, epoch=epoch), config.model.normalization)
+
+    return draw
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,16 +163,8 @@ class Trainer:
         self.configs, self.data = configs, data
         self.model = create_model(configs[0].model)
         self.devices = Devices(configs[0].parallel, configs[0].num_devices)
-        self.windows = [
-            TrainingWindows(
-                own.training,
-                receptive_field=self.model.receptive_field,
-                causal=self.model.causal,
-                mirrored=own.mirrored if train.flip else None,
-                seed=config.seed,
-            )
-            for config, own in zip(configs, data, strict=True)
-        ]
+        self.windows = self._windows([own.training for own in data])
+        self._drawn = 0  # epoch whose frames the windows are cut from
         for windows, own in zip(self.windows, data, strict=True):
             if not windows.steps(train.batch_size):
                 raise TrainingError(f"{own.dataset}: {len(windows)} training sample, expected at least 2")
@@ -165,6 +173,28 @@ class Trainer:
         """Return each run's snapshot before the first step."""
         optimizer = create_optimizer()
         return [Snapshot(create_train_state(self.model, optimizer, config.seed)) for config in self.configs]
+
+    def _windows(self, frames: Sequence[Frames]) -> list[TrainingWindows]:
+        return [
+            TrainingWindows(
+                of,
+                receptive_field=self.model.receptive_field,
+                causal=self.model.causal,
+                mirrored=own.mirrored if config.train.flip else None,
+                seed=config.seed,
+            )
+            for config, own, of in zip(self.configs, self.data, frames, strict=True)
+        ]
+
+    def _redraw(self, epoch: int) -> None:
+        """Draw the frames of an epoch, where they are drawn anew in each; their number stays."""
+        draws = {own.draw for own in self.data}
+        if epoch == self._drawn or None in draws:
+            return
+        drawn = {draw: draw(epoch) for draw in draws if draw}
+        self.windows = self._windows([drawn[own.draw] for own in self.data if own.draw])
+        self._drawn = epoch
+        self.__dict__.pop("feed", None)  # made anew by the next use
 
     @cached_property
     def feed(self) -> Feed:
@@ -184,6 +214,7 @@ class Trainer:
         Yields:
           The progress after each call of the compiled step; once if there is no step left.
         """
+        self._redraw(epoch)
         feed, size = self.feed, self.configs[0].train.batch_size
         step = self.devices.compile(StepSettings.of(self.configs[0]), feed.take, stacked=len(self.configs) > 1)
         hyperparameters = [Hyperparameters.at(epoch, config.seed, config.train) for config in self.configs]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from srnet_jax.config import ensembles, schema
-from srnet_jax.data import sources
+from srnet_jax.data import redraw, sources
 from srnet_jax.data.dataset import PoseDataset, film
 from srnet_jax.data.protocols import split
 from srnet_jax.errors import UserError
@@ -44,6 +44,7 @@ OTHERS = {  # values that are allowed wherever the condition holds, of fields th
     "fuse_layer": 1,
     "split_layer": 3,
     "link_layers": 0,
+    "recombined": 1.0,
 }
 
 
@@ -55,6 +56,8 @@ def other(name, value):
         return schema.SOURCES[schema.SOURCES.index(value) - 1]
     if type(value) is bool:
         return not value
+    if type(value) is tuple:
+        return tuple(one / 2 for one in value)
     return value + 1 if type(value) is int else value / 2 or 0.25
 
 
@@ -111,6 +114,19 @@ def training(config):
     return [(m.seed, m.train.learning_rate) for m in ensembles.members(config).values()], roll if roll[0] else None
 
 
+def redrawing(config):
+    """Return what is drawn anew in an epoch, if anything."""
+    if not config.train.redraw:
+        return None
+    rng = np.random.default_rng(0)
+    pose = rng.normal(0, 0.3, (1, 17, 3)) + [0, 0, 1]
+    motions = (pose + rng.normal(0, 0.02, (2, 17, 3)) for _ in range(2))
+    cameras = virtual_cameras(**config.data.cameras)
+    parts = redraw.pieces([s for poses in motions for s in film(poses, cameras, subject="a", action="walk", trial="1")])
+    drawn = redraw.redrawn(parts, config.redraw, sources.errors_of(config.data.detections), fps=30.0, epoch=0)
+    return repr([(one.camera, one.poses_3d.tolist()) for one in drawn])
+
+
 def network(config):
     """Return a network's traced program, with its constants, and the shapes of its variables."""
     model = create_model(config.model)
@@ -150,6 +166,7 @@ SITUATIONS = {
         ("seed", "train."),
         [{}, {"train.camera_roll_share": 0.5}, {"ensemble.learning_rates": (0.1, 0.2)}, {"ensemble.seeds": (1, 2)}],
     ),
+    redrawing: (("redraw.",), [{}, {"train.redraw": True}]),
     network: (
         ("model.",),
         [
@@ -168,7 +185,9 @@ def test_every_condition_is_proved():
     assert [name for name in CONDITIONAL if not name.startswith(prefixes)] == []
 
 
-@pytest.mark.parametrize("outcome", [loading, splitting, ranking, training, pytest.param(network, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "outcome", [loading, splitting, ranking, training, redrawing, pytest.param(network, marks=pytest.mark.slow)]
+)
 def test_conditions_say_what_code_reads(outcome):
     prefixes, situations = SITUATIONS[outcome]
     fields = {name: field.read for name, field in CONDITIONAL.items() if name.startswith(prefixes)}

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from srnet_jax.data.dataset import PoseDataset, Sequence
-from srnet_jax.data.detections import simulate
+from srnet_jax.data.detections import Errors, simulate
 from srnet_jax.pose.cameras import Camera
 from srnet_jax.pose.skeleton import H36M_17
-
-NOTHING = {"sigma": 0.0, "outliers": 0.0, "swaps": 0.0, "missing": 0.0, "seed": 0}
 
 
 @pytest.fixture
@@ -23,7 +21,7 @@ def dataset(rng):
 
 
 def exact_and(dataset, **fields):
-    return dataset.sequences[0].inputs_2d, simulate(dataset, **NOTHING | fields).sequences[0].inputs_2d
+    return dataset.sequences[0].inputs_2d, simulate(dataset, Errors(**fields), seed=0).sequences[0].inputs_2d
 
 
 def test_no_noise_changes_nothing(dataset):
@@ -67,8 +65,32 @@ def test_missing_joints_stay_where_they_were(dataset):
 
 
 def test_draws_follow_the_seed(dataset):
-    first, again, other = (simulate(dataset, **NOTHING | {"sigma": 0.01, "seed": seed}) for seed in (1, 1, 2))
+    first, again, other = (simulate(dataset, Errors(sigma=0.01), seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.sequences[0].inputs_2d, again.sequences[0].inputs_2d)
     assert (first.sequences[0].inputs_2d != other.sequences[0].inputs_2d).any()
     assert (first.sequences[0].inputs_2d != first.sequences[1].inputs_2d).any()
     assert first.name == "set, simulated detections"
+
+
+def test_drift_is_slow_and_an_offset_stays(dataset):
+    exact, found = exact_and(dataset, drift=0.01)
+    size = np.linalg.norm(np.ptp(exact[0], axis=0))
+    errors = (found - exact)[:, 0] / size  # [T, 2], of a joint of difficulty 1
+    assert errors.std() == pytest.approx(0.01, rel=0.2)
+    for lag in (1, 5, 15):
+        expected = np.exp(-lag / dataset.fps * 3)
+        assert np.mean(errors[lag:] * errors[:-lag]) / np.mean(errors**2) == pytest.approx(expected, abs=0.15)
+    exact, found = exact_and(dataset, offset=0.01)
+    np.testing.assert_allclose(found - exact, np.broadcast_to((found - exact)[:1], exact.shape), atol=2e-3)
+    assert (found - exact)[0].std() / size == pytest.approx(0.013, rel=0.5)
+
+
+def test_hidden_joints_are_filled_as_a_detectors(dataset):
+    exact, found = exact_and(dataset, hidden=0.1)
+    moved = np.abs(found - exact).max(-1) > 1e-2
+    assert 0.03 < moved.mean() < 0.11  # of some, estimates agree with what was seen before and after
+    assert np.isfinite(found).all()
+    begins = np.diff(moved.astype(int), axis=0) > 0
+    assert moved.sum() / max(begins.sum(), 1) > 10  # frames
+    size = np.linalg.norm(np.ptp(exact[0], axis=0))
+    assert np.abs(found - exact).max() < size

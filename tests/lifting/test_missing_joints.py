@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srnet_jax.data import synthetic
-from srnet_jax.keypoints.complete import FEWEST, complete, without_leaps
 from srnet_jax.keypoints.tracks import Track
 from srnet_jax.lifting import lift_file
 from srnet_jax.lifting.lifter import completed, load
 from srnet_jax.pose import layouts
 from srnet_jax.pose.cameras import project, virtual_cameras, world_to_camera
+from srnet_jax.pose.complete import FEWEST, complete, without_leaps
 from srnet_jax.pose.layouts import H36M
 
 COCO = layouts.find("coco").joints

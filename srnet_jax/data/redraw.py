@@ -1,0 +1,169 @@
+"""Training sequences whose cameras, bodies and detector's errors are drawn anew in each epoch.
+
+A network that is to lift any person from any camera must not learn the few cameras and bodies that motion capture came with.
+What is drawn for each piece of a sequence, evenly unless it says otherwise:
+
+- *the camera*: distance from the person (evenly in its logarithm), height above the floor, direction, roll, how far the hip is
+  from the optical axis, and by which factor the focal length that is told differs from the true one (log-normal);
+- *the body*: the stature, and a factor for each bone (normal), the same on both sides. The stature of a recording's person
+  follows from the legs, by the ratios of `synthetic.RATIOS`;
+- *the pose*: in a share of the pieces the upper body is that of another recording, turned about the vertical to the hips: the
+  idea of the paper, parts of poses that are known in combinations that are not, as augmentation;
+- *the detections*, see `detections`.
+
+All draws are a function of seed, epoch and piece.
+"""
+
+import dataclasses
+from collections.abc import Sequence as Seq
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from srnet_jax.data import detections
+from srnet_jax.data.dataset import Sequence
+from srnet_jax.data.synthetic import RATIOS
+from srnet_jax.pose import cameras
+from srnet_jax.pose.cameras import Camera, camera_to_world
+from srnet_jax.pose.skeleton import H36M_17, ROOT
+
+_PIECE = 256  # frames that share a camera, at most
+_NEAREST_M = 0.7  # joint of a camera; it moves away from a person who comes nearer
+_MOST_APART = np.radians(40)  # tilts of two torsos that are exchanged
+_LEVEL_M = 0.05  # least length of the hips seen from above, which tells where a person faces
+
+_STEEPEST = np.radians(80)
+
+_JOINTS = H36M_17.joints
+_UPPER = [_JOINTS.index("Spine"), *range(_JOINTS.index("Thorax"), len(_JOINTS))]
+_LEGS = [[_JOINTS.index(side + name) for name in ("Hip", "Knee", "Foot")] for side in "LR"]
+_SIDES = [_JOINTS.index("RHip"), _JOINTS.index("LHip")]
+
+
+def pieces(sequences: Seq[Sequence]) -> tuple[Sequence, ...]:
+    """Cut sequences into pieces of at most 256 frames, each of which is to have a camera of its own."""
+    return tuple(
+        dataclasses.replace(one, inputs_2d=one.inputs_2d[start : start + _PIECE], poses_3d=one.poses_3d[start : start + _PIECE])
+        for one in sequences
+        for start in range(0, one.num_frames, _PIECE)
+    )
+
+
+def redrawn(
+    parts: Seq[Sequence], settings: ConfigDict, errors: detections.Errors, *, fps: float, epoch: int
+) -> tuple[Sequence, ...]:
+    """Draw cameras, bodies, poses and detections of an epoch.
+
+    Args:
+      parts: from `pieces`, of `skeleton.H36M_17`.
+      settings: `config.train.redraw`.
+      errors: of the detections.
+      fps: frames per second.
+      epoch: counted from 0.
+
+    Returns:
+      As many sequences of the same lengths. Their camera has the focal length that is told.
+    """
+    return tuple(
+        _redrawn(parts, index, settings, errors, fps, np.random.default_rng([settings.seed, epoch, index]))
+        for index in range(len(parts))
+    )
+
+
+def _redrawn(
+    parts: Seq[Sequence], index: int, settings: ConfigDict, errors: detections.Errors, fps: float, rng: np.random.Generator
+) -> Sequence:
+    one = parts[index]
+    poses = _in_world(one)
+    if rng.random() < settings.recombined:
+        other = _in_world(parts[int(rng.integers(len(parts)))])
+        poses = with_upper_body(poses, other[: len(poses)])
+    poses = with_body(poses, rng.uniform(*settings.stature_m), _factors(rng, settings.bones))
+    true = _camera(poses, one.camera, settings, rng)
+    poses_3d = cameras.world_to_camera(poses, true)
+    seen = dataclasses.replace(
+        one, camera=true, poses_3d=poses_3d.astype(np.float32), inputs_2d=cameras.project(poses_3d, true)
+    )
+    wrong = float(np.exp(rng.normal() * settings.focal_error))
+    told = dataclasses.replace(true, focal=(true.focal[0] * wrong, true.focal[1] * wrong))
+    return dataclasses.replace(detections.detected(seen, errors, rng, fps), camera=told)
+
+
+def _in_world(sequence: Sequence) -> np.ndarray:
+    return camera_to_world(sequence.poses_3d.astype(np.float64), sequence.camera)
+
+
+def with_upper_body(poses: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return poses [T, 17, 3] with the upper bodies of others [N, 17, 3], world frame, metres.
+
+    They are turned about the vertical so that the hips have the same direction. Where there are fewer frames, where the hips'
+    direction cannot be told, or where one torso is more than 40 degrees more upright, poses stay as they are.
+    """
+    if len(others) < len(poses) or abs(_tilt(poses) - _tilt(others)) > _MOST_APART:
+        return poses
+    across, their = (array[:, _SIDES[1], :2] - array[:, _SIDES[0], :2] for array in (poses, others))
+    if min(np.linalg.norm(across, axis=-1).min(), np.linalg.norm(their, axis=-1).min()) < _LEVEL_M:
+        return poses
+    angle = np.arctan2(across[:, 1], across[:, 0]) - np.arctan2(their[:, 1], their[:, 0])
+    cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    around = others[:, _UPPER] - others[:, ROOT : ROOT + 1]
+    x, y = around[..., 0], around[..., 1]
+    made = poses.copy()
+    made[:, _UPPER] = poses[:, ROOT : ROOT + 1] + np.stack([cos * x - sin * y, sin * x + cos * y, around[..., 2]], -1)
+    return made
+
+
+def _tilt(poses: np.ndarray) -> float:
+    """Return the mean angle of the torso from the vertical."""
+    torso = poses[:, _JOINTS.index("Thorax")] - poses[:, ROOT]
+    return float(np.arccos(np.clip(torso[:, 2] / np.linalg.norm(torso, axis=-1), -1, 1)).mean())
+
+
+def with_body(poses: np.ndarray, stature_m: float, factors: np.ndarray) -> np.ndarray:
+    """Return the poses of a person of another stature and other proportions, whose feet and path are scaled alike.
+
+    Args:
+      poses: [T, 17, 3] world frame, metres.
+      stature_m: body height, metres.
+      factors: [17] of the bone that ends at each joint, beside the stature's.
+    """
+    legs = np.mean([np.linalg.norm(np.diff(poses[:, leg], axis=1), axis=-1).sum(1).mean() for leg in _LEGS])
+    scale = stature_m * (RATIOS["thigh"] + RATIOS["shank"]) / float(legs)
+    made = np.empty_like(poses)
+    made[:, ROOT] = poses[:, ROOT] * scale
+    for joint, parent in enumerate(H36M_17.parents):
+        if parent >= 0:
+            made[:, joint] = made[:, parent] + (poses[:, joint] - poses[:, parent]) * (scale * factors[joint])
+    return made
+
+
+def _factors(rng: np.random.Generator, spread: float) -> np.ndarray:
+    """Return a factor for each bone, the same on both sides."""
+    factors = 1 + spread * rng.normal(size=len(_JOINTS)).clip(-2, 2)
+    factors[list(H36M_17.joints_right)] = factors[list(H36M_17.joints_left)][_RIGHT_OF_LEFT]
+    return factors
+
+
+_RIGHT_OF_LEFT = [
+    [_JOINTS[left][1:] for left in H36M_17.joints_left].index(_JOINTS[right][1:]) for right in H36M_17.joints_right
+]
+
+
+def _camera(poses: np.ndarray, like: Camera, settings: ConfigDict, rng: np.random.Generator) -> Camera:
+    """Draw where a camera stands and looks, so that all joints of all frames are in front of it."""
+    middle = poses[:, ROOT].mean(0)
+    azimuth, distance = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(*np.log(settings.distance_m)))
+    away = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
+    position = middle + distance * away
+    position[2] = rng.uniform(*settings.height_m)
+    off, direction = np.radians(settings.off_axis_degrees) * np.sqrt(rng.random()), rng.uniform(0, 2 * np.pi)
+    roll = np.radians(rng.uniform(-1, 1) * settings.roll_degrees)
+    forward = middle - position
+    pan = np.arctan2(forward[1], forward[0]) + off * np.cos(direction)
+    pitch = np.arctan2(forward[2], np.hypot(forward[0], forward[1])) + off * np.sin(direction)
+    pitch = np.clip(pitch, -_STEEPEST, _STEEPEST)
+    axis = np.array([np.cos(pitch) * np.cos(pan), np.cos(pitch) * np.sin(pan), np.sin(pitch)])
+    depths = (poses - position) @ axis
+    position = position - axis * max(_NEAREST_M - depths.min(), 0.0)
+    orientation = cameras.look_at(tuple(position), tuple(position + axis))
+    return cameras.rolled(dataclasses.replace(like, orientation=orientation, translation=tuple(position.tolist())), roll)

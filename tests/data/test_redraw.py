@@ -1,0 +1,124 @@
+"""What is drawn anew is what the config says, in each epoch another, and twice the same for an epoch."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from srnet_jax.config import schema
+from srnet_jax.data import redraw, synthetic
+from srnet_jax.data.detections import Errors
+from srnet_jax.pose import cameras
+from srnet_jax.pose.cameras import virtual_cameras
+from srnet_jax.pose.normalization import normalize
+from srnet_jax.pose.skeleton import H36M_17
+
+LEG = [H36M_17.joints.index(name) for name in ("LHip", "LKnee", "LFoot")]
+NONE = Errors()
+UPPER = [H36M_17.joints.index(name) for name in ("Spine", "Thorax", "LWrist")]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    seen = virtual_cameras(number=1, distance_m=5, height_m=1.5, focal_px=1100, width_px=1000, height_px=1000)
+    return redraw.pieces(synthetic.load(num_frames=20_000, cameras=seen, seed=0).sequences)
+
+
+@pytest.fixture
+def settings():
+    return schema.default_config().redraw
+
+
+def draw(parts, settings, epoch=0, errors=NONE):
+    return redraw.redrawn(parts, settings, errors, fps=50.0, epoch=epoch)
+
+
+def world(sequence):
+    return cameras.camera_to_world(sequence.poses_3d.astype(np.float64), sequence.camera)
+
+
+def test_pieces_are_the_sequences(parts):
+    long = dataclasses.replace(
+        parts[0], **{name: np.concatenate([getattr(parts[0], name)] * 6) for name in ("inputs_2d", "poses_3d")}
+    )
+    cut = redraw.pieces([long, parts[1]])
+    assert [one.num_frames for one in cut] == [256, long.num_frames - 512 + 256, parts[1].num_frames]
+    np.testing.assert_array_equal(np.concatenate([one.poses_3d for one in cut[:2]]), long.poses_3d)
+
+
+def test_an_epoch_is_drawn_twice_alike_and_another_otherwise(parts, settings):
+    first, again, other = (draw(parts[:20], settings, epoch, Errors(sigma=0.01)) for epoch in (0, 0, 1))
+    for a, b, c in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(a.inputs_2d, b.inputs_2d)
+        assert a.poses_3d.shape == c.poses_3d.shape
+        assert np.abs(a.poses_3d - c.poses_3d).max() > 0.01
+
+
+def test_cameras_stand_and_look_within_the_bounds(parts, settings):
+    settings.update(distance_m=(3.0, 6.0), height_m=(0.5, 2.0), roll_degrees=20.0, off_axis_degrees=15.0)
+    distances, heights, rolls, off = [], [], [], []
+    for one in draw(parts, settings):
+        hip = world(one)[:, 0].mean(0)
+        position = np.array(one.camera.translation)
+        distances.append(np.linalg.norm((hip - position)[:2]))
+        heights.append(position[2])
+        rolls.append(np.degrees(np.arcsin(one.camera.rotation[2, 0] / np.hypot(*one.camera.rotation[2, :2]))))
+        ray = cameras.world_to_camera(hip, one.camera)
+        off.append(np.degrees(np.arccos(ray[2] / np.linalg.norm(ray))))
+    assert 3 <= np.percentile(distances, 5) < 3.4 < 5.5 < np.percentile(distances, 95) <= 6.001
+    assert 0.5 <= min(heights) < 0.6 < 1.9 < max(heights) <= 2.001
+    assert 18 < np.abs(rolls).max() < 20.01
+    assert 13 < max(off) < 15.01
+
+
+def test_people_have_the_statures_and_bones_that_are_asked_for(parts, settings):
+    settings.update(stature_m=(1.6, 1.6), bones=0.0, recombined=0.0)
+    for one in draw(parts[:30], settings):
+        leg = np.linalg.norm(np.diff(one.poses_3d[:, LEG], axis=1), axis=-1).sum(1)
+        np.testing.assert_allclose(leg, 1.6 * 0.491, rtol=0.01)
+    settings.bones = 0.1
+    thighs = [np.linalg.norm(one.poses_3d[0, LEG[0]] - one.poses_3d[0, LEG[1]]) for one in draw(parts, settings)]
+    assert np.std(thighs) / np.mean(thighs) == pytest.approx(0.1, rel=0.25)
+
+
+def test_joints_are_in_front_of_the_camera_and_projected_by_the_true_focal_length(parts, settings):
+    settings.focal_error = 0.0
+    for one in draw(parts, settings):
+        assert one.poses_3d[..., 2].min() > 0.5
+        np.testing.assert_allclose(one.inputs_2d, cameras.project(one.poses_3d, one.camera), atol=0.02)
+    settings.focal_error = 0.2
+    factors = [one.camera.focal[0] / 1100 for one in draw(parts, settings)]
+    assert np.std(np.log(factors)) == pytest.approx(0.2, rel=0.25)
+
+
+def test_an_upper_body_comes_whole_and_faces_where_the_hips_face(parts):
+    walk, other = (world(one)[:100] for one in (parts[0], parts[-1]))
+    made = redraw.with_upper_body(walk, other)
+    assert np.abs(made - walk).max() > 0.05
+    lower = [index for index in range(17) if index < 7]
+    np.testing.assert_array_equal(made[:, lower], walk[:, lower])
+    for joint in UPPER:  # heights above the hip, and distances from it, are the other's
+        np.testing.assert_allclose((made[:, joint] - made[:, 0])[:, 2], (other[:, joint] - other[:, 0])[:, 2], atol=1e-9)
+    sides = [H36M_17.joints.index(name) for name in ("RHip", "LHip")]
+
+    def facing(poses):
+        across = poses[:, sides[1], :2] - poses[:, sides[0], :2]
+        return np.arctan2(across[:, 1], across[:, 0])
+
+    shoulder = H36M_17.joints.index("LShoulder")
+    around = [made[:, shoulder, :2] - made[:, 0, :2], other[:, shoulder, :2] - other[:, 0, :2]]
+    turned = np.arctan2(around[0][:, 1], around[0][:, 0]) - np.arctan2(around[1][:, 1], around[1][:, 0])
+    np.testing.assert_allclose(np.exp(1j * turned), np.exp(1j * (facing(walk) - facing(other))), atol=1e-6)
+    assert redraw.with_upper_body(walk, other[:50]) is walk  # too short
+
+
+def test_any_camera_of_a_person_gives_nearly_the_same_input_when_turned(parts, settings):
+    """Where the hip is in the image does not matter."""
+    settings.update(focal_error=0.0, roll_degrees=0.0, bones=0.0, recombined=0.0, stature_m=(1.7, 1.7))
+    one = parts[0]
+    inputs = []
+    for degrees in (0.0, 20.0):
+        settings.off_axis_degrees = degrees
+        (drawn,) = redraw.redrawn([dataclasses.replace(one)], settings, NONE, fps=50.0, epoch=0)
+        inputs.append(normalize("turned", drawn.inputs_2d, drawn.poses_3d, drawn.camera)[0])
+    assert np.abs(inputs[0] - inputs[1]).max() < 0.15
