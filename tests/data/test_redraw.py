@@ -42,8 +42,8 @@ def test_pieces_are_the_sequences(parts):
         parts[0], **{name: np.concatenate([getattr(parts[0], name)] * 6) for name in ("inputs_2d", "poses_3d")}
     )
     cut = redraw.pieces([long, parts[1]])
-    assert [one.num_frames for one in cut] == [256, long.num_frames - 512 + 256, parts[1].num_frames]
-    np.testing.assert_array_equal(np.concatenate([one.poses_3d for one in cut[:2]]), long.poses_3d)
+    assert [one.num_frames for one in cut] == [256, 256, 6 * 95 - 512, 95]
+    np.testing.assert_array_equal(np.concatenate([one.poses_3d for one in cut[:3]]), long.poses_3d)
 
 
 def test_an_epoch_is_drawn_twice_alike_and_another_otherwise(parts, settings):
