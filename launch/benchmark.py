@@ -12,6 +12,7 @@ python -m launch.benchmark ensemble      # eight quick-start models as one progr
 python -m launch.benchmark parts         # what a training step consists of
 python -m launch.benchmark streaming     # from a frame's keypoints to its pose, live, frame by frame
 python -m launch.benchmark epoch         # an epoch against its steps, with data on the device and on the host
+python -m launch.benchmark video --data=DIR   # networks on a recording by several calibrated cameras (docs/real_video.md)
 """
 
 from absl import flags
@@ -19,9 +20,14 @@ from absl import flags
 from launch import app
 
 _COMMANDS: tuple[str, ...] = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
-_COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming")
+_COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video")
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
+_DATA = flags.DEFINE_string("data", None, "Of video: folder of the recording.")
+_NETWORKS = flags.DEFINE_list("networks", None, "Of video: single, causal (both by default), workdirs, .npz of launch.export.")
+_FPS = flags.DEFINE_float("fps", None, "Of video: frames per second; else Config.toml's frame_rate, or 30.", 0.1, 10_000)
+_LAYOUT = flags.DEFINE_string("layout", None, "Of video: layout of the keypoints, where it is not told by how they look.")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
+_OF_VIDEO = (_DATA, _NETWORKS, _FPS, _LAYOUT)
 
 
 def main(command: str) -> None:
@@ -32,7 +38,7 @@ def main(command: str) -> None:
 
     from rich.table import Table
 
-    from launch.console import console
+    from launch.console import console, print_table
     from srnet_jax.io.files import plain
 
     if _JSON.value and not plain(_JSON.value).parent.is_dir():
@@ -41,12 +47,21 @@ def main(command: str) -> None:
         app.fail(f"--peer={_PEER.value}: expected train or inference, found {command}")
     if _PEER.value and not importlib.util.find_spec("torch"):
         app.fail("--peer=torch: PyTorch is not installed, expected `pip install -e .[bench]`")
-    options = {"peer": _PEER.value} if _PEER.value else {}
-    figures = importlib.import_module(f"srnet_jax.benchmarks.{command}").run(**options)
-    table = Table(command, "", show_header=False)
-    for name, value in figures.items():
-        table.add_row(name, f"{value:,.0f}" if value == int(value) else f"{value:.4g}")
-    console(width=120).print(table)
+    if command != "video" and (set_flags := [f"--{flag.name}" for flag in _OF_VIDEO if flag.value]):
+        app.fail(f"{', '.join(set_flags)}: of the command video, found {command}")
+    if command == "video" and not _DATA.value:
+        app.fail("--data: missing, expected the folder of a recording (docs/real_video.md)")
+    options = {flag.name: flag.value for flag in (_PEER, *_OF_VIDEO) if flag.value}
+    module = importlib.import_module(f"srnet_jax.benchmarks.{command}")
+    figures = module.run(**options)
+    if command == "video":
+        for grid in module.grids(figures):
+            print_table(grid)
+    else:
+        table = Table(command, "", show_header=False)
+        for name, value in figures.items():
+            table.add_row(name, f"{value:,.0f}" if value == int(value) else f"{value:.4g}")
+        console(width=120).print(table)
     if _JSON.value:
         plain(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -1,0 +1,193 @@
+"""Calibrations of several cameras, in the files that other programs write.
+
+- `.toml` of Pose2Sim, Anipose or FreeMoCap: one table a camera, with `size` (width, height), `matrix` (3 x 3), `distortions`
+  (OpenCV's k1, k2, p1, p2 and perhaps k3), `rotation` (Rodrigues vector, world to camera) and `translation`, and perhaps
+  `name`. Metres; where two cameras are more than 100 units apart, millimetres. Fisheye cameras are refused.
+- `.qca.txt` of Qualisys: XML with a `camera` for each: `fov_video` (the image), `transform` (position in millimetres; the rows
+  of r11 to r33 are the camera's axes, x right, y up, z backward) and `intrinsic` (64ths of pixels, distortion without unit).
+  Cameras whose view is turned are refused.
+
+Cameras come in the order of their names, numbers in names by value.
+"""
+
+import dataclasses
+import re
+import tomllib
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srnet_jax.errors import DataError, naming, one_line
+from srnet_jax.io.files import reading, size_of
+from srnet_jax.io.text import described, in_utf_8, listed, shown
+from srnet_jax.pose.multiview import CalibratedCamera
+
+_LARGEST = 16 * 1024**2  # bytes
+_MOST = 100  # cameras
+_FARTHEST = 100.0  # units between two cameras; beyond, they are millimetres
+_ROUNDING = 1e-2  # of the elements of a rotation matrix
+_FARTHEST_PX = 1e6
+_EXPECTED = "a calibration of cameras"
+_DISTORTION = ("radialDistortion1", "radialDistortion2", "tangentalDistortion1", "tangentalDistortion2", "radialDistortion3")
+
+
+def load(path: str | Path) -> tuple[CalibratedCamera, ...]:
+    """Read the cameras of a calibration file.
+
+    Args:
+      path: of the file; one whose name ends in `.toml` is read as such, any other as Qualisys'.
+
+    Returns:
+      The cameras, by name; the world's axes are the file's.
+
+    Raises:
+      DataError: if the file is missing or damaged, or does not describe two cameras or more.
+    """
+    path = Path(path)
+    if (size := size_of(path, _EXPECTED)) > _LARGEST:
+        raise DataError(f"{path}: found {size:,} bytes, expected {_EXPECTED} of at most {_LARGEST:,}")
+    with naming(path):
+        read = _from_toml if path.suffix.lower() == ".toml" else _from_qualisys
+        cameras = sorted(read(path), key=lambda camera: natural_order(camera.name))
+        names = [camera.name for camera in cameras]
+        if not 2 <= len(names) <= _MOST or len(set(names)) < len(names):
+            raise DataError(f"found {len(names)} cameras, named {listed(names)}; expected 2 to {_MOST} with names of their own")
+    return tuple(cameras)
+
+
+def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a key that sorts names as people do: cam2 before cam10."""
+    parts = re.findall(r"\d{1,18}|\D+", name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts)
+
+
+def read_toml(path: Path, expected: str) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises:
+      DataError: if it is damaged; says what was expected.
+    """
+    with reading(path, expected):
+        return tomllib.loads(in_utf_8(path.read_bytes()).decode())
+
+
+def _from_toml(path: Path) -> Iterable[CalibratedCamera]:
+    tables = {name: table for name, table in read_toml(path, _EXPECTED).items() if name.lower() != "metadata"}
+    made = [_from_table(name, table) for name, table in tables.items() if isinstance(table, dict)]
+    places = np.array([camera.position for camera in made]).reshape(-1, 3)
+    if len(made) and np.linalg.norm(places[:, None] - places, axis=-1).max() > _FARTHEST:
+        made = [dataclasses.replace(camera, translation=camera.translation / 1000) for camera in made]
+    return made
+
+
+def _from_table(key: str, table: dict[str, Any]) -> CalibratedCamera:
+    from scipy.spatial.transform import Rotation
+
+    where = f"camera {one_line(key, 60)}"
+    if table.get("fisheye", False) is not False:
+        raise DataError(f"{where}: fisheye: found {described(table['fisheye'])}, expected false: fisheye lenses are not read")
+    matrix = _array(table, "matrix", ((3, 3),), where)
+    distortion = _array(table, "distortions", ((4,), (5,)), where)
+    return _camera(
+        str(table.get("name", key)),
+        _array(table, "size", ((2,),), where),
+        (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]),
+        np.append(distortion, 0)[:5],
+        Rotation.from_rotvec(_array(table, "rotation", ((3,),), where)).as_matrix(),
+        _array(table, "translation", ((3,),), where),
+    )
+
+
+def _array(table: dict[str, Any], key: str, shapes: tuple[tuple[int, ...], ...], where: str) -> np.ndarray:
+    """Return finite numbers of one of the shapes."""
+    expected = f"expected {' or '.join(' x '.join(map(str, shape)) for shape in shapes)} finite numbers"
+    if key not in table:
+        raise DataError(f"{where}: {key}: missing, {expected}")
+    try:
+        found = np.array(table[key])
+        fits = found.shape in shapes and found.dtype.kind in "if" and bool(np.isfinite(found).all())
+    except ValueError:  # rows of different lengths
+        fits = False
+    if not fits:
+        raise DataError(f"{where}: {key}: found {one_line(table[key], 80)}, {expected}")
+    return found.astype(np.float64)
+
+
+def _from_qualisys(path: Path) -> Iterable[CalibratedCamera]:
+    data = in_utf_8(path.read_bytes())
+    if b"<!" in data.replace(b"<!--", b""):
+        raise DataError("found a document type or CDATA, expected plain XML of Qualisys")
+    with reading(path, "XML of Qualisys"):
+        root = ElementTree.fromstring(data)
+    found = [
+        one for one in root.iter("camera") if "none" in one.get("model", "none") or "video" in one.get("model", "").lower()
+    ]
+    return [_from_element(element) for element in found]
+
+
+def _from_element(element: ElementTree.Element) -> CalibratedCamera:
+    name = element.get("serial", "")
+    where = f"camera {one_line(name, 60)}"
+    if (turned := element.get("viewrotation", "0")) not in ("0", "0.0"):
+        raise DataError(f"{where}: viewrotation: found {shown(turned)}, expected 0: turned views are not read")
+
+    def number(tag: str, key: str, default: str | None = None) -> float:
+        child = element.find(tag)
+        text = default if child is None else child.get(key, default)
+        try:
+            value = float(text or "")
+        except ValueError:
+            value = np.nan
+        if not np.isfinite(value):
+            found = "missing" if text is None else f"found {shown(text)}"
+            raise DataError(f"{where}: {tag} {key}: {found}, expected a finite number")
+        return value
+
+    left, right, top, bottom = (number("fov_video", key) for key in ("left", "right", "top", "bottom"))
+    axes = np.array([[number("transform", f"r{row}{column}") for column in (1, 2, 3)] for row in (1, 2, 3)])
+    rotation = np.diag([1.0, -1.0, -1.0]) @ axes
+    position = np.array([number("transform", key) for key in "xyz"]) / 1000
+    fx, fy, cx, cy = (number("intrinsic", key) / 64 for key in ("focalLengthU", "focalLengthV", "centerPointU", "centerPointV"))
+    distortion = np.array([number("intrinsic", key, "0") for key in _DISTORTION])
+    size = np.array([right - left + 1, bottom - top + 1])
+    return _camera(name, size, (fx, fy, cx - left, cy - top), distortion, rotation, -rotation @ position)
+
+
+def _camera(
+    name: str,
+    size: np.ndarray,
+    intrinsic: tuple[float, float, float, float],
+    distortion: np.ndarray,
+    rotation: np.ndarray,
+    translation: np.ndarray,
+) -> CalibratedCamera:
+    """Return a camera whose numbers are those of one.
+
+    Args:
+      name: not empty.
+      size: [2] width and height, pixels.
+      intrinsic: fx, fy, cx, cy, pixels.
+      distortion: [5] k1, k2, p1, p2, k3.
+      rotation: [3, 3] world to camera, up to rounding.
+      translation: [3] metres.
+    """
+    where = f"camera {one_line(name, 60)}"
+    if not name.strip() or not name.isprintable():
+        raise DataError(f"{where}: found the name {shown(name)}, expected some printable characters")
+    if not ((size >= 1) & (size <= _FARTHEST_PX) & (size == size.round())).all():
+        raise DataError(f"{where}: found an image of {size[0]:g} x {size[1]:g}, expected whole numbers of pixels")
+    if not all(0 < value < _FARTHEST_PX for value in intrinsic[:2]) or max(map(abs, intrinsic[2:])) > _FARTHEST_PX:
+        raise DataError(
+            f"{where}: found focal lengths {intrinsic[0]:g}, {intrinsic[1]:g} and centre {intrinsic[2]:g}, {intrinsic[3]:g}, "
+            "expected pixels"
+        )
+    if np.abs(rotation @ rotation.T - np.eye(3)).max() > _ROUNDING or np.linalg.det(rotation) < 0:
+        raise DataError(f"{where}: found axes that are not perpendicular, of length 1 and right-handed, expected a rotation")
+    u, _, v = np.linalg.svd(rotation)
+    k1, k2, p1, p2, k3 = map(float, distortion)
+    width, height = map(int, size)
+    fx, fy, cx, cy = map(float, intrinsic)
+    return CalibratedCamera(name, (width, height), (fx, fy), (cx, cy), (k1, k2, p1, p2, k3), u @ v, translation)

@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from srnet_jax.data import calibration_files
+from srnet_jax.errors import DataError
+
+SIZE = (1088, 1920)
+DISTORTION = (-0.05, 0.14, 0.0006, 0.0007)
+TURNS = {name: Rotation.from_rotvec(vector) for name, vector in (("cam2", [1.4, 0.3, -0.2]), ("cam10", [1.1, -0.9, 0.6]))}
+PLACES = {"cam2": np.array([1.5, -2.0, 1.9]), "cam10": np.array([-3.2, 2.2, 2.1])}  # metres, in the world
+TABLE = """[{key}]
+name = "{name}"
+size = [ 1088.0, 1920.0]
+matrix = [ [ 1680.0, 0.0, 530.0], [ 0.0, 1681.0, 950.0], [ 0.0, 0.0, 1.0]]
+distortions = {distortions}
+rotation = {rotation}
+translation = {translation}
+fisheye = false
+
+"""
+ELEMENT = """<camera active="1" model="{model}" serial="{name}" viewrotation="{view}">
+<fov_video left="{left}" top="4" right="{right}" bottom="1923"/>
+<transform {transform}/>
+<intrinsic focalLengthU="107520.0" focalLengthV="107584.0" centerPointU="{u}" centerPointV="61056.0"
+ radialDistortion1="-0.05" radialDistortion2="0.14" tangentalDistortion1="0.0006" tangentalDistortion2="0.0007"/>
+</camera>"""
+
+
+def toml(unit=1.0, **changed):
+    text = ""
+    for name, turn in TURNS.items():
+        place = -turn.apply(PLACES[name]) * unit
+        fields = {
+            "key": f"a_{name}",
+            "name": name,
+            "distortions": list(DISTORTION),
+            "rotation": turn.as_rotvec().tolist(),
+            "translation": place.tolist(),
+        }
+        text += TABLE.format(**fields)
+    for key, value in changed.items():
+        start = text.index(f"{key} =")
+        text = f"{text[:start]}{value}{text[text.index(chr(10), start) :]}"
+    return text + "[metadata]\nadjusted = false\nerror = 0.0\n"
+
+
+def qualisys(view="0", model="Miqus Video", x=None):
+    made = []
+    for name, turn in TURNS.items():
+        axes = np.diag([1, -1, -1]) @ turn.as_matrix()  # Qualisys' cameras have y up and look along -z
+        numbers = {f"r{i + 1}{j + 1}": axes[i, j] for i in range(3) for j in range(3)}
+        numbers |= dict(zip("xyz", 1000 * PLACES[name], strict=True)) | ({"x": x} if x else {})
+        transform = " ".join(f'{key}="{value}"' for key, value in numbers.items())
+        made.append(ELEMENT.format(name=name, view=view, model=model, transform=transform, left=2, right=1089, u=64 * 532))
+    made.append('<camera model="Miqus M3" serial="marker"/>')
+    return f"<?xml version='1.0'?>\n<calibration><cameras>{''.join(made)}</cameras></calibration>"
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def check(cameras, center=(530.0, 950.0)):
+    assert [camera.name for camera in cameras] == ["cam2", "cam10"]
+    for camera in cameras:
+        assert camera.image_size == SIZE
+        np.testing.assert_allclose(camera.focal, [1680, 1681])
+        np.testing.assert_allclose(camera.center, center)
+        np.testing.assert_allclose(camera.distortion, [*DISTORTION, 0])
+        np.testing.assert_allclose(camera.rotation, TURNS[camera.name].as_matrix(), atol=1e-12)
+        np.testing.assert_allclose(camera.position, PLACES[camera.name], atol=1e-12)
+
+
+def test_both_forms_say_the_same(tmp_path):
+    check(calibration_files.load(write(tmp_path, "a.toml", toml())))
+    check(calibration_files.load(write(tmp_path, "b.qca.txt", qualisys())))
+    check(calibration_files.load(write(tmp_path, "c.qca.txt", qualisys(model="none"))))
+
+
+def test_millimetres_are_told_by_kilometres_between_cameras(tmp_path):
+    check(calibration_files.load(write(tmp_path, "a.toml", toml(unit=1000))))
+
+
+def test_five_distortions_and_no_name(tmp_path):
+    text = toml(distortions="distortions = [0.1, 0.2, 0.3, 0.4, 0.5]").replace('name = "cam2"\n', "")
+    cameras = calibration_files.load(write(tmp_path, "a.toml", text))
+    assert [camera.name for camera in cameras] == ["a_cam2", "cam10"]
+    assert cameras[0].distortion == (0.1, 0.2, 0.3, 0.4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"matrix": "matrix = [[1, 2, 3], [4, 5]]"}, r"camera a_cam2: matrix: found .*, expected 3 x 3 finite numbers"),
+        ({"matrix": "matrix = [[0, 0, 530.0], [0, 1681.0, 950.0], [0, 0, 1]]"}, "focal lengths 0, 1681"),
+        ({"rotation": ""}, "camera a_cam2: rotation: missing"),
+        ({"rotation": "rotation = [1, 2, nan]"}, "rotation: found .* expected 3 finite numbers"),
+        ({"translation": 'translation = "far"'}, "translation: found far"),
+        ({"size": "size = [0.5, 10]"}, "found an image of 0.5 x 10"),
+        ({"fisheye": "fisheye = true"}, "fisheye: .* expected false"),
+        ({"distortions": "distortions = [0, 0]"}, r"distortions: found \[0, 0\], expected 4 or 5"),
+        ({"name": 'name = "cam10"'}, "found 2 cameras, named 'cam10', 'cam10'; expected 2 to 100"),
+        ({"name": "name = "}, "damaged"),
+    ],
+)
+def test_wrong_toml_is_one_line(tmp_path, changed, message):
+    refused(write(tmp_path, "a.toml", toml(**changed)), message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (qualisys(view="90"), "camera cam2: viewrotation: found '90', expected 0"),
+        (qualisys(x="east"), "camera cam2: transform x: found 'east', expected a finite number"),
+        (qualisys().replace('r11="', 'r11="9'), "camera cam2: found axes that are not perpendicular"),
+        (qualisys().replace("<fov_video", "<fov_other"), "camera cam2: fov_video left: missing"),
+        (qualisys().replace('serial="cam2"', ""), "found the name ''"),
+        (qualisys()[:-30], "damaged"),
+        (qualisys().replace("<calibration>", '<!DOCTYPE a [<!ENTITY b "c">]><calibration>'), "document type"),
+        ("<calibration/>", "found 0 cameras"),
+        ("hello", "damaged"),
+    ],
+)
+def test_wrong_xml_is_one_line(tmp_path, text, message):
+    refused(write(tmp_path, "a.qca.txt", text), message)
+
+
+def test_missing_and_empty_files(tmp_path):
+    refused(tmp_path / "a.toml", "no such file")
+    refused(write(tmp_path, "b.toml", ""), "empty file")
+
+
+def refused(path, message):
+    with pytest.raises(DataError, match=message) as caught:
+        calibration_files.load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_sort_as_people_count():
+    names = ["cam10_json", "cam2_json", "Cam1", "7", "a"]
+    assert sorted(names, key=calibration_files.natural_order) == ["7", "a", "Cam1", "cam2_json", "cam10_json"]
