@@ -150,20 +150,49 @@ _RIGHT_OF_LEFT = [
 
 
 def _camera(poses: np.ndarray, like: Camera, settings: ConfigDict, rng: np.random.Generator) -> Camera:
-    """Draw where a camera stands and looks, so that all joints of all frames are in front of it."""
+    """Draw where a camera stands and looks."""
+    return camera_at(
+        poses,
+        like,
+        azimuth=rng.uniform(0, 2 * np.pi),
+        distance_m=float(np.exp(rng.uniform(*np.log(settings.distance_m)))),
+        height_m=rng.uniform(*settings.height_m),
+        off=np.radians(settings.off_axis_degrees) * np.sqrt(rng.random()),
+        direction=rng.uniform(0, 2 * np.pi),
+        roll=np.radians(rng.uniform(-1, 1) * settings.roll_degrees),
+    )
+
+
+def camera_at(
+    poses: np.ndarray,
+    like: Camera,
+    *,
+    azimuth: float,
+    distance_m: float,
+    height_m: float,
+    off: float,
+    direction: float,
+    roll: float,
+) -> Camera:
+    """Return a camera that sees a person, farther away than asked for if a joint would be beside or behind it.
+
+    Args:
+      poses: [T, 17, 3] world frame, metres.
+      like: has its image and its lens.
+      azimuth: of the camera as seen from the mean of the hip, radians.
+      distance_m: horizontal distance from there.
+      height_m: above the floor.
+      off: angle between the optical axis and the ray to the mean of the hip, radians.
+      direction: in which the axis is off, radians: 0 to the side, a quarter of a turn upwards.
+      roll: about the optical axis, radians.
+    """
     middle = poses[:, ROOT].mean(0)
-    azimuth, distance = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(*np.log(settings.distance_m)))
-    away = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
-    position = middle + distance * away
-    position[2] = rng.uniform(*settings.height_m)
-    off, direction = np.radians(settings.off_axis_degrees) * np.sqrt(rng.random()), rng.uniform(0, 2 * np.pi)
-    roll = np.radians(rng.uniform(-1, 1) * settings.roll_degrees)
+    position = np.append(middle[:2] + distance_m * np.array([np.cos(azimuth), np.sin(azimuth)]), height_m)
     forward = middle - position
     pan = np.arctan2(forward[1], forward[0]) + off * np.cos(direction)
     pitch = np.arctan2(forward[2], np.hypot(forward[0], forward[1])) + off * np.sin(direction)
     pitch = np.clip(pitch, -_STEEPEST, _STEEPEST)
     axis = np.array([np.cos(pitch) * np.cos(pan), np.cos(pitch) * np.sin(pan), np.sin(pitch)])
-    depths = (poses - position) @ axis
-    position = position - axis * max(_NEAREST_M - depths.min(), 0.0)
+    position = position - axis * max(_NEAREST_M - float(((poses - position) @ axis).min()), 0.0)
     orientation = cameras.look_at(tuple(position), tuple(position + axis))
     return cameras.rolled(dataclasses.replace(like, orientation=orientation, translation=tuple(position.tolist())), roll)

@@ -36,6 +36,23 @@ def load() -> tuple[np.ndarray, np.ndarray]:
         return file["mean"].astype(np.float64), file["covariance"].astype(np.float64)
 
 
+@functools.lru_cache(maxsize=10_000)
+def _given(pattern: bytes) -> tuple[float, np.ndarray]:
+    """Return what joints that are seen [17] bool tell.
+
+    Returns:
+      Their mean square distance from their mean in a pose of size 1, and how the missing ones follow from them [seen, missing].
+    """
+    seen = np.frombuffer(pattern, bool)
+    mean, covariance = load()
+    flat, count = np.repeat(seen, 2), int(seen.sum())
+    second = covariance[np.ix_(flat, flat)] + np.outer(mean[flat], mean[flat])
+    centring = np.kron(np.eye(count) - 1 / count, np.eye(2))
+    wide = covariance + _ROUNDING * np.eye(2 * _JOINTS) + _ANYWHERE**2 * np.kron(np.ones((_JOINTS, _JOINTS)), np.eye(2))
+    gain = np.linalg.solve(wide[np.ix_(flat, flat)], wide[np.ix_(flat, ~flat)])
+    return float(np.trace(centring @ second) / count), gain
+
+
 def size_of(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Return the size of people of whom some joints are seen: the root mean square distance of all joints from their mean.
 
@@ -46,15 +63,9 @@ def size_of(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
     Returns:
       [N] pixels.
     """
-    mean, covariance = load()
-    flat = np.repeat(seen, 2)
-    count = int(seen.sum())
-    second = covariance[np.ix_(flat, flat)] + np.outer(mean[flat], mean[flat])
-    centring = np.kron(np.eye(count) - 1 / count, np.eye(2))
-    expected = np.trace(centring @ second) / count
     shown = points[:, seen]
     found = np.square(shown - shown.mean(1, keepdims=True)).sum(-1).mean(-1)
-    return np.sqrt(found / expected)
+    return np.sqrt(found / _given(seen.tobytes())[0])
 
 
 def completed(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -69,10 +80,8 @@ def completed(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """
     if seen.all():
         return points
-    mean, covariance = load()
-    flat = np.repeat(seen, 2)
-    wide = covariance + _ROUNDING * np.eye(2 * _JOINTS) + _ANYWHERE**2 * np.kron(np.ones((_JOINTS, _JOINTS)), np.eye(2))
-    gain = np.linalg.solve(wide[np.ix_(flat, flat)], wide[np.ix_(flat, ~flat)])  # [seen, missing]
+    mean, flat = load()[0], np.repeat(seen, 2)
+    gain = _given(seen.tobytes())[1]  # [seen, missing]
     size = np.maximum(size_of(points, seen), 1e-3)[:, None]
     origin = points[:, seen].mean(1)
     shown = ((points[:, seen] - origin[:, None]) / size[..., None]).reshape(len(points), -1)
