@@ -13,6 +13,7 @@ python -m launch.benchmark parts         # what a training step consists of
 python -m launch.benchmark streaming     # from a frame's keypoints to its pose, live, frame by frame
 python -m launch.benchmark epoch         # an epoch against its steps, with data on the device and on the host
 python -m launch.benchmark video --data=DIR   # networks on a recording by several calibrated cameras (docs/real_video.md)
+python -m launch.benchmark views --data=FILE  # networks on motion capture, cameras high and low, near and far, rolled
 """
 
 from absl import flags
@@ -20,10 +21,13 @@ from absl import flags
 from launch import app
 
 _COMMANDS: tuple[str, ...] = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
-_COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video")
+_COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video", "views")
+_WITH_DATA = ("video", "views")
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
-_DATA = flags.DEFINE_string("data", None, "Of video: folder of the recording.")
-_NETWORKS = flags.DEFINE_list("networks", None, "Of video: single, causal (both by default), workdirs, .npz of launch.export.")
+_DATA = flags.DEFINE_string("data", None, "Of video: folder of the recording; of views: joint positions, file or folder.")
+_NETWORKS = flags.DEFINE_list(
+    "networks", None, "Of video and views: single, causal, video (all by default), workdirs, .npz files."
+)
 _FPS = flags.DEFINE_float("fps", None, "Of video: frames per second; else Config.toml's frame_rate, or 30.", 0.1, 10_000)
 _LAYOUT = flags.DEFINE_string("layout", None, "Of video: layout of the keypoints, where it is not told by how they look.")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
@@ -47,14 +51,17 @@ def main(command: str) -> None:
         app.fail(f"--peer={_PEER.value}: expected train or inference, found {command}")
     if _PEER.value and not importlib.util.find_spec("torch"):
         app.fail("--peer=torch: PyTorch is not installed, expected `pip install -e .[bench]`")
-    if command != "video" and (set_flags := [f"--{flag.name}" for flag in _OF_VIDEO if flag.value]):
-        app.fail(f"{', '.join(set_flags)}: of the command video, found {command}")
-    if command == "video" and not _DATA.value:
-        app.fail("--data: missing, expected the folder of a recording (docs/real_video.md)")
+    unread = [f"--{flag.name}" for flag in _OF_VIDEO if flag.value and command != "video"]
+    if command == "views":
+        unread = [name for name in unread if name not in ("--data", "--networks")]
+    if unread:
+        app.fail(f"{', '.join(unread)}: not of the command {command}")
+    if command in _WITH_DATA and not _DATA.value:
+        app.fail("--data: missing, expected a recording or joint positions (docs/real_video.md)")
     options = {flag.name: flag.value for flag in (_PEER, *_OF_VIDEO) if flag.value}
     module = importlib.import_module(f"srnet_jax.benchmarks.{command}")
     figures = module.run(**options)
-    if command == "video":
+    if command in _WITH_DATA:
         for grid in module.grids(figures):
             print_table(grid)
     else:

@@ -14,7 +14,7 @@ from launch import app
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Of --workdir: best (on the validation split), latest, or a step.")
-_WEIGHTS = flags.DEFINE_string("weights", None, "Instead of --workdir: single, causal (both ship), or a .npz file.")
+_WEIGHTS = flags.DEFINE_string("weights", None, "Instead of --workdir: single, causal or video (which ship), or a .npz file.")
 _OUTPUT = flags.DEFINE_string("output", None, "The file to write: .npz, .stablehlo or .onnx.", required=True)
 _FRAMES = flags.DEFINE_integer("frames", None, "Of .onnx: frames of a sequence, by default the receptive field.", lower_bound=1)
 

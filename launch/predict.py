@@ -31,7 +31,11 @@ _WIDTH = flags.DEFINE_integer("width", None, "Image width, pixels.", lower_bound
 _HEIGHT = flags.DEFINE_integer("height", None, "Image height, pixels.", lower_bound=1)
 _FPS = flags.DEFINE_float("fps", None, "Frames per second of the video; temporal networks need it.", lower_bound=0.1)
 _FOCAL = flags.DEFINE_float("focal", None, "The camera's focal length, pixels; by default 0.85 times the image's longer side.")
-_WEIGHTS = flags.DEFINE_string("weights", "single", "single, causal (both ship), or a .npz file that launch.export wrote.")
+_WEIGHTS = flags.DEFINE_string(
+    "weights",
+    None,
+    "video, single or causal (which ship), or a .npz file of launch.export; by default video, or single for pictures.",
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training to take the network from instead.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Of --workdir: best, latest, or a step.")
 _FLIP = flags.DEFINE_bool("flip", True, "Average with the mirrored pose of the mirrored keypoints.")
@@ -62,8 +66,8 @@ def main() -> None:
     if _LAYOUT.value:
         find(_LAYOUT.value)
     files = lift_file.check_outputs(str(_OUTPUT.value), _RENDER.value, _BVH.value)
-    model = str(_WORKDIR.value or _WEIGHTS.value)
-    lifter = load(model, _CHECKPOINT.value)
+    model = _WORKDIR.value or _WEIGHTS.value
+    lifter = load(model, _CHECKPOINT.value) if model else None
     source = Path(str(_KEYPOINTS.value or _VIDEO.value))
     size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
     if _KEYPOINTS.value:
@@ -72,6 +76,8 @@ def main() -> None:
         with video.mediapipe(Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None, _PEOPLE.value) as detector:
             tracks = video.detect(source, detector, rotate=int(_ROTATE.value), track=track)
     tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, image_size=size, fps=_FPS.value, focal_px=_FOCAL.value)
+    model = model or lift_file.usual_network(tracks)
+    lifter = lifter or load(model)
     table = Table("person", "frames", "detected", "files")
     for person, own in lift_file.lift_all(tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=_FOCAL.value):
         table.add_row(person.name, f"{len(person.keypoints):,}", f"{person.detected.mean():.0%}", " ".join(map(str, own)))

@@ -2,14 +2,12 @@
 
 Each clip of a network's test subjects is seen by one camera, whose azimuth is drawn; height, distance, roll, and the angle
 between the optical axis and the hip are those of the cell. Keypoints are exact projections through a detector's joints, with
-the errors of the network's own `config.data.detections` in the second table. The network guesses the focal length, which is
-the one that it guesses.
+the errors of the network's own `config.data.detections` in the second table. The focal length is the one that lifters guess.
 
 Last, a person who stands upright with straight knees, seen from all sides, from 3 to 12 m away and from 0.8 to 2.2 m above the
 floor: the knee that is bent most, and how far the torso leans at most.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 from functools import partial
@@ -18,8 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from srnet_jax.data import dataset as data_lib
-from srnet_jax.data import detections, redraw
+from srnet_jax.data import dataset, detections, redraw
 from srnet_jax.data.mocap import clip_files
 from srnet_jax.data.sources import errors_of
 from srnet_jax.data.synthetic import RATIOS
@@ -32,9 +29,11 @@ from srnet_jax.pose.normalization import USUAL_FOCAL
 from srnet_jax.pose.skeleton import H36M_17
 
 HEIGHTS_M, ROLLS, DISTANCES_M, OFF_AXIS = (0.5, 1.5, 2.6), (0, 20), (2, 4, 6, 10), (0, 25)
+KNEE, LEAN = "smallest knee angle, °", "largest lean of the torso, °"
 _SIZE = (1920, 1080)
+_FOCAL = USUAL_FOCAL * max(_SIZE)
 _CLIP = 100  # frames of each clip, at most
-_STATURE_M = 1.75
+_STATURE_M, _SHOULDER, _NECK, _HEAD = 1.75, 0.818, 0.87, 0.93  # and heights of joints, shares of it
 _mpjpe = partial(metrics.in_blocks, jax.jit(metrics.mpjpe))
 
 
@@ -46,8 +45,7 @@ def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, 
       networks: see `lifter.load`.
 
     Returns:
-      MPJPE in millimetres as "network, exact|noisy: height, roll, distance, off axis", and of the standing person
-      "network: smallest knee angle, °" and "network: largest lean, °".
+      MPJPE in millimetres as "NETWORK, exact|noisy: CELL", and of the standing person "NETWORK: KNEE" and "NETWORK: LEAN".
 
     Raises:
       UserError: for a network or data that cannot be loaded.
@@ -58,64 +56,71 @@ def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, 
         network = lifter.load(name)
         config = network.trained.config
         clips = _test_clips(Path(data), config.protocol.subjects_test)
-        for noise in ("exact", "noisy"):
-            errors = errors_of(config.data.detections)
-            errors = errors if noise == "noisy" else detections.Errors(derived_joints=True)
-            for height, roll, distance, off in itertools.product(HEIGHTS_M, ROLLS, DISTANCES_M, OFF_AXIS):
-                seen = [_seen(clip, index, height, distance, roll, off) for index, clip in enumerate(clips)]
-                error = _error(network, seen, errors)
-                figures[f"{name}, {noise}: {height} m, {roll}°, {distance} m, {off}°"] = error
-        knee, lean = _standing(network)
-        figures |= {f"{name}: smallest knee angle, °": knee, f"{name}: largest lean, °": lean}
+        for kind, errors in (
+            ("exact", detections.Errors(derived_joints=True)),
+            ("noisy", errors_of(config.data.detections)),
+        ):
+            for cell in itertools.product(DISTANCES_M, OFF_AXIS, HEIGHTS_M, ROLLS):
+                seen = [_in_cell(poses, np.random.default_rng(index), *cell) for index, poses in enumerate(clips)]
+                figures[f"{name}, {kind}: {cell}"] = _error(network, seen, errors)
+        figures |= {f"{name}: {what}": value for what, value in _standing(network).items()}
     return figures
 
 
 def grids(figures: dict[str, float]) -> list[Grid]:
     """Return the tables of what `run` returns."""
+    standing = tuple((name, f"{value:.1f}") for name, value in figures.items() if name.endswith((KNEE, LEAN)))
+    heads = tuple(f"{height} m high,\nroll {roll}°" for height, roll in itertools.product(HEIGHTS_M, ROLLS))
     made = []
-    columns = list(itertools.product(HEIGHTS_M, ROLLS))
-    for kind in dict.fromkeys(name.partition(": ")[0] for name in figures if ", " in name.partition(": ")[0]):
-        rows = [
+    for kind in dict.fromkeys(name.partition(":")[0] for name in figures if not name.endswith((KNEE, LEAN))):
+        rows = tuple(
             (
                 f"{distance} m away, hip {off}° off axis",
-                *(f"{figures[f'{kind}: {height} m, {roll}°, {distance} m, {off}°']:.1f}" for height, roll in columns),
+                *(f"{figures[f'{kind}: {(distance, off, *column)}']:.1f}" for column in itertools.product(HEIGHTS_M, ROLLS)),
             )
             for distance, off in itertools.product(DISTANCES_M, OFF_AXIS)
-        ]
-        heads = (f"{height} m high,\nroll {roll}°" for height, roll in columns)
-        made.append(Grid(f"{kind}: MPJPE, mm", ("", *heads), tuple(rows)))
-    standing = tuple(
-        (name, f"{value:.1f}") for name, value in figures.items() if name.endswith("°") and ", " in name and "m," not in name
-    )
+        )
+        made.append(Grid(f"{kind}: MPJPE, mm", ("", *heads), rows))
     return [*made, Grid("a person who stands upright", ("", ""), standing)]
 
 
-def _test_clips(path: Path, subjects: Sequence[str]) -> list[data_lib.Sequence]:
-    fixed = cameras.virtual_cameras(number=1, distance_m=20, height_m=1.5, focal_px=1000, width_px=1, height_px=1)
-    dataset = clip_files.load(path, fps=30.0, cameras=fixed)
-    clips = [clip for clip in dataset.sequences if clip.subject in subjects]
+def _test_clips(path: Path, subjects: Sequence[str]) -> list[np.ndarray]:
+    """Return the first frames [T, 17, 3] of each clip of some subjects, world frame, metres."""
+    far = cameras.virtual_cameras(number=1, distance_m=20, height_m=1.5, focal_px=1, width_px=1, height_px=1)
+    sequences = clip_files.load(path, fps=30.0, cameras=far).sequences
+    clips = [
+        cameras.camera_to_world(one.poses_3d[:_CLIP].astype(np.float64), one.camera)
+        for one in sequences
+        if one.subject in subjects
+    ]
     if not clips:
         raise DataError(f"{path}: found none of the test subjects {', '.join(subjects)}, expected some")
-    return [dataclasses.replace(clip, poses_3d=clip.poses_3d[:_CLIP], inputs_2d=clip.inputs_2d[:_CLIP]) for clip in clips]
+    return clips
 
 
-def _seen(clip: data_lib.Sequence, index: int, height: float, distance: float, roll: float, off: float) -> data_lib.Sequence:
-    """Return a clip as the camera of a cell sees it."""
-    rng = np.random.default_rng(index)
-    poses = cameras.camera_to_world(clip.poses_3d.astype(np.float64), clip.camera)
-    focal = USUAL_FOCAL * max(_SIZE)
-    like = dataclasses.replace(
-        clip.camera, focal=(focal, focal), center=(_SIZE[0] / 2, _SIZE[1] / 2), width=_SIZE[0], height=_SIZE[1]
+def _in_cell(
+    poses: np.ndarray, rng: np.random.Generator, distance_m: float, off: float, height_m: float, roll: float
+) -> dataset.Sequence:
+    """Return a motion [T, 17, 3], world frame, metres, as a camera of a cell sees it; angles are in degrees."""
+    azimuth, direction = rng.uniform(0, 2 * np.pi, 2)
+    return _filmed(
+        poses,
+        azimuth=azimuth,
+        distance_m=distance_m,
+        height_m=height_m,
+        off=np.radians(off),
+        direction=direction,
+        roll=np.radians(roll) * rng.choice([-1, 1]),
     )
-    camera = redraw.camera_at(
-        poses, like, azimuth=rng.uniform(0, 2 * np.pi), distance_m=distance, height_m=height,
-        off=np.radians(off), direction=rng.uniform(0, 2 * np.pi), roll=np.radians(roll) * rng.choice([-1, 1]),
-    )  # fmt: skip
-    poses_3d = cameras.world_to_camera(poses, camera).astype(np.float32)
-    return dataclasses.replace(clip, camera=camera, poses_3d=poses_3d, inputs_2d=cameras.project(poses_3d, camera))
 
 
-def _error(network: lifter.KeypointLifter, seen: Sequence[data_lib.Sequence], errors: detections.Errors) -> float:
+def _filmed(poses: np.ndarray, **place: float) -> dataset.Sequence:
+    lens = cameras.Camera("cell", (1, 0, 0, 0), (0, 0, 0), (_FOCAL, _FOCAL), (_SIZE[0] / 2, _SIZE[1] / 2), *_SIZE)
+    (sequence,) = dataset.film(poses, [redraw.camera_at(poses, lens, **place)], subject="", action="", trial="")
+    return sequence
+
+
+def _error(network: lifter.KeypointLifter, seen: Sequence[dataset.Sequence], errors: detections.Errors) -> float:
     """Return the mean error of all frames, millimetres."""
     fps = network.trained.fps or 30.0
     detected = [detections.detected(one, errors, np.random.default_rng([1, index]), fps) for index, one in enumerate(seen)]
@@ -131,46 +136,32 @@ def _lifted(network: lifter.KeypointLifter, points: Sequence[np.ndarray]) -> lis
 
 def standing_person() -> np.ndarray:
     """Return the joints [17, 3] of a person who stands upright, arms hanging, world frame, metres, facing along y."""
-    up = {"Hip": 0.491 + 0.039, "Thorax": 0.818, "Neck": 0.87, "Head": 0.93}
-    heights = up | {"Spine": (up["Hip"] + up["Thorax"]) / 2}
-    made = {name: (0.0, 0.0, height) for name, height in heights.items()}
-    for side, sign in (("L", -1.0), ("R", 1.0)):
-        hip, shoulder = sign * RATIOS["hip_half_width"], sign * RATIOS["shoulder_half_width"]
-        made |= {f"{side}{name}": (hip, 0.0, z) for name, z in (("Hip", 0.53), ("Knee", 0.285), ("Foot", 0.039))}
-        arm = (("Shoulder", 0.0), ("Elbow", RATIOS["upper_arm"]), ("Wrist", RATIOS["upper_arm"] + RATIOS["forearm"]))
-        made |= {f"{side}{name}": (shoulder, 0.0, 0.818 - down) for name, down in arm}
-    return _STATURE_M * np.array([made[name] for name in H36M_17.joints])
+    knee = RATIOS["ankle_height"] + RATIOS["shank"]
+    hip, elbow = knee + RATIOS["thigh"], _SHOULDER - RATIOS["upper_arm"]
+    middle = {"Hip": hip, "Spine": (hip + _SHOULDER) / 2, "Thorax": _SHOULDER, "Neck": _NECK, "Head": _HEAD}
+    legs = {"Hip": hip, "Knee": knee, "Foot": RATIOS["ankle_height"]}
+    arms = {"Shoulder": _SHOULDER, "Elbow": elbow, "Wrist": elbow - RATIOS["forearm"]}
+    made = {name: (0.0, height) for name, height in middle.items()}
+    for side, sign in (("L", -1), ("R", 1)):
+        for joints, half in ((legs, RATIOS["hip_half_width"]), (arms, RATIOS["shoulder_half_width"])):
+            made |= {side + name: (sign * half, height) for name, height in joints.items()}
+    return _STATURE_M * np.array([(made[name][0], 0.0, made[name][1]) for name in H36M_17.joints])
 
 
-def _standing(network: lifter.KeypointLifter) -> tuple[float, float]:
+def _standing(network: lifter.KeypointLifter) -> dict[str, float]:
     """Return the smallest knee angle and the largest lean of the torso, degrees, over all cameras."""
     pose = standing_person()
     frames = np.broadcast_to(pose, (network.trained.model.receptive_field, *pose.shape))
-    clip = data_lib.Sequence("", "", "", cameras.virtual_cameras(
-        number=1, distance_m=20, height_m=1.5, focal_px=1000, width_px=1, height_px=1)[0], frames[..., :2], frames)  # fmt: skip
-    clip = dataclasses.replace(clip, poses_3d=cameras.world_to_camera(frames, clip.camera))
-    seen = []
-    for azimuth, distance, height in itertools.product(np.arange(0, 360, 30), (3, 6, 12), (0.8, 1.5, 2.2)):
-        focal = USUAL_FOCAL * max(_SIZE)
-        like = dataclasses.replace(
-            clip.camera, focal=(focal, focal), center=(_SIZE[0] / 2, _SIZE[1] / 2), width=_SIZE[0], height=_SIZE[1]
-        )
-        camera = redraw.camera_at(
-            frames, like, azimuth=np.radians(azimuth), distance_m=distance, height_m=height, off=0.0, direction=0.0, roll=0.0
-        )
-        seen.append(
-            dataclasses.replace(clip, camera=camera, inputs_2d=cameras.project(cameras.world_to_camera(frames, camera), camera))
-        )
-    poses = _lifted(network, [one.inputs_2d.astype(np.float32) for one in seen])
-    middle = [one[len(one) // 2] for one in poses]
+    seen = [
+        _filmed(frames, azimuth=np.radians(azimuth), distance_m=far, height_m=height, off=0.0, direction=0.0, roll=0.0)
+        for azimuth, far, height in itertools.product(range(0, 360, 30), (3, 6, 12), (0.8, 1.5, 2.2))
+    ]
     knees, leans = [], []
-    for found, one in zip(middle, seen, strict=True):
-        for side in "LR":
-            hip, knee, foot = (found[H36M_17.joints.index(side + name)] for name in ("Hip", "Knee", "Foot"))
-            knees.append(_angle(hip - knee, foot - knee))
-        torso = one.camera.rotation @ (found[H36M_17.joints.index("Thorax")] - found[0])
-        leans.append(_angle(torso, np.array([0.0, 0.0, 1.0])))
-    return min(knees), max(leans)
+    for poses, one in zip(_lifted(network, [one.inputs_2d for one in seen]), seen, strict=True):
+        joints = dict(zip(H36M_17.joints, poses[len(poses) // 2], strict=True))
+        knees += [_angle(joints[f"{s}Hip"] - joints[f"{s}Knee"], joints[f"{s}Foot"] - joints[f"{s}Knee"]) for s in "LR"]
+        leans.append(_angle(one.camera.rotation @ (joints["Thorax"] - joints["Hip"]), np.array([0.0, 0.0, 1.0])))
+    return {KNEE: min(knees), LEAN: max(leans)}
 
 
 def _angle(a: np.ndarray, b: np.ndarray) -> float:

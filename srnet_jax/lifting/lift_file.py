@@ -19,6 +19,8 @@ from srnet_jax.pose.complete import FEWEST, Completed, complete
 from srnet_jax.pose.skeleton import H36M_17
 
 USUAL_FPS = 30.0  # of a video that does not say, for pictures and animations
+_FEW_FRAMES = 9
+_USUAL_SIZES = ((640, 480), (1280, 720), (1920, 1080), (1080, 1920), (2560, 1440), (3840, 2160), (2160, 3840))
 FRAME = "camera: x right, y down, z away from the camera; relative to the hip"
 
 
@@ -48,24 +50,43 @@ def described(
 ) -> tuple[Track, ...]:
     """Return tracks that know their layout, image size and frame rate: as given, or else as the file says.
 
-    Without an image size, the smallest that holds all keypoints is taken. The layout may be told by how the joints look. The
-    frame rate may stay unknown.
+    Without an image size, the smallest usual one that holds all keypoints is taken, with a warning: poses are turned by the
+    angle between the optical axis, which is taken to be in the image's middle, and the ray to the hip. The layout may be told
+    by how the joints look. The frame rate may stay unknown.
 
     Raises:
       UserError: if the layout is unknown or does not fit.
     """
     found = []
+    guessed = _usual_size(tracks)
     for track in tracks:
         name = layout or track.layout or which_layout.guess(track, str(path))
         try:
             layouts.check_joints(track.keypoints.shape[1], layouts.find(name))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        corner = np.ceil(np.nanmax(track.keypoints, axis=(0, 1))).astype(int) + 1
-        size = image_size or track.image_size or (max(int(corner[0]), 1), max(int(corner[1]), 1))
+        size = image_size or track.image_size or guessed
         check_arguments(name, size, fps or track.fps, focal_px)
         found.append(dataclasses.replace(track, layout=name, image_size=size, fps=fps or track.fps))
+    if not image_size and any(track.image_size is None for track in tracks):
+        warnings.warn(
+            f"{path}: image size not known, taken as {guessed[0]} x {guessed[1]}; the direction of poses depends on it "
+            "(--width, --height)",
+            stacklevel=2,
+        )
     return tuple(found)
+
+
+def usual_network(tracks: Sequence[Track]) -> str:
+    """Return the network that ships which suits tracks: `video`, or `single` where none has more than a few frames."""
+    return "video" if max(len(track.keypoints) for track in tracks) >= _FEW_FRAMES else "single"
+
+
+def _usual_size(tracks: Sequence[Track]) -> tuple[int, int]:
+    """Return the smallest usual image size that holds all keypoints, or else one that just holds them."""
+    corners = [np.nanmax(track.keypoints, axis=(0, 1)) for track in tracks]
+    width, height = np.ceil(np.max(corners, axis=0)).astype(int).clip(1).tolist()
+    return next((size for size in _USUAL_SIZES if width <= size[0] and height <= size[1]), (width, height))
 
 
 def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool, focal_px: float | None = None) -> list[Lifted]:

@@ -19,7 +19,7 @@ from srnet_jax.pose.frames import Frames, interpolated
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, USUAL_FOCAL, View, normalize_image
 from srnet_jax.pose.skeleton import H36M_17
 
-PRETRAINED = ("single", "causal")  # in srnet_jax/lifting/pretrained
+PRETRAINED = ("single", "causal", "video")  # in srnet_jax/lifting/pretrained
 _FOLDER = Path(__file__).parent / "pretrained"
 _SAME_RATE = 0.01  # relative difference of frame rates that does not matter
 _SLOWEST, _FASTEST = 0.1, 10_000.0  # frames per second
@@ -242,5 +242,5 @@ def load_trained(name: str | Path, checkpoint: str = "best") -> weights.Trained:
         return weights.from_workdir(path, checkpoint)
     if path.suffix == ".npz":
         return weights.load(path)
-    names = " or ".join(PRETRAINED)
-    raise UserError(f"{name}: no trained network, expected {names}, a workdir, or a .npz of launch.export")
+    *names, last = PRETRAINED
+    raise UserError(f"{name}: no trained network, expected {', '.join(names)} or {last}, a workdir, or a .npz of launch.export")

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_the_command_writes_poses_and_pictures(tmp_path):
         assert stored["joints"].tolist() == list(H36M_17.joints)
         assert stored["unit"] == "metre"
         assert stored["fps"] == 25
-        assert stored["model"] == "single"
+        assert stored["model"] == "video"
         assert stored["layout"] == "coco"
         np.testing.assert_array_equal(stored["frames"], np.arange(FRAMES))
         assert stored["detected"].all()
@@ -75,7 +76,7 @@ def test_the_command_writes_poses_and_pictures(tmp_path):
         (["--layout=body_25"], "one.npz: keypoints: found 17 joints, expected the 25 of layout body_25; coco and "),
         (["--layout=coco", "--width=100"], "--width, --height: expected both or none"),
         (["--layout=coco", "--video=x.mp4"], "--keypoints, --video: expected one of them"),
-        (["--layout=coco", "--weights=best"], "best: no trained network, expected single or causal"),
+        (["--layout=coco", "--weights=best"], "best: no trained network, expected single, causal or video"),
         (["--layout=coco", "--render=x.bmp"], r"--render=x.bmp: expected a name ending in .html or .gif"),
     ],
 )
@@ -99,9 +100,36 @@ def test_what_a_file_says_is_taken_and_what_is_given_counts(tmp_path):
 def test_a_temporal_network_asks_for_the_rate(tmp_path, lifter):
     np.savez(tmp_path / "x.npz", keypoints=walker("coco"))
     tracks = keypoint_files.load(tmp_path / "x.npz")
-    tracks = lift_file.described(tracks, tmp_path, layout="coco", image_size=None, fps=None)
+    tracks = lift_file.described(tracks, tmp_path, layout="coco", image_size=(640, 480), fps=None)
     with pytest.warns(UserWarning, match="frames per second not known, taken as the network's 30"):
         lift_file.lift(tracks, lifter, flip=False)
+
+
+@pytest.mark.parametrize(
+    ("farthest", "size"),
+    [
+        ((600, 470), (640, 480)),
+        ((600, 500), (1280, 720)),
+        ((500, 1000), (1920, 1080)),
+        ((500, 1200), (1080, 1920)),
+        ((9000, 10), (9000, 10)),
+    ],
+    ids=str,
+)
+def test_an_image_size_that_is_not_known_is_a_usual_one_and_said(tmp_path, farthest, size):
+    points = walker("coco")[..., :2]
+    points = points / points.max((0, 1)) * farthest
+    np.savez(tmp_path / "x.npz", keypoints=points)
+    with pytest.warns(UserWarning, match=f"x.npz: image size not known, taken as {size[0]} x {size[1]}"):
+        (track,) = lift_file.described(
+            keypoint_files.load(tmp_path / "x.npz"), tmp_path / "x.npz", layout="coco", image_size=None, fps=None
+        )
+    assert track.image_size == size
+
+
+def test_pictures_are_lifted_by_the_network_of_single_frames():
+    tracks = [SimpleNamespace(keypoints=np.zeros((frames, 17, 2))) for frames in (1, 8, 9)]
+    assert [lift_file.usual_network(tracks[: index + 1]) for index in range(3)] == ["single", "single", "video"]
 
 
 def test_layouts_that_do_not_fit_are_named(tmp_path):

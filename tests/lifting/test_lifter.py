@@ -163,7 +163,7 @@ def test_damaged_weights_are_refused(lifter, tmp_path, change, message):
 
 
 def test_what_is_no_network_is_named(tiny_config, tmp_path):
-    with pytest.raises(UserError, match="nothing: no trained network, expected single or causal, a workdir, or a "):
+    with pytest.raises(UserError, match="nothing: no trained network, expected single, causal or video, a workdir, or a "):
         srnet_jax.load("nothing")
     tiny_config.model.normalization = "pixel"
     weights.save(tmp_path / "pixel.npz", make(tiny_config))
