@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files
 from srnet_jax.errors import DiskFullError, TrainingError, one_line
+from srnet_jax.io.files import check_new
 from srnet_jax.training import processes, records
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.checkpoints import Checkpoints
@@ -64,8 +65,9 @@ def check_workdir(workdir: Path, config: ConfigDict, *, ensemble: bool, fork: bo
     """Refuse a workdir that cannot take a run, before its data are read.
 
     Raises:
-      UserError: if its checkpoints would be lost, it holds an ensemble or a run where the other is expected, or it belongs to
-        another config and `fork` is False.
+      UserError: if its checkpoints would be lost, it is no folder or cannot be made, it holds an ensemble or a run where the
+        other is expected, it belongs to another config and `fork` is False, or it is in use.
+      OSError: if nothing may be written there.
     """
     Checkpoints.check_path(workdir)
     if jax.process_index():
@@ -75,7 +77,19 @@ def check_workdir(workdir: Path, config: ConfigDict, *, ensemble: bool, fork: bo
     if (place / other).exists():
         held, given = ("a run", "an ensemble") if ensemble else ("an ensemble", "a run")
         raise TrainingError(f"{place}: holds {held} ({other}), found a config of {given}; expected another workdir")
+    if not workdir.exists():
+        return check_new(workdir)
+    if not workdir.is_dir():
+        raise TrainingError(f"{workdir}: found a file, expected a folder or a new name")
     records.check_config(config, workdir, fork=fork)
+    with locked(workdir):
+        pass
+
+
+def save_ensemble(config: ConfigDict, workdir: Path) -> None:
+    """Record the config of an ensemble in its folder."""
+    if not jax.process_index():
+        config_files.save(config, workdir, config_files.ENSEMBLE_FILE)
 
 
 class RunDirectory:
