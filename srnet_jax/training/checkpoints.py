@@ -6,7 +6,7 @@
 import contextlib
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class Checkpoints:
 
     @property
     def kept(self) -> str:
-        """What there is to continue from, in words; waits for an unfinished save."""
+        """What there is to continue from, as text; waits for an unfinished save."""
         if self._saving is not None:
             self._saving.exception()
         steps = sorted(self._errors)
@@ -160,11 +160,8 @@ class Checkpoints:
 
     def restore(self, which: str, state: TrainState) -> TrainState:
         """Return a checkpoint's state; arguments and errors as `restore_variables`."""
-        folder = self._find(which)
-        try:
+        with self._reading(which) as folder:
             return checkpoint_format.read(folder, state).state
-        except DamagedError as error:
-            raise self._damaged(folder, error) from error
 
     def restore_variables(self, which: str, variables: Any) -> tuple[dict[str, Any], int]:
         """Return a checkpoint's variables, in the form of the given ones, and its step.
@@ -176,28 +173,39 @@ class Checkpoints:
         Raises:
           UserError: if there is no such checkpoint, it is damaged, or it holds another network.
         """
-        folder = self._find(which)
-        try:
+        with self._reading(which) as folder:
             return checkpoint_format.read_variables(folder, variables), int(folder.name)
-        except DamagedError as error:
-            raise self._damaged(folder, error) from error
 
-    def _find(self, which: str) -> Path:
-        best = self._best()
-        named = {"best": best[0] if best else None, "latest": max(self._errors, default=None)}
-        step = named[which] if which in named else int(which) if which.isdecimal() else None
-        if step not in self._errors:
-            steps = ", ".join(map(str, sorted(self._errors))) or "none"
-            raise UserError(f"{self._folder}: no checkpoint {which!r}, expected best, latest or a step of: {steps}")
-        return self._folder / str(step)
+    def find(self, which: str) -> Path:
+        """Return the folder of a checkpoint.
+
+        Args:
+          which: "best", "latest" or a step.
+
+        Raises:
+          UserError: if there is no such checkpoint; names those there are.
+        """
+        named = {str(step): step for step in sorted(self._errors)}
+        named |= {"latest": max(named.values())} if named else {}
+        named |= {"best": best[0]} if (best := self._best()) else {}
+        if which not in named:
+            expected = f"one of {', '.join(named)}" if named else "a run that has saved one"
+            raise UserError(f"{self._folder}: no checkpoint {which!r}, expected {expected}")
+        return self._folder / str(named[which])
 
     def _best(self) -> list[int]:
         """Return the steps with a validation error, the lowest first."""
         return [step for _, step in sorted((error, step) for step, error in self._errors.items() if error is not None)]
 
-    def _damaged(self, folder: Path, reason: DamagedError) -> UserError:
-        others = ", ".join(str(step) for step in sorted(self._errors) if str(step) != folder.name) or "none"
-        return UserError(f"{folder}: damaged ({reason}); other steps: {others}")
+    @contextlib.contextmanager
+    def _reading(self, which: str) -> Iterator[Path]:
+        """Yield the folder of a checkpoint, and name the others if it is damaged."""
+        folder = self.find(which)
+        try:
+            yield folder
+        except DamagedError as error:
+            others = ", ".join(str(step) for step in sorted(self._errors) if str(step) != folder.name) or "none"
+            raise UserError(f"{folder}: damaged ({error}); other steps: {others}") from error
 
     def _write(self, snapshot: Snapshot, validation_mpjpe_mm: float | None) -> None:
         """Write a checkpoint, then remove those that it supersedes; runs in the background."""
