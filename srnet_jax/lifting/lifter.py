@@ -165,11 +165,9 @@ class KeypointLifter:
         """Lift normalised sequences [T, 17, 2], in one call."""
         lengths = np.array([len(sequence) for sequence in sequences])
         inputs = np.concatenate(sequences)
-        unknown = np.broadcast_to(np.float32(0), (*inputs.shape[:2], 3))
         frames = Frames(
             inputs_2d=inputs,
-            targets=unknown,
-            poses_3d=unknown,
+            targets=np.broadcast_to(np.float32(0), (*inputs.shape[:2], 3)),
             views=View.unknown(len(inputs)),
             starts=np.cumsum([0, *lengths[:-1]]),
             lengths=lengths,

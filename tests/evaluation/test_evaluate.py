@@ -59,7 +59,6 @@ def test_prediction_agrees_with_whole_padded_sequences(rng, tiny_config, model_f
     frames = Frames(
         inputs_2d=rng.normal(size=(total, 17, 2)).astype(np.float32),
         targets=np.zeros((total, 17, 3), np.float32),
-        poses_3d=np.zeros((total, 17, 3), np.float32),
         views=View.unknown(total),
         starts=np.cumsum(lengths) - lengths,
         lengths=lengths,
