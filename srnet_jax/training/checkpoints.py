@@ -40,7 +40,7 @@ class Checkpoints:
           read_only: to look and restore only.
           keep_latest: number of newest checkpoints that a save leaves ...
           keep_best: ... and of those with the lowest validation error.
-          say: is told about damaged checkpoints that were passed over, a line each.
+          say: takes a line about each damaged checkpoint that was passed over.
         """
         self._folder = absolute(workdir) / FOLDER
         self._keep_latest, self._keep_best, self._say = keep_latest, keep_best, say

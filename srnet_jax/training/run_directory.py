@@ -34,7 +34,7 @@ LOCK_FILE = ".lock"
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Keep every other process from training in a workdir; the kernel lets go of it however this process ends.
+    """Lock a workdir against other processes; the kernel releases it however this process ends.
 
     Raises:
       TrainingError: if another process has it, which is named, or the lock is a link to a file that should not be written.

@@ -398,6 +398,6 @@ def test_missing_checkpoints_are_named(tmp_path):
     save(tmp_path, None)
     with (
         Checkpoints(tmp_path, read_only=True) as checkpoints,
-        pytest.raises(UserError, match="'best', expected one of 1, latest$"),
+        pytest.raises(UserError, match=r"'best', expected one of 1, latest$"),
     ):
         checkpoints.restore_variables("best", make_state().variables)
