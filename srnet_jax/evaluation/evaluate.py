@@ -61,18 +61,16 @@ def runs_with_checkpoint(workdir: Path, checkpoint: str) -> list[Path]:
     members = ensembles.workdirs(workdir)
     if len(members) == 1:
         return members
-    found, reasons = [], []
+    found = []
     for member in members:
         try:
             with Checkpoints(member, read_only=True) as checkpoints:
                 checkpoints.find(checkpoint)
             found.append(member)
         except UserError as error:
-            reasons.append(str(error))
+            warnings.warn(f"{error}; left out", stacklevel=2)
     if not found:
-        raise UserError("; ".join(reasons))
-    for reason in reasons:
-        warnings.warn(f"{reason}; left out", stacklevel=2)
+        raise UserError(f"{workdir}: no run has the checkpoint {checkpoint!r}")
     return found
 
 
