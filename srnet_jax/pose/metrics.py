@@ -69,9 +69,6 @@ def mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
     return joint_errors(predicted, target).mean(-1)
 
 
-_compiled_mpjpe = jax.jit(mpjpe)
-
-
 def n_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
     """Return MPJPE after scaling each predicted pose by the factor that fits its target best; arguments as `mpjpe`.
 
@@ -289,7 +286,7 @@ def measure(predicted: np.ndarray, target: np.ndarray, skeleton: Skeleton) -> di
 
 def measure_mpjpe(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return `mpjpe` [N] of any number of poses [N, J, 3], computed in float64; float64 on the host."""
-    return in_blocks(_compiled_mpjpe, predicted, target)
+    return in_blocks(jax.jit(mpjpe), predicted, target)
 
 
 def in_blocks(function: Callable[..., Any], predicted: np.ndarray, target: np.ndarray) -> Any:

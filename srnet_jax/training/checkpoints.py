@@ -114,7 +114,7 @@ class Checkpoints:
         try:
             with _WRITING:
                 checkpoint_format.write(folder, snapshot.to_host(), None)
-            checkpoint_format.read_to_host(folder, snapshot.state)
+            checkpoint_format.read(folder, snapshot.state)
         except Exception as error:
             raise self._not_written(self._folder, error) from error
         finally:
@@ -177,10 +177,7 @@ class Checkpoints:
             return checkpoint_format.read_variables(folder, variables), int(folder.name)
 
     def find(self, which: str) -> Path:
-        """Return the folder of a checkpoint.
-
-        Args:
-          which: "best", "latest" or a step.
+        """Return the folder of "best", "latest" or a step.
 
         Raises:
           UserError: if there is no such checkpoint; names those there are.
@@ -239,7 +236,7 @@ class Checkpoints:
     def _verify(self, folder: Path, snapshot: Snapshot) -> None:
         """Read the first checkpoint back, for whatever in path, file system or libraries makes it unreadable."""
         try:
-            checkpoint_format.read_to_host(folder, snapshot.state)
+            checkpoint_format.read(folder, snapshot.state)
         except DamagedError as error:
             folder.rename(f"{folder}{UNFINISHED}-unreadable")
             raise DamagedError(f"it cannot be read back: {error}") from error

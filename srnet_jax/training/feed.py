@@ -37,11 +37,6 @@ def joined(windows: Sequence[TrainingWindows]) -> Samples:
     return jax.tree.map(lambda *each: each[0] if len(each) == 1 else np.concatenate(each), *parts)
 
 
-def num_bytes(tree: Any) -> int:
-    """Return the size of arrays."""
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
-
-
 class Feed:
     """The batches of one training, or of several that take their steps together, in blocks of steps.
 
@@ -75,7 +70,7 @@ class Feed:
         first_sample = {id(one.frames): int(end) for one, end in zip(distinct, ends, strict=False)}
         self._first_samples = [first_sample[id(one.frames)] for one in windows]
         resident = joined(distinct)
-        size = num_bytes(resident)
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(resident))
         self.on_host = place == "host" or (place == "auto" and size > _SHARE * _device_memory())
         self._block = 1 if self.on_host else block
         self.data: Any = () if self.on_host else devices.replicate(resident)
@@ -158,9 +153,8 @@ class Feed:
         """Give the devices their parts of the batches, and of several trainings the first axis."""
         alone = len(self.windows) == 1
         items = jax.tree.map(lambda item: item[0], items) if alone else items
-        shared = {name: item for name, item in items.items() if name != "active"}
-        active = {name: item for name, item in items.items() if name == "active"}
-        return self._devices.spread(shared, axis=1 if alone else 2) | self._devices.replicate(active)
+        active = {"active": items.pop("active")} if "active" in items else {}
+        return self._devices.spread(items, axis=1 if alone else 2) | self._devices.replicate(active)
 
 
 def _gather(data: Samples, item: dict[str, jax.Array]) -> dict[str, jax.Array]:

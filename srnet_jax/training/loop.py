@@ -1,7 +1,7 @@
 """The training loop: one run, or several of one architecture as one program."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,15 +147,13 @@ def _description(trainer: Trainer, all_runs: Sequence[Run], unfinished: int) -> 
     return [*several, size, trainer.feed.description, *small, *labels, *normalization.notes(config.model.normalization)]
 
 
-def _resuming(runs: Sequence[Run]) -> list[str]:
-    """Return where each unfinished run goes on."""
-    lines = []
+def _resuming(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield a line about each run that was continued."""
     for run in runs:
         batch, train = run.snapshot.batch, run.config.train
         if run.epoch or batch:
             within = f" and {batch} steps" if batch else ""
-            lines.append(f"resuming after epoch {run.epoch} of {train.epochs}{within} from {run.directory.path}")
-    return lines
+            yield f"resuming after epoch {run.epoch} of {train.epochs}{within} from {run.directory.path}"
 
 
 def _finish(runs: Sequence[Run], console: Console) -> None:
@@ -166,7 +164,7 @@ def _finish(runs: Sequence[Run], console: Console) -> None:
     """
     for run in runs:
         if run.failure is None:
-            run.directory.finish()
+            run.directory.finish(run.snapshot)
             if math.isfinite(run.validation_mpjpe_mm) and run.validation_mpjpe_mm > (mean_pose_mm := run.data.mean_pose_mm):
                 console.print(
                     f"warning: {run.directory.path.name}: validation error {run.validation_mpjpe_mm:.1f} mm, more than the "

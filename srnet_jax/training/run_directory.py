@@ -77,13 +77,13 @@ def check_workdir(workdir: Path, config: ConfigDict, *, ensemble: bool, fork: bo
     if (place / other).exists():
         held, given = ("a run", "an ensemble") if ensemble else ("an ensemble", "a run")
         raise TrainingError(f"{place}: holds {held} ({other}), found a config of {given}; expected another workdir")
-    if not workdir.exists():
-        return check_new(workdir)
-    if not workdir.is_dir():
+    if workdir.is_dir():
+        records.check_config(config, workdir, fork=fork)
+        with locked(workdir):
+            return
+    if workdir.exists():
         raise TrainingError(f"{workdir}: found a file, expected a folder or a new name")
-    records.check_config(config, workdir, fork=fork)
-    with locked(workdir):
-        pass
+    check_new(workdir)
 
 
 def save_ensemble(config: ConfigDict, workdir: Path) -> None:
@@ -191,32 +191,18 @@ class RunDirectory:
         else:
             self._checkpoints.save(snapshot, validation_mpjpe_mm)
 
-    def save_last(self, snapshot: Snapshot) -> TrainingError | None:
-        """Write what is not written yet before the run ends early, and return why it could not be."""
-        if not self._writes:
-            return None
-        validation_mpjpe_mm = self._last[1] if self._last and self._last[0] is snapshot else None
-        try:
-            self.check(wait=True)
-            self._log.flush()
-            self._checkpoints.save(snapshot, validation_mpjpe_mm)
-            return self._checkpoints.failure(wait=True)
-        except TrainingError as error:
-            return error
-
-    def finish(self) -> None:
-        """Wait for the last checkpoint, which is written now if it could not be before.
+    def finish(self, snapshot: Snapshot) -> None:
+        """Wait for the run's last checkpoint, which is written now if it was not, or could not be, before.
 
         Raises:
           TrainingError: if it, or the metrics, could not be written.
         """
         if not self._writes:
             return
+        self.check(wait=True)
         self._log.flush()
-        if self._last:
-            self._checkpoints.save(*self._last)
-        failure = self._checkpoints.failure(wait=True)
-        if failure is not None:
+        self._checkpoints.save(snapshot, self._last[1] if self._last and self._last[0] is snapshot else None)
+        if failure := self._checkpoints.failure(wait=True):
             raise failure
 
     def _handle(self, failure: TrainingError | None) -> None:

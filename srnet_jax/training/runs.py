@@ -65,11 +65,10 @@ def open_runs(
 ) -> Iterator[list[Run]]:
     """Open the directories of runs, see `RunDirectory.open`."""
     with contextlib.ExitStack() as stack:
-        runs = []
-        for folder, config, own, first in zip(folders, configs, data, initial, strict=True):
-            opened = RunDirectory.open(folder, config, own, first, fork=fork, say=say)
-            runs.append(Run(config, own, *stack.enter_context(opened)))
-        yield runs
+        yield [
+            Run(config, own, *stack.enter_context(RunDirectory.open(folder, config, own, first, fork=fork, say=say)))
+            for folder, config, own, first in zip(folders, configs, data, initial, strict=True)
+        ]
 
 
 class Runs:
@@ -166,11 +165,13 @@ class Runs:
         going = [(run, snapshot) for run, snapshot in zip(self._runs, reached, strict=True) if run.failure is None]
         if not going:
             raise ended_early(self._runs)
-        failures = [failure for run, snapshot in going if (failure := run.directory.save_last(snapshot))]
-        step = spread([int(snapshot.state.step) for _, snapshot in going], "")
-        if failures:
-            raise Interrupted(f"stopped after step {step}, which was not saved: {failures[0]}")
-        raise Interrupted(f"stopped after step {step}; run the same command again to continue")
+        outcome = "; run the same command again to continue"
+        for run, snapshot in going:
+            try:
+                run.directory.finish(snapshot)
+            except TrainingError as error:
+                outcome = f", which was not saved: {error}"
+        raise Interrupted(f"stopped after step {spread([int(snapshot.state.step) for _, snapshot in going], '')}{outcome}")
 
     def _active(self, progress: Progress) -> Iterator[tuple[int, Run]]:
         """Yield the index of each run that is in the epoch and has taken a step of it, or has none left, and the run."""
