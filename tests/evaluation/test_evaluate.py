@@ -287,7 +287,10 @@ def test_members_without_the_checkpoint_are_left_out(tmp_path, runs):
         shutil.rmtree(file)
     with pytest.warns(UserWarning, match=r"seed_1/checkpoints: no checkpoint 'best', expected a run that .*; left out"):
         assert runs_with_checkpoint(ensemble, "best") == [ensemble / "seed_0"]
-    with pytest.warns(UserWarning, match=r"expected one of 6, "), pytest.raises(UserError, match=r"gp: no run has the .* '3'"):
+    with (
+        pytest.warns(UserWarning, match="no checkpoint '3', expected"),
+        pytest.raises(UserError, match=r"gp: no run has the .* '3'"),
+    ):
         runs_with_checkpoint(ensemble, "3")
     assert runs_with_checkpoint(runs[2], "3") == [runs[2]]
 

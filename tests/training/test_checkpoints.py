@@ -319,7 +319,7 @@ def test_newer_format_is_refused_in_one_line(tmp_path, monkeypatch):
 
 
 def test_device_count_does_not_matter(tmp_path):
-    """Saved from four devices, whole on each and in pieces; restored where a new state would be."""
+    """Saved from four devices, whole on each and in pieces; restored on the host."""
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     pieces = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
@@ -331,7 +331,7 @@ def test_device_count_does_not_matter(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         restored = checkpoints.restore_latest(make_state()).state
     assert_equal(restored, state)
-    assert all(x.sharding.device_set == {jax.devices()[0]} for x in jax.tree.leaves(restored))
+    assert all(isinstance(x, np.ndarray) for x in jax.tree.leaves(restored))
 
 
 def test_full_disk_is_named_and_what_was_saved_is_kept(tmp_path):
