@@ -162,9 +162,9 @@ class Trainer:
                 raise TrainingError(f"{own.dataset}: {len(windows)} training sample, expected at least 2")
 
     def init(self) -> list[Snapshot]:
-        """Return each run's snapshot before the first step."""
+        """Return each run's snapshot before the first step, in NumPy arrays."""
         optimizer = create_optimizer()
-        return [Snapshot(create_train_state(self.model, optimizer, config.seed)) for config in self.configs]
+        return [Snapshot(create_train_state(self.model, optimizer, config.seed)).to_host() for config in self.configs]
 
     @cached_property
     def feed(self) -> Feed:
