@@ -29,7 +29,7 @@ def main() -> None:
     import json
 
     from launch.console import print_table
-    from srnet_jax.config import command_line, ensembles
+    from srnet_jax.config import command_line
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import evaluate, figures, tables
     from srnet_jax.io.files import plain, write_whole
@@ -37,13 +37,13 @@ def main() -> None:
     changes = command_line.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
     if not (_WORKDIR.value and all(_WORKDIR.value)):
         raise UserError(f"--workdir={','.join(_WORKDIR.value)}: an empty name, expected folders with commas between them")
-    workdirs = [run for name in _WORKDIR.value for run in ensembles.workdirs(Path(name))]
+    workdirs = [run for name in _WORKDIR.value for run in evaluate.runs_with_checkpoint(Path(name), _CHECKPOINT.value)]
     output = plain(_OUTPUT.value) if _OUTPUT.value else None
-    if output and output.exists() and not output.is_dir():
-        raise UserError(f"--output={output}: a file, expected a folder or a new name")
     differing = evaluate.differing_test_fields(workdirs, changes) if output else []
     if differing:
         raise UserError(f"--output: the runs differ in {', '.join(differing)}, expected one test set for all")
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
     evaluations, tests = evaluate.evaluate(workdirs, _CHECKPOINT.value, changes)
     for test in dict.fromkeys(map(id, tests)):
         grids = tables.comparison([e for e, used in zip(evaluations, tests, strict=True) if id(used) == test])
@@ -51,7 +51,6 @@ def main() -> None:
             print_table(grid)
     print("results: " + ", ".join(str(e.workdir / evaluate.RESULTS_FILE) for e in evaluations))
     if output:
-        output.mkdir(parents=True, exist_ok=True)
         write_whole(output / "tables.md", "\n".join(map(tables.to_markdown, grids)))
         write_whole(output / "results.csv", evaluate.to_csv(evaluations))
         by_workdir = {str(e.workdir): e.results for e in evaluations}

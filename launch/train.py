@@ -34,7 +34,7 @@ _COORDINATOR = flags.DEFINE_string(
 )
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes, with --coordinator=HOST:PORT.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0, with --coordinator=HOST:PORT.")
-_WAIT_S = flags.DEFINE_float("wait_s", processes.START_S, "Seconds to wait for the other processes to start.", lower_bound=0.1)
+_WAIT_S = flags.DEFINE_float("wait_s", processes.START_S, "Seconds to wait for the other processes to start.")
 
 
 def main() -> None:

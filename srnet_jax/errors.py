@@ -38,7 +38,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def full_disk(error: Exception) -> str | None:
-    """Return, in words, how an error says that there is no space; None for another error."""
+    """Return the text of an error that says that there is no space; None for another error."""
     number = error.errno if isinstance(error, OSError) else None
     found = re.search(r"os_error_code='(\d+)'", str(error))  # tensorstore's
     number = int(found[1]) if found else number

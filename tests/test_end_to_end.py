@@ -113,7 +113,6 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
                 ("--workdir=x", "--config=configs/default.py"),
                 "--config: not understood here, runs keep their",
             ),
-            ("launch.evaluate", ("--workdir=x", "--output=README.md"), "--output=README.md: a file, expected a folder"),
             ("launch.evaluate", ("--workdir=x", "--config.protocol.nam=x"), "did you mean config.protocol.name?"),
         ],
     ),

@@ -39,7 +39,8 @@ def _measure(folder: str, receptive_field: int, batch_size: int) -> dict[str, fl
         for tested in (False, True)
     )
     windows = TrainingWindows(train, receptive_field=receptive_field, causal=False, mirrored=dataset.skeleton.mirrored, seed=0)
-    batches = windows.batches(0, batch_size)
+    order = windows.order(0)
+    batches = (windows.samples.take(order[start : start + batch_size]) for start in range(0, len(order), batch_size))
     next(batches)
     first = time.perf_counter()
     return {

@@ -36,14 +36,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from srnet_jax.data.dataset import PoseDataset, Sequence, film
-from srnet_jax.errors import ConfigError
 from srnet_jax.pose.cameras import Camera
 from srnet_jax.pose.skeleton import H36M_17
 
 FPS = 50.0
 SUBJECTS = ("S1", "S5", "S6", "S7", "S8", "S9", "S11")
 TRIALS = ("1", "2")
-MIN_FRAMES, MAX_FRAMES = 2_000, 2_000_000
 NOVELTY = 0.15
 
 # Segment lengths as fractions of stature (Drillis and Contini 1966; Winter, Fig. 4.1).
@@ -190,17 +188,11 @@ def load(*, num_frames: int, cameras: tuple[Camera, ...], seed: int = 0) -> Pose
     """Generate the data set.
 
     Args:
-      num_frames: frames over all cameras, 2,000 to 2,000,000; rounded up to a whole number for each camera and to
-        at least one for each recording. They are
-        spread evenly over 7 subjects x 15 actions x 2 trials, so more frames mean longer recordings.
+      num_frames: frames over all cameras; rounded up to a whole number for each camera and to at least one for each
+        recording. They are spread evenly over 7 subjects x 15 actions x 2 trials, so more frames mean longer recordings.
       cameras: the cameras that see every recording.
       seed: of the bodies and the motions; the same arguments give the same bytes.
-
-    Raises:
-      ConfigError: if num_frames is out of range.
     """
-    if not MIN_FRAMES <= num_frames <= MAX_FRAMES:
-        raise ConfigError(f"config.data.num_frames: {num_frames} is not within {MIN_FRAMES} to {MAX_FRAMES}")
     sequences: list[Sequence] = []
     for subject, action, trial, poses in recordings(-(-num_frames // len(cameras)), seed):
         sequences += film(poses, cameras, subject=subject, action=action, trial=trial)

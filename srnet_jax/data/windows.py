@@ -1,7 +1,6 @@
 """Training windows: one sample for each frame and, if mirrored, its mirror image."""
 
 import dataclasses
-from collections.abc import Iterator
 from collections.abc import Sequence as Seq
 from functools import partial
 from typing import Any
@@ -10,19 +9,16 @@ import numpy as np
 
 from srnet_jax.data.dataset import Sequence
 from srnet_jax.pose.frames import Frames, input_offset, windows
-from srnet_jax.pose.normalization import View, mirror, mirror_view, normalize, root_relative, view_of
+from srnet_jax.pose.normalization import View, mirror, mirror_view, normalize, view_of
 
 
 def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
     """Normalise sequences and lay their frames behind one another."""
     pairs = [normalize(normalization, s.inputs_2d, s.poses_3d, s.camera) for s in sequences]
-    targets = np.concatenate([target for _, target in pairs])
-    as_they_are = normalization in ("basic", "centered")
     lengths = np.array([s.num_frames for s in sequences])
     return Frames(
         inputs_2d=np.concatenate([inputs for inputs, _ in pairs]),
-        targets=targets,
-        poses_3d=targets if as_they_are else np.concatenate([root_relative(s.poses_3d) for s in sequences]),
+        targets=np.concatenate([target for _, target in pairs]),
         views=View(*map(np.concatenate, zip(*(_view(normalization, s) for s in sequences), strict=True))),
         starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]),
         lengths=lengths,
@@ -133,13 +129,3 @@ class TrainingWindows:
     def order(self, epoch: int) -> np.ndarray:
         """Return the samples [S] of an epoch (counted from 0) in their order."""
         return np.random.default_rng([self._seed, epoch]).permutation(len(self))
-
-    def batches(self, epoch: int, batch_size: int, first: int = 0) -> Iterator[dict[str, np.ndarray]]:
-        """Yield the batches of an epoch (counted from 0), from its `first` on.
-
-        Yields:
-          As `Samples.take` returns.
-        """
-        order = self.order(epoch)
-        for step in range(first, self.steps(batch_size)):
-            yield self.samples.take(order[step * batch_size : (step + 1) * batch_size])

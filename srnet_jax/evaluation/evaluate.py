@@ -4,13 +4,14 @@ import csv
 import dataclasses
 import io
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax.config import config_files, schema
+from srnet_jax.config import config_files, ensembles, schema
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation.measure import measure, rows
 from srnet_jax.evaluation.test_set import TestSet, fields_of_test_set, load_test_set, with_own_training
@@ -19,6 +20,7 @@ from srnet_jax.lifting import weights
 from srnet_jax.models.predict import predict
 from srnet_jax.official.runs import imported_from
 from srnet_jax.pose.normalization import notes
+from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.records import fork_labels
 from srnet_jax.training.state import count_parameters
 
@@ -48,6 +50,28 @@ class Group:
 
     name: str
     runs: list[Evaluation]
+
+
+def runs_with_checkpoint(workdir: Path, checkpoint: str) -> list[Path]:
+    """Return the workdirs of the runs of an ensemble that have a checkpoint, warning of the others, or a run's own workdir.
+
+    Raises:
+      UserError: if no run of the ensemble has it.
+    """
+    members = ensembles.workdirs(workdir)
+    if len(members) == 1:
+        return members
+    found = []
+    for member in members:
+        try:
+            with Checkpoints(member, read_only=True) as checkpoints:
+                checkpoints.find(checkpoint)
+            found.append(member)
+        except UserError as error:
+            warnings.warn(f"{error}; left out", stacklevel=2)
+    if not found:
+        raise UserError(f"{workdir}: no run has the checkpoint {checkpoint!r}")
+    return found
 
 
 def evaluate(

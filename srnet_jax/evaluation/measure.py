@@ -3,13 +3,11 @@
 import dataclasses
 from typing import Any
 
-import jax
 import numpy as np
 
 from srnet_jax.evaluation.test_set import TestSet
 from srnet_jax.pose import metrics, rarity
 
-_mpjpe = jax.jit(metrics.mpjpe)
 _DECILES = tuple(range(10, 101, 10))  # of rareness, percent (paper Fig. 5)
 _LABELS = {"average": "average over {}", "rare": "rarest {} %", "scene": "scene: {}"}
 
@@ -99,10 +97,10 @@ def _frame_errors(test: TestSet, predicted: np.ndarray) -> tuple[dict[str, np.nd
     shares = {name for name in found if name.startswith(("pck", "auc"))}
     errors = {f"{name}_mm": 1000 * values for name, values in found.items() if name not in shares}
     errors |= {f"{name}_percent": 100 * found[name] for name in found if name in shares}
-    moved = metrics.in_blocks(_mpjpe, np.diff(predicted, axis=0), np.diff(target, axis=0))
+    moved = metrics.measure_mpjpe(np.diff(predicted, axis=0), np.diff(target, axis=0))
     errors["mpjve_mm"] = np.insert(1000 * moved, 0, np.nan)
     errors["mpjve_mm"][test.frames.starts] = np.nan
-    errors["mean_pose_mpjpe_mm"] = 1000 * metrics.in_blocks(_mpjpe, np.broadcast_to(test.mean_pose, target.shape), target)
+    errors["mean_pose_mpjpe_mm"] = 1000 * metrics.measure_mpjpe(np.broadcast_to(test.mean_pose, target.shape), target)
     return errors, joints
 
 

@@ -1,9 +1,9 @@
 """Rank the test poses of an experiment by rarity, and keep the ranking beside the data."""
 
+import contextlib
 import csv
 import hashlib
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from srnet_jax.data.dataset import Sequence
 from srnet_jax.data.protocols import Split
 from srnet_jax.errors import DataError
+from srnet_jax.io.files import write_whole
 from srnet_jax.io.safe_load import load_npz
 from srnet_jax.pose import rarity
 from srnet_jax.pose.normalization import root_relative
@@ -142,10 +143,8 @@ def _read(file: Path, count: int) -> Commonness | None:
 
 def _write(file: Path, ranking: Commonness) -> None:
     """Write a cache file whole or not at all; nothing is written to a folder that is read-only."""
-    try:
+    content = io.BytesIO()
+    np.savez(content, values=ranking.values, how=np.array(ranking.how))
+    with contextlib.suppress(OSError):
         file.parent.mkdir(exist_ok=True)
-        draft = file.with_suffix(f".{os.getpid()}.npz")
-        np.savez(draft, values=ranking.values, how=np.array(ranking.how))
-        draft.replace(file)
-    except OSError:
-        return
+        write_whole(file, content.getvalue())

@@ -307,8 +307,3 @@ def listing() -> str:
     """Return the formats as a Markdown table, which README holds."""
     rows = [f"| `{one.name}` | {one.text} | {one.min_confidence:g} |" for one in FORMATS.values()]
     return "\n".join(["| format | what it is | missing below |", "|---|---|--:|", *rows])
-
-
-def layout_of(one: Format, joints: int, said: Any = None) -> tuple[str | None, int]:
-    """Return the layout of a format's people with this many joints, None if unknown, and how many joints belong to it."""
-    return one.layouts.get(joints, (said if isinstance(said, str) else None, joints))

@@ -188,11 +188,9 @@ class KeypointLifter:
         lengths = np.array([len(sequence) for sequence in sequences])
         view = View(*map(np.concatenate, zip(*views, strict=True)))
         inputs = normalize_image(self.trained.config.model.normalization, np.concatenate(sequences), view)
-        unknown = np.broadcast_to(np.float32(0), (*inputs.shape[:2], 3))
         frames = Frames(
             inputs_2d=inputs,
-            targets=unknown,
-            poses_3d=unknown,
+            targets=np.broadcast_to(np.float32(0), (*inputs.shape[:2], 3)),
             views=view,
             starts=np.cumsum([0, *lengths[:-1]]),
             lengths=lengths,

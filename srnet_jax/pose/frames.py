@@ -19,7 +19,6 @@ class Frames:
     Attributes:
       inputs_2d: [N, J, 2] float32, what the network sees.
       targets: [N, J, 3] float32, what it learns: under `basic` root-relative joints, camera frame, metres.
-      poses_3d: [N, J, 3] float32, root-relative joints, camera frame, metres.
       views: [N, 1, ...] float32, of each frame.
       starts: [S] first frame of each sequence.
       lengths: [S] number of frames of each sequence.
@@ -28,7 +27,6 @@ class Frames:
 
     inputs_2d: np.ndarray
     targets: np.ndarray
-    poses_3d: np.ndarray
     views: View
     starts: np.ndarray
     lengths: np.ndarray
@@ -36,7 +34,7 @@ class Frames:
 
     @property
     def truth(self) -> np.ndarray:
-        """[N, J, 3] what predictions are measured against, metres: `poses_3d`, but distorted under `weak_proj`."""
+        """[N, J, 3] what predictions are measured against: root-relative joints, metres, but distorted under `weak_proj`."""
         return to_metres(self.normalization, self.targets, self.views)
 
     @property

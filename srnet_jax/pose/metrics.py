@@ -284,6 +284,11 @@ def measure(predicted: np.ndarray, target: np.ndarray, skeleton: Skeleton) -> di
     return in_blocks(partial(pose_errors, skeleton=skeleton), predicted, target)
 
 
+def measure_mpjpe(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return `mpjpe` [N] of any number of poses [N, J, 3], computed in float64; float64 on the host."""
+    return in_blocks(jax.jit(mpjpe), predicted, target)
+
+
 def in_blocks(function: Callable[..., Any], predicted: np.ndarray, target: np.ndarray) -> Any:
     """Compute a function of poses in float64, in blocks of constant size: it needs the same device memory for any number.
 

@@ -12,8 +12,6 @@ from rich.progress import track
 
 from srnet_jax.errors import UserError
 
-METHODS = ("auto", "exact", "grid")
-
 _POSES, _REFERENCES = 256, 8192  # compared at a time by the exact sum; the whole reference set is on the device
 _EXACT_PAIRS = 200_000_000  # pairs of poses up to which the exact sum takes a few seconds
 _CELLS = 4  # of the grid in one sigma

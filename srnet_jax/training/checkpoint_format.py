@@ -123,12 +123,7 @@ def read_variables(folder: Path, like: Any) -> Any:
 
 
 def read(folder: Path, like: TrainState) -> Snapshot:
-    """Return the snapshot of a checkpoint; arguments and errors as `read_variables`."""
-    return jax.tree.map(jnp.array, read_to_host(folder, like))
-
-
-def read_to_host(folder: Path, like: TrainState) -> Snapshot:
-    """As `read`, in NumPy arrays."""
+    """Return the snapshot of a checkpoint, in NumPy arrays; arguments and errors as `read_variables`."""
     _check_files(folder, like.variables)
     about = _read_about(folder)
     variables = _read_item(folder, about, "variables", like.variables)

@@ -6,7 +6,7 @@
 import contextlib
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Checkpoints:
           read_only: to look and restore only.
           keep_latest: number of newest checkpoints that a save leaves ...
           keep_best: ... and of those with the lowest validation error.
-          say: is told about damaged checkpoints that were passed over, a line each.
+          say: takes a line about each damaged checkpoint that was passed over.
         """
         self._folder = absolute(workdir) / FOLDER
         self._keep_latest, self._keep_best, self._say = keep_latest, keep_best, say
@@ -85,7 +85,7 @@ class Checkpoints:
 
     @property
     def kept(self) -> str:
-        """What there is to continue from, in words; waits for an unfinished save."""
+        """What there is to continue from, as text; waits for an unfinished save."""
         if self._saving is not None:
             self._saving.exception()
         steps = sorted(self._errors)
@@ -114,7 +114,7 @@ class Checkpoints:
         try:
             with _WRITING:
                 checkpoint_format.write(folder, snapshot.to_host(), None)
-            checkpoint_format.read_to_host(folder, snapshot.state)
+            checkpoint_format.read(folder, snapshot.state)
         except Exception as error:
             raise self._not_written(self._folder, error) from error
         finally:
@@ -160,11 +160,8 @@ class Checkpoints:
 
     def restore(self, which: str, state: TrainState) -> TrainState:
         """Return a checkpoint's state; arguments and errors as `restore_variables`."""
-        folder = self._find(which)
-        try:
+        with self._reading(which) as folder:
             return checkpoint_format.read(folder, state).state
-        except DamagedError as error:
-            raise self._damaged(folder, error) from error
 
     def restore_variables(self, which: str, variables: Any) -> tuple[dict[str, Any], int]:
         """Return a checkpoint's variables, in the form of the given ones, and its step.
@@ -176,28 +173,36 @@ class Checkpoints:
         Raises:
           UserError: if there is no such checkpoint, it is damaged, or it holds another network.
         """
-        folder = self._find(which)
-        try:
+        with self._reading(which) as folder:
             return checkpoint_format.read_variables(folder, variables), int(folder.name)
-        except DamagedError as error:
-            raise self._damaged(folder, error) from error
 
-    def _find(self, which: str) -> Path:
-        best = self._best()
-        named = {"best": best[0] if best else None, "latest": max(self._errors, default=None)}
-        step = named[which] if which in named else int(which) if which.isdecimal() else None
-        if step not in self._errors:
-            steps = ", ".join(map(str, sorted(self._errors))) or "none"
-            raise UserError(f"{self._folder}: no checkpoint {which!r}, expected best, latest or a step of: {steps}")
-        return self._folder / str(step)
+    def find(self, which: str) -> Path:
+        """Return the folder of "best", "latest" or a step.
+
+        Raises:
+          UserError: if there is no such checkpoint; names those there are.
+        """
+        named = {str(step): step for step in sorted(self._errors)}
+        named |= {"latest": max(named.values())} if named else {}
+        named |= {"best": best[0]} if (best := self._best()) else {}
+        if which not in named:
+            expected = f"one of {', '.join(named)}" if named else "a run that has saved one"
+            raise UserError(f"{self._folder}: no checkpoint {which!r}, expected {expected}")
+        return self._folder / str(named[which])
 
     def _best(self) -> list[int]:
         """Return the steps with a validation error, the lowest first."""
         return [step for _, step in sorted((error, step) for step, error in self._errors.items() if error is not None)]
 
-    def _damaged(self, folder: Path, reason: DamagedError) -> UserError:
-        others = ", ".join(str(step) for step in sorted(self._errors) if str(step) != folder.name) or "none"
-        return UserError(f"{folder}: damaged ({reason}); other steps: {others}")
+    @contextlib.contextmanager
+    def _reading(self, which: str) -> Iterator[Path]:
+        """Yield the folder of a checkpoint, and name the others if it is damaged."""
+        folder = self.find(which)
+        try:
+            yield folder
+        except DamagedError as error:
+            others = ", ".join(str(step) for step in sorted(self._errors) if str(step) != folder.name) or "none"
+            raise UserError(f"{folder}: damaged ({error}); other steps: {others}") from error
 
     def _write(self, snapshot: Snapshot, validation_mpjpe_mm: float | None) -> None:
         """Write a checkpoint, then remove those that it supersedes; runs in the background."""
@@ -231,7 +236,7 @@ class Checkpoints:
     def _verify(self, folder: Path, snapshot: Snapshot) -> None:
         """Read the first checkpoint back, for whatever in path, file system or libraries makes it unreadable."""
         try:
-            checkpoint_format.read_to_host(folder, snapshot.state)
+            checkpoint_format.read(folder, snapshot.state)
         except DamagedError as error:
             folder.rename(f"{folder}{UNFINISHED}-unreadable")
             raise DamagedError(f"it cannot be read back: {error}") from error

@@ -1,4 +1,4 @@
-"""How samples reach the training step: gathered from frames that lie on the device, or on the host a few batches ahead."""
+"""How samples reach the training step: gathered from frames on the device, or on the host a few batches ahead."""
 
 import dataclasses
 import queue
@@ -28,29 +28,13 @@ jax.tree_util.register_dataclass(
 
 def joined(windows: Sequence[TrainingWindows]) -> Samples:
     """Return the frames and samples of several trainings one after another, numbered in 32 bits."""
-    parts, frames_before = [], 0
+    parts, before = [], 0
     for one in windows:
         own = one.samples
-        indices = [(x + frames_before).astype(np.int32) for x in (own.low, own.high, own.frame)]
-        parts.append((own.inputs_2d, own.targets, own.views, *indices, own.flip))
-        frames_before += len(own.targets)
-    arrays = jax.tree.map(lambda *each: each[0] if len(each) == 1 else np.concatenate(each), *parts)
-    inputs_2d, targets, views, low, high, frame, flip = arrays
-    return dataclasses.replace(
-        windows[0].samples,
-        inputs_2d=inputs_2d,
-        targets=targets,
-        views=views,
-        low=low,
-        high=high,
-        frame=frame,
-        flip=flip,
-    )
-
-
-def num_bytes(tree: Any) -> int:
-    """Return the size of arrays."""
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+        moved = {name: (getattr(own, name) + before).astype(np.int32) for name in ("low", "high", "frame")}
+        parts.append(dataclasses.replace(own, **moved))
+        before += len(own.targets)
+    return jax.tree.map(lambda *each: each[0] if len(each) == 1 else np.concatenate(each), *parts)
 
 
 class Feed:
@@ -61,10 +45,10 @@ class Feed:
     Attributes:
       windows: the samples of each training.
       steps: in an epoch of each.
-      data: what lies on the devices.
+      data: what is on the devices.
       take: makes a batch of data and an item, inside the compiled step.
-      on_host: whether the data lie there.
-      description: where the data lie and how large they are.
+      on_host: whether the data are there.
+      description: where the data are and how large they are.
     """
 
     def __init__(
@@ -73,7 +57,7 @@ class Feed:
         """Put the data where `place` says: device, host, or auto for the device if they fit there.
 
         Args:
-          windows: the samples of each training; those of the same `frames` lie on the device once.
+          windows: the samples of each training; those of the same `frames` are on the device once.
           devices: that share each batch.
           batch_size: samples in a step.
           block: steps in a call.
@@ -86,7 +70,7 @@ class Feed:
         first_sample = {id(one.frames): int(end) for one, end in zip(distinct, ends, strict=False)}
         self._first_samples = [first_sample[id(one.frames)] for one in windows]
         resident = joined(distinct)
-        size = num_bytes(resident)
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(resident))
         self.on_host = place == "host" or (place == "auto" and size > _SHARE * _device_memory())
         self._block = 1 if self.on_host else block
         self.data: Any = () if self.on_host else devices.replicate(resident)
@@ -169,9 +153,8 @@ class Feed:
         """Give the devices their parts of the batches, and of several trainings the first axis."""
         alone = len(self.windows) == 1
         items = jax.tree.map(lambda item: item[0], items) if alone else items
-        shared = {name: item for name, item in items.items() if name != "active"}
-        active = {name: item for name, item in items.items() if name == "active"}
-        return self._devices.spread(shared, axis=1 if alone else 2) | self._devices.replicate(active)
+        active = {"active": items.pop("active")} if "active" in items else {}
+        return self._devices.spread(items, axis=1 if alone else 2) | self._devices.replicate(active)
 
 
 def _gather(data: Samples, item: dict[str, jax.Array]) -> dict[str, jax.Array]:
@@ -190,7 +173,7 @@ def _device_memory() -> float:
 
 
 def _ahead(items: Iterable[_T]) -> Iterator[_T]:
-    """Give items that a thread prepares before they are asked for."""
+    """Yield items that a thread prepares ahead."""
     ready: queue.Queue[Any] = queue.Queue(_AHEAD)
     stopped = threading.Event()
     end = object()

@@ -1,6 +1,7 @@
 """The training loop: one run, or several of one architecture as one program."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,13 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from srnet_jax.config import config_files, ensembles, schema
-from srnet_jax.errors import TrainingError
 from srnet_jax.io.files import absolute
 from srnet_jax.pose import normalization
 from srnet_jax.training import processes, records
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.progress_bar import ProgressBar
-from srnet_jax.training.run_directory import check_workdir
-from srnet_jax.training.runs import Run, Runs, open_runs, spread
+from srnet_jax.training.run_directory import check_workdir, save_ensemble
+from srnet_jax.training.runs import Run, Runs, ended_early, open_runs, spread, summary
 from srnet_jax.training.state import TrainState, count_parameters
 from srnet_jax.training.trainer import Trainer, TrainingData, load_training_data
 
@@ -50,12 +50,12 @@ def train_members(config: ConfigDict, workdir: str | Path, *, fork: bool = False
       Interrupted: on SIGTERM and Ctrl-C, after the step in flight; in several processes after a step that all agree on.
     """
     schema.validate(config)
-    configs = {name: config_files.with_absolute_paths(member) for name, member in ensembles.members(config).items()}
-    workdir = absolute(workdir)
-    for name, member in configs.items():
-        check_workdir(workdir / name, member, ensemble="" not in configs, fork=fork)
+    config, workdir = config_files.with_absolute_paths(config), absolute(workdir)
+    members = ensembles.members(config)
+    for name, member in members.items():
+        check_workdir(workdir / name, member, ensemble="" not in members, fork=fork)
     with Interruption() as interruption:
-        data = load_training_data(list(configs.values()))
+        data = load_training_data(list(members.values()))
         return fit(config, workdir, data, interruption, fork=fork)
 
 
@@ -71,65 +71,65 @@ def fit(
     """Train on data that are loaded; arguments, results and errors as `train_members`.
 
     Args:
-      config: valid.
+      config: valid, with absolute paths.
       workdir: absolute.
       data: of each run.
       interruption: whose context is open.
       fork: see `train_members`.
       make_trainer: makes the trainer of configs and data.
     """
-    configs = {name: config_files.with_absolute_paths(member) for name, member in ensembles.members(config).items()}
-    members, folders = list(configs.values()), [workdir / name for name in configs]
+    members = ensembles.members(config)
+    configs, folders = list(members.values()), [workdir / name for name in members]
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    trainer = make_trainer(members, data)
+    trainer = make_trainer(configs, data)
     processes.check_same(*_agreement(config, data))
-    with open_runs(folders, members, data, trainer.init(), fork=fork, say=console.print) as all_runs:
-        if "" not in configs and not jax.process_index():
-            config_files.save(config_files.with_absolute_paths(config), workdir, config_files.ENSEMBLE_FILE)
+    with open_runs(folders, configs, data, trainer.init(), fork=fork, say=console.print) as all_runs:
+        if "" not in members:
+            save_ensemble(config, workdir)
         epochs = config.train.epochs
-        unfinished = [run for run in all_runs if run.epoch < epochs] or all_runs
-        if len(unfinished) < len(all_runs):
+        unfinished = [run for run in all_runs if run.epoch < epochs]
+        if 0 < len(unfinished) < len(all_runs):
             trainer = make_trainer([run.config for run in unfinished], [run.data for run in unfinished])
-        runs = Runs(unfinished, console.print)
-        for line in (*_description(trainer, all_runs), *_resuming(all_runs)):
+        processes.check_same({"place of the data, config.train.data_on": trainer.feed.on_host})
+        for line in (*_description(trainer, all_runs, len(unfinished)), *_resuming(unfinished)):
             console.print(line)
-        if unfinished[0].epoch < epochs:
+        if unfinished:
             console.print("compiling the training step")
+        runs = Runs(unfinished, console.print)
         interruption.deferred = True
-        stop = False
-        for epoch in range(min(run.epoch for run in unfinished), epochs):
-            with ProgressBar(console, trainer, epoch, epochs) as bar:
+        for epoch in range(min((run.epoch for run in unfinished), default=epochs), epochs):
+            records: list[dict[str, float]] = []
+            with ProgressBar(console, trainer, runs.snapshots, epoch) as bar:
                 for progress in trainer.steps(runs.snapshots, epoch, runs.failed):
+                    records += runs.finish_epoch(progress, trainer.validate)
                     runs.checkpoint_if_due(progress)
-                    stop = interruption.stop() or stop
-                    if stop and not progress.ends_epoch:
+                    if (stop := interruption.stop()) and not progress.ends_epoch:
                         runs.stop(progress)
                     if bar.due:
                         bar.show(progress, runs.means(progress))
-            console.print(runs.finish_epoch(progress, trainer.validate))
-            if epoch + 1 < epochs and (stop or interruption.stop()):
-                runs.stop(None)
+            if records:
+                console.print(summary(records, epochs))
+            if all(runs.failed):
+                break
+            if stop and epoch + 1 < epochs:
+                runs.stop(progress)
         _finish(all_runs, console)
-    return {name: run.snapshot.state for name, run in zip(configs, all_runs, strict=True)}
+    return {name: run.snapshot.state for name, run in zip(members, all_runs, strict=True)}
 
 
 def _agreement(config: ConfigDict, data: Sequence[TrainingData]) -> tuple[Any, ...]:
-    """Return what all processes must have in common: all but where their data are."""
+    """Return what must be equal in all processes, see `processes.check_same`: the config but for paths, and the data."""
     fields = {f"config.{name}": value for name, value in schema.flatten(config) if not name.endswith("data.path")}
     known = [records.describe_data(own.training, own.validation) for own in data]
     counts = {name: [own[name] for own in known] for name in ("training_frames", "validation_frames")}
     return {**fields, **counts, "version of JAX": jax.__version__}, *(mean for own in known for mean in own["means"])
 
 
-def _description(trainer: Trainer, all_runs: Sequence[Run]) -> list[str]:
-    """Return what is printed before training."""
+def _description(trainer: Trainer, all_runs: Sequence[Run], unfinished: int) -> list[str]:
+    """Return what is printed before training; `unfinished` is a number of runs."""
     config, data = trainer.configs[0], trainer.data[0]
     batch_size, devices = config.train.batch_size, trainer.devices
-    several = (
-        [f"{len(all_runs)} runs, {len(trainer.configs)} of them unfinished and trained as one program"]
-        if len(all_runs) > 1
-        else []
-    )
+    several = [f"{len(all_runs)} runs, {unfinished} of them unfinished and trained as one program"] if len(all_runs) > 1 else []
     size = (
         f"{config.model.network.upper()}: {count_parameters(all_runs[0].snapshot.state.params):,} parameters; {data.dataset}: "
         f"{spread([len(windows) for windows in trainer.windows])} training samples, "
@@ -147,14 +147,13 @@ def _description(trainer: Trainer, all_runs: Sequence[Run]) -> list[str]:
     return [*several, size, trainer.feed.description, *small, *labels, *normalization.notes(config.model.normalization)]
 
 
-def _resuming(runs: Sequence[Run]) -> list[str]:
-    lines = []
+def _resuming(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield a line about each run that was continued."""
     for run in runs:
         batch, train = run.snapshot.batch, run.config.train
         if run.epoch or batch:
             within = f" and {batch} steps" if batch else ""
-            lines.append(f"resuming after epoch {run.epoch} of {train.epochs}{within} from {run.directory.path}")
-    return lines
+            yield f"resuming after epoch {run.epoch} of {train.epochs}{within} from {run.directory.path}"
 
 
 def _finish(runs: Sequence[Run], console: Console) -> None:
@@ -165,12 +164,11 @@ def _finish(runs: Sequence[Run], console: Console) -> None:
     """
     for run in runs:
         if run.failure is None:
-            run.directory.finish()
-            if run.validation_mpjpe_mm > (mean_pose_mm := run.data.mean_pose_mm):
+            run.directory.finish(run.snapshot)
+            if math.isfinite(run.validation_mpjpe_mm) and run.validation_mpjpe_mm > (mean_pose_mm := run.data.mean_pose_mm):
                 console.print(
                     f"warning: {run.directory.path.name}: validation error {run.validation_mpjpe_mm:.1f} mm, more than the "
                     f"{mean_pose_mm:.1f} mm of always predicting the mean training pose"
                 )
-    failures = [f"{run.directory.path.name}: {run.failure}" for run in runs if run.failure]
-    if failures:
-        raise TrainingError(f"{len(failures)} of {len(runs)} runs ended early; {'; '.join(failures)}")
+    if any(run.failure for run in runs):
+        raise ended_early(runs)

@@ -56,7 +56,7 @@ class MetricLog:
             return
         try:
             with self._path.open("r+b") as file:
-                file.seek(self._size)  # behind it may lie half a line of a write that failed
+                file.seek(self._size)  # half a line of a write that failed may follow
                 file.truncate()
                 file.write(self._unwritten)
                 file.flush()

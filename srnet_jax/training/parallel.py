@@ -21,7 +21,7 @@ AXIS = "data"
 
 
 class Devices:
-    """Where arrays lie, and how a function runs on them.
+    """Where arrays are, and how a function runs on them.
 
     `jit` leaves the distribution to XLA; `pmap` runs the function once a device, which sums over the devices itself.
     """
@@ -84,7 +84,7 @@ class Devices:
         return _compiled(settings, take, self._mode, self._mesh, stacked)
 
     def _put(self, x: np.ndarray, spec: PartitionSpec, axis: int | None = None) -> jax.Array:
-        """Make an array of what lies in this process: all of it, or its part of an axis."""
+        """Make an array of what this process holds: all of it, or its part of an axis."""
         shape, first = list(x.shape), 0
         if axis is not None:
             first = jax.process_index() * shape[axis]

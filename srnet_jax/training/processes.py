@@ -24,18 +24,21 @@ from jax.experimental import multihost_utils
 from srnet_jax.errors import UserError, one_line
 
 START_S = 300.0  # to wait for the other processes, by default
+_MOST_S = 1_000_000  # to wait, of which JAX counts whole seconds
 HEARTBEAT_S = 30  # without a sign of life after which a process counts as gone
 AUTO = "auto"
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]]+):([0-9]{1,5})")
 _LOST = "start all processes again to continue"
 
 
-def check(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+def check(coordinator: str | None, num_processes: int | None, process_id: int | None, within_s: float = START_S) -> None:
     """Check what a command line says about the processes.
 
     Raises:
       UserError: if something is missing, superfluous, or out of range.
     """
+    if not 1 <= within_s <= _MOST_S:
+        raise UserError(f"--wait_s={within_s:g}: expected seconds from 1 to {_MOST_S:,}")
     given = {"num_processes": num_processes, "process_id": process_id}
     if coordinator is None or coordinator == AUTO:
         for name, value in given.items():
@@ -68,7 +71,7 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
     Raises:
       UserError: if the arguments are wrong, or the processes do not find each other.
     """
-    check(coordinator, num_processes, process_id)
+    check(coordinator, num_processes, process_id, within_s)
     if coordinator is None:
         return
     given: dict[str, Any] = {}
@@ -77,7 +80,7 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
         given |= {"cluster_detection_method": "deactivate"}
         given |= {"coordinator_bind_address": coordinator} if process_id == 0 else {}
     try:
-        jax.distributed.initialize(**given, initialization_timeout=max(int(within_s), 1), heartbeat_timeout_seconds=HEARTBEAT_S)
+        jax.distributed.initialize(**given, initialization_timeout=int(within_s), heartbeat_timeout_seconds=HEARTBEAT_S)
     except (RuntimeError, ValueError) as error:
         expected = "SLURM, a TPU, Open MPI or Kubernetes" if coordinator == AUTO else f"all processes within {within_s:g} s"
         raise UserError(f"--coordinator={coordinator}: {one_line(error)}; expected {expected}") from error

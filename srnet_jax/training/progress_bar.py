@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.runs import spread
 from srnet_jax.training.trainer import Progress, Trainer
 
@@ -17,8 +18,8 @@ _REFRESH_S = 0.5  # how often the bar, and with it the check for a finite loss, 
 class ProgressBar:
     """A bar on a terminal, nothing elsewhere."""
 
-    def __init__(self, console: Console, trainer: Trainer, epoch: int, epochs: int) -> None:
-        """Show an epoch, counted from 0, of this many."""
+    def __init__(self, console: Console, trainer: Trainer, snapshots: Sequence[Snapshot], epoch: int) -> None:
+        """Show an epoch, counted from 0, of runs that go on from these snapshots."""
         columns = (
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(),
@@ -27,8 +28,14 @@ class ProgressBar:
             TimeRemainingColumn(),
         )
         self._bar = RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        status = "compiling the training step"
-        self._task = self._bar.add_task("", total=max(trainer.feed.steps), epoch=epoch + 1, epochs=epochs, status=status)
+        self._task = self._bar.add_task(
+            "",
+            completed=min((one.batch for one in snapshots if int(one.state.epoch) == epoch), default=0),
+            total=max(trainer.feed.steps),
+            epoch=epoch + 1,
+            epochs=trainer.configs[0].train.epochs,
+            status="compiling the training step",
+        )
         self._shown = time.perf_counter()
 
     def __enter__(self) -> "ProgressBar":

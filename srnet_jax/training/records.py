@@ -16,7 +16,7 @@ from srnet_jax.pose.frames import Frames
 from srnet_jax.training.checkpoints import Checkpoints
 
 FORKS_FILE = "forks.json"  # {step: {"fields": {name: [before, after]}}}
-DATA_FILE = "data.json"  # see `describe_data`
+DATA_FILE = "data.json"  # the fingerprint of `describe_data`, and the frames per second
 
 _FREE_TO_CHANGE = {  # when a run continues, beside protocol.rare_*: they change neither the network nor which is the best
     "data.path",
@@ -78,7 +78,7 @@ def check_config(config: ConfigDict, workdir: Path, *, fork: bool, data: dict[st
 
 
 def save_data(data: dict[str, Any], workdir: Path) -> None:
-    """Keep what the data of the run are known by, as `check_config` expects it."""
+    """Write the fingerprint of a run's data, see `describe_data`, to `data.json`."""
     write_whole(workdir / DATA_FILE, json.dumps(data) + "\n")
 
 
@@ -102,7 +102,7 @@ def record_fork(config: ConfigDict, workdir: Path, step: int, changes: Changes) 
 
 
 def fork_labels(workdir: Path, step: int) -> list[str]:
-    """Return, for each fork that a checkpoint has behind it, what changed and when, in words."""
+    """Return a line about each fork that a checkpoint has behind it: the step, and the fields with their values."""
     labels = []
     for at, fork in _forks(workdir).items():
         if int(at) < step:
@@ -127,7 +127,7 @@ def _forks(workdir: Path) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _stored_data(workdir: Path) -> dict[str, Any] | None:
-    """Return what `save_data` wrote; None for a run of a version that did not."""
+    """Return what `save_data` wrote; None for a run that was not trained here, as an imported one."""
     data = _read_json(workdir / DATA_FILE)
     if data is None:
         return None

@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files
 from srnet_jax.errors import DiskFullError, TrainingError, one_line
+from srnet_jax.io.files import check_new
 from srnet_jax.training import processes, records
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.checkpoints import Checkpoints
@@ -33,7 +34,7 @@ LOCK_FILE = ".lock"
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Keep every other process from training in a workdir; the kernel lets go of it however this process ends.
+    """Lock a workdir against other processes; the kernel releases it however this process ends.
 
     Raises:
       TrainingError: if another process has it, which is named, or the lock is a link to a file that should not be written.
@@ -64,8 +65,9 @@ def check_workdir(workdir: Path, config: ConfigDict, *, ensemble: bool, fork: bo
     """Refuse a workdir that cannot take a run, before its data are read.
 
     Raises:
-      UserError: if its checkpoints would be lost, it holds an ensemble or a run where the other is expected, or it belongs to
-        another config and `fork` is False.
+      UserError: if its checkpoints would be lost, it is no folder or cannot be made, it holds an ensemble or a run where the
+        other is expected, it belongs to another config and `fork` is False, or it is in use.
+      OSError: if nothing may be written there.
     """
     Checkpoints.check_path(workdir)
     if jax.process_index():
@@ -75,7 +77,19 @@ def check_workdir(workdir: Path, config: ConfigDict, *, ensemble: bool, fork: bo
     if (place / other).exists():
         held, given = ("a run", "an ensemble") if ensemble else ("an ensemble", "a run")
         raise TrainingError(f"{place}: holds {held} ({other}), found a config of {given}; expected another workdir")
-    records.check_config(config, workdir, fork=fork)
+    if workdir.is_dir():
+        records.check_config(config, workdir, fork=fork)
+        with locked(workdir):
+            return
+    if workdir.exists():
+        raise TrainingError(f"{workdir}: found a file, expected a folder or a new name")
+    check_new(workdir)
+
+
+def save_ensemble(config: ConfigDict, workdir: Path) -> None:
+    """Record the config of an ensemble in its folder."""
+    if not jax.process_index():
+        config_files.save(config, workdir, config_files.ENSEMBLE_FILE)
 
 
 class RunDirectory:
@@ -177,32 +191,18 @@ class RunDirectory:
         else:
             self._checkpoints.save(snapshot, validation_mpjpe_mm)
 
-    def save_last(self, snapshot: Snapshot) -> TrainingError | None:
-        """Write what is not written yet before the run ends early, and return why it could not be."""
-        if not self._writes:
-            return None
-        validation_mpjpe_mm = self._last[1] if self._last and self._last[0] is snapshot else None
-        try:
-            self.check(wait=True)
-            self._log.flush()
-            self._checkpoints.save(snapshot, validation_mpjpe_mm)
-            return self._checkpoints.failure(wait=True)
-        except TrainingError as error:
-            return error
-
-    def finish(self) -> None:
-        """Wait for the last checkpoint, which is written now if it could not be before.
+    def finish(self, snapshot: Snapshot) -> None:
+        """Wait for the run's last checkpoint, which is written now if it was not, or could not be, before.
 
         Raises:
           TrainingError: if it, or the metrics, could not be written.
         """
         if not self._writes:
             return
+        self.check(wait=True)
         self._log.flush()
-        if self._last:
-            self._checkpoints.save(*self._last)
-        failure = self._checkpoints.failure(wait=True)
-        if failure is not None:
+        self._checkpoints.save(snapshot, self._last[1] if self._last and self._last[0] is snapshot else None)
+        if failure := self._checkpoints.failure(wait=True):
             raise failure
 
     def _handle(self, failure: TrainingError | None) -> None:

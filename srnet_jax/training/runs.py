@@ -1,7 +1,7 @@
 """The runs that one program trains: where each is, what it records, and which ended early.
 
-A run alone is a list of one. A run that diverges leaves the others; every process notices at the end of the epoch, when all
-have the same numbers.
+A run alone is a list of one. A run that diverges leaves the others, at the latest when it ends the epoch: then every process
+has the same numbers.
 """
 
 import contextlib
@@ -65,11 +65,10 @@ def open_runs(
 ) -> Iterator[list[Run]]:
     """Open the directories of runs, see `RunDirectory.open`."""
     with contextlib.ExitStack() as stack:
-        runs = []
-        for folder, config, own, first in zip(folders, configs, data, initial, strict=True):
-            opened = RunDirectory.open(folder, config, own, first, fork=fork, say=say)
-            runs.append(Run(config, own, *stack.enter_context(opened)))
-        yield runs
+        yield [
+            Run(config, own, *stack.enter_context(RunDirectory.open(folder, config, own, first, fork=fork, say=say)))
+            for folder, config, own, first in zip(folders, configs, data, initial, strict=True)
+        ]
 
 
 class Runs:
@@ -78,7 +77,11 @@ class Runs:
     def __init__(self, runs: Sequence[Run], say: Callable[[str], None]) -> None:
         """Follow these runs; `say` takes lines for the user."""
         self._runs, self._say = runs, say
-        self.snapshots = [run.snapshot for run in runs]
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """Where each run is after its last epoch, or where it was continued."""
+        return [run.snapshot for run in self._runs]
 
     @property
     def failed(self) -> list[bool]:
@@ -89,111 +92,121 @@ class Runs:
         """Return the mean loss and MPJPE of the runs that are in the epoch; waits for the device.
 
         Raises:
-          DivergedError: if the only run diverged. Of several, one that did is left out, and dropped at the end of the epoch.
+          DivergedError: if the only run diverged.
         """
         found = []
-        for run, totals in self._active(progress, progress.totals):
+        for index, run in self._active(progress):
             with self._leaving_out(run):
-                found.append(_means(run, totals))
+                found.append(_means(run, progress.totals[index]))
         return found
 
     def checkpoint_if_due(self, progress: Progress) -> None:
-        """Save a checkpoint of every run within the epoch, if the last one is as old as the config allows.
+        """Save a checkpoint of every run within the epoch, if the last one of any is as old as the config allows.
 
         Raises:
           TrainingError: if an earlier save failed, or the only run diverged.
         """
         for run in self._runs:
             run.directory.check()
-        if progress.ends_epoch or not any(run.directory.due for run in self._runs):
-            return
-        for run, snapshot in self._active(progress, progress.snapshots):
-            with self._leaving_out(run):
-                _check_finite(run, snapshot)
-                run.directory.save(snapshot)
+        if any(run.directory.due for _, run in self._active(progress)):
+            for index, run in self._active(progress):
+                with self._leaving_out(run):
+                    _check_finite(run, progress.snapshots[index])
+                    run.directory.save(progress.snapshots[index])
 
-    def finish_epoch(self, progress: Progress, validate: Callable[[int, TrainState], float]) -> str:
-        """Validate the runs after an epoch, record them, drop those that diverged, and return a line about the others.
+    def finish_epoch(self, progress: Progress, validate: Callable[[int, TrainState], float]) -> list[dict[str, float]]:
+        """Validate and record the runs that have taken their last step of the epoch.
 
         Args:
-          progress: after the epoch's last step.
+          progress: within the epoch, or after its last step.
           validate: returns a run's validation error, millimetres, of its index and state.
+
+        Returns:
+          The record of each run that ended the epoch now.
+
+        Raises:
+          DivergedError: if the only run diverged.
         """
-        speed = progress.poses_per_second
-        active = [id(run) for run, _ in self._active(progress, self._runs)]
-        found: list[dict[str, float]] = []
-        epoch = 0
-        for index, (run, snapshot) in enumerate(zip(self._runs, progress.snapshots, strict=True)):
-            if id(run) not in active:
+        found = []
+        for index, run in self._active(progress):
+            if progress.step < progress.trainer.feed.steps[index]:
                 continue
-            epoch = run.epoch + 1
-            try:
-                means = _check_finite(run, snapshot)
-                state = snapshot.state.replace(epoch=np.int32(epoch))
+            with self._leaving_out(run):
+                speed = {"poses_per_second": progress.poses_per_second}
+                means = _check_finite(run, progress.snapshots[index])
+                state = progress.snapshots[index].state.replace(epoch=np.int32(run.epoch + 1))
                 run.validation_mpjpe_mm = validate(index, state)
                 if not math.isfinite(run.validation_mpjpe_mm):
                     raise _diverged("the network became infinite or not a number", run)
-            except DivergedError as error:
-                if len(self._runs) == 1:
-                    raise
-                run.failure = error
-                self._say(f"warning: {run.directory.path.name}: {error}; the others go on")
-                continue
-            record = {
-                "epoch": epoch,
-                **means,
-                "validation_mpjpe_mm": run.validation_mpjpe_mm,
-                "learning_rate": float(learning_rate_schedule(run.config.train)(run.epoch)),
-            }
-            run.directory.add_metrics(int(state.step), record, only_shown={"poses_per_second": speed})
-            self.snapshots[index] = run.snapshot = Snapshot(state)
-            run.directory.save(run.snapshot, run.validation_mpjpe_mm)
-            found.append(record)
-        if not found:
-            return ""
-        loss, training, validation = (
-            [record[name] for record in found] for name in ("loss", "train_mpjpe_mm", "validation_mpjpe_mm")
-        )
-        epochs = self._runs[0].config.train.epochs
-        return (
-            f"epoch {epoch:3d}/{epochs}  loss {spread(loss, '.5f')}  train {spread(training, '6.1f')} mm"
-            f"  validation {spread(validation, '6.1f')} mm  {speed:,.0f} poses/s"
-        )
+                record = {
+                    "epoch": run.epoch + 1,
+                    **means,
+                    "validation_mpjpe_mm": run.validation_mpjpe_mm,
+                    "learning_rate": float(learning_rate_schedule(run.config.train)(run.epoch)),
+                }
+                run.directory.add_metrics(int(state.step), record, only_shown=speed)
+                run.snapshot = Snapshot(state)
+                run.directory.save(run.snapshot, run.validation_mpjpe_mm)
+                found.append(record | speed)
+        return found
 
-    def stop(self, progress: Progress | None) -> NoReturn:
+    def stop(self, progress: Progress) -> NoReturn:
         """End the runs, each with a checkpoint if there is space for it.
-
-        Args:
-          progress: within an epoch; None after one.
 
         Raises:
           Interrupted: says after which step.
+          TrainingError: if every run has diverged.
         """
-        reached = list(self.snapshots)
-        for index, run in enumerate(self._runs):
-            if progress and any(run is active for active, _ in self._active(progress, self._runs)):
+        reached = self.snapshots
+        for index, run in self._active(progress):
+            with self._leaving_out(run):
+                _check_finite(run, progress.snapshots[index])
                 reached[index] = progress.snapshots[index]
-                _check_finite(run, reached[index])
         going = [(run, snapshot) for run, snapshot in zip(self._runs, reached, strict=True) if run.failure is None]
-        failures = [failure for run, snapshot in going if (failure := run.directory.save_last(snapshot))]
-        step = spread([int(snapshot.state.step) for _, snapshot in going] or [0], "")
-        if failures:
-            raise Interrupted(f"stopped after step {step}, which was not saved: {failures[0]}")
-        raise Interrupted(f"stopped after step {step}; run the same command again to continue")
+        if not going:
+            raise ended_early(self._runs)
+        outcome = "; run the same command again to continue"
+        for run, snapshot in going:
+            try:
+                run.directory.finish(snapshot)
+            except TrainingError as error:
+                outcome = f", which was not saved: {error}"
+        raise Interrupted(f"stopped after step {spread([int(snapshot.state.step) for _, snapshot in going], '')}{outcome}")
 
-    def _active(self, progress: Progress, parts: Sequence[Any]) -> Iterator[tuple[Run, Any]]:
-        """Yield the runs that have taken a step of this epoch, or ended it before, and their part."""
-        for run, part, first, steps in zip(self._runs, parts, progress.first, progress.trainer.feed.steps, strict=True):
+    def _active(self, progress: Progress) -> Iterator[tuple[int, Run]]:
+        """Yield the index of each run that is in the epoch and has taken a step of it, or has none left, and the run."""
+        for index, (run, first, steps) in enumerate(zip(self._runs, progress.first, progress.trainer.feed.steps, strict=True)):
             if run.failure is None and run.epoch == progress.epoch and (progress.step > first or first == steps):
-                yield run, part
+                yield index, run
 
     @contextlib.contextmanager
     def _leaving_out(self, run: Run) -> Iterator[None]:
+        """Let the other runs go on without one that diverges; the only run raises."""
         try:
             yield
-        except DivergedError:
+        except DivergedError as error:
             if len(self._runs) == 1:
                 raise
+            run.failure = error
+            going_on = "" if all(self.failed) else "; the others go on"
+            self._say(f"warning: {run.directory.path.name}: {error}{going_on}")
+
+
+def ended_early(runs: Sequence[Run]) -> TrainingError:
+    """Return the error that names the runs that ended early, and why."""
+    failures = [f"{run.directory.path.name}: {run.failure}" for run in runs if run.failure]
+    return TrainingError(f"{len(failures)} of {len(runs)} runs ended early; {'; '.join(failures)}")
+
+
+def summary(records: Sequence[dict[str, float]], epochs: int) -> str:
+    """Return a line about the runs that finished an epoch."""
+    loss, training, validation = (
+        [record[name] for record in records] for name in ("loss", "train_mpjpe_mm", "validation_mpjpe_mm")
+    )
+    return (
+        f"epoch {records[0]['epoch']:3d}/{epochs}  loss {spread(loss, '.5f')}  train {spread(training, '6.1f')} mm"
+        f"  validation {spread(validation, '6.1f')} mm  {records[-1]['poses_per_second']:,.0f} poses/s"
+    )
 
 
 def spread(values: Sequence[float], form: str = ",") -> str:

@@ -1,4 +1,4 @@
-"""What training changes."""
+"""The state of a training: step, epoch, weights and optimiser, as one pytree."""
 
 from typing import Any
 

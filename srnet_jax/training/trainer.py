@@ -31,7 +31,6 @@ from srnet_jax.training.parallel import Devices
 from srnet_jax.training.state import TrainState, create_train_state
 from srnet_jax.training.steps import Hyperparameters, StepSettings
 
-_mpjpe = jax.jit(metrics.mpjpe)
 _STEPS_PER_CALL = 32  # by default, except on a CPU, where a call costs nothing beside a step
 
 
@@ -61,7 +60,7 @@ class TrainingData:
     def mean_pose_mm(self) -> float:
         """Validation error of the mean training pose, the constant prediction to beat, millimetres."""
         mean = np.broadcast_to(self.training.truth.mean(0, dtype=np.float64), self.validation.truth.shape)
-        return 1000 * float(metrics.in_blocks(_mpjpe, mean, self.validation.truth).mean())
+        return 1000 * float(metrics.measure_mpjpe(mean, self.validation.truth).mean())
 
 
 def load_training_data(configs: Sequence[ConfigDict]) -> list[TrainingData]:
@@ -124,10 +123,11 @@ class Progress:
         """Whether no run has a step left in this epoch."""
         return self.step >= max(self.trainer.feed.steps)
 
-    @property
+    @cached_property
     def poses_per_second(self) -> float:
-        """How fast the runs were trained, until now; waits for the device."""
-        return self.poses / (time.perf_counter() - self._begun) if self.totals else 0.0
+        """How fast the runs were trained, until this is first read; waits for the device."""
+        jax.block_until_ready(self._totals)
+        return self.poses / (time.perf_counter() - self._begun)
 
     @cached_property
     def totals(self) -> list[dict[str, Any]]:
@@ -170,9 +170,9 @@ class Trainer:
                 raise TrainingError(f"{own.dataset}: {len(windows)} training sample, expected at least 2")
 
     def init(self) -> list[Snapshot]:
-        """Return each run's snapshot before the first step."""
+        """Return each run's snapshot before the first step, in NumPy arrays."""
         optimizer = create_optimizer()
-        return [Snapshot(create_train_state(self.model, optimizer, config.seed)) for config in self.configs]
+        return [Snapshot(create_train_state(self.model, optimizer, config.seed)).to_host() for config in self.configs]
 
     def _windows(self, frames: Sequence[Frames]) -> list[TrainingWindows]:
         return [
@@ -248,7 +248,7 @@ class Trainer:
             mirrored=data.mirrored if config.evaluate.flip else None,
             batch_frames=config.evaluate.batch_frames,
         )
-        return 1000 * float(metrics.in_blocks(_mpjpe, predicted, data.validation.truth).mean())
+        return 1000 * float(metrics.measure_mpjpe(predicted, data.validation.truth).mean())
 
     def unstack(self, tree: Any) -> list[Any]:
         """Copy what is on the devices to the host, and return each run's part."""

@@ -30,7 +30,7 @@ def frames():
     focal, center = np.split(np.concatenate(cameras), 2, axis=-1)
     views = View(parameters[..., 2:4], parameters[..., 4:5], focal, center, 0 * center)
     lengths = np.array([len(ARRAYS[f"in/p2_{i}"]) for i in range(count)])
-    return Frames(inputs, targets, targets, views, np.cumsum(lengths) - lengths, lengths, "proj")
+    return Frames(inputs, targets, views, np.cumsum(lengths) - lengths, lengths, "proj")
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

@@ -3,6 +3,9 @@ import dataclasses
 import io
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,7 +15,14 @@ from srnet_jax.config import config_files, schema
 from srnet_jax.data.windows import stack_frames
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation import tables
-from srnet_jax.evaluation.evaluate import changed, differing_test_fields, evaluate, group_seeds, to_csv
+from srnet_jax.evaluation.evaluate import (
+    changed,
+    differing_test_fields,
+    evaluate,
+    group_seeds,
+    runs_with_checkpoint,
+    to_csv,
+)
 from srnet_jax.evaluation.measure import measure, rows
 from srnet_jax.evaluation.test_set import load_test_set, with_own_training
 from srnet_jax.models.pose_lifter import create_model
@@ -49,7 +59,6 @@ def test_prediction_agrees_with_whole_padded_sequences(rng, tiny_config, model_f
     frames = Frames(
         inputs_2d=rng.normal(size=(total, 17, 2)).astype(np.float32),
         targets=np.zeros((total, 17, 3), np.float32),
-        poses_3d=np.zeros((total, 17, 3), np.float32),
         views=View.unknown(total),
         starts=np.cumsum(lengths) - lengths,
         lengths=lengths,
@@ -269,6 +278,30 @@ def test_bad_workdirs_are_named(tmp_path, runs):
         evaluate([tmp_path / "nothing"])
     with pytest.raises(UserError, match="no checkpoint '3'"):
         evaluate(runs[:1], "3")
+
+
+def test_members_without_the_checkpoint_are_left_out(tmp_path, runs):
+    ensemble = shutil.copytree(runs[0].parent, tmp_path / "gp")
+    assert runs_with_checkpoint(ensemble, "best") == [ensemble / "seed_0", ensemble / "seed_1"]
+    for file in (ensemble / "seed_1" / "checkpoints").iterdir():
+        shutil.rmtree(file)
+    with pytest.warns(UserWarning, match=r"seed_1/checkpoints: no checkpoint 'best', expected a run that .*; left out"):
+        assert runs_with_checkpoint(ensemble, "best") == [ensemble / "seed_0"]
+    with (
+        pytest.warns(UserWarning, match="no checkpoint '3', expected"),
+        pytest.raises(UserError, match=r"gp: no run has the .* '3'"),
+    ):
+        runs_with_checkpoint(ensemble, "3")
+    assert runs_with_checkpoint(runs[2], "3") == [runs[2]]
+
+
+def test_an_output_that_cannot_be_made_is_refused_first(runs):
+    written = runs[2] / "results.json"
+    written.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "launch.evaluate", f"--workdir={runs[2]}", "--output=/dev/null/x"]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent.parent, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "error: /dev/null/x: Not a directory\n")
+    assert not written.exists()
 
 
 def test_labels_and_counts_are_those_of_the_training(tiny_config):

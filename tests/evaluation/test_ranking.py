@@ -1,5 +1,7 @@
 import csv
+import errno
 import io
+import os
 
 import numpy as np
 import pytest
@@ -63,6 +65,15 @@ def test_a_damaged_cache_is_computed_anew(tiny_config, tmp_path, poses, damage):
 def test_a_cache_that_cannot_be_written_is_left_out(tiny_config, tmp_path, poses):
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert len(rank(poses, poses, tiny_config.protocol, tmp_path / "cache").values) == len(poses)
+
+
+def test_a_cache_that_does_not_fit_the_disk_leaves_nothing(tiny_config, tmp_path, poses, monkeypatch):
+    def fsync(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert len(rank(poses, poses[:20], tiny_config.protocol, tmp_path).values) == len(poses)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rankings_are_kept_beside_the_data(mocap_file, tiny_config):

@@ -79,7 +79,7 @@ def test_latest_and_best_are_kept(tmp_path):
     with Checkpoints(tmp_path, read_only=True) as checkpoints:
         assert checkpoints.restore_variables("best", make_state().variables)[1] == 2  # the first of equals
         assert checkpoints.restore_variables("latest", make_state().variables)[1] == 7
-        with pytest.raises(UserError, match=r"no checkpoint '17', expected best, latest or a step of: 2, 5, 6, 7"):
+        with pytest.raises(UserError, match=r"no checkpoint '17', expected one of 2, 5, 6, 7, latest, best"):
             checkpoints.restore_variables("17", make_state().variables)
     save(tmp_path, 6.0, first=8, keep_latest=1, keep_best=1)
     assert steps(tmp_path) == [2, 8]
@@ -319,7 +319,7 @@ def test_newer_format_is_refused_in_one_line(tmp_path, monkeypatch):
 
 
 def test_device_count_does_not_matter(tmp_path):
-    """Saved from four devices, whole on each and in pieces; restored where a new state would be."""
+    """Saved from four devices, whole on each and in pieces; restored on the host."""
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     pieces = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
@@ -331,7 +331,7 @@ def test_device_count_does_not_matter(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         restored = checkpoints.restore_latest(make_state()).state
     assert_equal(restored, state)
-    assert all(x.sharding.device_set == {jax.devices()[0]} for x in jax.tree.leaves(restored))
+    assert all(isinstance(x, np.ndarray) for x in jax.tree.leaves(restored))
 
 
 def test_full_disk_is_named_and_what_was_saved_is_kept(tmp_path):
@@ -396,5 +396,8 @@ def test_missing_checkpoints_are_named(tmp_path):
         Checkpoints(tmp_path, read_only=True)
     assert not Checkpoints.exist(tmp_path)
     save(tmp_path, None)
-    with Checkpoints(tmp_path, read_only=True) as checkpoints, pytest.raises(UserError, match=r"no checkpoint 'best', .*: 1"):
+    with (
+        Checkpoints(tmp_path, read_only=True) as checkpoints,
+        pytest.raises(UserError, match=r"'best', expected one of 1, latest$"),
+    ):
         checkpoints.restore_variables("best", make_state().variables)

@@ -1,7 +1,9 @@
 import itertools
 import json
+import re
 import shutil
 import signal
+import types
 
 import jax
 import numpy as np
@@ -9,9 +11,11 @@ import pytest
 
 from srnet_jax.config import config_files, ensembles, schema
 from srnet_jax.errors import Interrupted, TrainingError
+from srnet_jax.training import run_directory
 from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.loop import fit, train_and_evaluate, train_members
+from srnet_jax.training.run_directory import RunDirectory
 from srnet_jax.training.trainer import Trainer, load_training_data
 
 
@@ -47,7 +51,10 @@ ACTIONS = {"protocol.name": "cross_action", "protocol.validation": "test", "data
         pytest.param(
             ACTIONS | {"num_devices": 2}, {"actions_train": ("Walking", "Eating"), "seeds": (0,)}, marks=pytest.mark.slow
         ),
-        (ACTIONS | {"train.steps_per_call": 3, "parallel": "pmap"}, {"actions_train": ("Walking", "Eating")}),
+        (
+            ACTIONS | {"train.steps_per_call": 3, "parallel": "pmap", "train.checkpoint_minutes": 1e-9},
+            {"actions_train": ("Walking", "Eating")},
+        ),
         pytest.param(ACTIONS | {"train.data_on": "host"}, {"actions_train": ("Walking", "Eating")}, marks=pytest.mark.slow),
     ],
     ids=str,
@@ -71,6 +78,9 @@ def test_members_are_the_runs_that_they_would_be_alone(tiny_config, tmp_path, ch
         ]
         for ours, theirs in zip(*lines, strict=True):
             assert ours == pytest.approx(theirs, rel=1e-4)
+        best = min(lines[0], key=lambda line: line["validation_mpjpe_mm"])
+        with Checkpoints(together, read_only=True) as checkpoints:
+            assert [int(checkpoints.restore(which, alone).epoch) for which in ("best", "latest")] == [best["epoch"], 2]
 
 
 def ragged(config):
@@ -153,9 +163,7 @@ def test_a_signal_stops_all_after_the_same_step(tiny_config, tmp_path):
 
 
 def test_a_member_that_diverges_leaves_the_others(tiny_config, tmp_path, capsys):
-    config = ensemble_config(tiny_config)
-    config.train.batch_size = 512
-    config.ensemble.learning_rates = (1e-3, 1e30)
+    config = diverging(tiny_config, 1e-3, 1e30)
     with pytest.raises(TrainingError, match=r"^1 of 2 runs ended early; learning_rate_1e\+30: the \w+ became infinite"):
         train_members(config, tmp_path)
     assert "warning: learning_rate_1e+30: " in capsys.readouterr().out
@@ -163,6 +171,56 @@ def test_a_member_that_diverges_leaves_the_others(tiny_config, tmp_path, capsys)
     assert len(lines) == config.train.epochs
     with Checkpoints(tmp_path / "learning_rate_0.001", read_only=True) as checkpoints:
         assert checkpoints.kept.startswith("the checkpoint of step")
+
+
+def diverging(config, *rates):
+    config = ensemble_config(config)
+    config.train.batch_size = 512  # six steps an epoch
+    config.ensemble.learning_rates = rates
+    return config
+
+
+def test_a_member_that_diverged_is_never_due(tiny_config, tmp_path, monkeypatch):
+    """Four minutes between checkpoints, a minute a step."""
+    clock = itertools.count()
+    now, saved = [next(clock)], []
+    save = RunDirectory.save
+
+    def record(run, snapshot, *arguments):
+        saved.append((run.path.name, int(snapshot.state.step)))
+        save(run, snapshot, *arguments)
+
+    monkeypatch.setattr(run_directory, "time", types.SimpleNamespace(monotonic=lambda: 60 * now[0]))
+    monkeypatch.setattr(RunDirectory, "save", record)
+    config = diverging(tiny_config, 1e-3, 1e30)
+    config.train.checkpoint_minutes = 4.0
+    with pytest.raises(TrainingError, match="1 of 2 runs ended early"):
+        train(config, tmp_path, counting(lambda call: now.__setitem__(0, next(clock))))
+    assert saved == [("learning_rate_0.001", step) for step in (4, 6, 10, 12)]
+
+
+def test_a_signal_saves_the_others_of_a_member_that_diverged(tiny_config, tmp_path, capsys):
+    def stop(call):
+        if call == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="stopped after step 5; run the same command again to continue"):
+        train(diverging(tiny_config, 1e-3, 1e30), tmp_path / "one", counting(stop))
+    assert re.search(r"\nwarning: learning_rate_1e\+30: .* became infinite .*; the others go on\n", capsys.readouterr().out)
+    assert (tmp_path / "one" / "learning_rate_0.001" / "checkpoints" / "5").is_dir()
+    with pytest.raises(TrainingError, match=r"2 of 2 runs ended early; learning_rate_1e\+30: .*; learning_rate_2e\+30: "):
+        train(diverging(tiny_config, 1e30, 2e30), tmp_path / "both", counting(stop))
+
+
+def test_training_ends_when_all_members_have_diverged(tiny_config, tmp_path, capsys):
+    calls = []
+    with pytest.raises(TrainingError, match="2 of 2 runs ended early"):
+        train(diverging(tiny_config, 1e30, 2e30), tmp_path, counting(calls.append))
+    assert calls[-1] == 6  # of the first epoch
+    *_, first, last = capsys.readouterr().out.splitlines()
+    assert first.endswith("; the others go on")
+    assert last.startswith("warning: learning_rate_2e+30: ")
+    assert not last.endswith("; the others go on")
 
 
 def test_members_can_be_added(tiny_config, tmp_path, capsys):

@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import io
 import json
 import re
 from functools import partial
@@ -8,17 +9,20 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from rich.console import Console
 
 from srnet_jax.data import sources
 from srnet_jax.data.protocols import split
-from srnet_jax.errors import TrainingError
+from srnet_jax.errors import TrainingError, UserError
 from srnet_jax.evaluation.evaluate import evaluate
 from srnet_jax.pose.normalization import View
-from srnet_jax.training import checkpoint_format, steps, trainer
+from srnet_jax.training import checkpoint_format, loop, processes, steps, trainer
 from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.loop import fit, train_and_evaluate
-from srnet_jax.training.trainer import Trainer, load_training_data
+from srnet_jax.training.progress_bar import ProgressBar
+from srnet_jax.training.run_directory import locked
+from srnet_jax.training.trainer import Trainer, TrainingData, load_training_data
 
 
 def metrics(workdir):
@@ -72,10 +76,13 @@ def test_every_normalisation_trains_and_evaluates(tiny_config, tmp_path, name):
     assert all(row["normalization"] == name and "TRUE depth" in row["labels"] for row in rows)
 
 
-def test_finished_run_does_nothing_more(tiny_config, tmp_path):
+def test_finished_run_does_nothing_more(tiny_config, tmp_path, monkeypatch, capsys):
     tiny_config.train.epochs = 1
     state = train_and_evaluate(tiny_config, tmp_path)
+    capsys.readouterr()
+    monkeypatch.delattr(TrainingData, "mean_pose_mm")  # nothing is compared with it
     again = train_and_evaluate(tiny_config, tmp_path)
+    assert not re.search("resuming|compiling|epoch +[0-9]", capsys.readouterr().out)
     assert int(again.step) == int(state.step)
     assert len(metrics(tmp_path)) == 1
 
@@ -237,6 +244,37 @@ def test_a_workdir_with_dots_trains(tiny_config, tmp_path, monkeypatch):
     state = train_and_evaluate(tiny_config, "../run")
     with Checkpoints(Path("../other/../run"), read_only=True) as checkpoints:
         assert checkpoints.restore_variables("latest", state.variables)[1] == int(state.step)
+
+
+def test_a_workdir_that_cannot_be_used_is_refused_before_the_data_are_read(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.delattr(loop, "load_training_data")
+    file = tmp_path / "file"
+    file.write_text("")
+    for place, message in ((file, "found a file, expected a folder"), (file / "run", "not a folder that may be written to")):
+        with pytest.raises(UserError, match=f"{file}: {message}"):
+            train_and_evaluate(tiny_config, place)
+    (tmp_path / "run").mkdir()
+    with locked(tmp_path / "run"), pytest.raises(TrainingError, match=r"run: in use by process \d+ on"):
+        train_and_evaluate(tiny_config, tmp_path / "run")
+
+
+@pytest.mark.parametrize("place", ["host", "device"])
+def test_processes_agree_on_the_place_of_the_data(tiny_config, tmp_path, monkeypatch, place):
+    compared = {}
+    monkeypatch.setattr(processes, "check_same", lambda fields, *means: compared.update(fields))
+    tiny_config.train.data_on, tiny_config.train.epochs = place, 1
+    train_and_evaluate(tiny_config, tmp_path)
+    assert compared["place of the data, config.train.data_on"] is (place == "host")
+
+
+def test_the_bar_of_a_resumed_epoch_begins_where_it_goes_on(tiny_config):
+    one = Trainer([tiny_config], load_training_data([tiny_config]))
+    snapshots = [dataclasses.replace(snapshot, batch=4) for snapshot in one.init()]
+    for epoch, shown in ((0, "4/6"), (1, "0/6")):
+        console = Console(file=io.StringIO(), force_terminal=True, width=100)
+        with ProgressBar(console, one, snapshots, epoch):
+            pass
+        assert shown in console.file.getvalue()
 
 
 def test_a_place_that_cannot_hold_checkpoints_is_known_before_the_first_step(tiny_config, tmp_path, monkeypatch):

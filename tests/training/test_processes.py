@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import re
 import signal
@@ -278,6 +279,9 @@ def listens(host, port):
         (("localhost:80", 2, -1), "--process_id=-1: expected a number from 0 to 1"),
         ((None, 2, None), "--num_processes=2: expected --coordinator=HOST:PORT too"),
         ((None, None, 0), "--process_id=0: expected --coordinator=HOST:PORT too"),
+        (("localhost:80", 2, 0, math.nan), "--wait_s=nan: expected seconds from 1 to 1,000,000"),
+        (("localhost:80", 2, 0, math.inf), "--wait_s=inf: expected seconds"),
+        (("localhost:80", 2, 0, 0.5), "--wait_s=0.5: expected seconds"),
         (("auto", None, 0), "--process_id=0: expected nothing beside auto"),
         (("auto", None, None), "expected SLURM, a TPU, Open MPI or Kubernetes"),
     ],

@@ -414,7 +414,7 @@ def test_other_data_are_refused(train, whole, tmp_path):
         file.write_text(damaged)
         with pytest.raises(TrainingError, match=r"data\.json: damaged"):
             train(tmp_path)
-    file.unlink()  # as in a run of an older version
+    file.unlink()  # as in an imported run
     assert_same_run(tmp_path, train(tmp_path), whole)
     assert json.loads(file.read_text()) == stored
 
