@@ -45,6 +45,7 @@ OTHERS = {  # values that are allowed wherever the condition holds, of fields th
     "split_layer": 3,
     "link_layers": 0,
     "recombined": 1.0,
+    "straightened": 0.0,
 }
 
 

@@ -72,7 +72,7 @@ def test_cameras_stand_and_look_within_the_bounds(parts, settings):
 
 
 def test_people_have_the_statures_and_bones_that_are_asked_for(parts, settings):
-    settings.update(stature_m=(1.6, 1.6), bones=0.0, recombined=0.0)
+    settings.update(stature_m=(1.6, 1.6), bones=0.0, recombined=0.0, straightened=0.0)
     for one in draw(parts[:30], settings):
         leg = np.linalg.norm(np.diff(one.poses_3d[:, LEG], axis=1), axis=-1).sum(1)
         np.testing.assert_allclose(leg, 1.6 * 0.491, rtol=0.01)
@@ -110,6 +110,32 @@ def test_an_upper_body_comes_whole_and_faces_where_the_hips_face(parts):
     turned = np.arctan2(around[0][:, 1], around[0][:, 0]) - np.arctan2(around[1][:, 1], around[1][:, 0])
     np.testing.assert_allclose(np.exp(1j * turned), np.exp(1j * (facing(walk) - facing(other))), atol=1e-6)
     assert redraw.with_upper_body(walk, other[:50]) is walk  # too short
+
+
+def test_straight_legs_become_straighter_and_bent_ones_stay():
+    side = np.radians([[20.0], [120.0]])  # flexion of two knees that see each other from the side, in the y-z plane
+    poses = np.zeros((2, 17, 3))
+    poses[:, LEG[0]] = [0, 0, 1.0]
+    poses[:, LEG[1]] = [0, 0, 0.6]
+    poses[:, LEG[2]] = poses[:, LEG[1]] + 0.4 * np.concatenate([0 * side, -np.sin(side), -np.cos(side)], 1)
+    poses[:, [H36M_17.joints.index(name) for name in ("RHip", "RKnee", "RFoot")]] = poses[:, LEG]
+    torso = [H36M_17.joints.index("Thorax"), H36M_17.joints.index("Neck")]
+    poses[:, 0] = [0, 0, 1.0]
+    poses[:, torso] = [[0.05, 0, 1.5], [0.05, 0.1, 1.6]]
+    made = redraw.straightened(poses, 0.0)
+
+    def flexion(p):
+        thigh, shank = p[:, LEG[1]] - p[:, LEG[0]], p[:, LEG[2]] - p[:, LEG[1]]
+        return np.degrees(np.arccos((thigh * shank).sum(-1) / 0.16))
+
+    np.testing.assert_allclose(flexion(poses), [20, 120])
+    np.testing.assert_allclose(flexion(made), [20 * (1 - np.exp(-1 / 9)), 120 * (1 - np.exp(-4))], rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(np.diff(made[:, LEG], axis=1), axis=-1), 0.4)
+    assert abs(made[0, LEG[2], 1]) < 0.3 * abs(poses[0, LEG[2], 1])  # the foot comes below the hip
+    tilts = [np.degrees(np.arctan2(p[0, torso[0], 0], p[0, torso[0], 2] - 1)) for p in (poses, made)]
+    assert 0 < tilts[1] < 0.1 * tilts[0]
+    np.testing.assert_allclose(*(np.linalg.norm(p[:, torso[1]] - p[:, torso[0]], axis=-1) for p in (poses, made)))
+    np.testing.assert_allclose(redraw.straightened(poses, 1.0), poses, atol=1e-12)
 
 
 def test_any_camera_of_a_person_gives_nearly_the_same_input_when_turned(parts, settings):
