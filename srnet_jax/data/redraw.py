@@ -131,7 +131,7 @@ def straightened(poses: np.ndarray, kept: float) -> np.ndarray:
         axis, angle = _turn(thigh, shank)
         spared = angle * (1 - kept) * np.exp(-np.square(angle / _BENT))
         share = np.linalg.norm(shank, axis=-1) / (np.linalg.norm(thigh, axis=-1) + np.linalg.norm(shank, axis=-1))
-        made[:, knee] = poses[:, hip] + _rotated(thigh, axis, spared * share)  # so that the foot stays below the hip
+        made[:, knee] = poses[:, hip] + _rotated(thigh, axis, spared * share)  # the foot stays in its direction from the hip
         made[:, foot] = made[:, knee] + _rotated(shank, axis, -spared * (1 - share))
     torso = poses[:, _JOINTS.index("Thorax")] - poses[:, ROOT]
     axis, angle = _turn(torso, np.broadcast_to([0.0, 0.0, 1.0], torso.shape))
