@@ -12,7 +12,7 @@ from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.files import plain, write_whole
 from srnet_jax.keypoints import which_layout
 from srnet_jax.keypoints.complete import FEWEST, Completed, complete
-from srnet_jax.keypoints.tracks import Track
+from srnet_jax.keypoints.tracks import Track, smallest_image
 from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
 from srnet_jax.lifting.scene import SUFFIXES, Scene
 from srnet_jax.pose import layouts
@@ -55,8 +55,7 @@ def described(
             layouts.check_joints(track.keypoints.shape[1], layouts.find(name))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        corner = np.ceil(np.nanmax(track.keypoints, axis=(0, 1))).astype(int) + 1
-        size = image_size or track.image_size or (max(int(corner[0]), 1), max(int(corner[1]), 1))
+        size = image_size or track.image_size or smallest_image(track)
         check_arguments(name, size, fps or track.fps)
         found.append(dataclasses.replace(track, layout=name, image_size=size, fps=fps or track.fps))
     return tuple(found)
@@ -164,22 +163,27 @@ def _side(of_joints: set[str]) -> str:
     return sides.pop() if len(sides) == 1 else "center"
 
 
-def check_outputs(output: str, pictures: Sequence[str] = (), animation: str | None = None) -> list[Path]:
+def check_outputs(
+    output: str, pictures: Sequence[str] = (), animation: str | None = None, inputs: Sequence[str] = ()
+) -> list[Path]:
     """Return the files to write, before anything is read.
 
     Args:
       output: the `.npz` file.
       pictures: see `rendering.render`.
       animation: the `.bvh` file, if any.
+      inputs: files that are read, and must not be written.
 
     Raises:
-      UserError: names the flag, if a file has another ending or no folder, or ffmpeg is missing.
+      UserError: names the flag, if a file has another ending or no folder, is an input, or ffmpeg is missing.
     """
     wanted = [("--output", output, (".npz",)), *(("--render", name, SUFFIXES) for name in pictures)]
     wanted += [("--bvh", animation, (".bvh",))] if animation else []
     for flag, name, suffixes in wanted:
         if Path(name).suffix not in suffixes or not plain(name).parent.is_dir():
             raise UserError(f"{flag}={name}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
+        if any(plain(name).resolve() == plain(read).resolve() for read in inputs):
+            raise UserError(f"{flag}={name}: is read too, expected another file")
         if Path(name).suffix == ".mp4":
             from srnet_jax.lifting.rendering import find_ffmpeg
 

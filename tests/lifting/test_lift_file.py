@@ -76,6 +76,8 @@ def test_the_command_writes_poses_and_pictures(tmp_path):
         (["--layout=coco", "--width=100"], "--width, --height: expected both or none"),
         (["--layout=coco", "--video=x.mp4"], "--keypoints, --video: expected one of them"),
         (["--layout=coco", "--weights=best"], "best: no trained network, expected single or causal"),
+        (["--layout=coco", "--people=2"], "--people: not used, expected --video with it"),
+        (["--layout=coco", "--detector_model=x.task"], "--detector_model: not used, expected --video with it"),
         (["--layout=coco", "--render=x.bmp"], r"--render=x.bmp: expected a name ending in .html or .gif"),
     ],
 )
@@ -86,6 +88,13 @@ def test_mistakes_are_one_line(tmp_path, arguments, message):
     assert done.stderr.count("\n") == 1
     assert re.search(message, done.stderr), done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["one.npz"]
+
+
+def test_what_is_read_is_not_written_over(tmp_path):
+    for name in ("one.npz", str(tmp_path / "one.npz"), str(tmp_path / ".." / tmp_path.name / "one.npz")):
+        with pytest.raises(UserError, match=r"--output=.*one\.npz: is read too, expected another file"):
+            lift_file.check_outputs(str(tmp_path / "one.npz"), inputs=[str(tmp_path / name)])
+    assert lift_file.check_outputs(str(tmp_path / "two.npz"), inputs=["single", str(tmp_path / "one.npz")])
 
 
 def test_what_a_file_says_is_taken_and_what_is_given_counts(tmp_path):
