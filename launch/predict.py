@@ -25,7 +25,7 @@ _FORMAT = flags.DEFINE_string("format", None, "Format of --keypoints, where its 
 _VIDEO = flags.DEFINE_string("video", None, "Video to find the keypoints in, with MediaPipe (needs the extra `video`).")
 _DETECTOR_MODEL = flags.DEFINE_string("detector_model", None, "MediaPipe's pose_landmarker .task file, for --video.")
 _PEOPLE = flags.DEFINE_integer("people", 1, "How many people --video looks for.", lower_bound=1, upper_bound=20)
-_ROTATE = flags.DEFINE_enum("rotate", "0", ["0", "90", "180", "270"], "Degrees to turn the images of --video, clockwise.")
+_ROTATE = flags.DEFINE_enum("rotate", "0", ["0", "90", "180", "270"], "Degrees to turn the images, clockwise.")
 _LAYOUT = flags.DEFINE_string("layout", None, "Layout of the keypoints: coco, halpe_26, body_25, mediapipe_33, mpii, h36m, ...")
 _WIDTH = flags.DEFINE_integer("width", None, "Image width, pixels.", lower_bound=1)
 _HEIGHT = flags.DEFINE_integer("height", None, "Image height, pixels.", lower_bound=1)
@@ -63,19 +63,24 @@ def main() -> None:
         app.fail("--keypoints, --video: expected one of them")
     if bool(_WIDTH.value) != bool(_HEIGHT.value):
         app.fail("--width, --height: expected both or none")
+    for name in ("detector_model", "people") if _KEYPOINTS.value else ("format", "min_confidence", "width", "height"):
+        if flags.FLAGS[name].present:
+            app.fail(f"--{name}: not used, expected --{'video' if _KEYPOINTS.value else 'keypoints'} with it")
     if _LAYOUT.value:
         find(_LAYOUT.value)
-    files = lift_file.check_outputs(str(_OUTPUT.value), _RENDER.value, _BVH.value)
     model = _WORKDIR.value or _WEIGHTS.value
+    inputs = [str(_KEYPOINTS.value or _VIDEO.value), str(model or "")]
+    files = lift_file.check_outputs(str(_OUTPUT.value), _RENDER.value, _BVH.value, inputs)
     lifter = load(model, _CHECKPOINT.value) if model else None
     source = Path(str(_KEYPOINTS.value or _VIDEO.value))
     size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
     if _KEYPOINTS.value:
-        tracks = keypoint_files.load(source, keypoint_files.Hints(_FORMAT.value, size, _MIN_CONFIDENCE.value))
+        hints = keypoint_files.Hints(_FORMAT.value, size, _MIN_CONFIDENCE.value, int(_ROTATE.value))
+        tracks = keypoint_files.load(source, hints)
     else:
         with video.mediapipe(Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None, _PEOPLE.value) as detector:
             tracks = video.detect(source, detector, rotate=int(_ROTATE.value), track=track)
-    tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, image_size=size, fps=_FPS.value, focal_px=_FOCAL.value)
+    tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, fps=_FPS.value, focal_px=_FOCAL.value)
     model = model or lift_file.usual_network(tracks)
     lifter = lifter or load(model)
     table = Table("person", "frames", "detected", "files")

@@ -147,8 +147,6 @@ def _track(file: Path, camera: CalibratedCamera, fps: float | None, layout: str 
     size = camera.image_size
     tracks = keypoint_files.load(file, keypoint_files.Hints(image_size=size))
     best = max(tracks, key=lambda track: float(track.confidences.sum()))
-    if best.image_size not in (None, size):
-        raise DataError(f"{file}: found images of {best.image_size}, expected {size}, as the calibration of {camera.name} has")
     if not 0 <= best.first_frame <= _MOST_FRAMES - len(best.keypoints):
         raise DataError(f"{file}: found frame {best.first_frame}, expected numbers from 0 to {_MOST_FRAMES:,}")
     seen = best.keypoints[np.isfinite(best.keypoints).all(-1)]
@@ -157,7 +155,7 @@ def _track(file: Path, camera: CalibratedCamera, fps: float | None, layout: str 
             f"{file}: {outside:.0%} of the keypoints are outside of the image of {size[0]} x {size[1]} that the calibration of "
             f"{camera.name} has, expected keypoints in it; is the video of another size?"
         )
-    return lift_file.described((best,), file, layout=layout, image_size=size, fps=fps)[0]
+    return lift_file.described((best,), file, layout=layout, fps=fps)[0]
 
 
 def _worlds(folder: Path, cameras: tuple[CalibratedCamera, ...], frames: int) -> tuple[np.ndarray, ...] | None:

@@ -5,10 +5,13 @@ A table has commas, semicolons, tabs or blanks between its cells. Its header nam
 joint) a joint. Columns for the frame, the track and the confidence are found by their names, others are left out.
 """
 
+import collections
 import csv
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,37 +19,29 @@ from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import listed, numbered_lines, shown
-from srnet_jax.keypoints.json_files import Seen
-from srnet_jax.keypoints.points import CONFIDENCES
+from srnet_jax.keypoints.formats import NUMBERS, TABLES, nearest
+from srnet_jax.keypoints.joint_order import FEWEST_NAMES
+from srnet_jax.keypoints.people import Seen
+from srnet_jax.keypoints.points import CONFIDENCES, JOINT_KEYS, is_deep, plain
 
+Rows = list[tuple[str, list[str]]]  # the place of each line, and its cells
 _DECIMAL = re.compile(r"^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)  # 1,5 for 1.5
 _MAX_BYTES = 2_000_000_000
-_FRAME = (  # without what is no letter
-    *("frame", "frameno", "framenumber", "frameid", "frameindex", "frameidx", "framenum", "framecount", "frames", "imageid"),
-    *("image", "imagename", "img", "imgname", "imagepath", "filename", "file", "index", "idx"),
-)
+# Names of columns as `plain` gives them.
+_FRAME = ("frame", "frameno", "framenumber", "frameid", "frameindex", "frameidx", "framenum", "framecount", "frames")
+_IMAGE = ("imageid", "image", "imagename", "img", "imgname", "imagepath", "filename", "file")  # whose numbers may be ids
+_ROW = ("index", "idx")
 _TRACK = (
     *("track", "trackid", "person", "personid", "personindex", "personidx", "individual", "subject", "subjectid", "player"),
     *("playerid", "objectid", "instance", "instanceid", "skeleton", "skeletonid", "poseid", "poseindex", "id"),
 )
-_JOINT = (
-    *("joint", "jointid", "jointname", "jointindex", "jointidx", "landmark", "landmarkid", "landmarkname", "landmarkindex"),
-    *(
-        "landmarkidx",
-        "keypoint",
-        "keypointid",
-        "keypointname",
-        "keypointindex",
-        "keypointidx",
-        "kpt",
-        "bodypart",
-        "name",
-        "part",
-    ),
-    *("label", "type", "index", "idx"),
+_VIDEO = (
+    *("video", "videoname", "videoid", "videofile", "videopath", "clip", "clipname", "clipid", "sequence", "sequencename"),
+    *("recording", "camera", "cameraid", "cam", "view", "trial"),
 )
-_AXES = {"x": 0, "y": 1, "z": -1, **dict.fromkeys(CONFIDENCES, 2), "conf": 2}
-_UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position")
+_AXES = {"x": 0, "y": 1, **dict.fromkeys(CONFIDENCES, 2), "z": 3}
+_MISSING = ("", "nan", "none", "null", "na", "n/a")
+_UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position", "2d")
 _FEW_ROWS = 3  # of which each may be another person
 
 
@@ -105,37 +100,47 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _header(cells: list[tuple[str, list[str]]], path: Path) -> tuple[list[str], list[tuple[str, list[str]]], bool]:
+def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
     """Split a table into the names of its columns, none without a header, and its rows; and tell whether it is DeepLabCut's."""
     first = cells[0][1]
     if first[0].lower() == "scorer" and len(cells) > 2:
+        parts = cells[1][1]
+        index = next((number for number, part in enumerate(parts[1:], 1) if part), 1)  # columns that say which image
+        cells = [(where, ["/".join(filter(None, row[:index])), *row[index:]]) for where, row in cells]
         kinds = [row[0].lower() for _, row in cells[1:4]]
         if kinds[:2] == ["bodyparts", "coords"]:
             parts, axes = cells[1][1], cells[2][1]
-            return ["frame", *(f"{part}_{axis}" for part, axis in zip(parts[1:], axes[1:], strict=False))], cells[3:], True
+            names = [f"{part}_{axis}" for part, axis in zip(parts[1:], axes[1:], strict=False)]
+            return ["image" if index > 1 else "frame", *names], cells[3:], True
         if kinds == ["individuals", "bodyparts", "coords"]:
             return *_individuals(cells, path), True
         raise DataError(f"{path}: found DeepLabCut's header with {listed(kinds)}, expected bodyparts, coords")
     if all(_is_number(cell) or not cell for cell in first) and any(first):
         return [], cells, False
-    names = first
-    if len(cells) > 1 and len(names) == len(cells[1][1]) - 1:  # a header without the index
-        names = ["", *names]
+    names, body = first, cells[1:]
+    if body and len(names) == len(body[0][1]) - 1:
+        if _ends_empty(names, body):
+            body = [(where, row[:-1] if not row[-1] else row) for where, row in body]
+        else:  # a header without the index
+            names = ["", *names]
     names = [name or f"column_{index}" for index, name in enumerate(names)]
-    if names[0] == "column_0" and not any(_plain(name) in _FRAME for name in names):
+    if names[0] == "column_0" and not any(plain(name) in (*_FRAME, *_IMAGE, *_ROW) for name in names):
         names[0] = "frame"
-    body = cells[1:]
-    if body and sum(map(bool, body[0][1])) > 1 and not any(_is_number(cell) for cell in body[0][1]):
+    if body and sum(map(bool, body[0][1])) > 1 and not any(_is_number(c) or c.lower() in _MISSING[1:] for c in body[0][1]):
         body = body[1:]  # units
     return names, body, False
 
 
-def _plain(name: str) -> str:
-    """Return a column's name without what is no letter."""
-    return re.sub(r"[^a-z]+", "", name.lower())
+def _ends_empty(names: list[str], body: Rows) -> bool:
+    """Return whether rows of one cell more than the header end with a comma, rather than begin with a number of the line."""
+    if any(row[-1:] != [""] for _, row in body):
+        return False
+    firsts = [row[0] for _, row in body]
+    counts = firsts in ([str(number) for number in range(start, start + len(firsts))] for start in (0, 1))
+    return not counts or plain(names[0]) in (*_FRAME, *_IMAGE, *_ROW)
 
 
-def _individuals(cells: list[tuple[str, list[str]]], path: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def _individuals(cells: Rows, path: Path) -> tuple[list[str], Rows]:
     """Return DeepLabCut's table of several animals with a line for each in each frame."""
     (_, animals), (_, parts), (_, axes) = cells[1:4]
     if not len(animals) == len(parts) == len(axes):
@@ -157,85 +162,157 @@ def _individuals(cells: list[tuple[str, list[str]]], path: Path) -> tuple[list[s
     return ["frame", "individual", *names], body
 
 
-def _unnamed(body: list[tuple[str, list[str]]], path: Path) -> list[str]:
-    """Name the columns of a table without a header: the frame's number, then x, y or x, y, confidence of each joint."""
+def _unnamed(body: Rows, path: Path) -> list[str]:
+    """Name the columns of a table without a header: perhaps the frame's number, then x, y, or x, y, confidence of each."""
     width = len(body[0][1])
-    count = width - 1
-    values = np.array([[_number(cell, where) for cell in row[1:]] for where, row in body if len(row) == width])
     if width < 3:
         raise DataError(f"{body[0][0]}: found {shown(','.join(body[0][1]))}, expected frame, x, y, ...")
-    thirds = values[:, 2::3] if count % 3 == 0 else np.full((1, 1), 2.0)
-    size = 3 if count % 3 == 0 and (count % 2 or ((thirds >= 0) & (thirds <= 1) | np.isnan(thirds)).all()) else 2
-    if count % size:
-        raise DataError(f"{path}: found {count} columns of keypoints, expected x, y or x, y, confidence of each joint")
-    return ["frame", *(f"joint{index // size}_{'xyc'[index % size]}" for index in range(count))]
-
-
-def _people(names: list[str], rows: list[tuple[str, list[str]]], path: Path) -> Iterator[Seen]:
-    plain = [_plain(name) for name in names]
-    lower = [axis if axis and not part else name.lower() for name, (part, axis) in zip(names, map(_split, names), strict=True)]
-    first = {name: index for index, name in reversed(list(enumerate(plain)))}
-    frame, track = (next((first[name] for name in options if name in first), None) for options in (_FRAME, _TRACK))
-    if "x" in lower and "y" in lower:
-        kinds = [first[name] for name in _JOINT if name in first and first[name] not in (frame, track)]
-        joint = next((column for column in kinds if len({row[column] for _, row in rows}) > 1), None)
-        if joint is not None:
-            yield from _long(lower, rows, frame, track, joint)
-            return
-    if track is not None and len(rows) > _FEW_ROWS and len({row[track] for _, row in rows}) == len(rows):
-        frame, track = (track if frame is None else frame), None  # a number of the line
-    columns: dict[str, list[int]] = {}  # of each joint: x, y, confidence, -1 where there is none
-    for column, name in enumerate(names):
-        part, axis = _split(name)
-        if column in (frame, track) or axis is None or (not part and axis == "z"):
+    values = np.array([[_number(cell, where) for cell in row] for where, row in body if len(row) == width])
+    first = values[:, 0]
+    counted = (np.diff(first) == 1).all() if len(first) > 1 else False
+    starts = (1,) if counted else (1, 0) if ((first >= 0) & (first % 1 == 0)).all() else (0,)
+    options = [(axes, start, True) for axes in ("xyc", "xyzc", "xy", "xyz") for start in starts]
+    for axes, start, known in [*options, ("xyc", 1, False), ("xy", 1, False)]:
+        count, left = divmod(width - start, len(axes))
+        most = 100 if (width - start) % 2 else 1  # an odd number of columns cannot be pairs
+        sure = values[:, start + len(axes) - 1 :: len(axes)]
+        if left or (known and count not in NUMBERS) or (axes[-1] == "c" and ((sure < 0) | (sure > most)).any()):
             continue
-        place = columns.setdefault(part, [-1, -1, -1])
-        if _AXES[axis] >= 0:
-            place[_AXES[axis]] = column
-    columns = {part: place for part, place in columns.items() if part and place[0] >= 0 and place[1] >= 0}
+        return ["frame"] * start + [f"joint{index // len(axes)}_{axes[index % len(axes)]}" for index in range(width - start)]
+    found = f"{path}: found {width - 1} columns of keypoints"
+    raise DataError(f"{found}, expected x, y or x, y, confidence of each joint; {nearest((), TABLES)}")
+
+
+class _Columns(NamedTuple):
+    """Where a table says which picture shows whom: indices of columns, None where there are none."""
+
+    names: list[str]
+    frame: int | None
+    track: int | None
+    video: int | None
+
+    @classmethod
+    def of(cls, names: list[str], rows: Rows) -> "_Columns":
+        """Find the columns by their names and by what they hold."""
+        first = {plain(name): index for index, name in reversed(list(enumerate(names)))}
+        frame = next((first[name] for name in (*_FRAME, *_IMAGE, *_ROW) if name in first), None)
+        track = next((first[name] for name in _TRACK if name in first), None)
+        videos = [first[name] for name in (*_VIDEO, *_IMAGE) if name in first and first[name] != frame]
+        if videos and frame is not None:  # no video if each frame has its own, which is then a picture's name
+            told, frames = ({row[column] for _, row in rows} for column in (videos[0], frame))
+            if len(told) == len(frames) == len({(row[videos[0]], row[frame]) for _, row in rows}):
+                videos = []
+        return cls(names, frame, track, videos[0] if videos else None)
+
+    def joint(self, rows: Rows) -> int | None:
+        """Return the column for the joint in a table with a line a joint, None if there is none."""
+        first = {plain(name): index for index, name in reversed(list(enumerate(self.names)))}
+        pictures = {(self.clip(row), row[self.frame] if self.frame is not None else "") for _, row in rows}
+        for column in (first[name] for name in JOINT_KEYS if name in first and first[name] != self.frame):
+            kinds = {row[column] for _, row in rows}
+            once = column != self.track or len(kinds) * len(pictures) == len(rows)  # an id that all pictures have
+            if once and len(kinds) > 1 and (len(kinds) < len(rows) or len(pictures) == 1):
+                return column
+        return None
+
+    def person(self, row: list[str]) -> str | None:
+        """Return the track id of a line."""
+        return row[self.track][:60] or None if self.track is not None else None
+
+    def clip(self, row: list[str]) -> str:
+        """Return the video of a line, "" if the table holds one."""
+        return row[self.video][:100] if self.video is not None else ""
+
+    def picture(self, row: list[str], number: int, where: str) -> int | str:
+        """Return a line's frame number or image name; `number` where the line has none."""
+        if self.frame is None:
+            return number
+        return _picture(row[self.frame], number, where, plain(self.names[self.frame]) in _IMAGE)
+
+
+def _people(names: list[str], rows: Rows, path: Path) -> Iterator[Seen]:
+    at = _Columns.of(names, rows)
+    numbers_lines = at.track is not None and len(rows) > _FEW_ROWS and len({at.person(row) for _, row in rows}) == len(rows)
+    axes = [axis if axis and not part else None for part, axis in map(_split, names)]
+    joints = {part for part, axis in map(_split, names) if part and axis == "x"}
+    if "x" in axes and "y" in axes and len(joints) < FEWEST_NAMES:
+        own = at._replace(track=None) if numbers_lines else at
+        if (joint := own.joint(rows)) is not None:
+            yield from _long(axes, rows, own._replace(track=None) if joint == own.track else own, joint)
+            return
+    if numbers_lines:
+        at = at._replace(frame=at.track if at.frame is None else at.frame, track=None)
+    yield from _wide(rows, at, path)
+
+
+def _wide(rows: Rows, at: _Columns, path: Path) -> Iterator[Seen]:
+    """Yield the people of a table with a line a person."""
+    columns: dict[str, list[int]] = {}  # of each joint: x, y, confidence, z, -1 where there is none
+    for column, name in enumerate(at.names):
+        part, axis = _split(name)
+        if column not in (at.frame, at.track, at.video) and axis is not None and part:
+            place = columns.setdefault(part, [-1, -1, -1, -1])
+            before = _split(at.names[place[2]])[1] if axis in CONFIDENCES and place[2] >= 0 else None
+            if axis not in CONFIDENCES or (_holds(rows, column) and not _surer(before, axis)):
+                place[_AXES[axis]] = column
+    columns = {part: place for part, place in columns.items() if place[0] >= 0 and place[1] >= 0}
     if not columns:
         raise DataError(
-            f"{path}: found the columns {shown(','.join(names))}, expected x and y of each joint, as nose_x, nose_y"
+            f"{path}: found the columns {shown(','.join(at.names))}, expected x and y of each joint, as nose_x, nose_y; "
+            f"{nearest(map(plain, at.names), TABLES)}"
         )
-    for number, (where, row) in enumerate(rows):
-        picture = number if frame is None else _picture(row[frame], number, where)
-        person = (row[track][:60] or None) if track is not None else None
-        values = np.array([[1.0 if c < 0 else _number(row[c], where) for c in place] for place in columns.values()])
-        yield Seen(picture, person, values, tuple(columns))
-
-
-def _long(
-    lower: list[str], rows: list[tuple[str, list[str]]], frame: int | None, track: int | None, joint: int
-) -> Iterator[Seen]:
-    """Yield the people of a table with a line a joint."""
-    x, y = lower.index("x"), lower.index("y")
-    sure = next((lower.index(name) for name in CONFIDENCES if name in lower), None)
-    people: dict[tuple[int | str, str | None], dict[str, list[float]]] = {}
+    if at.frame is None and at.track is not None:
+        warnings.warn(f"{path}: has no column for the frame, each person's lines are counted", stacklevel=2)
+    counts: collections.Counter[tuple[str, str | None]] = collections.Counter()
+    sure = any(place[2] >= 0 for place in columns.values())
+    depths = [place[3] for place in columns.values() if place[3] >= 0 and not sure]
     for where, row in rows:
-        picture = 0 if frame is None else _picture(row[frame], 0, where)
-        person = people.setdefault((picture, row[track][:60] or None if track is not None else None), {})
+        person, clip = at.person(row), at.clip(row)
+        picture = at.picture(row, counts[clip, person], where)
+        counts[clip, person] += 1
+        values = np.array([[1.0 if c < 0 else _number(row[c], where) for c in place[:3]] for place in columns.values()])
+        deep = is_deep(np.array([_number(row[c], where) for c in depths]))
+        yield Seen(picture, person, values, tuple(columns), deep, clip)
+
+
+def _holds(rows: Rows, column: int) -> bool:
+    """Return whether any line has something in a column."""
+    return any(row[column].lower() not in _MISSING for _, row in rows)
+
+
+def _surer(before: str | None, axis: str) -> bool:
+    return before in CONFIDENCES and CONFIDENCES.index(before) <= CONFIDENCES.index(axis)
+
+
+def _long(axes: list[str | None], rows: Rows, at: _Columns, joint: int) -> Iterator[Seen]:
+    """Yield the people of a table with a line a joint."""
+    x, y = axes.index("x"), axes.index("y")
+    sure = next((axes.index(name) for name in CONFIDENCES if name in axes and _holds(rows, axes.index(name))), None)
+    depth = axes.index("z") if "z" in axes and sure is None else None
+    people: dict[tuple[str, int | str, str | None], dict[str, list[float]]] = {}
+    for where, row in rows:
+        picture = at.picture(row, 0, where)
+        person = people.setdefault((at.clip(row), picture, at.person(row)), {})
         if row[joint] in person:
             raise DataError(f"{where}: found {shown(row[joint])} of frame {picture} again, expected each joint once")
-        person[row[joint]] = [
-            _number(row[x], where),
-            _number(row[y], where),
-            1.0 if sure is None else _number(row[sure], where),
-        ]
+        person[row[joint]] = [1.0 if column is None else _number(row[column], where) for column in (x, y, sure, depth)]
     joints = list(dict.fromkeys(name for person in people.values() for name in person))
-    missing = [np.nan, np.nan, 0.0]
-    for (picture, name), person in people.items():
-        yield Seen(picture, name, np.array([person.get(one, missing) for one in joints]), tuple(joints))
+    missing = [np.nan, np.nan, 0.0, np.nan]
+    for (clip, picture, name), person in people.items():
+        values = np.array([person.get(one, missing) for one in joints])
+        yield Seen(picture, name, values[:, :3], tuple(joints), is_deep(values[:, 3]), clip)
 
 
 def _split(name: str) -> tuple[str, str | None]:
-    """Return the joint and the axis that a column's name means: `nose_x`, `nose.X`, `x_nose`, `x0`, `noseX`."""
+    """Return the joint and the axis that a column's name means: `nose_x`, `nose.X`, `x_nose`, `kp_x_0`, `x0`, `noseX`."""
     words = [word for word in re.split(r"[\s_.:/()\[\]\-]+", name) if word]
     while len(words) > 1 and words[-1].lower() in _UNITS:
         words.pop()
-    for place in (-1, 0):
+    places = (-1, 0, -2) if len(words) > 2 and words[-1].isdecimal() else (-1, 0)
+    for place in places:
         if words and words[place].lower() in _AXES:
-            rest = words[:place] if place == -1 else words[1:]
-            return "_".join(rest), words[place].lower()
+            axis = words.pop(place)
+            return "_".join(words), axis.lower()
     match = re.fullmatch(rf"({'|'.join(_AXES)})([0-9]+)|(.*[a-z])([XYZ])", name, re.IGNORECASE)
     if match and match[1]:
         return match[2], match[1].lower()
@@ -244,13 +321,13 @@ def _split(name: str) -> tuple[str, str | None]:
     return name, None
 
 
-def _picture(cell: str, number: int, where: str) -> int | str:
-    """Return the frame's number, or a name."""
+def _picture(cell: str, number: int, where: str, is_image: bool) -> int | str:
+    """Return the frame's number, or an image's name or id."""
     if _is_number(cell):
         value = float(cell)
         if not 0 <= value < 1e15 or value != int(value):
             raise DataError(f"{where}: found frame {shown(cell)}, expected a whole number")
-        return int(value)
+        return str(int(value)) if is_image else int(value)
     if not cell.isprintable() or len(cell) > 1000:
         raise DataError(f"{where}: found {shown(cell)}, expected a frame's number or an image's name")
     return cell or number
@@ -258,7 +335,7 @@ def _picture(cell: str, number: int, where: str) -> int | str:
 
 def _number(cell: str, where: str) -> float:
     """Return a number; NaN for an empty cell."""
-    if cell.lower() in ("", "nan", "none", "null", "na", "n/a"):
+    if cell.lower() in _MISSING:
         return np.nan
     try:
         return float(cell)

@@ -12,8 +12,11 @@ A JSON format says where its frames are and where a frame's people are:
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from srnet_jax.pose.layouts import LAYOUTS
 
 Layouts = Mapping[int, tuple[str, int]]  # joints in the file: layout, and how many of them belong to it
 
@@ -22,7 +25,12 @@ _OPENPOSE = {25: ("body_25", 25), 18: ("coco_18", 18), 15: ("openpose_mpi_15", 1
 _LANDMARKS = dict.fromkeys((33, 75, 501, 543, 553), ("mediapipe_33", 33))  # then hands and face
 _LANDMARK_KEYS = {"landmarks", "landmark", "pose_landmarks", "poseLandmarks"}
 _PEOPLE = ("people", "persons", "poses", "pose", "instances", "detections", "predictions", "bodies", "objects", "skeletons")
+FRAME = ("frame", "frame_id", "frame_index", "frame_number", "frame_idx", "frame_no")  # of which the number is meant
+_IMAGE = ("image_id", "image", "image_name", "file_name", "filename")
+_TRACK = ("track_id", "idx", "person_id", "id_")
+_OWN_TRACK = (*_TRACK, "tracking_id", "tracker_id", "player_id", "pid", "id")  # where no annotation has an id
 _POINTS = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose")
+_INSIDE = ("frames", "data", "results", "annotations", "instance_info", *_PEOPLE, *_POINTS, *sorted(_LANDMARK_KEYS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Peek:
     Attributes:
       root: keys of the file's object; empty if it is a list.
       entry: keys of the first entry of the list, or of the first value of the object.
-      inner: keys of the first entry in that, of its first value, or of the first in a list of lists there.
+      inner: keys of what `entry` first holds that is not empty: an object, or the first one in lists there.
       first: the first entry, or value.
     """
 
@@ -56,7 +64,9 @@ class Peek:
 
 
 def _first(value: Any) -> Any:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    """Return the first object or list in a value that is not empty; of an object's those that formats know go first."""
+    items = [value[key] for key in (*_INSIDE, *value) if key in value] if isinstance(value, dict) else value
+    items = items if isinstance(items, list) else []
     return next((item for item in items if item and isinstance(item, list | dict)), None)
 
 
@@ -87,15 +97,14 @@ class Format:
       layouts: by the number of joints; empty if the file must say.
       normalised: whether coordinates are shares of the image's width and height.
       told_by: whether a JSON file is of this format, of a `Peek`.
-      frames: see the head of this module, as the next two.
-      people: keys of a frame's people.
-      points: keys of a person's joints.
-      alone: whether a list of people without a picture's name or number is one picture's, rather than a frame each.
+      frames: where the frames are, as the head of this module explains.
+      people: where a frame's people are, likewise.
+      points: where a person's joints are, likewise.
+      alone: whether a list of people without a picture's name or number is one picture's, unless they move as one does.
       y_first: whether y comes before x.
       picture: keys that hold a frame's number or image name.
       track: keys that hold a person's track id.
       scores: keys of a person that hold confidences beside the joints.
-      frame_numbers: whether numbers of pictures count frames, however far apart, rather than being images' ids.
       folder: whether a folder of such files, one a picture, is read as a whole.
     """
 
@@ -111,10 +120,15 @@ class Format:
     alone: bool = True
     y_first: bool = False
     picture: tuple[str, ...] = ()
-    track: tuple[str, ...] = ("track_id", "idx", "person_id", "id_")
-    scores: tuple[str, ...] = ()
-    frame_numbers: bool = True
+    track: tuple[str, ...] = _TRACK
+    scores: tuple[str, ...] = ("keypoint_scores", "keypoints_scores", "scores", "confidences")
     folder: bool = True
+
+    @property
+    def words(self) -> set[str]:
+        """Keys and endings that its files have."""
+        keys = "|".join((self.frames, self.people, *self.points, *self.picture)).replace(":", "|").split("|")
+        return {key.strip("{}[]") for key in keys} | set(re.findall(r"\w{3,}", self.text))
 
 
 DATA_SETS: Mapping[str, Layouts] = {
@@ -132,7 +146,6 @@ JSON_FORMATS = (
         told_by=lambda peek: "people" in peek.root,
         people="people",
         points=("pose_keypoints_2d", "pose_keypoints"),
-        frame_numbers=False,
     ),
     Format(
         "alphapose",
@@ -141,7 +154,6 @@ JSON_FORMATS = (
         told_by=lambda peek: "image_id" in peek.entry and (peek.is_text("image_id") or bool({"idx", "box"} & peek.entry)),
         frames="flat",
         picture=("image_id",),
-        frame_numbers=False,
     ),
     Format(
         "mmpose",
@@ -151,8 +163,7 @@ JSON_FORMATS = (
         told_by=lambda peek: "instance_info" in peek.root or "instances" in peek.entry or "keypoint_scores" in peek.entry,
         frames="instance_info|[]",
         people="instances",
-        picture=("frame_id",),
-        scores=("keypoint_scores",),
+        picture=FRAME,
     ),
     Format(
         "coco",
@@ -162,7 +173,6 @@ JSON_FORMATS = (
         told_by=lambda peek: "image_id" in peek.entry,
         frames="flat",
         picture=("image_id",),
-        frame_numbers=False,
     ),
     Format(
         "coco_annotations",
@@ -173,7 +183,6 @@ JSON_FORMATS = (
         frames="flat:annotations",
         folder=False,
         picture=("image_id",),
-        frame_numbers=False,
     ),
     Format(
         "motionbert",
@@ -182,7 +191,7 @@ JSON_FORMATS = (
         told_by=lambda peek: "annotations" in peek.root,
         frames="flat:annotations",
         folder=False,
-        picture=("frame_id", "image_id"),
+        picture=(*FRAME, *_IMAGE),
     ),
     Format(
         "openpifpaf",
@@ -191,7 +200,7 @@ JSON_FORMATS = (
         told_by=lambda peek: "predictions" in peek.entry | peek.root or {"keypoints", "category_id"} <= peek.entry,
         frames="[]",
         people="predictions",
-        picture=("frame",),
+        picture=FRAME,
     ),
     Format(
         "yolo",
@@ -199,7 +208,10 @@ JSON_FORMATS = (
         min_confidence=0.25,
         layouts=_COCO,
         told_by=lambda peek: {"box", "keypoints"} <= peek.entry | peek.inner,
-        frames="[]",
+        frames="frames|data|results|[]",
+        people="results|detections|instances|people|persons|",
+        picture=(*FRAME, *_IMAGE),
+        track=_OWN_TRACK,
     ),
     Format(
         "kinetics",
@@ -210,7 +222,7 @@ JSON_FORMATS = (
         frames="data",
         people="skeleton",
         points=("pose",),
-        picture=("frame_index",),
+        picture=FRAME,
         scores=("score",),
     ),
     Format(
@@ -222,10 +234,11 @@ JSON_FORMATS = (
             bool(_LANDMARK_KEYS & (peek.root | peek.entry | peek.inner))
             or ("x" in peek.entry | peek.inner and not {*_PEOPLE, *_POINTS} & (peek.root | peek.entry))
         ),
-        frames="frames|data|results|[]|{}",
+        frames="frames|data|results|landmarks|landmark|pose_landmarks|poseLandmarks|[]|{}",
         people="landmarks|landmark|pose_landmarks|poseLandmarks|",
         points=("landmarks", "landmark", "pose_landmarks", "poseLandmarks", "keypoints", ""),
-        picture=("frame", "frame_index", "frame_id", "frame_number", "frame_idx"),
+        picture=(*FRAME, *_IMAGE),
+        track=_OWN_TRACK,
     ),
     Format(
         "alphapose_frames",
@@ -237,7 +250,6 @@ JSON_FORMATS = (
         frames="{}",
         people="bodies|people|",
         points=("joints", "pose_keypoints_2d", "keypoints"),
-        frame_numbers=False,
     ),
     Format(
         "vitpose",
@@ -251,17 +263,18 @@ JSON_FORMATS = (
     ),
     Format(
         "json",
-        "anything else like {frames: [{people: [{keypoints}]}]}, without frames or people too; keys of other usual names",
+        "anything else like {frames: [{people: [{keypoints}]}]}, without frames or people too, or each person's frames; keys "
+        "of other usual names",
         layouts=_COCO | _LANDMARKS,
         told_by=lambda peek: (
             bool({"frames", *_PEOPLE, *_POINTS} & (peek.root | peek.entry | peek.inner)) or _is_numbers(peek.first)
         ),
-        frames="frames|data|results|keypoints|[]|{}",
+        frames="|".join(("frames", "data", "results", *_POINTS, "[]", "{}")),
         people="|".join((*_PEOPLE, "")),
         points=(*_POINTS, ""),
         alone=False,
-        picture=("frame", "frame_index", "frame_id", "frame_number", "frame_idx", "image_id", "image", "file_name", "filename"),
-        scores=("keypoint_scores", "scores", "confidences", "keypoints_scores"),
+        picture=(*FRAME, *_IMAGE),
+        track=_OWN_TRACK,
     ),
 )
 
@@ -277,30 +290,41 @@ OTHER_FORMATS = (
     Format("reconstruction", ".npz of the MHFormer family, `reconstruction` [1, T, J, 2 or 3]", layouts={17: ("h36m", 17)}),
     Format(
         "npz",
-        ".npz with `keypoints` [T, J, 2 or 3] or, of several people, [T, P, J, 2 or 3]; perhaps `confidences`, `image_size`, "
-        "`fps`, `layout`",
+        ".npz with `keypoints` [T, J, 2 or 3] or, of several people, [T, P, J, 2 or 3]; perhaps `confidences` or `scores`, "
+        "`image_size`, `fps`, `layout`",
     ),
     Format(
         "npy",
-        ".npy array [T, J, 2 or 3], or of several people [P, T, J, 2 or 3]; FreeMoCap's too",
+        ".npy array [T, J, 2 or 3], [T, 2 or 3, J], or of several people [P, T, J, 2 or 3]; FreeMoCap's too",
         layouts={joints: _LANDMARKS[joints] for joints in (543, 553)},
     ),
     Format(
         "yolo_txt",
-        "ultralytics' folder of labels/*.txt, one a picture; shares of the image",
+        "ultralytics' folder of labels/*.txt, one a picture, or with --format one of them; shares of the image",
         0.25,
         _COCO,
         normalised=True,
-        frame_numbers=False,
     ),
     Format("deeplabcut", ".csv of DeepLabCut, with its three header lines", min_confidence=0.6),
     Format(
         "csv",
-        "a table with commas, semicolons or tabs: a line a frame, a person in a frame, or a joint; a header names the joints",
+        "a table with commas, semicolons or tabs: a line a frame, a person in a frame, or a joint; a header names the joints, "
+        "or they are in a known order",
     ),
 )
 
 FORMATS = {one.name: one for one in (*JSON_FORMATS, *OTHER_FORMATS)}
+TABLES = tuple(FORMATS[name] for name in ("csv", "deeplabcut", "yolo_txt"))
+NUMBERS = frozenset(len(layout.joints) for layout in LAYOUTS.values()).union(
+    *(one.layouts for one in FORMATS.values())
+)  # of joints
+
+
+def nearest(found: Iterable[Any], formats: Iterable[Format]) -> str:
+    """Return the end of a refusal: the two formats that have most of the words found in a file."""
+    words = {str(word) for word in found}
+    first, second = sorted(formats, key=lambda one: -len(one.words & words))[:2]
+    return f"the nearest are {first.name} and {second.name} (--list_formats shows all)"
 
 
 def listing() -> str:

@@ -1,37 +1,27 @@
 """Keypoints in JSON, in any format that `formats` describes."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.text import described, in_utf_8, listed
-from srnet_jax.keypoints.formats import DATA_SETS, JSON_FORMATS, Format, Peek
-from srnet_jax.keypoints.people import FEWEST_NAMES, image_size, is_number
-from srnet_jax.keypoints.points import as_points, is_joints, joint_name
+from srnet_jax.keypoints.formats import DATA_SETS, FRAME, JSON_FORMATS, Format, Peek, nearest
+from srnet_jax.keypoints.joint_order import FEWEST_NAMES
+from srnet_jax.keypoints.people import MOVES_ON, Seen, image_size, is_number, motion
+from srnet_jax.keypoints.points import as_points, is_joints, joint_name, plain
 
 _MAX_BYTES = 2_000_000_000
 _NOTHING: tuple[Any, ...] = (None, [], {}, "")
-
-
-class Seen(NamedTuple):
-    """A person whom a picture shows.
-
-    Attributes:
-      picture: frame number or image name.
-      track: track id, None if there is none.
-      values: [J, 3] x, y, confidence, not cleaned.
-      names: of the joints, None if the file does not give them.
-    """
-
-    picture: int | str
-    track: str | None
-    values: np.ndarray
-    names: tuple[str, ...] | None
+_VIDEO = ("video", "video_name", "video_id", "clip", "sequence", "camera")
+_PERSON = {"", "person", "personid", "player", "subject", "track", "trackid", "id", "individual", "actor", "p"}
+_IDS = ("track_id", "person_id", "id", "name")
+_FEW, _CROWD, _LOOKED_AT = 3, 20, 200  # people who may be close in a picture, or in it at all; entries of a list
 
 
 def load_json(path: Path) -> Any:
@@ -65,28 +55,64 @@ def recognise(content: Any, path: Path) -> Format:
       DataError: says what was found, and which formats are the nearest.
     """
     peek = Peek.of(content)
-    for one in JSON_FORMATS:
-        if one.told_by and one.told_by(peek):
-            return one
+    if (one := _told(peek)) is not None:
+        return one
     if isinstance(content, dict):
         found = f"an object with {listed(content)}"
     elif isinstance(peek.first, dict):
         found = f"a list of objects with {listed(peek.first)}"
     else:
         found = described(content)
-    nearest = sorted(JSON_FORMATS, key=lambda one: -len(_words(one) & (peek.root | peek.entry | peek.inner)))[:2]
     raise DataError(
-        f"{path}: found {found}, expected a keypoint format; the nearest are {' and '.join(one.name for one in nearest)} "
-        "(--list_formats shows all)"
+        f"{path}: found {found}, expected a keypoint format; {nearest(peek.root | peek.entry | peek.inner, JSON_FORMATS)}"
     )
 
 
-def _words(one: Format) -> set[str]:
-    return {
-        word.strip("{}[]")
-        for text in (one.frames, one.people, *one.points, *one.picture)
-        for word in text.replace(":", "|").split("|")
-    }
+def _told(peek: Peek) -> Format | None:
+    return next((one for one in JSON_FORMATS if one.told_by and one.told_by(peek)), None)
+
+
+def is_known(content: Any) -> bool:
+    """Return whether a file's content is of any format."""
+    return _told(Peek.of(content)) is not None
+
+
+def by_person(content: Any) -> list[tuple[str | None, Any]]:
+    """Return what a file holds of each person whom it keeps apart, after the person's id; of others the whole without an id.
+
+    Such a file is an object of people, `{"person_1": frames, ...}`, or a list of them, `{"people": [{"id": 1, "frames":}]}`.
+    """
+    if not isinstance(content, dict):
+        return [(None, content)]
+    people = _value(content, ("people", "persons", "tracks"))
+    if isinstance(people, list) and people and all(isinstance(one, dict) and "frames" in one for one in people):
+        return [(str(_value(one, _IDS) or number), one) for number, one in enumerate(people, 1)]
+    words = {plain(key) if re.search("[0-9]", key) else key for key in content}
+    if content and words <= _PERSON and all(_is_one_person(one, words != {""}) for one in content.values()):
+        return [(re.sub(r"^[^0-9]+", "", key), one) for key, one in content.items()]
+    return [(None, content)]
+
+
+def _is_one_person(value: Any, named: bool) -> bool:
+    """Return whether a value is one person's frames, rather than a frame's people; `named` if its key says so."""
+    if isinstance(value, dict) and isinstance(value.get("frames"), list | dict):
+        return True
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    items = [item for item in items if item not in _NOTHING]
+    if not items or is_joints(value):
+        return False
+    if all(isinstance(item, dict) and not item.keys().isdisjoint(FRAME) for item in items):
+        return named or len({str(_value(item, FRAME)) for item in items}) == len(items) > 1
+    return all(map(is_joints, items)) and (named or _one_moves(items))
+
+
+def _one_moves(items: list[Any]) -> bool:
+    """Return whether joints in a list are those of one person who moves, rather than of several in a picture."""
+    try:
+        points = [as_points(item, None, "").values for item in items[:_LOOKED_AT] if item not in _NOTHING]
+    except DataError:  # named when it is read
+        return False
+    return len(points) > _FEW and len({len(one) for one in points}) == 1 and motion(np.stack(points)) < MOVES_ON
 
 
 def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
@@ -100,20 +126,35 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
     Raises:
       DataError: names what is not as the format has it.
     """
-    told = _joint_names(content)
-    for number, (picture, frame) in enumerate(_frames(content, one, path)):
-        if picture is None:
-            found = _value(frame, one.picture)
-            picture = number if found is None else _picture(found, f"{path}: entry {number}")
+    told, sizes = _joint_names(content), _image_sizes(content, path)
+    numbers = {str(number): number for number in range(len(told or ()))}
+    lacking: list[str] = []
+    found = False
+    for number, (image, frame) in enumerate(_frames(content, one, path)):
+        key = next((key for key in one.picture if isinstance(frame, dict) and frame.get(key) is not None), None)
+        picture: int | str = number
+        if image is not None:
+            picture = image
+        elif key is not None:
+            picture = _picture(frame[key], f"{path}: entry {number}")
+            picture = int(picture) if key in FRAME and picture.isdecimal() else picture
+        size = sizes.get(str(frame[key])) if key else None
+        clip = _value(frame, _VIDEO) if frame is not content else None
         where = f"{path}: frame {one_line(picture, 100)}"
-        for track, points, scores in _people(frame, one, where):
+        for track, points, scores in _people(frame, one, where, lacking):
             if points in _NOTHING or (isinstance(points, list) and all(item in _NOTHING for item in points)):
                 continue
-            values, names = as_points(points, scores, where)
+            found = True
+            values, names, deep = as_points(points, scores, where)
             if one.y_first:
                 values = values[:, [1, 0, 2]]
-            names = told if names is None and told and len(told) == len(values) else names
-            yield Seen(picture, _track(track, where), values, names)
+            if told and (len(told) == len(values) if names is None else all(name in numbers for name in names)):
+                names = told if names is None else tuple(told[numbers[name]] for name in names)
+            yield Seen(
+                picture, _track(track, where), values, names, deep, str(clip)[:100] if isinstance(clip, str | int) else "", size
+            )
+    if lacking and not found:
+        raise DataError(lacking[0])
 
 
 def about(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
@@ -121,10 +162,8 @@ def about(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
     if not isinstance(content, dict):
         return None, None, None
     size = None
-    images = content.get("images")
-    first = images[0] if isinstance(images, list) and images and isinstance(images[0], dict) else content
-    if first.get("width") is not None or first.get("height") is not None:
-        size = image_size(first.get("width"), first.get("height"), str(path))
+    if "images" not in content and (content.get("width") is not None or content.get("height") is not None):
+        size = image_size(content.get("width"), content.get("height"), str(path))
     meta = content.get("meta_info")
     return size, content.get("fps"), meta.get("dataset_name") if isinstance(meta, dict) else None
 
@@ -145,7 +184,7 @@ def _joint_names(content: Any) -> tuple[str, ...] | None:
     return tuple(names) if sum(joint_name(name) is not None for name in names) >= FEWEST_NAMES else None
 
 
-def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str | None, Any]]:
+def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[str | None, Any]]:
     """Yield each frame, or each person of a flat list, with the picture's name where the frame itself does not have it."""
     options = one.frames.split("|")
     key = next((option for option in options if isinstance(content, dict) and option in content), None)
@@ -170,7 +209,7 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str |
         found = content if key is None else content[key]
         if key in one.points:
             scores = _value(content, one.scores)
-            if is_joints(found):
+            if is_joints(found) or (key in one.people.split("|") and not _are_frames(found)):  # of one picture
                 yield path.name, content
             elif isinstance(found, list) and isinstance(scores, list) and len(scores) == len(found):
                 yield from ((None, {key: item, one.scores[0]: sure}) for item, sure in zip(found, scores, strict=True))
@@ -184,17 +223,30 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str |
         entry = next((item for item in items if item), None)
         keys = {*one.people.split("|"), *one.picture} - {""}
         if one.alone and isinstance(entry, dict) and not keys & entry.keys() and set(one.points) & entry.keys():
-            yield path.name, {one.people.split("|")[0]: items} if one.people else items  # of one picture's people
-            return
+            people = [_value(item, one.points) for item in items if isinstance(item, dict)]
+            if len(people) < len(items) or not _one_moves(people):
+                yield path.name, {one.people.split("|")[0]: items} if one.people else items  # of one picture's people
+                return
         yield from ((None, item) for item in items)
     elif isinstance(content, dict) and (set(one.people.split("|")) - {""}) & content.keys():
-        yield path.name, content
+        key, found = next((key, content[key]) for key in one.people.split("|") if key in content)
+        if isinstance(found, list) and all(map(is_joints, filter(None, found))) and _one_moves(found):
+            yield from ((None, {key: [item]}) for item in found)
+        else:
+            yield path.name, content
     elif isinstance(content, dict) and "{}" in options:
         yield from ((_picture(name, str(path)), frame) for name, frame in content.items())
     elif isinstance(content, dict):
         yield None, content
     else:
         raise DataError(f"{path}: found {described(content)}, expected the form of {one.name}")
+
+
+def _are_frames(found: Any) -> bool:
+    """Return whether a list under a key for people and for joints holds those of each frame, rather than each person's."""
+    if not isinstance(found, list) or not all(map(is_joints, filter(None, found))):
+        return isinstance(found, list)
+    return len(found) > _CROWD or _one_moves(found)
 
 
 def _image_names(content: Any) -> dict[Any, str]:
@@ -207,8 +259,18 @@ def _image_names(content: Any) -> dict[Any, str]:
     return found
 
 
-def _people(frame: Any, one: Format, where: str) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield the track id, the joints and the confidences of each person of a frame."""
+def _image_sizes(content: Any, path: Path) -> dict[str, tuple[int, int]]:
+    """Return the size of each image of COCO's annotations, by id."""
+    images = content.get("images") if isinstance(content, dict) else None
+    return {
+        str(image.get("id")): image_size(image.get("width"), image.get("height"), str(path))
+        for image in (images if isinstance(images, list) else ())
+        if isinstance(image, dict) and (image.get("width") is not None or image.get("height") is not None)
+    }
+
+
+def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield the track id, the joints and the confidences of each person of a frame; add to `lacking` those without joints."""
     keys = () if one.frames.startswith("flat") else tuple(key for key in one.people.split("|") if key)
     if isinstance(frame, dict) and (key := next((key for key in keys if key in frame), None)):
         frame = frame[key]
@@ -228,6 +290,9 @@ def _people(frame: Any, one: Format, where: str) -> Iterator[tuple[Any, Any, Any
         raise DataError(f"{where}: found {described(frame)}, expected a list of people")
     for track, person in people:
         if person in _NOTHING:
+            continue
+        if isinstance(person, dict) and one.points[-1] and not person.keys() & set(one.points):  # a box alone
+            lacking.append(f"{where}: found a person with {listed(person)}, expected {' or '.join(one.points)}")
             continue
         track, points, scores = track or _value(person, one.track), _points(person, one, where), _value(person, one.scores)
         if (
@@ -251,13 +316,12 @@ def _points(person: Any, one: Format, where: str) -> Any:
         return person[key]
     if one.points[-1] == "":
         return person
-    if isinstance(person, dict):
-        raise DataError(f"{where}: found a person with {listed(person)}, expected {' or '.join(keys)}")
     raise DataError(f"{where}: found {described(person)}, expected a person's object")
 
 
 def _value(item: Any, keys: tuple[str, ...]) -> Any:
-    return next((item[key] for key in keys if key in item), None) if isinstance(item, dict) else None
+    """Return the first value that an object has under one of the keys and that is not None."""
+    return next((item[key] for key in keys if item.get(key) is not None), None) if isinstance(item, dict) else None
 
 
 def _list(items: Any, what: str, path: Path) -> list[Any]:
@@ -266,12 +330,12 @@ def _list(items: Any, what: str, path: Path) -> list[Any]:
     return items
 
 
-def _picture(value: Any, where: str) -> int | str:
-    """Return a picture's number or name; a name of digits is a number."""
+def _picture(value: Any, where: str) -> str:
+    """Return a picture's name; a whole number as its digits."""
     if isinstance(value, str) and 0 < len(value) <= 1000 and value.isprintable():
-        return int(value) if value.isdecimal() and len(value) <= 15 else value
+        return value
     if is_number(value) and value == int(value) and 0 <= value < 10**15:
-        return int(value)
+        return str(int(value))
     raise DataError(f"{where}: found {described(value)}, expected a frame's number or an image's name")
 
 

@@ -1,6 +1,7 @@
 """Keypoints in NumPy's files: VideoPose3D's `data_2d_custom_*.npz`, what its Detectron2 script writes, and plain arrays."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -12,12 +13,17 @@ from srnet_jax.io.files import reading
 from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed, numbers_of_shape
-from srnet_jax.keypoints.people import People, frame_rate, gather, image_size, layout_name, video_name
+from srnet_jax.keypoints import formats
+from srnet_jax.keypoints.people import MOVES_ON, People, Seen, frame_rate, gather, image_size, layout_name, motion, video_name
+from srnet_jax.keypoints.points import FlatPoints3DError
 from srnet_jax.pose import layouts
 
 FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
 _MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame: one array may stand for all frames of a file
 _COCO_JOINTS = 17
+_LOOKED_AT, _CROWD = 200, 20  # frames or people; people in one picture
+_POINTS = ("keypoints", "kpts", "keypoints_2d", "kps", "joints_2d", "poses_2d", "arr_0")
+_CONFIDENCES = ("confidences", "keypoint_scores", "scores", "confidence", "conf", "visibility", "likelihood", "arr_1")
 FREEMOCAP = (543, 553)  # landmarks: of body, hands and face
 
 
@@ -43,13 +49,13 @@ def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, 
         case "detectron2":
             return name, _detectron2(arrays, path, budget)
         case "reconstruction":
-            return name, iter([_plain({"keypoints": _squeezed(arrays.get("reconstruction"), path)}, path, budget)])
+            return name, iter([_plain(_frames_first(arrays, path), path, budget)])
         case _:
             return name, iter([_plain(arrays, path, budget)])
 
 
 def read_npy(path: Path, budget: Budget) -> People:
-    """Read one array: [T, J, 2 to 4], [J, 2 or 3] or [T, J*2 or J*3] of a person, [P, T, J, 2 or 3] or [T, P, ...] of several.
+    """Read one array: [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 or J*3] of a person, of several [P, T, J, 2 or 3].
 
     Raises:
       DataError: if the file is damaged, or holds another array, such as points in 3D.
@@ -61,13 +67,12 @@ def read_npy(path: Path, budget: Budget) -> People:
         array = array[None]
     elif array.ndim == 2 and (size := next((n for n in (3, 2) if array.shape[1] / n in joints), 0)):
         array = array.reshape(len(array), -1, size)
+    elif array.ndim == 3 and array.shape[1] in (2, 3) and array.shape[2] in joints:  # [T, 2 or 3, J]
+        array = np.swapaxes(array, 1, 2)
     if array.ndim > 2 and array.shape[-1] == 4:  # x, y, depth, confidence
         array = array[..., [0, 1, 3]]
-    if array.ndim == 4:
-        if len(array) <= array.shape[1]:  # there are more frames than people
-            array = np.swapaxes(array, 0, 1)
-        if array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # its third number is MediaPipe's depth
-            array = array[..., :2]
+    if array.ndim == 4 and array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # its third number is MediaPipe's depth
+        array = array[..., :2]
     return _plain({"keypoints": array}, path, budget)
 
 
@@ -77,21 +82,24 @@ def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
     Raises:
       DataError: if it is none of FORMATS.
     """
-    keys = {"positions_2d": "videopose3d", "segments": "detectron2", "reconstruction": "reconstruction", "keypoints": "npz"}
-    for key, name in keys.items():
+    keys = {"positions_2d": "videopose3d", "segments": "detectron2", "reconstruction": "reconstruction"}
+    for key, name in (keys | dict.fromkeys(_POINTS, "npz")).items():
         if key in arrays:
             return name
     raise DataError(
         f"{path}: found the keys {listed(arrays)}, expected positions_2d, reconstruction, keypoints, or boxes, segments and "
-        "keypoints"
+        f"keypoints; {formats.nearest(arrays, (formats.FORMATS[name] for name in FORMATS))}"
     )
 
 
-def _squeezed(array: Any, path: Path) -> np.ndarray:
-    """Return [T, P, J, 2 or 3] of [P, T, J, 2 or 3], or [T, J, 2 or 3] as it is."""
-    if not isinstance(array, np.ndarray):
+def _frames_first(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
+    """Return `reconstruction` [P, T, J, 2 or 3] as `keypoints` [T, P, J, 2 or 3], and what has its people and frames alike."""
+    points = arrays.get("reconstruction")
+    if points is None:
         raise DataError(f"{path}: found no reconstruction, expected an array (1, frames, joints, 2 or 3)")
-    return np.swapaxes(array, 0, 1) if array.ndim == 4 else array
+    alike = points.shape[:-1] if points.ndim == 4 else None
+    turned = {name: np.swapaxes(array, 0, 1) if array.shape[:3] == alike else array for name, array in arrays.items()}
+    return {name: array for name, array in turned.items() if name != "reconstruction"} | {"keypoints": turned["reconstruction"]}
 
 
 def _videopose3d(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> Iterator[People]:
@@ -141,14 +149,23 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
     Each of several has the same place in all frames. There may be `confidences` [T, J] or [T, P, J], `image_size` (width,
     height), `fps` and `layout`.
     """
-    if "keypoints" not in arrays:
+    key = next((key for key in _POINTS if key in arrays), None)
+    if key is None:
         raise DataError(f"{path}: found the keys {listed(arrays)}, expected keypoints")
-    values = _rows(arrays["keypoints"], (3, 4), f"{path}: keypoints", budget)
-    shape = values.shape[:-1]
-    if "confidences" in arrays:
-        confidences = numbers_of_shape(arrays["confidences"], shape, f"{path}: confidences")
+    values = _rows(arrays[key], (3, 4), f"{path}: {key}", budget)
+    others = [name for name in arrays if name != key and arrays[name].shape == values.shape[:-1]]
+    sure = next((name for name in _CONFIDENCES if name in (others if name != "confidences" else arrays)), None)
+    if sure is not None:
+        confidences = numbers_of_shape(arrays[sure], values.shape[:-1], f"{path}: {sure}")
+        if arrays[key].shape[-1] > 2 and not ((values[..., 2] >= 0) & (values[..., 2] <= 1) | np.isnan(values[..., 2])).all():
+            raise FlatPoints3DError(f"{path}: holds points in 3D, expected a detector's 2D keypoints; nothing is left to lift")
         with np.errstate(over="ignore", invalid="ignore"):
             values[..., 2] = confidences
+    if unused := [name for name in others if name != sure]:
+        warnings.warn(f"{path}: {listed(unused)} not used, expected confidences of the name {_CONFIDENCES[0]}", stacklevel=2)
+    if values.ndim == 4 and _people_first(values):
+        values = np.swapaxes(values, 0, 1)
+    shape = values.shape[:-1]
     size = arrays.get("image_size", np.empty(0))
     if "image_size" in arrays and size.shape != (2,):
         raise DataError(f"{path}: image_size holds {described(size)}, expected width and height")
@@ -163,6 +180,19 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
         image_size=image_size(size[0], size[1], f"{path}: image_size") if "image_size" in arrays else None,
         fps=frame_rate(_item(arrays, "fps"), str(path)),
     )
+
+
+def _people_first(values: np.ndarray) -> bool:
+    """Return whether keypoints are [P, T, J, 3], rather than [T, P, J, 3].
+
+    From frame to frame people move less than they differ. If people are alike, there are more frames than people; if there is
+    one frame or one person, those count as frames who move as one does.
+    """
+    looked_at = values[:_LOOKED_AT, :_LOOKED_AT]
+    along, across = motion(looked_at), motion(np.swapaxes(looked_at, 0, 1))
+    if len(values) == 1:
+        return across < MOVES_ON or values.shape[1] > _CROWD
+    return values.shape[1] > len(values) if max(along, across) < MOVES_ON else across < along
 
 
 def _item(arrays: dict[str, np.ndarray], key: str) -> Any:
@@ -208,12 +238,12 @@ def _detectron2(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> It
     about = stored_dict(arrays, "metadata", path)
     size = image_size(about.get("w"), about.get("h"), f"{path}: metadata")
     fps = frame_rate(about.get("fps"), f"{path}: metadata")
-    for people in gather(_surest(boxes, keypoints, path), path, budget, is_frame=True):
+    for people in gather(_surest(boxes, keypoints, path), path, budget):
         layout = "coco" if people.values.shape[1] == _COCO_JOINTS else None
         yield dataclasses.replace(people, layout=layout, image_size=size, fps=fps)
 
 
-def _surest(boxes: np.ndarray, keypoints: np.ndarray, path: Path) -> Iterator[tuple[int, None, np.ndarray]]:
+def _surest(boxes: np.ndarray, keypoints: np.ndarray, path: Path) -> Iterator[Seen]:
     for frame, (box_pair, keypoint_pair) in enumerate(zip(boxes, keypoints, strict=True)):
         where = f"{path}: frame {frame}"
         found = (
@@ -226,7 +256,7 @@ def _surest(boxes: np.ndarray, keypoints: np.ndarray, path: Path) -> Iterator[tu
             raise DataError(f"{where}: found {len(found[0])} boxes and keypoints of {len(found[1])}, expected the same number")
         with np.errstate(over="ignore", invalid="ignore"):
             person = found[1][np.argmax(found[0][:, 4])].astype(np.float64)  # [4, J]
-        yield frame, None, np.ascontiguousarray(person[[0, 1, 3]].T)
+        yield Seen(frame, None, np.ascontiguousarray(person[[0, 1, 3]].T))
 
 
 def _of_a_person(pair: Any, shape: tuple[Any, ...], where: str) -> np.ndarray | None:

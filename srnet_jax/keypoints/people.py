@@ -3,23 +3,44 @@
 import collections
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
 from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.safe_pickle import Budget
-from srnet_jax.io.text import described, listed
-from srnet_jax.keypoints.pictures import places
-from srnet_jax.keypoints.points import joint_name
-from srnet_jax.pose import layouts
+from srnet_jax.io.text import described
+from srnet_jax.keypoints.pictures import Place, places
 
 FARTHEST_PX = 1e6
-FEWEST_NAMES = 6  # that tell a layout
+MOVES_ON = 0.2  # at most, of `motion`
 _VIDEO = re.compile(r"\.(mp4|m4v|avi|mov|mkv|webm|mpe?g)$", re.IGNORECASE)
 _ENDING = re.compile(r"\.(npz|npy|json|csv|tsv|txt|jpe?g|png|bmp|tiff?|webp)$", re.IGNORECASE)
+
+
+class Seen(NamedTuple):
+    """A person whom a picture shows.
+
+    Attributes:
+      picture: number of a video's frame (int), or a picture's name or id (str).
+      track: track id, None if there is none.
+      values: [J, 3] x, y, confidence, not cleaned.
+      names: of the joints, None if the file does not give them.
+      deep: as in `points.Points`.
+      clip: name of the video, "" if the file holds one.
+      size: width and height of the picture, if it has one of its own.
+    """
+
+    picture: int | str
+    track: str | None
+    values: np.ndarray
+    names: tuple[str, ...] | None = None
+    deep: bool = False
+    clip: str = ""
+    size: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,46 +72,38 @@ class People:
     still: bool = False
 
 
-def gather(
-    found: Iterable[tuple[int | str, str | None, np.ndarray]], path: Path, budget: Budget, *, is_frame: bool = False
-) -> list[People]:
+def gather(seen: Iterable[Seen], path: Path, budget: Budget) -> list[People]:
     """Put people together that a file names one by one, those of each video and of each picture for itself.
 
     Args:
-      found: picture (frame number or image name), track id, [J, 3] x, y, confidence of each.
+      seen: all people of the file.
       path: of the file.
       budget: what it may still cost to read the file.
-      is_frame: whether numbers of pictures are frames of one video, however far apart.
 
     Raises:
       DataError: if people of one video have different numbers of joints.
     """
-    pictures: list[int | str] = []
-    ids: list[str | None] = []
-    rows: list[np.ndarray] = []
-    for picture, track, values in found:
-        budget.charge(2 * values.nbytes)  # here and together
-        pictures.append(picture)
-        ids.append(track)
-        rows.append(values)
-    if is_frame:
-        videos: dict[tuple[str, bool], list[tuple[int, int]]] = {("", False): [(int(p), i) for i, p in enumerate(pictures)]}
-        videos = videos if rows else {}
-    else:
-        where = places(pictures)
-        videos = collections.defaultdict(list)
-        for index, picture in enumerate(pictures):
-            place = where[picture]
-            videos[place.clip, place.still].append((place.frame, index))
+    people: list[Seen] = []
+    clips: dict[str, list[int]] = {}
+    for index, person in enumerate(seen):
+        budget.charge(2 * person.values.nbytes)  # here and together
+        people.append(person)
+        clips.setdefault(person.clip, []).append(index)
+    videos: dict[tuple[str, bool], list[tuple[int, int]]] = {}
+    for clip, indices in clips.items():
+        for index, place in zip(indices, _places([people[index] for index in indices]), strict=True):
+            name = "_".join(part for part in (clip, place.clip) if part)
+            videos.setdefault((name, place.still), []).append((place.frame, index))
     made = []
     for (clip, still), members in videos.items():
         indices = [index for _, index in members]
         frames = np.array([frame for frame, _ in members], np.int64)
-        odd = next((i for i in indices if len(rows[i]) != len(rows[indices[0]])), None)
+        rows = [people[index].values for index in indices]
+        odd = next((i for i, values in enumerate(rows) if len(values) != len(rows[0])), None)
         if odd is not None:
             raise DataError(
-                f"{path}: frame {one_line(pictures[odd], 100)}: found {len(rows[odd])} joints, expected "
-                f"{len(rows[indices[0]])}, as in frame {one_line(pictures[indices[0]], 100)}"
+                f"{path}: frame {one_line(people[indices[odd]].picture, 100)}: found {len(rows[odd])} joints, expected "
+                f"{len(rows[0])}, as in frame {one_line(people[indices[0]].picture, 100)}"
             )
         alone = len(videos) == 1
         name = video_name(path.name) if alone and not still else video_name(clip) or video_name(path.name)
@@ -99,27 +112,44 @@ def gather(
                 str(path) if alone else f"{path}: {one_line(clip or 'the video', 100)}",
                 name,
                 frames,
-                tuple(ids[index] for index in indices),
-                np.stack([rows[index] for index in indices]),
+                tuple(people[index].track for index in indices),
+                np.stack(rows),
                 prefix="" if alone else f"{name}_",
+                image_size=people[indices[0]].size,
                 still=still,
             )
         )
     return made
 
 
-def in_layout(names: Sequence[str], where: str) -> tuple[str, np.ndarray]:
-    """Return the layout that has most of these joints, and where each of its joints is among the names, -1 if nowhere.
+def _places(people: list[Seen]) -> list[Place]:
+    """Return where the picture of each person of a video is; pictures of several sizes are no video's."""
+    pictures = [person.picture for person in people]
+    if all(isinstance(picture, int) for picture in pictures):  # frame numbers
+        return [Place("", int(picture), False) for picture in pictures]
+    found = places(pictures)
+    sizes: dict[tuple[str, bool], set[tuple[int, int] | None]] = collections.defaultdict(set)
+    for person in people:
+        place = found[person.picture]
+        sizes[place.clip, place.still].add(person.size)
+    return [
+        Place(video_name(str(picture)), 0, True)
+        if len(sizes[found[picture].clip, found[picture].still]) > 1
+        else found[picture]
+        for picture in pictures
+    ]
 
-    Raises:
-      DataError: if there are fewer than half a body's joints that any layout has.
+
+def motion(poses: np.ndarray) -> float:
+    """Return how far poses [N, ..., J, 2 or 3] are from the next at most, but for a tenth of them, in sizes of the person.
+
+    The frames of a video have about 0.02, different people in a picture more than 0.2. NaN if nothing can be compared.
     """
-    joints = [joint_name(name) for name in names]
-    known = {joint for joint in joints if joint}
-    best = max(layouts.LAYOUTS.values(), key=lambda layout: (len(known & set(layout.joints)), -len(layout.joints)))
-    if len(known & set(best.joints)) < FEWEST_NAMES:
-        raise DataError(f"{where}: found joints named {listed(names)}, expected names such as nose, left_shoulder, RKnee")
-    return best.name, np.array([joints.index(joint) if joint in known else -1 for joint in best.joints])
+    points = np.where((poses[..., :2] == 0).all(-1, keepdims=True), np.nan, poses[..., :2]).astype(np.float64)
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning), np.errstate(all="ignore"):  # of missing joints
+        steps = np.nanmean(np.linalg.norm(np.diff(points, axis=0), axis=-1), axis=-1)
+        sizes = np.linalg.norm(np.nanmax(points, axis=-2) - np.nanmin(points, axis=-2), axis=-1)
+        return float(np.nanquantile(steps, 0.9) / np.nanmedian(sizes)) if steps.size else np.nan
 
 
 def video_name(name: str) -> str:

@@ -1,11 +1,14 @@
 """Which frame of which video a picture is, from the names or numbers that a file gives the pictures.
 
 Names that differ in nothing but numbers are the frames of one video: its frame number is the last of these numbers that no two
-of them share, so that a date or a size in a name is none. A name like no other is a picture for itself, as are numbers that lie
-far and unevenly apart, such as the ids of a data set's images.
+of them share, so that a date or a size in a name is none, and that counts by one if another does not, as times do. A number
+after a letter that stays the same for a while tells several videos apart (`vid1_frame_1`). A name like no other is a picture
+for itself, as are numbers that are far and unevenly apart, such as the ids of a data set's images. Names like `0.033` are
+times, which follow on each other evenly.
 """
 
 import collections
+import itertools
 import re
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
@@ -15,6 +18,8 @@ import numpy as np
 _EXTENSION = re.compile(r"\.(jpe?g|png|bmp|tiff?|webp|json|txt)$", re.IGNORECASE)
 _FARTHEST_MEDIAN = 5  # frames between pictures of one video, or all about equally far apart
 _SAME_STEP = 0.9
+_TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
+_MOST_FRAMES = 1e9
 
 
 class Place(NamedTuple):
@@ -43,15 +48,38 @@ def places(pictures: Sequence[Hashable]) -> dict[Hashable, Place]:
     for number, place in zip(numbers, _numbered("", numbers, [str(n) for n in numbers]), strict=True):
         found[number] = place
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = collections.defaultdict(list)
-    for name in distinct:
-        if isinstance(name, str):
-            stem = _EXTENSION.sub("", name)
-            folder, slash, own = stem.replace("\\", "/").rpartition("/")
-            apart = slash and re.search("[0-9]", own)  # folders of numbered pictures are videos
-            groups[folder if apart else "", tuple(re.split(r"[0-9]+", stem))].append(name)
-    for (_, words), names in groups.items():
-        found |= dict(zip(names, _named(words, names), strict=True))
+    names = [picture for picture in distinct if isinstance(picture, str)]
+    if len(names) > 1 and all(_TIME.fullmatch(name) for name in names):
+        return found | _timed(names)
+    for name in names:
+        stem = _EXTENSION.sub("", name)
+        folder, slash, own = stem.replace("\\", "/").rpartition("/")
+        apart = slash and re.search("[0-9]", own)  # folders of numbered pictures are videos
+        groups[folder if apart else "", tuple(re.split(r"[0-9]+", stem))].append(name)
+    taken: set[str] = set()
+    for (_, words), alike in groups.items():
+        own_places = _named(words, alike)
+        clips = {place.clip for place in own_places}
+        number = next(number for number in itertools.count(1) if taken.isdisjoint(_with_number(clip, number) for clip in clips))
+        taken |= {_with_number(clip, number) for clip in clips}
+        for name, place in zip(alike, own_places, strict=True):
+            found[name] = place._replace(clip=_with_number(place.clip, number))
     return found
+
+
+def _with_number(clip: str, number: int) -> str:
+    return clip if number == 1 else f"{clip}_{number}".lstrip("_")
+
+
+def _timed(names: list[str]) -> dict[Hashable, Place]:
+    """Return the places of pictures by their times: the frames of a video, or pictures for themselves if those are uneven."""
+    times = np.array([float(name) for name in names])
+    steps = np.diff(np.sort(times))
+    step = float(np.median(steps)) or 1.0
+    frames = np.round(times / step).astype(np.int64) if times.max() / step < _MOST_FRAMES else np.zeros(len(names), np.int64)
+    if len(set(frames.tolist())) < len(names):
+        return {name: Place(name, 0, True) for name in names}
+    return {name: Place("", frame, False) for name, frame in zip(names, frames.tolist(), strict=True)}
 
 
 def _named(words: tuple[str, ...], names: list[str]) -> list[Place]:
@@ -60,39 +88,60 @@ def _named(words: tuple[str, ...], names: list[str]) -> list[Place]:
     digits = [re.findall(r"[0-9]+", stem) for stem in stems]
     changing = [column for column in range(len(words) - 1) if len({row[column] for row in digits}) > 1]
     if not changing:
-        only_number = (
-            len(words) == 2 and words[1] == "" and len(digits[0][0]) < 10 and not re.search(r"\w$", words[0].rstrip("_-. "))
-        )
-        if only_number:
-            return [Place("", int(digits[0][0]), False)]
+        only_number = len(words) == 2 and words[1] == "" and len(digits[0][0]) < 10
+        if only_number and not re.search(r"\w$", words[0].rstrip("_-. ")):
+            return [Place(_clip(words[0]), int(digits[0][0]), False)]
         return [Place(stems[0], 0, True)]
     whole = [column for column in changing if len({row[column] for row in digits}) == len(names)]
-    column = (whole or changing)[-1]
-    if not whole:  # several videos in one file: the other numbers tell them apart
-        parts: dict[tuple[str, ...], list[int]] = collections.defaultdict(list)
-        for index, row in enumerate(digits):
-            parts[tuple(row[:column] + row[column + 1 :])].append(index)
-        made: list[Place | None] = [None] * len(names)
-        for indices in parts.values():
-            for index, place in zip(indices, _named_part(stems, digits, indices, column), strict=True):
-                made[index] = place
-        return [place for place in made if place]
-    return _named_part(stems, digits, list(range(len(names))), column)
+    column = max(whole, key=lambda column: (_evenness(digits, column), column)) if whole else changing[-1]
+    if whole:
+        apart = [other for other in changing if other not in whole and _tells_videos(words[other], digits, other, column)]
+    else:  # several videos in one file: the other numbers tell them apart
+        apart = [other for other in changing if other != column]
+    parts: dict[tuple[str, ...], list[int]] = collections.defaultdict(list)
+    for index, row in enumerate(digits):
+        parts[tuple(row[other] for other in apart)].append(index)
+    made: dict[int, Place] = {}
+    for indices in parts.values():
+        made |= dict(zip(indices, _named_part(stems, digits, indices, column), strict=True))
+    return [made[index] for index in range(len(names))]
+
+
+def _evenness(digits: list[list[str]], column: int) -> tuple[bool, bool, float]:
+    """Return how much a column's numbers look like a frame's: whether they count by one, in even steps, and in small ones."""
+    usual, even = _steps([int(row[column][-18:]) for row in digits])
+    return usual == 1, even >= _SAME_STEP, -usual
+
+
+def _tells_videos(word: str, digits: list[list[str]], other: int, column: int) -> bool:
+    """Return whether a number after a word stays the same while the frame number runs, and does not come back."""
+    ordered = [row[other] for row in sorted(digits, key=lambda row: int(row[column][-18:]))]
+    runs = 1 + sum(a != b for a, b in itertools.pairwise(ordered))
+    return bool(re.search(r"[^\W\d_]", word)) and runs == len(set(ordered)) <= len(ordered) / 2
 
 
 def _named_part(stems: list[str], digits: list[list[str]], indices: list[int], column: int) -> list[Place]:
     first = stems[indices[0]]
     ends = [match.span() for match in re.finditer(r"[0-9]+", first)]
     start, end = ends[column]
-    clip = re.sub(r"[/\\]", "_", f"{first[:start]}{first[end:]}").strip("_-. ")
+    clip = _clip(f"{first[:start]}{first[end:]}")
     return _numbered(clip, [int(digits[index][column][-18:]) for index in indices], [stems[index] for index in indices])
+
+
+def _clip(name: str) -> str:
+    return re.sub(r"[/\\]", "_", name).strip("_-. ")
+
+
+def _steps(numbers: list[int]) -> tuple[float, float]:
+    """Return the usual step between numbers, and the share of the steps that are about it."""
+    steps = np.diff(sorted(numbers))
+    usual = float(np.median(steps)) if len(steps) else 1.0
+    return usual, float((np.abs(steps - usual) <= 0.1 * usual).mean()) if len(steps) else 1.0
 
 
 def _numbered(clip: str, numbers: list[int], names: list[str]) -> list[Place]:
     """Return the frames of a video, or pictures for themselves where the numbers are no frames."""
-    steps = np.diff(sorted(numbers))
-    usual = float(np.median(steps)) if len(steps) else 1.0
-    even = (np.abs(steps - usual) <= 0.1 * usual).mean() if len(steps) else 1.0
-    if len(steps) and usual > _FARTHEST_MEDIAN and even < _SAME_STEP:
+    usual, even = _steps(numbers)
+    if usual > _FARTHEST_MEDIAN and even < _SAME_STEP:
         return [Place(name, 0, True) for name in names]
     return [Place(clip, number, False) for number in numbers]

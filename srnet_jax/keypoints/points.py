@@ -12,7 +12,7 @@ A joint is missing, NaN, where it is None, NaN, exactly (0, 0), has a coordinate
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,30 +20,43 @@ from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.text import described
 from srnet_jax.pose import layouts
 
+# Names of columns and keys, as `plain` gives them; the first that is there counts.
 CONFIDENCES = (
-    "c",
-    "v",
-    "conf",
-    "confidence",
-    "likelihood",
-    "p",
-    "presence",
-    "prob",
-    "probability",
-    "s",
-    "score",
-    "vis",
-    "visibility",
-    "visible",
+    *("conf", "confidence", "c", "likelihood", "p", "prob", "probability", "s", "score", "visibility", "visible", "vis", "v"),
+    "presence",  # MediaPipe's, in the image; 0 where it is not computed
+)
+JOINT_KEYS = (
+    *(
+        f"{noun}{kind}"
+        for noun in ("joint", "keypoint", "landmark", "kpt", "kp", "point")
+        for kind in ("name", "label", "", "id", "index", "idx", "number")
+    ),
+    *("bodypart", "name", "part", "label", "type", "index", "idx", "id"),
 )
 MOST_JOINTS = 1000
+_NOT_TOLD = math.inf  # for a confidence; JSON holds no infinity
+_DEEP = 2.0
+
+
+class Points(NamedTuple):
+    """A person's joints.
+
+    Attributes:
+      values: [J, 3] float64 x, y, confidence, not cleaned.
+      names: of the joints, None if the form has none.
+      deep: whether a third coordinate, in pixels or millimetres, is in the place of the confidence.
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...] | None
+    deep: bool
 
 
 class FlatPoints3DError(DataError):
     """Points are already in 3D, where a detector's 2D keypoints were expected."""
 
 
-def as_points(value: Any, scores: Any, where: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+def as_points(value: Any, scores: Any, where: str) -> Points:
     """Return a person's joints.
 
     Args:
@@ -51,25 +64,19 @@ def as_points(value: Any, scores: Any, where: str) -> tuple[np.ndarray, tuple[st
       scores: a list of confidences beside it, or None.
       where: begins messages.
 
-    Returns:
-      [J, 3] float64 x, y, confidence, not cleaned; and the joints' names, None if the form has none.
-
     Raises:
       DataError: if it is none of these forms.
       FlatPoints3DError: if the points are in 3D.
     """
     names: tuple[str, ...] | None = None
-    if isinstance(value, dict) and value:
-        if isinstance(value.get("x"), list):
-            rows = _columns(value, where)
-        else:
-            names = tuple(value)
-            rows = [_row(point, f"{where}: {one_line(name, 60)}") for name, point in value.items()]
+    if isinstance(value, dict) and isinstance(value.get("x"), list):
+        rows = _columns(value, where)
+    elif isinstance(value, dict) and (joints := _of_joints(value)):
+        names = tuple(joints)
+        rows = [_row(point, f"{where}: {one_line(name, 60)}") for name, point in joints.items()]
     elif isinstance(value, list) and value and all(point is None or isinstance(point, list | dict) for point in value):
         rows = [_row(point, where) for point in value]
-        named = [point.get("name", point.get("part")) for point in value if isinstance(point, dict)]
-        if len(named) == len(value) and all(isinstance(name, str) for name in named):
-            names = tuple(str(name) for name in named)
+        names = _own_names(value)
     elif isinstance(value, list) and value:
         rows = _flat(value, scores, where)
     else:
@@ -83,21 +90,48 @@ def as_points(value: Any, scores: Any, where: str) -> tuple[np.ndarray, tuple[st
     array = np.array([row or [math.nan] * width for row in rows], np.float64)  # [J, 2 to 4]
     made = np.ones((len(rows), 3))
     made[:, :2] = array[:, :2]
-    if scores is not None:
-        if width > 2:
+    told = width > 2 and bool((array[:, -1] != _NOT_TOLD).any())
+    if scores is not None and not (told and isinstance(scores, list) and len(scores) != len(rows)):  # those are people's
+        if told:
             raise FlatPoints3DError(f"{where}: holds points in 3D, expected a detector's 2D keypoints; nothing is left to lift")
         sure = np.array([_number(score, where) for score in scores]) if isinstance(scores, list) else np.empty(0)
         if len(sure) != len(rows):
             raise DataError(f"{where}: found {len(sure)} confidences, expected one for each of {len(rows)} joints")
         made[:, 2] = sure
-    elif width > 2:
-        made[:, 2] = array[:, -1]
-    return made, names
+    elif told:
+        made[:, 2] = np.where(array[:, -1] == _NOT_TOLD, 1, array[:, -1])
+    return Points(made, names, width == 4 and not told and scores is None and is_deep(array[:, 2]))
+
+
+def is_deep(z: np.ndarray) -> bool:
+    """Return whether third coordinates vary as pixels or millimetres do; MediaPipe's do not, which are shares of the image."""
+    z = z[np.isfinite(z)]
+    return len(z) > 1 and bool(np.ptp(z) > _DEEP)
+
+
+def _of_joints(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the joints among what an object holds, which may be a frame's number too."""
+    return {name: point for name, point in value.items() if point is None or isinstance(point, list | dict)}
+
+
+def _own_names(points: list[Any]) -> tuple[str, ...] | None:
+    """Return the names or numbers of joints that are objects, by the first key whose values differ; None without."""
+    if not all(isinstance(point, dict) for point in points):
+        return None
+    keys = {plain(key): key for key in points[0]}
+    for key in JOINT_KEYS:
+        if key in keys:
+            found = [point.get(keys[key]) for point in points]
+            if all(isinstance(name, str) or (type(name) is int and name >= 0) for name in found):
+                names = tuple(map(str, found))
+                if len(set(names)) == len(names):
+                    return names
+    return None
 
 
 def is_joints(value: Any) -> bool:
     """Return whether a value is one person's joints, rather than several people's or frames'."""
-    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    items = list(_of_joints(value).values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     first = next((item for item in items if item), None)
     if isinstance(first, dict):
         return ({"x", "y"} <= {str(key).lower() for key in first} or "position" in first) and not isinstance(
@@ -120,10 +154,15 @@ def marked(values: np.ndarray, min_confidence: float) -> np.ndarray:
     return np.where(missing[..., None], [math.nan, math.nan, 0.0], clipped)
 
 
+def plain(name: str) -> str:
+    """Return the letters of a column's name or of a key, in lower case."""
+    return re.sub(r"[^a-z]+", "", name.lower())
+
+
 def joint_name(text: str) -> str | None:
     """Return the joint of the layouts' vocabulary that a name in a file means, None if it is none of them."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text.strip()[:100]).lower()
-    name = re.sub(r"^([lr])(?=(shoulder|elbow|wrist|hip|knee|ankle|eye|ear|heel|big|small)_?(toe)?$)", r"\1_", name)
+    name = re.sub(r"^([lr])(?=(shoulder|elbow|wrist|hip|knee|ankle|foot|eye|ear|heel|big|small)_?(toe)?$)", r"\1_", name)
     words = [word for word in re.split(r"[^a-z]+", name) if word]
     side = next((full for word in words for full in ("left", "right") if word in (full, full[0])), "")
     rest = "_".join(word for word in words if word not in ("left", "right", "l", "r"))
@@ -132,8 +171,21 @@ def joint_name(text: str) -> str | None:
     return found if found in layouts.VOCABULARY else None
 
 
+def joint_names(names: Sequence[str]) -> list[str | None]:
+    """Return the joints that a file's names mean: the neck beside a thorax is the skull's base, a foot beside an ankle none."""
+    found = [joint_name(name) for name in names]
+    for index, joint in enumerate(found):
+        if joint in ("thorax", "left_ankle", "right_ankle") and found.count(joint) > 1:
+            word = plain(names[index])
+            if "neck" in word or "foot" in word:
+                found[index] = "skull_base" if "neck" in word and "skull_base" not in found else None
+    return found
+
+
 _SYNONYMS = {
     "neck": "thorax",
+    "upper_neck": "skull_base",
+    "foot": "ankle",
     "mid_hip": "pelvis",
     "midhip": "pelvis",
     "hip_center": "pelvis",
@@ -172,14 +224,15 @@ def _columns(value: dict[str, Any], where: str) -> list[list[float]]:
 
 
 def _row(point: Any, where: str) -> list[float]:
-    """Return x, y and perhaps a confidence; nothing of a missing joint."""
+    """Return x, y and perhaps more numbers, of an object x, y, z and a confidence; nothing of a missing joint."""
     if point is None or point == []:
         return []
     if isinstance(point, dict):
         place = point.get("position")
         lower = {str(key).lower(): item for key, item in (point | (place if isinstance(place, dict) else {})).items()}
-        sure = next((lower[name] for name in CONFIDENCES if name in lower), 1.0)
-        return [_number(item, where) for item in (lower.get("x"), lower.get("y"), sure)]
+        told = [lower[name] for name in CONFIDENCES if name in lower]
+        sure = next((item for item in told if item is not None), None if told else _NOT_TOLD)
+        return [_number(item, where) for item in (lower.get("x"), lower.get("y"), lower.get("z"), sure)]
     if not isinstance(point, list):
         raise DataError(f"{where}: found {described(point)}, expected x, y and confidence of each joint")
     return [_number(item, where) for item in point]

@@ -4,7 +4,7 @@ A reader says whom the file holds in which frame (`People`); `follow` makes the 
 
 - A joint is missing where `points.marked` says so, and in a frame in which all are the person is not shown.
 - People with a track id are followed by it. If one id is in a frame twice, the surer person is taken; if it is also the only
-  id, the file does not track, and ids are ignored.
+  id, or if no id is there twice, the file does not track, and ids are ignored.
 - People without an id are linked from frame to frame, the nearest pairs first. Their distance is the mean over the joints that
   both have; it may be half of a person's size (the diagonal of the box around the joints) for each frame that has passed, and
   two sizes in all. A person who has not been seen for 30 frames is not looked for again. In a file that never has two people in
@@ -16,7 +16,8 @@ A reader says whom the file holds in which frame (`People`); `follow` makes the 
 
 import dataclasses
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -29,7 +30,9 @@ MAX_NORMALISED = 1.5  # screen coordinates end at 1, or a little above on a high
 _REACH, _FARTHEST_REACH, _MEMORY = 0.5, 2.0, 30  # sizes a frame, sizes, frames
 _MAX_PEOPLE = 100  # to link in a frame: all are compared with all
 _MAX_FRAMES = 1_000_000
+_FEW_IDS = 3  # which may be people of whom each is seen once
 _SHORT, _SHARE = 10, 0.05  # frames, of the longest track
+_USUAL_SIZES = ((640, 480), (1280, 720), (1920, 1080), (1080, 1920), (2560, 1440), (3840, 2160), (2160, 3840))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,18 +101,66 @@ def _shown(people: People, min_confidence: float) -> People:
     shown = np.isfinite(values[..., 0]).any(-1)
     values = values[shown]
     frames = people.frames[shown]
-    far = np.nanmax(np.abs(values[..., :2]), axis=(1, 2)) >= FARTHEST_PX if len(values) else np.zeros(0, bool)
-    if far.any():
-        raise DataError(
-            f"{people.where}: keypoints of {FARTHEST_PX:,.0f} or more at frame {frames[far].min()}, expected pixels"
-        )
-    if len(values) and np.nanmax(np.abs(values[..., :2])) <= MAX_NORMALISED:
-        raise DataError(
-            f"{people.where}: all keypoints are within +-{MAX_NORMALISED}, they seem normalised, expected pixels, or the "
-            "image's size (--width and --height)"
-        )
+    check_pixels(values, frames, people.where)
     ids = tuple(track for track, is_shown in zip(people.ids, shown, strict=True) if is_shown)
     return dataclasses.replace(people, frames=frames, ids=ids, values=values)
+
+
+def check_pixels(values: np.ndarray, frames: np.ndarray, where: str) -> None:
+    """Refuse what cannot be pixels.
+
+    Args:
+      values: [N, J, 2 or more] x, y, NaN where a joint is missing; each row has a joint.
+      frames: [N] numbers of the frames.
+      where: begins messages.
+
+    Raises:
+      DataError: if a number is too large for pixels, coordinates seem normalised, or all joints are at one place.
+    """
+    if not len(values):
+        return
+    most = np.nanmax(np.abs(values[..., :2]), axis=(1, 2))
+    if (most >= FARTHEST_PX).any():
+        raise DataError(
+            f"{where}: keypoints of {FARTHEST_PX:,.0f} or more at frame {frames[most >= FARTHEST_PX].min()}, expected pixels"
+        )
+    if most.max() <= MAX_NORMALISED:
+        raise DataError(f"{where}: all keypoints are within +-{MAX_NORMALISED}, they seem normalised, expected pixels")
+    spread = np.nanmax(values[..., :2], axis=1) - np.nanmin(values[..., :2], axis=1)  # [N, 2]
+    if not spread.any() and np.isfinite(values[..., 0]).sum(-1).max() > 1:
+        raise DataError(f"{where}: all joints are at one place in each frame, expected a person's")
+
+
+def turned(tracks: Sequence[Track], degrees: int, path: str) -> list[Track]:
+    """Return the tracks of a file as in pictures turned clockwise by 0, 90, 180 or 270 degrees."""
+    return [_turned(track, degrees) for track in with_image_sizes(tracks, path)] if degrees else list(tracks)
+
+
+def _turned(track: Track, degrees: int) -> Track:
+    assert track.image_size is not None
+    width, height = track.image_size
+    x, y = track.keypoints[..., 0], track.keypoints[..., 1]
+    points = {90: (height - y, x), 180: (width - x, height - y), 270: (y, width - x)}[degrees]
+    size = (width, height) if degrees == 180 else (height, width)
+    return dataclasses.replace(track, keypoints=np.stack(points, -1).astype(np.float32), image_size=size)
+
+
+def with_image_sizes(tracks: Sequence[Track], path: str) -> list[Track]:
+    """Return the tracks of a file with image sizes.
+
+    Where the file says none, the smallest usual one that holds all keypoints is taken, with a warning: the optical axis is
+    taken to be in the image's middle, and poses turn with the angle between it and the person.
+    """
+    if all(track.image_size for track in tracks):
+        return list(tracks)
+    corners = [np.nanmax(track.keypoints, axis=(0, 1)) for track in tracks]
+    width, height = np.ceil(np.max(corners, axis=0)).astype(int).clip(1).tolist()
+    size = next((size for size in _USUAL_SIZES if width <= size[0] and height <= size[1]), (width, height))
+    warnings.warn(
+        f"{path}: image size not known, taken as {size[0]} x {size[1]}; it turns the poses a little (--width, --height)",
+        stacklevel=2,
+    )
+    return [dataclasses.replace(track, image_size=track.image_size or size) for track in tracks]
 
 
 def _by_person(people: People) -> Iterator[tuple[str | None, np.ndarray]]:
@@ -122,6 +173,8 @@ def _by_person(people: People) -> Iterator[tuple[str | None, np.ndarray]]:
         (rows,) = groups.values()
         if len(set(people.frames[rows].tolist())) < len(rows):  # AlphaPose, when it does not track, gives all the same
             groups, unnamed = {}, list(range(len(people.frames)))
+    if len(groups) == len(people.ids) > _FEW_IDS and len(set(people.frames.tolist())) > 1:  # each detection has its own
+        groups, unnamed = {}, list(range(len(people.frames)))
     for track, rows in groups.items():
         yield track, np.array(rows)
     if unnamed:

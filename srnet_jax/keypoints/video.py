@@ -19,7 +19,7 @@ import numpy as np
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
-from srnet_jax.keypoints.people import People, gather
+from srnet_jax.keypoints.people import People, Seen, gather
 from srnet_jax.keypoints.tracks import Track, follow
 
 _MOST_BYTES = 1 << 32  # of the keypoints of a video
@@ -98,7 +98,6 @@ def detect(
             _found(track(_frames(video, image, declared, path, rotate, times, cv2.CAP_PROP_POS_MSEC)), detector, fps),
             path,
             budget,
-            is_frame=True,
         )
     finally:
         video.release()
@@ -136,13 +135,13 @@ def _frames(
         )
 
 
-def _found(frames: Iterable[_Frame], detector: Detector, fps: float) -> Iterator[tuple[int, str | None, np.ndarray]]:
-    """Yield the frame, no track id, and the keypoints of each person whom the detector sees."""
+def _found(frames: Iterable[_Frame], detector: Detector, fps: float) -> Iterator[Seen]:
+    """Yield each person whom the detector sees."""
     for frame, image in frames:
         for person in detector(image, round(1000 * frame / fps)):
             values = np.asarray(person, np.float64)
             if (values[:, 2] != 0).any():
-                yield frame, None, values
+                yield Seen(frame, None, values)
 
 
 def _told_apart(people: People) -> People:

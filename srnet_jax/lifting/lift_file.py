@@ -11,7 +11,7 @@ import numpy as np
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.files import plain, write_whole
 from srnet_jax.keypoints import which_layout
-from srnet_jax.keypoints.tracks import Track
+from srnet_jax.keypoints.tracks import Track, with_image_sizes
 from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
 from srnet_jax.lifting.scene import SUFFIXES, Scene
 from srnet_jax.pose import layouts
@@ -20,7 +20,6 @@ from srnet_jax.pose.skeleton import H36M_17
 
 USUAL_FPS = 30.0  # of a video that does not say, for pictures and animations
 _FEW_FRAMES = 9
-_USUAL_SIZES = ((640, 480), (1280, 720), (1920, 1080), (1080, 1920), (2560, 1440), (3840, 2160), (2160, 3840))
 FRAME = "camera: x right, y down, z away from the camera; relative to the hip"
 
 
@@ -44,49 +43,34 @@ def described(
     path: Path,
     *,
     layout: str | None,
-    image_size: tuple[int, int] | None,
     fps: float | None,
     focal_px: float | None = None,
 ) -> tuple[Track, ...]:
-    """Return tracks that know their layout, image size and frame rate: as given, or else as the file says.
+    """Return tracks that know their layout, frame rate and image size: the first two as given, or else as the file says.
 
-    Without an image size, the smallest usual one that holds all keypoints is taken, with a warning: poses are turned by the
-    angle between the optical axis, which is taken to be in the image's middle, and the ray to the hip. The layout may be told
-    by how the joints look. The frame rate may stay unknown.
+    The layout may be told by how the joints look, the image size be guessed (see `with_image_sizes`). The frame rate may stay
+    unknown.
 
     Raises:
       UserError: if the layout is unknown or does not fit.
     """
     found = []
-    guessed = _usual_size(tracks)
     for track in tracks:
         name = layout or track.layout or which_layout.guess(track, str(path))
         try:
             layouts.check_joints(track.keypoints.shape[1], layouts.find(name))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        size = image_size or track.image_size or guessed
-        check_arguments(name, size, fps or track.fps, focal_px)
-        found.append(dataclasses.replace(track, layout=name, image_size=size, fps=fps or track.fps))
-    if not image_size and any(track.image_size is None for track in tracks):
-        warnings.warn(
-            f"{path}: image size not known, taken as {guessed[0]} x {guessed[1]}; the direction of poses depends on it "
-            "(--width, --height)",
-            stacklevel=2,
-        )
+        found.append(dataclasses.replace(track, layout=name, fps=fps or track.fps))
+    found = with_image_sizes(found, str(path))
+    for track in found:
+        check_arguments(str(track.layout), track.image_size or (1, 1), track.fps, focal_px)
     return tuple(found)
 
 
 def usual_network(tracks: Sequence[Track]) -> str:
     """Return the network that ships which suits tracks: `video`, or `single` where none has more than a few frames."""
     return "video" if max(len(track.keypoints) for track in tracks) >= _FEW_FRAMES else "single"
-
-
-def _usual_size(tracks: Sequence[Track]) -> tuple[int, int]:
-    """Return the smallest usual image size that holds all keypoints, or else one that just holds them."""
-    corners = [np.nanmax(track.keypoints, axis=(0, 1)) for track in tracks]
-    width, height = np.ceil(np.max(corners, axis=0)).astype(int).clip(1).tolist()
-    return next((size for size in _USUAL_SIZES if width <= size[0] and height <= size[1]), (width, height))
 
 
 def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool, focal_px: float | None = None) -> list[Lifted]:
@@ -191,22 +175,27 @@ def _side(of_joints: set[str]) -> str:
     return sides.pop() if len(sides) == 1 else "center"
 
 
-def check_outputs(output: str, pictures: Sequence[str] = (), animation: str | None = None) -> list[Path]:
+def check_outputs(
+    output: str, pictures: Sequence[str] = (), animation: str | None = None, inputs: Sequence[str] = ()
+) -> list[Path]:
     """Return the files to write, before anything is read.
 
     Args:
       output: the `.npz` file.
       pictures: see `rendering.render`.
       animation: the `.bvh` file, if any.
+      inputs: files that are read, and must not be written.
 
     Raises:
-      UserError: names the flag, if a file has another ending or no folder, or ffmpeg is missing.
+      UserError: names the flag, if a file has another ending or no folder, is an input, or ffmpeg is missing.
     """
     wanted = [("--output", output, (".npz",)), *(("--render", name, SUFFIXES) for name in pictures)]
     wanted += [("--bvh", animation, (".bvh",))] if animation else []
     for flag, name, suffixes in wanted:
         if Path(name).suffix not in suffixes or not plain(name).parent.is_dir():
             raise UserError(f"{flag}={name}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
+        if any(plain(name).resolve() == plain(read).resolve() for read in inputs):
+            raise UserError(f"{flag}={name}: is read too, expected another file")
         if Path(name).suffix == ".mp4":
             from srnet_jax.lifting.rendering import find_ffmpeg
 

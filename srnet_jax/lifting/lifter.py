@@ -11,6 +11,7 @@ from srnet_jax.config.config_files import CONFIG_FILE
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.files import plain
 from srnet_jax.keypoints.points import marked
+from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
 from srnet_jax.models.predict import predict
 from srnet_jax.pose import layouts
@@ -21,6 +22,8 @@ from srnet_jax.pose.skeleton import H36M_17
 
 PRETRAINED = ("single", "causal", "video")  # in srnet_jax/lifting/pretrained
 _FOLDER = Path(__file__).parent / "pretrained"
+MIN_CONFIDENCE = 0.1  # most detectors guess below it, see `formats`
+_MOST_CONFIDENCE = 10.0  # some detectors go above 1
 _SAME_RATE = 0.01  # relative difference of frame rates that does not matter
 _SLOWEST, _FASTEST = 0.1, 10_000.0  # frames per second
 _MOST_FRAMES = 10_000_000  # of a person at the network's rate
@@ -28,8 +31,14 @@ _FARTHEST_M = 10.0  # a joint from the hip
 _SHORTEST, _LONGEST = 0.1, 100.0  # focal length over the image's longer side
 
 
-def check_arguments(layout: str, image_size: tuple[int, int], fps: float | None = None, focal_px: float | None = None) -> None:
-    """Check what describes keypoints: the name of their layout, the image's width and height, frame rate and focal length.
+def check_arguments(
+    layout: str,
+    image_size: tuple[int, int],
+    fps: float | None = None,
+    focal_px: float | None = None,
+    min_confidence: float = MIN_CONFIDENCE,
+) -> None:
+    """Check what describes keypoints: layout, the image's width and height, frame rate, focal length, least confidence.
 
     Raises:
       UserError: names the argument, what was found and what was expected.
@@ -45,6 +54,8 @@ def check_arguments(layout: str, image_size: tuple[int, int], fps: float | None 
             f"focal_px: found {one_line(repr(focal_px), 100)}, expected {_SHORTEST:g} to {_LONGEST:g} times the image's longer "
             "side, in pixels, or None"
         )
+    if not (isinstance(min_confidence, numbers.Real) and 0 <= min_confidence <= 1):
+        raise UserError(f"min_confidence: found {one_line(repr(min_confidence), 100)}, expected 0 to 1")
 
 
 def seen(points: np.ndarray, image_size: tuple[int, int], focal_px: float | None) -> View:
@@ -60,11 +71,17 @@ def seen(points: np.ndarray, image_size: tuple[int, int], focal_px: float | None
     return View.seen(points, (focal, focal), (width / 2, height / 2), (width, height))
 
 
-def completed(keypoints: np.ndarray, confidences: np.ndarray | None, layout: str, fps: float | None = None) -> Completed:
+def completed(
+    keypoints: np.ndarray,
+    confidences: np.ndarray | None,
+    layout: str,
+    fps: float | None = None,
+    min_confidence: float = MIN_CONFIDENCE,
+) -> Completed:
     """Return the 17 joints of one person's keypoints, what is missing among them filled; see `KeypointLifter.__call__`.
 
     Raises:
-      DataError: if the keypoints or the confidences have another shape.
+      DataError: if the keypoints or the confidences have another shape, or the keypoints cannot be a person's in pixels.
     """
     keypoints = np.asarray(keypoints)
     if keypoints.ndim != 3 or keypoints.shape[2] != 2 or not len(keypoints) or keypoints.dtype.kind not in "fiu":
@@ -74,7 +91,11 @@ def completed(keypoints: np.ndarray, confidences: np.ndarray | None, layout: str
     sure = np.ones(keypoints.shape[:2]) if confidences is None else np.asarray(confidences)
     if sure.shape != keypoints.shape[:2] or sure.dtype.kind not in "fiub":
         raise DataError(f"confidences: found shape {sure.shape} of {sure.dtype}, expected {keypoints.shape[:2]} of numbers")
-    values = marked(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), 0.0)
+    if (sure > _MOST_CONFIDENCE).any():
+        raise DataError(f"confidences: found {np.nanmax(sure):g}, expected 0 to 1")
+    values = marked(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), min_confidence)
+    shown = np.isfinite(values[..., 0]).any(-1)
+    check_pixels(values[shown], np.flatnonzero(shown), "keypoints")
     return complete(values[..., :2], values[..., 2], layout, fps)
 
 
@@ -97,6 +118,7 @@ class KeypointLifter:
         confidences: np.ndarray | None = None,
         fps: float | None = None,
         focal_px: float | None = None,
+        min_confidence: float = MIN_CONFIDENCE,
         flip: bool = True,
         batch_frames: int = 4096,
     ) -> np.ndarray:
@@ -110,10 +132,11 @@ class KeypointLifter:
             is done about it.
           layout: a name of `layouts.LAYOUTS`.
           image_size: width and height of the image, pixels.
-          confidences: [T, J], 0 where a joint is missing; None if not known.
+          confidences: [T, J], 0 to 1; None if not known.
           fps: frames per second of the video; None for those of the network. Single-frame networks need none.
           focal_px: the camera's focal length, pixels; None for 0.85 times the image's longer side. It matters little: 0.7 to
             1.2 times change the result by few millimetres.
+          min_confidence: a joint whose confidence is lower is missing.
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
           batch_frames: frames that are lifted at a time; bounds the memory.
 
@@ -123,10 +146,11 @@ class KeypointLifter:
 
         Raises:
           UserError: for an unknown layout, or an image size or frame rate that cannot be.
-          DataError: if the keypoints or the confidences have another shape, or no frame shows enough joints.
+          DataError: if the keypoints or the confidences have another shape, cannot be a person's in pixels, or no frame shows
+            enough joints.
         """
-        check_arguments(layout, image_size, fps, focal_px)
-        person = completed(keypoints, confidences, layout, fps)
+        check_arguments(layout, image_size, fps, focal_px, min_confidence)
+        person = completed(keypoints, confidences, layout, fps, min_confidence)
         if not person.lifted.any():
             raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
         times = np.arange(len(keypoints)) / fps if fps else None

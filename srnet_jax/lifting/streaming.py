@@ -7,11 +7,14 @@ import jax
 import numpy as np
 
 from srnet_jax.errors import UserError
-from srnet_jax.lifting.lifter import KeypointLifter, check_arguments, completed, seen
+from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed, seen
 from srnet_jax.models.pose_lifter import PoseLifter
+from srnet_jax.pose.complete import LONGEST_GAP_S
 from srnet_jax.pose.layouts import find
 from srnet_jax.pose.normalization import mirror, normalize_image, to_metres
 from srnet_jax.pose.skeleton import H36M_17
+
+_USUAL_FPS = 30.0  # of a network that does not say
 
 
 @partial(jax.jit, static_argnames="model", donate_argnames="memory")
@@ -34,8 +37,10 @@ def step(model: PoseLifter, variables: Any, memory: Any, inputs_2d: jax.Array) -
 class StreamingLifter:
     """Lift one person's keypoints as they come, each at the cost of one frame.
 
-    A causal network's poses are those of `KeypointLifter` for the whole video, to rounding; frames must come at the rate that
-    it was trained on.
+    Where all joints are seen, a causal network's poses are those of `KeypointLifter` for the whole video, to rounding; frames
+    must come at the rate that it was trained on. A missing joint is estimated from the frame's others, while `KeypointLifter`
+    interpolates it from the frames before and after. After more than LONGEST_GAP_S seconds without the person, the next frame
+    is the first.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class StreamingLifter:
         image_size: tuple[int, int],
         focal_px: float | None = None,
         flip: bool = True,
+        min_confidence: float = MIN_CONFIDENCE,
     ) -> None:
         """Prepare the network and compile it.
 
@@ -55,11 +61,12 @@ class StreamingLifter:
           image_size: width and height of the image, pixels.
           focal_px: the camera's focal length, pixels; None for 0.85 times the image's longer side.
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
+          min_confidence: a joint whose confidence is lower is missing.
 
         Raises:
           UserError: as `check_arguments`, or if the network needs later frames, or is no trunk.
         """
-        check_arguments(layout, image_size, focal_px=focal_px)
+        check_arguments(layout, image_size, focal_px=focal_px, min_confidence=min_confidence)
         trained, model = lifter.trained, lifter.trained.model
         if not isinstance(model, PoseLifter) or model.length_dependent:
             raise UserError(f"{trained.name}: a network of this kind cannot be streamed, expected one of the paper's own")
@@ -69,7 +76,8 @@ class StreamingLifter:
                 "single frames"
             )
         self._lifter, self._layout, self._image_size, self._flip = lifter, layout, image_size, flip
-        self._focal_px = focal_px
+        self._focal_px, self._min_confidence = focal_px, min_confidence
+        self._longest = round(LONGEST_GAP_S * (trained.fps or _USUAL_FPS))
         self._model = model.clone(streaming=True)
         self._variables = jax.device_put(trained.variables)
         self.reset()
@@ -79,25 +87,30 @@ class StreamingLifter:
     def reset(self) -> None:
         """Forget what was seen: the next frame is the first."""
         self._memory = self._model.empty_memory(2 if self._flip else 1)
+        self._unseen = 0  # frames
 
     def push(self, keypoints: np.ndarray, confidences: np.ndarray | None = None) -> np.ndarray:
         """Lift the next frame.
 
         Args:
           keypoints: [J, 2] pixels; NaN, (0, 0) and -1 mean that a joint is missing. It is estimated from the others.
-          confidences: [J], 0 where a joint is missing; None if not known.
+          confidences: [J], 0 to 1; None if not known.
 
         Returns:
           [17, 3] float32 joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip; NaN if the frame shows too
           little of the person, which then counts as not seen.
 
         Raises:
-          DataError: if the keypoints have another shape; the frame then counts as not seen.
+          DataError: if the keypoints have another shape, or cannot be a person's in pixels; the frame then counts as not seen.
         """
         sure = None if confidences is None else np.asarray(confidences)[None]
-        person = completed(np.asarray(keypoints)[None], sure, self._layout)
+        self._unseen += 1
+        person = completed(np.asarray(keypoints)[None], sure, self._layout, min_confidence=self._min_confidence)
         if not person.lifted[0]:
             return np.full((H36M_17.num_joints, 3), np.nan, np.float32)
+        if self._unseen - 1 > self._longest:
+            self.reset()
+        self._unseen = 0
         norm, view = self._lifter.trained.config.model.normalization, seen(person.points, self._image_size, self._focal_px)
         inputs = normalize_image(norm, person.points, view)
         if self._flip:

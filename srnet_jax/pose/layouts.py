@@ -148,7 +148,7 @@ def find(name: str) -> Layout:
     Raises:
       UserError: lists the known names.
     """
-    if name not in LAYOUTS:
+    if not isinstance(name, str) or name not in LAYOUTS:
         close = difflib.get_close_matches(str(name).lower(), LAYOUTS, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise UserError(f"layout {name!r}: not known, expected one of {', '.join(LAYOUTS)}{hint}")
@@ -163,55 +163,12 @@ def weights(source: Layout, target: Layout) -> np.ndarray:
     """
     rows = np.zeros((len(target.joints), len(source.joints)))
     for row, joint in zip(rows, target.joints, strict=True):
-        found = _weights(joint, source.joints, ())
-        if found is None:
+        ways = _ways(joint, source.joints, ())
+        if not ways:
             raise UserError(f"layout {source.name}: {target.name} has {joint}, which cannot be derived from it")
-        for name, weight in found.items():
+        for name, weight in ways[0].items():
             row[source.joints.index(name)] = weight
     return rows
-
-
-def _weights(joint: str, joints: tuple[str, ...], asked: tuple[str, ...]) -> dict[str, float] | None:
-    """Return the weights of a layout's joints for one joint, None if there is no way; `asked` are those being derived."""
-    if joint in joints:
-        return {joint: 1.0}
-    for rule in _RULES.get(joint, ()):
-        parts = {name: None if name in asked else _weights(name, joints, (*asked, joint)) for name in rule}
-        if all(part is not None for part in parts.values()):
-            total: dict[str, float] = {}
-            for name, part in parts.items():
-                for own, weight in (part or {}).items():
-                    total[own] = total.get(own, 0.0) + weight * rule[name]
-            return total
-    return None
-
-
-def convert(
-    keypoints: np.ndarray, source: str, target: str, confidences: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Turn keypoints of one layout into another's.
-
-    Args:
-      keypoints: [..., J_source, D] points of any dimension, frame and unit.
-      source: a name of LAYOUTS.
-      target: a name of LAYOUTS.
-      confidences: [..., J_source] of each point; None for all ones.
-
-    Returns:
-      Points [..., J_target, D] of the keypoints' dtype, and their confidences [..., J_target]: of a derived joint the lowest of
-      those that it comes from.
-
-    Raises:
-      UserError: for an unknown layout, or a joint that cannot be derived.
-      DataError: if the number of joints is not the layout's.
-    """
-    before, after = find(source), find(target)
-    check_joints(keypoints.shape[-2], before)
-    confidences = np.ones(keypoints.shape[:-1], np.float32) if confidences is None else confidences
-    matrix = weights(before, after)
-    points = np.einsum("tj,...jd->...td", matrix, keypoints, dtype=np.float64).astype(keypoints.dtype)
-    lowest = [confidences[..., row != 0].min(-1) for row in matrix]
-    return points, np.stack(lowest, -1)
 
 
 def derived(keypoints: np.ndarray, confidences: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:

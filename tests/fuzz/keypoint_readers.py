@@ -1,6 +1,7 @@
 """The readers of what 2D detectors write."""
 
 import json
+import warnings
 
 import numpy as np
 
@@ -22,7 +23,13 @@ def _read_keypoints(name, keypoint_format=None):
     def read(folder):
         from srnet_jax.keypoints import keypoint_files
 
-        tracks = keypoint_files.load(folder / name, keypoint_files.Hints(keypoint_format, (640, 480)))
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            tracks = keypoint_files.load(folder / name, keypoint_files.Hints(keypoint_format, (640, 480)))
+        for one in warned:  # ours name the file, on a line
+            assert one.category is UserWarning
+            assert str(folder) in str(one.message)
+            assert str(one.message).isprintable()
         assert len({track.name for track in tracks}) == len(tracks) > 0
         for track in tracks:
             frames, joints = track.confidences.shape
@@ -110,9 +117,13 @@ def _shorter(content):
 
 
 def _form_seeds(folder):
-    from tests.keypoints import test_forms
+    from tests.keypoints import test_forms, test_people_and_frames
 
     whole = [_shorter(content) for content, _ in test_forms.JSON.values()]
+    whole += [_shorter(content) for content in test_people_and_frames.ONE_PERSON.values()]
+    whole += [
+        _shorter(form(test_forms.WALK, test_people_and_frames.OTHER)) for form in test_people_and_frames.BY_PERSON.values()
+    ]
     lines = [_shorter(content) for content, _ in test_forms.LINES.values()]
     images = _shorter(test_forms.annotations(test_forms.WALK, test_forms.COCO, "a/{}.jpg"))
     return [json.dumps(content).encode() for content in [*whole, images]] + [

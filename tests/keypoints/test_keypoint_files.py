@@ -574,7 +574,7 @@ def test_folders(tmp_path):
 
 
 def test_little_files_cannot_ask_for_much_memory(tmp_path):
-    content = [{"image_id": i * 99_999, "keypoints": [5.0, 5, 1] * 300} for i in range(10)]
+    content = [{"image_id": i * 99_999, "keypoints": [5.0, 5, 1, 6, 5, 1] * 150} for i in range(10)]
     refused(write_json(tmp_path / "x.json", content), "refused: reading it would take more than")
     np.savez_compressed(tmp_path / "x.npz", keypoints=np.zeros((1_000_000, 60, 2), np.uint8))
     refused(tmp_path / "x.npz", "refused: reading it would take more than")

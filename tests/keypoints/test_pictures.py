@@ -37,7 +37,7 @@ def test_two_videos_in_one_file():
     assert of("a1/01.jpg", "a1/02.jpg", "a2/01.jpg", "a2/02.jpg") == [
         *[("a1", 1, False), ("a1", 2, False), ("a2", 1, False), ("a2", 2, False)]
     ]
-    assert {place[0] for place in of("run/1.jpg", "run/2.jpg", "walk/1.jpg")} == {"run", ""}
+    assert {place[0] for place in of("run/1.jpg", "run/2.jpg", "walk/1.jpg")} == {"run", "walk"}
     on = of("v1/001.jpg", "v1/002.jpg", "v2/003.jpg", "v2/004.jpg")  # numbered through
     assert [place[0] for place in on] == ["v1", "v1", "v2", "v2"]
 

@@ -30,10 +30,11 @@ def test_all_formats_give_the_same_poses(tmp_path, lifter, variant):
     write, joints, layout, *_ = files.WRITERS[variant]
     layout = layout or {17: "coco", 26: "halpe_26"}[joints]
     path = write(tmp_path, {None: walker(layout)})
-    tracks = lift_file.described(keypoint_files.load(path), path, layout=layout, image_size=(1024, 1024), fps=30)
+    hints = keypoint_files.Hints(image_size=(1024, 1024))
+    tracks = lift_file.described(keypoint_files.load(path, hints), path, layout=layout, fps=30)
     (found,) = lift_file.lift(tracks, lifter, flip=True)
-    plain = keypoint_files.load(files.WRITERS["npz"][0](tmp_path, {None: walker("coco")}))
-    expected = lift_file.described(plain, path, layout="coco", image_size=(1024, 1024), fps=30)
+    plain = keypoint_files.load(files.WRITERS["npz"][0](tmp_path, {None: walker("coco")}), hints)
+    expected = lift_file.described(plain, path, layout="coco", fps=30)
     np.testing.assert_allclose(found.poses_3d, lift_file.lift(expected, lifter, flip=True)[0].poses_3d, atol=2e-3)
 
 
@@ -77,6 +78,8 @@ def test_the_command_writes_poses_and_pictures(tmp_path):
         (["--layout=coco", "--width=100"], "--width, --height: expected both or none"),
         (["--layout=coco", "--video=x.mp4"], "--keypoints, --video: expected one of them"),
         (["--layout=coco", "--weights=best"], "best: no trained network, expected single, causal or video"),
+        (["--layout=coco", "--people=2"], "--people: not used, expected --video with it"),
+        (["--layout=coco", "--detector_model=x.task"], "--detector_model: not used, expected --video with it"),
         (["--layout=coco", "--render=x.bmp"], r"--render=x.bmp: expected a name ending in .html or .gif"),
     ],
 )
@@ -89,18 +92,25 @@ def test_mistakes_are_one_line(tmp_path, arguments, message):
     assert [path.name for path in tmp_path.iterdir()] == ["one.npz"]
 
 
+def test_what_is_read_is_not_written_over(tmp_path):
+    for name in ("one.npz", str(tmp_path / "one.npz"), str(tmp_path / ".." / tmp_path.name / "one.npz")):
+        with pytest.raises(UserError, match=r"--output=.*one\.npz: is read too, expected another file"):
+            lift_file.check_outputs(str(tmp_path / "one.npz"), inputs=[str(tmp_path / name)])
+    assert lift_file.check_outputs(str(tmp_path / "two.npz"), inputs=["single", str(tmp_path / "one.npz")])
+
+
 def test_what_a_file_says_is_taken_and_what_is_given_counts(tmp_path):
     path = files.write_videopose3d(tmp_path / "x.npz", {None: walker("coco")})
-    (track,) = lift_file.described(keypoint_files.load(path), path, layout=None, image_size=None, fps=None)
+    (track,) = lift_file.described(keypoint_files.load(path), path, layout=None, fps=None)
     assert (track.layout, track.image_size, track.fps) == ("coco", (1024, 1024), 25)
-    (track,) = lift_file.described(keypoint_files.load(path), path, layout="h36m", image_size=(9, 8), fps=60.0)
-    assert (track.layout, track.image_size, track.fps) == ("h36m", (9, 8), 60)
+    (track,) = lift_file.described(keypoint_files.load(path), path, layout="h36m", fps=60.0)
+    assert (track.layout, track.image_size, track.fps) == ("h36m", (1024, 1024), 60)
 
 
 def test_a_temporal_network_asks_for_the_rate(tmp_path, lifter):
-    np.savez(tmp_path / "x.npz", keypoints=walker("coco"))
+    np.savez(tmp_path / "x.npz", keypoints=walker("coco"), image_size=(640, 480))
     tracks = keypoint_files.load(tmp_path / "x.npz")
-    tracks = lift_file.described(tracks, tmp_path, layout="coco", image_size=(640, 480), fps=None)
+    tracks = lift_file.described(tracks, tmp_path, layout="coco", fps=None)
     with pytest.warns(UserWarning, match="frames per second not known, taken as the network's 30"):
         lift_file.lift(tracks, lifter, flip=False)
 
@@ -121,9 +131,7 @@ def test_an_image_size_that_is_not_known_is_a_usual_one_and_said(tmp_path, farth
     points = points / points.max((0, 1)) * farthest
     np.savez(tmp_path / "x.npz", keypoints=points)
     with pytest.warns(UserWarning, match=f"x.npz: image size not known, taken as {size[0]} x {size[1]}"):
-        (track,) = lift_file.described(
-            keypoint_files.load(tmp_path / "x.npz"), tmp_path / "x.npz", layout="coco", image_size=None, fps=None
-        )
+        (track,) = lift_file.described(keypoint_files.load(tmp_path / "x.npz"), tmp_path / "x.npz", layout="coco", fps=None)
     assert track.image_size == size
 
 
@@ -136,16 +144,16 @@ def test_layouts_that_do_not_fit_are_named(tmp_path):
     np.savez(tmp_path / "x.npz", keypoints=np.random.default_rng(0).uniform(10, 500, (5, 9, 2)))
     tracks = keypoint_files.load(tmp_path / "x.npz")
     with pytest.raises(UserError, match=r"x\.npz has 9 joints, expected those of a layout: coco \(17\), halpe_26"):
-        lift_file.described(tracks, tmp_path / "x.npz", layout=None, image_size=None, fps=None)
+        lift_file.described(tracks, tmp_path / "x.npz", layout=None, fps=None)
     with pytest.raises(DataError, match=r"x\.npz: keypoints: found 9 joints, expected the 16 of layout mpii"):
-        lift_file.described(tracks, tmp_path / "x.npz", layout="mpii", image_size=None, fps=None)
+        lift_file.described(tracks, tmp_path / "x.npz", layout="mpii", fps=None)
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
 def test_what_ships_knows_a_standing_person(name):
     """Arms, legs and head lie where anatomy puts them."""
     points = walker("coco")[..., :2].astype(np.float32)
-    pose = load(name)(points, layout="coco", image_size=(1024, 1024), fps=30).mean(0)
+    pose = load(name)(points, layout="coco", fps=30).mean(0)
     at = H36M_17.joints.index
     assert pose[at("Head"), 1] < pose[at("Thorax"), 1] < 0 < pose[at("LKnee"), 1] < pose[at("LFoot"), 1]
     assert pose[at("LShoulder"), 0] > pose[at("RShoulder"), 0]

@@ -54,7 +54,7 @@ def temporal(tiny_config):
 
 
 def test_poses_are_the_networks(lifter, keypoints):
-    points = layouts.convert(keypoints, "coco", "h36m")[0]
+    points = layouts.derived(keypoints, np.ones(keypoints.shape[:2]), "coco")[0].astype(np.float32)
     inputs = normalize_image("centered", points, View.seen(points, (1.0, 1.0), (0.0, 0.0), SIZE))
     expected = np.asarray(lifter.trained.model.apply(lifter.trained.variables, inputs[None]))[0]
     found = lifter(keypoints, layout="coco", image_size=SIZE, flip=False)
@@ -188,6 +188,10 @@ def test_a_config_of_another_version_is_refused(lifter, tmp_path):
         (np.zeros((0, 17, 2), np.float32), r"found shape \(0, 17, 2\)"),
         (np.full((3, 17, 2), np.nan), "keypoints: no frame shows 4 of the 17 joints"),
         (np.zeros((3, 25, 2)), "found 25 joints, expected the 17 of layout coco; body_25 and body_25b have 25"),
+        (np.full((3, 17, 2), 0.5), r"keypoints: all keypoints are within .*1\.5, they seem normalised, expected pixels"),
+        (np.full((3, 17, 2), 7.0), "keypoints: all joints are at one place in each frame, expected a person's"),
+        (np.full((3, 17, 2), 1e9), "keypoints: keypoints of 1,000,000 or more at frame 0, expected pixels"),
+        (np.full((3, 17, 2), 1e200), "keypoints: keypoints of 1,000,000 or more at frame 0, expected pixels"),
     ],
 )
 def test_wrong_keypoints_are_refused(lifter, keypoints, message):
@@ -209,6 +213,9 @@ def test_wrong_keypoints_are_refused(lifter, keypoints, message):
         ({"image_size": (np.nan, 5)}, r"image_size: found \(nan, 5\)"),
         ({"fps": "30"}, "fps: found '30'"),
         ({"layout": None}, "layout None: not known, expected one of coco"),
+        ({"layout": ["coco"]}, r"layout \['coco'\]: not known, expected one of coco"),
+        ({"min_confidence": np.nan}, "min_confidence: found nan, expected 0 to 1"),
+        ({"min_confidence": "0.1"}, "min_confidence: found '0.1', expected 0 to 1"),
     ],
 )
 def test_wrong_arguments_are_refused_wherever_they_are_given(lifter, keypoints, changed, message):
@@ -218,6 +225,11 @@ def test_wrong_arguments_are_refused_wherever_they_are_given(lifter, keypoints, 
     if "fps" not in changed:
         with pytest.raises(UserError, match=message):
             StreamingLifter(lifter, **arguments)
+
+
+def test_confidences_in_percent_are_refused(lifter, keypoints):
+    with pytest.raises(DataError, match="confidences: found 95, expected 0 to 1"):
+        lifter(keypoints, layout="coco", image_size=SIZE, confidences=np.full(keypoints.shape[:2], 95))
 
 
 def test_lists_are_keypoints_too(lifter, keypoints):

@@ -99,6 +99,27 @@ def test_a_joint_that_is_not_seen_is_estimated(tiny_config, video):
     np.testing.assert_array_equal(found, live.push(video[0], np.arange(17) != 9))
 
 
+def test_after_a_long_gap_the_next_frame_is_the_first(tiny_config, video):
+    network = lifter_of(tiny_config, (3, 3))
+    gap = video.copy()
+    gap[4:36] = np.nan  # more than a second
+    live = StreamingLifter(network, layout="coco", image_size=SIZE)
+    found = [live.push(frame) for frame in gap]
+    np.testing.assert_allclose(found, network(gap, layout="coco", image_size=SIZE), atol=1e-5)
+
+
+def test_what_is_hardly_sure_is_missing(tiny_config, video):
+    network = lifter_of(tiny_config, (1, 1))
+    sure, guessed = np.where(np.arange(17) == 15, 0.02, 0.9), video[:1].copy()
+    guessed[:, 15] += 300
+    live = StreamingLifter(network, layout="coco", image_size=SIZE)
+    expected = network(guessed, layout="coco", image_size=SIZE, confidences=sure[None])[0]
+    np.testing.assert_allclose(live.push(guessed[0], sure), expected, atol=1e-5)
+    np.testing.assert_allclose(live.push(video[0], sure), expected, atol=1e-5)
+    every = StreamingLifter(network, layout="coco", image_size=SIZE, min_confidence=0)
+    assert np.abs(every.push(guessed[0], sure) - expected).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
