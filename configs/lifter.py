@@ -54,6 +54,6 @@ def get_config(form: str = "single") -> ConfigDict:
     config.model.filter_widths = (3, 3, 3) if form == "causal" else (3, 3, 3, 3)
     config.model.causal = form == "causal"
     config.model.channels = 256
-    config.train.epochs = 10
-    config.train.lr_decay = 0.75
+    config.train.epochs = 6
+    config.train.lr_decay = 0.6
     return config
