@@ -23,7 +23,8 @@ _SIZE = (1920, 1080)
 def run(frames: int = 1000) -> dict[str, float]:
     """Push frames one after another, as fast as they are taken."""
     figures: dict[str, float] = {}
-    video = np.random.default_rng(0).uniform(200, 800, (frames, 17, 2)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    video = (rng.uniform(200, 800, (17, 2)) + rng.normal(0, 1, (frames, 17, 2)).cumsum(0)).astype(np.float32)
     for network in ("fc", "sr"):
         for widths in ((1, 1, 1, 1), (3, 3, 3)):
             lifter = _lifter(network, widths)
@@ -40,7 +41,7 @@ def run(frames: int = 1000) -> dict[str, float]:
 
 def _lifter(network: str, widths: tuple[int, ...]) -> KeypointLifter:
     config = default_config()
-    config.model.update(network=network, filter_widths=widths, causal=True, channels=512, normalization="centered")
+    config.model.update(network=network, filter_widths=widths, causal=True, channels=512, normalization="turned")
     model = create_model(config.model)
     inputs = np.zeros((1, model.receptive_field, 17, 2), np.float32)
     return KeypointLifter(Trained(network, config, model, model.init(jax.random.key(0), inputs), 30.0))

@@ -153,7 +153,7 @@ def test_layouts_that_do_not_fit_are_named(tmp_path):
 def test_what_ships_knows_a_standing_person(name):
     """Arms, legs and head lie where anatomy puts them."""
     points = walker("coco")[..., :2].astype(np.float32)
-    pose = load(name)(points, layout="coco", fps=30).mean(0)
+    pose = load(name)(points, layout="coco", image_size=(1024, 1024), fps=30).mean(0)
     at = H36M_17.joints.index
     assert pose[at("Head"), 1] < pose[at("Thorax"), 1] < 0 < pose[at("LKnee"), 1] < pose[at("LFoot"), 1]
     assert pose[at("LShoulder"), 0] > pose[at("RShoulder"), 0]
