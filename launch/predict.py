@@ -83,6 +83,7 @@ def main() -> None:
     tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, fps=_FPS.value, focal_px=_FOCAL.value)
     model = model or lift_file.usual_network(tracks)
     lifter = lifter or load(model)
+    lifter.check_focal(_FOCAL.value)
     table = Table("person", "frames", "detected", "files")
     for person, own in lift_file.lift_all(tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=_FOCAL.value):
         table.add_row(person.name, f"{len(person.keypoints):,}", f"{person.detected.mean():.0%}", " ".join(map(str, own)))

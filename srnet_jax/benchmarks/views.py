@@ -55,14 +55,14 @@ def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, 
     for name in networks:
         network = lifter.load(name)
         config = network.trained.config
-        clips = _test_clips(Path(data), config.protocol.subjects_test)
+        clips, fps = _test_clips(Path(data), config.protocol.subjects_test)
         for kind, errors in (
             ("exact", detections.Errors(derived_joints=True)),
             ("noisy", errors_of(config.data.detections)),
         ):
             for cell in itertools.product(DISTANCES_M, OFF_AXIS, HEIGHTS_M, ROLLS):
                 seen = [_in_cell(poses, np.random.default_rng(index), *cell) for index, poses in enumerate(clips)]
-                figures[f"{name}, {kind}: {cell}"] = _error(network, seen, errors)
+                figures[f"{name}, {kind}: {cell}"] = _error(network, seen, errors, fps)
         figures |= {f"{name}: {what}": value for what, value in _standing(network).items()}
     return figures
 
@@ -84,18 +84,18 @@ def grids(figures: dict[str, float]) -> list[Grid]:
     return [*made, Grid("a person who stands upright", ("", ""), standing)]
 
 
-def _test_clips(path: Path, subjects: Sequence[str]) -> list[np.ndarray]:
-    """Return the first frames [T, 17, 3] of each clip of some subjects, world frame, metres."""
+def _test_clips(path: Path, subjects: Sequence[str]) -> tuple[list[np.ndarray], float]:
+    """Return the first frames [T, 17, 3] of each clip of some subjects, world frame, metres; and the frames per second."""
     far = cameras.virtual_cameras(number=1, distance_m=20, height_m=1.5, focal_px=1, width_px=1, height_px=1)
-    sequences = clip_files.load(path, fps=30.0, cameras=far).sequences
+    found = clip_files.load(path, fps=30.0, cameras=far)
     clips = [
         cameras.camera_to_world(one.poses_3d[:_CLIP].astype(np.float64), one.camera)
-        for one in sequences
+        for one in found.sequences
         if one.subject in subjects
     ]
     if not clips:
         raise DataError(f"{path}: found none of the test subjects {', '.join(subjects)}, expected some")
-    return clips
+    return clips, found.fps
 
 
 def _in_cell(
@@ -120,18 +120,18 @@ def _filmed(poses: np.ndarray, **place: float) -> dataset.Sequence:
     return sequence
 
 
-def _error(network: lifter.KeypointLifter, seen: Sequence[dataset.Sequence], errors: detections.Errors) -> float:
+def _error(network: lifter.KeypointLifter, seen: Sequence[dataset.Sequence], errors: detections.Errors, fps: float) -> float:
     """Return the mean error of all frames, millimetres."""
-    fps = network.trained.fps or 30.0
     detected = [detections.detected(one, errors, np.random.default_rng([1, index]), fps) for index, one in enumerate(seen)]
-    poses = _lifted(network, [one.inputs_2d for one in detected])
+    poses = _lifted(network, [one.inputs_2d for one in detected], fps)
     truth = np.concatenate([one.poses_3d - one.poses_3d[:, :1] for one in seen])
     return 1000 * float(_mpjpe(np.concatenate(poses), truth).mean())
 
 
-def _lifted(network: lifter.KeypointLifter, points: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _lifted(network: lifter.KeypointLifter, points: Sequence[np.ndarray], fps: float | None = None) -> list[np.ndarray]:
     people = [Completed(one, np.ones(one.shape[:2], np.float32), np.ones(len(one), bool)) for one in points]
-    return network.lift(people, [_SIZE] * len(people), [None] * len(people))
+    times = [np.arange(len(one)) / fps if fps else None for one in points]
+    return network.lift(people, [_SIZE] * len(people), times)
 
 
 def standing_person() -> np.ndarray:

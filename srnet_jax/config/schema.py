@@ -398,6 +398,8 @@ def validate(config: ConfigDict) -> None:
         raise ConfigError(
             f"config.train.redraw: not allowed with data.source {config.data.source!r}, expected one of {', '.join(_UPRIGHT)}"
         )
+    if config.train.redraw and config.data.source == "h36m" and config.data.keypoints != "gt":
+        raise ConfigError(f"config.train.redraw: keypoints are {config.data.keypoints!r}, expected the exact ones, 'gt'")
     if config.train.camera_roll_share and config.model.normalization not in IMAGE_NORMALIZATIONS:
         raise ConfigError(
             f"config.train.camera_roll_share: not allowed with model.normalization {config.model.normalization!r}, "

@@ -27,7 +27,7 @@ from srnet_jax.pose.complete import complete
 from srnet_jax.pose.skeleton import H36M_17
 
 _ARMS, _LEGS = ("Shoulder", "Elbow", "Wrist"), ("Hip", "Knee", "Foot")
-_FEWEST_SEEN = 8  # joints; a frame that would show fewer shows all
+_FEWEST_SEEN = 10  # joints; a frame that would show fewer shows all
 _DRIFT_S, _HIDDEN_S = 1 / 3, 1.0  # seconds
 _DERIVED = ("Hip", "Spine", "Thorax", "Neck")
 _DIFFICULTY = {"Elbow": 1.5, "Knee": 1.5, "Wrist": 2.0, "Foot": 2.0}  # our choice: the ends of limbs move and hide most
@@ -72,9 +72,9 @@ def detected(sequence: Sequence, errors: Errors, rng: np.random.Generator, fps: 
     points = _with_errors(sequence.inputs_2d.astype(np.float64), errors, rng, fps).astype(np.float32)
     unseen = _stretches(points.shape[:2], errors.hidden, rng, fps) if errors.hidden else np.zeros(points.shape[:2], bool)
     if unseen.any():
+        unseen[np.flatnonzero((~unseen).sum(1) < _FEWEST_SEEN)] = False
         if errors.derived_joints:
             unseen[:, [H36M_17.joints.index(name) for name in _DERIVED]] = True
-        unseen[np.flatnonzero((~unseen).sum(1) < _FEWEST_SEEN)] = False
         points = complete(np.where(unseen[..., None], np.nan, points), (~unseen).astype(float), "h36m", fps).points
     elif errors.derived_joints:
         points = layouts.derived_as_detected(points)

@@ -36,7 +36,7 @@ _MOST_APART = np.radians(40)  # tilts of two torsos that are exchanged
 _BENT, _TILTED = np.radians(60), np.radians(20)  # angles from which on a knee or a torso stays mostly as it is
 _LEVEL_M = 0.05  # least length of the hips seen from above, which tells where a person faces
 
-_STEEPEST = np.radians(80)
+_STEEPEST = np.sin(np.radians(80))
 
 _JOINTS = H36M_17.joints
 _UPPER = [_JOINTS.index("Spine"), *range(_JOINTS.index("Thorax"), len(_JOINTS))]
@@ -60,7 +60,7 @@ def redrawn(
 
     Args:
       parts: from `pieces`, of `skeleton.H36M_17`.
-      settings: `config.train.redraw`.
+      settings: `config.redraw`.
       errors: of the detections.
       fps: frames per second.
       epoch: counted from 0.
@@ -230,11 +230,13 @@ def camera_at(
     """
     middle = poses[:, ROOT].mean(0)
     position = np.append(middle[:2] + distance_m * np.array([np.cos(azimuth), np.sin(azimuth)]), height_m)
-    forward = middle - position
-    pan = np.arctan2(forward[1], forward[0]) + off * np.cos(direction)
-    pitch = np.arctan2(forward[2], np.hypot(forward[0], forward[1])) + off * np.sin(direction)
-    pitch = np.clip(pitch, -_STEEPEST, _STEEPEST)
-    axis = np.array([np.cos(pitch) * np.cos(pan), np.cos(pitch) * np.sin(pan), np.sin(pitch)])
+    ray = (middle - position) / np.linalg.norm(middle - position)
+    side = np.cross(ray, [0.0, 0.0, 1.0])
+    side /= np.linalg.norm(side)
+    aside = np.cos(direction) * side + np.sin(direction) * np.cross(side, ray)
+    axis = np.cos(off) * ray + np.sin(off) * aside
+    axis[2] = np.clip(axis[2], -_STEEPEST, _STEEPEST)
+    axis /= np.linalg.norm(axis)
     position = position - axis * max(_NEAREST_M - float(((poses - position) @ axis).min()), 0.0)
     orientation = cameras.look_at(tuple(position), tuple(position + axis))
     return cameras.rolled(dataclasses.replace(like, orientation=orientation, translation=tuple(position.tolist())), roll)

@@ -32,7 +32,8 @@ _MAX_PEOPLE = 100  # to link in a frame: all are compared with all
 _MAX_FRAMES = 1_000_000
 _FEW_IDS = 3  # which may be people of whom each is seen once
 _SHORT, _SHARE = 10, 0.05  # frames, of the longest track
-_USUAL_SIZES = ((640, 480), (1280, 720), (1920, 1080), (1080, 1920), (2560, 1440), (3840, 2160), (2160, 3840))
+_LANDSCAPE = ((640, 480), (1280, 720), (1920, 1080), (2560, 1440), (3840, 2160))
+_USUAL_SIZES = (*_LANDSCAPE, *((height, width) for width, height in _LANDSCAPE))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,16 +149,18 @@ def _turned(track: Track, degrees: int) -> Track:
 def with_image_sizes(tracks: Sequence[Track], path: str) -> list[Track]:
     """Return the tracks of a file with image sizes.
 
-    Where the file says none, the smallest usual one that holds all keypoints is taken, with a warning: the optical axis is
-    taken to be in the image's middle, and poses turn with the angle between it and the person.
+    Where the file says none, a usual one that holds all keypoints is taken, with a warning: the one whose middle is nearest to
+    the median keypoint. The optical axis is taken to be there, and poses turn with the angle between it and the person.
     """
     if all(track.image_size for track in tracks):
         return list(tracks)
-    corners = [np.nanmax(track.keypoints, axis=(0, 1)) for track in tracks]
-    width, height = np.ceil(np.max(corners, axis=0)).astype(int).clip(1).tolist()
-    size = next((size for size in _USUAL_SIZES if width <= size[0] and height <= size[1]), (width, height))
+    points = np.concatenate([track.keypoints.reshape(-1, 2) for track in tracks])
+    width, height = np.ceil(np.nanmax(points, axis=0)).astype(int).clip(1).tolist()
+    middle = np.nanmedian(points, axis=0)
+    fitting = [size for size in _USUAL_SIZES if width <= size[0] and height <= size[1]] or [(width, height)]
+    size = min(fitting, key=lambda size: float(np.linalg.norm(middle - np.array(size) / 2)) / max(size))
     warnings.warn(
-        f"{path}: image size not known, taken as {size[0]} x {size[1]}; it turns the poses a little (--width, --height)",
+        f"{path}: image size not known, taken as {size[0]} x {size[1]}; poses turn with it (--width, --height)",
         stacklevel=2,
     )
     return [dataclasses.replace(track, image_size=track.image_size or size) for track in tracks]

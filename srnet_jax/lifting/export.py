@@ -145,13 +145,17 @@ def _described(trained: Trained, frames: int | None) -> dict[str, Any]:
     """Return the description of a program; `frames` is its T if it takes no other, else None."""
     normalization, field = trained.config.model.normalization, trained.model.receptive_field
     metres = "metre, relative to the hip, joint 0, which is predicted too: subtract it"
-    others = f"as the targets of normalization {normalization}, see srnet_jax.normalization.to_metres"
+    others = f"as the targets of normalization {normalization}, see srnet_jax.pose.normalization.to_metres"
+    turned = (
+        f"{metres}; in the axes of the camera turned to the hip: turn them back with srnet_jax.pose.normalization.to_metres"
+    )
+    units = dict.fromkeys(IMAGE_NORMALIZATIONS, metres) | {"turned": turned}
     return {
         "input": {"name": "inputs_2d", "shape": ["B", frames or "T", 17, 2], "normalization": normalization},
         "output": {
             "name": "poses_3d",
             "shape": ["B", frames - field + 1 if frames else "T - receptive_field + 1", 17, 3],
-            "unit": metres if normalization in IMAGE_NORMALIZATIONS else others,
+            "unit": units.get(normalization, others),
         },
         "receptive_field": field,
         "causal": bool(trained.config.model.causal),

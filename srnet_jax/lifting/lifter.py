@@ -150,11 +150,19 @@ class KeypointLifter:
             enough joints.
         """
         check_arguments(layout, image_size, fps, focal_px, min_confidence)
+        self.check_focal(focal_px)
         person = completed(keypoints, confidences, layout, fps, min_confidence)
         if not person.lifted.any():
             raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
         times = np.arange(len(keypoints)) / fps if fps else None
         return self.lift([person], [image_size], [times], focal_px=focal_px, flip=flip, batch_frames=batch_frames)[0]
+
+    def check_focal(self, focal_px: float | None) -> None:
+        """Refuse, with a UserError, a focal length that the network does not use."""
+        if focal_px is not None and self.trained.config.model.normalization != "turned":
+            raise UserError(
+                f"focal_px: not used by {self.trained.name}, whose normalization is {self.trained.config.model.normalization}"
+            )
 
     def lift(
         self,

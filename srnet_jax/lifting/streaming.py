@@ -67,6 +67,7 @@ class StreamingLifter:
           UserError: as `check_arguments`, or if the network needs later frames, or is no trunk.
         """
         check_arguments(layout, image_size, focal_px=focal_px, min_confidence=min_confidence)
+        lifter.check_focal(focal_px)
         trained, model = lifter.trained, lifter.trained.model
         if not isinstance(model, PoseLifter) or model.length_dependent:
             raise UserError(f"{trained.name}: a network of this kind cannot be streamed, expected one of the paper's own")

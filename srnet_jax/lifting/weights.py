@@ -2,7 +2,7 @@
 
 A file holds `config`, the JSON of the run's config without its paths; `fps`, the frames per second that a temporal network was
 trained on, 0 if that is not known; and each array of the network's variables, as `params/layer_0/kernel`, in half
-precision, which moves joints by a third of a millimetre (`srnet_jax/lifting/pretrained/README.md`).
+precision.
 """
 
 import dataclasses

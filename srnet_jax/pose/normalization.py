@@ -264,7 +264,7 @@ def to_metres(name: str, outputs, view: View):
       name: a name of NORMALIZATIONS; under `basic` and `centered` the outputs are returned unchanged, under `turned` they are
         turned back.
       outputs: [..., J, 3] NumPy or JAX array, as `normalize` gives the targets.
-      view: with the same leading axes, from `View.of` (and `mirror_view`).
+      view: with the same leading axes, from `view_of` (and `mirror_view`).
 
     Returns:
       [..., J, 3] root-relative joints, camera frame, metres.

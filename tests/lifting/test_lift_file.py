@@ -116,19 +116,20 @@ def test_a_temporal_network_asks_for_the_rate(tmp_path, lifter):
 
 
 @pytest.mark.parametrize(
-    ("farthest", "size"),
+    ("middle", "size"),
     [
-        ((600, 470), (640, 480)),
-        ((600, 500), (1280, 720)),
-        ((500, 1000), (1920, 1080)),
-        ((500, 1200), (1080, 1920)),
-        ((9000, 10), (9000, 10)),
+        ((320, 240), (640, 480)),
+        ((960, 540), (1920, 1080)),
+        ((360, 640), (720, 1280)),
+        ((1500, 500), (2560, 1440)),
+        ((9000, 10), (9088, 110)),
     ],
     ids=str,
 )
-def test_an_image_size_that_is_not_known_is_a_usual_one_and_said(tmp_path, farthest, size):
+def test_an_image_size_that_is_not_known_is_a_usual_one_and_said(tmp_path, middle, size):
     points = walker("coco")[..., :2]
-    points = points / points.max((0, 1)) * farthest
+    points = points - np.median(points, axis=(0, 1)) + middle
+    points = points * [1, 150 / np.ptp(points[..., 1])] + [0, middle[1] * (1 - 150 / np.ptp(points[..., 1]))]
     np.savez(tmp_path / "x.npz", keypoints=points)
     with pytest.warns(UserWarning, match=f"x.npz: image size not known, taken as {size[0]} x {size[1]}"):
         (track,) = lift_file.described(keypoint_files.load(tmp_path / "x.npz"), tmp_path / "x.npz", layout="coco", fps=None)

@@ -78,6 +78,13 @@ def test_a_camera_that_turns_sees_the_same_person(tiny_config, keypoints):
     np.testing.assert_allclose(after, before @ turn.T, atol=1e-4)
 
 
+def test_a_focal_length_that_is_not_used_is_refused(lifter, keypoints):
+    with pytest.raises(UserError, match="focal_px: not used by random, whose normalization is centered"):
+        lifter(keypoints, layout="coco", image_size=SIZE, focal_px=1400.0)
+    with pytest.raises(UserError, match=r"focal_px: found 10, expected 0\.1 to 100 times the image's longer side"):
+        lifter(keypoints, layout="coco", image_size=SIZE, focal_px=10)
+
+
 def test_pieces_give_what_the_whole_gives(temporal, keypoints):
     whole = temporal(keypoints, layout="coco", image_size=SIZE)
     pieces = temporal(keypoints, layout="coco", image_size=SIZE, batch_frames=7)
