@@ -169,8 +169,9 @@ def _unnamed(body: Rows, path: Path) -> list[str]:
         raise DataError(f"{body[0][0]}: found {shown(','.join(body[0][1]))}, expected frame, x, y, ...")
     values = np.array([[_number(cell, where) for cell in row] for where, row in body if len(row) == width])
     first = values[:, 0]
-    counted = (np.diff(first) == 1).all() if len(first) > 1 else False
-    starts = (1,) if counted else (1, 0) if ((first >= 0) & (first % 1 == 0)).all() else (0,)
+    with np.errstate(invalid="ignore"):  # of numbers too large to be any
+        counted = (np.diff(first) == 1).all() if len(first) > 1 else False
+    starts = (1,) if counted else (1, 0) if ((first >= 0) & (first == np.floor(first))).all() else (0,)
     options = [(axes, start, True) for axes in ("xyc", "xyzc", "xy", "xyz") for start in starts]
     for axes, start, known in [*options, ("xyc", 1, False), ("xy", 1, False)]:
         count, left = divmod(width - start, len(axes))

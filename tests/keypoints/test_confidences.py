@@ -168,6 +168,14 @@ def test_a_third_coordinate_without_a_confidence_is_warned_of(tmp_path):
 DOTS = np.insert(LANDMARKS, 2, -0.3, axis=-1)
 
 
+def test_a_number_beyond_all_bounds_in_a_table_without_a_header_is_one_line(tmp_path):
+    rows = [[str(frame), *map(str, WALK[frame, :, :2].ravel())] for frame in range(4)]
+    rows[1][0] = rows[2][0] = "9" * 400
+    (tmp_path / "x.csv").write_text("\n".join(map(",".join, rows)))
+    with pytest.raises(DataError, match=r"x\.csv: line 2: found frame '9999.*expected a whole number"):
+        load(tmp_path / "x.csv")
+
+
 @pytest.mark.parametrize(
     ("person", "layout", "first"),
     [
