@@ -12,7 +12,7 @@ from srnet_jax.io.files import absolute, write_whole
 
 CONFIG_FILE = "config.json"
 ENSEMBLE_FILE = "ensemble.json"  # the config of a folder whose subfolders are runs, see `ensembles.members`
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 
 
 def save(config: ConfigDict, workdir: Path, name: str = CONFIG_FILE) -> None:

@@ -322,6 +322,7 @@ _REDRAW = {  # what is drawn anew in each epoch, evenly between bounds; see srne
     "stature_m": Field((1.5, 1.9), _range(0.3, 3), "shortest and tallest person, metres"),
     "bones": Field(0.05, number(0, 0.3), "standard deviation of a bone's length between people of one stature, a share"),
     "recombined": Field(0.3, _SHARE, "share of the pieces of at most 256 frames that get the upper body of another"),
+    "exchanged": Field(0.2, _SHARE, "share of each arm and leg, piece by piece, that is another's"),
     "straightened": Field(0.7, _SHARE, "share of the pieces in which nearly straight legs and upright torsos become more so"),
     "seed": Field(0, _SEED, "seed of all that is drawn anew"),
 }

@@ -8,7 +8,8 @@ What is drawn for each piece of a sequence, evenly unless it says otherwise:
 - *the body*: the stature, and a factor for each bone (normal), the same on both sides. The stature of a recording's person
   follows from the legs, by the ratios of `synthetic.RATIOS`;
 - *the pose*: in a share of the pieces the upper body is that of another recording, turned about the vertical to the hips: the
-  idea of the paper, parts of poses that are known in combinations that are not, as augmentation.
+  idea of the paper, parts of poses that are known in combinations that are not, as augmentation. So do arms and legs change,
+  which turn with the torso.
   In a share of the pieces legs that are nearly straight, and a torso that is nearly upright, become more so: actors in motion
   capture hardly ever stand like people who wait (in HDM05 99 % of the frames have a knee bent by 24 degrees or more), and
   a network that learned from them alone bends the knees of whoever stands straight;
@@ -41,6 +42,9 @@ _STEEPEST = np.sin(np.radians(80))
 _JOINTS = H36M_17.joints
 _UPPER = [_JOINTS.index("Spine"), *range(_JOINTS.index("Thorax"), len(_JOINTS))]
 _LEGS = [[_JOINTS.index(side + name) for name in ("Hip", "Knee", "Foot")] for side in "LR"]
+_ARMS = [[_JOINTS.index(side + name) for name in ("Shoulder", "Elbow", "Wrist")] for side in "LR"]
+_LIMBS = (*_ARMS, *_LEGS)
+_SHOULDERS = [_JOINTS.index("RShoulder"), _JOINTS.index("LShoulder")]
 _SIDES = [_JOINTS.index("RHip"), _JOINTS.index("LHip")]
 
 
@@ -82,6 +86,10 @@ def _redrawn(
     if rng.random() < settings.recombined:
         other = _in_world(parts[int(rng.integers(len(parts)))])
         poses = with_upper_body(poses, other[: len(poses)])
+    for limb in _LIMBS:
+        if rng.random() < settings.exchanged:
+            other = _in_world(parts[int(rng.integers(len(parts)))])
+            poses = with_limb(poses, other[: len(poses)], limb)
     if rng.random() < settings.straightened:
         poses = straightened(poses, rng.uniform(0, 0.5))
     poses = with_body(poses, rng.uniform(*settings.stature_m), _factors(rng, settings.bones))
@@ -117,6 +125,36 @@ def with_upper_body(poses: np.ndarray, others: np.ndarray) -> np.ndarray:
     made = poses.copy()
     made[:, _UPPER] = poses[:, ROOT : ROOT + 1] + np.stack([cos * x - sin * y, sin * x + cos * y, around[..., 2]], -1)
     return made
+
+
+def with_limb(poses: np.ndarray, others: np.ndarray, limb: Seq[int]) -> np.ndarray:
+    """Exchange an arm or a leg for that of other poses, turned with the torso.
+
+    Args:
+      poses: [T, 17, 3] any axes, metres.
+      others: [N, 17, 3] the same; if there are fewer frames, the poses stay as they are.
+      limb: shoulder or hip, elbow or knee, and wrist or foot.
+
+    Returns:
+      [T, 17, 3].
+    """
+    if len(others) < len(poses):
+        return poses
+    sides = _SHOULDERS if limb[0] in _SHOULDERS else _SIDES
+    bones = np.diff(others[:, limb], axis=1) @ _torso(others, sides).mT  # [T, 2, 3] in the torso's axes
+    made = poses.copy()
+    made[:, limb[1:]] = poses[:, limb[:1]] + (bones @ _torso(poses, sides)).cumsum(1)
+    return made
+
+
+def _torso(poses: np.ndarray, sides: Seq[int]) -> np.ndarray:
+    """Return the axes of torsos [T, 3, 3] as rows: from right to left hip or shoulder, forward, up."""
+    left = poses[:, sides[1]] - poses[:, sides[0]]
+    left = left / np.maximum(np.linalg.norm(left, axis=-1, keepdims=True), 1e-9)
+    up = poses[:, _JOINTS.index("Thorax")] - poses[:, ROOT]
+    up = up - left * (left * up).sum(-1, keepdims=True)
+    up = up / np.maximum(np.linalg.norm(up, axis=-1, keepdims=True), 1e-9)
+    return np.stack([left, np.cross(left, up), up], axis=1)
 
 
 def straightened(poses: np.ndarray, kept: float) -> np.ndarray:

@@ -5,7 +5,9 @@
 frame, and the same 3D.
 `turned` is for input from any camera whose focal length is known, if roughly: the same as a camera at the same place sees it
 that is turned until the root lies on its optical axis, its x axis level with the camera's; the 3D is in the axes of that
-camera. A network that sees 2D around the root cannot know the direction of the ray to the root; turned, it need not.
+camera. A network that sees 2D around the root cannot know the direction of the ray to the root; turned, it need not. The
+root's own entry, which is zero elsewhere, is (0, log(10 s)) with the root mean square distance s at depth 1: how large the
+person appears, and so how strong perspective is. It is (0, the same) in the mirror image.
 The others show the network pixels, and depths relative to the root, as (pixels - origin) * scale_px and
 (Z - Z_0) * scale_m; they differ in three numbers a frame and all use the TRUE depth Z_0 of the root, at test time too:
 
@@ -33,6 +35,7 @@ IMAGE_NORMALIZATIONS = ("basic", "centered", "turned")  # of nothing but the ima
 USUAL_FOCAL = 0.85  # focal length over the image's longer side, where it is not known
 NORMALIZATIONS = (*IMAGE_NORMALIZATIONS, "pixel", "lcn", "proj", "weak_proj")
 _SMALLEST_PX = 1e-3  # size of a person
+_USUAL_SIZE = 0.1  # of a person at depth 1: root mean square distance of the joints from the root
 _SMALLEST_DEPTH = 0.05  # of a ray to a joint, on the way to the root; a joint beside the turned camera is no input
 
 
@@ -78,8 +81,12 @@ class View(NamedTuple):
           size: width and height of the image, pixels.
         """
         root = inputs_2d[..., ROOT : ROOT + 1, :]
-        fields = root, (0.0,), focal, center, size
-        return cls(*(np.broadcast_to(x, (*root.shape[:-1], np.shape(x)[-1])).astype(np.float32) for x in fields))
+        made = []
+        for field in (root, (0.0,), focal, center, size):  # live, `broadcast_to` would take a tenth of a frame's time
+            array = np.empty((*root.shape[:-1], np.shape(field)[-1]), np.float32)
+            array[...] = field
+            made.append(array)
+        return cls(*made)
 
     @classmethod
     def unknown(cls, *axes: int) -> "View":
@@ -224,9 +231,13 @@ def normalize_image(name: str, inputs_2d: np.ndarray, view: View) -> np.ndarray:
         rays = to_turned(np.concatenate([rays, np.ones_like(rays[..., :1])], -1), view.map(np.float64))
         inputs_2d = (rays[..., :2] / np.maximum(rays[..., 2:], _SMALLEST_DEPTH)).astype(inputs_2d.dtype)
     around = root_relative(inputs_2d)
-    size = np.sqrt(np.square(around).sum(-1).mean(-1))[..., None, None]
     smallest = _SMALLEST_PX / view.focal.max() if name == "turned" else _SMALLEST_PX
-    return around / np.maximum(size, smallest).astype(around.dtype)
+    size = np.sqrt(np.square(around).sum(-1).mean(-1))[..., None, None]
+    size = np.maximum(size, smallest).astype(around.dtype)
+    normalized = around / size
+    if name == "turned":
+        normalized[..., ROOT, 1] = np.log(size[..., 0, 0] / _USUAL_SIZE)
+    return normalized
 
 
 def to_turned(points, view: View):
@@ -235,22 +246,24 @@ def to_turned(points, view: View):
 
 
 def _along(points, axes):
-    """Return points [..., J, 3] along axes [..., 3, 3]; a sum, because accelerators round the factors of a product."""
+    """Return points [..., J, 3] along axes [..., 3, 3]; a sum in JAX, because accelerators round the factors of a product."""
+    if isinstance(points, np.ndarray):
+        return points @ axes.mT
     return (points[..., None, :] * axes[..., None, :, :]).sum(-1)
 
 
 def _turned_axes(view: View):
     """Return the axes of the camera turned to the root [..., 3, 3], as rows in the camera's own: right, down, forward."""
-    stack = view.root_px.__array_namespace__().stack
     ray = ((view.root_px - view.center) / view.focal)[..., 0, :]
     x, y = ray[..., 0], ray[..., 1]
     level = (1 + x * x) ** 0.5  # length of (x, 0, 1), to which the right is at right angles
     whole = (1 + x * x + y * y) ** 0.5
-    zero = x * 0
-    right = stack([1 / level, zero, -x / level], axis=-1)
-    down = stack([-x * y / (level * whole), level / whole, -y / (level * whole)], axis=-1)
-    forward = stack([x / whole, y / whole, 1 / whole], axis=-1)
-    return stack([right, down, forward], axis=-2)
+    both = level * whole
+    right = (1 / level, x * 0, -x / level)
+    down = (-x * y / both, level / whole, -y / both)
+    forward = (x / whole, y / whole, 1 / whole)
+    stack = view.root_px.__array_namespace__().stack
+    return stack((*right, *down, *forward), axis=-1).reshape(*x.shape, 3, 3)
 
 
 def to_metres(name: str, outputs, view: View):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from srnet_jax.models.layers import Batch
 from srnet_jax.pose.normalization import principal_point
+from srnet_jax.pose.skeleton import ROOT
 
 
 def roll_camera(
@@ -41,4 +42,7 @@ def roll_camera(
 
     targets, center = batch["targets"], principal_point(normalization, batch["views"])
     turned_targets = jnp.concatenate([turn(targets[..., :2]), targets[..., 2:]], axis=-1)
-    return batch | {"inputs_2d": turn(batch["inputs_2d"] - center) + center, "targets": turned_targets}
+    inputs = turn(batch["inputs_2d"] - center) + center
+    if normalization == "turned":  # the root's entry is no direction
+        inputs = inputs.at[..., ROOT, :].set(batch["inputs_2d"][..., ROOT, :])
+    return batch | {"inputs_2d": inputs, "targets": turned_targets}

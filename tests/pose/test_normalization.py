@@ -242,21 +242,24 @@ def test_turned_sees_what_a_camera_turned_to_the_hip_sees(rng):
     axes = np.stack([right, np.cross(forward, right), forward], 1)  # [40, 3, 3] float64, another way to the same camera
     turned = np.einsum("tij,tkj->tki", axes, poses)
     seen = root_relative(turned[..., :2] / turned[..., 2:])
-    np.testing.assert_allclose(inputs, seen / np.sqrt(np.square(seen).sum(-1).mean(-1))[:, None, None], atol=1e-6)
+    size = np.sqrt(np.square(seen).sum(-1).mean(-1))
+    np.testing.assert_allclose(inputs[:, 1:], (seen / size[:, None, None])[:, 1:], atol=1e-6)
+    np.testing.assert_allclose(inputs[:, 0], np.stack([0 * size, np.log(10 * size)], -1), atol=1e-6)
     np.testing.assert_allclose(targets, root_relative(turned), atol=1e-6)
     view = view_of("turned", keypoints, poses, camera)
     for array in (np.asarray, jnp.asarray):
         np.testing.assert_allclose(to_metres("turned", array(targets), view.map(array)), root_relative(poses), atol=1e-5)
 
 
-def test_turned_does_not_see_the_focal_length_of_a_person_in_the_middle(rng):
+def test_turned_sees_of_the_focal_length_only_the_size_of_a_person_in_the_middle(rng):
     poses = np.concatenate([np.zeros((5, 1, 3)), rng.uniform(-0.9, 0.9, (5, 16, 3))], 1) + [0, 0, 4]
     camera = Camera("c", (1, 0, 0, 0), (0, 0, 0), (1100.0, 1100.0), (500.0, 400.0), 1000, 800)
     keypoints = cameras.project(poses, camera)
     inputs, _ = normalize("turned", keypoints, poses, camera)
     guessed, _ = normalize("turned", keypoints, poses, dataclasses.replace(camera, focal=(700.0, 700.0)))
-    np.testing.assert_allclose(inputs, guessed, atol=1e-6)
-    np.testing.assert_allclose(inputs, normalize("centered", keypoints, poses, camera)[0], atol=1e-6)
+    np.testing.assert_allclose(inputs[:, 1:], guessed[:, 1:], atol=1e-6)
+    np.testing.assert_allclose(guessed[:, 0, 1] - inputs[:, 0, 1], np.log(1100 / 700), atol=1e-6)
+    np.testing.assert_allclose(inputs[:, 1:], normalize("centered", keypoints, poses, camera)[0][:, 1:], atol=1e-6)
 
 
 def test_mirrored_views_of_turned_frames_belong_to_the_mirrored_scene(rng):

@@ -39,6 +39,14 @@ def test_rolled_samples_are_what_a_rolled_camera_sees(rng):
         np.testing.assert_allclose(rolled["targets"][:, 0], targets, atol=2e-5)
 
 
+def test_the_size_of_a_person_stays_when_turned_samples_are_rolled(rng):
+    """Then the root's entry says how large the person appears."""
+    batch, *_ = make_batch(rng, "turned")
+    rolled = roll_camera(batch, jax.random.key(0), 1.0, 90.0, "turned", FULL_BATCH)
+    np.testing.assert_array_equal(rolled["inputs_2d"][..., 0, :], batch["inputs_2d"][..., 0, :])
+    assert np.abs(rolled["inputs_2d"] - batch["inputs_2d"]).max() > 0.1
+
+
 def test_the_principal_point_is_mirrored_with_the_image(rng):
     """It is where a point on the axis is seen; in the mirror image on the other side."""
     *_, camera = make_batch(rng, "basic")
