@@ -1,8 +1,8 @@
 """Trained networks as single files, such as those that ship with the project: `.npz`, read without running anything.
 
 A file holds `config`, the JSON of the run's config without its paths; `fps`, the frames per second that a temporal network was
-trained on, 0 if that is not known; and each array of the network's variables, as `params/layer_0/kernel`, in half
-precision.
+trained on, 0 if that is not known; each array of the network's variables, as `params/layer_0/kernel`, in half precision; and
+perhaps `expected_errors` [5, 17], the arrays of `pose.expected_errors.Calibration`.
 """
 
 import dataclasses
@@ -18,8 +18,13 @@ from srnet_jax.config import config_files
 from srnet_jax.errors import ConfigError, DataError, one_line
 from srnet_jax.io.files import write_whole
 from srnet_jax.io.safe_load import load_npz
+from srnet_jax.io.text import numbers_of_shape
 from srnet_jax.models.pose_lifter import Lifter, create_model, variable_shapes
+from srnet_jax.pose.expected_errors import Calibration
+from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.training.state import count_parameters
+
+_CALIBRATION = "expected_errors"
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -33,6 +38,7 @@ class Trained:
       variables: what `model.apply` takes.
       fps: frames per second of the training data, None if not known.
       step: of the checkpoint, None for a file.
+      calibration: of the expected errors, None if they were not measured.
     """
 
     name: str
@@ -41,6 +47,7 @@ class Trained:
     variables: Any
     fps: float | None
     step: int | None = None
+    calibration: Calibration | None = None
 
     def __repr__(self) -> str:
         """Return a line instead of all weights."""
@@ -74,6 +81,8 @@ def from_workdir(workdir: Path, checkpoint: str = "best") -> Trained:
 def save(path: Path, trained: Trained) -> None:
     """Write a network to a file, whole or not at all."""
     arrays = {name: np.asarray(array).astype(np.float16) for name, array in flatten_dict(trained.variables, sep="/").items()}
+    if trained.calibration is not None:
+        arrays[_CALIBRATION] = np.stack(trained.calibration).astype(np.float32)
     content = io.BytesIO()
     np.savez_compressed(
         content, allow_pickle=False, config=np.array(config_text(trained)), fps=np.float64(trained.fps or 0), **arrays
@@ -95,11 +104,15 @@ def load(path: Path) -> Trained:
       DataError: if the file is missing, damaged, or does not hold the network that its config describes.
     """
     stored = load_npz(path)
-    text, fps = stored.pop("config", None), stored.pop("fps", None)
+    text, fps, calibration = (stored.pop(name, None) for name in ("config", "fps", _CALIBRATION))
     if not (isinstance(text, np.ndarray) and text.dtype.kind == "U" and text.shape == ()):
         raise DataError(f"{path}: found no config, expected a network that launch.export wrote")
     if not (isinstance(fps, np.ndarray) and fps.shape == () and fps.dtype.kind == "f" and 0 <= fps < 1e6):
         raise DataError(f"{path}: fps: expected one number of frames per second")
+    if calibration is not None:
+        numbers_of_shape(calibration, (len(Calibration._fields), H36M_17.num_joints), f"{path}: {_CALIBRATION}")
+        if not (np.isfinite(calibration) & (calibration >= 0)).all():
+            raise DataError(f"{path}: {_CALIBRATION}: expected finite numbers of metres, 0 or more")
     try:
         config = config_files.from_json(str(text))
     except ConfigError as error:
@@ -114,4 +127,5 @@ def load(path: Path) -> Trained:
         if array.shape != shape.shape or array.dtype.kind != "f" or not np.isfinite(array).all():
             raise DataError(f"{path}: {name}: found {array.shape} of {array.dtype}, expected {shape.shape} finite numbers")
     variables = unflatten_dict({name: stored[name].astype(np.float32) for name in expected}, sep="/")
-    return Trained(path.stem, config, model, variables, float(fps) or None)
+    measured = None if calibration is None else Calibration(*calibration.astype(np.float64))
+    return Trained(path.stem, config, model, variables, float(fps) or None, calibration=measured)

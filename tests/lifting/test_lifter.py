@@ -1,5 +1,6 @@
 """From keypoints to 3D: the same numbers as evaluation, at any frame rate, from any form of a network."""
 
+import dataclasses
 import importlib.metadata
 import json
 
@@ -15,6 +16,7 @@ from srnet_jax.lifting import weights
 from srnet_jax.lifting.streaming import StreamingLifter
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.pose import layouts
+from srnet_jax.pose.expected_errors import Calibration
 from srnet_jax.pose.frames import interpolated
 from srnet_jax.pose.normalization import View, normalize_image
 from srnet_jax.pose.skeleton import H36M_17
@@ -138,6 +140,13 @@ def test_a_file_of_weights_is_read_back(lifter, keypoints, tmp_path):
     )  # half precision
 
 
+def test_expected_errors_are_read_back(lifter, tmp_path, rng):
+    assert lifter.trained.calibration is None
+    measured = Calibration(*rng.uniform(0, 0.3, (5, 17)))
+    weights.save(tmp_path / "mine.npz", dataclasses.replace(lifter.trained, calibration=measured))
+    np.testing.assert_allclose(srnet_jax.load(tmp_path / "mine.npz").trained.calibration, measured, rtol=1e-6)
+
+
 def test_a_training_is_read(tiny_config, keypoints, tmp_path):
     tiny_config.train.epochs = 1
     train_and_evaluate(tiny_config, tmp_path)
@@ -152,6 +161,8 @@ def test_a_training_is_read(tiny_config, keypoints, tmp_path):
         (lambda arrays: arrays.pop("config"), "found no config"),
         (lambda arrays: arrays.update(fps=np.array("x")), "fps: expected one number"),
         (lambda arrays: arrays.update(config=np.array("{")), "not a config"),
+        (lambda arrays: arrays.update(expected_errors=np.zeros((4, 17))), r"expected_errors: found .*shape \(5, 17\)"),
+        (lambda arrays: arrays.update(expected_errors=np.full((5, 17), -1.0)), "expected_errors: expected finite numbers"),
         (lambda arrays: arrays.update({"params/x": np.zeros(3)}), "params/x: in the file alone"),
         (lambda arrays: arrays.update({next(n for n in arrays if "kernel" in n): np.zeros(3)}), r"found \(3,\) of float64"),
         (lambda arrays: arrays[next(n for n in arrays if "kernel" in n)].fill(np.nan), "finite numbers"),
