@@ -78,7 +78,7 @@ def _lengths(poses_3d: np.ndarray) -> np.ndarray:
 
 
 def _shortening(poses_3d: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return by which shares bones are too short: summed from the hip to each joint [T, 17], and the mean of the pose [T, 1]."""
+    """Return by which shares bones are too short: summed from the hip to each joint [T, 17], and the pose's mean [T, 1]."""
     short = np.maximum(1 - _lengths(poses_3d) / np.maximum(lengths, _SHORTEST_M), 0)
     short[..., ROOT] *= 0
     chain = short.copy()
