@@ -2,10 +2,11 @@
 
 python -m launch.predict --keypoints=FILE --layout=coco --width=1920 --height=1080 --fps=30 --output=poses.npz
 python -m launch.predict --video=FILE --detector_model=pose_landmarker.task --output=poses.npz --render=page.html
+python -m launch.predict --keypoints=FILE --output=poses.npz,poses.trc,poses.c3d --angles=angles.mot --bvh=motion.bvh
 
-Poses are in the camera's frame (x right, y down, z away from it), metres, relative to the hip; joints, frame, unit and model
-are written to the file. With several people, each has their own file. Layout, size and frame rate need no flag where the
-keypoint file has them.
+In a .npz file poses are in the camera's frame (x right, y down, z away from it), metres, relative to the hip; joints, frame,
+unit and model are in the file. What the other files hold is printed, and docs/files_out.md says it in full. With several
+people, each has their own files. Layout, size and frame rate need no flag where the keypoint file has them.
 """
 
 from pathlib import Path
@@ -39,9 +40,10 @@ _WEIGHTS = flags.DEFINE_string(
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training to take the network from instead.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Of --workdir: best, latest, or a step.")
 _FLIP = flags.DEFINE_bool("flip", True, "Average with the mirrored pose of the mirrored keypoints.")
-_OUTPUT = flags.DEFINE_string("output", None, "The .npz file for the poses.")
+_OUTPUT = flags.DEFINE_list("output", [], "Files for the poses, with commas between them: .npz, .trc, .csv, .c3d or .bvh.")
 _RENDER = flags.DEFINE_list("render", [], "Pictures of input and output: files ending in .html, .gif, .mp4 or .png.")
 _BVH = flags.DEFINE_string("bvh", None, "File for the motion as a .bvh animation.")
+_ANGLES = flags.DEFINE_string("angles", None, "File for the joint angles: a .csv table, or a .mot motion for OpenSim.")
 
 
 def main() -> None:
@@ -52,13 +54,14 @@ def main() -> None:
     from srnet_jax.keypoints import formats, keypoint_files, video
     from srnet_jax.lifting import lift_file
     from srnet_jax.lifting.lifter import load
+    from srnet_jax.lifting.result import Result
     from srnet_jax.pose.layouts import find
 
     if _LIST_FORMATS.value:
         print(formats.listing())
         return
     if not _OUTPUT.value:
-        app.fail("--output: missing, expected the .npz file for the poses")
+        app.fail("--output: missing, expected the file for the poses, such as poses.npz")
     if bool(_KEYPOINTS.value) == bool(_VIDEO.value):
         app.fail("--keypoints, --video: expected one of them")
     if bool(_WIDTH.value) != bool(_HEIGHT.value):
@@ -70,7 +73,7 @@ def main() -> None:
         find(_LAYOUT.value)
     model = _WORKDIR.value or _WEIGHTS.value
     inputs = [str(_KEYPOINTS.value or _VIDEO.value), str(model or "")]
-    files = lift_file.check_outputs(str(_OUTPUT.value), _RENDER.value, _BVH.value, inputs)
+    files = lift_file.check_outputs(_OUTPUT.value, _RENDER.value, _BVH.value, _ANGLES.value, inputs)
     lifter = load(model, _CHECKPOINT.value) if model else None
     source = Path(str(_KEYPOINTS.value or _VIDEO.value))
     size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
@@ -84,11 +87,15 @@ def main() -> None:
     model = model or lift_file.usual_network(tracks)
     lifter = lifter or load(model)
     lifter.check_focal(_FOCAL.value)
-    table = Table("person", "frames", "detected", "files")
+    table, places = Table("person", "frames", "detected", "files"), set()
     for person, own in lift_file.lift_all(tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=_FOCAL.value):
-        table.add_row(person.name, f"{len(person.keypoints):,}", f"{person.detected.mean():.0%}", " ".join(map(str, own)))
+        table.add_row(person.name, f"{len(person.frames):,}", f"{person.detected.mean():.0%}", " ".join(map(str, own)))
+        places.add(person.place)
     console(width=120).print(table)
-    print(f"joints in metres, {lift_file.FRAME}")
+    if any(file.path.suffix == ".npz" for file in files):
+        print(f".npz: joints in metres, {Result.axes}")
+    if others := sorted({file.path.suffix for file in files if file.flag != "--render"} - {".npz"}):
+        print(f"{', '.join(others)}: {' or '.join(sorted(places))} (docs/files_out.md)")
 
 
 if __name__ == "__main__":

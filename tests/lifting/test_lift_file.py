@@ -13,6 +13,7 @@ from srnet_jax.errors import DataError, UserError
 from srnet_jax.keypoints import keypoint_files
 from srnet_jax.lifting import lift_file
 from srnet_jax.lifting.lifter import PRETRAINED, load
+from srnet_jax.lifting.result import SUFFIXES as FILES
 from srnet_jax.pose.skeleton import H36M_17
 from tests.keypoints import test_keypoint_files as files
 from tests.keypoints.builders import FRAMES, walker
@@ -38,6 +39,23 @@ def test_all_formats_give_the_same_poses(tmp_path, lifter, variant):
     np.testing.assert_allclose(found.poses_3d, lift_file.lift(expected, lifter, flip=True)[0].poses_3d, atol=2e-3)
 
 
+def test_a_lifter_lifts_a_file_as_the_command_does(tmp_path, lifter):
+    path = files.WRITERS["npz"][0](tmp_path, {None: walker("coco")})
+    (found,) = lifter.lift_file(path, layout="coco", image_size=(1024, 1024), fps=30)
+    hints = keypoint_files.Hints(image_size=(1024, 1024))
+    tracks = lift_file.described(keypoint_files.load(path, hints), path, layout="coco", fps=30)
+    (expected,) = lift_file.lift(tracks, lifter)
+    np.testing.assert_array_equal(found.poses_3d, expected.poses_3d)
+    assert (found.layout, found.image_size, found.fps, found.model) == ("coco", (1024, 1024), 30, "causal")
+    found.save(tmp_path / "x.trc")
+    assert (tmp_path / "x.trc").read_text().startswith("PathFileType")
+    for arguments, message in (({"image_size": 3}, "image_size: found 3"), ({"fps": -1}, "fps: found -1")):
+        with pytest.raises(UserError, match=message):
+            lifter.lift_file(path, **arguments)
+    with pytest.raises(DataError, match=r"none\.json: no such file"):
+        lifter.lift_file(tmp_path / "none.json")
+
+
 def run(*arguments, cwd):
     command = [sys.executable, "-m", "launch.predict", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200, check=False)
@@ -48,13 +66,18 @@ def test_the_command_writes_poses_and_pictures(tmp_path):
     np.savez(tmp_path / "two.npz", keypoints=both, fps=25.0)
     done = run(
         f"--keypoints={tmp_path / 'two.npz'}",
-        *("--layout=coco", "--width=1920", "--height=1080", f"--output={tmp_path / 'poses.npz'}"),
+        *("--layout=coco", "--width=1920", "--height=1080"),
+        "--output=" + ",".join(str(tmp_path / f"poses.{kind}") for kind in ("npz", "trc", "csv", "c3d")),
         *(f"--render={tmp_path / 'x.html'},{tmp_path / 'x.png'}", f"--bvh={tmp_path / 'x.bvh'}"),
+        f"--angles={tmp_path / 'angles.csv'}",
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in tmp_path.iterdir())
-    kinds = (("poses", "npz"), ("x", "html"), ("x", "png"), ("x", "bvh"))
+    kinds = [("poses", kind) for kind in ("npz", "trc", "csv", "c3d")]
+    kinds += [("x", "html"), ("x", "png"), ("x", "bvh"), ("angles", "csv")]
+    assert ".npz: joints in metres, camera: x right, y down, z away from the camera; relative to the hip" in done.stdout
+    assert ".bvh, .c3d, .csv, .trc: " in done.stdout
     people = ("person_1", "person_2")
     assert names == sorted(["two.npz", *(f"{name}_{person}.{kind}" for person in people for name, kind in kinds)])
     with np.load(tmp_path / "poses_person_1.npz") as stored:
@@ -97,6 +120,24 @@ def test_what_is_read_is_not_written_over(tmp_path):
         with pytest.raises(UserError, match=r"--output=.*one\.npz: is read too, expected another file"):
             lift_file.check_outputs(str(tmp_path / "one.npz"), inputs=[str(tmp_path / name)])
     assert lift_file.check_outputs(str(tmp_path / "two.npz"), inputs=["single", str(tmp_path / "one.npz")])
+
+
+def test_all_files_are_checked_before_anything_is_read(tmp_path):
+    names = [str(tmp_path / f"x{suffix}") for suffix in FILES]
+    found = lift_file.check_outputs(names, [str(tmp_path / "x.png")], str(tmp_path / "y.bvh"), str(tmp_path / "y.csv"))
+    assert [(flag, path.name) for flag, path in found] == [
+        *(("--output", f"x{suffix}") for suffix in (".npz", ".trc", ".csv", ".c3d", ".bvh")),
+        *(("--render", "x.png"), ("--bvh", "y.bvh"), ("--angles", "y.csv")),
+    ]
+    for arguments, message in (
+        (([*names, str(tmp_path / "x.mot")],), r"--output=.*x\.mot: expected a name ending in \.npz or \.trc or \.csv or"),
+        ((names, (), str(tmp_path / "x.trc")), r"--bvh=.*x\.trc: expected a name ending in \.bvh in"),
+        ((names, (), None, str(tmp_path / "x.trc")), r"--angles=.*x\.trc: expected a name ending in \.csv or \.mot in"),
+        ((names, (), None, str(tmp_path / "x.csv")), r"--angles=.*x\.csv: is named twice, expected another file"),
+        (([str(tmp_path / "no" / "x.trc")],), r"--output=.*x\.trc: expected .* in a folder that exists"),
+    ):
+        with pytest.raises(UserError, match=message):
+            lift_file.check_outputs(*arguments)
 
 
 def test_what_a_file_says_is_taken_and_what_is_given_counts(tmp_path):
