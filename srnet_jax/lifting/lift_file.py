@@ -13,6 +13,7 @@ from srnet_jax.io.files import plain
 from srnet_jax.keypoints import which_layout
 from srnet_jax.keypoints.tracks import Track, with_image_sizes
 from srnet_jax.lifting.arguments import check_arguments
+from srnet_jax.lifting.formats import c3d
 from srnet_jax.lifting.result import ANGLE_SUFFIXES, USUAL_FPS, Result, check_file
 from srnet_jax.lifting.result import SUFFIXES as FILES
 from srnet_jax.lifting.scene import SUFFIXES, Scene
@@ -224,7 +225,13 @@ def lift_all(
 
     Yields:
       Each person and the files.
+
+    Raises:
+      UserError: if a video is too long for a file, before anything is lifted.
     """
+    for _, path in files:
+        if path.suffix == ".c3d":
+            c3d.check_length(path, max(len(track.keypoints) for track in tracks))
     for result in lift(tracks, lifter, flip=flip, focal_px=focal_px, model=model):
         own = [
             Output(flag, path.with_name(f"{path.stem}_{result.name}{path.suffix}") if len(tracks) > 1 else path)

@@ -10,7 +10,7 @@ import numpy as np
 
 from srnet_jax.errors import UserError
 from srnet_jax.io.files import plain
-from srnet_jax.lifting.formats import npz, table, trc
+from srnet_jax.lifting.formats import c3d, npz, table, trc
 from srnet_jax.lifting.formats.motion import Motion
 from srnet_jax.pose import angles
 from srnet_jax.pose.complete import Source
@@ -241,8 +241,6 @@ class Result:
         elif path.suffix == ".csv":
             table.write(path, motion)
         elif path.suffix == ".c3d":
-            from srnet_jax.lifting.formats import c3d
-
             c3d.write(path, motion, self.place)
         else:
             from srnet_jax.lifting.formats import bvh  # scipy takes a third of a second

@@ -37,17 +37,19 @@ _LEG = ("hip_flexion", "hip_abduction", "hip_rotation", "knee_flexion")
 _ARM = ("shoulder_flexion", "shoulder_abduction", "shoulder_rotation", "shoulder_elevation", "elbow_flexion")
 NAMES = (*_PELVIS, *_LEAN, *_TRUNK, *(f"{angle}_{side}" for side in "rl" for angle in (*_LEG, *_ARM)))
 _SHORTEST = 1e-6  # metres, of a bone
-_SIDEWAYS, _BENT = np.cos(np.radians(80)), np.sin(np.radians(30))
+_SIDEWAYS, _STRAIGHT, _FOLDED = 80, 30, 150  # degrees
 _LOWEST_FLEXION = -150.0
 _TO_ANATOMICAL = np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])  # x right, y away, z up to x away, y up, z right
 
 
-def joint_angles(poses: np.ndarray, *, level: bool) -> np.ndarray:
+def joint_angles(poses: np.ndarray, *, level: bool, doubtful: bool = False) -> np.ndarray:
     """Return the angles of poses.
 
     Args:
       poses: [..., 17, 3] joints of `skeleton.H36M_17`, x right, y away from the camera, z up; any unit, any origin.
       level: whether z is vertical; if not, pelvis and lean are NaN.
+      doubtful: whether the flexion of a limb that points to the side, and the rotation of a straight one, are kept: bones that
+        are turned by all angles then point where they do, but these two mean little by themselves.
 
     Returns:
       [..., len(NAMES)] degrees, in the order of NAMES. The pelvis's rotation is 0 where the person faces away from the camera.
@@ -63,6 +65,8 @@ def joint_angles(poses: np.ndarray, *, level: bool) -> np.ndarray:
     for side in "RL":
         at = [points[side + joint] for joint in ("Hip", "Knee", "Foot", "Shoulder", "Elbow", "Wrist")]
         leg, arm = _limb(pelvis, *at[:3], bends=-1, side=side), _limb(thorax, *at[3:], bends=1, side=side)
+        if not doubtful:
+            leg, arm = _told(*leg), _told(*arm)
         elevation = _between(at[4] - at[3], -thorax[..., 1])
         found |= {f"{name}_{side.lower()}": angle for name, angle in zip(_LEG, leg, strict=True)}
         found |= {f"{name}_{side.lower()}": angle for name, angle in zip(_ARM, (*arm[:3], elevation, arm[3]), strict=True)}
@@ -115,7 +119,7 @@ def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _limb(
     around: np.ndarray, top: np.ndarray, middle: np.ndarray, end: np.ndarray, *, bends: int, side: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, ...]:
     """Return flexion, abduction and rotation inwards of a limb's upper part, and the flexion of its lower part.
 
     Args:
@@ -130,13 +134,18 @@ def _limb(
     lower = _unit(((end - middle)[..., None, :] @ around)[..., 0, :])
     inwards = np.arcsin(np.clip(-upper[..., 2], -1, 1))  # about x; of a left limb this is abduction
     flexion = np.arctan2(upper[..., 0], -upper[..., 1])
-    flexion = np.where(np.hypot(upper[..., 0], upper[..., 1]) < _SIDEWAYS, np.nan, flexion)
     bend = _between(upper, lower)
     across = lower[..., 0] * np.cos(flexion) + lower[..., 1] * np.sin(flexion)  # the flexion undone
     along = lower[..., 1] * np.cos(flexion) - lower[..., 0] * np.sin(flexion)
     aside = lower[..., 2] * np.cos(inwards) - along * np.sin(inwards)  # and the abduction
     rotation = np.degrees(np.arctan2(-bends * aside, bends * across))
-    rotation = np.where(np.sin(np.radians(bend)) < _BENT, np.nan, rotation)
     sign = 1 if side == "R" else -1
     degrees = (np.degrees(flexion) - _LOWEST_FLEXION) % 360 + _LOWEST_FLEXION
     return degrees, -sign * np.degrees(inwards), sign * rotation, bend
+
+
+def _told(flexion: np.ndarray, abduction: np.ndarray, rotation: np.ndarray, bend: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return a limb's angles, NaN where the joints hardly tell them."""
+    flexion = np.where(np.abs(abduction) > _SIDEWAYS, np.nan, flexion)
+    rotation = np.where(np.isnan(flexion) | (bend < _STRAIGHT) | (bend > _FOLDED), np.nan, rotation)
+    return flexion, abduction, rotation, bend

@@ -159,6 +159,23 @@ def test_c3d(walk, tmp_path):
     np.testing.assert_allclose(other[known, :, :3] / 1000, truth[known], atol=1e-4)
 
 
+def long(found, frames):
+    """Return a result that repeats its first frames until it has this many."""
+    rows = np.arange(frames) % GAP.start
+    arrays = ("poses_3d", "root", "sources", "confidences", "keypoints_2d", "detected")
+    return dataclasses.replace(found, **{name: getattr(found, name)[rows] for name in arrays})
+
+
+def test_a_c3d_counts_no_more_frames_than_it_can(walk, tmp_path):
+    found, _ = walk
+    with pytest.raises(UserError, match=r"x\.c3d: found 65,536 frames, .c3d holds at most 65,535; expected another format"):
+        long(found, 65_536).save(tmp_path / "x.c3d")
+    assert not list(tmp_path.iterdir())
+    with pytest.warns(UserWarning, match=r"x\.c3d: numbers of frames above 65,535 cannot be kept, it begins at frame 1"):
+        dataclasses.replace(found, first_frame=65_500).save(tmp_path / "x.c3d")
+    assert ezc3d.c3d(str(tmp_path / "x.c3d"))["header"]["points"]["first_frame"] == 0
+
+
 def read_bvh(path):
     """Return joints [T, J, 3], centimetres, y up, of the ends too, their names and the seconds of a frame, by pymotion."""
     file = BVH()
@@ -211,8 +228,7 @@ def test_angles_csv(walk, tmp_path):
 def test_mot(walk, tmp_path):
     """By its definition: a header to `endheader`, whose counts are right, then names and as many numbers a line."""
     found, truth = walk
-    with pytest.warns(UserWarning, match=r"x\.mot: left out, not known in every frame: hip_rotation_r"):
-        found.save_angles(tmp_path / "x.mot")
+    found.save_angles(tmp_path / "x.mot")
     head, _, body = (tmp_path / "x.mot").read_text().partition("endheader\n")
     said = dict(line.split("=") for line in head.splitlines() if "=" in line)
     names, *rows = (line.split("\t") for line in body.splitlines())
@@ -232,8 +248,7 @@ def test_mot(walk, tmp_path):
 def test_the_mot_puts_the_bones_where_they_are(walk, tmp_path):
     """OpenSim's joints turn about z, x and y: pelvis, then thigh, then a knee that bends backwards."""
     found, truth = walk
-    with pytest.warns(UserWarning, match="left out"):
-        found.save_angles(tmp_path / "x.mot")
+    found.save_angles(tmp_path / "x.mot")
     body = (tmp_path / "x.mot").read_text().partition("endheader\n")[2]
     names, *rows = (line.split("\t") for line in body.splitlines())
     column = dict(zip(names, np.array(rows, float).T, strict=True))
@@ -242,15 +257,27 @@ def test_the_mot_puts_the_bones_where_they_are(walk, tmp_path):
         values = np.stack([column[name] * sign for name, sign in zip(coordinates, signs, strict=True)], axis=1)
         return Rotation.from_euler("ZXY", values, degrees=True)
 
-    points = np.delete(truth, GAP, axis=0)[..., [1, 2, 0]]
+    def bone(start, end):
+        points = np.delete(truth, GAP, axis=0)[..., [1, 2, 0]]
+        along = points[:, H36M_17.joints.index(end)] - points[:, H36M_17.joints.index(start)]
+        return along / np.linalg.norm(along, axis=1)[:, None]
+
     pelvis = turns("pelvis_tilt", "pelvis_list", "pelvis_rotation")
-    hips = points[:, H36M_17.joints.index("RHip")] - points[:, H36M_17.joints.index("LHip")]
-    np.testing.assert_allclose(pelvis.apply([0, 0, 1]), hips / np.linalg.norm(hips, axis=1)[:, None], atol=1e-5)
+    np.testing.assert_allclose(pelvis.apply([0, 0, 1]), bone("LHip", "RHip"), atol=1e-5)
     for side, sign in (("r", 1), ("l", -1)):
-        thigh = points[:, H36M_17.joints.index(f"{side.upper()}Knee")] - points[:, H36M_17.joints.index(f"{side.upper()}Hip")]
-        column["none"] = column[f"hip_flexion_{side}"] * 0
-        turned = pelvis * turns(f"hip_flexion_{side}", f"hip_adduction_{side}", "none", signs=(1, sign, 1))
-        np.testing.assert_allclose(turned.apply([0, -1, 0]), thigh / np.linalg.norm(thigh, axis=1)[:, None], atol=1e-5)
+        hip = [f"hip_{angle}_{side}" for angle in ("flexion", "adduction", "rotation")]
+        thigh = pelvis * turns(*hip, signs=(1, sign, sign))
+        np.testing.assert_allclose(thigh.apply([0, -1, 0]), bone(f"{side.upper()}Hip", f"{side.upper()}Knee"), atol=1e-5)
+        shank = thigh * Rotation.from_euler("Z", -column[f"knee_angle_{side}"][:, None], degrees=True)
+        np.testing.assert_allclose(shank.apply([0, -1, 0]), bone(f"{side.upper()}Knee", f"{side.upper()}Foot"), atol=1e-5)
+
+
+def test_a_mot_leaves_out_what_is_not_known_and_says_so(walk, tmp_path):
+    found, _ = walk
+    found.poses_3d[5, H36M_17.joints.index("RWrist")] = found.poses_3d[5, H36M_17.joints.index("RElbow")]
+    with pytest.warns(UserWarning, match=r"x\.mot: left out, not known in every frame: arm_rot_r, elbow_flex_r$"):
+        found.save_angles(tmp_path / "x.mot")
+    assert "elbow_flex_r" not in (tmp_path / "x.mot").read_text()
 
 
 def test_npz(walk, tmp_path):

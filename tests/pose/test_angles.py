@@ -139,6 +139,15 @@ def test_rotation_needs_a_bent_limb(bend):
     assert got["knee_flexion_r"] == pytest.approx(bend, abs=1e-6)
 
 
+def test_doubtful_angles_still_turn_the_bones():
+    """All angles together put the joints where they are, of straight limbs and of arms to the side too."""
+    given = {"shoulder_abduction_r": 88, "elbow_flexion_r": 60, "shoulder_rotation_r": 40, "hip_flexion_l": 30}
+    pose = body(**given, knee_flexion_l=5, hip_rotation_l=25, shoulder_abduction_l=-86)
+    kept = angles.joint_angles(pose, level=True, doubtful=True)
+    assert np.isfinite(kept).all()
+    np.testing.assert_allclose(body(**dict(zip(angles.NAMES, kept, strict=True))), pose, atol=1e-9)
+
+
 def test_what_is_not_known_is_nan():
     level = {name for name, angle in found(body(), level=False).items() if np.isnan(angle)}
     assert {"pelvis_rotation", "pelvis_list", "pelvis_tilt", "trunk_lean_forward", "trunk_lean_right"} < level

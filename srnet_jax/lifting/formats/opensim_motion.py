@@ -5,7 +5,8 @@ that such a model moves with them. Degrees; x away from the camera, y up, z righ
 in metres, is that of the middle of the hips.
 
 OpenSim moves no model where a number is missing. So frames without a pose have no line, and an angle that is not known in all
-others has no column; the `.csv` table has it.
+others has no column. The flexion of a limb that points to the side and the rotation of a straight one, which the `.csv` table
+leaves empty, are such that the bones point where they do; they mean nothing else.
 """
 
 import warnings
@@ -36,7 +37,9 @@ def write(path: Path, motion: Motion) -> None:
     """
     rows = motion.known
     points, seconds = motion.points[rows], motion.seconds[rows]
-    found = dict(zip(angles.NAMES, np.moveaxis(angles.joint_angles(points, level=motion.level), -1, 0), strict=True))
+    found = dict(
+        zip(angles.NAMES, np.moveaxis(angles.joint_angles(points, level=motion.level, doubtful=True), -1, 0), strict=True)
+    )
     columns: dict[str, np.ndarray] = {}
     if motion.level:
         rotation, lower, tilt = angles.yxz(np.swapaxes(angles.pelvis_axes(points), -1, -2))  # of the inverse: z, x, y backwards
