@@ -18,7 +18,7 @@ from srnet_jax.lifting.result import ANGLE_SUFFIXES, USUAL_FPS, Result, check_fi
 from srnet_jax.lifting.result import SUFFIXES as FILES
 from srnet_jax.lifting.scene import SUFFIXES, Scene
 from srnet_jax.pose import layouts
-from srnet_jax.pose.complete import FEWEST, Completed, complete
+from srnet_jax.pose.complete import FEWEST, Completed, Source, complete
 
 if TYPE_CHECKING:
     from srnet_jax.lifting.lifter import KeypointLifter  # which lifts files with this module
@@ -237,6 +237,9 @@ def lift_all(
             Output(flag, path.with_name(f"{path.stem}_{result.name}{path.suffix}") if len(tracks) > 1 else path)
             for flag, path in files
         ]
+        if not (result.sources != Source.NOT_LIFTED).any():  # of several people; what has no pose makes no motion
+            warnings.warn(f"{result.name}: no frame has a pose, motions are not written", stacklevel=2)
+            own = [file for file in own if file.flag == "--render" or file.path.suffix == ".npz"]
         for flag, path in own:
             if flag == "--render":
                 from srnet_jax.lifting import rendering  # matplotlib takes a third of a second

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -180,6 +181,21 @@ def test_an_image_size_that_is_not_known_is_a_usual_one_and_said(tmp_path, middl
 def test_pictures_are_lifted_by_the_network_of_single_frames():
     tracks = [SimpleNamespace(keypoints=np.zeros((frames, 17, 2))) for frames in (1, 8, 9)]
     assert [lift_file.usual_network(tracks[: index + 1]) for index in range(3)] == ["single", "single", "video"]
+
+
+def test_somebody_without_a_pose_does_not_stop_the_others(tmp_path):
+    """Of whom the detector saw three joints: the .npz says so, and there is no motion to write."""
+    both = np.stack([walker("coco"), walker("coco", 300)], 1)
+    both[:, 1, 3:] = 0
+    np.savez(tmp_path / "two.npz", keypoints=both, fps=30.0, image_size=(1024, 1024))
+    tracks = lift_file.described(keypoint_files.load(tmp_path / "two.npz"), tmp_path, layout="coco", fps=None)
+    files = lift_file.check_outputs([str(tmp_path / "x.npz"), str(tmp_path / "x.trc")], angles=str(tmp_path / "x.mot"))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        written = [paths for _, paths in lift_file.lift_all(tracks, load("single"), files, flip=False, model="single")]
+    assert [len(paths) for paths in written] == [3, 1]
+    assert any("person_2: no frame has a pose, motions are not written" in str(warning.message) for warning in said)
+    assert all(path.is_file() for paths in written for path in paths)
 
 
 def test_layouts_that_do_not_fit_are_named(tmp_path):
