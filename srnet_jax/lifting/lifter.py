@@ -9,7 +9,6 @@ import numpy as np
 from srnet_jax.config.config_files import CONFIG_FILE
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.files import plain
-from srnet_jax.keypoints import keypoint_files
 from srnet_jax.keypoints.points import marked
 from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
@@ -158,7 +157,8 @@ class KeypointLifter:
         Raises:
           UserError: if the file is missing, damaged or not understood, or an argument does not fit.
         """
-        from srnet_jax.lifting import lift_file  # which reads files, as most lifters need not
+        from srnet_jax.keypoints import keypoint_files  # readers of files, which keypoints in arrays do not need
+        from srnet_jax.lifting import lift_file
 
         at_least = 0.0 if min_confidence is None else min_confidence
         check_arguments(layout or "coco", image_size or (1, 1), fps, focal_px if image_size else None, at_least)

@@ -78,6 +78,16 @@ class Result:
     unit: ClassVar[str] = "metre"
     axes: ClassVar[str] = FRAME
 
+    def __post_init__(self) -> None:
+        """Refuse, with a ValueError, parts that do not fit: a world from them would be wrong without a sign of it."""
+        shapes = {"root": (len(self.poses_3d), 3), "up": (3,), "errors_m": self.poses_3d.shape[:2]}
+        for name, shape in shapes.items():
+            value = getattr(self, name)
+            if value is not None and np.shape(value) != shape:
+                raise ValueError(f"{name}: found shape {np.shape(value)}, expected {shape}")
+        if self.up is not None and not abs(np.linalg.norm(self.up) - 1) < 1e-6:
+            raise ValueError(f"up: found a length of {np.linalg.norm(self.up):.6g}, expected 1")
+
     def __repr__(self) -> str:
         """Return a few lines for people."""
         lifted = self.sources != Source.NOT_LIFTED

@@ -372,3 +372,14 @@ def test_mistakes_are_one_line_and_leave_nothing(walk, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"x\.bvh: not written, no frame of walker has a pose"):
         empty.save(tmp_path / "x.bvh")
     assert not list(tmp_path.iterdir())
+
+
+def test_parts_that_do_not_fit_are_refused(walk):
+    found, _ = walk
+    for part, message in (
+        ({"up": found.up * 2}, "up: found a length of 2, expected 1"),
+        ({"up": np.zeros((FRAMES, 3))}, r"up: found shape \(60, 3\), expected \(3,\)"),
+        ({"root": found.root[:-1]}, r"root: found shape \(59, 3\), expected \(60, 3\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(found, **part)
