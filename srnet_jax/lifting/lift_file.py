@@ -11,11 +11,14 @@ import numpy as np
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.files import plain, write_whole
 from srnet_jax.keypoints import which_layout
+from srnet_jax.keypoints.footage import Footage
 from srnet_jax.keypoints.tracks import Track, with_image_sizes
 from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
-from srnet_jax.lifting.scene import SUFFIXES, Scene
+from srnet_jax.lifting.scene import SUFFIXES, Images, Scene
 from srnet_jax.pose import layouts
 from srnet_jax.pose.complete import FEWEST, Completed, complete
+from srnet_jax.pose.frames import interpolated
+from srnet_jax.pose.normalization import USUAL_FOCAL
 from srnet_jax.pose.skeleton import H36M_17
 
 USUAL_FPS = 30.0  # of a video that does not say, for pictures and animations
@@ -61,7 +64,8 @@ def described(
             layouts.check_joints(track.keypoints.shape[1], layouts.find(name))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        found.append(dataclasses.replace(track, layout=name, fps=fps or track.fps))
+        track = dataclasses.replace(track, layout=name)
+        found.append(dataclasses.replace(track, fps=fps / track.every, times=None) if fps else track)
     found = with_image_sizes(found, str(path))
     for track in found:
         check_arguments(str(track.layout), track.image_size or (1, 1), track.fps, focal_px)
@@ -71,6 +75,24 @@ def described(
 def usual_network(tracks: Sequence[Track]) -> str:
     """Return the network that ships which suits tracks: `video`, or `single` where none has more than a few frames."""
     return "video" if max(len(track.keypoints) for track in tracks) >= _FEW_FRAMES else "single"
+
+
+def focal_length(given: float | None, footage: Footage | None, lifter: KeypointLifter) -> tuple[float | None, str]:
+    """Return the focal length, pixels, None for the usual one, and a line that says where it comes from.
+
+    That which is `given` counts before what the video's or the pictures' metadata say.
+
+    Raises:
+      UserError: if one is given that the network does not use.
+    """
+    lifter.check_focal(given)
+    if given is not None:
+        return given, f"focal length {given:g} px, as given"
+    if not lifter.uses_focal:
+        return None, "focal length not used by this network"
+    if footage and footage.focal:
+        return footage.focal.px, f"focal length {footage.focal.px:.0f} px: {footage.focal.source}"
+    return None, f"focal length not known, taken as {USUAL_FOCAL:g} times the image's longer side"
 
 
 def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool, focal_px: float | None = None) -> list[Lifted]:
@@ -90,13 +112,8 @@ def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool, focal_p
     if lifter.trained.model.receptive_field > 1 and lifter.trained.fps and any(track.fps is None for track in tracks):
         warnings.warn(f"frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2)
     sizes = [track.image_size for track in tracks if track.image_size]
-    poses = lifter.lift(people, sizes, [_times(track) for track in tracks], focal_px=focal_px, flip=flip)
+    poses = lifter.lift(people, sizes, [track.seconds for track in tracks], focal_px=focal_px, flip=flip)
     return [Lifted(*parts) for parts in zip(tracks, poses, (person.confidences for person in people), strict=True)]
-
-
-def _times(track: Track) -> np.ndarray | None:
-    """Return the seconds of a track's frames [T], None if not known."""
-    return np.arange(len(track.keypoints)) / track.fps if track.times is None and track.fps else track.times
 
 
 def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> None:
@@ -116,9 +133,9 @@ def write(path: Path, lifted: Lifted, *, model: str) -> None:
     """Write a person's poses to a `.npz` file, whole or not at all.
 
     It holds `poses_3d`, `keypoints_2d` (as detected, NaN where not seen), `confidences` (of each joint, 0 to 1; 0 where the
-    joint is an estimate), `detected` (whether the person was found in a frame), `frames` (their numbers), `fps` (0 if not
-    known), `times` (seconds, only if they are uneven), `image_size`, `joints`, `parents`, `unit`, `frame`, `layout` (of the
-    keypoints) and `model`.
+    joint is an estimate), `detected` (whether the person was found in a frame), `frames` (their numbers in the video), `fps`
+    (of the frames here; 0 if not known), `times` (seconds in the video, if known), `image_size`, `joints`, `parents`, `unit`,
+    `frame`, `layout` (of the keypoints) and `model`.
     """
     track = lifted.track
     content = io.BytesIO()
@@ -129,9 +146,9 @@ def write(path: Path, lifted: Lifted, *, model: str) -> None:
         keypoints_2d=track.keypoints,
         confidences=lifted.confidences.astype(np.float32),
         detected=track.detected,
-        frames=track.first_frame + np.arange(len(track.keypoints)),
+        frames=track.frames,
         fps=np.float64(track.fps or 0),
-        **({} if track.times is None else {"times": track.times}),
+        **({} if track.seconds is None else {"times": track.seconds}),
         image_size=np.array(track.image_size),
         joints=np.array(H36M_17.joints),
         parents=np.array(H36M_17.parents),
@@ -143,8 +160,8 @@ def write(path: Path, lifted: Lifted, *, model: str) -> None:
     write_whole(path, content.getvalue())
 
 
-def scene(lifted: Lifted) -> Scene:
-    """Return what pictures of a person show."""
+def scene(lifted: Lifted, images: Images | None = None) -> Scene:
+    """Return what pictures of a person show, over the video's `images` if given."""
     track = lifted.track
     assert track.layout is not None
     assert track.image_size is not None
@@ -160,6 +177,9 @@ def scene(lifted: Lifted) -> Scene:
         fps=track.fps or USUAL_FPS,
         title=track.name,
         first_frame=track.first_frame,
+        every=track.every,
+        times=track.times,
+        images=images,
     )
 
 
@@ -167,6 +187,15 @@ def _held(poses: np.ndarray) -> np.ndarray:
     """Return poses in which a frame that is not lifted has the nearest pose before it, or the first."""
     known = np.flatnonzero(np.isfinite(poses).all((1, 2)))
     return poses[known[np.maximum(np.searchsorted(known, np.arange(len(poses)), side="right") - 1, 0)]]
+
+
+def _evenly(poses: np.ndarray, track: Track) -> np.ndarray:
+    """Return poses at even times, `track.fps` a second, for files that know no others."""
+    if track.times is None or track.fps is None:
+        return poses
+    times = track.times - track.times[0]
+    grid = np.arange(int(times[-1] * track.fps + 1.5)) / track.fps
+    return interpolated(poses, np.interp(grid, times, np.arange(len(times))))
 
 
 def _side(of_joints: set[str]) -> str:
@@ -211,6 +240,7 @@ def lift_all(
     flip: bool,
     model: str,
     focal_px: float | None = None,
+    images: Images | None = None,
 ) -> Iterator[tuple[Track, list[Path]]]:
     """Lift people and write their files, as `check_outputs` returns them, of several people with each one's name.
 
@@ -221,6 +251,7 @@ def lift_all(
       flip: see `KeypointLifter`.
       model: what the `.npz` file calls the network.
       focal_px: see `KeypointLifter`.
+      images: of the video, behind the keypoints in films and sheets.
 
     Yields:
       Each person and the files.
@@ -235,9 +266,9 @@ def lift_all(
                 case ".bvh":
                     from srnet_jax.lifting import bvh_export  # takes a third of a second, as matplotlib does
 
-                    bvh_export.write(path, _held(lifted.poses_3d), track.fps or USUAL_FPS)
+                    bvh_export.write(path, _evenly(_held(lifted.poses_3d), track), track.fps or USUAL_FPS)
                 case _:
                     from srnet_jax.lifting import rendering
 
-                    rendering.render(scene(lifted), path)
+                    rendering.render(scene(lifted, images), path)
         yield track, own
