@@ -2,6 +2,7 @@
 
 python -m launch.predict --keypoints=FILE --layout=coco --width=1920 --height=1080 --fps=30 --output=poses.npz
 python -m launch.predict --video=FILE --detector_model=pose_landmarker.task --output=poses.npz --render=page.html
+python -m launch.predict --keypoints=FILE --video=FILE --start=2 --end=5 --output=poses.npz --render=over_the_video.mp4
 
 Poses are in the camera's frame (x right, y down, z away from it), metres, relative to the hip; joints, frame, unit and model
 are written to the file. With several people, each has their own file. Layout, size and frame rate need no flag where the
@@ -78,6 +79,8 @@ def main() -> None:
     for name in ("detector_model", "people") if _KEYPOINTS.value else ("format", "min_confidence", "width", "height"):
         if flags.FLAGS[name].present:
             app.fail(f"--{name}: not used, expected --{'video' if _KEYPOINTS.value else 'keypoints'} with it")
+    if flags.FLAGS["background"].present and not _VIDEO.value:
+        app.fail("--background: not used, expected --video with it")
     if _LAYOUT.value:
         find(_LAYOUT.value)
     part = times.part(_START.value, _END.value, _EVERY.value)

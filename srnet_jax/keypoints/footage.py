@@ -20,6 +20,7 @@ from srnet_jax.keypoints.tracks import is_uneven
 
 _MOST_FPS = 1000
 _WHOLE = 0.9  # of the frames that a file declares; some declare a few too many
+_ROUNDED = 1.5e-3  # seconds by which a time stamp may be off; some containers have whole milliseconds
 _FAR = 48  # frames that need not be decoded make seeking worth it
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _MOST_PICTURES = 1_000_000
@@ -144,24 +145,31 @@ def _of_video(path: Path) -> Footage:
     stamped = all(pts is not None for pts, _ in packets) and len({pts for pts, _ in packets}) == len(packets)
     packets.sort(key=lambda packet: packet[0] if stamped else 0)
     stamps = np.array([pts for pts, _ in packets]) if stamped else None
-    times = (stamps - stamps[0]) * float(unit) if stamps is not None else None
-    if times is not None and len(times) > 1 and not 0 < rate <= _MOST_FPS:
-        rate = (len(times) - 1) / times[-1]
+    times, rate = _times(None if stamps is None else (stamps - stamps[0]) * float(unit), len(packets), rate)
     if not 0 < rate <= _MOST_FPS:
         raise DataError(f"{path}: found {rate:g} frames a second, expected a video's rate, at most {_MOST_FPS}")
-    uneven = times is not None and is_uneven(times, np.arange(len(times)) / rate)
     size = image.shape[1], image.shape[0]
     return Footage(
         path,
         size,
         np.arange(len(packets)),
-        np.arange(len(packets)) / rate if times is None else times,
-        (len(packets) - 1) / float(times[-1]) if uneven and times is not None else rate,
-        uneven,
+        times,
+        rate,
+        is_uneven(times, np.arange(len(times)) / rate),
         Focal(focal_in_pixels(focal, size), f"{focal:g} mm in the 35 mm format, says {path.name}") if focal else None,
         stamps=stamps,
         keys=np.array([key for _, key in packets]) if stamped else None,
     )
+
+
+def _times(times: np.ndarray | None, count: int, declared: float) -> tuple[np.ndarray, float]:
+    """Return the seconds [N] and the rate of frames; the declared rate only where it fits."""
+    counted = np.arange(count)
+    if times is None:
+        return counted / declared if declared > 0 else counted * 1.0, declared
+    if count > 1 and (declared <= 0 or np.abs(times - counted / declared).max() > _ROUNDED):
+        return times, float(counted[-1] / times[-1])
+    return times, declared
 
 
 def _frames(footage: Footage, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

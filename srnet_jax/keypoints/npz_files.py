@@ -198,7 +198,7 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
 
 
 def _each_frame(arrays: dict[str, np.ndarray], name: str, count: int, path: Path) -> np.ndarray | None:
-    """Return an array [T] of numbers that increase, None if there is none of the name, with a warning if it does not increase."""
+    """Return an array [T] of numbers that increase; None if there is none of the name, or with a warning if they do not."""
     found = arrays.get(name)
     if found is None or found.shape != (count,) or found.dtype.kind not in "fiu":
         return None

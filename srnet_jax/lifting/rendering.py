@@ -63,9 +63,9 @@ def film_frames(num_frames: int, fps: float) -> tuple[np.ndarray, float]:
 
 
 def steady_frames(seconds: np.ndarray, fps: float) -> np.ndarray:
-    """Return which of frames at uneven `seconds` [T] to show at `fps` frames a second: the last that is not after."""
+    """Return which of frames at uneven `seconds` [T] to show at `fps` frames a second: the nearest or the one before."""
     grid = seconds[0] + np.arange(int((seconds[-1] - seconds[0]) * fps + 1.5)) / fps
-    return np.maximum(np.searchsorted(seconds, grid + 0.5e-3, side="right") - 1, 0)
+    return np.maximum(np.searchsorted(seconds, grid + 0.5 / fps, side="right") - 1, 0)
 
 
 def _film_rows(scene: Scene, suffix: str) -> tuple[np.ndarray, float]:
@@ -118,7 +118,7 @@ def _draw_film(scene: Scene, path: Path) -> None:
 
     if path.suffix == ".gif":
         starts = scene.seconds[rows] if scene.times is not None else np.arange(len(rows)) / fps
-        _write_gif(frames(), np.append(starts, starts[-1] + 1 / fps) - starts[0], path)
+        _write_gif(frames(), np.append(starts, starts[-1] + 1 / min(fps, scene.fps)) - starts[0], path)
     else:
         _write_mp4(figure, frames(), fps, path, _SHARP if scene.images else _DPI)
 
