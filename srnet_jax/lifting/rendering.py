@@ -104,7 +104,7 @@ def _draw_film(scene: Scene, path: Path) -> None:
     flat, solid = figure.subplots(1, 2, width_ratios=[aspect, 1])
     shown = _show_flat(flat, scene, rows, _Backdrop.of(scene, rows)), _show_solid(solid, scene, rows)
     flat.set_xlabel("2D keypoints")
-    solid.set_xlabel("3D pose, seen from a little aside and above" + ("; dashed: estimated" if scene.estimated.any() else ""))
+    solid.set_xlabel("3D pose, from aside and above" + ("; dashed: estimated" if scene.estimated.any() else ""))
 
     def frames() -> Iterator[Figure]:
         for number, row in enumerate(rows):
