@@ -6,19 +6,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.files import plain
 from srnet_jax.keypoints import which_layout
+from srnet_jax.keypoints.footage import Footage
 from srnet_jax.keypoints.tracks import Track, with_image_sizes
 from srnet_jax.lifting.arguments import check_arguments
 from srnet_jax.lifting.formats import c3d
 from srnet_jax.lifting.result import ANGLE_SUFFIXES, USUAL_FPS, Result, check_file
 from srnet_jax.lifting.result import SUFFIXES as FILES
-from srnet_jax.lifting.scene import SUFFIXES, Scene
+from srnet_jax.lifting.scene import SUFFIXES, Images, Scene
 from srnet_jax.pose import layouts
 from srnet_jax.pose.complete import FEWEST, Completed, Source, complete
+from srnet_jax.pose.normalization import USUAL_FOCAL
 
 if TYPE_CHECKING:
     from srnet_jax.lifting.lifter import KeypointLifter  # which lifts files with this module
@@ -49,7 +49,8 @@ def described(
             layouts.check_joints(track.keypoints.shape[1], layouts.find(name))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        found.append(dataclasses.replace(track, layout=name, fps=fps or track.fps))
+        track = dataclasses.replace(track, layout=name)
+        found.append(dataclasses.replace(track, fps=fps / track.every, times=None) if fps else track)
     found = with_image_sizes(found, str(path))
     for track in found:
         check_arguments(str(track.layout), track.image_size or (1, 1), track.fps, focal_px)
@@ -59,6 +60,24 @@ def described(
 def usual_network(tracks: Sequence[Track]) -> str:
     """Return the network that ships which suits tracks: `video`, or `single` where none has more than a few frames."""
     return "video" if max(len(track.keypoints) for track in tracks) >= _FEW_FRAMES else "single"
+
+
+def focal_length(given: float | None, footage: Footage | None, lifter: "KeypointLifter") -> tuple[float | None, str]:
+    """Return the focal length, pixels, None for the usual one, and a line that says where it comes from.
+
+    That which is `given` counts before what the video's or the pictures' metadata say.
+
+    Raises:
+      UserError: if one is given that the network does not use.
+    """
+    lifter.check_focal(given)
+    if given is not None:
+        return given, f"focal length {given:g} px, as given"
+    if not lifter.uses_focal:
+        return None, "focal length not used by this network"
+    if footage and footage.focal:
+        return footage.focal.px, f"focal length {footage.focal.px:.0f} px: {footage.focal.source}"
+    return None, f"focal length not known, taken as {USUAL_FOCAL:g} times the image's longer side"
 
 
 def lift(
@@ -87,7 +106,7 @@ def lift(
     if lifter.trained.model.receptive_field > 1 and lifter.trained.fps and any(track.fps is None for track in tracks):
         warnings.warn(f"frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2)
     sizes = [track.image_size for track in tracks if track.image_size]
-    poses = lifter.lift(people, sizes, [_times(track) for track in tracks], focal_px=focal_px, flip=flip)
+    poses = lifter.lift(people, sizes, [track.seconds for track in tracks], focal_px=focal_px, flip=flip)
     return [
         Result(
             name=track.name,
@@ -102,15 +121,11 @@ def lift(
             model=model or lifter.trained.name,
             times=track.times,
             first_frame=track.first_frame,
+            every=track.every,
             focal_px=focal_px,
         )
         for track, person, pose in zip(tracks, people, poses, strict=True)
     ]
-
-
-def _times(track: Track) -> np.ndarray | None:
-    """Return the seconds of a track's frames [T], None if not known."""
-    return np.arange(len(track.keypoints)) / track.fps if track.times is None and track.fps else track.times
 
 
 def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> None:
@@ -126,8 +141,8 @@ def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> No
             )
 
 
-def scene(result: Result) -> Scene:
-    """Return what pictures of a person show."""
+def scene(result: Result, images: Images | None = None) -> Scene:
+    """Return what pictures of a person show, over the video's `images` if given."""
     assert result.image_size is not None
     layout = layouts.find(result.layout)
     return Scene(
@@ -141,6 +156,9 @@ def scene(result: Result) -> Scene:
         fps=result.fps or USUAL_FPS,
         title=result.name,
         first_frame=result.first_frame,
+        every=result.every,
+        times=result.times,
+        images=images,
     )
 
 
@@ -212,6 +230,7 @@ def lift_all(
     flip: bool,
     model: str,
     focal_px: float | None = None,
+    images: Images | None = None,
 ) -> Iterator[tuple[Result, list[Path]]]:
     """Lift people and write their files, of several people with each one's name.
 
@@ -222,6 +241,7 @@ def lift_all(
       flip: see `KeypointLifter`.
       model: what the results call the network.
       focal_px: see `KeypointLifter`.
+      images: of the video, behind the keypoints in films and sheets.
 
     Yields:
       Each person and the files.
@@ -244,7 +264,7 @@ def lift_all(
             if flag == "--render":
                 from srnet_jax.lifting import rendering  # matplotlib takes a third of a second
 
-                rendering.render(scene(result), path)
+                rendering.render(scene(result, images), path)
             elif flag == "--angles":
                 result.save_angles(path)
             else:

@@ -168,9 +168,14 @@ class KeypointLifter:
         tracks = lift_file.described(tracks, Path(path), layout=layout, fps=fps, focal_px=focal_px)
         return lift_file.lift(tracks, self, flip=flip, focal_px=focal_px)
 
+    @property
+    def uses_focal(self) -> bool:
+        """Whether the focal length counts."""
+        return self.trained.config.model.normalization == "turned"
+
     def check_focal(self, focal_px: float | None) -> None:
         """Refuse, with a UserError, a focal length that the network does not use."""
-        if focal_px is not None and self.trained.config.model.normalization != "turned":
+        if focal_px is not None and not self.uses_focal:
             raise UserError(
                 f"focal_px: not used by {self.trained.name}, whose normalization is {self.trained.config.model.normalization}"
             )

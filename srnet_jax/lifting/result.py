@@ -21,7 +21,6 @@ ANGLE_SUFFIXES = (".csv", ".mot")
 USUAL_FPS = 30.0  # of a video that does not say, for pictures and files that need a rate
 FRAME = "camera: x right, y down, z away from the camera; relative to the hip"
 _IMAGE_UP = np.array([0.0, -1, 0])
-_UNEVEN = 0.05  # share of a frame's time
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -39,10 +38,11 @@ class Result:
       detected: [T] bool, whether the person was found in a frame.
       layout: name of the layout of the keypoints.
       image_size: width and height of the image, pixels; None if not known.
-      fps: frames per second of the video, None if not known.
+      fps: frames per second here, None if not known.
       model: what the network is called.
       times: [T] seconds of each frame, if they are known not to be even, else None.
       first_frame: number of the video's frame that is the first here.
+      every: how many frames of the video a frame is after the one before.
       focal_px: the camera's focal length as it was given, pixels; None if it was not.
       root: [T, 3] float64 path of the hip, camera frame, metres; None if it was not estimated, NaN in frames without it.
       up: [3] float64 unit vector that points up, camera frame; None if not known.
@@ -67,6 +67,7 @@ class Result:
     model: str
     times: np.ndarray | None = None
     first_frame: int = 0
+    every: int = 1
     focal_px: float | None = None
     root: np.ndarray | None = None
     up: np.ndarray | None = None
@@ -106,14 +107,14 @@ class Result:
     @property
     def frames(self) -> np.ndarray:
         """The numbers of the frames in the video [T]."""
-        return self.first_frame + np.arange(len(self.poses_3d))
+        return self.first_frame + self.every * np.arange(len(self.poses_3d))
 
     @property
     def seconds(self) -> np.ndarray | None:
         """The times of the frames in the video [T], seconds; None if the frame rate is not known."""
         if self.times is not None:
             return self.times
-        return self.frames / self.fps if self.fps else None
+        return self.frames / (self.fps * self.every) if self.fps else None
 
     def joints_camera(self) -> np.ndarray:
         """Return the joints where the camera sees them.
@@ -183,7 +184,7 @@ class Result:
         """Return what files are written from: `joints_world`, or if up is not known the same with the camera's up for it."""
         seconds, rate = self.seconds, self.fps
         if seconds is None:
-            seconds, rate = self.frames / USUAL_FPS, USUAL_FPS
+            seconds, rate = self.frames / (USUAL_FPS * self.every), USUAL_FPS
         elif rate is None:
             rate = float(1 / np.median(np.diff(seconds))) if len(seconds) > 1 else USUAL_FPS
         return Motion(
@@ -204,9 +205,9 @@ class Result:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all that is known as arrays, as a `.npz` file holds it.
 
-        `fps` and `focal_px` are 0 if not known; `times`, `root`, `up`, `ground` and `errors_m` are there if they are known.
+        `fps` and `focal_px` are 0 if not known. `times` (seconds), `root`, `up`, `ground` and `errors_m` are there if known.
         """
-        kept = {"times": self.times, "root": self.root, "up": self.up, "ground": self.ground, "errors_m": self.errors_m}
+        kept = {"times": self.seconds, "root": self.root, "up": self.up, "ground": self.ground, "errors_m": self.errors_m}
         return {
             "poses_3d": self.poses_3d,
             "keypoints_2d": self.keypoints_2d,
@@ -235,8 +236,8 @@ class Result:
         - `.trc`: for OpenSim and Pose2Sim. `.c3d`: for programs of biomechanics (needs the extra `c3d`).
         - `.csv`: a table. `.bvh`: an animation with bones of constant length.
 
-        All but `.npz` are as `place` says, in each format's usual axes and unit. Warns where a file needs a frame rate that is
-        not known, or is not even.
+        All but `.npz` are as `place` says, in each format's usual axes and unit. Where times are uneven, `.c3d` and `.bvh` have
+        frames between them at even ones. Warns where a file needs a frame rate that is not known.
 
         Raises:
           UserError: for another ending, a folder that does not exist, a missing package, or if no frame is lifted.
@@ -278,10 +279,7 @@ class Result:
             raise UserError(f"{path}: not written, no frame of {self.name} has a pose{' and a root' * (self.root is not None)}")
         if self.seconds is None:
             warnings.warn(f"{path}: frames per second not known, taken as {USUAL_FPS:g}", stacklevel=3)
-        steps = np.diff(motion.seconds) * motion.fps
-        if path.suffix in (".c3d", ".bvh") and len(steps) and np.abs(steps - 1).max() > _UNEVEN:
-            warnings.warn(f"{path}: the frames' times are not even, the file has {motion.fps:.6g} a second", stacklevel=3)
-        return motion
+        return motion.even if path.suffix in (".c3d", ".bvh") else motion
 
 
 def check_file(path: str | Path, suffixes: tuple[str, ...], where: str = "") -> Path:

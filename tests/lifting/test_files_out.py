@@ -349,12 +349,20 @@ def test_a_rate_that_is_not_known_is_said(walk, tmp_path, suffix):
     assert found.seconds is None
     with pytest.warns(UserWarning, match="frames per second not known, taken as 30"):
         found.save(tmp_path / f"x{suffix}")
-    uneven = dataclasses.replace(walk[0], times=np.cumsum(np.linspace(0.01, 0.03, FRAMES)))
-    if suffix in (".c3d", ".bvh"):
-        with pytest.warns(UserWarning, match="the frames' times are not even, the file has 50 a second"):
-            uneven.save(tmp_path / f"x{suffix}")
-    else:
-        uneven.save(tmp_path / f"x{suffix}")
+
+
+def test_formats_without_times_get_even_frames(walk):
+    """Each is where the motion is at its time, linearly between the frames."""
+    times = 5 + np.cumsum(np.linspace(0.01, 0.03, FRAMES))
+    found = dataclasses.replace(walk[0], times=times)
+    even = found.motion().even
+    np.testing.assert_allclose(np.diff(even.seconds), 1 / even.fps)
+    assert (even.seconds[0], even.frames[0]) == (times[0], FIRST)
+    expected = np.interp(even.seconds, times, found.motion().points[:, 3, 2])
+    known = np.isfinite(expected)
+    assert known.mean() > 0.8
+    np.testing.assert_allclose(even.points[known, 3, 2], expected[known], atol=1e-9)
+    np.testing.assert_array_equal(walk[0].motion().even.points, walk[0].motion().points)
 
 
 def test_mistakes_are_one_line_and_leave_nothing(walk, tmp_path, monkeypatch):

@@ -4,6 +4,10 @@ import dataclasses
 
 import numpy as np
 
+from srnet_jax.pose.frames import interpolated
+
+_UNEVEN = 0.05  # share of a frame's time
+
 
 @dataclasses.dataclass(frozen=True)
 class Motion:
@@ -39,6 +43,17 @@ class Motion:
     def y_up(self) -> np.ndarray:
         """The joints [T, 17, 3] with x right, y up, z towards the camera, metres."""
         return self.points[..., [0, 2, 1]] * [1, 1, -1]
+
+    @property
+    def even(self) -> "Motion":
+        """The motion at even times, `fps` a second, for formats that know no others; frames are numbered from the first."""
+        times = self.seconds - self.seconds[0]
+        if len(times) < 2 or np.abs(np.diff(times) * self.fps - 1).max() <= _UNEVEN:
+            return self
+        grid = np.arange(int(times[-1] * self.fps + 1.5)) / self.fps
+        points = interpolated(self.points, np.interp(grid, times, np.arange(len(times))))
+        frames = self.frames[0] + np.arange(len(grid))
+        return dataclasses.replace(self, points=points, frames=frames, seconds=self.seconds[0] + grid)
 
     @property
     def held(self) -> "Motion":
