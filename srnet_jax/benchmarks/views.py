@@ -24,7 +24,7 @@ from srnet_jax.errors import DataError
 from srnet_jax.evaluation.tables import Grid
 from srnet_jax.lifting import lifter
 from srnet_jax.pose import cameras, metrics
-from srnet_jax.pose.complete import Completed
+from srnet_jax.pose.complete import Completed, Source
 from srnet_jax.pose.normalization import USUAL_FOCAL
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -129,7 +129,10 @@ def _error(network: lifter.KeypointLifter, seen: Sequence[dataset.Sequence], err
 
 
 def _lifted(network: lifter.KeypointLifter, points: Sequence[np.ndarray], fps: float | None = None) -> list[np.ndarray]:
-    people = [Completed(one, np.ones(one.shape[:2], np.float32), np.ones(len(one), bool)) for one in points]
+    people = []
+    for one in points:
+        sure, sources = np.ones(one.shape[:2], np.float32), np.full(one.shape[:2], Source.SEEN, np.uint8)
+        people.append(Completed(one, sure, np.ones(len(one), bool), sources))
     times = [np.arange(len(one)) / fps if fps else None for one in points]
     return network.lift(people, [_SIZE] * len(people), times)
 

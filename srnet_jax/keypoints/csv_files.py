@@ -2,7 +2,8 @@
 
 A table has commas, semicolons, tabs or blanks between its cells. Its header names joints and axes in any usual way (`nose_x`,
 `nose.y`, `left_hip_X`, `x0`, DeepLabCut's three lines); a line is a frame, a person in a frame, or (with a column for the
-joint) a joint. Columns for the frame, the track and the confidence are found by their names, others are left out.
+joint) a joint. Columns for the frame, the time, the track and the confidence are found by their names, others are left out. In
+a table without a column for the frame, the times tell the frames.
 """
 
 import collections
@@ -21,7 +22,7 @@ from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import listed, numbered_lines, shown
 from srnet_jax.keypoints.formats import NUMBERS, TABLES, nearest
 from srnet_jax.keypoints.joint_order import FEWEST_NAMES
-from srnet_jax.keypoints.people import Seen
+from srnet_jax.keypoints.people import TIME_UNITS, Seen
 from srnet_jax.keypoints.points import CONFIDENCES, JOINT_KEYS, is_deep, plain
 
 Rows = list[tuple[str, list[str]]]  # the place of each line, and its cells
@@ -42,6 +43,7 @@ _VIDEO = (
 _AXES = {"x": 0, "y": 1, **dict.fromkeys(CONFIDENCES, 2), "z": 3}
 _MISSING = ("", "nan", "none", "null", "na", "n/a")
 _UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position", "2d")
+_MOST_FRAMES = 1e9
 _FEW_ROWS = 3  # of which each may be another person
 
 
@@ -191,6 +193,8 @@ class _Columns(NamedTuple):
     frame: int | None
     track: int | None
     video: int | None
+    time: int | None
+    instants: dict[tuple[str, str], int]  # numbers of frames by video and time, in a table that does not number them
 
     @classmethod
     def of(cls, names: list[str], rows: Rows) -> "_Columns":
@@ -203,12 +207,16 @@ class _Columns(NamedTuple):
             told, frames = ({row[column] for _, row in rows} for column in (videos[0], frame))
             if len(told) == len(frames) == len({(row[videos[0]], row[frame]) for _, row in rows}):
                 videos = []
-        return cls(names, frame, track, videos[0] if videos else None)
+        video = videos[0] if videos else None
+        time = next((column for name, column in first.items() if name in TIME_UNITS and _all_numbers(rows, column)), None)
+        found = cls(names, frame, track, video, time, {})
+        return found if frame is not None or time is None else found._replace(instants=_instants(rows, found))
 
     def joint(self, rows: Rows) -> int | None:
         """Return the column for the joint in a table with a line a joint, None if there is none."""
         first = {plain(name): index for index, name in reversed(list(enumerate(self.names)))}
-        pictures = {(self.clip(row), row[self.frame] if self.frame is not None else "") for _, row in rows}
+        tells = self.time if self.frame is None else self.frame
+        pictures = {(self.clip(row), "" if tells is None else row[tells]) for _, row in rows}
         for column in (first[name] for name in JOINT_KEYS if name in first and first[name] != self.frame):
             kinds = {row[column] for _, row in rows}
             once = column != self.track or len(kinds) * len(pictures) == len(rows)  # an id that all pictures have
@@ -227,8 +235,33 @@ class _Columns(NamedTuple):
     def picture(self, row: list[str], number: int, where: str) -> int | str:
         """Return a line's frame number or image name; `number` where the line has none."""
         if self.frame is None:
-            return number
+            return number if self.time is None else self.instants[self.clip(row), row[self.time]]
         return _picture(row[self.frame], number, where, plain(self.names[self.frame]) in _IMAGE)
+
+    def clock(self, row: list[str]) -> tuple[float, float] | None:
+        """Return the time stamp of a line and its unit, see `Seen`."""
+        return None if self.time is None else (float(row[self.time]), TIME_UNITS[plain(self.names[self.time])])
+
+
+def _all_numbers(rows: Rows, column: int) -> bool:
+    """Return whether all lines have a finite number in a column, not all the same."""
+    told = {row[column] for _, row in rows}
+    return len(told) > 1 and all(_is_number(cell) and abs(float(cell)) < np.inf for cell in told)
+
+
+def _instants(rows: Rows, at: _Columns) -> dict[tuple[str, str], int]:
+    """Number the frames of each video by their times, so that those without people are left out of the count; else in order."""
+    assert at.time is not None
+    found: dict[tuple[str, str], int] = {}
+    for clip in dict.fromkeys(at.clip(row) for _, row in rows):
+        cells = sorted({row[at.time] for _, row in rows if at.clip(row) == clip}, key=float)
+        times, places = np.unique([float(cell) for cell in cells], return_inverse=True)
+        numbers = np.arange(len(times))
+        if len(times) > 1:
+            steps = np.round((times - times[0]) / np.median(np.diff(times)))
+            numbers = steps.astype(np.int64) if len(np.unique(steps)) == len(times) and steps[-1] < _MOST_FRAMES else numbers
+        found |= {(clip, cell): int(numbers[place]) for cell, place in zip(cells, places, strict=True)}
+    return found
 
 
 def _people(names: list[str], rows: Rows, path: Path) -> Iterator[Seen]:
@@ -251,7 +284,7 @@ def _wide(rows: Rows, at: _Columns, path: Path) -> Iterator[Seen]:
     columns: dict[str, list[int]] = {}  # of each joint: x, y, confidence, z, -1 where there is none
     for column, name in enumerate(at.names):
         part, axis = _split(name)
-        if column not in (at.frame, at.track, at.video) and axis is not None and part:
+        if column not in (at.frame, at.track, at.video, at.time) and axis is not None and part:
             place = columns.setdefault(part, [-1, -1, -1, -1])
             before = _split(at.names[place[2]])[1] if axis in CONFIDENCES and place[2] >= 0 else None
             if axis not in CONFIDENCES or (_holds(rows, column) and not _surer(before, axis)):
@@ -262,7 +295,7 @@ def _wide(rows: Rows, at: _Columns, path: Path) -> Iterator[Seen]:
             f"{path}: found the columns {shown(','.join(at.names))}, expected x and y of each joint, as nose_x, nose_y; "
             f"{nearest(map(plain, at.names), TABLES)}"
         )
-    if at.frame is None and at.track is not None:
+    if at.frame is None and at.time is None and at.track is not None:
         warnings.warn(f"{path}: has no column for the frame, each person's lines are counted", stacklevel=2)
     counts: collections.Counter[tuple[str, str | None]] = collections.Counter()
     sure = any(place[2] >= 0 for place in columns.values())
@@ -273,7 +306,7 @@ def _wide(rows: Rows, at: _Columns, path: Path) -> Iterator[Seen]:
         counts[clip, person] += 1
         values = np.array([[1.0 if c < 0 else _number(row[c], where) for c in place[:3]] for place in columns.values()])
         deep = is_deep(np.array([_number(row[c], where) for c in depths]))
-        yield Seen(picture, person, values, tuple(columns), deep, clip)
+        yield Seen(picture, person, values, tuple(columns), deep, clip, clock=at.clock(row))
 
 
 def _holds(rows: Rows, column: int) -> bool:
@@ -291,9 +324,11 @@ def _long(axes: list[str | None], rows: Rows, at: _Columns, joint: int) -> Itera
     sure = next((axes.index(name) for name in CONFIDENCES if name in axes and _holds(rows, axes.index(name))), None)
     depth = axes.index("z") if "z" in axes and sure is None else None
     people: dict[tuple[str, int | str, str | None], dict[str, list[float]]] = {}
+    clocks: dict[tuple[str, int | str], tuple[float, float] | None] = {}
     for where, row in rows:
         picture = at.picture(row, 0, where)
         person = people.setdefault((at.clip(row), picture, at.person(row)), {})
+        clocks[at.clip(row), picture] = at.clock(row)
         if row[joint] in person:
             raise DataError(f"{where}: found {shown(row[joint])} of frame {picture} again, expected each joint once")
         person[row[joint]] = [1.0 if column is None else _number(row[column], where) for column in (x, y, sure, depth)]
@@ -301,7 +336,7 @@ def _long(axes: list[str | None], rows: Rows, at: _Columns, joint: int) -> Itera
     missing = [np.nan, np.nan, 0.0, np.nan]
     for (clip, picture, name), person in people.items():
         values = np.array([person.get(one, missing) for one in joints])
-        yield Seen(picture, name, values[:, :3], tuple(joints), is_deep(values[:, 3]), clip)
+        yield Seen(picture, name, values[:, :3], tuple(joints), is_deep(values[:, 3]), clip, clock=clocks[clip, picture])
 
 
 def _split(name: str) -> tuple[str, str | None]:

@@ -291,7 +291,7 @@ OTHER_FORMATS = (
     Format(
         "npz",
         ".npz with `keypoints` [T, J, 2 or 3] or, of several people, [T, P, J, 2 or 3]; perhaps `confidences` or `scores`, "
-        "`image_size`, `fps`, `layout`",
+        "`image_size`, `fps`, `layout`, `frames`, `times`",
     ),
     Format(
         "npy",

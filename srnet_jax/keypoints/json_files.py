@@ -13,7 +13,7 @@ from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.text import described, in_utf_8, listed
 from srnet_jax.keypoints.formats import DATA_SETS, FRAME, JSON_FORMATS, Format, Peek, nearest
 from srnet_jax.keypoints.joint_order import FEWEST_NAMES
-from srnet_jax.keypoints.people import MOVES_ON, Seen, image_size, is_number, motion
+from srnet_jax.keypoints.people import MOVES_ON, TIME_UNITS, Seen, image_size, is_number, motion
 from srnet_jax.keypoints.points import as_points, is_joints, joint_name, plain
 
 _MAX_BYTES = 2_000_000_000
@@ -140,6 +140,7 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
             picture = int(picture) if key in FRAME and picture.isdecimal() else picture
         size = sizes.get(str(frame[key])) if key else None
         clip = _value(frame, _VIDEO) if frame is not content else None
+        clock = _clock(frame) if frame is not content else None
         where = f"{path}: frame {one_line(picture, 100)}"
         for track, points, scores in _people(frame, one, where, lacking):
             if points in _NOTHING or (isinstance(points, list) and all(item in _NOTHING for item in points)):
@@ -151,10 +152,25 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
             if told and (len(told) == len(values) if names is None else all(name in numbers for name in names)):
                 names = told if names is None else tuple(told[numbers[name]] for name in names)
             yield Seen(
-                picture, _track(track, where), values, names, deep, str(clip)[:100] if isinstance(clip, str | int) else "", size
+                picture,
+                _track(track, where),
+                values,
+                names,
+                deep,
+                str(clip)[:100] if isinstance(clip, str | int) else "",
+                size,
+                clock,
             )
     if lacking and not found:
         raise DataError(lacking[0])
+
+
+def _clock(frame: Any) -> tuple[float, float] | None:
+    """Return the time stamp of a frame and its unit, see `Seen`."""
+    if not isinstance(frame, dict):
+        return None
+    found = [(value, TIME_UNITS[plain(key)]) for key, value in frame.items() if plain(key) in TIME_UNITS and is_number(value)]
+    return (float(found[0][0]), found[0][1]) if found else None
 
 
 def about(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:

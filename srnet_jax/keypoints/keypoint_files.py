@@ -41,12 +41,14 @@ class Hints:
       image_size: width and height of the pictures, pixels.
       min_confidence: below which a joint is missing; None for the format's own.
       rotate: degrees to turn the pictures, clockwise: 0, 90, 180 or 270.
+      usual_size: as `image_size`, where the file does not say it.
     """
 
     keypoint_format: str | None = None
     image_size: tuple[int, int] | None = None
     min_confidence: float | None = None
     rotate: int = 0
+    usual_size: tuple[int, int] | None = None
 
 
 def load(path: str | Path, hints: Hints = Hints()) -> tuple[Track, ...]:
@@ -77,7 +79,7 @@ def load(path: str | Path, hints: Hints = Hints()) -> tuple[Track, ...]:
             least = one.min_confidence if hints.min_confidence is None else hints.min_confidence
             if scale != 1:
                 people = dataclasses.replace(people, values=people.values * [1, 1, scale])
-            tracks += follow(_in_pixels(people, one, hints.image_size), budget, least)
+            tracks += follow(_in_pixels(people, one, hints.image_size or people.image_size or hints.usual_size), budget, least)
     if not tracks:
         raise DataError(f"{path}: no person in any frame")
     others = {people.image_size for people, _ in everyone} - {None, hints.image_size}

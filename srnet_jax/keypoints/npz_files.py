@@ -14,13 +14,25 @@ from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed, numbers_of_shape
 from srnet_jax.keypoints import formats
-from srnet_jax.keypoints.people import MOVES_ON, People, Seen, frame_rate, gather, image_size, layout_name, motion, video_name
+from srnet_jax.keypoints.people import (
+    MOVES_ON,
+    People,
+    Seen,
+    frame_rate,
+    gather,
+    image_size,
+    in_order,
+    layout_name,
+    motion,
+    video_name,
+)
 from srnet_jax.keypoints.points import FlatPoints3DError
 from srnet_jax.pose import layouts
 
 FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
 _MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame: one array may stand for all frames of a file
 _COCO_JOINTS = 17
+_MOST_FRAMES = 1e15
 _LOOKED_AT, _CROWD = 200, 20  # frames or people; people in one picture
 _POINTS = ("keypoints", "kpts", "keypoints_2d", "kps", "joints_2d", "poses_2d", "arr_0")
 _CONFIDENCES = ("confidences", "keypoint_scores", "scores", "confidence", "conf", "visibility", "likelihood", "arr_1")
@@ -147,7 +159,7 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
     """Read one person's `keypoints` [T, J, 2 or 3], or those of several, [T, P, J, 2 or 3]: pixels, and confidence.
 
     Each of several has the same place in all frames. There may be `confidences` [T, J] or [T, P, J], `image_size` (width,
-    height), `fps` and `layout`.
+    height), `fps`, `layout`, and [T] `times` in seconds and `frames`, their numbers.
     """
     key = next((key for key in _POINTS if key in arrays), None)
     if key is None:
@@ -170,16 +182,34 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
     if "image_size" in arrays and size.shape != (2,):
         raise DataError(f"{path}: image_size holds {described(size)}, expected width and height")
     people = shape[1] if len(shape) == 3 else 1
+    frames, times = (_each_frame(arrays, name, shape[0], path) for name in ("frames", "times"))
+    numbers = np.arange(shape[0]) if frames is None else frames.astype(np.int64)
     return People(
         str(path),
         video_name(path.name),
-        np.repeat(np.arange(shape[0]), people),
+        np.repeat(numbers, people),
         tuple(str(i) if people > 1 else None for i in range(1, people + 1)) * shape[0],
         values.reshape(-1, *values.shape[-2:]),  # [T*P, J, 3]
         layout=layout_name(_item(arrays, "layout"), str(path)),
         image_size=image_size(size[0], size[1], f"{path}: image_size") if "image_size" in arrays else None,
         fps=frame_rate(_item(arrays, "fps"), str(path)),
+        times=None if times is None else in_order(np.repeat(times, people), np.repeat(numbers, people), str(path)),
     )
+
+
+def _each_frame(arrays: dict[str, np.ndarray], name: str, count: int, path: Path) -> np.ndarray | None:
+    """Return an array [T] of numbers that increase; None if there is none of the name, or with a warning if they do not."""
+    found = arrays.get(name)
+    if found is None or found.shape != (count,) or found.dtype.kind not in "fiu":
+        return None
+    found = found.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        usable = np.isfinite(found).all() and (np.diff(found) > 0).all() and abs(found[[0, -1]]).max() < _MOST_FRAMES
+    if name == "frames":
+        usable = usable and found[0] >= 0 and bool((found == np.round(found)).all())
+    if not usable:
+        warnings.warn(f"{path}: {name} not used, expected numbers that increase", stacklevel=2)
+    return found if usable else None
 
 
 def _people_first(values: np.ndarray) -> bool:

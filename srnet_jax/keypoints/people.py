@@ -17,6 +17,14 @@ from srnet_jax.keypoints.pictures import Place, places
 
 FARTHEST_PX = 1e6
 MOVES_ON = 0.2  # at most, of `motion`
+_SAME_INSTANT = 1e-3  # seconds
+TIME_UNITS = {  # names of time stamps as `plain` gives them, and their unit in seconds
+    **dict.fromkeys(("time", "times", "timestamp", "timestamps"), np.nan),
+    **dict.fromkeys(("timesec", "timeseconds", "timeinseconds", "timestampsec", "timestampseconds", "seconds", "sec"), 1.0),
+    **dict.fromkeys(("timems", "timemsec", "timemilliseconds", "timestampms", "milliseconds", "msec", "ms"), 1e-3),
+    **dict.fromkeys(("timeus", "timestampus", "microseconds"), 1e-6),
+    **dict.fromkeys(("timens", "timestampns", "nanoseconds"), 1e-9),
+}
 _VIDEO = re.compile(r"\.(mp4|m4v|avi|mov|mkv|webm|mpe?g)$", re.IGNORECASE)
 _ENDING = re.compile(r"\.(npz|npy|json|csv|tsv|txt|jpe?g|png|bmp|tiff?|webp)$", re.IGNORECASE)
 
@@ -32,6 +40,7 @@ class Seen(NamedTuple):
       deep: as in `points.Points`.
       clip: name of the video, "" if the file holds one.
       size: width and height of the picture, if it has one of its own.
+      clock: the picture's time stamp and its unit in seconds, NaN if the file does not say it; None without a time stamp.
     """
 
     picture: int | str
@@ -41,6 +50,7 @@ class Seen(NamedTuple):
     deep: bool = False
     clip: str = ""
     size: tuple[int, int] | None = None
+    clock: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +68,7 @@ class People:
       image_size: as in `Track`.
       fps: as in `Track`.
       still: whether it is a picture for itself.
+      times: [N] seconds of the frames, which increase with their numbers; None if the file does not say them.
     """
 
     where: str
@@ -70,6 +81,7 @@ class People:
     image_size: tuple[int, int] | None = None
     fps: float | None = None
     still: bool = False
+    times: np.ndarray | None = None
 
 
 def gather(seen: Iterable[Seen], path: Path, budget: Budget) -> list[People]:
@@ -117,9 +129,56 @@ def gather(seen: Iterable[Seen], path: Path, budget: Budget) -> list[People]:
                 prefix="" if alone else f"{name}_",
                 image_size=people[indices[0]].size,
                 still=still,
+                times=None if still else _times([people[index] for index in indices], frames, str(path)),
             )
         )
     return made
+
+
+def _times(people: list[Seen], frames: np.ndarray, where: str) -> np.ndarray | None:
+    """Return the seconds of people's frames [N]; None, with a warning if there are time stamps, where they are not usable."""
+    clocks = [person.clock for person in people if person.clock is not None]
+    if len(clocks) < len(people):
+        return None
+    values, units = np.array(clocks, np.float64).T
+    return in_order(in_seconds(values, units[0], where), frames, where)
+
+
+def in_order(seconds: np.ndarray | None, frames: np.ndarray, where: str) -> np.ndarray | None:
+    """Return the seconds [N] of frames [N]; None, with a warning, unless they increase with the frames' numbers."""
+    if seconds is None:
+        return None
+    _, rows, places = np.unique(frames, return_index=True, return_inverse=True)
+    alike = np.abs(seconds - seconds[rows][places]).max() < _SAME_INSTANT
+    if np.isfinite(seconds).all() and alike and (np.diff(seconds[rows]) > 0).all():
+        return seconds[rows][places]
+    warnings.warn(f"{where}: time stamps do not increase with the frames' numbers, they are not used", stacklevel=2)
+    return None
+
+
+def in_seconds(values: np.ndarray, unit: float, where: str) -> np.ndarray | None:
+    """Return time stamps [N] in seconds, None with a warning where nothing tells their unit.
+
+    Args:
+      values: of each frame, in any order, with repetitions.
+      unit: seconds; NaN finds it from the usual step between two, as of a video: less than 1 are seconds, 5 to 1000
+        milliseconds, and so on.
+      where: begins the warning.
+    """
+    if np.isfinite(unit):
+        return values * unit
+    steps = np.diff(np.unique(values[np.isfinite(values)]))
+    step = float(np.median(steps)) if len(steps) else np.nan
+    if 1e-4 <= step < 1:
+        return values
+    for power in (3, 6, 9):
+        if 0.005 <= step / 10**power < 1:
+            return values / 10**power
+    if len(steps):
+        warnings.warn(
+            f"{where}: time stamps {step:g} apart are not used, expected their unit in the name: time_ms", stacklevel=2
+        )
+    return None
 
 
 def _places(people: list[Seen]) -> list[Place]:

@@ -32,6 +32,8 @@ _MAX_PEOPLE = 100  # to link in a frame: all are compared with all
 _MAX_FRAMES = 1_000_000
 _FEW_IDS = 3  # which may be people of whom each is seen once
 _SHORT, _SHARE = 10, 0.05  # frames, of the longest track
+_UNEVEN = 0.2  # of the time between two frames
+_SAME_RATE = 0.02  # relative difference of a file's frame rate and that of its time stamps
 _LANDSCAPE = ((640, 480), (1280, 720), (1920, 1080), (2560, 1440), (3840, 2160))
 _USUAL_SIZES = (*_LANDSCAPE, *((height, width) for width, height in _LANDSCAPE))
 
@@ -50,6 +52,8 @@ class Track:
       fps: frames per second, if the file tells.
       detected: [T] bool; False where a frame does not show the person.
       times: [T] seconds of each frame, if they are known not to be even.
+      every: how many frames of the video a row is after the row before; `fps` is the rate of the rows.
+      clip: name of the video, if the file holds several, else "".
     """
 
     name: str
@@ -61,6 +65,20 @@ class Track:
     fps: float | None
     detected: np.ndarray
     times: np.ndarray | None = None
+    every: int = 1
+    clip: str = ""
+
+    @property
+    def frames(self) -> np.ndarray:
+        """The numbers [T] of the video's frames."""
+        return self.first_frame + self.every * np.arange(len(self.keypoints))
+
+    @property
+    def seconds(self) -> np.ndarray | None:
+        """When each frame [T] is in the video, None if nobody says."""
+        if self.times is not None or not self.fps:
+            return self.times
+        return self.frames / (self.fps * self.every)
 
 
 def follow(people: People, budget: Budget, min_confidence: float = 0.0) -> list[Track]:
@@ -269,7 +287,31 @@ def _track(people: People, rows: np.ndarray, name: str, budget: Budget) -> Track
     keypoints = np.full((length, joints, 2), np.nan, np.float32)
     confidences, detected = np.zeros((length, joints), np.float32), np.zeros(length, bool)
     keypoints[at], confidences[at], detected[at] = values[..., :2], values[..., 2], True
-    return Track(name, keypoints, confidences, int(frames[0]), people.layout, people.image_size, people.fps, detected)
+    times, fps = _times(people, frames[0] + np.arange(length))
+    track = Track(name, keypoints, confidences, int(frames[0]), people.layout, people.image_size, fps, detected, times)
+    return dataclasses.replace(track, clip=people.prefix)
+
+
+def _times(people: People, frames: np.ndarray) -> tuple[np.ndarray | None, float | None]:
+    """Return the seconds of frames [T], None if they are even, and the frame rate; between frames without people linearly."""
+    if people.times is None:
+        return None, people.fps
+    known, rows = np.unique(people.frames, return_index=True)
+    if len(known) < 2:
+        return None, people.fps
+    seconds = people.times[rows]
+    rate = float((known[-1] - known[0]) / (seconds[-1] - seconds[0]))
+    if people.fps and abs(rate / people.fps - 1) < _SAME_RATE:
+        rate = people.fps
+    grid = seconds[0] + (known - known[0]) / rate
+    if not is_uneven(seconds, grid) and abs(seconds[0] - known[0] / rate) < _UNEVEN / rate:
+        return None, rate
+    return np.interp(frames, known, seconds), rate
+
+
+def is_uneven(seconds: np.ndarray, grid: np.ndarray) -> bool:
+    """Return whether times [N] are farther from an even grid [N] than a fifth of its step."""
+    return len(grid) > 1 and bool(np.abs(seconds - grid).max() > _UNEVEN * np.diff(grid).min())
 
 
 def _file_name(name: str) -> str:

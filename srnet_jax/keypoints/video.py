@@ -8,7 +8,6 @@ when it starts cannot be turned off.
 import contextlib
 import dataclasses
 import importlib
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,15 +16,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from srnet_jax.errors import DataError, UserError, one_line
-from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
+from srnet_jax.keypoints.footage import Footage, images, opened, picture
 from srnet_jax.keypoints.people import People, Seen, gather
+from srnet_jax.keypoints.times import WHOLE, Part
 from srnet_jax.keypoints.tracks import Track, follow
 
 _MOST_BYTES = 1 << 32  # of the keypoints of a video
-_MOST_FPS = 1000  # above, two frames would have one time in milliseconds, which MediaPipe refuses
-_EVEN = 0.2  # share of the usual time between two frames by which it may vary
-_WHOLE = 0.9  # of the frames that a file declares; some declare a few too many
+_WHOLE = 0.9  # of the frames
+_STILL_FPS = 30.0  # of pictures without times, for detectors that want one
 _REACH, _FARTHEST_REACH, _MEMORY = 1.0, 2.0, 30  # sizes, sizes, frames
 
 _Frame = tuple[int, np.ndarray]
@@ -54,94 +53,105 @@ class Detector(Protocol):
 
 
 def detect(
-    path: str | Path,
+    source: str | Path | Footage,
     detector: Detector,
     *,
     rotate: int = 0,
+    part: Part = WHOLE,
     track: Callable[[Iterable[_Frame]], Iterable[_Frame]] = lambda frames: frames,
 ) -> tuple[Track, ...]:
-    """Find the people in a video, one frame in memory at a time; they are followed as `tracks` describes.
+    """Find the people in a video or in pictures, a few images in memory at a time; they are followed as `tracks` describes.
 
     Other than there, people are told apart also if no frame shows two: a detector of one person, when it loses the person,
-    may go on with another. Each frame has the time that the file gives it, if these times increase.
+    may go on with another. Frames have the times that the file gives them.
 
     Args:
-      path: of the video, which is rotated as its metadata say.
+      source: path of the video, the picture or the folder of pictures, which are turned as their metadata say; or `opened`.
       detector: that looks at each frame.
-      rotate: 0, 90, 180 or 270 degrees, by which the images are turned clockwise, for a video whose metadata do not say it.
+      rotate: 0, 90, 180 or 270 degrees, by which images are turned clockwise, for a file whose metadata do not say it.
+      part: the frames that the detector sees; others are not decoded where seeking can leave them out. Of pictures for
+        themselves all are seen.
       track: what the frames, (number, image), pass through, to show progress.
 
     Returns:
       At least one track; those that show their person in most frames first.
 
     Raises:
-      UserError: if OpenCV is not installed.
+      UserError: if PyAV is not installed, or `part` needs the frame rate of pictures.
       DataError: if the file is missing, no video, or shows nobody.
     """
-    path = Path(path)
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: what is wrong with a file we say ourselves
-    cv2 = _imported("cv2", "OpenCV", str(path))
-    size_of(path, "a video")
-    video = cv2.VideoCapture(str(path))
-    try:
-        fps, declared = float(video.get(cv2.CAP_PROP_FPS)), float(video.get(cv2.CAP_PROP_FRAME_COUNT))
-        good, image = video.read()
-        if not good:
-            raise DataError(f"{path}: holds no image that OpenCV can read, expected a video")
-        if not 0 < fps <= _MOST_FPS:
-            raise DataError(f"{path}: found {fps:g} frames a second, expected a video's rate, at most {_MOST_FPS}")
-        image = _turned(image, rotate)
-        size = image.shape[1], image.shape[0]
-        times: list[float] = []
-        budget = Budget(_MOST_BYTES)
-        found = gather(
-            _found(track(_frames(video, image, declared, path, rotate, times, cv2.CAP_PROP_POS_MSEC)), detector, fps),
-            path,
-            budget,
-        )
-    finally:
-        video.release()
+    footage = source if isinstance(source, Footage) else opened(source, rotate=rotate)
+    path = footage.path
+    if part.is_timed and footage.times is None:
+        raise UserError(f"{path}: frames per second not known, expected --fps with --start and --end")
+    wanted = footage.numbers[part.holds(footage.numbers, footage.times)]
+    if not len(wanted):
+        raise DataError(f"{path}: holds no {part}, found {_extent(footage)}")
+    budget = Budget(_MOST_BYTES)
+    if footage.still:
+        seen = _stills(footage, track, detector)
+    else:
+        seen = _found(_watched(footage, wanted, track), footage, detector, part.every)
     tracks = []
-    for people in found:
-        people = dataclasses.replace(people, layout=detector.layout, image_size=size, fps=fps)
-        tracks += follow(_told_apart(people), budget)
-    seconds = np.array(times) / 1000
-    if len(seconds) > 2 and (np.diff(seconds) > 0).all() and np.ptp(np.diff(seconds)) > _EVEN * np.median(np.diff(seconds)):
-        shown = [slice(one.first_frame, one.first_frame + len(one.keypoints)) for one in tracks]
-        tracks = [dataclasses.replace(one, times=seconds[frames]) for one, frames in zip(tracks, shown, strict=True)]
+    for people in gather(seen, path, budget):
+        size = people.image_size or footage.image_size
+        people = dataclasses.replace(people, layout=detector.layout, image_size=size)
+        tracks += [_in_time(one, footage, 1 if footage.still else part.every) for one in follow(_told_apart(people), budget)]
     if not tracks:
         raise DataError(f"{path}: no person in any frame")
     return tuple(tracks)
 
 
-def _turned(image: np.ndarray, rotate: int) -> np.ndarray:
-    return np.rot90(image, -rotate // 90)
+def _extent(footage: Footage) -> str:
+    """Return how long a video is, for messages."""
+    until = "" if footage.times is None else f", the last at {footage.times[-1]:g} s"
+    return f"{len(footage.numbers):,} frames{until}"
 
 
-def _frames(
-    video: Any, image: np.ndarray | None, declared: float, path: Path, rotate: int, times: list[float], clock: int
-) -> Iterator[_Frame]:
-    """Yield each frame's number and image [H, W, 3] RGB, and list their times, ms; warn if the video ends early."""
+def _watched(footage: Footage, wanted: np.ndarray, track: Callable[[Iterable[_Frame]], Iterable[_Frame]]) -> Iterator[_Frame]:
+    """Yield frames; warn if many cannot be decoded."""
     count = 0
-    while image is not None:
-        times.append(float(video.get(clock)))
-        yield count, np.ascontiguousarray(image[..., ::-1])
+    for frame in track(images(footage, wanted)):
         count += 1
-        image = video.read()[1]
-        image = None if image is None else _turned(image, rotate)
-    if count < _WHOLE * declared:
+        yield frame
+    if count < _WHOLE * len(wanted):
         warnings.warn(
-            f"{path}: found {count} frames, expected the {declared:.0f} that it declares; it seems cut short", stacklevel=2
+            f"{footage.path}: found {count} of {len(wanted)} frames that can be decoded; it seems damaged", stacklevel=2
         )
 
 
-def _found(frames: Iterable[_Frame], detector: Detector, fps: float) -> Iterator[Seen]:
-    """Yield each person whom the detector sees."""
-    for frame, image in frames:
-        for person in detector(image, round(1000 * frame / fps)):
-            values = np.asarray(person, np.float64)
-            if (values[:, 2] != 0).any():
-                yield Seen(frame, None, values)
+def _in_time(track: Track, footage: Footage, every: int) -> Track:
+    """Return a track of every n-th frame, counted one by one, with the video's numbers and times."""
+    track = dataclasses.replace(
+        track, first_frame=track.first_frame * every, every=every, fps=footage.fps / every if footage.fps else None
+    )
+    if not footage.uneven or footage.times is None:
+        return track
+    return dataclasses.replace(track, times=footage.times[np.searchsorted(footage.numbers, track.frames)])
+
+
+def _found(frames: Iterable[_Frame], footage: Footage, detector: Detector, every: int) -> Iterator[Seen]:
+    """Yield each person whom the detector sees, every n-th frame counted one by one."""
+    before = -1
+    for number, image in frames:
+        seconds = number / _STILL_FPS if footage.times is None else footage.times[np.searchsorted(footage.numbers, number)]
+        before = max(before + 1, round(1000 * seconds))
+        yield from _people(image, before, number // every, detector)
+
+
+def _stills(footage: Footage, track: Callable[[Iterable[_Frame]], Iterable[_Frame]], detector: Detector) -> Iterator[Seen]:
+    """Yield each person whom the detector sees in pictures for themselves."""
+    for number, image in track((row, picture(file)) for row, file in enumerate(footage.files)):
+        image = np.ascontiguousarray(np.rot90(image, -footage.rotate // 90))
+        for seen in _people(image, 1000 * number, footage.files[number].name, detector):
+            yield seen._replace(size=(image.shape[1], image.shape[0]))
+
+
+def _people(image: np.ndarray, time_ms: int, name: int | str, detector: Detector) -> Iterator[Seen]:
+    for person in detector(image, time_ms):
+        values = np.asarray(person, np.float64)
+        if (values[:, 2] != 0).any():
+            yield Seen(name, None, values)
 
 
 def _told_apart(people: People) -> People:
@@ -191,12 +201,13 @@ def _imported(module: str, name: str, where: str) -> Any:
 
 
 @contextlib.contextmanager
-def mediapipe(model: Path | None, people: int = 1) -> Iterator[Detector]:
+def mediapipe(model: Path | None, people: int = 1, *, still: bool = False) -> Iterator[Detector]:
     """Give MediaPipe's pose detector.
 
     Args:
       model: a pose landmarker's `.task` file; None for the model that some builds of the package hold.
       people: how many to look for; without a `.task` file one alone.
+      still: whether images are pictures for themselves, so that none says where the people of the next are.
 
     Raises:
       UserError: if MediaPipe or the model is missing, or cannot be read.
@@ -207,7 +218,7 @@ def mediapipe(model: Path | None, people: int = 1) -> Iterator[Detector]:
         if solutions is None or people > 1:
             what = "several people" if solutions else "this build of MediaPipe, which holds no model"
             raise UserError(f"--detector_model: not set, expected a pose_landmarker .task file for {what}")
-        with solutions.pose.Pose() as pose:
+        with solutions.pose.Pose(static_image_mode=still) as pose:
             yield _Landmarks(
                 lambda image, _: [r] if (r := pose.process(image).pose_landmarks) else [], lambda one: one.landmark
             )
@@ -217,18 +228,20 @@ def mediapipe(model: Path | None, people: int = 1) -> Iterator[Detector]:
         raise UserError(f"--detector_model={model}: {what}, expected a pose_landmarker .task file")
     from mediapipe.tasks.python import BaseOptions, vision
 
+    mode = vision.RunningMode.IMAGE if still else vision.RunningMode.VIDEO
     options = vision.PoseLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(model)), running_mode=vision.RunningMode.VIDEO, num_poses=people
+        base_options=BaseOptions(model_asset_path=str(model)), running_mode=mode, num_poses=people
     )
     try:
         landmarker = vision.PoseLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:
         raise UserError(f"--detector_model={model}: no pose_landmarker .task file ({one_line(error, 200)})") from error
     with landmarker:
-        images = package.ImageFormat.SRGB
+        form = package.ImageFormat.SRGB
 
         def look(image: np.ndarray, time_ms: int) -> Iterable[Any]:
-            return landmarker.detect_for_video(package.Image(image_format=images, data=image), time_ms).pose_landmarks
+            one = package.Image(image_format=form, data=image)
+            return (landmarker.detect(one) if still else landmarker.detect_for_video(one, time_ms)).pose_landmarks
 
         yield _Landmarks(look, lambda one: one)
 

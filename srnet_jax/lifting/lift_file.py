@@ -1,41 +1,29 @@
 """Lift the people of a keypoint file or a video, and write their poses."""
 
 import dataclasses
-import io
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from srnet_jax.errors import DataError, UserError
-from srnet_jax.io.files import plain, write_whole
+from srnet_jax.io.files import plain
 from srnet_jax.keypoints import which_layout
+from srnet_jax.keypoints.footage import Footage
 from srnet_jax.keypoints.tracks import Track, with_image_sizes
-from srnet_jax.lifting.lifter import KeypointLifter, check_arguments
-from srnet_jax.lifting.scene import SUFFIXES, Scene
+from srnet_jax.lifting.arguments import check_arguments
+from srnet_jax.lifting.formats import c3d
+from srnet_jax.lifting.result import ANGLE_SUFFIXES, USUAL_FPS, Result, check_file
+from srnet_jax.lifting.result import SUFFIXES as FILES
+from srnet_jax.lifting.scene import SUFFIXES, Images, Scene
 from srnet_jax.pose import layouts
-from srnet_jax.pose.complete import FEWEST, Completed, complete
-from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.pose.complete import FEWEST, Completed, Source, complete
+from srnet_jax.pose.normalization import USUAL_FOCAL
 
-USUAL_FPS = 30.0  # of a video that does not say, for pictures and animations
+if TYPE_CHECKING:
+    from srnet_jax.lifting.lifter import KeypointLifter  # which lifts files with this module
+
 _FEW_FRAMES = 9
-FRAME = "camera: x right, y down, z away from the camera; relative to the hip"
-
-
-@dataclasses.dataclass(frozen=True)
-class Lifted:
-    """One person in 3D.
-
-    Attributes:
-      track: the keypoints, with `layout`, `image_size` and `fps` as they were used.
-      poses_3d: [T, 17, 3] float32 joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip.
-      confidences: [T, 17] of the keypoints that each joint was lifted from; 0 where it was not seen, so that it is an estimate.
-    """
-
-    track: Track
-    poses_3d: np.ndarray
-    confidences: np.ndarray
 
 
 def described(
@@ -61,7 +49,8 @@ def described(
             layouts.check_joints(track.keypoints.shape[1], layouts.find(name))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        found.append(dataclasses.replace(track, layout=name, fps=fps or track.fps))
+        track = dataclasses.replace(track, layout=name)
+        found.append(dataclasses.replace(track, fps=fps / track.every, times=None) if fps else track)
     found = with_image_sizes(found, str(path))
     for track in found:
         check_arguments(str(track.layout), track.image_size or (1, 1), track.fps, focal_px)
@@ -73,8 +62,35 @@ def usual_network(tracks: Sequence[Track]) -> str:
     return "video" if max(len(track.keypoints) for track in tracks) >= _FEW_FRAMES else "single"
 
 
-def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool, focal_px: float | None = None) -> list[Lifted]:
-    """Lift people, see `described`; warns of what was not seen and if the keypoints seem implausible.
+def focal_length(given: float | None, footage: Footage | None, lifter: "KeypointLifter") -> tuple[float | None, str]:
+    """Return the focal length, pixels, None for the usual one, and a line that says where it comes from.
+
+    That which is `given` counts before what the video's or the pictures' metadata say.
+
+    Raises:
+      UserError: if one is given that the network does not use.
+    """
+    lifter.check_focal(given)
+    if given is not None:
+        return given, f"focal length {given:g} px, as given"
+    if not lifter.uses_focal:
+        return None, "focal length not used by this network"
+    if footage and footage.focal:
+        return footage.focal.px, f"focal length {footage.focal.px:.0f} px: {footage.focal.source}"
+    return None, f"focal length not known, taken as {USUAL_FOCAL:g} times the image's longer side"
+
+
+def lift(
+    tracks: Sequence[Track], lifter: "KeypointLifter", *, flip: bool = True, focal_px: float | None = None, model: str = ""
+) -> list[Result]:
+    """Lift people; warns of what was not seen and if the keypoints seem implausible.
+
+    Args:
+      tracks: from `described`.
+      lifter: the network.
+      flip: see `KeypointLifter`.
+      focal_px: see `KeypointLifter`.
+      model: what the results call the network; by default its own name.
 
     Raises:
       DataError: if no frame shows enough of anybody.
@@ -90,13 +106,26 @@ def lift(tracks: Sequence[Track], lifter: KeypointLifter, *, flip: bool, focal_p
     if lifter.trained.model.receptive_field > 1 and lifter.trained.fps and any(track.fps is None for track in tracks):
         warnings.warn(f"frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2)
     sizes = [track.image_size for track in tracks if track.image_size]
-    poses = lifter.lift(people, sizes, [_times(track) for track in tracks], focal_px=focal_px, flip=flip)
-    return [Lifted(*parts) for parts in zip(tracks, poses, (person.confidences for person in people), strict=True)]
-
-
-def _times(track: Track) -> np.ndarray | None:
-    """Return the seconds of a track's frames [T], None if not known."""
-    return np.arange(len(track.keypoints)) / track.fps if track.times is None and track.fps else track.times
+    poses = lifter.lift(people, sizes, [track.seconds for track in tracks], focal_px=focal_px, flip=flip)
+    return [
+        Result(
+            name=track.name,
+            poses_3d=pose,
+            confidences=person.confidences,
+            sources=person.sources,
+            keypoints_2d=track.keypoints,
+            detected=track.detected,
+            layout=str(track.layout),
+            image_size=track.image_size,
+            fps=track.fps,
+            model=model or lifter.trained.name,
+            times=track.times,
+            first_frame=track.first_frame,
+            every=track.every,
+            focal_px=focal_px,
+        )
+        for track, person, pose in zip(tracks, people, poses, strict=True)
+    ]
 
 
 def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> None:
@@ -112,61 +141,25 @@ def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> No
             )
 
 
-def write(path: Path, lifted: Lifted, *, model: str) -> None:
-    """Write a person's poses to a `.npz` file, whole or not at all.
-
-    It holds `poses_3d`, `keypoints_2d` (as detected, NaN where not seen), `confidences` (of each joint, 0 to 1; 0 where the
-    joint is an estimate), `detected` (whether the person was found in a frame), `frames` (their numbers), `fps` (0 if not
-    known), `times` (seconds, only if they are uneven), `image_size`, `joints`, `parents`, `unit`, `frame`, `layout` (of the
-    keypoints) and `model`.
-    """
-    track = lifted.track
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        allow_pickle=False,
-        poses_3d=lifted.poses_3d,
-        keypoints_2d=track.keypoints,
-        confidences=lifted.confidences.astype(np.float32),
-        detected=track.detected,
-        frames=track.first_frame + np.arange(len(track.keypoints)),
-        fps=np.float64(track.fps or 0),
-        **({} if track.times is None else {"times": track.times}),
-        image_size=np.array(track.image_size),
-        joints=np.array(H36M_17.joints),
-        parents=np.array(H36M_17.parents),
-        unit=np.array("metre"),
-        frame=np.array(FRAME),
-        layout=np.array(track.layout),
-        model=np.array(model),
-    )
-    write_whole(path, content.getvalue())
-
-
-def scene(lifted: Lifted) -> Scene:
-    """Return what pictures of a person show."""
-    track = lifted.track
-    assert track.layout is not None
-    assert track.image_size is not None
-    layout = layouts.find(track.layout)
+def scene(result: Result, images: Images | None = None) -> Scene:
+    """Return what pictures of a person show, over the video's `images` if given."""
+    assert result.image_size is not None
+    layout = layouts.find(result.layout)
     return Scene(
-        keypoints_2d=track.keypoints,
+        keypoints_2d=result.keypoints_2d,
         bones_2d=layout.bones,
         sides_2d=tuple(_side({layout.joints[index].partition("_")[0] for index in bone}) for bone in layout.bones),
         names_2d=layout.joints,
-        poses=lifted.poses_3d,
-        estimated=lifted.confidences == 0,
-        image_size=track.image_size,
-        fps=track.fps or USUAL_FPS,
-        title=track.name,
-        first_frame=track.first_frame,
+        poses=result.poses_3d,
+        estimated=result.confidences == 0,
+        image_size=result.image_size,
+        fps=result.fps or USUAL_FPS,
+        title=result.name,
+        first_frame=result.first_frame,
+        every=result.every,
+        times=result.times,
+        images=images,
     )
-
-
-def _held(poses: np.ndarray) -> np.ndarray:
-    """Return poses in which a frame that is not lifted has the nearest pose before it, or the first."""
-    known = np.flatnonzero(np.isfinite(poses).all((1, 2)))
-    return poses[known[np.maximum(np.searchsorted(known, np.arange(len(poses)), side="right") - 1, 0)]]
 
 
 def _side(of_joints: set[str]) -> str:
@@ -175,69 +168,105 @@ def _side(of_joints: set[str]) -> str:
     return sides.pop() if len(sides) == 1 else "center"
 
 
+class Output(NamedTuple):
+    """A file to write.
+
+    Attributes:
+      flag: `--output` and `--bvh` for joints, `--angles` for their angles, `--render` for a picture.
+      path: of the file.
+    """
+
+    flag: str
+    path: Path
+
+
 def check_outputs(
-    output: str, pictures: Sequence[str] = (), animation: str | None = None, inputs: Sequence[str] = ()
-) -> list[Path]:
+    output: str | Sequence[str],
+    pictures: Sequence[str] = (),
+    animation: str | None = None,
+    angles: str | None = None,
+    inputs: Sequence[str] = (),
+) -> list[Output]:
     """Return the files to write, before anything is read.
 
     Args:
-      output: the `.npz` file.
+      output: files of joints, see `Result.save`.
       pictures: see `rendering.render`.
-      animation: the `.bvh` file, if any.
+      animation: a `.bvh` file, if any.
+      angles: the file of joint angles, if any, see `Result.save_angles`.
       inputs: files that are read, and must not be written.
 
     Raises:
-      UserError: names the flag, if a file has another ending or no folder, is an input, or ffmpeg is missing.
+      UserError: names the flag, if a file has another ending or no folder, is an input or named twice, or a program or package
+        is missing.
     """
-    wanted = [("--output", output, (".npz",)), *(("--render", name, SUFFIXES) for name in pictures)]
-    wanted += [("--bvh", animation, (".bvh",))] if animation else []
+    joints = [output] if isinstance(output, str) else output
+    wanted = [
+        *(("--output", name, FILES) for name in joints),
+        *(("--render", name, SUFFIXES) for name in pictures),
+        *([("--bvh", animation, (".bvh",))] if animation else []),
+        *([("--angles", angles, ANGLE_SUFFIXES)] if angles else []),
+    ]
+    found: list[Output] = []
     for flag, name, suffixes in wanted:
-        if Path(name).suffix not in suffixes or not plain(name).parent.is_dir():
-            raise UserError(f"{flag}={name}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
-        if any(plain(name).resolve() == plain(read).resolve() for read in inputs):
+        path = check_file(name, suffixes, f"{flag}={name}")
+        if any(path.resolve() == plain(read).resolve() for read in inputs):
             raise UserError(f"{flag}={name}: is read too, expected another file")
-        if Path(name).suffix == ".mp4":
+        if any(path.resolve() == other.path.resolve() for other in found):
+            raise UserError(f"{flag}={name}: is named twice, expected another file")
+        if path.suffix == ".mp4":
             from srnet_jax.lifting.rendering import find_ffmpeg
 
             find_ffmpeg(Path(name))
-    return [plain(name) for _, name, _ in wanted]
+        found.append(Output(flag, path))
+    return found
 
 
 def lift_all(
     tracks: tuple[Track, ...],
-    lifter: KeypointLifter,
-    files: Sequence[Path],
+    lifter: "KeypointLifter",
+    files: Sequence[Output],
     *,
     flip: bool,
     model: str,
     focal_px: float | None = None,
-) -> Iterator[tuple[Track, list[Path]]]:
-    """Lift people and write their files, as `check_outputs` returns them, of several people with each one's name.
+    images: Images | None = None,
+) -> Iterator[tuple[Result, list[Path]]]:
+    """Lift people and write their files, of several people with each one's name.
 
     Args:
       tracks: from `described`.
       lifter: the network.
-      files: to write, their kinds by their endings.
+      files: to write, from `check_outputs`.
       flip: see `KeypointLifter`.
-      model: what the `.npz` file calls the network.
+      model: what the results call the network.
       focal_px: see `KeypointLifter`.
+      images: of the video, behind the keypoints in films and sheets.
 
     Yields:
       Each person and the files.
+
+    Raises:
+      UserError: if a video is too long for a file, before anything is lifted.
     """
-    for lifted in lift(tracks, lifter, flip=flip, focal_px=focal_px):
-        track = lifted.track
-        own = [file.with_name(f"{file.stem}_{track.name}{file.suffix}") for file in files] if len(tracks) > 1 else list(files)
-        for path in own:
-            match path.suffix:
-                case ".npz":
-                    write(path, lifted, model=model)
-                case ".bvh":
-                    from srnet_jax.lifting import bvh_export  # takes a third of a second, as matplotlib does
+    for _, path in files:
+        if path.suffix == ".c3d":
+            c3d.check_length(path, max(len(track.keypoints) for track in tracks))
+    for result in lift(tracks, lifter, flip=flip, focal_px=focal_px, model=model):
+        own = [
+            Output(flag, path.with_name(f"{path.stem}_{result.name}{path.suffix}") if len(tracks) > 1 else path)
+            for flag, path in files
+        ]
+        if not (result.sources != Source.NOT_LIFTED).any():  # of several people; what has no pose makes no motion
+            warnings.warn(f"{result.name}: no frame has a pose, motions are not written", stacklevel=2)
+            own = [file for file in own if file.flag == "--render" or file.path.suffix == ".npz"]
+        for flag, path in own:
+            if flag == "--render":
+                from srnet_jax.lifting import rendering  # matplotlib takes a third of a second
 
-                    bvh_export.write(path, _held(lifted.poses_3d), track.fps or USUAL_FPS)
-                case _:
-                    from srnet_jax.lifting import rendering
-
-                    rendering.render(scene(lifted), path)
-        yield track, own
+                rendering.render(scene(result, images), path)
+            elif flag == "--angles":
+                result.save_angles(path)
+            else:
+                result.save(path)
+        yield result, [path for _, path in own]

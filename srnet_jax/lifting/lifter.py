@@ -1,20 +1,20 @@
 """From a detector's keypoints to 3D: layouts, missing joints, normalisation, frame rates and a trained network."""
 
 import dataclasses
-import numbers
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from srnet_jax.config.config_files import CONFIG_FILE
-from srnet_jax.errors import DataError, UserError, one_line
+from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.files import plain
 from srnet_jax.keypoints.points import marked
 from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
+from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments
+from srnet_jax.lifting.result import Result
 from srnet_jax.models.predict import predict
-from srnet_jax.pose import layouts
 from srnet_jax.pose.complete import FEWEST, Completed, complete
 from srnet_jax.pose.frames import Frames, interpolated
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, USUAL_FOCAL, View, normalize_image
@@ -22,40 +22,10 @@ from srnet_jax.pose.skeleton import H36M_17
 
 PRETRAINED = ("single", "causal", "video")  # in srnet_jax/lifting/pretrained
 _FOLDER = Path(__file__).parent / "pretrained"
-MIN_CONFIDENCE = 0.1  # most detectors guess below it, see `formats`
 _MOST_CONFIDENCE = 10.0  # some detectors go above 1
 _SAME_RATE = 0.01  # relative difference of frame rates that does not matter
-_SLOWEST, _FASTEST = 0.1, 10_000.0  # frames per second
 _MOST_FRAMES = 10_000_000  # of a person at the network's rate
 _FARTHEST_M = 10.0  # a joint from the hip
-_SHORTEST, _LONGEST = 0.1, 100.0  # focal length over the image's longer side
-
-
-def check_arguments(
-    layout: str,
-    image_size: tuple[int, int],
-    fps: float | None = None,
-    focal_px: float | None = None,
-    min_confidence: float = MIN_CONFIDENCE,
-) -> None:
-    """Check what describes keypoints: layout, the image's width and height, frame rate, focal length, least confidence.
-
-    Raises:
-      UserError: names the argument, what was found and what was expected.
-    """
-    layouts.find(layout)
-    sizes = tuple(image_size) if isinstance(image_size, tuple | list | np.ndarray) else ()
-    if len(sizes) != 2 or not all(isinstance(size, numbers.Real) and 0 < size < np.inf for size in sizes):
-        raise UserError(f"image_size: found {one_line(repr(image_size), 100)}, expected (width, height) in pixels")
-    if fps is not None and not (isinstance(fps, numbers.Real) and _SLOWEST <= fps <= _FASTEST):
-        raise UserError(f"fps: found {one_line(repr(fps), 100)}, expected 0.1 to 10,000 frames per second, or None")
-    if focal_px is not None and not (isinstance(focal_px, numbers.Real) and _SHORTEST < focal_px / max(image_size) < _LONGEST):
-        raise UserError(
-            f"focal_px: found {one_line(repr(focal_px), 100)}, expected {_SHORTEST:g} to {_LONGEST:g} times the image's longer "
-            "side, in pixels, or None"
-        )
-    if not (isinstance(min_confidence, numbers.Real) and 0 <= min_confidence <= 1):
-        raise UserError(f"min_confidence: found {one_line(repr(min_confidence), 100)}, expected 0 to 1")
 
 
 def seen(points: np.ndarray, image_size: tuple[int, int], focal_px: float | None) -> View:
@@ -157,9 +127,55 @@ class KeypointLifter:
         times = np.arange(len(keypoints)) / fps if fps else None
         return self.lift([person], [image_size], [times], focal_px=focal_px, flip=flip, batch_frames=batch_frames)[0]
 
+    def lift_file(
+        self,
+        path: str | Path,
+        *,
+        layout: str | None = None,
+        image_size: tuple[int, int] | None = None,
+        fps: float | None = None,
+        focal_px: float | None = None,
+        min_confidence: float | None = None,
+        format: str | None = None,
+        flip: bool = True,
+    ) -> list[Result]:
+        """Lift the people of a file, or a folder, of keypoints in any format that `launch.predict` reads.
+
+        Args:
+          path: of the file or the folder.
+          layout: a name of `layouts.LAYOUTS`; None if the file, or the look of its joints, tells.
+          image_size: width and height, pixels; None if the file tells, or else for a usual one, with a warning.
+          fps: frames per second; None if the file tells, or else for those of the network, with a warning.
+          focal_px: see `__call__`.
+          min_confidence: a joint whose confidence is lower is missing; None for the format's own.
+          format: a name of `keypoint_files`, where the content does not tell.
+          flip: see `__call__`.
+
+        Returns:
+          A `Result` of each person.
+
+        Raises:
+          UserError: if the file is missing, damaged or not understood, or an argument does not fit.
+        """
+        from srnet_jax.keypoints import keypoint_files  # readers of files, which keypoints in arrays do not need
+        from srnet_jax.lifting import lift_file
+
+        at_least = 0.0 if min_confidence is None else min_confidence
+        check_arguments(layout or "coco", image_size or (1, 1), fps, focal_px if image_size else None, at_least)
+        self.check_focal(focal_px)
+        hints = keypoint_files.Hints(format, image_size, min_confidence)
+        tracks = keypoint_files.load(Path(path), hints)
+        tracks = lift_file.described(tracks, Path(path), layout=layout, fps=fps, focal_px=focal_px)
+        return lift_file.lift(tracks, self, flip=flip, focal_px=focal_px)
+
+    @property
+    def uses_focal(self) -> bool:
+        """Whether the focal length counts."""
+        return self.trained.config.model.normalization == "turned"
+
     def check_focal(self, focal_px: float | None) -> None:
         """Refuse, with a UserError, a focal length that the network does not use."""
-        if focal_px is not None and self.trained.config.model.normalization != "turned":
+        if focal_px is not None and not self.uses_focal:
             raise UserError(
                 f"focal_px: not used by {self.trained.name}, whose normalization is {self.trained.config.model.normalization}"
             )

@@ -1,16 +1,19 @@
-"""Pictures, films and pages of lifted poses: the 2D keypoints beside the 3D pose."""
+"""Pictures, films and pages of lifted poses: the 2D keypoints, perhaps over the video's images, beside the 3D pose."""
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, PillowWriter
+from matplotlib.animation import FFMpegWriter
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
+from PIL import Image
 
 from srnet_jax.errors import UserError
 from srnet_jax.io.files import absolute
@@ -19,9 +22,11 @@ from srnet_jax.lifting.scene import SUFFIXES, Scene, bones_3d
 
 COLOURS = {"left": "#0072B2", "right": "#D55E00", "center": "#606060"}
 _SHEET, _FILM_FPS, _FILM_FRAMES = 6, 12.5, 300  # poses of a sheet; of a .gif, at most
+_UNEVEN_FPS = 60.0  # of a .mp4 of uneven times, at most, unless the video has more
 _TURN, _TILT = np.radians(30), np.radians(12)  # the 3D pose is seen from a little aside and above the camera
 _MARGIN = 1.1
-_DPI = 100
+_AROUND, _LEAST = 1.3, 0.25  # of an image is shown: the person's extent times this, and this share of the longer side
+_DPI, _SHARP = 100, 150
 
 
 def render(scene: Scene, path: Path) -> None:
@@ -29,8 +34,11 @@ def render(scene: Scene, path: Path) -> None:
 
     - `.html`: a page of its own with a 3D view that turns, see `webpage`.
     - `.gif`, `.mp4`: a film in real time. A .gif has at most 12.5 frames a second and 300 in all: of a longer one frames are
-      left out, not the end. A .mp4 has all frames and needs ffmpeg.
+      left out, not the end. A .mp4 has all frames (of uneven times at most 60 a second) and needs ffmpeg.
     - `.png`: up to six poses, evenly spaced in time.
+
+    Films and `.png` show the keypoints over the scene's images, if it has them, around the person; these are decoded as the
+    film is written. Where a frame is damaged, its image is blank.
 
     Raises:
       UserError: for another ending, or if ffmpeg is missing.
@@ -54,13 +62,32 @@ def film_frames(num_frames: int, fps: float) -> tuple[np.ndarray, float]:
     return np.arange(0, num_frames, step), fps / step
 
 
+def steady_frames(seconds: np.ndarray, fps: float) -> np.ndarray:
+    """Return which of frames at uneven `seconds` [T] to show at `fps` frames a second: the nearest or the one before."""
+    grid = seconds[0] + np.arange(int((seconds[-1] - seconds[0]) * fps + 1.5)) / fps
+    return np.maximum(np.searchsorted(seconds, grid + 0.5 / fps, side="right") - 1, 0)
+
+
+def _film_rows(scene: Scene, suffix: str) -> tuple[np.ndarray, float]:
+    """Return which rows of a scene a film shows, a .mp4 with repetitions, and how many a second, a .gif at most."""
+    if scene.times is None:
+        return film_frames(len(scene.poses), scene.fps) if suffix == ".gif" else (np.arange(len(scene.poses)), scene.fps)
+    if suffix == ".gif":
+        fps = min(_FILM_FPS, (_FILM_FRAMES - 1) / max(float(np.ptp(scene.times)), 1.0))
+        return np.unique(steady_frames(scene.times, fps)), fps
+    shortest = float(np.quantile(np.diff(scene.times), 0.05)) if len(scene.times) > 1 else 1.0
+    fps = max(min(1 / shortest, _UNEVEN_FPS), scene.fps)
+    return steady_frames(scene.times, fps), fps
+
+
 def _draw_sheet(scene: Scene, path: Path) -> None:
     count = min(_SHEET, len(scene.poses))
     frames = np.linspace(0, len(scene.poses) - 1, count).round().astype(int)
-    figure = Figure(figsize=(2.2 * count, 4.8), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(2.2 * count, 4.8), dpi=_SHARP if scene.images else _DPI, layout="constrained")
     grid = figure.subplots(2, count, squeeze=False)
+    backdrop = _Backdrop.of(scene, frames)
     for index, frame in enumerate(frames):
-        _show_flat(grid[0, index], scene, frames[[index]])(frame)
+        _show_flat(grid[0, index], scene, frames[[index]], backdrop)(frame)
         _show_solid(grid[1, index], scene, frames)(frame)
         grid[0, index].set_title(_clock(scene, frame), fontsize=9)
     grid[0, 0].set_ylabel("2D, pixels")
@@ -69,30 +96,54 @@ def _draw_sheet(scene: Scene, path: Path) -> None:
 
 
 def _draw_film(scene: Scene, path: Path) -> None:
-    if path.suffix == ".gif":
-        frames, fps = film_frames(len(scene.poses), scene.fps)
-        writer: AbstractMovieWriter = PillowWriter(fps=round(fps))
-    else:
-        frames, fps = np.arange(len(scene.poses)), scene.fps
-        matplotlib.rcParams["animation.ffmpeg_path"] = find_ffmpeg(path)
-        writer = FFMpegWriter(
-            fps=fps,  # type: ignore[arg-type]
-            extra_args=["-pix_fmt", "yuv420p", "-loglevel", "error"],
-        )
-    figure = Figure(figsize=(8, 4.4), dpi=_DPI, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    shown = _show_flat(left, scene, frames), _show_solid(right, scene, frames)
-    left.set_xlabel("2D keypoints")
-    right.set_xlabel("3D pose, seen from a little aside and above" + ("; dashed: estimated" if scene.estimated.any() else ""))
-    with writer.saving(figure, str(path), dpi=_DPI):
-        for frame in frames:
+    rows, fps = _film_rows(scene, path.suffix)
+    (left, right), (bottom, top) = _window(scene.keypoints_2d[rows], 1, scene.image_size if scene.images else None).T
+    aspect = float(np.clip((right - left) / (top - bottom), 0.5, 2.5))
+    figure = Figure(figsize=(4 * (1 + aspect), 4.4), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    flat, solid = figure.subplots(1, 2, width_ratios=[aspect, 1])
+    shown = _show_flat(flat, scene, rows, _Backdrop.of(scene, rows)), _show_solid(solid, scene, rows)
+    flat.set_xlabel("2D keypoints")
+    solid.set_xlabel("3D pose, from aside and above" + ("; dashed: estimated" if scene.estimated.any() else ""))
+
+    def frames() -> Iterator[Figure]:
+        for number, row in enumerate(rows):
             for show in shown:
-                show(frame)
-            left.set_title(_clock(scene, frame), fontsize=10)
-            if frame == frames[0]:
+                show(row)
+            flat.set_title(_clock(scene, row), fontsize=10)
+            if not number:
                 figure.canvas.draw()
                 figure.set_layout_engine("none")  # laid out once
+            yield figure
+
+    if path.suffix == ".gif":
+        starts = scene.seconds[rows] if scene.times is not None else np.arange(len(rows)) / fps
+        _write_gif(frames(), np.append(starts, starts[-1] + 1 / min(fps, scene.fps)) - starts[0], path)
+    else:
+        _write_mp4(figure, frames(), fps, path, _SHARP if scene.images else _DPI)
+
+
+def _write_mp4(figure: Figure, frames: Iterator[Figure], fps: float, path: Path, dpi: int) -> None:
+    matplotlib.rcParams["animation.ffmpeg_path"] = find_ffmpeg(path)
+    writer = FFMpegWriter(
+        fps=fps,  # type: ignore[arg-type]
+        extra_args=["-pix_fmt", "yuv420p", "-loglevel", "error"],
+    )
+    with writer.saving(figure, str(path), dpi=dpi):
+        for _ in frames:
             writer.grab_frame()
+
+
+def _write_gif(frames: Iterator[Figure], seconds: np.ndarray, path: Path) -> None:
+    """Write a film of N frames that begin, and the last ends, at `seconds` [N + 1]; they are kept in 256 colours."""
+    drawn = []
+    for figure in frames:
+        canvas = figure.canvas
+        assert isinstance(canvas, FigureCanvasAgg)
+        canvas.draw()
+        drawn.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(256, method=Image.Quantize.FASTOCTREE))
+    lasting = [int(10 * hundredths) for hundredths in np.diff(np.round(100 * seconds))]  # which is all that the format knows
+    drawn[0].save(path, save_all=True, append_images=drawn[1:], duration=lasting, loop=0, optimize=False)
 
 
 def find_ffmpeg(path: Path) -> str:
@@ -112,19 +163,48 @@ def find_ffmpeg(path: Path) -> str:
 
 
 def _clock(scene: Scene, frame: int) -> str:
-    number = scene.first_frame + frame
-    return f"frame {number}, {number / scene.fps:.2f} s"
+    return f"frame {scene.numbers[frame]}, {scene.seconds[frame]:.2f} s"
 
 
-def _show_flat(axes: Axes, scene: Scene, frames: np.ndarray) -> Callable[[int], None]:
+class _Backdrop:
+    """The images of a scene's frames, one at a time, in increasing order."""
+
+    def __init__(self, images: Iterator[tuple[int, np.ndarray]], numbers: np.ndarray) -> None:
+        self._images, self._numbers, self._now = images, numbers, (-1, np.empty(0))
+
+    @classmethod
+    def of(cls, scene: Scene, rows: np.ndarray) -> "_Backdrop | None":
+        """Return the images of rows, None for a scene without images."""
+        return cls(scene.images(np.unique(scene.numbers[rows])), scene.numbers) if scene.images else None
+
+    def at(self, row: int) -> np.ndarray | None:
+        """Return the image of a row, which is not before the last one asked for; None if it is damaged."""
+        while self._now[0] < self._numbers[row]:
+            self._now = next(self._images, (np.iinfo(np.int64).max, np.empty(0)))
+        return self._now[1] if self._now[0] == self._numbers[row] else None
+
+
+def _show_flat(axes: Axes, scene: Scene, frames: np.ndarray, backdrop: _Backdrop | None) -> Callable[[int], None]:
     """Return what shows the keypoints of a frame in the image."""
     nothing = np.zeros(scene.keypoints_2d.shape[:2], bool)
-    return _view(axes, scene.keypoints_2d, nothing, (scene.bones_2d, scene.sides_2d), frames, smallest=1)
+    window = _window(scene.keypoints_2d[frames], 1, scene.image_size if backdrop else None)
+    bones = _show_bones(axes, scene.keypoints_2d, nothing, (scene.bones_2d, scene.sides_2d), window)
+    if backdrop is None:
+        return bones
+    axes.collections[0].set_path_effects([Stroke(linewidth=4.6, foreground="white"), Normal()])
+    behind = _show_image(axes, scene.image_size, window)
+
+    def show(frame: int) -> None:
+        behind(backdrop.at(frame))
+        bones(frame)
+
+    return show
 
 
 def _show_solid(axes: Axes, scene: Scene, frames: np.ndarray) -> Callable[[int], None]:
     """Return what shows the pose of a frame, seen from a little aside and above."""
-    return _view(axes, turned(scene.poses), scene.estimated, bones_3d(), frames, smallest=0.1)
+    points = turned(scene.poses)
+    return _show_bones(axes, points, scene.estimated, bones_3d(), _window(points[frames], 0.1))
 
 
 def turned(poses: np.ndarray) -> np.ndarray:
@@ -134,25 +214,61 @@ def turned(poses: np.ndarray) -> np.ndarray:
     return np.stack([aside, y * np.cos(_TILT) - depth * np.sin(_TILT)], -1)
 
 
-def _view(
+def _window(points: np.ndarray, smallest: float, image_size: tuple[int, int] | None = None) -> np.ndarray:
+    """Return the corners [2, 2], (x, y) least and greatest, of what is shown of points [T, K, 2]; NaN is left out.
+
+    That is a square whose half is at least `smallest`; of an image the part of a larger square that is in it, and so much
+    beside the image as the points need, up to half of it.
+    """
+    known = points[np.isfinite(points).all(-1)]
+    if not len(known):  # nobody is seen in them
+        known = np.zeros((1, 2))
+    low, high = known.min(0), known.max(0)
+    centre, half = (low + high) / 2, max(float((high - low).max()) / 2, smallest)
+    if image_size is None:
+        return np.stack([centre - _MARGIN * half, centre + _MARGIN * half])
+    size = np.array(image_size, np.float64)
+    half = max(_AROUND * half, _LEAST * size.max() / 2)
+    centre = np.clip(centre, np.minimum(half, size / 2), np.maximum(size - half, size / 2))
+    low, high = np.maximum(low, -size / 2), np.minimum(high, 1.5 * size)
+    return np.stack([np.minimum(np.maximum(centre - half, 0), low), np.maximum(np.minimum(centre + half, size), high)])
+
+
+def _show_image(axes: Axes, image_size: tuple[int, int], window: np.ndarray) -> Callable[[np.ndarray | None], None]:
+    """Return what shows the part of an image that is in a window, in about as many pixels as the axes have."""
+    (left, top), (right, bottom) = np.clip([np.floor(window[0]), np.ceil(window[1])], 0, image_size).astype(int).tolist()
+    limits = axes.axis()
+    drawn = axes.imshow(np.full((1, 1, 3), 255, np.uint8), extent=(left, right, bottom, top), zorder=0, aspect="equal")
+    axes.axis(limits)
+    box = axes.get_figure(root=True).get_size_inches() * _SHARP  # type: ignore[union-attr]
+    share = min(1.0, float(np.min(box / np.maximum([right - left, bottom - top], 1))))
+    size = max(1, round((right - left) * share)), max(1, round((bottom - top) * share))
+
+    def show(image: np.ndarray | None) -> None:
+        if image is None or right <= left or bottom <= top:
+            drawn.set_data(np.full((1, 1, 3), 255, np.uint8))
+            return
+        part = image[top:bottom, left:right]
+        if share < 1:
+            part = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BOX))
+        drawn.set_data(part)
+
+    return show
+
+
+def _show_bones(
     axes: Axes,
     points: np.ndarray,
     estimated: np.ndarray,
     bones: tuple[tuple[tuple[int, int], ...], tuple[str, ...]],
-    frames: np.ndarray,
-    smallest: float,
+    window: np.ndarray,
 ) -> Callable[[int], None]:
-    """Return what shows the bones of a frame, in a square with y downwards that holds all of these frames. NaN is left out.
+    """Return what shows the bones of a frame, in a window [2, 2] with y downwards.
 
     `points` are [T, K, 2], and bones to those that are `estimated` [T, K] are dashed; `bones` are pairs of them and the side of
-    each; `smallest` is the least half width of the square.
+    each.
     """
-    known = points[frames][np.isfinite(points[frames]).all(-1)]
-    if not len(known):  # nobody is seen in them
-        known = np.zeros((1, 2))
-    low, high = known.min(0), known.max(0)
-    centre, half = (low + high) / 2, _MARGIN * max(float((high - low).max()) / 2, smallest)
-    axes.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] + half, centre[1] - half))
+    axes.set(xlim=window[:, 0], ylim=window[::-1, 1])
     axes.set(aspect="equal", xticks=[], yticks=[])
     axes.spines[:].set_color("#B0B0B0")
     lines = LineCollection([], colors=[COLOURS[side] for side in bones[1]], linewidths=2.2, capstyle="round")

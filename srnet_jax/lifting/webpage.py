@@ -19,7 +19,8 @@ def page(scene: Scene) -> str:
     bones, sides = bones_3d()
     data = {
         "fps": shown.fps,
-        "step": step,
+        "step": shown.every,
+        "times": None if shown.times is None else np.round(shown.times, 4).tolist(),
         "first": shown.first_frame,
         "size": list(shown.image_size),
         "bones2d": [[*bone, side] for bone, side in zip(shown.bones_2d, shown.sides_2d, strict=True)],

@@ -10,6 +10,7 @@
 """
 
 import dataclasses
+import enum
 import warnings
 
 import numpy as np
@@ -23,6 +24,22 @@ _LEAP, _RETURN = 0.6, 0.3  # sizes of the person, a frame
 _NAMED = 0.05  # share of the frames from which on a missing joint is named
 
 
+class Source(enum.IntEnum):
+    """Where a joint of a frame comes from.
+
+    Attributes:
+      NOT_LIFTED: the frame has no pose.
+      SEEN: the detector saw the joint.
+      DERIVED: it follows from other joints that the detector saw in this frame, such as the hip from both sides' hips.
+      FILLED: an estimate, from the other joints or from frames before and after.
+    """
+
+    NOT_LIFTED = 0
+    SEEN = 1
+    DERIVED = 2
+    FILLED = 3
+
+
 @dataclasses.dataclass(frozen=True)
 class Completed:
     """A track in Human3.6M's 17 joints.
@@ -31,11 +48,13 @@ class Completed:
       points: [T, 17, 2] float32 pixels; NaN in frames that are not lifted.
       confidences: [T, 17] float32; 0 where a joint was not seen and not derived from joints that were.
       lifted: [T] bool, False in gaps that are too long.
+      sources: [T, 17] uint8, a `Source` each.
     """
 
     points: np.ndarray
     confidences: np.ndarray
     lifted: np.ndarray
+    sources: np.ndarray
 
     @property
     def missing(self) -> dict[str, float]:
@@ -64,8 +83,9 @@ def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: f
     points, sure = layouts.derived(keypoints, confidences, layout)
     longest = max(round(LONGEST_GAP_S * (fps or _USUAL_FPS)), 1)
     seen = sure > 0
+    sources = _sources(seen, confidences, layout)
     if seen.all():
-        return Completed(points.astype(np.float32), sure.astype(np.float32), np.ones(len(points), bool))
+        return Completed(points.astype(np.float32), sure.astype(np.float32), np.ones(len(points), bool), sources)
     enough = seen.sum(-1) >= FEWEST
     filled = np.full(points.shape, np.nan)
     sizes = np.full(len(points), np.nan)
@@ -81,7 +101,24 @@ def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: f
         if len(known) and len(hidden):
             filled[hidden, joint] += sizes[hidden, None] * _offsets(points, seen, joint, known, hidden, longest)
     whole, lifted = _without_gaps(filled, enough, longest)
-    return Completed(whole.astype(np.float32), np.where(lifted[:, None], sure, 0).astype(np.float32), lifted)
+    sources[~enough] = Source.FILLED  # interpolated as a whole: what little they show is not used
+    sources[~lifted] = Source.NOT_LIFTED
+    return Completed(whole.astype(np.float32), np.where(lifted[:, None], sure, 0).astype(np.float32), lifted, sources)
+
+
+def _sources(seen: np.ndarray, confidences: np.ndarray, layout: str) -> np.ndarray:
+    """Return the `Source` of joints [T, 17] that follow from a frame's joints where `seen` [T, 17], and are filled elsewhere.
+
+    Args:
+      seen: which joints follow.
+      confidences: [T, J] of the layout's joints, 0 where one is missing.
+      layout: a name of `layouts.LAYOUTS`.
+    """
+    sources = np.where(seen, Source.DERIVED, Source.FILLED).astype(np.uint8)
+    for joint, place in enumerate(layouts.own_joints(layout)):
+        if place is not None:
+            sources[confidences[:, place] > 0, joint] = Source.SEEN
+    return sources
 
 
 def _offsets(

@@ -209,6 +209,13 @@ def derived(keypoints: np.ndarray, confidences: np.ndarray, source: str) -> tupl
 
 
 @functools.cache
+def own_joints(source: str) -> tuple[int | None, ...]:
+    """Return the place of each of Human3.6M's joints in a layout, None of one that it lacks, so that it must be derived."""
+    joints = find(source).joints
+    return tuple(joints.index(joint) if joint in joints else None for joint in H36M.joints)
+
+
+@functools.cache
 def _first_ways(source: str) -> tuple[np.ndarray, np.ndarray]:
     """Return `weights` to Human3.6M's joints, and which of them are not zero."""
     matrix = weights(find(source), H36M)

@@ -8,43 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.keypoints import video
+from srnet_jax.keypoints.footage import images
+from srnet_jax.keypoints.times import Part
+from tests.keypoints import videos
 
 
-class Capture:
-    """What OpenCV gives of a video of 20 frames, 64 by 48 pixels; the frame's number is in its first pixel, blue last."""
-
-    fps, frames, declared = 25.0, 20, 21.0
-
-    def __init__(self, path):
-        self.number = 0 if Path(path).suffix == ".mp4" else self.frames
-
-    def get(self, what):
-        return {0: self.clock(self.number - 1), 5: self.fps, 7: self.declared}[what]
-
-    def clock(self, frame):
-        return 1000 * frame / self.fps if self.fps else 0.0
-
-    def read(self):
-        if self.number == self.frames:
-            return False, None
-        image = np.zeros((48, 64, 3), np.uint8)
-        image[0, 0] = (9, 8, self.number)  # blue, green, red
-        self.number += 1
-        return True, image
-
-    def release(self):
-        pass
-
-
-@pytest.fixture
-def opencv(monkeypatch):
-    module = types.ModuleType("cv2")
-    module.CAP_PROP_POS_MSEC, module.CAP_PROP_FPS, module.CAP_PROP_FRAME_COUNT, module.VideoCapture = 0, 5, 7, Capture
-    monkeypatch.setenv("OPENCV_FFMPEG_LOGLEVEL", "-8")  # so that it is unset again
-    monkeypatch.setitem(sys.modules, "cv2", module)
+@pytest.fixture(scope="module")
+def dance(tmp_path_factory):
+    """A video of 20 frames, 25 a second."""
+    return videos.write(tmp_path_factory.mktemp("videos") / "dance.mp4", videos.numbered(20), np.arange(20) / 25)
 
 
 class Finder:
@@ -53,29 +29,45 @@ class Finder:
     layout = "coco"
 
     def __init__(self, missing=(5, 6, 7)):
-        self.missing, self.times = missing, []
+        self.missing, self.times, self.numbers = missing, [], []
 
     def __call__(self, image, time_ms):
-        red, green, blue = image[0, 0].tolist()
-        assert (green, blue) == (8, 9)  # RGB
+        number = videos.number(image)
         self.times.append(time_ms)
-        return [] if red in self.missing else [np.column_stack([np.arange(17) + red, np.arange(17) + 20.0, np.full(17, 0.5)])]
+        self.numbers.append(number)
+        walking = np.column_stack([np.arange(17) + number, np.arange(17) + 20.0, np.full(17, 0.5)])
+        return [] if number in self.missing else [walking]
 
 
-def test_a_video_is_seen_frame_by_frame(tmp_path, opencv):
-    (tmp_path / "dance.mp4").write_bytes(b"x")
+def test_a_video_is_seen_frame_by_frame(dance):
     finder = Finder()
-    (track,) = video.detect(tmp_path / "dance.mp4", finder)
-    assert (track.name, track.layout, track.image_size, track.fps) == ("dance", "coco", (64, 48), 25)
+    (track,) = video.detect(dance, finder)
+    assert (track.name, track.layout, track.image_size, track.fps, track.times) == ("dance", "coco", (64, 48), 25, None)
     assert finder.times == list(range(0, 800, 40))
+    assert finder.numbers == list(range(20))
     seen = ~np.isin(np.arange(20), [5, 6, 7])
     np.testing.assert_allclose(track.keypoints[seen, 3, 0], np.arange(20)[seen] + 3)
     assert np.isnan(track.keypoints[~seen]).all()
     np.testing.assert_array_equal(np.flatnonzero(~track.detected), [5, 6, 7])
 
 
-def test_progress_can_be_shown(tmp_path, opencv):
-    (tmp_path / "dance.mp4").write_bytes(b"x")
+def test_a_part_is_seen_alone_and_keeps_numbers_and_times(dance):
+    finder = Finder()
+    (track,) = video.detect(dance, finder, part=Part(0.12, 0.6, 2))
+    assert finder.numbers == [4, 6, 8, 10, 12, 14]
+    assert finder.times == [160, 240, 320, 400, 480, 560]
+    np.testing.assert_array_equal(track.frames, finder.numbers)
+    np.testing.assert_allclose(track.seconds, np.array(finder.numbers) / 25)
+    assert (track.first_frame, track.every, track.fps) == (4, 2, 12.5)
+    np.testing.assert_array_equal(track.detected, [True, False, True, True, True, True])
+    np.testing.assert_allclose(track.keypoints[track.detected, 0, 0], [4, 8, 10, 12, 14])
+    with pytest.raises(
+        DataError, match=r"dance\.mp4: holds no frames from 3 s before 4 s, found 20 frames, the last at 0\.76 s"
+    ):
+        video.detect(dance, Finder(), part=Part(3, 4))
+
+
+def test_progress_can_be_shown(dance):
     passed = []
 
     def track(frames):
@@ -83,16 +75,15 @@ def test_progress_can_be_shown(tmp_path, opencv):
             passed.append((frame, image.shape))
             yield frame, image
 
-    video.detect(tmp_path / "dance.mp4", Finder(), track=track)
+    video.detect(dance, Finder(), track=track)
     assert passed == [(frame, (48, 64, 3)) for frame in range(20)]
 
 
-def test_a_video_that_is_cut_short_gives_a_warning(tmp_path, opencv, monkeypatch):
-    monkeypatch.setattr(Capture, "declared", 230.0)
-    (tmp_path / "dance.mp4").write_bytes(b"x")
-    with pytest.warns(UserWarning, match=r"dance\.mp4: found 20 frames, expected the 230 that it declares"):
-        (track,) = video.detect(tmp_path / "dance.mp4", Finder())
-    assert len(track.keypoints) == 20
+def test_many_frames_that_cannot_be_decoded_give_a_warning(dance, monkeypatch):
+    monkeypatch.setattr(video, "images", lambda footage, wanted: list(images(footage, wanted))[:9])
+    with pytest.warns(UserWarning, match=r"dance\.mp4: found 9 of 20 frames that can be decoded; it seems damaged"):
+        (track,) = video.detect(dance, Finder())
+    assert len(track.keypoints) == 9
 
 
 class Scripted:
@@ -105,110 +96,70 @@ class Scripted:
 
     def __call__(self, image, time_ms):
         upright = np.column_stack([np.zeros(17), np.linspace(0, 100, 17), np.full(17, 0.5)])
-        return [upright + (place, 10, 0) for place in self.places[image[0, 0, 0]]]
+        return [upright + (place, 10, 0) for place in self.places[videos.number(image)]]
 
 
-def seen(tmp_path, places):
+def seen(dance, places):
     """Return {name: [(frame, place)]}."""
-    (tmp_path / "dance.mp4").write_bytes(b"x")
-    tracks = video.detect(tmp_path / "dance.mp4", Scripted(places))
+    tracks = video.detect(dance, Scripted(places))
     return {
         track.name: [(track.first_frame + i, track.keypoints[i, 0, 0]) for i in np.flatnonzero(track.detected)]
         for track in tracks
     }
 
 
-def test_a_detector_that_goes_over_to_another_person_gives_two_tracks(tmp_path, opencv):
+def test_a_detector_that_goes_over_to_another_person_gives_two_tracks(dance):
     places = [[5]] * 8 + [[]] + [[300]] * 4 + [[]] + [[9]] * 2 + [[304]] * 4
-    assert seen(tmp_path, places) == {
+    assert seen(dance, places) == {
         "person_1": [(frame, 5) for frame in range(8)] + [(14, 9), (15, 9)],
         "person_2": [(frame, 300) for frame in range(9, 13)] + [(frame, 304) for frame in range(16, 20)],
     }
 
 
-def test_a_person_who_moves_fast_or_is_lost_for_a_while_stays_one(tmp_path, opencv):
+def test_a_person_who_moves_fast_or_is_lost_for_a_while_stays_one(dance):
     fast = [[90 * frame] for frame in range(20)]
-    assert seen(tmp_path, fast) == {"dance": [(frame, 90 * frame) for frame in range(20)]}
+    assert seen(dance, fast) == {"dance": [(frame, 90 * frame) for frame in range(20)]}
     lost = [[5]] * 4 + [[]] * 10 + [[180]] * 6
-    assert list(seen(tmp_path, lost)) == ["dance"]
+    assert list(seen(dance, lost)) == ["dance"]
 
 
-def test_two_people_in_a_frame_are_linked(tmp_path, opencv):
-    assert seen(tmp_path, [[5, 300]] * 10 + [[300, 5]] * 10) == {
+def test_two_people_in_a_frame_are_linked(dance):
+    assert seen(dance, [[5, 300]] * 10 + [[300, 5]] * 10) == {
         "person_1": [(frame, 5) for frame in range(20)],
         "person_2": [(frame, 300) for frame in range(20)],
     }
 
 
-def test_a_person_without_confidence_is_nobody(tmp_path, opencv):
+def test_a_person_without_confidence_is_nobody(dance):
     class Unsure(Finder):
         def __call__(self, image, time_ms):
             return super().__call__(image, time_ms) or [np.zeros((17, 3))]
 
-    (tmp_path / "dance.mp4").write_bytes(b"x")
-    (track,) = video.detect(tmp_path / "dance.mp4", Unsure())
+    (track,) = video.detect(dance, Unsure())
     assert (track.name, track.detected.sum()) == ("dance", 17)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="needs OpenCV")
-def test_a_real_file_is_read(tmp_path):
-    import cv2
-
-    path = tmp_path / "dance.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12.5, (64, 48))
-    for frame in range(10):
-        writer.write(np.full((48, 64, 3), (0, 0, 20 * frame), np.uint8))  # red
-    writer.release()
-    reds = []
-
-    class Seer:
-        layout = "coco"
-
-        def __call__(self, image, time_ms):
-            reds.append((time_ms, *image.mean((0, 1))))
-            return [np.column_stack([np.arange(17), np.arange(17), np.ones(17)])]
-
-    (track,) = video.detect(path, Seer())
-    assert (len(track.keypoints), track.image_size, track.fps) == (10, (64, 48), 12.5)
-    np.testing.assert_allclose(reds, [(80 * frame, 20 * frame, 0, 0) for frame in range(10)], atol=6)  # JPEG
-    path.write_text("hello")
-    with pytest.raises(DataError, match=r"dance\.avi: holds no image that OpenCV can read, expected a video"):
-        video.detect(path, Seer())
+def test_what_shows_nobody_is_named(dance):
+    with pytest.raises(DataError, match=r"dance\.mp4: no person in any frame"):
+        video.detect(dance, Finder(range(20)))
 
 
-def test_what_is_no_video_of_a_person_is_named(tmp_path, opencv, monkeypatch):
-    with pytest.raises(DataError, match=r"nothing\.mp4: no such file, expected a video"):
-        video.detect(tmp_path / "nothing.mp4", Finder())
-    (tmp_path / "x.txt").write_text("hello")
-    with pytest.raises(DataError, match=r"x\.txt: holds no image that OpenCV can read"):
-        video.detect(tmp_path / "x.txt", Finder())
-    (tmp_path / "x.mp4").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"x\.mp4: no person in any frame"):
-        video.detect(tmp_path / "x.mp4", Finder(range(20)))
-    monkeypatch.setattr(Capture, "fps", 0.0)
-    with pytest.raises(DataError, match=r"x\.mp4: found 0 frames a second"):
-        video.detect(tmp_path / "x.mp4", Finder())
-    monkeypatch.setattr(Capture, "fps", float("nan"))
-    with pytest.raises(DataError, match=r"x\.mp4: found nan frames a second"):
-        video.detect(tmp_path / "x.mp4", Finder())
-
-
-def test_what_is_not_installed_is_named(tmp_path, monkeypatch):
-    for name in ("cv2", "mediapipe"):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UserError, match=r"OpenCV is not installed, expected `pip install -e \.\[video\]`"):
-        video.detect(tmp_path / "x.mp4", Finder())
+def test_what_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
     with pytest.raises(UserError, match="MediaPipe is not installed"), video.mediapipe(None):
         pass
 
 
-def test_a_missing_library_of_the_system_is_named(tmp_path, monkeypatch):
+def test_a_missing_library_of_the_system_is_named(monkeypatch):
     def broken(name):
         raise ImportError("libGL.so.1: cannot open shared object file")
 
     monkeypatch.setattr(video.importlib, "import_module", broken)
-    with pytest.raises(UserError, match=r"x\.mp4: OpenCV cannot be loaded \(libGL\.so\.1: cannot open"):
-        video.detect(tmp_path / "x.mp4", Finder())
+    with (
+        pytest.raises(UserError, match=r"--video: MediaPipe cannot be loaded \(libGL\.so\.1: cannot open"),
+        video.mediapipe(None),
+    ):
+        pass
 
 
 def test_a_model_is_asked_for_where_the_package_has_none(tmp_path, monkeypatch):
@@ -233,7 +184,7 @@ class Landmarker:
             raise RuntimeError("Unable to open\nzip archive.")
         landmarker = cls()
         landmarker.people, landmarker.closed = options.num_poses, False
-        assert options.running_mode == "video"
+        landmarker.mode = options.running_mode
         return landmarker
 
     def __enter__(self):
@@ -243,6 +194,14 @@ class Landmarker:
         self.closed = True
 
     def detect_for_video(self, image, time_ms):
+        assert self.mode == "video"
+        return self.found()
+
+    def detect(self, image):
+        assert self.mode == "image"
+        return self.found()
+
+    def found(self):
         point = types.SimpleNamespace(x=0.5, y=0.25, visibility=0.9)
         return types.SimpleNamespace(pose_landmarks=[[point] * 33] * self.people)
 
@@ -251,7 +210,7 @@ def test_landmarks_become_pixels(tmp_path, monkeypatch):
     vision = types.SimpleNamespace(
         PoseLandmarkerOptions=types.SimpleNamespace,
         PoseLandmarker=Landmarker,
-        RunningMode=types.SimpleNamespace(VIDEO="video"),
+        RunningMode=types.SimpleNamespace(VIDEO="video", IMAGE="image"),
     )
     package, python = types.ModuleType("mediapipe"), types.ModuleType("mediapipe.tasks.python")
     package.Image, package.ImageFormat = types.SimpleNamespace, types.SimpleNamespace(SRGB=1)
@@ -264,6 +223,8 @@ def test_landmarks_become_pixels(tmp_path, monkeypatch):
         found = detector(np.zeros((48, 64, 3), np.uint8), 0)
     assert detector.layout == "mediapipe_33"
     np.testing.assert_allclose(found, np.tile([32, 12, 0.9], (2, 33, 1)))
+    with video.mediapipe(model, still=True) as detector:
+        np.testing.assert_allclose(detector(np.zeros((48, 64, 3), np.uint8), 0), np.tile([32, 12, 0.9], (1, 33, 1)))
     model.write_bytes(b"hello")
     with (
         pytest.raises(UserError, match=r"x\.task: no pose_landmarker \.task file \(Unable to open\\nzip archive\.\)"),
@@ -289,22 +250,37 @@ def test_people_are_found_in_a_real_video():
     assert track.confidences[track.detected].mean() > 0.5
 
 
-def test_uneven_times_are_kept(tmp_path, opencv, monkeypatch):
-    monkeypatch.setattr(Capture, "clock", lambda self, frame: 40.0 * frame + 30.0 * (frame % 2))
-    (tmp_path / "v.mp4").write_bytes(b"x")
-    (track,) = video.detect(tmp_path / "v.mp4", Finder())
-    np.testing.assert_allclose(track.times[:4] - track.times[0], [0, 0.07, 0.08, 0.15])
+def test_uneven_times_are_kept(tmp_path):
+    times = np.arange(20) * 0.04 + 0.03 * (np.arange(20) % 2)
+    path = videos.write(tmp_path / "v.mp4", videos.numbered(20), times)
+    finder = Finder(missing=(0,))
+    (track,) = video.detect(path, finder)
+    np.testing.assert_allclose(track.times, times[1:], atol=1e-4)
+    assert finder.times[:3] == [0, 70, 80]
+    (track,) = video.detect(path, Finder(()), part=Part(every=3))
+    np.testing.assert_allclose(track.seconds, times[::3], atol=1e-4)
 
 
-def test_a_video_that_lost_its_rotation_is_turned(tmp_path, opencv):
+def test_a_video_that_lost_its_rotation_is_turned(dance):
     sizes = []
 
     class Looker(Finder):
         def __call__(self, image, time_ms):
-            sizes.append(image.shape)
-            return super().__call__(np.rot90(image), time_ms)  # turned back, it has its corner again
+            sizes.append((image.shape, videos.blue_corner(image)))
+            return super().__call__(image, time_ms)
 
-    (tmp_path / "v.mp4").write_bytes(b"x")
-    (track,) = video.detect(tmp_path / "v.mp4", Looker(), rotate=90)
-    assert set(sizes) == {(64, 48, 3)}
+    (track,) = video.detect(dance, Looker(), rotate=90)
+    assert set(sizes) == {((64, 48, 3), (False, True))}  # the upper left corner is at the upper right
     assert track.image_size == (48, 64)
+
+
+def test_pictures_for_themselves_are_lifted_one_by_one(tmp_path):
+    for name, number in (("garden", 3), ("street", 8)):
+        Image.fromarray(videos.numbered(9)[number]).save(tmp_path / f"{name}.png")
+    found = {track.name: track for track in video.detect(tmp_path, Finder(), part=Part(every=2))}
+    assert {name: (track.keypoints[:, 0, 0].tolist(), track.fps) for name, track in found.items()} == {
+        "garden": ([3.0], None),
+        "street": ([8.0], None),
+    }
+    with pytest.raises(UserError, match="frames per second not known, expected --fps with --start and --end"):
+        video.detect(tmp_path, Finder(), part=Part(end=3.0))

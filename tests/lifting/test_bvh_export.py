@@ -5,7 +5,8 @@ import pytest
 
 from srnet_jax.data import synthetic
 from srnet_jax.data.mocap import bvh
-from srnet_jax.lifting import bvh_export
+from srnet_jax.lifting.formats import bvh as bvh_export
+from srnet_jax.lifting.formats.motion import Motion
 from srnet_jax.pose.skeleton import H36M_17
 
 LEAVES = {"LFoot": "LKnee_end", "RFoot": "RKnee_end", "Head": "Neck_end", "LWrist": "LElbow_end", "RWrist": "RElbow_end"}
@@ -17,6 +18,13 @@ def read_back(path):
     order = [motion.joints.index(LEAVES.get(joint, joint)) for joint in H36M_17.joints]
     points = motion.positions[:, order] / 100 * [1, -1, -1]
     return points - points[:, :1], motion
+
+
+def write(path, poses, fps):
+    """Write poses [T, 17, 3], camera frame, metres, relative to the hip."""
+    frames = np.arange(len(poses))
+    points = poses[..., [0, 2, 1]] * np.array([1.0, 1, -1])
+    bvh_export.write(path, Motion("x", points, frames, frames / fps, fps, level=False, moves=False, floor=False))
 
 
 def moving(frames=60, turn=None):
@@ -36,7 +44,7 @@ def directions(poses):
 def test_a_body_is_found_again(tmp_path, turn):
     """Upright, upside down and lying: limbs point where they did, joints are where they were."""
     poses = moving(turn=turn)
-    bvh_export.write(tmp_path / "x.bvh", poses, fps=50)
+    write(tmp_path / "x.bvh", poses, fps=50)
     found, motion = read_back(tmp_path / "x.bvh")
     assert found.shape == poses.shape
     assert motion.fps == pytest.approx(50, rel=1e-5)
@@ -57,16 +65,16 @@ def test_a_rigid_trunk_is_exact(tmp_path):
         for joint, parent in enumerate(H36M_17.parents):
             if parent >= 0:
                 poses[frame, joint] = poses[frame, parent] + turns[parent] @ offsets[joint]
-    bvh_export.write(tmp_path / "x.bvh", poses, fps=30)
+    write(tmp_path / "x.bvh", poses, fps=30)
     np.testing.assert_allclose(read_back(tmp_path / "x.bvh")[0], poses, atol=1e-4)
 
 
 def test_the_lowest_joint_is_on_the_floor(tmp_path):
-    bvh_export.write(tmp_path / "x.bvh", moving(), fps=30)
+    write(tmp_path / "x.bvh", moving(), fps=30)
     lowest = bvh.read(tmp_path / "x.bvh").positions[..., 1].min()
     assert lowest == pytest.approx(0, abs=1.5)  # centimetres
 
 
 def test_joints_at_one_place_are_written(tmp_path):
-    bvh_export.write(tmp_path / "x.bvh", np.zeros((3, 17, 3)), fps=30)
+    write(tmp_path / "x.bvh", np.zeros((3, 17, 3)), fps=30)
     assert not read_back(tmp_path / "x.bvh")[0].any()

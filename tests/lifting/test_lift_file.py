@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 
 from srnet_jax.errors import DataError, UserError
-from srnet_jax.keypoints import keypoint_files
+from srnet_jax.keypoints import footage, keypoint_files, times
 from srnet_jax.lifting import lift_file
 from srnet_jax.lifting.lifter import PRETRAINED, load
+from srnet_jax.lifting.result import SUFFIXES as FILES
 from srnet_jax.pose.skeleton import H36M_17
 from tests.keypoints import test_keypoint_files as files
+from tests.keypoints import videos
 from tests.keypoints.builders import FRAMES, walker
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,6 +41,23 @@ def test_all_formats_give_the_same_poses(tmp_path, lifter, variant):
     np.testing.assert_allclose(found.poses_3d, lift_file.lift(expected, lifter, flip=True)[0].poses_3d, atol=2e-3)
 
 
+def test_a_lifter_lifts_a_file_as_the_command_does(tmp_path, lifter):
+    path = files.WRITERS["npz"][0](tmp_path, {None: walker("coco")})
+    (found,) = lifter.lift_file(path, layout="coco", image_size=(1024, 1024), fps=30)
+    hints = keypoint_files.Hints(image_size=(1024, 1024))
+    tracks = lift_file.described(keypoint_files.load(path, hints), path, layout="coco", fps=30)
+    (expected,) = lift_file.lift(tracks, lifter)
+    np.testing.assert_array_equal(found.poses_3d, expected.poses_3d)
+    assert (found.layout, found.image_size, found.fps, found.model) == ("coco", (1024, 1024), 30, "causal")
+    found.save(tmp_path / "x.trc")
+    assert (tmp_path / "x.trc").read_text().startswith("PathFileType")
+    for arguments, message in (({"image_size": 3}, "image_size: found 3"), ({"fps": -1}, "fps: found -1")):
+        with pytest.raises(UserError, match=message):
+            lifter.lift_file(path, **arguments)
+    with pytest.raises(DataError, match=r"none\.json: no such file"):
+        lifter.lift_file(tmp_path / "none.json")
+
+
 def run(*arguments, cwd):
     command = [sys.executable, "-m", "launch.predict", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200, check=False)
@@ -48,13 +68,18 @@ def test_the_command_writes_poses_and_pictures(tmp_path):
     np.savez(tmp_path / "two.npz", keypoints=both, fps=25.0)
     done = run(
         f"--keypoints={tmp_path / 'two.npz'}",
-        *("--layout=coco", "--width=1920", "--height=1080", f"--output={tmp_path / 'poses.npz'}"),
+        *("--layout=coco", "--width=1920", "--height=1080"),
+        "--output=" + ",".join(str(tmp_path / f"poses.{kind}") for kind in ("npz", "trc", "csv", "c3d")),
         *(f"--render={tmp_path / 'x.html'},{tmp_path / 'x.png'}", f"--bvh={tmp_path / 'x.bvh'}"),
+        f"--angles={tmp_path / 'angles.csv'}",
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in tmp_path.iterdir())
-    kinds = (("poses", "npz"), ("x", "html"), ("x", "png"), ("x", "bvh"))
+    kinds = [("poses", kind) for kind in ("npz", "trc", "csv", "c3d")]
+    kinds += [("x", "html"), ("x", "png"), ("x", "bvh"), ("angles", "csv")]
+    assert ".npz: joints in metres, camera: x right, y down, z away from the camera; relative to the hip" in done.stdout
+    assert ".bvh, .c3d, .csv, .trc: " in done.stdout
     people = ("person_1", "person_2")
     assert names == sorted(["two.npz", *(f"{name}_{person}.{kind}" for person in people for name, kind in kinds)])
     with np.load(tmp_path / "poses_person_1.npz") as stored:
@@ -76,7 +101,10 @@ def test_the_command_writes_poses_and_pictures(tmp_path):
         (["--layout=coco17"], "layout 'coco17': not known, expected one of coco, halpe_26"),
         (["--layout=body_25"], "one.npz: keypoints: found 17 joints, expected the 25 of layout body_25; coco and "),
         (["--layout=coco", "--width=100"], "--width, --height: expected both or none"),
-        (["--layout=coco", "--video=x.mp4"], "--keypoints, --video: expected one of them"),
+        (["--layout=coco", "--video=x.mp4"], "x.mp4: no such file, expected a video"),
+        (["--layout=coco", "--start=1"], "one.npz: frames per second not known, expected --fps with --start and --end"),
+        (["--layout=coco", "--start=2", "--end=1"], "start, end: found 2 and 1 s, expected 0 <= start < end"),
+        (["--layout=coco", "--nobackground"], "--background: not used, expected --video with it"),
         (["--layout=coco", "--weights=best"], "best: no trained network, expected single, causal or video"),
         (["--layout=coco", "--people=2"], "--people: not used, expected --video with it"),
         (["--layout=coco", "--detector_model=x.task"], "--detector_model: not used, expected --video with it"),
@@ -97,6 +125,24 @@ def test_what_is_read_is_not_written_over(tmp_path):
         with pytest.raises(UserError, match=r"--output=.*one\.npz: is read too, expected another file"):
             lift_file.check_outputs(str(tmp_path / "one.npz"), inputs=[str(tmp_path / name)])
     assert lift_file.check_outputs(str(tmp_path / "two.npz"), inputs=["single", str(tmp_path / "one.npz")])
+
+
+def test_all_files_are_checked_before_anything_is_read(tmp_path):
+    names = [str(tmp_path / f"x{suffix}") for suffix in FILES]
+    found = lift_file.check_outputs(names, [str(tmp_path / "x.png")], str(tmp_path / "y.bvh"), str(tmp_path / "y.csv"))
+    assert [(flag, path.name) for flag, path in found] == [
+        *(("--output", f"x{suffix}") for suffix in (".npz", ".trc", ".csv", ".c3d", ".bvh")),
+        *(("--render", "x.png"), ("--bvh", "y.bvh"), ("--angles", "y.csv")),
+    ]
+    for arguments, message in (
+        (([*names, str(tmp_path / "x.mot")],), r"--output=.*x\.mot: expected a name ending in \.npz or \.trc or \.csv or"),
+        ((names, (), str(tmp_path / "x.trc")), r"--bvh=.*x\.trc: expected a name ending in \.bvh in"),
+        ((names, (), None, str(tmp_path / "x.trc")), r"--angles=.*x\.trc: expected a name ending in \.csv or \.mot in"),
+        ((names, (), None, str(tmp_path / "x.csv")), r"--angles=.*x\.csv: is named twice, expected another file"),
+        (([str(tmp_path / "no" / "x.trc")],), r"--output=.*x\.trc: expected .* in a folder that exists"),
+    ):
+        with pytest.raises(UserError, match=message):
+            lift_file.check_outputs(*arguments)
 
 
 def test_what_a_file_says_is_taken_and_what_is_given_counts(tmp_path):
@@ -141,6 +187,21 @@ def test_pictures_are_lifted_by_the_network_of_single_frames():
     assert [lift_file.usual_network(tracks[: index + 1]) for index in range(3)] == ["single", "single", "video"]
 
 
+def test_somebody_without_a_pose_does_not_stop_the_others(tmp_path):
+    """Of whom the detector saw three joints: the .npz says so, and there is no motion to write."""
+    both = np.stack([walker("coco"), walker("coco", 300)], 1)
+    both[:, 1, 3:] = 0
+    np.savez(tmp_path / "two.npz", keypoints=both, fps=30.0, image_size=(1024, 1024))
+    tracks = lift_file.described(keypoint_files.load(tmp_path / "two.npz"), tmp_path, layout="coco", fps=None)
+    files = lift_file.check_outputs([str(tmp_path / "x.npz"), str(tmp_path / "x.trc")], angles=str(tmp_path / "x.mot"))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        written = [paths for _, paths in lift_file.lift_all(tracks, load("single"), files, flip=False, model="single")]
+    assert [len(paths) for paths in written] == [3, 1]
+    assert any("person_2: no frame has a pose, motions are not written" in str(warning.message) for warning in said)
+    assert all(path.is_file() for paths in written for path in paths)
+
+
 def test_layouts_that_do_not_fit_are_named(tmp_path):
     np.savez(tmp_path / "x.npz", keypoints=np.random.default_rng(0).uniform(10, 500, (5, 9, 2)))
     tracks = keypoint_files.load(tmp_path / "x.npz")
@@ -164,3 +225,90 @@ def test_what_ships_knows_a_standing_person(name):
         ("LShoulder", "LElbow", 0.1, 0.4),
     ):
         assert low < np.linalg.norm(pose[at(upper)] - pose[at(lower)]) < high
+
+
+def moved(seconds):
+    """Return keypoints of a person who moves with time alone, [T, 17, 3]."""
+    return walker("coco")[:1] + np.stack([20 * np.sin(3 * seconds), 5 * np.cos(3 * seconds), 0 * seconds], -1)[:, None]
+
+
+def test_a_temporal_network_sees_even_frames_of_uneven_times(tmp_path, lifter):
+    """Uneven frames of a motion are lifted to what even frames at the network's rate are, at the same times."""
+    rng = np.random.default_rng(0)
+    uneven = np.cumsum(rng.choice([1 / 60, 1 / 30, 1 / 20], 90))
+    uneven -= uneven[0]
+    even = np.arange(int(uneven[-1] * 30) + 2) / 30
+    path = videos.write(tmp_path / "v.mp4", videos.numbered(90, (64, 64)), uneven)
+
+    class Finder:
+        layout = "coco"
+
+        def __init__(self):
+            self.count = 0
+
+        def __call__(self, image, time_ms):
+            self.count += 1
+            return [moved(uneven)[self.count - 1]]
+
+    from srnet_jax.keypoints.video import detect
+
+    tracks = lift_file.described(detect(path, Finder()), path, layout=None, fps=None)
+    np.testing.assert_allclose(tracks[0].times, uneven, atol=1e-4)
+    (found,) = lift_file.lift(tracks, lifter, flip=False)
+    poses = lifter(moved(even)[..., :2], layout="coco", image_size=(64, 64), fps=30, flip=False)
+    at = np.stack([np.interp(uneven, even, column) for column in poses.reshape(len(even), -1).T], -1).reshape(-1, 17, 3)
+    np.testing.assert_allclose(found.poses_3d, at, atol=2e-3)
+    found.save(tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz") as stored:
+        np.testing.assert_allclose(stored["times"], uneven, atol=1e-4)
+        np.testing.assert_array_equal(stored["frames"], np.arange(90))
+    (given,) = lift_file.described(tracks, path, layout=None, fps=25.0)
+    np.testing.assert_allclose(given.seconds, np.arange(90) / 25)
+
+
+def test_what_is_written_of_a_part_has_the_videos_numbers_and_times(tmp_path, lifter):
+    np.savez(tmp_path / "x.npz", keypoints=walker("coco"), fps=10.0, image_size=(1280, 720))
+    tracks = keypoint_files.load(tmp_path / "x.npz")
+    for fps in (None, 10.0):
+        part = times.chosen(tracks, times.part(0.5, 1.8, 4), fps, "x")
+        part = lift_file.described(part, tmp_path, layout="coco", fps=fps)
+        (found,) = lift_file.lift(part, lifter, flip=False)
+        found.save(tmp_path / "y.npz")
+        with np.load(tmp_path / "y.npz") as stored:
+            np.testing.assert_array_equal(stored["frames"], [8, 12, 16])
+            np.testing.assert_allclose(stored["times"], [0.8, 1.2, 1.6])
+            assert stored["fps"] == 2.5
+
+
+def test_the_focal_length_is_the_given_or_the_cameras(tmp_path, lifter):
+    metadata = {"com.apple.quicktime.camera.focal_length.35mm_equivalent": "26"}
+    options = {"movflags": "use_metadata_tags"}
+    path = videos.write(tmp_path / "x.mov", videos.numbered(3), np.arange(3) / 30, metadata=metadata, options=options)
+    filmed = footage.opened(path)
+    assert lift_file.focal_length(70.0, filmed, lifter) == (70.0, "focal length 70 px, as given")
+    px, said = lift_file.focal_length(None, filmed, lifter)
+    assert px == pytest.approx(26 * 80 / np.hypot(36, 24))
+    assert said == "focal length 48 px: 26 mm in the 35 mm format, says x.mov"
+    assert lift_file.focal_length(None, None, lifter) == (
+        None,
+        "focal length not known, taken as 0.85 times the image's longer side",
+    )
+
+
+@pytest.mark.slow
+def test_the_command_draws_a_part_over_its_video(tmp_path):
+    seconds = np.arange(25) / 10
+    videos.write(tmp_path / "walk.mp4", videos.numbered(25, (640, 720)), seconds)
+    np.savez(tmp_path / "walk.npz", keypoints=walker("coco"))
+    done = run(
+        *(f"--keypoints={tmp_path / 'walk.npz'}", f"--video={tmp_path / 'walk.mp4'}", "--layout=coco"),
+        *("--start=0.5", "--end=2", "--every=5", f"--output={tmp_path / 'x.npz'}", f"--render={tmp_path / 'x.png'}"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "focal length not known" in done.stdout
+    with np.load(tmp_path / "x.npz") as stored:
+        np.testing.assert_array_equal(stored["frames"], [5, 10, 15])
+        np.testing.assert_allclose(stored["times"], [0.5, 1.0, 1.5])
+        assert stored["image_size"].tolist() == [640, 720]
+    assert (tmp_path / "x.png").stat().st_size > 10_000

@@ -13,7 +13,7 @@ from srnet_jax.lifting import lift_file
 from srnet_jax.lifting.lifter import completed, load
 from srnet_jax.pose import layouts
 from srnet_jax.pose.cameras import project, virtual_cameras, world_to_camera
-from srnet_jax.pose.complete import FEWEST, complete, without_leaps
+from srnet_jax.pose.complete import FEWEST, Source, complete, without_leaps
 from srnet_jax.pose.layouts import H36M
 
 COCO = layouts.find("coco").joints
@@ -176,3 +176,22 @@ def test_a_joint_that_leaps_for_a_frame_or_two_is_missing(walks):
     turning = walks[0].copy()
     turning[40:, 9] += [size, 0]  # it stays there
     np.testing.assert_array_equal(without_leaps(turning), turning)
+
+
+def test_where_each_joint_comes_from_is_known(walks):
+    """COCO lacks hip, spine, thorax, neck and head: they are derived. What is hidden is filled, from other joints or frames."""
+    keypoints = walks[0]
+    whole = completed(keypoints, None, "coco", FPS).sources
+    derived = np.isin(H36M.joints, ("pelvis", "spine", "thorax", "skull_base", "head"))
+    np.testing.assert_array_equal(whole, np.tile(np.where(derived, Source.DERIVED, Source.SEEN), (FRAMES, 1)))
+    hidden = completed(hide(keypoints, ("left_wrist", "left_hip"), slice(10, 20)), None, "coco", FPS).sources
+    filled = np.isin(H36M.joints, ("left_wrist", "left_hip", "pelvis", "spine"))  # no hip without both sides
+    np.testing.assert_array_equal(hidden[10:20] == Source.FILLED, np.tile(filled, (10, 1)))
+    np.testing.assert_array_equal(hidden[:10], whole[:10])
+    only = [joint for joint in COCO if joint not in ("left_wrist", "right_wrist")]
+    short = completed(hide(keypoints, only, slice(10, 20)), None, "coco", FPS).sources
+    assert (short[10:20] == Source.FILLED).all()  # interpolated as a whole, the two wrists too
+    long = completed(hide(keypoints, COCO, slice(10, 70)), None, "coco", FPS)
+    np.testing.assert_array_equal((long.sources == Source.NOT_LIFTED).all(1), ~long.lifted)
+    own = completed(keypoints, None, "h36m", FPS).sources  # which has all 17
+    assert (own == Source.SEEN).all()

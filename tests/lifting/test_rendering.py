@@ -1,10 +1,13 @@
 """Films, sheets and pages: what is drawn, in what time, and that a page needs nothing else and cannot be broken into."""
 
+import dataclasses
+import importlib.util
 import json
 import re
 import shutil
 import subprocess
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +17,7 @@ from srnet_jax.lifting import rendering, webpage
 from srnet_jax.lifting import scene as scenes
 from srnet_jax.pose.layouts import find
 from srnet_jax.pose.skeleton import H36M_17
+from tests.keypoints import videos
 
 
 @pytest.fixture
@@ -87,10 +91,133 @@ def test_what_cannot_be_drawn_is_said(scene, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
+needs_ffmpeg = pytest.mark.skipif(
+    not (shutil.which("ffmpeg") or importlib.util.find_spec("imageio_ffmpeg")), reason="needs ffmpeg"
+)
+
+
+@needs_ffmpeg
 def test_an_mp4_is_written(scene, tmp_path):
-    rendering.render(scene, tmp_path / "x.mp4")
+    short, _ = scenes.thinned(scene, 3)
+    rendering.render(short, tmp_path / "x.mp4")
     assert (tmp_path / "x.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def over_images(scene, **changes):
+    """Return a scene over images that say which frame they are, and the numbers that were asked for."""
+    asked = []
+
+    def images(numbers):
+        for number in numbers.tolist():
+            asked.append(number)
+            yield number, videos.numbered(number + 1, scene.image_size)[-1]
+
+    return dataclasses.replace(scene, images=images, **changes), asked
+
+
+@pytest.fixture
+def small(scene):
+    """Six frames, every second of a video from frame 7; a person in the middle of 640 x 480 pixels."""
+    keypoints = np.random.default_rng(0).uniform([260, 180], [380, 300], (6, 17, 2)).astype(np.float32)
+    parts = {"poses": scene.poses[:6], "estimated": scene.estimated[:6], "keypoints_2d": keypoints}
+    return dataclasses.replace(scene, image_size=(640, 480), every=2, **parts)
+
+
+def shown_number(picture, left, right):
+    """Return which frame of `numbered` is in these columns of a drawing, where no bone is."""
+    part = np.asarray(picture.convert("RGB"))[:, left:right].reshape(-1, 3).astype(int)
+    part = part[(part[:, 0] > 0) & (abs(part[:, 1:]).max(1) < 30)]  # red alone
+    return round(float(np.median(part[:, 0])) / videos.STEP)
+
+
+def test_each_pose_is_over_its_own_frame(small, tmp_path):
+    over, asked = over_images(small)
+    rendering.render(over, tmp_path / "x.png")
+    assert asked == [7, 9, 11, 13, 15, 17]
+    with Image.open(tmp_path / "x.png") as sheet:
+        width = sheet.width / 6
+        found = [
+            shown_number(sheet.crop((0, 0, sheet.width, sheet.height // 2)), int(i * width), int((i + 1) * width))
+            for i in range(6)
+        ]
+    assert found == asked
+    over, _ = over_images(small)
+    rendering.render(over, tmp_path / "x.gif")
+    with Image.open(tmp_path / "x.gif") as film:
+        found = []
+        for index in range(film.n_frames):
+            film.seek(index)
+            found.append(shown_number(film, 0, film.width // 2))
+    assert found == [7, 11, 15]  # 25 frames a second are thinned to 12.5
+
+
+def test_an_image_that_is_damaged_is_blank(small):
+    over, _ = over_images(small)
+    rows = np.arange(6)
+    backdrop = rendering._Backdrop(((number, np.full((1, 1), number)) for number in (7, 11, 17)), over.numbers)
+    assert [None if (image := backdrop.at(row)) is None else int(image[0, 0]) for row in rows] == [7, None, 11, None, None, 17]
+
+
+def test_what_is_shown_of_an_image_holds_the_person_and_no_more_than_there_is():
+    def window(low, high, size=(1920, 1080)):
+        return rendering._window(np.array([[low, high]], np.float64), 1, size).ravel().tolist()
+
+    assert window((900, 500), (1000, 600)) == [950 - 240, 550 - 240, 950 + 240, 550 + 240]  # a quarter of the longer side
+    assert window((0, 0), (100, 100)) == [0, 0, 480, 480]  # in a corner
+    left, top, right, bottom = window((100, 300), (1800, 800))  # across it
+    assert (top, bottom) == (0, 1080)
+    assert left == 0
+    assert right == pytest.approx(1920)
+    assert window((-200, 100), (300, 700))[0] == -200  # beside it
+    assert window((-5000, 100), (300, 700))[0] == -960  # far beside it
+    assert window((300, 100), (500, 900), (608, 1080)) == [0, 0, 608, 2 * 520]  # upright
+
+
+@needs_ffmpeg
+def test_an_mp4_of_uneven_times_plays_in_real_time(small, tmp_path):
+    """Each frame is shown at its time, to the step of the film."""
+    times = 0.2 + np.array([0, 0.05, 0.11, 0.15, 0.29, 0.33])
+    over, _ = over_images(small, times=times)
+    rendering.render(over, tmp_path / "x.mp4")
+    found = []
+    with av.open(str(tmp_path / "x.mp4")) as film:
+        for frame in film.decode(video=0):
+            picture = frame.to_image()
+            found.append((frame.time, shown_number(picture, 0, picture.width // 2)))
+    for row, time in enumerate(times - times[0]):
+        first = next(seconds for seconds, number in found if over.numbers[row] - number in (0, 1))  # colours are rounded
+        assert first == pytest.approx(time, abs=0.021)
+    assert found[-1][0] == pytest.approx(0.32, abs=0.021)
+
+
+def test_a_gif_of_uneven_times_plays_in_real_time(small, tmp_path):
+    times = np.array([0.2, 0.3, 0.4, 0.61, 0.9, 1.0])
+    rendering.render(dataclasses.replace(small, times=times, fps=6.0), tmp_path / "x.gif")
+    with Image.open(tmp_path / "x.gif") as film:
+        lasting = []
+        for index in range(film.n_frames):
+            film.seek(index)
+            lasting.append(film.info["duration"])
+    assert lasting == [100, 100, 210, 290, 100, 170]
+
+
+def test_a_gif_lasts_as_long_as_the_video(scene, tmp_path):
+    """Hundredths of a second are all that the format has: 7.5 frames a second last 130 and 140 ms."""
+    rendering.render(dataclasses.replace(scene, fps=7.5), tmp_path / "x.gif")
+    total = 0
+    with Image.open(tmp_path / "x.gif") as film:
+        for index in range(film.n_frames):
+            film.seek(index)
+            total += film.info["duration"]
+    assert total == 4000
+
+
+def test_a_page_has_the_times_of_uneven_frames(small):
+    times = np.array([0.2, 0.3, 0.4, 0.61, 0.9, 1.0])
+    for scene, expected in ((small, None), (dataclasses.replace(small, times=times), times.tolist())):
+        data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', webpage.page(scene), re.S)[1])
+        assert data["times"] == expected
+        assert (data["first"], data["step"]) == (7, 2)
 
 
 def test_the_raised_view_shows_what_is_up_as_up():

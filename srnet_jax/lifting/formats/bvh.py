@@ -13,6 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from srnet_jax.io.files import write_whole
+from srnet_jax.lifting.formats.motion import Motion
 from srnet_jax.pose.skeleton import H36M_17
 
 _CENTIMETRES = 100
@@ -27,18 +28,19 @@ _REST = {  # the direction of the bone that ends in a joint
 _TINY = 1e-9
 
 
-def write(path: Path, poses: np.ndarray, fps: float) -> None:
-    """Write a motion, whole or not at all. The person stays in place, with the lowest joint of all frames on the floor.
+def write(path: Path, motion: Motion) -> None:
+    """Write a motion, whole or not at all. The person walks where the hip's path is known, and stays in place elsewhere.
+
+    Where the floor is not known, the lowest joint of all frames is on it. A frame without a pose has the pose before it.
 
     Args:
       path: the `.bvh` file.
-      poses: [T, 17, 3] joints, camera frame (y down), metres, relative to the hip.
-      fps: frames per second.
+      motion: that at least one frame shows.
     """
-    points = poses.astype(np.float64) * np.array([1, -1, -1]) * _CENTIMETRES  # y up, and still right-handed
+    points = motion.held.y_up * _CENTIMETRES
     offsets, rotations = fit(points)
-    height = -float(points[..., 1].min())
-    lines = ["HIERARCHY", *_hierarchy(0, offsets, 0), "MOTION", f"Frames: {len(points)}", f"Frame Time: {1 / fps:.8f}"]
+    height = 0.0 if motion.floor else -float(points[..., 1].min())
+    lines = ["HIERARCHY", *_hierarchy(0, offsets, 0), "MOTION", f"Frames: {len(points)}", f"Frame Time: {1 / motion.fps:.8f}"]
     angles = {joint: _zxy_angles(rotation) for joint, rotation in rotations.items()}
     order = [joint for joint in _depth_first(0) if joint in angles]
     place = points[:, 0] + [0, height, 0]

@@ -1,0 +1,39 @@
+"""Check what people say about keypoints before they are lifted."""
+
+import numbers
+
+import numpy as np
+
+from srnet_jax.errors import UserError, one_line
+from srnet_jax.pose import layouts
+
+MIN_CONFIDENCE = 0.1  # most detectors guess below it, see `formats`
+_SLOWEST, _FASTEST = 0.1, 10_000.0  # frames per second
+_SHORTEST, _LONGEST = 0.1, 100.0  # focal length over the image's longer side
+
+
+def check_arguments(
+    layout: str,
+    image_size: tuple[int, int],
+    fps: float | None = None,
+    focal_px: float | None = None,
+    min_confidence: float = MIN_CONFIDENCE,
+) -> None:
+    """Check what describes keypoints: layout, the image's width and height, frame rate, focal length, least confidence.
+
+    Raises:
+      UserError: names the argument, what was found and what was expected.
+    """
+    layouts.find(layout)
+    sizes = tuple(image_size) if isinstance(image_size, tuple | list | np.ndarray) else ()
+    if len(sizes) != 2 or not all(isinstance(size, numbers.Real) and 0 < size < np.inf for size in sizes):
+        raise UserError(f"image_size: found {one_line(repr(image_size), 100)}, expected (width, height) in pixels")
+    if fps is not None and not (isinstance(fps, numbers.Real) and _SLOWEST <= fps <= _FASTEST):
+        raise UserError(f"fps: found {one_line(repr(fps), 100)}, expected 0.1 to 10,000 frames per second, or None")
+    if focal_px is not None and not (isinstance(focal_px, numbers.Real) and _SHORTEST < focal_px / max(image_size) < _LONGEST):
+        raise UserError(
+            f"focal_px: found {one_line(repr(focal_px), 100)}, expected {_SHORTEST:g} to {_LONGEST:g} times the image's longer "
+            "side, in pixels, or None"
+        )
+    if not (isinstance(min_confidence, numbers.Real) and 0 <= min_confidence <= 1):
+        raise UserError(f"min_confidence: found {one_line(repr(min_confidence), 100)}, expected 0 to 1")

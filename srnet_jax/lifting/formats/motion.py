@@ -1,0 +1,63 @@
+"""What all files of a motion are written from: joints with z up, and what is known of their place."""
+
+import dataclasses
+
+import numpy as np
+
+from srnet_jax.pose.frames import interpolated
+
+_UNEVEN = 0.05  # share of a frame's time
+
+
+@dataclasses.dataclass(frozen=True)
+class Motion:
+    """One person's motion.
+
+    Attributes:
+      name: of the person.
+      points: [T, 17, 3] float64 joints of `skeleton.H36M_17`, x right, y away from the camera, z up, metres; NaN in frames
+        without a pose.
+      frames: [T] their numbers in the video.
+      seconds: [T] their times in the video.
+      fps: frames per second.
+      level: whether z is vertical; if not, it is the camera's up.
+      moves: whether the hip follows its path; if not, it is at the origin in every frame.
+      floor: whether z is 0 on the floor.
+    """
+
+    name: str
+    points: np.ndarray
+    frames: np.ndarray
+    seconds: np.ndarray
+    fps: float
+    level: bool
+    moves: bool
+    floor: bool
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which frames have a pose [T]."""
+        return np.isfinite(self.points).all((1, 2))
+
+    @property
+    def y_up(self) -> np.ndarray:
+        """The joints [T, 17, 3] with x right, y up, z towards the camera, metres."""
+        return self.points[..., [0, 2, 1]] * [1, 1, -1]
+
+    @property
+    def even(self) -> "Motion":
+        """The motion at even times, `fps` a second, for formats that know no others; frames are numbered from the first."""
+        times = self.seconds - self.seconds[0]
+        if len(times) < 2 or np.abs(np.diff(times) * self.fps - 1).max() <= _UNEVEN:
+            return self
+        grid = np.arange(int(times[-1] * self.fps + 1.5)) / self.fps
+        points = interpolated(self.points, np.interp(grid, times, np.arange(len(times))))
+        frames = self.frames[0] + np.arange(len(grid))
+        return dataclasses.replace(self, points=points, frames=frames, seconds=self.seconds[0] + grid)
+
+    @property
+    def held(self) -> "Motion":
+        """The motion with the nearest pose before it, or else the first, in frames without one."""
+        known = np.flatnonzero(self.known)
+        nearest = known[np.maximum(np.searchsorted(known, np.arange(len(self.points)), side="right") - 1, 0)]
+        return dataclasses.replace(self, points=self.points[nearest])

@@ -1,0 +1,16 @@
+"""Write arrays as a `.npz` file, for Python."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from srnet_jax.io.files import write_whole
+
+
+def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays, whole or not at all; `numpy.load` reads them without pickles."""
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    write_whole(path, content.getvalue())

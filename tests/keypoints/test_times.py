@@ -1,0 +1,174 @@
+"""Parts of keypoint files, time stamps in them, and the videos that they belong to."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srnet_jax.errors import DataError, UserError
+from srnet_jax.keypoints import footage, times
+from srnet_jax.keypoints.keypoint_files import Hints, load
+from tests.keypoints import videos
+from tests.keypoints.builders import walker
+
+UNEVEN = np.concatenate([np.arange(10) / 30, 0.5 + np.arange(15) / 15])
+
+
+@pytest.fixture
+def walk(tmp_path):
+    """A person in frames 3 to 22, with and without a frame rate."""
+    points = walker("coco")
+    points[:3] = points[23:] = 0
+    np.savez(tmp_path / "walk.npz", keypoints=points, fps=10.0)
+    np.savez(tmp_path / "bare.npz", keypoints=points)
+    return tmp_path
+
+
+def test_a_part_of_a_file_keeps_numbers_and_times(walk):
+    (whole,) = load(walk / "walk.npz")
+    (part,) = times.chosen([whole], times.part(0.6, 1.5, 2), None, "walk.npz")
+    np.testing.assert_array_equal(part.frames, [6, 8, 10, 12, 14])
+    np.testing.assert_allclose(part.seconds, [0.6, 0.8, 1.0, 1.2, 1.4])
+    np.testing.assert_array_equal(part.keypoints, whole.keypoints[[3, 5, 7, 9, 11]])
+    np.testing.assert_array_equal(part.confidences, whole.confidences[[3, 5, 7, 9, 11]])
+    assert part.fps == 5
+
+
+def test_parts_that_follow_on_each_other_hold_each_frame_once(walk):
+    (whole,) = load(walk / "walk.npz")
+    ends = [None, 0.7, 1.3, None]
+    found = [times.chosen([whole], times.part(*pair), None, "")[0].frames for pair in itertools.pairwise(ends)]
+    np.testing.assert_array_equal(np.concatenate(found), whole.frames)
+
+
+def test_a_part_without_a_rate_is_refused_in_one_line(walk):
+    tracks = load(walk / "bare.npz")
+    with pytest.raises(UserError, match=r"bare\.npz: frames per second not known, expected --fps with --start and --end"):
+        times.chosen(tracks, times.part(0.6, None), None, "bare.npz")
+    (given,) = times.chosen(tracks, times.part(0.6, None), 20.0, "bare.npz")
+    assert given.first_frame == 12
+    (every,) = times.chosen(tracks, times.part(None, None, 5), None, "bare.npz")
+    np.testing.assert_array_equal(every.frames, [5, 10, 15, 20])
+
+
+def test_an_empty_part_says_what_there_is(walk):
+    with pytest.raises(DataError, match=r"x: no person in frames from 5 s before 6 s, found people from 0\.3 to 2\.2 s"):
+        times.chosen(load(walk / "walk.npz"), times.part(5, 6), None, "x")
+    for start, end in ((3, 3), (4, 3), (-1, 3), (np.nan, 3)):
+        with pytest.raises(UserError, match=r"start, end: found .*, expected 0 <= start < end"):
+            times.part(start, end)
+
+
+def table(path, header, rows):
+    path.write_text("\n".join([",".join(header), *(",".join(map(str, row)) for row in rows)]) + "\n")
+    return path
+
+
+def names():
+    from srnet_jax.pose.layouts import find
+
+    return [f"{joint}_{axis}" for joint in find("coco").joints for axis in ("x", "y", "confidence")]
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"), [("time", 1), ("timestamp", 1e3), ("timestamp_ms", 1e3), ("Time (s)", 1), ("time_us", 1e6)]
+)
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_tables_time_stamps_are_used(tmp_path, name, factor, numbered):
+    header = [*(["frame"] if numbered else []), name, *names()]
+    rows = [
+        [*([index] if numbered else []), repr(seconds * factor), *person.ravel()]
+        for index, (seconds, person) in enumerate(zip(UNEVEN.tolist(), walker("coco"), strict=True))
+    ]
+    (track,) = load(table(tmp_path / "x.csv", header, rows), Hints(image_size=(1280, 720)))
+    shown = track.detected
+    np.testing.assert_allclose(track.seconds[shown], UNEVEN, atol=1e-6)
+    np.testing.assert_allclose(track.keypoints[shown], walker("coco")[..., :2])
+    if numbered:
+        assert track.fps == pytest.approx(24 / UNEVEN[-1])
+
+
+def test_even_time_stamps_are_a_frame_rate_and_gaps_are_kept(tmp_path):
+    """Two people in a table without frame numbers; nobody in frames 8 to 10."""
+    rows = []
+    for index in [*range(8), *range(11, 25)]:
+        for person, shift in (("a", 0), ("b", 300)):
+            rows.append([round(index / 25, 4), person, *walker("coco", shift)[index].ravel()])
+    tracks = load(table(tmp_path / "x.csv", ["time", "person", *names()], rows), Hints(image_size=(1280, 720)))
+    assert len(tracks) == 2
+    for track in tracks:
+        assert track.times is None
+        assert track.fps == pytest.approx(25)
+        np.testing.assert_array_equal(np.flatnonzero(~track.detected), [8, 9, 10])
+
+
+def test_time_stamps_that_cannot_be_times_are_left_out_with_a_warning(tmp_path):
+    for column, message in (
+        (np.arange(25)[::-1] / 30, "do not increase"),
+        (np.arange(25) * 2.0, "time stamps 2 apart are not"),
+    ):
+        rows = [[index, time, *walker("coco")[index].ravel()] for index, time in enumerate(column.tolist())]
+        path = table(tmp_path / "x.csv", ["frame", "time", *names()], rows)
+        with pytest.warns(UserWarning, match=message):
+            (track,) = load(path, Hints(image_size=(1280, 720)))
+        assert track.seconds is None
+
+
+def test_time_stamps_of_json_and_arrays_are_used(tmp_path):
+    person = walker("coco")
+    frames = [
+        {"frame": index, "timestamp_ms": 1000 * seconds, "people": [{"keypoints": joints.ravel().tolist()}]}
+        for index, (seconds, joints) in enumerate(zip(UNEVEN.tolist(), person, strict=True))
+    ]
+    (tmp_path / "x.json").write_text(json.dumps({"frames": frames}))
+    np.savez(tmp_path / "x.npz", keypoints=person, times=UNEVEN, frames=np.arange(25) + 100)
+    for name, first in (("x.json", 0), ("x.npz", 100)):
+        (track,) = load(tmp_path / name, Hints(image_size=(1280, 720)))
+        np.testing.assert_allclose(track.times, UNEVEN, atol=1e-9)
+        assert track.first_frame == first
+    np.savez(tmp_path / "x.npz", keypoints=person, times=UNEVEN[::-1], frames=np.zeros(25))
+    with pytest.warns(UserWarning, match=r"(times|frames) not used, expected numbers that increase") as found:
+        (track,) = load(tmp_path / "x.npz", Hints(image_size=(1280, 720)))
+    assert len(found) == 2
+    assert track.times is None
+
+
+@pytest.fixture
+def video(tmp_path):
+    images = videos.numbered(25, (1280, 720))
+    return footage.opened(videos.write(tmp_path / "walk.mp4", images, UNEVEN))
+
+
+@pytest.mark.filterwarnings("ignore:.*says 10 frames a second")
+def test_keypoints_take_size_and_times_from_their_video(walk, video):
+    (track,) = times.filmed(load(walk / "walk.npz", Hints(usual_size=video.size_before)), video, "x")
+    np.testing.assert_allclose(track.times, UNEVEN[3:23], atol=1e-4)
+    assert track.image_size == (1280, 720)
+    assert track.fps == pytest.approx(24 / UNEVEN[-1], rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.*says 10 frames a second")
+def test_keypoints_of_another_video_are_refused(walk, video):
+    (track,) = load(walk / "walk.npz")
+    later = times.dataclasses.replace
+    (shifted,) = times.filmed([later(track, first_frame=4)], video, "x")
+    assert shifted.first_frame == 4
+    with pytest.warns(UserWarning, match="x: frames seem to count from 1"):
+        (shifted,) = times.filmed([later(track, first_frame=6)], video, "x")
+    assert shifted.first_frame == 5
+    for wrong, message in (
+        ({"first_frame": 7}, r"x: found frame 26, expected at most 24, the last of .*walk\.mp4"),
+        ({"image_size": (1920, 1080)}, r"x: has images of 1920 x 1080 pixels, expected the 1280 x 720 of"),
+        ({"clip": "b_"}, r"x: holds keypoints of 1 videos or pictures, expected those of .*walk\.mp4 alone"),
+    ):
+        with pytest.raises(DataError, match=message):
+            times.filmed([later(track, **wrong)], video, "x")
+
+
+def test_stills_are_no_video_of_keypoints(walk):
+    for name in ("garden", "street"):
+        Image.fromarray(videos.numbered(1)[0]).save(walk / f"{name}.png")
+    with pytest.raises(DataError, match="holds pictures of several names, expected the frames of one video for x"):
+        times.filmed(load(walk / "walk.npz"), footage.opened(walk), "x")
