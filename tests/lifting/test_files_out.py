@@ -290,7 +290,7 @@ def test_npz(walk, tmp_path):
         assert (stored["unit"], stored["frame"], stored["layout"], stored["model"]) == ("metre", found.axes, "h36m", "video")
         assert stored["focal_px"] == 0
         assert "errors_m" not in stored
-        assert "times" not in stored
+        np.testing.assert_allclose(stored["times"], found.seconds)
 
 
 def test_what_is_not_known_is_not_made_up(walk):
