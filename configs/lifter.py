@@ -47,12 +47,13 @@ def get_config(form: str = "single") -> ConfigDict:
     config.model.context_dim = 0.5
     config.model.channels = 384
     config.train.batch_size = 256  # four times the steps of 1024, for little more time
-    config.train.epochs = 24
-    config.train.lr_decay = 0.85
+    config.train.epochs = 13
+    config.train.lr_decay = 0.75
     if form == "single":
         return config
     config.model.filter_widths = (9, 3, 1) if form == "causal" else (9, 3, 3)
     config.model.causal = form == "causal"
-    config.train.epochs = 16 if form == "causal" else 20
-    config.train.lr_decay = 0.78 if form == "causal" else 0.82
+    config.model.channels = 256
+    config.train.epochs = 9 if form == "causal" else 19
+    config.train.lr_decay = 0.62 if form == "causal" else 0.81
     return config

@@ -5,8 +5,11 @@ What is drawn for each piece of a sequence, evenly unless it says otherwise:
 
 - *the camera*: distance from the person (evenly in its logarithm), height above the floor, direction, roll, how far the hip is
   from the optical axis, and by which factor the focal length that is told differs from the true one (log-normal);
-- *the body*: the stature, and a factor for each bone (normal), the same on both sides. The stature of a recording's person
-  follows from the legs, by the ratios of `synthetic.RATIOS`;
+- *the body*: the stature; the length of the torso and the widths of hips and shoulders; and a factor for each bone (normal),
+  the same on both sides. Detectors and recordings differ about where hips and shoulders are: in HDM05 and CMU the hips are 0.13
+  to 0.27 of the legs' length apart, the shoulders 0.28 to 0.60. A network that learned a recording's proportions takes other
+  ones for bent knees and leaning torsos. The stature of a recording's person follows from the legs, by the ratios of
+  `skeleton.RATIOS`;
 - *the pose*: in a share of the pieces the upper body is that of another recording, turned about the vertical to the hips: the
   idea of the paper, parts of poses that are known in combinations that are not, as augmentation. So do arms and legs change,
   which turn with the torso.
@@ -35,6 +38,7 @@ _PIECE = 256  # frames that share a camera, at most
 _NEAREST_M = 0.7  # joint of a camera; it moves away from a person who comes nearer
 _MOST_APART = np.radians(40)  # tilts of two torsos that are exchanged
 _BENT, _TILTED = np.radians(60), np.radians(20)  # angles from which on a knee or a torso stays mostly as it is
+_LONG = 90  # percentile of a distance over the frames that is its length: trunks bend, and collar bones move
 _LEVEL_M = 0.05  # least length of the hips seen from above, which tells where a person faces
 
 _STEEPEST = np.sin(np.radians(80))
@@ -91,7 +95,9 @@ def _redrawn(
             other = _in_world(parts[int(rng.integers(len(parts)))])
             poses = with_limb(poses, other[: len(poses)], limb)
     if rng.random() < settings.straightened:
-        poses = straightened(poses, rng.uniform(0, 0.5))
+        poses = straightened(poses, rng.uniform(0, 0.3))
+    drawn = (rng.uniform(*settings[name]) for name in ("torso", "hips", "shoulders"))
+    poses = with_proportions(poses, *drawn)
     poses = with_body(poses, rng.uniform(*settings.stature_m), _factors(rng, settings.bones))
     true = _camera(poses, one.camera, settings, rng)
     poses_3d = cameras.world_to_camera(poses, true)
@@ -197,6 +203,29 @@ def _tilt(poses: np.ndarray) -> float:
     """Return the mean angle of the torso from the vertical."""
     torso = poses[:, _JOINTS.index("Thorax")] - poses[:, ROOT]
     return float(np.arccos(np.clip(torso[:, 2] / np.linalg.norm(torso, axis=-1), -1, 1)).mean())
+
+
+def with_proportions(poses: np.ndarray, torso: float, hips: float, shoulders: float) -> np.ndarray:
+    """Return poses with other proportions of the trunk; limbs are moved with it, and keep their lengths and directions.
+
+    Args:
+      poses: [T, 17, 3] any axes, metres.
+      torso: distance of the middles of hips and shoulders, as a share of the legs' length.
+      hips: distance of the hips, the same.
+      shoulders: distance of the shoulders, the same.
+    """
+    legs = np.mean([np.linalg.norm(np.diff(poses[:, leg], axis=1), axis=-1).sum(1).mean() for leg in _LEGS])
+    made = poses.copy()
+    for (right, left), wanted, limbs in ((_SIDES, hips, _LEGS), (_SHOULDERS, shoulders, _ARMS)):
+        across = poses[:, left] - poses[:, right]
+        factor = wanted * legs / np.percentile(np.linalg.norm(across, axis=-1), _LONG)
+        for limb, sign in zip(limbs, (1, -1), strict=True):
+            made[:, limb] += (sign * (factor - 1) / 2 * across)[:, None]
+    along = poses[:, _SHOULDERS].mean(1) - poses[:, _SIDES].mean(1)
+    longer = (torso * legs / np.percentile(np.linalg.norm(along, axis=-1), _LONG) - 1) * along
+    made[:, _UPPER] += longer[:, None]
+    made[:, _UPPER[0]] -= longer / 2  # the spine, halfway
+    return made
 
 
 def with_body(poses: np.ndarray, stature_m: float, factors: np.ndarray) -> np.ndarray:

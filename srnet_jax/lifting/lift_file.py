@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.files import plain
 from srnet_jax.keypoints import which_layout
@@ -18,6 +20,7 @@ from srnet_jax.lifting.result import SUFFIXES as FILES
 from srnet_jax.lifting.scene import SUFFIXES, Images, Scene
 from srnet_jax.pose import layouts
 from srnet_jax.pose.complete import FEWEST, Completed, Source, complete
+from srnet_jax.pose.expected_errors import expected_errors
 from srnet_jax.pose.normalization import USUAL_FOCAL
 
 if TYPE_CHECKING:
@@ -123,9 +126,16 @@ def lift(
             first_frame=track.first_frame,
             every=track.every,
             focal_px=focal_px,
+            errors_m=_expected(lifter, pose, person),
         )
         for track, person, pose in zip(tracks, people, poses, strict=True)
     ]
+
+
+def _expected(lifter: "KeypointLifter", poses_3d: np.ndarray, person: Completed) -> np.ndarray | None:
+    """Return the expected errors of a person's joints [T, 17], metres; None if those of the network were not measured."""
+    calibration = lifter.trained.calibration
+    return calibration and expected_errors(poses_3d, person.sources == Source.FILLED, calibration).astype(np.float32)
 
 
 def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> None:

@@ -114,6 +114,21 @@ def test_an_upper_body_comes_whole_and_faces_where_the_hips_face(parts):
     assert redraw.with_upper_body(walk, other[:50]) is walk  # too short
 
 
+def test_trunks_get_the_proportions_that_are_asked_for(parts):
+    walk = world(parts[0])
+    made = redraw.with_proportions(walk, 0.6, 0.3, 0.45)
+    for limb in (LEG, ARM):
+        np.testing.assert_allclose(np.diff(made[:, limb], axis=1), np.diff(walk[:, limb], axis=1), atol=1e-12)
+    right, left = ([H36M_17.joints.index(side + name) for name in ("Hip", "Shoulder")] for side in "RL")
+    legs = np.linalg.norm(np.diff(walk[:, LEG], axis=1), axis=-1).sum(1).mean()
+    widths = np.percentile(np.linalg.norm(made[:, left] - made[:, right], axis=-1), 90, axis=0)
+    np.testing.assert_allclose(widths / legs, [0.3, 0.45], rtol=1e-3)
+    middles = (made[:, left] + made[:, right]) / 2
+    torso = np.percentile(np.linalg.norm(middles[:, 1] - middles[:, 0], axis=-1), 90)
+    assert torso / legs == pytest.approx(0.6, rel=1e-3)
+    np.testing.assert_allclose(middles[:, 0], (walk[:, left[0]] + walk[:, right[0]]) / 2, atol=1e-12)
+
+
 @pytest.mark.parametrize("limb", [LEG, ARM])
 def test_a_limb_comes_whole_and_turns_with_the_torso(parts, limb):
     walk, other = (world(one)[:100] for one in (parts[0], parts[-1]))
