@@ -19,14 +19,13 @@ import numpy as np
 from srnet_jax.data import dataset, detections, redraw
 from srnet_jax.data.mocap import clip_files
 from srnet_jax.data.sources import errors_of
-from srnet_jax.data.synthetic import RATIOS
 from srnet_jax.errors import DataError
 from srnet_jax.evaluation.tables import Grid
 from srnet_jax.lifting import lifter
 from srnet_jax.pose import cameras, metrics
 from srnet_jax.pose.complete import Completed
 from srnet_jax.pose.normalization import USUAL_FOCAL
-from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 HEIGHTS_M, ROLLS, DISTANCES_M, OFF_AXIS = (0.5, 1.5, 2.6), (0, 20), (2, 4, 6, 10), (0, 25)
 KNEE, LEAN = "smallest knee angle, °", "largest lean of the torso, °"
