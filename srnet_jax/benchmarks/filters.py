@@ -6,7 +6,7 @@ network's own `config.data.detections`. The focal length is the one that lifters
 
 Every second clip is reported; the settings were chosen on the others, whose table comes last. A clip's mean length of the true
 legs gives its person's stature, by `RATIOS`; where a filter is told the stature, it is told one that is off by 3 % (standard
-deviation), about as much as people's legs differ at the same stature.
+deviation): our guess at how much people's legs differ at the same stature.
 """
 
 import time
@@ -27,20 +27,22 @@ from srnet_jax.evaluation.tables import Grid
 from srnet_jax.lifting import lifter
 from srnet_jax.pose import bones, metrics, smoothing
 from srnet_jax.pose.filters import LiveFilter, Settings, filtered
+from srnet_jax.pose.hinges import wrong_bends
 from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 MPJPE, FAST, ACCELERATION = "MPJPE, mm", "MPJPE of fast joints, mm", "acceleration, mm a frame²"
 COLUMNS = (MPJPE, "PA-MPJPE, mm", FAST, "MPJVE, mm a frame", ACCELERATION, "bone length variation, mm", "knee angle error, °")
 CHOSEN_BY = (MPJPE, FAST, ACCELERATION)
 CUTOFFS_HZ, EUROS = (2, 3, 4, 5, 6, 8), ((1, 2), (1, 4), (2, 2), (2, 4), (2, 8), (3, 4))  # min_cutoff_hz and beta
+WRONG = ("a knee bent backwards, % of the frames", "an elbow bent backwards, % of the frames")  # by more than 5 degrees
 MOVED, LIVE_MS = "mean displacement of the joints, mm", "live filter, all: median ms a frame"
 _CLIP = 300  # frames of each clip, at most
 _DISTANCE_M, _HEIGHT_M, _OFF_DEGREES, _ROLL_DEGREES = (2.5, 8.0), (0.5, 2.6), 20.0, 10.0  # of the camera
 _FASTEST = 95  # percentile of the true joints' speed
-_STATURE_ERROR = 0.03
+_STATURE_ERROR, _WRONG_DEGREES = 0.03, 5
 _JOINTS = H36M_17.joints
 _LEGS = [[_JOINTS.index(side + name) for name in ("Hip", "Knee", "Foot")] for side in "LR"]
-_ONLY = {"smooth": False, "constant_bones": False, "hinges": False}
+_ONLY = {"smooth": False, "constant_bones": False, "knees": False}
 _p_mpjpe = jax.jit(metrics.p_mpjpe)
 
 Clips = Sequence[np.ndarray]  # [T, 17, 3] each, camera frame, relative to the hip, metres
@@ -55,7 +57,7 @@ def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, 
 
     Returns:
       "NETWORK: ROW: COLUMN" of the reported clips, "NETWORK, choice: ROW: COLUMN" of the others, displacements as
-      "NETWORK: ROW: MOVED", and LIVE_MS.
+      "NETWORK: ROW: MOVED", shares of frames by WRONG, and LIVE_MS.
 
     Raises:
       UserError: for a network or data that cannot be loaded.
@@ -70,11 +72,13 @@ def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, 
         for row, made in _rows(poses[1::2], truth[1::2], fps, live).items():
             errors = _errors(made, truth[1::2])
             figures |= {f"{name}: {row}: {column}": value for column, value in errors.items()}
-            if "bones" in row:
+            if "bones" in row:  # beside the tree walk
                 figures[f"{name}: {row}: {MOVED}"] = 1000 * _mean(_distance, made, poses[1::2])
         for row, made in _choices(poses[::2], fps, live).items():
             errors = _errors(made, truth[::2])
             figures |= {f"{name}, choice: {row}: {column}": errors[column] for column in CHOSEN_BY}
+        for row, made in (("truth", truth[1::2]), ("raw", poses[1::2])):
+            figures |= {f"{name}: {row}: {column}": share for column, share in zip(WRONG, _wrong(made), strict=True)}
         figures[LIVE_MS] = _live_ms(poses, fps)
     return figures
 
@@ -92,8 +96,8 @@ def grids(figures: dict[str, float]) -> list[Grid]:
     networks = dict.fromkeys(own for own, *_ in parts)
     return [
         *(grid(name, name, COLUMNS) for name in networks if "choice" not in name),
-        *(grid(f"{name}: {MOVED}", name, (MOVED,)) for name in networks if "choice" not in name),
-        *(grid(f"{name}, on the other clips", name, CHOSEN_BY) for name in networks if "choice" in name),
+        *(grid(name, name, what) for name in networks if "choice" not in name for what in ((MOVED,), WRONG)),
+        *(grid(name.replace("choice", "on the other clips"), name, CHOSEN_BY) for name in networks if "choice" in name),
         Grid("time", ("", ""), ((LIVE_MS, f"{figures[LIVE_MS]:.2f}"),)),
     ]
 
@@ -142,7 +146,8 @@ def _rows(poses: Clips, truth: Clips, fps: float, live: bool) -> dict[str, Clips
         "smoothing": made(nothing, **_ONLY | {"smooth": True}),
         "constant bones": made(nothing, **_ONLY | {"constant_bones": True}),
         "constant bones, along the tree": [bones.tree_walk(one, bones.bone_lengths(one)) for one in poses],
-        "hinges": made(nothing, **_ONLY | {"hinges": True}),
+        "knees": made(nothing, **_ONLY | {"knees": True}),
+        "elbows": made(nothing, **_ONLY | {"elbows": True}),
         "stature": made(told, **_ONLY),
         "length of the legs": made([{"leg_m": leg} for leg in legs], **_ONLY),
         "all without size": made(nothing),
@@ -191,6 +196,12 @@ def _errors(made: Clips, truth: Clips) -> dict[str, float]:
     )
     found = {column: 1000 * float(value) for column, value in zip(COLUMNS, values, strict=False)}
     return found | {COLUMNS[-1]: _mean(lambda one, true: np.abs(angles(one) - angles(true)), made, truth)}
+
+
+def _wrong(poses: Clips) -> tuple[float, float]:
+    """Return the shares of frames with a knee, and with an elbow, that bends backwards, as far as that can be told; percent."""
+    wrong = wrong_bends(np.concatenate(poses)) > _WRONG_DEGREES
+    return 100 * float(wrong[:, :2].any(1).mean()), 100 * float(wrong[:, 2:].any(1).mean())
 
 
 def _live_ms(poses: Clips, fps: float) -> float:

@@ -177,6 +177,7 @@ def size_factor(lengths: np.ndarray, *, stature_m: float | None = None, leg_m: f
 
     Raises:
       UserError: if a size is not positive.
+      DataError: if the legs have no length.
     """
     for name, size in (("stature_m", stature_m), ("leg_m", leg_m)):
         if size is not None and not 0 < size < np.inf:
@@ -185,4 +186,7 @@ def size_factor(lengths: np.ndarray, *, stature_m: float | None = None, leg_m: f
         if stature_m is None:
             return 1.0
         leg_m = stature_m * (RATIOS["thigh"] + RATIOS["shank"])
-    return leg_m / float(np.mean([lengths[leg].sum() for leg in _LEGS]))
+    now_m = float(np.mean([lengths[leg].sum() for leg in _LEGS]))
+    if not now_m > _SHORTEST:
+        raise DataError(f"lengths: found legs of {now_m:g} m, expected longer ones")
+    return leg_m / now_m

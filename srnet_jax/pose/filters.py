@@ -2,7 +2,7 @@
 
 1. Smoothing (`smoothing`): without delay for files, the One Euro filter live.
 2. Constant bones (`bones`): smoothing shortens bones that turn, so this comes after it. The lengths are those before it.
-3. Hinges (`hinges`): no knee or elbow bends the wrong way. The bones keep their lengths.
+3. Hinges (`hinges`): no knee bends the wrong way, nor an elbow if asked for. The bones keep their lengths.
 4. Size (`bones.size_factor`): one factor for the track, so that the person has the stature, or the legs, that were given.
 
 Live, and in `filtered(..., causal=True)`, lengths and size are those of the frames so far.
@@ -30,7 +30,8 @@ class Settings:
       d_cutoff_hz: live: of the speed.
       constant_bones: whether each bone gets one length for the whole track.
       alike: whether the lengths are the same on both sides.
-      hinges: whether knees and elbows that bend the wrong way become straight.
+      knees: whether knees that bend the wrong way become straight.
+      elbows: the same of elbows; not by default, because some people's true elbows do bend a little backwards.
       stature_m: body height, metres; None leaves the size to the network.
       leg_m: length of thigh and shank together, metres; comes before the stature.
     """
@@ -42,7 +43,8 @@ class Settings:
     d_cutoff_hz: float = smoothing.D_CUTOFF_HZ
     constant_bones: bool = True
     alike: bool = True
-    hinges: bool = True
+    knees: bool = True
+    elbows: bool = False
     stature_m: float | None = None
     leg_m: float | None = None
 
@@ -124,8 +126,8 @@ def _shaped(poses: np.ndarray, confidences: np.ndarray | None, lengths: np.ndarr
     """Apply all filters but smoothing to poses [T, 17, 3] whose bones have median lengths [17]."""
     if settings.constant_bones:
         poses = bones.constant_bones(poses, lengths, confidences)
-    if settings.hinges:
-        poses = hinges.bent_forwards(poses)
+    if settings.knees or settings.elbows:
+        poses = hinges.bent_forwards(poses, knees=settings.knees, elbows=settings.elbows)
     if settings.sized:
         poses = poses * bones.size_factor(lengths, stature_m=settings.stature_m, leg_m=settings.leg_m)
     return poses

@@ -4,6 +4,8 @@ A frame is missing if one of its values is NaN. It stays as it is, and frames on
 nothing is drawn across a gap.
 """
 
+import itertools
+
 import numpy as np
 
 from srnet_jax.errors import DataError, UserError, one_line
@@ -13,6 +15,7 @@ CUTOFF_HZ = 4.0
 MIN_CUTOFF_HZ, BETA, D_CUTOFF_HZ = 2.0, 4.0, 1.0  # of the One Euro filter; beta in Hz for each metre a second
 _TWO_PASSES = (2**0.5 - 1) ** -0.25  # of a second-order filter; raises the cutoff of each, so that that of both is as asked
 _UNEVEN = 0.01  # of the frame time; time stamps that are less off are even
+_MOST_UNEVEN = 100  # frames at the median rate for each that is there
 _NYQUIST = 0.95  # share of half the frame rate from which on nothing is left to remove
 
 
@@ -52,8 +55,9 @@ def smoothed(poses: np.ndarray, times: np.ndarray | float, cutoff_hz: float = CU
     """Smooth a track by a Butterworth filter that runs forwards and backwards, so that nothing is delayed.
 
     The filter is of second order, run twice: what moves at the cutoff frequency keeps 71 % of its amplitude, as is usual in
-    biomechanics. Uneven frames are brought to their median rate and back by linear interpolation. Frame rates of about twice
-    the cutoff or less leave nothing to remove: the poses are returned as they are.
+    biomechanics. Uneven frames are brought to their median rate and back by linear interpolation; those more than
+    LONGEST_GAP_S apart are filtered apart, too. Frame rates of about twice the cutoff or less leave nothing to remove: the
+    poses are returned as they are.
 
     Args:
       poses: [T, ...] any frame and unit; NaN in missing frames.
@@ -65,15 +69,17 @@ def smoothed(poses: np.ndarray, times: np.ndarray | float, cutoff_hz: float = CU
 
     Raises:
       UserError: if the cutoff or the frame rate is not positive.
-      DataError: if the times do not fit.
+      DataError: if the times do not fit, or are so uneven that they have no rate.
     """
     if not 0 < cutoff_hz < np.inf:
         raise UserError(f"cutoff_hz: found {one_line(repr(cutoff_hz), 100)}, expected a positive number")
     at = seconds(times, len(poses))
     made = np.array(poses, np.float64)
     for begin, end in runs(complete_frames(made)):
-        if end - begin > 2:
-            made[begin:end] = _smoothed_run(made[begin:end], at[begin:end], cutoff_hz)
+        pauses = begin + 1 + np.flatnonzero(np.diff(at[begin:end]) > LONGEST_GAP_S)
+        for first, last in itertools.pairwise([begin, *pauses.tolist(), end]):
+            if last - first > 2:
+                made[first:last] = _smoothed_run(made[first:last], at[first:last], cutoff_hz)
     return made
 
 
@@ -81,7 +87,12 @@ def _smoothed_run(poses: np.ndarray, at: np.ndarray, cutoff_hz: float) -> np.nda
     step = float(np.median(np.diff(at)))
     if cutoff_hz >= _NYQUIST / (2 * step):
         return poses
-    even = at[0] + np.arange(round((at[-1] - at[0]) / step) + 1) * step
+    count = round((at[-1] - at[0]) / step) + 1
+    if count > _MOST_UNEVEN * len(at):
+        raise DataError(
+            f"times: found {len(at):,} frames in {at[-1] - at[0]:.3g} s, most {step:.3g} s apart, expected evener ones"
+        )
+    even = at[0] + np.arange(count) * step
     if len(even) == len(at) and np.abs(even - at).max() < _UNEVEN * step:
         return _forwards_and_backwards(poses, cutoff_hz, step)
     flat = poses.reshape(len(poses), -1).T

@@ -103,6 +103,8 @@ def test_size(track):
     scaled = bone_lengths(track * size_factor(lengths, stature_m=3.0, leg_m=0.9))
     assert scaled[5] + scaled[6] == pytest.approx(0.9, abs=1e-12)
     assert size_factor(lengths) == 1
+    with pytest.raises(DataError, match="lengths: found legs of 0 m"):
+        size_factor(np.zeros(17), leg_m=0.9)
     with pytest.raises(UserError, match="leg_m"):
         size_factor(lengths, leg_m=0)
 

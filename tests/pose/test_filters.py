@@ -15,7 +15,7 @@ from srnet_jax.pose.skeleton import RATIOS
 from srnet_jax.pose.smoothing import one_euro, smoothed
 
 FPS = 30.0
-NOTHING = Settings(smooth=False, constant_bones=False, hinges=False)
+NOTHING = Settings(smooth=False, constant_bones=False, knees=False)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,8 @@ def test_order(track, sure):
     lengths = bone_lengths(track.astype(float))
     expected = bent_forwards(constant_bones(smoothed(track, FPS, 3.0), lengths, sure))
     np.testing.assert_allclose(filtered(track, sure, FPS, Settings(cutoff_hz=3.0)), expected, atol=1e-6)
+    elbows = filtered(track, sure, FPS, dataclasses.replace(NOTHING, elbows=True))
+    np.testing.assert_allclose(elbows, bent_forwards(track, knees=False, elbows=True), atol=1e-6)
     only = dataclasses.replace(NOTHING, smooth=True)
     np.testing.assert_allclose(filtered(track, None, FPS, only, causal=True), one_euro(track, FPS), atol=1e-6)
     np.testing.assert_array_equal(filtered(track, None, FPS, NOTHING), track)

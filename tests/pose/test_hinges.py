@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from srnet_jax.pose import hinges
 from srnet_jax.pose.bones import frame_lengths
-from srnet_jax.pose.hinges import bent_forwards, wrong_bends
+from srnet_jax.pose.hinges import wrong_bends
 from srnet_jax.pose.skeleton import H36M_17
 
 J = {name: index for index, name in enumerate(H36M_17.joints)}
@@ -21,6 +22,10 @@ STANDING = {  # faces along x, left along y
 }  # fmt: skip
 LIMBS = {"LKnee": ("LHip", "LFoot", 1), "RKnee": ("RHip", "RFoot", 1)}
 LIMBS |= {"LElbow": ("LShoulder", "LWrist", -1), "RElbow": ("RShoulder", "RWrist", -1)}
+
+
+def bent_forwards(poses):
+    return hinges.bent_forwards(poses, elbows=True)
 
 
 def body(hinge, bend_deg, raised_deg=0.0, twist_deg=0.0):
@@ -86,6 +91,13 @@ def test_where_it_cannot_be_told_nothing_is_corrected(hinge, raised):
     pose = body(hinge, -20, raised)[None]
     np.testing.assert_array_equal(bent_forwards(pose), pose)
     assert np.isnan(wrong_bends(pose)[0, list(LIMBS).index(hinge)])
+
+
+@pytest.mark.parametrize(("hinge", "kind"), [("LKnee", "knees"), ("RElbow", "elbows")])
+def test_only_what_is_asked_for_is_corrected(hinge, kind):
+    pose = body(hinge, -10)[None]
+    np.testing.assert_array_equal(hinges.bent_forwards(pose, **{"knees": True, "elbows": True} | {kind: False}), pose)
+    assert angle(hinges.bent_forwards(pose, **{"knees": False, "elbows": False} | {kind: True}), hinge) < 1e-5
 
 
 def test_a_folded_leg_is_told_but_stays():

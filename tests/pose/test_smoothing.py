@@ -70,6 +70,17 @@ def test_uneven_times():
     np.testing.assert_allclose(smoothed(sine, even, 4.0), smoothed(sine, FPS, 4.0), atol=1e-9)
 
 
+def test_pauses_are_gaps(track):
+    times = np.arange(90) / FPS
+    times[40:] += 1e9
+    made = smoothed(track, times, 3.0)
+    for part in (slice(0, 40), slice(40, 90)):
+        np.testing.assert_allclose(made[part], smoothed(track[part], FPS, 3.0), atol=1e-5)
+    times = np.cumsum(np.where(np.arange(90) % 9, 1e-7, 0.9))
+    with pytest.raises(DataError, match="times: found 90 frames"):
+        smoothed(track, times, 3.0)
+
+
 def test_slow_video_is_left_alone(track):
     np.testing.assert_array_equal(smoothed(track, 8.0, 4.0), track)
 
