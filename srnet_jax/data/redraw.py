@@ -6,7 +6,7 @@ What is drawn for each piece of a sequence, evenly unless it says otherwise:
 - *the camera*: distance from the person (evenly in its logarithm), height above the floor, direction, roll, how far the hip is
   from the optical axis, and by which factor the focal length that is told differs from the true one (log-normal);
 - *the body*: the stature, and a factor for each bone (normal), the same on both sides. The stature of a recording's person
-  follows from the legs, by the ratios of `synthetic.RATIOS`;
+  follows from the legs, by the ratios of `skeleton.RATIOS`;
 - *the pose*: in a share of the pieces the upper body is that of another recording, turned about the vertical to the hips: the
   idea of the paper, parts of poses that are known in combinations that are not, as augmentation.
   In a share of the pieces legs that are nearly straight, and a torso that is nearly upright, become more so: actors in motion
@@ -25,10 +25,9 @@ from ml_collections import ConfigDict
 
 from srnet_jax.data import detections
 from srnet_jax.data.dataset import Sequence
-from srnet_jax.data.synthetic import RATIOS
 from srnet_jax.pose import cameras
 from srnet_jax.pose.cameras import Camera, camera_to_world
-from srnet_jax.pose.skeleton import H36M_17, ROOT
+from srnet_jax.pose.skeleton import H36M_17, RATIOS, ROOT
 
 _PIECE = 256  # frames that share a camera, at most
 _NEAREST_M = 0.7  # joint of a camera; it moves away from a person who comes nearer
