@@ -142,7 +142,11 @@ def test_the_table_of_a_network_and_of_a_detector(folder, capsys):
         "constant pose of each camera",
         "detector's own 3D",
         "single",
+        "single, filtered",
+        "single, filtered live",
     ]
+    assert len(of_cameras.rows) == 4  # filtered rows are not shown for each camera
+    assert figures["single, filtered: acceleration, mm a frame²"] < figures["single: acceleration, mm a frame²"]
     assert of_cameras.header == ("", *(camera.name for camera in CAMERAS))
     assert ("frames per second", "60") in about.rows
     assert all("nan" not in to_markdown(grid) for grid in (about, errors, of_cameras))
@@ -167,7 +171,7 @@ def test_errors_of_poses_by_hand(rng):
     )
     leg = np.zeros((1, 12, 3))
     leg[0, [3, 9]], leg[0, [5, 11]] = [0, -0.4, 0], [0.4, 0, 0]  # knees in the origin, bent by 90 degrees
-    np.testing.assert_allclose(video._knee_angles(leg), 90)
+    np.testing.assert_allclose(video.knee_angles(leg), 90)
 
 
 def without_calibration(trial):

@@ -5,7 +5,8 @@ the cameras that disagree, after the calibration was corrected by the same keypo
 at least three cameras agree (of two cameras: both). No network has a part in it.
 
 Each camera is then lifted alone. Errors are of the 12 joints relative to the middle of the hips, in the camera's axes; means
-over all joints and frames that count, then over the cameras.
+over all joints and frames that count, then over the cameras. Below each network are the same poses after the filters of
+`pose.filters`, and after the live ones where the network can be streamed.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from srnet_jax.benchmarks.triangulated import JOINTS, lengths, mean_known, trian
 from srnet_jax.errors import DataError
 from srnet_jax.evaluation.tables import Grid
 from srnet_jax.lifting import lifter
-from srnet_jax.pose import layouts, metrics
+from srnet_jax.pose import filters, layouts, metrics
 from srnet_jax.pose.multiview import to_camera
 
 _HIPS, _KNEES = (3, 9), ((3, 4, 5), (9, 10, 11))
@@ -31,6 +32,7 @@ _distances = jax.jit(metrics.joint_errors)
 MPJPE, VELOCITY, ACCELERATION = "MPJPE, mm", "MPJVE, mm a frame", "acceleration, mm a frame²"
 COLUMNS = (MPJPE, "PA-MPJPE, mm", "N-MPJPE, mm", "bone length error, mm", VELOCITY, ACCELERATION, "knee angle error, °")
 _TRUTH, _DETECTOR = "truth", "detector's own 3D"
+_FILTERED, _LIVE = "filtered", "filtered live"
 _CONSTANT, _CONSTANT_EACH = "constant pose", "constant pose of each camera"  # the true mean: oracles
 
 
@@ -60,7 +62,8 @@ def run(
     if found.worlds is not None:
         indices = [layouts.LAYOUTS["mediapipe_33"].joints.index(joint) for joint in JOINTS]
         predicted[_DETECTOR] = _relative(np.stack(found.worlds)[:, :, indices])
-    predicted |= {name: _lifted(found, network) for name, network in lifters.items()}
+    for name, network in lifters.items():
+        predicted |= _lifted(found, name, network)
     shown = np.all([np.isfinite(poses) for poses in predicted.values()], axis=0)  # the same joints in all rows
     targets = np.where(shown, targets, np.nan)
     if not np.isfinite(targets).any():
@@ -113,7 +116,11 @@ def grids(figures: dict[str, float]) -> list[Grid]:
 
     about = tuple((name, f"{value:,.1f}".removesuffix(".0")) for name, value in figures.items() if name not in of_rows)
     rows = tuple(cells(row, COLUMNS) for row in names)
-    each = tuple(cells(row, [f"{MPJPE}, {camera}" for camera in cameras]) for row in names if row != _TRUTH)
+    each = tuple(
+        cells(row, [f"{MPJPE}, {camera}" for camera in cameras])
+        for row in names
+        if row != _TRUTH and not row.endswith((_FILTERED, _LIVE))
+    )
     return [
         Grid("the recording", ("", ""), about),
         Grid("12 joints relative to the hips, mean over cameras", ("", *(c.replace(", ", ",\n") for c in COLUMNS)), rows),
@@ -126,13 +133,17 @@ def _relative(poses: np.ndarray) -> np.ndarray:
     return poses - poses[..., _HIPS, :].mean(-2, keepdims=True)
 
 
-def _lifted(found: Recording, network: lifter.KeypointLifter) -> np.ndarray:
-    """Return JOINTS of each camera and frame, [C, T, 12, 3], metres; NaN in frames that are not lifted."""
+def _lifted(found: Recording, name: str, network: lifter.KeypointLifter) -> dict[str, np.ndarray]:
+    """Return JOINTS of each camera and frame, [C, T, 12, 3], metres, by row; NaN in frames that are not lifted."""
+    model = network.trained.model
+    causal = model.receptive_field == 1 or getattr(model, "causal", False)
+    ways: dict[str, bool | None] = {name: None, f"{name}, {_FILTERED}": False, **({f"{name}, {_LIVE}": True} if causal else {})}
+    rows = {row: np.full((len(found.tracks), found.frames, len(JOINTS), 3), np.nan) for row in ways}
     indices = [layouts.H36M.joints.index(joint) for joint in JOINTS]
-    poses = np.full((len(found.tracks), found.frames, len(JOINTS), 3), np.nan)
-    for own, track in zip(poses, found.tracks, strict=True):
+    for index, track in enumerate(found.tracks):
         assert track.layout is not None
         assert track.image_size is not None
+        person = lifter.completed(track.keypoints, track.confidences, track.layout, track.fps)
         made = network(
             track.keypoints,
             layout=track.layout,
@@ -140,8 +151,13 @@ def _lifted(found: Recording, network: lifter.KeypointLifter) -> np.ndarray:
             confidences=track.confidences,
             fps=track.fps,
         )
-        own[track.first_frame : track.first_frame + len(made)] = made[:, indices]
-    return _relative(poses)
+        for row, live in ways.items():
+            poses = made
+            if live is not None:
+                times = track.fps or found.fps
+                poses = filters.filtered(made, person.confidences, times, filters.Settings(), causal=live)
+            rows[row][index, track.first_frame : track.first_frame + len(made)] = poses[:, indices]
+    return {row: _relative(poses) for row, poses in rows.items()}
 
 
 def _errors(predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:
@@ -156,7 +172,7 @@ def _errors(predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:
         ACCELERATION: np.linalg.norm(np.diff(predicted, 2, axis=0), axis=-1),
     }
     errors = {name: 1000 * mean_known(values) for name, values in found.items()}
-    return errors | {COLUMNS[-1]: mean_known(np.abs(_knee_angles(predicted) - _knee_angles(target)))}
+    return errors | {COLUMNS[-1]: mean_known(np.abs(knee_angles(predicted) - knee_angles(target)))}
 
 
 def _aligned(name: str, predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -170,9 +186,14 @@ def _aligned(name: str, predicted: np.ndarray, target: np.ndarray) -> np.ndarray
     return found
 
 
-def _knee_angles(poses: np.ndarray) -> np.ndarray:
-    """Return the angles between thigh and shank [T, 2], degrees, 180 of a straight leg."""
-    hips, knees, ankles = (poses[:, list(joints)] for joints in zip(*_KNEES, strict=True))
+def knee_angles(poses: np.ndarray, legs: Sequence[Sequence[int]] = _KNEES) -> np.ndarray:
+    """Return the angles between thigh and shank [T, 2], degrees, 180 of a straight leg.
+
+    Args:
+      poses: [T, J, 3] joints.
+      legs: hip, knee and ankle of both sides.
+    """
+    hips, knees, ankles = (poses[:, list(joints)] for joints in zip(*legs, strict=True))
     thigh, shank = hips - knees, ankles - knees
     sine, cosine = np.linalg.norm(np.cross(thigh, shank), axis=-1), (thigh * shank).sum(-1)
     return np.degrees(np.arctan2(sine, cosine))

@@ -19,14 +19,13 @@ import numpy as np
 from srnet_jax.data import dataset, detections, redraw
 from srnet_jax.data.mocap import clip_files
 from srnet_jax.data.sources import errors_of
-from srnet_jax.data.synthetic import RATIOS
 from srnet_jax.errors import DataError
 from srnet_jax.evaluation.tables import Grid
 from srnet_jax.lifting import lifter
 from srnet_jax.pose import cameras, metrics
 from srnet_jax.pose.complete import Completed, Source
 from srnet_jax.pose.normalization import USUAL_FOCAL
-from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 HEIGHTS_M, ROLLS, DISTANCES_M, OFF_AXIS = (0.5, 1.5, 2.6), (0, 20), (2, 4, 6, 10), (0, 25)
 KNEE, LEAN = "smallest knee angle, °", "largest lean of the torso, °"
@@ -55,7 +54,7 @@ def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, 
     for name in networks:
         network = lifter.load(name)
         config = network.trained.config
-        clips, fps = _test_clips(Path(data), config.protocol.subjects_test)
+        clips, fps = clips_of(Path(data), config.protocol.subjects_test, _CLIP)
         for kind, errors in (
             ("exact", detections.Errors(derived_joints=True)),
             ("noisy", errors_of(config.data.detections)),
@@ -84,12 +83,16 @@ def grids(figures: dict[str, float]) -> list[Grid]:
     return [*made, Grid("a person who stands upright", ("", ""), standing)]
 
 
-def _test_clips(path: Path, subjects: Sequence[str]) -> tuple[list[np.ndarray], float]:
-    """Return the first frames [T, 17, 3] of each clip of some subjects, world frame, metres; and the frames per second."""
+def clips_of(path: Path, subjects: Sequence[str], frames: int) -> tuple[list[np.ndarray], float]:
+    """Return the first frames [T, 17, 3] of each clip of some subjects, world frame, metres; and the frames per second.
+
+    Raises:
+      DataError: if the file or folder has no clip of theirs.
+    """
     far = cameras.virtual_cameras(number=1, distance_m=20, height_m=1.5, focal_px=1, width_px=1, height_px=1)
     found = clip_files.load(path, fps=30.0, cameras=far)
     clips = [
-        cameras.camera_to_world(one.poses_3d[:_CLIP].astype(np.float64), one.camera)
+        cameras.camera_to_world(one.poses_3d[:frames].astype(np.float64), one.camera)
         for one in found.sequences
         if one.subject in subjects
     ]
@@ -103,7 +106,7 @@ def _in_cell(
 ) -> dataset.Sequence:
     """Return a motion [T, 17, 3], world frame, metres, as a camera of a cell sees it; angles are in degrees."""
     azimuth, direction = rng.uniform(0, 2 * np.pi, 2)
-    return _filmed(
+    return filmed(
         poses,
         azimuth=azimuth,
         distance_m=distance_m,
@@ -114,7 +117,8 @@ def _in_cell(
     )
 
 
-def _filmed(poses: np.ndarray, **place: float) -> dataset.Sequence:
+def filmed(poses: np.ndarray, **place: float) -> dataset.Sequence:
+    """Return a motion [T, 17, 3], world frame, metres, as a camera at a place sees it, see `redraw.camera_at`."""
     lens = cameras.Camera("cell", (1, 0, 0, 0), (0, 0, 0), (_FOCAL, _FOCAL), (_SIZE[0] / 2, _SIZE[1] / 2), *_SIZE)
     (sequence,) = dataset.film(poses, [redraw.camera_at(poses, lens, **place)], subject="", action="", trial="")
     return sequence
@@ -123,12 +127,13 @@ def _filmed(poses: np.ndarray, **place: float) -> dataset.Sequence:
 def _error(network: lifter.KeypointLifter, seen: Sequence[dataset.Sequence], errors: detections.Errors, fps: float) -> float:
     """Return the mean error of all frames, millimetres."""
     detected = [detections.detected(one, errors, np.random.default_rng([1, index]), fps) for index, one in enumerate(seen)]
-    poses = _lifted(network, [one.inputs_2d for one in detected], fps)
+    poses = lifted(network, [one.inputs_2d for one in detected], fps)
     truth = np.concatenate([one.poses_3d - one.poses_3d[:, :1] for one in seen])
     return 1000 * float(_mpjpe(np.concatenate(poses), truth).mean())
 
 
-def _lifted(network: lifter.KeypointLifter, points: Sequence[np.ndarray], fps: float | None = None) -> list[np.ndarray]:
+def lifted(network: lifter.KeypointLifter, points: Sequence[np.ndarray], fps: float | None = None) -> list[np.ndarray]:
+    """Return poses [T, 17, 3], metres, of keypoints [T, 17, 2], pixels, of several people."""
     people = []
     for one in points:
         sure, sources = np.ones(one.shape[:2], np.float32), np.full(one.shape[:2], Source.SEEN, np.uint8)
@@ -156,11 +161,11 @@ def _standing(network: lifter.KeypointLifter) -> dict[str, float]:
     pose = standing_person()
     frames = np.broadcast_to(pose, (network.trained.model.receptive_field, *pose.shape))
     seen = [
-        _filmed(frames, azimuth=np.radians(azimuth), distance_m=far, height_m=height, off=0.0, direction=0.0, roll=0.0)
+        filmed(frames, azimuth=np.radians(azimuth), distance_m=far, height_m=height, off=0.0, direction=0.0, roll=0.0)
         for azimuth, far, height in itertools.product(range(0, 360, 30), (3, 6, 12), (0.8, 1.5, 2.2))
     ]
     knees, leans = [], []
-    for poses, one in zip(_lifted(network, [one.inputs_2d for one in seen]), seen, strict=True):
+    for poses, one in zip(lifted(network, [one.inputs_2d for one in seen]), seen, strict=True):
         joints = dict(zip(H36M_17.joints, poses[len(poses) // 2], strict=True))
         knees += [_angle(joints[f"{s}Hip"] - joints[f"{s}Knee"], joints[f"{s}Foot"] - joints[f"{s}Knee"]) for s in "LR"]
         leans.append(_angle(one.camera.rotation @ (joints["Thorax"] - joints["Hip"]), np.array([0.0, 0.0, 1.0])))

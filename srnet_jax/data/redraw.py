@@ -29,10 +29,9 @@ from ml_collections import ConfigDict
 
 from srnet_jax.data import detections
 from srnet_jax.data.dataset import Sequence
-from srnet_jax.data.synthetic import RATIOS
 from srnet_jax.pose import cameras
 from srnet_jax.pose.cameras import Camera, camera_to_world
-from srnet_jax.pose.skeleton import H36M_17, ROOT
+from srnet_jax.pose.skeleton import H36M_17, RATIOS, ROOT
 
 _PIECE = 256  # frames that share a camera, at most
 _NEAREST_M = 0.7  # joint of a camera; it moves away from a person who comes nearer

@@ -37,27 +37,12 @@ import numpy as np
 
 from srnet_jax.data.dataset import PoseDataset, Sequence, film
 from srnet_jax.pose.cameras import Camera
-from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 FPS = 50.0
 SUBJECTS = ("S1", "S5", "S6", "S7", "S8", "S9", "S11")
 TRIALS = ("1", "2")
 NOVELTY = 0.15
-
-# Segment lengths as fractions of stature (Drillis and Contini 1966; Winter, Fig. 4.1).
-RATIOS = {
-    "hip_half_width": 0.191 / 2,
-    "thigh": 0.245,
-    "shank": 0.246,
-    "ankle_height": 0.039,
-    "lower_trunk": (0.818 - 0.530) / 2,
-    "upper_trunk": (0.818 - 0.530) / 2,
-    "shoulder_half_width": 0.129,
-    "upper_arm": 0.186,
-    "forearm": 0.146,
-    "neck": 0.870 - 0.818,
-    "head": 0.130,
-}
 
 # Degrees of freedom of each limb, and their ranges of motion in degrees (AAOS 1965). Negative shoulder abduction
 # is adduction across the chest; the pelvis has no joint below it, its limits only keep the body from falling over.

@@ -67,6 +67,21 @@ ROOT = 0  # Hip, in H36M_17
 PCK_JOINTS = (1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16)  # MPI-INF-3DHP's official 14: all but pelvis, spine and head
 _SPINE = 7
 
+# Segment lengths as fractions of stature (Drillis and Contini 1966; Winter, Fig. 4.1).
+RATIOS = {
+    "hip_half_width": 0.191 / 2,
+    "thigh": 0.245,
+    "shank": 0.246,
+    "ankle_height": 0.039,
+    "lower_trunk": (0.818 - 0.530) / 2,
+    "upper_trunk": (0.818 - 0.530) / 2,
+    "shoulder_half_width": 0.129,
+    "upper_arm": 0.186,
+    "forearm": 0.146,
+    "neck": 0.870 - 0.818,
+    "head": 0.130,
+}
+
 # Partitions without the root (paper Fig. 6): up to five groups the official code's, beyond them our reading.
 _LEGS, _TRUNK = ((1, 2, 3), (4, 5, 6)), ((7, 8), (9, 10))
 _GROUPS = {
