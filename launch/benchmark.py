@@ -14,6 +14,7 @@ python -m launch.benchmark streaming     # from a frame's keypoints to its pose,
 python -m launch.benchmark epoch         # an epoch against its steps, with data on the device and on the host
 python -m launch.benchmark video --data=DIR   # networks on a recording by several calibrated cameras (docs/real_video.md)
 python -m launch.benchmark views --data=FILE  # networks on motion capture, cameras high and low, near and far, rolled
+python -m launch.benchmark motion --data=FILE  # where people are: paths, up and the floor, of walks in motion capture
 """
 
 from absl import flags
@@ -21,13 +22,13 @@ from absl import flags
 from launch import app
 
 _COMMANDS: tuple[str, ...] = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
-_COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video", "views")
-_WITH_DATA = ("video", "views")
+_COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video", "views", "motion")
+_WITH_DATA = ("video", "views", "motion")
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
-_DATA = flags.DEFINE_string("data", None, "Of video: folder of the recording; of views: joint positions, file or folder.")
-_NETWORKS = flags.DEFINE_list(
-    "networks", None, "Of video and views: single, causal, video (all by default), workdirs, .npz files."
+_DATA = flags.DEFINE_string(
+    "data", None, "Of video: folder of the recording; of views and motion: joint positions, file or folder."
 )
+_NETWORKS = flags.DEFINE_list("networks", None, "Of video, views and motion: single, causal, video, workdirs, .npz files.")
 _FPS = flags.DEFINE_float("fps", None, "Of video: frames per second; else Config.toml's frame_rate, or 30.", 0.1, 10_000)
 _LAYOUT = flags.DEFINE_string("layout", None, "Of video: layout of the keypoints, where it is not told by how they look.")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
@@ -52,7 +53,7 @@ def main(command: str) -> None:
     if _PEER.value and not importlib.util.find_spec("torch"):
         app.fail("--peer=torch: PyTorch is not installed, expected `pip install -e .[bench]`")
     unread = [f"--{flag.name}" for flag in _OF_VIDEO if flag.value and command != "video"]
-    if command == "views":
+    if command in ("views", "motion"):
         unread = [name for name in unread if name not in ("--data", "--networks")]
     if unread:
         app.fail(f"{', '.join(unread)}: not of the command {command}")
