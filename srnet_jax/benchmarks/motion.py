@@ -53,8 +53,10 @@ _PATH_COLUMNS = (
 )
 _GROUND_COLUMNS = (
     path_errors.UP,
+    path_errors.UP_MOST,
     path_errors.UP_EXPECTED,
     path_errors.LEVEL,
+    path_errors.LEVEL_MOST,
     path_errors.FLOOR,
     path_errors.FLOOR_UP_KNOWN,
 )

@@ -8,7 +8,9 @@ PATH, RELATIVE, LENGTH = "path, m", "path from its start, % of the way", "length
 FROM_START = "path from its start, m"
 DEPTH, SIDEWAYS, SLIDING = "depth, m", "sideways, m", "feet that stand slide, cm/s"
 UP, UP_EXPECTED, LEVEL = "up, °", "standard error of up, as told, °", "up of a level camera, °"
+UP_MOST, LEVEL_MOST = "up, 90 % below, °", "up of a level camera, 90 % below, °"
 FLOOR, FLOOR_UP_KNOWN = "floor, cm", "floor, up known, cm"
+_MOST = {UP: UP_MOST, LEVEL: LEVEL_MOST}
 
 
 def of_path(path: np.ndarray, truth: np.ndarray) -> dict[str, float]:
@@ -53,7 +55,9 @@ def broken(column: str) -> str:
 
 
 def medians(errors: list[dict[str, float]]) -> dict[str, float]:
-    """Return the median of each error over all that have it."""
+    """Return the median of each error over all that have it, and below which 90 % of the errors of up are."""
     names = dict.fromkeys(name for one in errors for name in one)
     values = {name: [one[name] for one in errors if np.isfinite(one.get(name, np.nan))] for name in names}
-    return {name: float(np.median(found)) for name, found in values.items() if found}
+    made = {name: float(np.median(found)) for name, found in values.items() if found}
+    most = {most: float(np.percentile(values[name], 90)) for name, most in _MOST.items() if values.get(name)}
+    return made | most

@@ -171,7 +171,7 @@ def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tu
     """Fit up and the camera's height above places [N, 3]; return them and their standard errors, degrees and metres."""
     from scipy.optimize import least_squares
 
-    tangents = axes(about)[:2] if abs(about[2]) < 1 else np.eye(3)[:2]
+    tangents = axes(about)[:2]
     distances = np.linalg.norm(places, axis=-1)
 
     def direction(values: np.ndarray) -> np.ndarray:
