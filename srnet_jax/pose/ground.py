@@ -76,7 +76,7 @@ def ground(joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray | None =
     if joints.ndim != 3 or joints.shape[1:] != (len(_JOINTS), 3):
         raise DataError(f"ground: found joints of shape {joints.shape}, expected (T, 17, 3)")
     check_times(times, len(joints))
-    given = None if up is None else _direction(up)
+    given = None if up is None else direction(up)
     known = np.isfinite(joints).all((1, 2))
     joints, seconds = joints[known], np.asarray(times, np.float64)[known]
     if not len(joints):
@@ -90,22 +90,8 @@ def ground(joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray | None =
     if given is not None:
         height, error = _height(places, given)
         return Ground(given, height + below, 0.0, error, len(stands))
-    direction, height, error_deg, error = _plane(places, about, body)
-    return Ground(direction, height + below, error_deg, error, len(stands))
-
-
-def to_world(joints_camera: np.ndarray, ground: Ground) -> np.ndarray:
-    """Move joints [T, J, 3] from the camera frame to the world, whose origin is on the floor below the first hip.
-
-    Raises:
-      DataError: if the ground's height is not known, or no frame has a hip.
-    """
-    joints = np.asarray(joints_camera, np.float64)
-    hips = joints[np.isfinite(joints[:, ROOT]).all(-1), ROOT]
-    if not len(hips) or not np.isfinite(ground.height):
-        raise DataError("world: the floor is not known, expected a frame with a person")
-    moved = joints @ axes(ground.up).T
-    return moved - [*(axes(ground.up) @ hips[0])[:2], -ground.height]
+    found, height, error_deg, error = _plane(places, about, body)
+    return Ground(found, height + below, error_deg, error, len(stands))
 
 
 def axes(up: np.ndarray) -> np.ndarray:
@@ -174,11 +160,11 @@ def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tu
     tangents = axes(about)[:2]
     distances = np.linalg.norm(places, axis=-1)
 
-    def direction(values: np.ndarray) -> np.ndarray:
+    def turned(values: np.ndarray) -> np.ndarray:
         return _unit(about + values[:2] @ tangents)
 
     def errors(values: np.ndarray) -> np.ndarray:
-        up = direction(values)
+        up = turned(values)
         along = places @ up / distances * np.hypot(_ALONG_M, _ALONG * distances)
         off = (places @ up + values[2]) / np.hypot(_ACROSS_M, along)
         robust = np.sign(off) * np.sqrt((_TAIL + 1) * np.log1p(np.square(off) / _TAIL))
@@ -188,8 +174,8 @@ def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tu
 
     found = least_squares(errors, [0.0, 0.0, -float(np.median(places @ about))])
     covariance = np.linalg.inv(found.jac.T @ found.jac)
-    turned, moved = np.degrees(np.sqrt(covariance[0, 0] + covariance[1, 1])), np.sqrt(covariance[2, 2])
-    return direction(found.x), float(found.x[2]), float(turned), float(moved)
+    off, moved = np.degrees(np.sqrt(covariance[0, 0] + covariance[1, 1])), np.sqrt(covariance[2, 2])
+    return turned(found.x), float(found.x[2]), float(off), float(moved)
 
 
 def _height(places: np.ndarray, up: np.ndarray) -> tuple[float, float]:
@@ -200,7 +186,12 @@ def _height(places: np.ndarray, up: np.ndarray) -> tuple[float, float]:
     return float(np.median(heights)), float(np.median(error) / np.sqrt(len(heights)))
 
 
-def _direction(up: np.ndarray) -> np.ndarray:
+def direction(up: np.ndarray) -> np.ndarray:
+    """Return a direction [3] of length 1.
+
+    Raises:
+      UserError: if it has none.
+    """
     found = np.asarray(up, np.float64)
     if found.shape != (3,) or not np.isfinite(found).all() or not np.linalg.norm(found) > 0:
         raise UserError(f"up: found {np.array2string(found, threshold=4)}, expected three numbers that are a direction")
