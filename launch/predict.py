@@ -53,6 +53,15 @@ _WEIGHTS = flags.DEFINE_string(
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training to take the network from instead.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Of --workdir: best, latest, or a step.")
 _FLIP = flags.DEFINE_bool("flip", True, "Average with the mirrored pose of the mirrored keypoints.")
+_FILTERS = flags.DEFINE_list(
+    "filters",
+    ["smooth", "bones", "knees"],
+    "Of the poses: smooth, bones (constant lengths), knees, elbows (none backwards); or none.",
+)
+_STATURE = flags.DEFINE_float("stature", None, "The person's height, metres, for poses of that size.")
+_LEG = flags.DEFINE_float("leg", None, "Instead of --stature: length of thigh and shank together, metres.")
+_UP = flags.DEFINE_string("up", "estimate", "Which way is up: estimate, camera (it is level), or a direction as 0,-1,0.")
+_LOCK_FEET = flags.DEFINE_bool("lock_feet", False, "Correct the hip's path so that standing feet slide less.")
 _OUTPUT = flags.DEFINE_list("output", [], "Files for the poses, with commas between them: .npz, .trc, .csv, .c3d or .bvh.")
 _RENDER = flags.DEFINE_list("render", [], "Pictures of input and output: files ending in .html, .gif, .mp4 or .png.")
 _BVH = flags.DEFINE_string("bvh", None, "File for the motion as a .bvh animation.")
@@ -61,11 +70,12 @@ _ANGLES = flags.DEFINE_string("angles", None, "File for the joint angles: a .csv
 
 def main() -> None:
     """Read, lift, write."""
+    import numpy as np
     from rich.table import Table
 
     from launch.console import console, track
     from srnet_jax.keypoints import footage, formats, keypoint_files, times, video
-    from srnet_jax.lifting import lift_file
+    from srnet_jax.lifting import lift_file, motion
     from srnet_jax.lifting.lifter import load
     from srnet_jax.lifting.result import Result
     from srnet_jax.pose.layouts import find
@@ -86,6 +96,9 @@ def main() -> None:
         app.fail("--background: not used, expected --video with it")
     if _LAYOUT.value:
         find(_LAYOUT.value)
+    settings = motion.settings_of(
+        _FILTERS.value, stature_m=_STATURE.value, leg_m=_LEG.value, up=_UP.value, lock_feet=_LOCK_FEET.value
+    )
     part = times.part(_START.value, _END.value, _EVERY.value)
     model = _WORKDIR.value or _WEIGHTS.value
     inputs = [str(_KEYPOINTS.value or _VIDEO.value), str(_VIDEO.value or ""), str(model or "")]
@@ -111,11 +124,14 @@ def main() -> None:
     lifter = lifter or load(model)
     focal_px, focal_said = lift_file.focal_length(_FOCAL.value, filmed, lifter)
     behind = functools.partial(footage.images, filmed) if filmed and not filmed.still and _BACKGROUND.value else None
-    table, places = Table("person", "frames", "detected", "files"), set()
+    table, places = Table("person", "frames", "detected", "expected\nerror, mm", "error of\nup, °", "files"), set()
     for person, own in lift_file.lift_all(
-        tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=focal_px, images=behind
+        tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=focal_px, images=behind, settings=settings
     ):
-        table.add_row(person.name, f"{len(person.frames):,}", f"{person.detected.mean():.0%}", " ".join(map(str, own)))
+        off = "?" if person.errors_m is None else f"{1000 * np.nanmean(person.errors_m):.0f}"
+        up = "?" if person.up_error_deg is None else f"{person.up_error_deg:.0f}"
+        detected = f"{person.detected.mean():.0%}"
+        table.add_row(person.name, f"{len(person.frames):,}", detected, off, up, " ".join(map(str, own)))
         places.add(person.place)
     console(width=120).print(table)
     print(focal_said)

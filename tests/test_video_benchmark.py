@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from launch.console import print_table
-from srnet_jax.benchmarks import recording, video
+from srnet_jax.benchmarks import path_errors, recorded_paths, recording, video
 from srnet_jax.benchmarks.triangulated import JOINTS, triangulated
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.evaluation.tables import to_markdown
@@ -133,7 +133,7 @@ def test_the_table_of_a_network_and_of_a_detector(folder, capsys):
     each = [figures[f"single: MPJPE, mm, {camera.name}"] for camera in CAMERAS]
     assert figures["single: MPJPE, mm"] == pytest.approx(np.mean(each))
     assert figures["single: PA-MPJPE, mm"] < figures["single: MPJPE, mm"] < 150
-    about, errors, of_cameras = video.grids(figures)
+    about, errors, of_cameras, paths = video.grids(figures)
     print_table(errors)
     assert f"{figures['single: MPJPE, mm']:.1f}" in capsys.readouterr().out
     assert [row[0] for row in errors.rows] == [
@@ -149,7 +149,15 @@ def test_the_table_of_a_network_and_of_a_detector(folder, capsys):
     assert figures["single, filtered: acceleration, mm a frame²"] < figures["single: acceleration, mm a frame²"]
     assert of_cameras.header == ("", *(camera.name for camera in CAMERAS))
     assert ("frames per second", "60") in about.rows
-    assert all("nan" not in to_markdown(grid) for grid in (about, errors, of_cameras))
+    assert all("nan" not in to_markdown(grid) for grid in (about, errors, of_cameras, paths))
+    assert [row[0] for row in paths.rows] == [
+        f"single, {kind}, {way}"
+        for kind in (recorded_paths.CALIBRATED, recorded_paths.GUESSED)
+        for way in (recorded_paths.BY_FRAME, recorded_paths.LOCKED)
+    ]
+    row = f"{recorded_paths.PREFIX}single, {recorded_paths.CALIBRATED}, {recorded_paths.LOCKED}"
+    assert figures[f"{row}: {path_errors.PATH}"] < 0.5
+    assert figures[f"{row}: {path_errors.SIDEWAYS}"] < 0.1
 
 
 def test_errors_of_poses_by_hand(rng):

@@ -6,7 +6,7 @@ at least three cameras agree (of two cameras: both). No network has a part in it
 
 Each camera is then lifted alone. Errors are of the 12 joints relative to the middle of the hips, in the camera's axes; means
 over all joints and frames that count, then over the cameras. Below each network are the same poses after the filters of
-`pose.filters`, and after the live ones where the network can be streamed.
+`pose.filters`, and after the live ones where the network can be streamed. For the paths of the hip see `recorded_paths`.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from srnet_jax.benchmarks import recording
+from srnet_jax.benchmarks import recorded_paths, recording
 from srnet_jax.benchmarks.recording import Recording
 from srnet_jax.benchmarks.triangulated import JOINTS, lengths, mean_known, triangulated
 from srnet_jax.errors import DataError
@@ -82,7 +82,8 @@ def run(
         "largest turn of a camera by it, °": float(made.turned_deg.max()),
         "largest move of a camera by it, mm": 1000 * float(made.moved_m.max()),
     }
-    return figures | _table({_TRUTH: targets} | constant | predicted, targets, [camera.name for camera in made.cameras])
+    errors = _table({_TRUTH: targets} | constant | predicted, targets, [camera.name for camera in made.cameras])
+    return figures | errors | recorded_paths.run(found, made, lifters)
 
 
 def _mean_pose(targets: np.ndarray, axes: int | tuple[int, ...]) -> np.ndarray:
@@ -104,7 +105,9 @@ def _table(predicted: dict[str, np.ndarray], targets: np.ndarray, cameras: Seque
 
 
 def grids(figures: dict[str, float]) -> list[Grid]:
-    """Return the tables of what `run` returns: of the recording, of the errors, and of each camera's MPJPE."""
+    """Return the tables of what `run` returns: of the recording, of the errors, of each camera's MPJPE, and of paths."""
+    of_paths = {name: value for name, value in figures.items() if name.startswith(recorded_paths.PREFIX)}
+    figures = {name: value for name, value in figures.items() if name not in of_paths}
     of_rows = {name: value for name, value in figures.items() if ": " in name}
     names = dict.fromkeys(name.rpartition(": ")[0] for name in of_rows)
     columns = dict.fromkeys(name.rpartition(": ")[2] for name in of_rows)
@@ -125,6 +128,7 @@ def grids(figures: dict[str, float]) -> list[Grid]:
         Grid("the recording", ("", ""), about),
         Grid("12 joints relative to the hips, mean over cameras", ("", *(c.replace(", ", ",\n") for c in COLUMNS)), rows),
         Grid(f"{MPJPE}, of each camera", ("", *cameras), each),
+        recorded_paths.grid(of_paths),
     ]
 
 

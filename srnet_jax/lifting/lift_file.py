@@ -15,6 +15,7 @@ from srnet_jax.keypoints.footage import Footage
 from srnet_jax.keypoints.tracks import Track, with_image_sizes
 from srnet_jax.lifting.arguments import check_arguments
 from srnet_jax.lifting.formats import c3d
+from srnet_jax.lifting.motion import MotionSettings, finished
 from srnet_jax.lifting.result import ANGLE_SUFFIXES, USUAL_FPS, Result, check_file
 from srnet_jax.lifting.result import SUFFIXES as FILES
 from srnet_jax.lifting.scene import SUFFIXES, Images, Scene
@@ -84,7 +85,13 @@ def focal_length(given: float | None, footage: Footage | None, lifter: "Keypoint
 
 
 def lift(
-    tracks: Sequence[Track], lifter: "KeypointLifter", *, flip: bool = True, focal_px: float | None = None, model: str = ""
+    tracks: Sequence[Track],
+    lifter: "KeypointLifter",
+    *,
+    flip: bool = True,
+    focal_px: float | None = None,
+    model: str = "",
+    settings: MotionSettings | None = None,
 ) -> list[Result]:
     """Lift people; warns of what was not seen and if the keypoints seem implausible.
 
@@ -94,6 +101,7 @@ def lift(
       flip: see `KeypointLifter`.
       focal_px: see `KeypointLifter`.
       model: what the results call the network; by default its own name.
+      settings: of filters, path and floor; None for poses as the network gives them, relative to the hip.
 
     Raises:
       DataError: if no frame shows enough of anybody.
@@ -110,7 +118,7 @@ def lift(
         warnings.warn(f"frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2)
     sizes = [track.image_size for track in tracks if track.image_size]
     poses = lifter.lift(people, sizes, [track.seconds for track in tracks], focal_px=focal_px, flip=flip)
-    return [
+    results = [
         Result(
             name=track.name,
             poses_3d=pose,
@@ -130,6 +138,9 @@ def lift(
         )
         for track, person, pose in zip(tracks, people, poses, strict=True)
     ]
+    if settings is None:
+        return results
+    return [finished(result, person.points, settings) for result, person in zip(results, people, strict=True)]
 
 
 def _expected(lifter: "KeypointLifter", poses_3d: np.ndarray, person: Completed) -> np.ndarray | None:
@@ -241,6 +252,7 @@ def lift_all(
     model: str,
     focal_px: float | None = None,
     images: Images | None = None,
+    settings: MotionSettings | None = None,
 ) -> Iterator[tuple[Result, list[Path]]]:
     """Lift people and write their files, of several people with each one's name.
 
@@ -252,6 +264,7 @@ def lift_all(
       model: what the results call the network.
       focal_px: see `KeypointLifter`.
       images: of the video, behind the keypoints in films and sheets.
+      settings: see `lift`.
 
     Yields:
       Each person and the files.
@@ -262,7 +275,7 @@ def lift_all(
     for _, path in files:
         if path.suffix == ".c3d":
             c3d.check_length(path, max(len(track.keypoints) for track in tracks))
-    for result in lift(tracks, lifter, flip=flip, focal_px=focal_px, model=model):
+    for result in lift(tracks, lifter, flip=flip, focal_px=focal_px, model=model, settings=settings):
         own = [
             Output(flag, path.with_name(f"{path.stem}_{result.name}{path.suffix}") if len(tracks) > 1 else path)
             for flag, path in files

@@ -13,9 +13,11 @@ from srnet_jax.keypoints.points import marked
 from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
 from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments
-from srnet_jax.lifting.result import Result
+from srnet_jax.lifting.motion import USUAL, MotionSettings
+from srnet_jax.lifting.result import USUAL_FPS, Result
 from srnet_jax.models.predict import predict
 from srnet_jax.pose.complete import FEWEST, Completed, complete
+from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.frames import Frames, interpolated
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, USUAL_FOCAL, View, normalize_image
 from srnet_jax.pose.skeleton import H36M_17
@@ -91,6 +93,7 @@ class KeypointLifter:
         min_confidence: float = MIN_CONFIDENCE,
         flip: bool = True,
         batch_frames: int = 4096,
+        filters: Settings | None = None,
     ) -> np.ndarray:
         """Lift one person's keypoints.
 
@@ -109,6 +112,7 @@ class KeypointLifter:
           min_confidence: a joint whose confidence is lower is missing.
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
           batch_frames: frames that are lifted at a time; bounds the memory.
+          filters: of the poses, as `pose.filters.Settings()`; None for poses as the network gives them.
 
         Returns:
           [T, 17, 3] float32 joints of `skeleton.H36M_17`, camera frame (x right, y down, z away from the camera), metres,
@@ -125,7 +129,9 @@ class KeypointLifter:
         if not person.lifted.any():
             raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
         times = np.arange(len(keypoints)) / fps if fps else None
-        return self.lift([person], [image_size], [times], focal_px=focal_px, flip=flip, batch_frames=batch_frames)[0]
+        (poses,) = self.lift([person], [image_size], [times], focal_px=focal_px, flip=flip, batch_frames=batch_frames)
+        rate = fps or self.trained.fps or USUAL_FPS
+        return poses if filters is None else filtered(poses, person.confidences, rate, filters)
 
     def lift_file(
         self,
@@ -138,6 +144,7 @@ class KeypointLifter:
         min_confidence: float | None = None,
         format: str | None = None,
         flip: bool = True,
+        settings: MotionSettings | None = USUAL,
     ) -> list[Result]:
         """Lift the people of a file, or a folder, of keypoints in any format that `launch.predict` reads.
 
@@ -150,6 +157,7 @@ class KeypointLifter:
           min_confidence: a joint whose confidence is lower is missing; None for the format's own.
           format: a name of `keypoint_files`, where the content does not tell.
           flip: see `__call__`.
+          settings: of filters, the hip's path, and the floor; None for poses as the network gives them.
 
         Returns:
           A `Result` of each person.
@@ -166,7 +174,7 @@ class KeypointLifter:
         hints = keypoint_files.Hints(format, image_size, min_confidence)
         tracks = keypoint_files.load(Path(path), hints)
         tracks = lift_file.described(tracks, Path(path), layout=layout, fps=fps, focal_px=focal_px)
-        return lift_file.lift(tracks, self, flip=flip, focal_px=focal_px)
+        return lift_file.lift(tracks, self, flip=flip, focal_px=focal_px, settings=settings)
 
     @property
     def uses_focal(self) -> bool:

@@ -12,7 +12,7 @@ from srnet_jax.errors import UserError
 from srnet_jax.io.files import plain
 from srnet_jax.lifting.formats import c3d, npz, table, trc
 from srnet_jax.lifting.formats.motion import Motion
-from srnet_jax.pose import angles
+from srnet_jax.pose import angles, ground
 from srnet_jax.pose.complete import Source
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -46,6 +46,7 @@ class Result:
       focal_px: the camera's focal length as it was given, pixels; None if it was not.
       root: [T, 3] float64 path of the hip, camera frame, metres; None if it was not estimated, NaN in frames without it.
       up: [3] float64 unit vector that points up, camera frame; None if not known.
+      up_error_deg: standard error of it, degrees; 0 if it was given.
       ground: height of the floor, metres: each of its points p has p . up = ground; below 0 if it is below the camera. None if
         not known.
       errors_m: [T, 17] expected error of each joint, metres; None if not estimated.
@@ -71,6 +72,7 @@ class Result:
     focal_px: float | None = None
     root: np.ndarray | None = None
     up: np.ndarray | None = None
+    up_error_deg: float | None = None
     ground: float | None = None
     errors_m: np.ndarray | None = None
 
@@ -154,12 +156,7 @@ class Result:
 
     def _placed(self, up: np.ndarray) -> np.ndarray:
         """Return the joints [T, 17, 3], metres, x right, y away, z along a unit vector up [3] of the camera frame."""
-        ahead = np.array([0.0, 0, 1])
-        forward = ahead - (ahead @ up) * up
-        if np.linalg.norm(forward) < 1e-6:
-            forward = -up[2] * (_IMAGE_UP - (_IMAGE_UP @ up) * up)
-        forward /= np.linalg.norm(forward)
-        axes = np.stack([np.cross(forward, up), forward, up])
+        axes = ground.axes(up)
         poses = self.poses_3d.astype(np.float64) @ axes.T
         if self.root is None:
             return poses
@@ -208,6 +205,7 @@ class Result:
         `fps` and `focal_px` are 0 if not known. `times` (seconds), `root`, `up`, `ground` and `errors_m` are there if known.
         """
         kept = {"times": self.seconds, "root": self.root, "up": self.up, "ground": self.ground, "errors_m": self.errors_m}
+        kept |= {"up_error_deg": self.up_error_deg}
         return {
             "poses_3d": self.poses_3d,
             "keypoints_2d": self.keypoints_2d,

@@ -8,13 +8,14 @@ import numpy as np
 
 from srnet_jax.errors import UserError
 from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed, seen
+from srnet_jax.lifting.result import USUAL_FPS
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.complete import LONGEST_GAP_S
+from srnet_jax.pose.filters import LiveFilter, Settings
 from srnet_jax.pose.layouts import find
-from srnet_jax.pose.normalization import mirror, normalize_image, to_metres
+from srnet_jax.pose.normalization import USUAL_FOCAL, mirror, normalize_image, to_metres
+from srnet_jax.pose.root_filter import RootFilter
 from srnet_jax.pose.skeleton import H36M_17
-
-_USUAL_FPS = 30.0  # of a network that does not say
 
 
 @partial(jax.jit, static_argnames="model", donate_argnames="memory")
@@ -41,6 +42,9 @@ class StreamingLifter:
     must come at the rate that it was trained on. A missing joint is estimated from the frame's others, while `KeypointLifter`
     interpolates it from the frames before and after. After more than LONGEST_GAP_S seconds without the person, the next frame
     is the first.
+
+    Attributes:
+      root: [3] float64 where the hip is in the newest frame, camera frame, metres; NaN if not known, or not asked for.
     """
 
     def __init__(
@@ -52,6 +56,9 @@ class StreamingLifter:
         focal_px: float | None = None,
         flip: bool = True,
         min_confidence: float = MIN_CONFIDENCE,
+        filters: Settings | None = None,
+        fps: float | None = None,
+        track_root: bool = False,
     ) -> None:
         """Prepare the network and compile it.
 
@@ -62,11 +69,14 @@ class StreamingLifter:
           focal_px: the camera's focal length, pixels; None for 0.85 times the image's longer side.
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
           min_confidence: a joint whose confidence is lower is missing.
+          filters: of the poses, those of `pose.filters` that need no later frames; None for poses as the network gives them.
+          fps: frames per second; None for those of the network, or 30.
+          track_root: whether `root` follows the hip through the room.
 
         Raises:
           UserError: as `check_arguments`, or if the network needs later frames, or is no trunk.
         """
-        check_arguments(layout, image_size, focal_px=focal_px, min_confidence=min_confidence)
+        check_arguments(layout, image_size, fps, focal_px, min_confidence)
         lifter.check_focal(focal_px)
         trained, model = lifter.trained, lifter.trained.model
         if not isinstance(model, PoseLifter) or model.length_dependent:
@@ -78,7 +88,12 @@ class StreamingLifter:
             )
         self._lifter, self._layout, self._image_size, self._flip = lifter, layout, image_size, flip
         self._focal_px, self._min_confidence = focal_px, min_confidence
-        self._longest = round(LONGEST_GAP_S * (trained.fps or _USUAL_FPS))
+        self._fps = fps or trained.fps or USUAL_FPS
+        self._longest = round(LONGEST_GAP_S * self._fps)
+        self._filter = LiveFilter(filters, self._fps) if filters else None
+        width, height = image_size
+        focal = focal_px or USUAL_FOCAL * max(width, height)
+        self._path = RootFilter(focal, (width / 2, height / 2)) if track_root else None
         self._model = model.clone(streaming=True)
         self._variables = jax.device_put(trained.variables)
         self.reset()
@@ -87,6 +102,16 @@ class StreamingLifter:
 
     def reset(self) -> None:
         """Forget what was seen: the next frame is the first."""
+        self._forget()
+        self._frame = 0
+        self.root = np.full(3, np.nan)
+        if self._filter:
+            self._filter.reset()
+        if self._path:
+            self._path.reset()
+
+    def _forget(self) -> None:
+        """Forget the frames that the network remembers."""
         self._memory = self._model.empty_memory(2 if self._flip else 1)
         self._unseen = 0  # frames
 
@@ -106,11 +131,14 @@ class StreamingLifter:
         """
         sure = None if confidences is None else np.asarray(confidences)[None]
         self._unseen += 1
+        self._frame += 1
+        self.root = np.full(3, np.nan)
         person = completed(np.asarray(keypoints)[None], sure, self._layout, min_confidence=self._min_confidence)
         if not person.lifted[0]:
-            return np.full((H36M_17.num_joints, 3), np.nan, np.float32)
+            unknown = np.full((H36M_17.num_joints, 3), np.nan, np.float32)
+            return self._filter.push(unknown) if self._filter else unknown
         if self._unseen - 1 > self._longest:
-            self.reset()
+            self._forget()
         self._unseen = 0
         norm, view = self._lifter.trained.config.model.normalization, seen(person.points, self._image_size, self._focal_px)
         inputs = normalize_image(norm, person.points, view)
@@ -119,4 +147,9 @@ class StreamingLifter:
         self._memory, poses = step(self._model, self._variables, self._memory, inputs)
         straight, *flipped = np.asarray(poses)
         pose = (straight + mirror(flipped[0], H36M_17.mirrored)) / 2 if flipped else straight
-        return to_metres(norm, (pose - pose[:1])[None], view)[0]
+        metres = to_metres(norm, (pose - pose[:1])[None], view)[0]
+        if self._filter:
+            metres = self._filter.push(metres, person.confidences[0])
+        if self._path:
+            self.root = self._path.push(metres, person.points[0], person.confidences[0], self._frame / self._fps)
+        return metres

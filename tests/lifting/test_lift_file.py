@@ -14,7 +14,9 @@ from srnet_jax.errors import DataError, UserError
 from srnet_jax.keypoints import footage, keypoint_files, times
 from srnet_jax.lifting import lift_file
 from srnet_jax.lifting.lifter import PRETRAINED, load
+from srnet_jax.lifting.motion import USUAL
 from srnet_jax.lifting.result import SUFFIXES as FILES
+from srnet_jax.pose.filters import filtered
 from srnet_jax.pose.skeleton import H36M_17
 from tests.keypoints import test_keypoint_files as files
 from tests.keypoints import videos
@@ -46,8 +48,16 @@ def test_a_lifter_lifts_a_file_as_the_command_does(tmp_path, lifter):
     (found,) = lifter.lift_file(path, layout="coco", image_size=(1024, 1024), fps=30)
     hints = keypoint_files.Hints(image_size=(1024, 1024))
     tracks = lift_file.described(keypoint_files.load(path, hints), path, layout="coco", fps=30)
-    (expected,) = lift_file.lift(tracks, lifter)
-    np.testing.assert_array_equal(found.poses_3d, expected.poses_3d)
+    (expected,) = lift_file.lift(tracks, lifter, settings=USUAL)
+    for name in ("poses_3d", "root", "up", "ground"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    (plain,) = lift_file.lift(tracks, lifter)
+    np.testing.assert_array_equal(
+        lifter.lift_file(path, layout="coco", fps=30, image_size=(1024, 1024), settings=None)[0].poses_3d, plain.poses_3d
+    )
+    assert plain.root is None
+    rate = filtered(plain.poses_3d, plain.confidences, 30.0, USUAL.filters)
+    np.testing.assert_allclose(found.poses_3d, rate, atol=1e-6)
     assert (found.layout, found.image_size, found.fps, found.model) == ("coco", (1024, 1024), 30, "causal")
     found.save(tmp_path / "x.trc")
     assert (tmp_path / "x.trc").read_text().startswith("PathFileType")

@@ -8,6 +8,8 @@ from srnet_jax.errors import DataError, UserError
 from srnet_jax.lifting import lifter, streaming
 from srnet_jax.lifting.lifter import KeypointLifter
 from srnet_jax.lifting.streaming import StreamingLifter
+from srnet_jax.pose.filters import Settings, filtered
+from srnet_jax.pose.root_filter import RootFilter
 from tests.lifting.test_lifter import make
 
 SIZE = (1920, 1080)
@@ -63,6 +65,28 @@ def test_streaming_is_the_whole_video(tiny_config, video, name, widths):
     live = StreamingLifter(network, layout="coco", image_size=SIZE)
     found = np.stack([live.push(frame) for frame in video])
     assert np.abs(found - whole).max() < 1e-5 * max(np.abs(whole).max(), 1)
+
+
+def test_filters_and_the_path_live_are_those_of_the_poses(tiny_config, video):
+    network = lifter_of(tiny_config, (3, 3))
+    whole = network(video, layout="coco", image_size=SIZE)
+    live = StreamingLifter(network, layout="coco", image_size=SIZE, filters=Settings(), track_root=True)
+    places, found = [], []
+    for frame in video:
+        found.append(live.push(frame))
+        places.append(live.root)
+    size = np.abs(whole).max()
+    expected = filtered(whole, None, network.trained.fps, Settings(), causal=True)
+    np.testing.assert_allclose(np.stack(found), expected, atol=1e-3 * size)
+    person = lifter.completed(video, None, "coco")
+    path = RootFilter(0.85 * 1920, (960, 540))
+    alone = [
+        path.push(*frame, index / 30) for index, frame in enumerate(zip(found, person.points, person.confidences, strict=True))
+    ]
+    np.testing.assert_allclose(places, alone, rtol=1e-6)
+    live.reset()
+    np.testing.assert_array_equal(live.push(video[0]), found[0])
+    np.testing.assert_array_equal(live.root, places[0])
 
 
 def test_a_reset_begins_anew_and_nothing_compiles_again(tiny_config, video):

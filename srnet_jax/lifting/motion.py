@@ -1,0 +1,116 @@
+"""From lifted poses to a motion: filters, the path of the hip, which way is up, and the floor."""
+
+import dataclasses
+
+import numpy as np
+
+from srnet_jax.errors import UserError, one_line
+from srnet_jax.lifting.result import USUAL_FPS, Result
+from srnet_jax.pose.filters import Settings, filtered
+from srnet_jax.pose.footlock import footlock
+from srnet_jax.pose.ground import direction, ground
+from srnet_jax.pose.normalization import USUAL_FOCAL
+from srnet_jax.pose.root_path import root_path, with_median_bones
+
+FILTERS = ("smooth", "bones", "knees", "elbows")
+LEVEL = (0.0, -1.0, 0.0)  # up of a camera that is level
+
+
+@dataclasses.dataclass(frozen=True)
+class MotionSettings:
+    """What is done to the poses of a file.
+
+    Attributes:
+      filters: of the poses, see `pose.filters`; None for none.
+      up: direction of up in the camera frame (x right, y down, z away); None to estimate it.
+      lock_feet: whether the hip's path is corrected so that standing feet slide less.
+    """
+
+    filters: Settings | None = dataclasses.field(default_factory=Settings)
+    up: tuple[float, float, float] | None = None
+    lock_feet: bool = False
+
+
+USUAL = MotionSettings()
+
+
+def settings_of(
+    filters: list[str],
+    *,
+    stature_m: float | None = None,
+    leg_m: float | None = None,
+    up: str = "estimate",
+    lock_feet: bool = False,
+) -> MotionSettings:
+    """Return the settings that flags describe.
+
+    Args:
+      filters: of FILTERS, or "none".
+      stature_m: body height, metres.
+      leg_m: length of thigh and shank, metres.
+      up: "estimate", "camera" for a level camera, or three numbers with commas between them.
+      lock_feet: see `MotionSettings`.
+
+    Raises:
+      UserError: names the flag, what was found and what was expected.
+    """
+    names = [] if filters == ["none"] else filters
+    if unknown := [name for name in names if name not in FILTERS]:
+        raise UserError(f"--filters: found {one_line(unknown[0], 50)}, expected some of {', '.join(FILTERS)}, or none")
+    chosen = Settings(
+        smooth="smooth" in names,
+        constant_bones="bones" in names,
+        knees="knees" in names,
+        elbows="elbows" in names,
+        stature_m=stature_m,
+        leg_m=leg_m,
+    )
+    return MotionSettings(chosen, _up(up), lock_feet)
+
+
+def _up(text: str) -> tuple[float, float, float] | None:
+    if text in ("estimate", "camera"):
+        return LEVEL if text == "camera" else None
+    try:
+        x, y, z = map(float, text.split(","))
+        direction(np.array([x, y, z]))
+    except (ValueError, UserError):
+        raise UserError(f"--up={one_line(text, 50)}: expected estimate, camera, or a direction as 0,-1,0") from None
+    return x, y, z
+
+
+def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Result:
+    """Filter a person's poses, and find where the person is.
+
+    Args:
+      result: as lifted.
+      points: [T, 17, 2] keypoints that the poses were lifted from, pixels; NaN in frames that are not lifted.
+      settings: what to do.
+
+    Returns:
+      The result with its poses filtered and with `root`, `up` and, if a foot ever stands or up is given, `ground`. Pictures
+      for themselves, whose times are not known, are neither smoothed nor joined to a path, but placed one by one.
+    """
+    assert result.image_size is not None
+    seconds = result.seconds
+    times = result.frames / (USUAL_FPS * result.every) if seconds is None else np.asarray(seconds, np.float64)
+    times = times - times[0]
+    poses = result.poses_3d
+    if settings.filters is not None:
+        poses = filtered(poses, result.confidences, times, settings.filters)
+    width, height = result.image_size
+    focal = result.focal_px or USUAL_FOCAL * max(width, height)
+    bones = with_median_bones(poses)
+    path = root_path(bones, points, result.confidences, focal, (width / 2, height / 2), times)
+    if settings.lock_feet:
+        path = footlock(path, bones, times)
+    found = ground(bones + path[:, None], times, None if settings.up is None else np.array(settings.up))
+    known = found.stands > 0 or settings.up is not None
+    return dataclasses.replace(
+        result,
+        poses_3d=poses,
+        root=path,
+        up=found.up,
+        up_error_deg=found.error_deg,
+        ground=-found.height if known and np.isfinite(found.height) else None,
+    )

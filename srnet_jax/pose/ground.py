@@ -1,0 +1,202 @@
+"""Which way is up and where the floor is, from feet that stand, bodies that are upright and a camera that is about level.
+
+A foot that hardly moves stands. A plane through such feet, wherever the person walks, tells up and height; the depth of a foot
+is far less certain than its place in the image. A person who stays in one place gives no plane: then up is what bodies that
+stand straight, and a camera that is level within about 10 degrees, make likely. All of it is one least-squares problem. Feet
+that do not fit (on stairs, on a chair) count little, and its covariance says how certain the answer is.
+
+The foot of `skeleton.H36M_17` is the ankle. The floor is ANKLE leg lengths (thigh and shank) below the ankles that stand: 8 cm
+for a leg of 80 cm. Motion capture has 7 to 12 cm, as its markers are placed, so that the floor is uncertain by 2 cm at best.
+
+Camera frame: x right, y down, z away from the camera. World: z up, the floor at z = 0, y horizontally away from the camera, x
+right. Metres in both.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from srnet_jax.errors import DataError, UserError
+from srnet_jax.pose.footlock import FEET, FEET_S
+from srnet_jax.pose.root_path import check_times
+from srnet_jax.pose.skeleton import H36M_17, ROOT
+from srnet_jax.pose.whittaker import whittaker
+
+ANKLE = 0.1  # height of the ankle above the floor, leg lengths
+_SLOW_M_S = 0.7  # a foot that is slower stands
+_HIGHER_M = 0.1  # than the other foot: such a foot does not stand, however slow
+_SHORTEST_S, _LONGEST_S = 0.1, 0.5  # a shorter stand does not count, a longer one is cut
+_ACROSS_M, _ALONG_M, _ALONG = 0.1, 0.15, 0.035  # error of a stand: across the ray; along it, in metres and in distances
+_PITCH_DEG, _ROLL_DEG, _HEIGHT_M = 10.0, 5.0, (1.3, 1.0)  # of a camera: that it is not level, and its height
+_LEAN_DEG = 7.0  # of a clip's median upright body
+_STRAIGHT, _UPRIGHT = 0.85, np.cos(np.radians(45))  # from ankles to thorax, in lengths of legs and torso; of its direction
+_TAIL = 4.0  # degrees of freedom of the distribution of a stand's error (Student's t)
+_LOWEST = 10  # per cent of the lower ankles that are taken for standing where none is known to stand
+_LEVEL = 0.05  # sine of the angle to the vertical below which a camera looks up or down
+
+_JOINTS = H36M_17.joints
+_KNEES, _HIPS = ([_JOINTS.index(side + name) for side in "RL"] for name in ("Knee", "Hip"))
+_THORAX = _JOINTS.index("Thorax")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ground:
+    """The floor as a camera sees it: points p with up @ p = -height.
+
+    Attributes:
+      up: [3] direction of up in the camera frame, of length 1.
+      height: of the camera above the floor, metres; NaN if no frame is known.
+      error_deg: standard error of up, degrees; 0 if it was given.
+      height_error: standard error of the height, metres, for a person of the true size.
+      stands: how many times a foot stood, of which longer ones are counted for each half second. With none, the floor is under
+        the lowest ankles, which is a guess.
+    """
+
+    up: np.ndarray
+    height: float
+    error_deg: float
+    height_error: float
+    stands: int
+
+
+def ground(joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray | None = None) -> Ground:
+    """Find up and the floor.
+
+    Args:
+      joints_camera: [T, 17, 3] joints of `skeleton.H36M_17` in the camera frame, metres: poses moved along their root path. NaN
+        in frames that are not known.
+      times: [T] seconds of the frames, rising.
+      up: [3] direction of up in the camera frame, if it is known; only the height is found then.
+
+    Raises:
+      DataError: if the joints have another shape, or times do not rise.
+      UserError: if `up` is no direction.
+    """
+    joints = np.asarray(joints_camera, np.float64)
+    if joints.ndim != 3 or joints.shape[1:] != (len(_JOINTS), 3):
+        raise DataError(f"ground: found joints of shape {joints.shape}, expected (T, 17, 3)")
+    check_times(times, len(joints))
+    given = None if up is None else direction(up)
+    known = np.isfinite(joints).all((1, 2))
+    joints, seconds = joints[known], np.asarray(times, np.float64)[known]
+    if not len(joints):
+        nothing = np.array([0.0, -1.0, 0.0]) if given is None else given
+        return Ground(nothing, np.nan, 0.0 if given is not None else _PITCH_DEG, np.nan, 0)
+    body = _body_up(joints)
+    about = _unit(np.array([0.0, -0.5, 0.0]) + (0 if body is None else body)) if given is None else given
+    stands = _stands(joints, seconds, about)
+    places = stands if len(stands) else _lowest(joints, about)
+    below = ANKLE * float(np.median(_leg_lengths(joints)))
+    if given is not None:
+        height, error = _height(places, given)
+        return Ground(given, height + below, 0.0, error, len(stands))
+    found, height, error_deg, error = _plane(places, about, body)
+    return Ground(found, height + below, error_deg, error, len(stands))
+
+
+def axes(up: np.ndarray) -> np.ndarray:
+    """Return the world's axes [3, 3] as rows in the camera frame: right, away, up.
+
+    Where the camera looks straight down or up, away is where the top of its image points, or the bottom.
+    """
+    forward = np.array([0.0, 0.0, 1.0])
+    away = forward - up * up[2]
+    if np.linalg.norm(away) < _LEVEL:
+        away = np.array([0.0, np.sign(up[2]), 0.0])
+        away = away - up * (away @ up)
+    away = _unit(away)
+    return np.stack([np.cross(away, up), away, up])
+
+
+def standing(joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Return when the right and the left foot stand, [T, 2] bool, of joints [T, 17, 3] without NaN; see `ground`."""
+    feet = joints_camera[:, FEET]
+    if len(feet) < 2:
+        return np.zeros((len(feet), 2), bool)
+    smooth = whittaker(feet, times, FEET_S)
+    slow = np.linalg.norm(np.gradient(smooth, times, axis=0), axis=-1) < _SLOW_M_S
+    height = feet @ up
+    return slow & (height - height[:, ::-1] < _HIGHER_M)
+
+
+def _stands(joints: np.ndarray, times: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Return the mean places [N, 3] of feet while they stand."""
+    found = []
+    for foot, mask in zip(FEET, standing(joints, times, up).T, strict=True):
+        ends = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int))).reshape(-1, 2)
+        for start, end in ends.tolist():
+            lasts = times[end - 1] - times[start]
+            if lasts >= _SHORTEST_S:
+                parts = np.array_split(joints[start:end, foot], min(int(lasts / _LONGEST_S) + 1, end - start))
+                found += [part.mean(0) for part in parts]
+    return np.array(found).reshape(-1, 3)
+
+
+def _lowest(joints: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Return the mean place [1, 3] of the lower feet where they are lowest."""
+    heights = joints[:, FEET] @ up
+    low = joints[np.arange(len(joints)), np.array(FEET)[heights.argmin(1)]]
+    return low[heights.min(1) <= np.percentile(heights.min(1), _LOWEST)].mean(0, keepdims=True)
+
+
+def _leg_lengths(joints: np.ndarray) -> np.ndarray:
+    hips, knees, feet = (joints[:, ends] for ends in (_HIPS, _KNEES, FEET))
+    return (np.linalg.norm(hips - knees, axis=-1) + np.linalg.norm(knees - feet, axis=-1)).mean(1)
+
+
+def _body_up(joints: np.ndarray) -> np.ndarray | None:
+    """Return the median direction [3] from the ankles to the thorax of bodies that are straight and upright, None without."""
+    along = joints[:, _THORAX] - joints[:, FEET].mean(1)
+    length = np.linalg.norm(along, axis=-1)
+    whole = _leg_lengths(joints) + np.linalg.norm(joints[:, _THORAX] - joints[:, ROOT], axis=-1)
+    upright = (length > _STRAIGHT * whole) & (-along[:, 1] > _UPRIGHT * length)
+    return _unit(np.median(along[upright] / length[upright, None], axis=0)) if upright.any() else None
+
+
+def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tuple[np.ndarray, float, float, float]:
+    """Fit up and the camera's height above places [N, 3]; return them and their standard errors, degrees and metres."""
+    from scipy.optimize import least_squares
+
+    tangents = axes(about)[:2]
+    distances = np.linalg.norm(places, axis=-1)
+
+    def turned(values: np.ndarray) -> np.ndarray:
+        return _unit(about + values[:2] @ tangents)
+
+    def errors(values: np.ndarray) -> np.ndarray:
+        up = turned(values)
+        along = places @ up / distances * np.hypot(_ALONG_M, _ALONG * distances)
+        off = (places @ up + values[2]) / np.hypot(_ACROSS_M, along)
+        robust = np.sign(off) * np.sqrt((_TAIL + 1) * np.log1p(np.square(off) / _TAIL))
+        camera = [up[2] / np.radians(_PITCH_DEG), up[0] / np.radians(_ROLL_DEG), (values[2] - _HEIGHT_M[0]) / _HEIGHT_M[1]]
+        lean = [] if body is None else (up - body) / np.radians(_LEAN_DEG)
+        return np.concatenate([robust, camera, lean])
+
+    found = least_squares(errors, [0.0, 0.0, -float(np.median(places @ about))])
+    covariance = np.linalg.inv(found.jac.T @ found.jac)
+    off, moved = np.degrees(np.sqrt(covariance[0, 0] + covariance[1, 1])), np.sqrt(covariance[2, 2])
+    return turned(found.x), float(found.x[2]), float(off), float(moved)
+
+
+def _height(places: np.ndarray, up: np.ndarray) -> tuple[float, float]:
+    """Return the camera's height above places [N, 3] and its standard error, metres."""
+    heights = -(places @ up)
+    along = heights / np.linalg.norm(places, axis=-1)
+    error = np.hypot(_ACROSS_M, along * np.hypot(_ALONG_M, _ALONG * np.linalg.norm(places, axis=-1)))
+    return float(np.median(heights)), float(np.median(error) / np.sqrt(len(heights)))
+
+
+def direction(up: np.ndarray) -> np.ndarray:
+    """Return a direction [3] of length 1.
+
+    Raises:
+      UserError: if it has none.
+    """
+    found = np.asarray(up, np.float64)
+    if found.shape != (3,) or not np.isfinite(found).all() or not np.linalg.norm(found) > 0:
+        raise UserError(f"up: found {np.array2string(found, threshold=4)}, expected three numbers that are a direction")
+    return _unit(found)
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
