@@ -15,6 +15,7 @@ python -m launch.benchmark epoch         # an epoch against its steps, with data
 python -m launch.benchmark video --data=DIR   # networks on a recording by several calibrated cameras (docs/real_video.md)
 python -m launch.benchmark views --data=FILE  # networks on motion capture, cameras high and low, near and far, rolled
 python -m launch.benchmark filters --data=FILE  # networks on motion capture, before and after each filter (docs/motion.md)
+python -m launch.benchmark expected --data=FILE # how well the expected errors of joints tell the true ones (docs/motion.md)
 python -m launch.benchmark motion --data=FILE  # where people are: paths, up and the floor, of walks in motion capture
 """
 
@@ -23,14 +24,14 @@ from absl import flags
 from launch import app
 
 _COMMANDS: tuple[str, ...] = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
-_COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video", "views", "filters", "motion")
-_WITH_DATA = ("video", "views", "filters", "motion")
+_COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video", "views", "filters", "motion", "expected")
+_WITH_DATA = ("video", "views", "filters", "motion", "expected")
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
 _DATA = flags.DEFINE_string(
-    "data", None, "Of video: folder of the recording; of views, filters and motion: joint positions, file or folder."
+    "data", None, "Of video: folder of the recording; of views, filters, motion and expected: joint positions, file or folder."
 )
 _NETWORKS = flags.DEFINE_list(
-    "networks", None, "Of video, views, filters and motion: single, causal, video (all by default), workdirs, .npz files."
+    "networks", None, "Of --data's commands: single, causal, video (all by default), workdirs, .npz files."
 )
 _FPS = flags.DEFINE_float("fps", None, "Of video: frames per second; else Config.toml's frame_rate, or 30.", 0.1, 10_000)
 _LAYOUT = flags.DEFINE_string("layout", None, "Of video: layout of the keypoints, where it is not told by how they look.")
@@ -56,7 +57,7 @@ def main(command: str) -> None:
     if _PEER.value and not importlib.util.find_spec("torch"):
         app.fail("--peer=torch: PyTorch is not installed, expected `pip install -e .[bench]`")
     unread = [f"--{flag.name}" for flag in _OF_VIDEO if flag.value and command != "video"]
-    if command in ("views", "filters", "motion"):
+    if command in ("views", "filters", "motion", "expected"):
         unread = [name for name in unread if name not in ("--data", "--networks")]
     if unread:
         app.fail(f"{', '.join(unread)}: not of the command {command}")

@@ -1,8 +1,8 @@
 """Filters of lifted poses on people and cameras that the networks were not trained on: each alone, and all together.
 
-Each clip of a network's test subjects is seen by one camera that is drawn: 2.5 to 8 m away, 0.5 to 2.6 m high, rolled by up to
-10 degrees, the hip up to 20 degrees off its axis. Keypoints are projections through a detector's joints, with the errors of the
-network's own `config.data.detections`. The focal length is the one that lifters guess.
+Each clip of a network's test subjects is seen by one camera that is drawn, see `views.drawn`. Keypoints are projections through
+a detector's joints, with the errors of the network's own `config.data.detections`. The focal length is the one that lifters
+guess.
 
 Every second clip is reported; the settings were chosen on the others, whose table comes last. A clip's mean length of the true
 legs gives its person's stature, by `RATIOS`; where a filter is told the stature, it is told one that is off by 3 % (standard
@@ -20,7 +20,7 @@ import numpy as np
 
 from srnet_jax.benchmarks import views
 from srnet_jax.benchmarks.video import knee_angles
-from srnet_jax.data import dataset, detections
+from srnet_jax.data import detections
 from srnet_jax.data.sources import errors_of
 from srnet_jax.errors import DataError
 from srnet_jax.evaluation.tables import Grid
@@ -37,7 +37,6 @@ CUTOFFS_HZ, EUROS = (2, 3, 4, 5, 6, 8), ((1, 2), (1, 4), (2, 2), (2, 4), (2, 8),
 WRONG = ("a knee bent backwards, % of the frames", "an elbow bent backwards, % of the frames")  # by more than 5 degrees
 MOVED, LIVE_MS = "mean displacement of the joints, mm", "live filter, all: median ms a frame"
 _CLIP = 300  # frames of each clip, at most
-_DISTANCE_M, _HEIGHT_M, _OFF_DEGREES, _ROLL_DEGREES = (2.5, 8.0), (0.5, 2.6), 20.0, 10.0  # of the camera
 _FASTEST = 95  # percentile of the true joints' speed
 _STATURE_ERROR, _WRONG_DEGREES = 0.03, 5
 _JOINTS = H36M_17.joints
@@ -108,25 +107,12 @@ def _lifted(network: lifter.KeypointLifter, path: Path) -> tuple[Clips, Clips, f
     clips, fps = views.clips_of(path, config.protocol.subjects_test, _CLIP)
     if len(clips) < 2:
         raise DataError(f"{path}: found one clip of the test subjects, expected two or more")
-    seen = [_filmed(poses, np.random.default_rng([2, index])) for index, poses in enumerate(clips)]
+    seen = [views.drawn(poses, np.random.default_rng([2, index])) for index, poses in enumerate(clips)]
     errors = errors_of(config.data.detections)
     detected = [detections.detected(one, errors, np.random.default_rng([1, index]), fps) for index, one in enumerate(seen)]
     poses = views.lifted(network, [one.inputs_2d for one in detected], fps)
     truth = [one.poses_3d - one.poses_3d[:, :1] for one in seen]
     return [one.astype(np.float64) for one in poses], [one.astype(np.float64) for one in truth], fps
-
-
-def _filmed(poses: np.ndarray, rng: np.random.Generator) -> dataset.Sequence:
-    """Return a motion [T, 17, 3], world frame, as a camera that is drawn sees it."""
-    return views.filmed(
-        poses,
-        azimuth=rng.uniform(0, 2 * np.pi),
-        distance_m=float(np.exp(rng.uniform(*np.log(_DISTANCE_M)))),
-        height_m=rng.uniform(*_HEIGHT_M),
-        off=np.radians(_OFF_DEGREES) * np.sqrt(rng.random()),
-        direction=rng.uniform(0, 2 * np.pi),
-        roll=np.radians(rng.uniform(-1, 1) * _ROLL_DEGREES),
-    )
 
 
 def _rows(poses: Clips, truth: Clips, fps: float, live: bool) -> dict[str, Clips]:

@@ -29,8 +29,8 @@ from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 HEIGHTS_M, ROLLS, DISTANCES_M, OFF_AXIS = (0.5, 1.5, 2.6), (0, 20), (2, 4, 6, 10), (0, 25)
 KNEE, LEAN = "smallest knee angle, °", "largest lean of the torso, °"
-_SIZE = (1920, 1080)
-_FOCAL = USUAL_FOCAL * max(_SIZE)
+SIZE = (1920, 1080)
+_FOCAL = USUAL_FOCAL * max(SIZE)
 _CLIP = 100  # frames of each clip, at most
 _STATURE_M, _SHOULDER, _NECK, _HEAD = 1.75, 0.818, 0.87, 0.93  # and heights of joints, shares of it
 _mpjpe = partial(metrics.in_blocks, jax.jit(metrics.mpjpe))
@@ -119,9 +119,25 @@ def _in_cell(
 
 def filmed(poses: np.ndarray, **place: float) -> dataset.Sequence:
     """Return a motion [T, 17, 3], world frame, metres, as a camera at a place sees it, see `redraw.camera_at`."""
-    lens = cameras.Camera("cell", (1, 0, 0, 0), (0, 0, 0), (_FOCAL, _FOCAL), (_SIZE[0] / 2, _SIZE[1] / 2), *_SIZE)
+    lens = cameras.Camera("cell", (1, 0, 0, 0), (0, 0, 0), (_FOCAL, _FOCAL), (SIZE[0] / 2, SIZE[1] / 2), *SIZE)
     (sequence,) = dataset.film(poses, [redraw.camera_at(poses, lens, **place)], subject="", action="", trial="")
     return sequence
+
+
+def drawn(poses: np.ndarray, rng: np.random.Generator) -> dataset.Sequence:
+    """Return a motion [T, 17, 3], world frame, metres, as a camera that is drawn sees it.
+
+    It is 2.5 to 8 m away, 0.5 to 2.6 m high, rolled by up to 10 degrees, and the hip is up to 20 degrees off its axis.
+    """
+    return filmed(
+        poses,
+        azimuth=rng.uniform(0, 2 * np.pi),
+        distance_m=float(np.exp(rng.uniform(*np.log([2.5, 8.0])))),
+        height_m=rng.uniform(0.5, 2.6),
+        off=np.radians(20.0) * np.sqrt(rng.random()),
+        direction=rng.uniform(0, 2 * np.pi),
+        roll=np.radians(rng.uniform(-1, 1) * 10.0),
+    )
 
 
 def _error(network: lifter.KeypointLifter, seen: Sequence[dataset.Sequence], errors: detections.Errors, fps: float) -> float:
@@ -139,7 +155,7 @@ def lifted(network: lifter.KeypointLifter, points: Sequence[np.ndarray], fps: fl
         sure, sources = np.ones(one.shape[:2], np.float32), np.full(one.shape[:2], Source.SEEN, np.uint8)
         people.append(Completed(one, sure, np.ones(len(one), bool), sources))
     times = [np.arange(len(one)) / fps if fps else None for one in points]
-    return network.lift(people, [_SIZE] * len(people), times)
+    return network.lift(people, [SIZE] * len(people), times)
 
 
 def standing_person() -> np.ndarray:

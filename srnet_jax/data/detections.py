@@ -70,7 +70,7 @@ def simulate(dataset: PoseDataset, errors: Errors, *, seed: int) -> PoseDataset:
 def detected(sequence: Sequence, errors: Errors, rng: np.random.Generator, fps: float) -> Sequence:
     """Replace the exact 2D joints of a sequence of that many frames per second."""
     points = _with_errors(sequence.inputs_2d.astype(np.float64), errors, rng, fps).astype(np.float32)
-    unseen = _stretches(points.shape[:2], errors.hidden, rng, fps) if errors.hidden else np.zeros(points.shape[:2], bool)
+    unseen = hidden_stretches(points.shape[:2], errors.hidden, rng, fps) if errors.hidden else np.zeros(points.shape[:2], bool)
     if unseen.any():
         unseen[np.flatnonzero((~unseen).sum(1) < _FEWEST_SEEN)] = False
         if errors.derived_joints:
@@ -114,8 +114,8 @@ def _slow(shape: tuple[int, ...], rng: np.random.Generator, fps: float) -> np.nd
     return lfilter([1.0], [1.0, -kept], drawn, axis=0)
 
 
-def _stretches(shape: tuple[int, int], share: float, rng: np.random.Generator, fps: float) -> np.ndarray:
-    """Return a mask [T, J] that holds for a share of each joint's frames on average, about a second at a time."""
+def hidden_stretches(shape: tuple[int, int], share: float, rng: np.random.Generator, fps: float) -> np.ndarray:
+    """Return which joints are hidden: a mask [T, J] that holds for a share of the frames, about a second at a time."""
     ends = 1 / max(_HIDDEN_S * fps, 1)  # chance that a hidden joint is seen again in the next frame
     begins = ends * share / (1 - share)
     changes = rng.random(shape)
