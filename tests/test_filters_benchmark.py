@@ -30,7 +30,7 @@ def test_networks_are_measured(monkeypatch, tiny_config, people):
     monkeypatch.setattr(filters.views, "lifted", lambda network, points, fps: perfect)
     clips, _ = views.clips_of(people, ("b",), 300)
     rng = np.random.default_rng(0)
-    perfect = [filters._filmed(one, np.random.default_rng([2, index])).poses_3d for index, one in enumerate(clips)]
+    perfect = [views.drawn(one, np.random.default_rng([2, index])).poses_3d for index, one in enumerate(clips)]
     perfect = [one - one[:, :1] for one in perfect]
     for row, made in filters._rows(perfect, perfect, 30.0, False).items():
         if row not in ("stature", "all with stature"):
@@ -53,7 +53,7 @@ def test_networks_are_measured(monkeypatch, tiny_config, people):
 
 def filters_truth(people):
     clips, _ = views.clips_of(people, ("b",), 300)
-    seen = [filters._filmed(one, np.random.default_rng([2, index])).poses_3d for index, one in enumerate(clips)]
+    seen = [views.drawn(one, np.random.default_rng([2, index])).poses_3d for index, one in enumerate(clips)]
     return [one - one[:, :1] for one in seen]
 
 
