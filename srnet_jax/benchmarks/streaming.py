@@ -1,7 +1,9 @@
 """Milliseconds from a frame's keypoints to its pose, live, frame by frame; and of lifting a whole window for each frame.
 
-Causal networks of 27 frames and networks of single frames, 512 channels, random weights, COCO keypoints, with flips. On one
-core: `taskset -c 0 python -m launch.benchmark streaming`.
+Causal networks of 27 frames and networks of single frames, 512 channels, random weights, COCO keypoints, with flips; and the
+causal network that ships, alone and with all live filters and the path of the hip.
+
+On one core: `taskset -c 0 python -m launch.benchmark streaming`.
 """
 
 from collections.abc import Callable
@@ -12,11 +14,13 @@ import numpy as np
 
 from srnet_jax.benchmarks.timing import seconds_of
 from srnet_jax.config.schema import default_config
-from srnet_jax.lifting.lifter import KeypointLifter
+from srnet_jax.lifting.lifter import KeypointLifter, load
 from srnet_jax.lifting.streaming import StreamingLifter
 from srnet_jax.lifting.weights import Trained
 from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.pose.filters import Settings
 
+EVERYTHING = "causal, as it ships, with filters and path"
 _SIZE = (1920, 1080)
 
 
@@ -36,6 +40,11 @@ def run(frames: int = 1000) -> dict[str, float]:
                 windows = [video[index : index + field] for index in range(100)]
                 whole = _timed(lambda window, lifter=lifter: lifter(window, layout="coco", image_size=_SIZE), windows)
                 figures[f"{name}: a whole window for each frame, median ms"] = whole["median ms"]
+    shipped = load("causal")
+    alone = StreamingLifter(shipped, layout="coco", image_size=_SIZE)
+    everything = StreamingLifter(shipped, layout="coco", image_size=_SIZE, filters=Settings(), track_root=True)
+    for name, live in (("causal, as it ships", alone), (EVERYTHING, everything)):
+        figures |= {f"{name}: {key}": value for key, value in _timed(live.push, video).items()}
     return figures
 
 
