@@ -3,7 +3,7 @@
 Each clip of a network's test subjects is seen by one camera, whose azimuth is drawn; height, distance, roll, and the angle
 between the optical axis and the hip are those of the cell. Keypoints are exact projections through a detector's joints, with
 the errors of the network's own `config.data.detections` in the second table, and again exact in the third, in which people have
-other bodies: the statures and trunks of `config.redraw`. Recordings put hips and shoulders at places of their own, some of HDM05
+other bodies: the statures and trunks of `config.redraw`. Recordings put hips and shoulders at places of their own, some of them
 the hips half as far apart as others; the third table is nearer to what detectors see. The focal length is the one that lifters
 guess.
 
