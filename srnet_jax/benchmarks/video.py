@@ -21,6 +21,8 @@ from srnet_jax.errors import DataError
 from srnet_jax.evaluation.tables import Grid
 from srnet_jax.lifting import lifter
 from srnet_jax.pose import filters, layouts, metrics
+from srnet_jax.pose.complete import Source
+from srnet_jax.pose.expected_errors import expected_errors
 from srnet_jax.pose.multiview import to_camera
 
 _HIPS, _KNEES = (3, 9), ((3, 4, 5), (9, 10, 11))
@@ -31,6 +33,7 @@ _distances = jax.jit(metrics.joint_errors)
 
 MPJPE, VELOCITY, ACCELERATION = "MPJPE, mm", "MPJVE, mm a frame", "acceleration, mm a frame²"
 COLUMNS = (MPJPE, "PA-MPJPE, mm", "N-MPJPE, mm", "bone length error, mm", VELOCITY, ACCELERATION, "knee angle error, °")
+EXPECTED = ("MPJPE expected, mm", "rank correlation")  # of the expected errors of joints, with the true ones
 _TRUTH, _DETECTOR = "truth", "detector's own 3D"
 _FILTERED, _LIVE = "filtered", "filtered live"
 _CONSTANT, _CONSTANT_EACH = "constant pose", "constant pose of each camera"  # the true mean: oracles
@@ -58,12 +61,15 @@ def run(
     found = recording.load(data, fps, layout)
     made = triangulated(found, data)
     targets = _relative(np.stack([to_camera(made.points_world, camera) for camera in made.cameras]))  # [C, T, 12, 3]
-    predicted = {}
+    predicted, expected = {}, {}
     if found.worlds is not None:
         indices = [layouts.LAYOUTS["mediapipe_33"].joints.index(joint) for joint in JOINTS]
         predicted[_DETECTOR] = _relative(np.stack(found.worlds)[:, :, indices])
     for name, network in lifters.items():
-        predicted |= _lifted(found, name, network)
+        rows, errors_m = _lifted(found, name, network)
+        predicted |= rows
+        if errors_m is not None:
+            expected[name] = errors_m
     shown = np.all([np.isfinite(poses) for poses in predicted.values()], axis=0)  # the same joints in all rows
     targets = np.where(shown, targets, np.nan)
     if not np.isfinite(targets).any():
@@ -83,7 +89,19 @@ def run(
         "largest move of a camera by it, mm": 1000 * float(made.moved_m.max()),
     }
     errors = _table({_TRUTH: targets} | constant | predicted, targets, [camera.name for camera in made.cameras])
+    for name, errors_m in expected.items():
+        errors |= {f"{name}: {column}": value for column, value in _judged(errors_m, predicted[name], targets).items()}
     return figures | errors | recorded_paths.run(found, made, lifters)
+
+
+def _judged(expected: np.ndarray, poses: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Return EXPECTED of expected errors [C, T, 12], metres, of poses [C, T, 12, 3]."""
+    from scipy.stats import spearmanr
+
+    true = np.linalg.norm(poses - targets, axis=-1)
+    known = np.isfinite(true)
+    rank = float(spearmanr(expected[known], true[known]).statistic)
+    return dict(zip(EXPECTED, (1000 * float(expected[known].mean()), rank), strict=True))
 
 
 def _mean_pose(targets: np.ndarray, axes: int | tuple[int, ...]) -> np.ndarray:
@@ -118,7 +136,8 @@ def grids(figures: dict[str, float]) -> list[Grid]:
         return (row, *("" if value is None else f"{value:.1f}" for value in values))
 
     about = tuple((name, f"{value:,.1f}".removesuffix(".0")) for name, value in figures.items() if name not in of_rows)
-    rows = tuple(cells(row, COLUMNS) for row in names)
+    shown = (*COLUMNS, *(column for column in EXPECTED if column in columns))
+    rows = tuple(cells(row, shown) for row in names)
     each = tuple(
         cells(row, [f"{MPJPE}, {camera}" for camera in cameras])
         for row in names
@@ -126,7 +145,7 @@ def grids(figures: dict[str, float]) -> list[Grid]:
     )
     return [
         Grid("the recording", ("", ""), about),
-        Grid("12 joints relative to the hips, mean over cameras", ("", *(c.replace(", ", ",\n") for c in COLUMNS)), rows),
+        Grid("12 joints relative to the hips, mean over cameras", ("", *(c.replace(", ", ",\n") for c in shown)), rows),
         Grid(f"{MPJPE}, of each camera", ("", *cameras), each),
         recorded_paths.grid(of_paths),
     ]
@@ -137,13 +156,18 @@ def _relative(poses: np.ndarray) -> np.ndarray:
     return poses - poses[..., _HIPS, :].mean(-2, keepdims=True)
 
 
-def _lifted(found: Recording, name: str, network: lifter.KeypointLifter) -> dict[str, np.ndarray]:
-    """Return JOINTS of each camera and frame, [C, T, 12, 3], metres, by row; NaN in frames that are not lifted."""
+def _lifted(found: Recording, name: str, network: lifter.KeypointLifter) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Return JOINTS of each camera and frame, [C, T, 12, 3], metres, by row, and of a calibrated network their expected errors.
+
+    The errors are [C, T, 12], metres. NaN in frames that are not lifted.
+    """
     model = network.trained.model
     causal = model.receptive_field == 1 or getattr(model, "causal", False)
     ways: dict[str, bool | None] = {name: None, f"{name}, {_FILTERED}": False, **({f"{name}, {_LIVE}": True} if causal else {})}
     rows = {row: np.full((len(found.tracks), found.frames, len(JOINTS), 3), np.nan) for row in ways}
     indices = [layouts.H36M.joints.index(joint) for joint in JOINTS]
+    calibration = network.trained.calibration
+    expected = None if calibration is None else np.full((len(found.tracks), found.frames, len(JOINTS)), np.nan)
     for index, track in enumerate(found.tracks):
         assert track.layout is not None
         assert track.image_size is not None
@@ -155,13 +179,16 @@ def _lifted(found: Recording, name: str, network: lifter.KeypointLifter) -> dict
             confidences=track.confidences,
             fps=track.fps,
         )
+        shown = slice(track.first_frame, track.first_frame + len(made))
+        if expected is not None and calibration is not None:
+            expected[index, shown] = expected_errors(made, person.sources == Source.FILLED, calibration)[:, indices]
         for row, live in ways.items():
             poses = made
             if live is not None:
                 times = track.fps or found.fps
                 poses = filters.filtered(made, person.confidences, times, filters.Settings(), causal=live)
-            rows[row][index, track.first_frame : track.first_frame + len(made)] = poses[:, indices]
-    return {row: _relative(poses) for row, poses in rows.items()}
+            rows[row][index, shown] = poses[:, indices]
+    return {row: _relative(poses) for row, poses in rows.items()}, expected
 
 
 def _errors(predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:

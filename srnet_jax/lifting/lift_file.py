@@ -117,7 +117,8 @@ def lift(
     if lifter.trained.model.receptive_field > 1 and lifter.trained.fps and any(track.fps is None for track in tracks):
         warnings.warn(f"frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2)
     sizes = [track.image_size for track in tracks if track.image_size]
-    poses = lifter.lift(people, sizes, [track.seconds for track in tracks], focal_px=focal_px, flip=flip)
+    up = None if settings is None or settings.up is None else np.array(settings.up)
+    poses = lifter.lift(people, sizes, [track.seconds for track in tracks], focal_px=focal_px, flip=flip, up=up)
     results = [
         Result(
             name=track.name,

@@ -27,6 +27,7 @@ _FOLDER = Path(__file__).parent / "pretrained"
 _MOST_CONFIDENCE = 10.0  # some detectors go above 1
 _SAME_RATE = 0.01  # relative difference of frame rates that does not matter
 _MOST_FRAMES = 10_000_000  # of a person at the network's rate
+_STEEP = 0.2  # sine of the angle between up and the optical axis, below which roll says nothing
 _FARTHEST_M = 10.0  # a joint from the hip
 
 
@@ -41,6 +42,26 @@ def seen(points: np.ndarray, image_size: tuple[int, int], focal_px: float | None
     width, height = image_size
     focal = USUAL_FOCAL * max(width, height) if focal_px is None else focal_px
     return View.seen(points, (focal, focal), (width / 2, height / 2), (width, height))
+
+
+def turned_level(points: np.ndarray, up: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """Turn keypoints [..., 2], pixels, about the image's middle as if the camera were not rolled, where up [3] is known."""
+    center = np.array(image_size) / 2
+    return ((points - center) @ _roll(up) + center).astype(points.dtype)
+
+
+def turned_back(poses: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Turn poses [..., 3] of keypoints from `turned_level` to the axes of the rolled camera."""
+    return np.concatenate([poses[..., :2] @ _roll(up).T, poses[..., 2:]], -1).astype(poses.dtype)
+
+
+def _roll(up: np.ndarray) -> np.ndarray:
+    """Return the rotation [2, 2], of rows, that takes the image of up to the image's top; none if up is along the axis."""
+    x, y = up[0], -up[1]
+    length = np.hypot(x, y)
+    if length < _STEEP * np.linalg.norm(up):
+        return np.eye(2)
+    return np.array([[y, -x], [x, y]]) / length  # (x, -y) @ this = (0, -length)
 
 
 def completed(
@@ -94,6 +115,7 @@ class KeypointLifter:
         flip: bool = True,
         batch_frames: int = 4096,
         filters: Settings | None = None,
+        up: np.ndarray | None = None,
     ) -> np.ndarray:
         """Lift one person's keypoints.
 
@@ -113,6 +135,7 @@ class KeypointLifter:
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
           batch_frames: frames that are lifted at a time; bounds the memory.
           filters: of the poses, as `pose.filters.Settings()`; None for poses as the network gives them.
+          up: [3] direction of up in the camera frame, if it is known: a rolled camera's keypoints are lifted as a level one's.
 
         Returns:
           [T, 17, 3] float32 joints of `skeleton.H36M_17`, camera frame (x right, y down, z away from the camera), metres,
@@ -129,7 +152,7 @@ class KeypointLifter:
         if not person.lifted.any():
             raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
         times = np.arange(len(keypoints)) / fps if fps else None
-        (poses,) = self.lift([person], [image_size], [times], focal_px=focal_px, flip=flip, batch_frames=batch_frames)
+        (poses,) = self.lift([person], [image_size], [times], focal_px=focal_px, flip=flip, batch_frames=batch_frames, up=up)
         rate = fps or self.trained.fps or USUAL_FPS
         return poses if filters is None else filtered(poses, person.confidences, rate, filters)
 
@@ -197,6 +220,7 @@ class KeypointLifter:
         focal_px: float | None = None,
         flip: bool = True,
         batch_frames: int = 4096,
+        up: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """Lift several people at once.
 
@@ -207,6 +231,7 @@ class KeypointLifter:
           focal_px: see `__call__`.
           flip: see `__call__`.
           batch_frames: see `__call__`.
+          up: see `__call__`.
 
         Returns:
           Poses [T, 17, 3] of each person; NaN in frames that are not lifted.
@@ -219,7 +244,8 @@ class KeypointLifter:
         for index, (person, size, seconds) in enumerate(zip(people, image_sizes, times, strict=True)):
             ends = np.flatnonzero(np.diff(np.concatenate([[False], person.lifted, [False]]).astype(int)))
             for start, end in ends.reshape(-1, 2).tolist():
-                points, places = person.points[start:end], np.arange(end - start, dtype=np.float64)
+                points = person.points[start:end] if up is None else turned_level(person.points[start:end], up, size)
+                places = np.arange(end - start, dtype=np.float64)
                 if temporal and own and seconds is not None and end - start > 1:
                     wanted = (seconds[start:end] - seconds[start]) * own
                     if np.abs(wanted - places).max() > _SAME_RATE * (end - start):
@@ -236,7 +262,8 @@ class KeypointLifter:
             return made
         lifted = self._predict([points for *_, points, _ in pieces], [view for *_, view in pieces], flip, batch_frames)
         for (index, start, places, *_), poses in zip(pieces, lifted, strict=True):
-            made[index][start : start + len(places)] = interpolated(poses, places)
+            poses = interpolated(poses, places)
+            made[index][start : start + len(places)] = poses if up is None else turned_back(poses, up)
         return made
 
     def _predict(self, sequences: list[np.ndarray], views: list[View], flip: bool, batch_frames: int) -> list[np.ndarray]:

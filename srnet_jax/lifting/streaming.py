@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from srnet_jax.errors import UserError
-from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed, seen
+from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed, seen, turned_back, turned_level
 from srnet_jax.lifting.result import USUAL_FPS
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.complete import LONGEST_GAP_S
@@ -59,6 +59,7 @@ class StreamingLifter:
         filters: Settings | None = None,
         fps: float | None = None,
         track_root: bool = False,
+        up: np.ndarray | None = None,
     ) -> None:
         """Prepare the network and compile it.
 
@@ -72,6 +73,7 @@ class StreamingLifter:
           filters: of the poses, those of `pose.filters` that need no later frames; None for poses as the network gives them.
           fps: frames per second; None for those of the network, or 30.
           track_root: whether `root` follows the hip through the room.
+          up: [3] direction of up in the camera frame, if it is known, see `KeypointLifter`.
 
         Raises:
           UserError: as `check_arguments`, or if the network needs later frames, or is no trunk.
@@ -87,7 +89,7 @@ class StreamingLifter:
                 "single frames"
             )
         self._lifter, self._layout, self._image_size, self._flip = lifter, layout, image_size, flip
-        self._focal_px, self._min_confidence = focal_px, min_confidence
+        self._focal_px, self._min_confidence, self._up = focal_px, min_confidence, up
         self._fps = fps or trained.fps or USUAL_FPS
         self._longest = round(LONGEST_GAP_S * self._fps)
         self._filter = LiveFilter(filters, self._fps) if filters else None
@@ -140,14 +142,17 @@ class StreamingLifter:
         if self._unseen - 1 > self._longest:
             self._forget()
         self._unseen = 0
-        norm, view = self._lifter.trained.config.model.normalization, seen(person.points, self._image_size, self._focal_px)
-        inputs = normalize_image(norm, person.points, view)
+        points = person.points if self._up is None else turned_level(person.points, self._up, self._image_size)
+        norm, view = self._lifter.trained.config.model.normalization, seen(points, self._image_size, self._focal_px)
+        inputs = normalize_image(norm, points, view)
         if self._flip:
             inputs = np.concatenate([inputs, mirror(inputs, H36M_17.mirrored)])
         self._memory, poses = step(self._model, self._variables, self._memory, inputs)
         straight, *flipped = np.asarray(poses)
         pose = (straight + mirror(flipped[0], H36M_17.mirrored)) / 2 if flipped else straight
         metres = to_metres(norm, (pose - pose[:1])[None], view)[0]
+        if self._up is not None:
+            metres = turned_back(metres, self._up)
         if self._filter:
             metres = self._filter.push(metres, person.confidences[0])
         if self._path:

@@ -140,6 +140,20 @@ def test_a_file_of_weights_is_read_back(lifter, keypoints, tmp_path):
     )  # half precision
 
 
+def test_a_rolled_camera_whose_up_is_known_sees_what_a_level_one_sees(lifter, keypoints):
+    angle = np.radians(40)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])  # of x to the right, y down
+    middle = np.array(SIZE) / 2
+    rolled = ((keypoints - middle) @ rotation.T + middle).astype(np.float32)
+    up = np.array([*rotation @ [0.0, -0.9], 0.4])
+    level = lifter(keypoints, layout="coco", image_size=SIZE)
+    found = lifter(rolled, layout="coco", image_size=SIZE, up=up)
+    expected = np.concatenate([level[..., :2] @ rotation.T, level[..., 2:]], -1)
+    np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(level).max())
+    straight_down = lifter(rolled, layout="coco", image_size=SIZE, up=np.array([0.1, 0.0, 1.0]))
+    np.testing.assert_array_equal(straight_down, lifter(rolled, layout="coco", image_size=SIZE))
+
+
 def test_expected_errors_are_read_back(lifter, tmp_path, rng):
     assert lifter.trained.calibration is None
     measured = Calibration(*rng.uniform(0, 0.3, (5, 17)))

@@ -67,6 +67,14 @@ def test_streaming_is_the_whole_video(tiny_config, video, name, widths):
     assert np.abs(found - whole).max() < 1e-5 * max(np.abs(whole).max(), 1)
 
 
+def test_a_camera_whose_up_is_known_is_level_live_too(tiny_config, video):
+    network, up = lifter_of(tiny_config, (3, 3), normalization="turned"), np.array([0.5, -0.8, 0.1])
+    whole = network(video, layout="coco", image_size=SIZE, up=up)
+    live = StreamingLifter(network, layout="coco", image_size=SIZE, up=up)
+    found = np.stack([live.push(frame) for frame in video])
+    assert np.abs(found - whole).max() < 1e-5 * max(np.abs(whole).max(), 1)
+
+
 def test_filters_and_the_path_live_are_those_of_the_poses(tiny_config, video):
     network = lifter_of(tiny_config, (3, 3))
     whole = network(video, layout="coco", image_size=SIZE)
