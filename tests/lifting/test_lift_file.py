@@ -167,7 +167,7 @@ def test_a_temporal_network_asks_for_the_rate(tmp_path, lifter):
     np.savez(tmp_path / "x.npz", keypoints=walker("coco"), image_size=(640, 480))
     tracks = keypoint_files.load(tmp_path / "x.npz")
     tracks = lift_file.described(tracks, tmp_path, layout="coco", fps=None)
-    with pytest.warns(UserWarning, match="frames per second not known, taken as the network's 30"):
+    with pytest.warns(UserWarning, match="frames per second not known, taken as 30"):
         lift_file.lift(tracks, lifter, flip=False)
 
 

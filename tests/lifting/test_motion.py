@@ -99,10 +99,13 @@ def test_flags_become_settings():
     ("arguments", "message"),
     [
         ({"filters": ["smoth"]}, "--filters: found smoth, expected some of smooth, bones, knees, elbows, or none"),
+        ({"filters": ["none", "smooth"]}, "--filters: found none beside others, expected it alone"),
+        ({"filters": [], "leg_m": 80.0}, "--leg=80: expected 0.2 to 1.5 metres"),
+        ({"filters": [], "leg_m": 0.8, "stature_m": 1.7}, "--stature, --leg: expected one of them"),
         ({"filters": [], "up": "up"}, "--up=up: expected estimate, camera, or a direction as 0,-1,0"),
         ({"filters": [], "up": "0,0,0"}, "--up=0,0,0: expected estimate"),
         ({"filters": [], "up": "1,2"}, "--up=1,2: expected estimate"),
-        ({"filters": [], "stature_m": 17.0}, "stature_m: found 17.0, expected 0.4 to 2.8"),
+        ({"filters": [], "stature_m": 17.0}, "--stature=17: expected 0.4 to 2.8 metres"),
     ],
 )
 def test_settings_that_cannot_be_are_named(arguments, message):
