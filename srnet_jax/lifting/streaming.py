@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from srnet_jax.errors import DataError, UserError
+from srnet_jax.lifting.arguments import check_filters
 from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed, seen
 from srnet_jax.lifting.result import USUAL_FPS
 from srnet_jax.models.pose_lifter import PoseLifter
@@ -77,6 +78,7 @@ class StreamingLifter:
           UserError: as `check_arguments`, or if the network needs later frames, or is no trunk.
         """
         check_arguments(layout, image_size, fps, focal_px, min_confidence)
+        check_filters(filters)
         lifter.check_focal(focal_px)
         trained, model = lifter.trained, lifter.trained.model
         if not isinstance(model, PoseLifter) or model.length_dependent:

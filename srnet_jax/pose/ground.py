@@ -46,7 +46,7 @@ class Ground:
 
     Attributes:
       up: [3] direction of up in the camera frame, of length 1.
-      height: of the camera above the floor, metres; NaN if no frame is known.
+      height: of the camera above the floor, metres; NaN if no frame is known, or none in which a foot is seen.
       error_deg: standard error of up, degrees; 0 if it was given.
       height_error: standard error of the height, metres, for a person of the true size.
       stands: how many times a foot stood, of which longer ones are counted for each half second. With none, the floor is under
@@ -90,12 +90,14 @@ def ground(
     body = _body_up(joints[feet.all(1)])
     about = _unit(np.array([0.0, -0.5, 0.0]) + (0 if body is None else body)) if given is None else given
     stands = _stands(joints, seconds, about, feet)
-    places = stands if len(stands) else _lowest(joints, about)
+    places = stands if len(stands) else _lowest(joints, about, feet)
     below = ANKLE * float(np.median(_leg_lengths(joints)))
     if given is not None:
-        height, error = _height(places, given)
+        height, error = _height(places, given) if len(places) else (np.nan, np.nan)
         return Ground(given, height + below, 0.0, error, len(stands))
     found, height, error_deg, error = _plane(places, about, body)
+    if not len(places):
+        height = error = np.nan
     return Ground(found, height + below, error_deg, error, len(stands))
 
 
@@ -146,9 +148,12 @@ def _stands_without_gaps(joints: np.ndarray, times: np.ndarray, up: np.ndarray, 
     return found
 
 
-def _lowest(joints: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Return the mean place [1, 3] of the lower feet where they are lowest."""
-    heights = joints[:, FEET] @ up
+def _lowest(joints: np.ndarray, up: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return the mean place [1, 3] of the lower feet where they are lowest, of those [T, 2] that are seen; [0, 3] without."""
+    heights = np.where(seen, joints[:, FEET] @ up, np.inf)[seen.any(1)]
+    joints = joints[seen.any(1)]
+    if not len(joints):
+        return np.zeros((0, 3))
     low = joints[np.arange(len(joints)), np.array(FEET)[heights.argmin(1)]]
     return low[heights.min(1) <= np.percentile(heights.min(1), _LOWEST)].mean(0, keepdims=True)
 
@@ -186,7 +191,8 @@ def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tu
         lean = [] if body is None else (up - body) / np.radians(_LEAN_DEG)
         return np.concatenate([robust, camera, lean])
 
-    found = least_squares(errors, [0.0, 0.0, -float(np.median(places @ about))])
+    start = -float(np.median(places @ about)) if len(places) else _HEIGHT_M[0]
+    found = least_squares(errors, [0.0, 0.0, start])
     covariance = np.linalg.inv(found.jac.T @ found.jac)
     off, moved = np.degrees(np.sqrt(covariance[0, 0] + covariance[1, 1])), np.sqrt(covariance[2, 2])
     return turned(found.x), float(found.x[2]), float(off), float(moved)
