@@ -6,10 +6,17 @@ import numpy as np
 
 from srnet_jax.errors import UserError, one_line
 from srnet_jax.pose import layouts
+from srnet_jax.pose.filters import Settings
 
 MIN_CONFIDENCE = 0.1  # most detectors guess below it, see `formats`
 _SLOWEST, _FASTEST = 0.1, 10_000.0  # frames per second
 _SHORTEST, _LONGEST = 0.1, 100.0  # focal length over the image's longer side
+
+
+def check_filters(filters: Settings | None) -> None:
+    """Refuse, with a UserError, filters that are no `pose.filters.Settings`."""
+    if filters is not None and not isinstance(filters, Settings):
+        raise UserError(f"filters: found {one_line(repr(filters), 100)}, expected pose.filters.Settings, or None")
 
 
 def check_arguments(

@@ -15,7 +15,7 @@ from srnet_jax.keypoints.footage import Footage
 from srnet_jax.keypoints.tracks import Track, with_image_sizes
 from srnet_jax.lifting.arguments import check_arguments
 from srnet_jax.lifting.formats import c3d
-from srnet_jax.lifting.motion import MotionSettings, finished
+from srnet_jax.lifting.motion import MotionSettings, finished, in_one_world
 from srnet_jax.lifting.result import ANGLE_SUFFIXES, USUAL_FPS, Result, check_file
 from srnet_jax.lifting.result import SUFFIXES as FILES
 from srnet_jax.lifting.scene import SUFFIXES, Images, Scene
@@ -114,11 +114,11 @@ def lift(
     if not any(person.lifted.any() for person in people):
         raise DataError(f"{tracks[0].name}: no frame shows {FEWEST} of the 17 joints")
     _warn_of_missing(tracks, people)
-    if lifter.trained.model.receptive_field > 1 and lifter.trained.fps and any(track.fps is None for track in tracks):
-        warnings.warn(f"frames per second not known, taken as the network's {lifter.trained.fps:g} (--fps)", stacklevel=2)
+    if any(track.seconds is None and len(track.keypoints) > 1 for track in tracks):
+        warnings.warn(f"frames per second not known, taken as {USUAL_FPS:g} (--fps)", stacklevel=2)
     sizes = [track.image_size for track in tracks if track.image_size]
     up = None if settings is None or settings.up is None else np.array(settings.up)
-    poses = lifter.lift(people, sizes, [track.seconds for track in tracks], focal_px=focal_px, flip=flip, up=up)
+    poses = lifter.lift(people, sizes, [_seconds(track) for track in tracks], focal_px=focal_px, flip=flip, up=up)
     results = [
         Result(
             name=track.name,
@@ -141,13 +141,24 @@ def lift(
     ]
     if settings is None:
         return results
-    return [finished(result, person.points, settings) for result, person in zip(results, people, strict=True)]
+    found = [finished(result, person.points, settings) for result, person in zip(results, people, strict=True)]
+    clips = [track.clip if len(track.keypoints) > 1 else track.name for track in tracks]
+    return in_one_world(found, clips)
+
+
+def _seconds(track: Track) -> np.ndarray | None:
+    """Return the times [T] of a track, at the usual rate if they are not known; None of a picture."""
+    if track.seconds is None and len(track.keypoints) > 1:
+        return track.frames / USUAL_FPS
+    return track.seconds
 
 
 def _expected(lifter: "KeypointLifter", poses_3d: np.ndarray, person: Completed) -> np.ndarray | None:
     """Return the expected errors of a person's joints [T, 17], metres; None if those of the network were not measured."""
     calibration = lifter.trained.calibration
-    return calibration and expected_errors(poses_3d, person.sources == Source.FILLED, calibration).astype(np.float32)
+    if calibration is None:
+        return None
+    return expected_errors(poses_3d, person.sources == Source.FILLED, calibration).astype(np.float32)
 
 
 def _warn_of_missing(tracks: Sequence[Track], people: Sequence[Completed]) -> None:
@@ -281,7 +292,7 @@ def lift_all(
             Output(flag, path.with_name(f"{path.stem}_{result.name}{path.suffix}") if len(tracks) > 1 else path)
             for flag, path in files
         ]
-        if not (result.sources != Source.NOT_LIFTED).any():  # of several people; what has no pose makes no motion
+        if not result.motion().known.any():  # of several people; what has no pose makes no motion
             warnings.warn(f"{result.name}: no frame has a pose, motions are not written", stacklevel=2)
             own = [file for file in own if file.flag == "--render" or file.path.suffix == ".npz"]
         for flag, path in own:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from srnet_jax.config.config_files import CONFIG_FILE
-from srnet_jax.errors import DataError, UserError
+from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.files import plain
 from srnet_jax.keypoints.points import marked
 from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
-from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments
+from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_filters
 from srnet_jax.lifting.motion import USUAL, MotionSettings
 from srnet_jax.lifting.result import USUAL_FPS, Result
 from srnet_jax.models.predict import predict
@@ -147,6 +147,7 @@ class KeypointLifter:
             enough joints.
         """
         check_arguments(layout, image_size, fps, focal_px, min_confidence)
+        check_filters(filters)
         self.check_focal(focal_px)
         person = completed(keypoints, confidences, layout, fps, min_confidence)
         if not person.lifted.any():
@@ -191,6 +192,8 @@ class KeypointLifter:
         from srnet_jax.keypoints import keypoint_files  # readers of files, which keypoints in arrays do not need
         from srnet_jax.lifting import lift_file
 
+        if settings is not None and not isinstance(settings, MotionSettings):
+            raise UserError(f"settings: found {one_line(repr(settings), 100)}, expected lifting.motion.MotionSettings, or None")
         at_least = 0.0 if min_confidence is None else min_confidence
         check_arguments(layout or "coco", image_size or (1, 1), fps, focal_px if image_size else None, at_least)
         self.check_focal(focal_px)

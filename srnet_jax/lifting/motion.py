@@ -1,16 +1,19 @@
 """From lifted poses to a motion: filters, the path of the hip, which way is up, and the floor."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 
 from srnet_jax.errors import UserError, one_line
 from srnet_jax.lifting.result import USUAL_FPS, Result
+from srnet_jax.pose.complete import Source
 from srnet_jax.pose.filters import Settings, filtered
-from srnet_jax.pose.footlock import footlock
+from srnet_jax.pose.footlock import FEET, footlock
 from srnet_jax.pose.ground import direction, ground
 from srnet_jax.pose.normalization import USUAL_FOCAL
-from srnet_jax.pose.root_path import root_path, with_median_bones
+from srnet_jax.pose.root_path import bridged, root_path, with_median_bones
+from srnet_jax.pose.skeleton import H36M_17
 
 FILTERS = ("smooth", "bones", "knees", "elbows")
 LEVEL = (0.0, -1.0, 0.0)  # up of a camera that is level
@@ -54,7 +57,14 @@ def settings_of(
     Raises:
       UserError: names the flag, what was found and what was expected.
     """
+    if "none" in filters and len(filters) > 1:
+        raise UserError("--filters: found none beside others, expected it alone")
+    if stature_m is not None and leg_m is not None:
+        raise UserError("--stature, --leg: expected one of them")
     names = [] if filters == ["none"] else filters
+    for flag, value, low, high in (("--stature", stature_m, 0.4, 2.8), ("--leg", leg_m, 0.2, 1.5)):
+        if value is not None and not low <= value <= high:
+            raise UserError(f"{flag}={value:g}: expected {low:g} to {high:g} metres")
     if unknown := [name for name in names if name not in FILTERS]:
         raise UserError(f"--filters: found {one_line(unknown[0], 50)}, expected some of {', '.join(FILTERS)}, or none")
     chosen = Settings(
@@ -88,12 +98,11 @@ def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Re
       settings: what to do.
 
     Returns:
-      The result with its poses filtered and with `root`, `up` and, if a foot ever stands or up is given, `ground`. Pictures
-      for themselves, whose times are not known, are neither smoothed nor joined to a path, but placed one by one.
+      The result with its poses filtered and with `root`, `up` and, if a foot that is seen stands, or up is given, `ground`.
     """
     assert result.image_size is not None
     seconds = result.seconds
-    times = result.frames / (USUAL_FPS * result.every) if seconds is None else np.asarray(seconds, np.float64)
+    times = result.frames / USUAL_FPS if seconds is None else np.asarray(seconds, np.float64)
     times = times - times[0]
     poses = result.poses_3d
     if settings.filters is not None:
@@ -101,11 +110,17 @@ def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Re
     width, height = result.image_size
     focal = result.focal_px or USUAL_FOCAL * max(width, height)
     bones = with_median_bones(poses)
-    path = root_path(bones, points, result.confidences, focal, (width / 2, height / 2), times)
+    path = bridged(root_path(bones, points, result.confidences, focal, (width / 2, height / 2), times), poses, times)
+    seen = result.sources == Source.SEEN
     if settings.lock_feet:
-        path = footlock(path, bones, times)
-    found = ground(bones + path[:, None], times, None if settings.up is None else np.array(settings.up))
-    known = found.stands > 0 or settings.up is not None
+        path = footlock(path, bones, times, seen)
+    joints = bones + path[:, None]
+    found = ground(joints, times, None if settings.up is None else np.array(settings.up), seen)
+    if settings.up is not None and _upside_down(joints, found.up):
+        warnings.warn(
+            f"{result.name}: up points from the head to the feet in most frames; up is 0,-1,0 for a level camera", stacklevel=3
+        )
+    known = found.stands > 0 or (settings.up is not None and seen[:, FEET].any())
     return dataclasses.replace(
         result,
         poses_3d=poses,
@@ -114,3 +129,30 @@ def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Re
         up_error_deg=found.error_deg,
         ground=-found.height if known and np.isfinite(found.height) else None,
     )
+
+
+def _upside_down(joints: np.ndarray, up: np.ndarray) -> bool:
+    """Return whether the thorax is below the feet in most frames of joints [T, 17, 3]."""
+    along = (joints[:, H36M_17.joints.index("Thorax")] - joints[:, FEET].mean(1)) @ up
+    known = np.isfinite(along)
+    return bool(known.any() and np.median(along[known]) < 0)
+
+
+def in_one_world(results: list[Result], clips: list[str]) -> list[Result]:
+    """Give the people of each video the up, the floor and the origin of the one of them who tells up best.
+
+    Args:
+      results: from `finished`.
+      clips: name of each one's video.
+    """
+    made = list(results)
+    for clip in dict.fromkeys(clips):
+        own = [index for index, name in enumerate(clips) if name == clip]
+        best = min((results[index] for index in own), key=lambda one: (one.ground is None, one.up_error_deg or 0))
+        hips = [root[np.isfinite(root).all(-1)] for root in (results[index].root for index in own) if root is not None]
+        first = next((places[0] for places in hips if len(places)), None)
+        for index in own:
+            made[index] = dataclasses.replace(
+                results[index], up=best.up, up_error_deg=best.up_error_deg, ground=best.ground, origin=first
+            )
+    return made

@@ -43,6 +43,7 @@ class Result:
       times: [T] seconds of each frame, if they are known not to be even, else None.
       first_frame: number of the video's frame that is the first here.
       every: how many frames of the video a frame is after the one before.
+      origin: [3] hip in the camera frame, metres, below which the world's x and y are 0; None for the first of this person.
       focal_px: the camera's focal length as it was given, pixels; None if it was not.
       root: [T, 3] float64 path of the hip, camera frame, metres; None if it was not estimated, NaN in frames without it.
       up: [3] float64 unit vector that points up, camera frame; None if not known.
@@ -75,6 +76,7 @@ class Result:
     up_error_deg: float | None = None
     ground: float | None = None
     errors_m: np.ndarray | None = None
+    origin: np.ndarray | None = None
 
     joints: ClassVar[tuple[str, ...]] = H36M_17.joints
     parents: ClassVar[tuple[int, ...]] = H36M_17.parents
@@ -138,7 +140,8 @@ class Result:
         Its x is to the camera's right, y away from the camera, both level, and z up: right-handed. What is known decides about
         the origin, see `place`:
 
-        - root and ground: z is 0 on the floor, and x and y are 0 at the hip in the first frame that has one.
+        - root and ground: z is 0 on the floor, and x and y are 0 at the hip in the first frame that has one; people of one
+          video share the origin.
         - root alone: the hip is at the origin in that frame, since where the floor is is not known.
         - no root: the hip is at the origin in every frame.
 
@@ -163,6 +166,8 @@ class Result:
         root = np.asarray(self.root, np.float64) @ axes.T
         known = np.isfinite(root).all(-1)
         origin = root[known.argmax()] if known.any() else np.zeros(3)
+        if self.origin is not None:
+            origin = np.asarray(self.origin, np.float64) @ axes.T
         if self.up is not None and self.ground is not None:
             origin = np.array([*origin[:2], self.ground])
         return (root - origin)[:, None] + poses
@@ -181,7 +186,7 @@ class Result:
         """Return what files are written from: `joints_world`, or if up is not known the same with the camera's up for it."""
         seconds, rate = self.seconds, self.fps
         if seconds is None:
-            seconds, rate = self.frames / (USUAL_FPS * self.every), USUAL_FPS
+            seconds, rate = self.frames / USUAL_FPS, USUAL_FPS / self.every
         elif rate is None:
             rate = float(1 / np.median(np.diff(seconds))) if len(seconds) > 1 else USUAL_FPS
         return Motion(

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from srnet_jax.errors import UserError
+from srnet_jax.errors import DataError, UserError
+from srnet_jax.lifting.arguments import check_filters
 from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed, seen, turned_back, turned_level
 from srnet_jax.lifting.result import USUAL_FPS
 from srnet_jax.models.pose_lifter import PoseLifter
@@ -79,6 +80,7 @@ class StreamingLifter:
           UserError: as `check_arguments`, or if the network needs later frames, or is no trunk.
         """
         check_arguments(layout, image_size, fps, focal_px, min_confidence)
+        check_filters(filters)
         lifter.check_focal(focal_px)
         trained, model = lifter.trained, lifter.trained.model
         if not isinstance(model, PoseLifter) or model.length_dependent:
@@ -135,9 +137,14 @@ class StreamingLifter:
         self._unseen += 1
         self._frame += 1
         self.root = np.full(3, np.nan)
-        person = completed(np.asarray(keypoints)[None], sure, self._layout, min_confidence=self._min_confidence)
+        unknown = np.full((H36M_17.num_joints, 3), np.nan, np.float32)
+        try:
+            person = completed(np.asarray(keypoints)[None], sure, self._layout, min_confidence=self._min_confidence)
+        except DataError:
+            if self._filter:
+                self._filter.push(unknown)  # time passes
+            raise
         if not person.lifted[0]:
-            unknown = np.full((H36M_17.num_joints, 3), np.nan, np.float32)
             return self._filter.push(unknown) if self._filter else unknown
         if self._unseen - 1 > self._longest:
             self._forget()

@@ -103,7 +103,8 @@ def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: f
     whole, lifted = _without_gaps(filled, enough, longest)
     sources[~enough] = Source.FILLED  # interpolated as a whole: what little they show is not used
     sources[~lifted] = Source.NOT_LIFTED
-    return Completed(whole.astype(np.float32), np.where(lifted[:, None], sure, 0).astype(np.float32), lifted, sources)
+    sure = np.where((lifted & enough)[:, None], sure, 0)
+    return Completed(whole.astype(np.float32), sure.astype(np.float32), lifted, sources)
 
 
 def _sources(seen: np.ndarray, confidences: np.ndarray, layout: str) -> np.ndarray:

@@ -136,7 +136,8 @@ def _shaped(poses: np.ndarray, confidences: np.ndarray | None, lengths: np.ndarr
 class LiveFilter:
     """Apply the filters frame by frame; the poses are those of `filtered(..., causal=True)`.
 
-    Bones and size settle over the first frames, and each frame uses the median of those so far.
+    Bones and size settle over the first frames, and each frame uses the median of those so far. They stay over a gap: call
+    `reset` for another person.
     """
 
     def __init__(self, settings: Settings, fps: float) -> None:

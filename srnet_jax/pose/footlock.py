@@ -20,13 +20,14 @@ _SLOW_M_S = 0.5  # a foot of this speed weighs a quarter
 _ROUNDS = 4
 
 
-def footlock(path: np.ndarray, poses_3d: np.ndarray, times: np.ndarray) -> np.ndarray:
+def footlock(path: np.ndarray, poses_3d: np.ndarray, times: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
     """Correct a path so that feet that stand slide less.
 
     Args:
       path: [T, 3] of the hip, camera frame, metres, from `root_path`; NaN where not known.
       poses_3d: [T, 17, 3] joints relative to the hip, along the camera's axes, metres.
       times: [T] seconds of the frames, rising.
+      seen: [T, 17] bool, which joints the detector saw; feet that it did not see tell nothing. None for all.
 
     Returns:
       [T, 3] float64; NaN where the path or the pose is.
@@ -42,13 +43,15 @@ def footlock(path: np.ndarray, poses_3d: np.ndarray, times: np.ndarray) -> np.nd
         made[known] = path[known]
         return made
     seconds = np.asarray(times, np.float64)[known]
-    made[known] = _locked(np.asarray(path, np.float64)[known], whittaker(feet[known], seconds, FEET_S), seconds)
+    shown = np.ones((len(seconds), 2), bool) if seen is None else seen[known][:, FEET]
+    made[known] = _locked(np.asarray(path, np.float64)[known], whittaker(feet[known], seconds, FEET_S), seconds, shown)
     return made
 
 
-def _locked(path: np.ndarray, feet: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return the corrected path [T, 3], for feet [T, 2, 3] relative to it."""
+def _locked(path: np.ndarray, feet: np.ndarray, times: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return the corrected path [T, 3], for feet [T, 2, 3] relative to it, of which [T, 2] are seen."""
     steps = np.diff(times)
+    steps = np.maximum(steps, 0.01 * np.median(steps))
     joined = (steps <= LONGEST_GAP_S)[:, None, None]
     ray = path / np.linalg.norm(path, axis=-1, keepdims=True)
     along = ray[:, :, None] * ray[:, None]
@@ -61,7 +64,7 @@ def _locked(path: np.ndarray, feet: np.ndarray, times: np.ndarray) -> np.ndarray
     made = path
     for _ in range(_ROUNDS):
         slid = np.linalg.norm(np.diff(made, axis=0)[:, None] / steps[:, None, None] + swung, axis=-1)
-        stands = 1 / np.square(1 + np.square(slid / _SLOW_M_S)) / _FOOT_M_S**2
+        stands = (seen[1:] & seen[:-1]) / np.square(1 + np.square(slid / _SLOW_M_S)) / _FOOT_M_S**2
         link = joined * (speed + stands.sum(1)[:, None, None] * np.eye(3)) / steps[:, None, None]
         pull = joined[:, 0] * (np.einsum("tij,tj->ti", speed, moved) - np.einsum("tk,tki->ti", stands, swung))
         right = np.einsum("tij,tj->ti", place, path)

@@ -17,6 +17,7 @@ import dataclasses
 import numpy as np
 
 from srnet_jax.errors import DataError, UserError
+from srnet_jax.pose.complete import LONGEST_GAP_S
 from srnet_jax.pose.footlock import FEET, FEET_S
 from srnet_jax.pose.root_path import check_times
 from srnet_jax.pose.skeleton import H36M_17, ROOT
@@ -45,7 +46,7 @@ class Ground:
 
     Attributes:
       up: [3] direction of up in the camera frame, of length 1.
-      height: of the camera above the floor, metres; NaN if no frame is known.
+      height: of the camera above the floor, metres; NaN if no frame is known, or none in which a foot is seen.
       error_deg: standard error of up, degrees; 0 if it was given.
       height_error: standard error of the height, metres, for a person of the true size.
       stands: how many times a foot stood, of which longer ones are counted for each half second. With none, the floor is under
@@ -59,7 +60,9 @@ class Ground:
     stands: int
 
 
-def ground(joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray | None = None) -> Ground:
+def ground(
+    joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray | None = None, seen: np.ndarray | None = None
+) -> Ground:
     """Find up and the floor.
 
     Args:
@@ -67,6 +70,7 @@ def ground(joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray | None =
         in frames that are not known.
       times: [T] seconds of the frames, rising.
       up: [3] direction of up in the camera frame, if it is known; only the height is found then.
+      seen: [T, 17] bool, which joints the detector saw: a foot that it did not see does not stand. None for all.
 
     Raises:
       DataError: if the joints have another shape, or times do not rise.
@@ -79,18 +83,21 @@ def ground(joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray | None =
     given = None if up is None else direction(up)
     known = np.isfinite(joints).all((1, 2))
     joints, seconds = joints[known], np.asarray(times, np.float64)[known]
+    feet = np.ones((len(joints), 2), bool) if seen is None else seen[known][:, FEET]
     if not len(joints):
         nothing = np.array([0.0, -1.0, 0.0]) if given is None else given
         return Ground(nothing, np.nan, 0.0 if given is not None else _PITCH_DEG, np.nan, 0)
-    body = _body_up(joints)
+    body = _body_up(joints[feet.all(1)])
     about = _unit(np.array([0.0, -0.5, 0.0]) + (0 if body is None else body)) if given is None else given
-    stands = _stands(joints, seconds, about)
-    places = stands if len(stands) else _lowest(joints, about)
+    stands = _stands(joints, seconds, about, feet)
+    places = stands if len(stands) else _lowest(joints, about, feet)
     below = ANKLE * float(np.median(_leg_lengths(joints)))
     if given is not None:
-        height, error = _height(places, given)
+        height, error = _height(places, given) if len(places) else (np.nan, np.nan)
         return Ground(given, height + below, 0.0, error, len(stands))
     found, height, error_deg, error = _plane(places, about, body)
+    if not len(places):
+        height = error = np.nan
     return Ground(found, height + below, error_deg, error, len(stands))
 
 
@@ -119,22 +126,34 @@ def standing(joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray) -> np
     return slow & (height - height[:, ::-1] < _HIGHER_M)
 
 
-def _stands(joints: np.ndarray, times: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Return the mean places [N, 3] of feet while they stand."""
+def _stands(joints: np.ndarray, times: np.ndarray, up: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return the mean places [N, 3] of feet, of which [T, 2] are seen, while they stand."""
     found = []
-    for foot, mask in zip(FEET, standing(joints, times, up).T, strict=True):
+    gaps = np.flatnonzero(np.diff(times) > LONGEST_GAP_S) + 1
+    parts = np.split(np.arange(len(times)), gaps)
+    for rows in parts:
+        found += _stands_without_gaps(joints[rows], times[rows], up, seen[rows])
+    return np.array(found).reshape(-1, 3)
+
+
+def _stands_without_gaps(joints: np.ndarray, times: np.ndarray, up: np.ndarray, seen: np.ndarray) -> list[np.ndarray]:
+    found: list[np.ndarray] = []
+    for foot, mask in zip(FEET, (standing(joints, times, up) & seen).T, strict=True):
         ends = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int))).reshape(-1, 2)
         for start, end in ends.tolist():
             lasts = times[end - 1] - times[start]
             if lasts >= _SHORTEST_S:
                 parts = np.array_split(joints[start:end, foot], min(int(lasts / _LONGEST_S) + 1, end - start))
                 found += [part.mean(0) for part in parts]
-    return np.array(found).reshape(-1, 3)
+    return found
 
 
-def _lowest(joints: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Return the mean place [1, 3] of the lower feet where they are lowest."""
-    heights = joints[:, FEET] @ up
+def _lowest(joints: np.ndarray, up: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return the mean place [1, 3] of the lower feet where they are lowest, of those [T, 2] that are seen; [0, 3] without."""
+    heights = np.where(seen, joints[:, FEET] @ up, np.inf)[seen.any(1)]
+    joints = joints[seen.any(1)]
+    if not len(joints):
+        return np.zeros((0, 3))
     low = joints[np.arange(len(joints)), np.array(FEET)[heights.argmin(1)]]
     return low[heights.min(1) <= np.percentile(heights.min(1), _LOWEST)].mean(0, keepdims=True)
 
@@ -172,7 +191,8 @@ def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tu
         lean = [] if body is None else (up - body) / np.radians(_LEAN_DEG)
         return np.concatenate([robust, camera, lean])
 
-    found = least_squares(errors, [0.0, 0.0, -float(np.median(places @ about))])
+    start = -float(np.median(places @ about)) if len(places) else _HEIGHT_M[0]
+    found = least_squares(errors, [0.0, 0.0, start])
     covariance = np.linalg.inv(found.jac.T @ found.jac)
     off, moved = np.degrees(np.sqrt(covariance[0, 0] + covariance[1, 1])), np.sqrt(covariance[2, 2])
     return turned(found.x), float(found.x[2]), float(off), float(moved)
@@ -193,7 +213,7 @@ def direction(up: np.ndarray) -> np.ndarray:
       UserError: if it has none.
     """
     found = np.asarray(up, np.float64)
-    if found.shape != (3,) or not np.isfinite(found).all() or not np.linalg.norm(found) > 0:
+    if found.shape != (3,) or not np.isfinite(found).all() or not 1e-6 < np.linalg.norm(found) < 1e6:
         raise UserError(f"up: found {np.array2string(found, threshold=4)}, expected three numbers that are a direction")
     return _unit(found)
 

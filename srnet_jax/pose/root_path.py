@@ -14,6 +14,7 @@ Camera frame: x right, y down, z away from the camera, metres.
 import numpy as np
 
 from srnet_jax.errors import DataError
+from srnet_jax.pose.bones import bone_lengths, tree_walk
 from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.pose.whittaker import whittaker
 
@@ -131,16 +132,23 @@ def _median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def with_median_bones(poses_3d: np.ndarray) -> np.ndarray:
     """Return poses [T, 17, 3], relative to the hip, whose bones keep their directions and have their median lengths."""
     poses = np.asarray(poses_3d, np.float64)
-    lifted = np.isfinite(poses).all((1, 2))
-    made = np.full(poses.shape, np.nan)
-    made[lifted] = 0
-    if not lifted.any():
+    lengths = bone_lengths(poses, alike=False)
+    return poses.copy() if np.isnan(lengths).any() else tree_walk(poses, lengths)
+
+
+def bridged(path: np.ndarray, poses_3d: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return a path [T, 3] that also has the frames with a pose in which too few joints were seen for a place of their own.
+
+    Between known frames the ray and the logarithm of the depth change linearly; before and after them they stay.
+    """
+    known = np.isfinite(path).all(-1)
+    made = path.copy()
+    wanted = np.isfinite(poses_3d).all((1, 2)) & ~known
+    if not known.any() or not wanted.any():
         return made
-    for joint, parent in enumerate(H36M_17.parents):
-        if parent >= 0:
-            bone = poses[lifted, joint] - poses[lifted, parent]
-            length = np.linalg.norm(bone, axis=-1, keepdims=True)
-            made[lifted, joint] = made[lifted, parent] + bone / np.maximum(length, 1e-9) * np.median(length)
+    values = np.concatenate([path[known, :2] / path[known, 2:], np.log(path[known, 2:])], -1)
+    ray_x, ray_y, depth = (np.interp(times[wanted], times[known], column) for column in values.T)
+    made[wanted] = np.exp(depth)[:, None] * np.stack([ray_x, ray_y, np.ones_like(depth)], -1)
     return made
 
 

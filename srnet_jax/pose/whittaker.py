@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
-LONGEST_GAP_S = 1.0  # what is on both sides of a longer gap is smoothed apart
+from srnet_jax.pose.complete import LONGEST_GAP_S  # what is on both sides of a longer gap is smoothed apart
+
 _ORDER = 3  # of the derivative that is penalised
+_LEAST_STEP = 0.01  # between two frames, in median steps
 _MOST_FRAMES = 300.0  # that are smoothed over; more would lose the solution's digits
 
 
@@ -32,8 +34,9 @@ def whittaker(values: np.ndarray, times: np.ndarray, seconds: float, weights: np
         return values.copy()
     from scipy.linalg import solveh_banded
 
-    steps = np.diff(times)
-    step = float(np.median(steps))
+    step = float(np.median(np.diff(times)))
+    steps = np.maximum(np.diff(times), _LEAST_STEP * step)  # frames at nearly one time would lose the solution's digits
+    times = np.concatenate([[0.0], np.cumsum(steps)])
     places, number = times / step, frames - _ORDER  # in frames, of which the penalty counts as many as times^6
     rows = np.empty((number, _ORDER + 1))  # divided differences times 3!, of frames i to i + 3
     for column in range(_ORDER + 1):

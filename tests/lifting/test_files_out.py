@@ -159,6 +159,24 @@ def test_c3d(walk, tmp_path):
     np.testing.assert_allclose(other[known, :, :3] / 1000, truth[known], atol=1e-4)
 
 
+def test_a_c3d_begins_at_its_time(walk, tmp_path):
+    """Readers take the first frame's number over the rate for its time."""
+    found = dataclasses.replace(walk[0], every=2, fps=FPS / 2, first_frame=100)
+    found.save(tmp_path / "x.c3d")
+    points = ezc3d.c3d(str(tmp_path / "x.c3d"))["header"]["points"]
+    assert points["first_frame"] / points["frame_rate"] == pytest.approx(100 / FPS)
+
+
+def test_a_pause_has_no_pose_at_even_times_either(walk):
+    times = np.arange(FRAMES) / FPS + np.where(np.arange(FRAMES) >= 20, 5.0, 0.0)
+    even = dataclasses.replace(walk[0], times=times).motion().even
+    pause = (even.seconds > times[19] + 1e-6) & (even.seconds < times[20] - 1e-6)
+    assert pause.sum() > 4 * FPS
+    assert np.isnan(even.points[pause]).all()
+    with pytest.raises(UserError, match="expected at most 1,000,000 frames"):
+        dataclasses.replace(walk[0], times=times * 1e6).motion().even  # noqa: B018
+
+
 def long(found, frames):
     """Return a result that repeats its first frames until it has this many."""
     rows = np.arange(frames) % GAP.start

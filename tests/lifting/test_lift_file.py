@@ -16,7 +16,7 @@ from srnet_jax.lifting import lift_file
 from srnet_jax.lifting.lifter import PRETRAINED, load
 from srnet_jax.lifting.motion import USUAL
 from srnet_jax.lifting.result import SUFFIXES as FILES
-from srnet_jax.pose.filters import filtered
+from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.skeleton import H36M_17
 from tests.keypoints import test_keypoint_files as files
 from tests.keypoints import videos
@@ -61,6 +61,10 @@ def test_a_lifter_lifts_a_file_as_the_command_does(tmp_path, lifter):
     assert (found.layout, found.image_size, found.fps, found.model) == ("coco", (1024, 1024), 30, "causal")
     found.save(tmp_path / "x.trc")
     assert (tmp_path / "x.trc").read_text().startswith("PathFileType")
+    with pytest.raises(UserError, match=r"settings: found Settings\(.*expected lifting\.motion\.MotionSettings"):
+        lifter.lift_file(path, settings=Settings())
+    with pytest.raises(UserError, match=r"filters: found True, expected pose\.filters\.Settings"):
+        lifter(walker("coco")[..., :2], layout="coco", image_size=(1024, 1024), filters=True)
     for arguments, message in (({"image_size": 3}, "image_size: found 3"), ({"fps": -1}, "fps: found -1")):
         with pytest.raises(UserError, match=message):
             lifter.lift_file(path, **arguments)
@@ -167,7 +171,7 @@ def test_a_temporal_network_asks_for_the_rate(tmp_path, lifter):
     np.savez(tmp_path / "x.npz", keypoints=walker("coco"), image_size=(640, 480))
     tracks = keypoint_files.load(tmp_path / "x.npz")
     tracks = lift_file.described(tracks, tmp_path, layout="coco", fps=None)
-    with pytest.warns(UserWarning, match="frames per second not known, taken as the network's 30"):
+    with pytest.warns(UserWarning, match="frames per second not known, taken as 30"):
         lift_file.lift(tracks, lifter, flip=False)
 
 

@@ -191,6 +191,7 @@ def test_where_each_joint_comes_from_is_known(walks):
     only = [joint for joint in COCO if joint not in ("left_wrist", "right_wrist")]
     short = completed(hide(keypoints, only, slice(10, 20)), None, "coco", FPS).sources
     assert (short[10:20] == Source.FILLED).all()  # interpolated as a whole, the two wrists too
+    assert not completed(hide(keypoints, only, slice(10, 20)), None, "coco", FPS).confidences[10:20].any()
     long = completed(hide(keypoints, COCO, slice(10, 70)), None, "coco", FPS)
     np.testing.assert_array_equal((long.sources == Source.NOT_LIFTED).all(1), ~long.lifted)
     own = completed(keypoints, None, "h36m", FPS).sources  # which has all 17

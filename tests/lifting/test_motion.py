@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from srnet_jax.errors import UserError
-from srnet_jax.lifting.motion import LEVEL, USUAL, MotionSettings, finished, settings_of
+from srnet_jax.lifting.motion import LEVEL, USUAL, MotionSettings, finished, in_one_world, settings_of
 from srnet_jax.lifting.result import Result
 from srnet_jax.pose.complete import Source
 from srnet_jax.pose.filters import Settings, filtered
@@ -87,6 +87,41 @@ def test_frames_without_a_pose_have_no_place():
     np.testing.assert_array_equal(np.isnan(found.root).all(1), np.isnan(poses).all((1, 2)))
 
 
+def test_frames_filled_over_a_short_gap_have_a_place():
+    one = walk(heading_deg=60)
+    result = lifted(one)
+    result.confidences[50:60] = 0
+    result.sources[50:60] = Source.FILLED
+    found = finished(result, one.pixels, USUAL)
+    assert np.isfinite(found.root).all()
+    assert np.abs(found.root - one.camera_frame[:, 0]).max() < 0.1
+
+
+def test_the_floor_of_feet_that_nobody_saw_is_not_known():
+    one = walk(heading_deg=60)
+    result = lifted(one)
+    result.sources[:, [3, 6]] = Source.FILLED
+    assert finished(result, one.pixels, USUAL).ground is None
+    assert finished(result, one.pixels, MotionSettings(up=LEVEL)).ground is None
+
+
+def test_people_of_one_video_share_a_world():
+    one, other = walk(heading_deg=60), walk(heading_deg=60, distance_m=7.0)
+    results = [finished(lifted(person), person.pixels, MotionSettings(filters=None)) for person in (one, other)]
+    first, second, third = in_one_world([*results, results[1]], ["a", "a", "b"])
+    np.testing.assert_array_equal(first.up, second.up)
+    assert first.ground == second.ground
+    apart = second.joints_world()[0, 0] - first.joints_world()[0, 0]
+    assert np.linalg.norm(apart) == pytest.approx(np.linalg.norm(other.camera_frame[0, 0] - one.camera_frame[0, 0]), abs=0.05)
+    np.testing.assert_allclose(third.joints_world()[0, 0, :2], 0, atol=1e-9)
+
+
+def test_up_that_points_down_is_said():
+    one = walk()
+    with pytest.warns(UserWarning, match="walker: up points from the head to the feet in most frames"):
+        finished(lifted(one), one.pixels, MotionSettings(up=(0.0, 1.0, 0.0)))
+
+
 def test_flags_become_settings():
     assert settings_of(["smooth", "bones", "knees"]) == USUAL
     assert settings_of(["none"], up="camera").up == LEVEL
@@ -99,10 +134,13 @@ def test_flags_become_settings():
     ("arguments", "message"),
     [
         ({"filters": ["smoth"]}, "--filters: found smoth, expected some of smooth, bones, knees, elbows, or none"),
+        ({"filters": ["none", "smooth"]}, "--filters: found none beside others, expected it alone"),
+        ({"filters": [], "leg_m": 80.0}, "--leg=80: expected 0.2 to 1.5 metres"),
+        ({"filters": [], "leg_m": 0.8, "stature_m": 1.7}, "--stature, --leg: expected one of them"),
         ({"filters": [], "up": "up"}, "--up=up: expected estimate, camera, or a direction as 0,-1,0"),
         ({"filters": [], "up": "0,0,0"}, "--up=0,0,0: expected estimate"),
         ({"filters": [], "up": "1,2"}, "--up=1,2: expected estimate"),
-        ({"filters": [], "stature_m": 17.0}, "stature_m: found 17.0, expected 0.4 to 2.8"),
+        ({"filters": [], "stature_m": 17.0}, "--stature=17: expected 0.4 to 2.8 metres"),
     ],
 )
 def test_settings_that_cannot_be_are_named(arguments, message):

@@ -121,6 +121,18 @@ def test_a_frame_that_shows_nobody_or_is_refused_changes_nothing(tiny_config, vi
     np.testing.assert_allclose(live.push(video[1]), expected, atol=1e-5)
 
 
+def test_time_passes_for_the_filters_in_frames_that_are_refused(tiny_config, video):
+    network = lifter_of(tiny_config, (3, 3))
+    lives = [StreamingLifter(network, layout="coco", image_size=SIZE, filters=Settings()) for _ in range(2)]
+    for live in lives:
+        live.push(video[0])
+    for _ in range(5):
+        with pytest.raises(DataError):
+            lives[0].push(video[1, :16])
+        lives[1].push(np.full((17, 2), np.nan, np.float32))
+    np.testing.assert_array_equal(lives[0].push(video[2]), lives[1].push(video[2]))
+
+
 def test_a_joint_that_is_not_seen_is_estimated(tiny_config, video):
     network = lifter_of(tiny_config, (1, 1))
     hidden = video[:1].copy()

@@ -77,6 +77,25 @@ def test_frames_without_a_person_do_not_count():
     assert nobody.stands == 0
 
 
+def test_feet_that_nobody_saw_do_not_stand():
+    one = walk(heading_deg=60)
+    seen = np.ones((len(one.times), 17), bool)
+    seen[:, grounds.FEET] = False
+    found = ground(one.camera_frame, one.times, seen=seen)
+    assert found.stands == 0
+    assert np.isnan(found.height)
+    seen[:60, grounds.FEET] = True
+    half = ground(one.camera_frame, one.times, seen=seen)
+    assert 0 < half.stands < ground(one.camera_frame, one.times).stands
+    assert half.height == pytest.approx(1.6, abs=0.2)
+
+
+def test_a_stand_ends_where_the_person_is_not_seen_for_long():
+    stays = walk(speed=0.0)
+    joints, times = stays.camera_frame[:4], np.array([0.0, 1 / 30, 60, 60 + 1 / 30])
+    assert ground(joints, times).stands == 0  # twice two frames, each too short
+
+
 def test_a_single_frame_has_its_floor_under_the_lower_foot():
     one = walk()
     found = ground(one.camera_frame[:1], one.times[:1], up=one.up)

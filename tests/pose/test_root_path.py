@@ -151,3 +151,20 @@ def test_what_does_not_fit_is_one_line():
         root_path.root_path(one.relative, one.pixels, SURE, FOCAL, CENTER, one.times[::-1])
     with pytest.raises(DataError, match="times: found shape"):
         footlock(one.path, one.relative, one.times[1:])
+
+
+def test_short_gaps_are_bridged_where_there_is_a_pose():
+    one = walk(heading_deg=40)
+    path = one.path.copy()
+    path[40:50] = np.nan
+    path[-3:] = np.nan
+    poses = one.relative.copy()
+    poses[45] = np.nan
+    found = root_path.bridged(path, poses, one.times)
+    assert np.isnan(found[45]).all()
+    rest = np.arange(len(path)) != 45
+    assert np.abs(found - one.path)[rest].max() < 0.12
+    np.testing.assert_array_equal(found[:40], one.path[:40])
+    np.testing.assert_allclose(found[-1], path[-4])
+    nobody = np.full_like(path, np.nan)
+    np.testing.assert_array_equal(root_path.bridged(nobody, poses, one.times), nobody)

@@ -36,5 +36,14 @@ def test_long_gaps_part_what_is_smoothed(rng):
     np.testing.assert_allclose(whole[20:], whittaker(values[20:], times[20:], 0.2), atol=1e-9)
 
 
+@pytest.mark.parametrize("step", [1e-6, 1e-9])
+def test_two_frames_at_nearly_one_time_change_little(step):
+    times = np.arange(120) / 30
+    wave = np.sin(times * 2)
+    off = np.abs(whittaker(wave, times, 0.3) - wave).max()
+    times[60] = times[59] + step
+    assert np.abs(whittaker(wave, times, 0.3) - wave).max() < off + 0.03
+
+
 def test_few_values_stay():
     np.testing.assert_array_equal(whittaker(np.array([1.0, 5.0, 2.0]), np.arange(3.0), 1.0), [1, 5, 2])

@@ -35,7 +35,7 @@ def write(path: Path, motion: Motion, description: str) -> None:
     """
     import ezc3d  # only where it is needed
 
-    count, first = len(motion.points), int(motion.frames[0])
+    count, first = len(motion.points), round(float(motion.seconds[0]) * motion.fps)  # readers take first over rate as the time
     check_length(path, count)
     if first + count > _MOST_FRAMES:
         warnings.warn(f"{path}: numbers of frames above {_MOST_FRAMES:,} cannot be kept, it begins at frame 1", stacklevel=2)

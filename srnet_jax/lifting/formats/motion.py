@@ -4,9 +4,12 @@ import dataclasses
 
 import numpy as np
 
+from srnet_jax.errors import UserError
+from srnet_jax.pose.complete import LONGEST_GAP_S
 from srnet_jax.pose.frames import interpolated
 
 _UNEVEN = 0.05  # share of a frame's time
+_MOST_FRAMES = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,12 +49,25 @@ class Motion:
 
     @property
     def even(self) -> "Motion":
-        """The motion at even times, `fps` a second, for formats that know no others; frames are numbered from the first."""
+        """The motion at even times, `fps` a second, for formats that know no others; frames are numbered from the first.
+
+        A pause of more than LONGEST_GAP_S seconds has no pose.
+
+        Raises:
+          UserError: if it would be of too many frames.
+        """
         times = self.seconds - self.seconds[0]
         if len(times) < 2 or np.abs(np.diff(times) * self.fps - 1).max() <= _UNEVEN:
             return self
+        if times[-1] * self.fps > _MOST_FRAMES:
+            raise UserError(
+                f"{self.name}: {times[-1]:,.0f} s at {self.fps:g} frames a second, expected at most {_MOST_FRAMES:,} frames"
+            )
         grid = np.arange(int(times[-1] * self.fps + 1.5)) / self.fps
-        points = interpolated(self.points, np.interp(grid, times, np.arange(len(times))))
+        places = np.interp(grid, times, np.arange(len(times)))
+        points = interpolated(self.points, places)
+        before = np.minimum(places.astype(int), len(times) - 2)
+        points[(np.diff(times) > LONGEST_GAP_S)[before] & (places % 1 > 0)] = np.nan
         frames = self.frames[0] + np.arange(len(grid))
         return dataclasses.replace(self, points=points, frames=frames, seconds=self.seconds[0] + grid)
 
