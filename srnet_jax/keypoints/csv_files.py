@@ -3,7 +3,7 @@
 A table has commas, semicolons, tabs or blanks between its cells. Its header names joints and axes in any usual way (`nose_x`,
 `nose.y`, `left_hip_X`, `x0`, DeepLabCut's three lines); a line is a frame, a person in a frame, or (with a column for the
 joint) a joint. Columns for the frame, the time, the track and the confidence are found by their names, others are left out. In
-a table without a column for the frame, the times tell the frames.
+a table without a column for the frame, the times number the frames if they increase, see `_numbered`; else lines are counted.
 """
 
 import collections
@@ -22,7 +22,7 @@ from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import listed, numbered_lines, shown
 from srnet_jax.keypoints.formats import NUMBERS, TABLES, nearest
 from srnet_jax.keypoints.joint_order import FEWEST_NAMES
-from srnet_jax.keypoints.people import TIME_UNITS, Seen
+from srnet_jax.keypoints.people import TIME_UNITS, Seen, unit_of
 from srnet_jax.keypoints.points import CONFIDENCES, JOINT_KEYS, is_deep, plain
 
 Rows = list[tuple[str, list[str]]]  # the place of each line, and its cells
@@ -44,6 +44,7 @@ _AXES = {"x": 0, "y": 1, **dict.fromkeys(CONFIDENCES, 2), "z": 3}
 _MISSING = ("", "nan", "none", "null", "na", "n/a")
 _UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position", "2d")
 _MOST_FRAMES = 1e9
+_COARSE = 0.5  # of the time between two frames
 _FEW_ROWS = 3  # of which each may be another person
 
 
@@ -209,8 +210,7 @@ class _Columns(NamedTuple):
                 videos = []
         video = videos[0] if videos else None
         time = next((column for name, column in first.items() if name in TIME_UNITS and _all_numbers(rows, column)), None)
-        found = cls(names, frame, track, video, time, {})
-        return found if frame is not None or time is None else found._replace(instants=_instants(rows, found))
+        return cls(names, frame, track, video, time, {})
 
     def joint(self, rows: Rows) -> int | None:
         """Return the column for the joint in a table with a line a joint, None if there is none."""
@@ -249,8 +249,56 @@ def _all_numbers(rows: Rows, column: int) -> bool:
     return len(told) > 1 and all(_is_number(cell) and abs(float(cell)) < np.inf for cell in told)
 
 
+def _numbered(at: _Columns, rows: Rows, path: Path, joint: int | None = None) -> _Columns:
+    """Return columns that number the frames by their times, in a table without a column for the frame, if times can.
+
+    Otherwise a warning says why the times are not used; lines are counted. `joint`: the column of a table with a line a joint.
+    """
+    if at.frame is not None or at.time is None:
+        if at.frame is None and at.track is not None and joint is None:
+            warnings.warn(f"{path}: has no column for the frame, each person's lines are counted", stacklevel=2)
+        return at
+    if not (wrong := _unusable(at, rows, joint)):
+        return at._replace(instants=_instants(rows, at))
+    message = f"{path}: {shown(at.names[at.time])} not used, {wrong}, expected times that increase, or a column for the frame"
+    if joint is not None:  # a frame has many lines
+        raise DataError(message)
+    warnings.warn(f"{message}; lines{'' if at.track is None else ' of each person'} are counted", stacklevel=2)
+    return at._replace(time=None)
+
+
+def _unusable(at: _Columns, rows: Rows, joint: int | None) -> str:
+    """Return why times cannot number the frames, "" if they can.
+
+    The times of whatever has one line a frame (a person, or a joint of one) increase, and so do those of all together; these
+    may begin again only where others follow, as in a table that is sorted by person.
+    """
+    assert at.time is not None
+    clips: dict[str, list[float]] = {}
+    parts: dict[str, int] = {}
+    before: dict[tuple[str, ...], tuple[float, int]] = {}
+    for where, row in rows:
+        clip, time, place = at.clip(row), float(row[at.time]), where.rpartition(": ")[2]
+        times = clips.setdefault(clip, [])
+        parts[clip] = parts.get(clip, 0) + bool(times and time < times[-1])
+        one = (clip, at.person(row) or "", "" if joint is None else row[joint])
+        last, part = before.get(one, (-np.inf, parts[clip]))
+        if last == time:
+            return f"{place} has {one_line(row[at.time], 30)} again"
+        if part < parts[clip]:
+            return f"{place} has {one_line(row[at.time], 30)} after {times[-1]:g}"
+        before[one] = time, parts[clip]
+        times.append(time)
+    if np.isfinite(TIME_UNITS[plain(at.names[at.time])]):
+        return ""
+    return "" if all(len(set(times)) < 2 or unit_of(np.array(times)) for times in clips.values()) else "nothing tells its unit"
+
+
 def _instants(rows: Rows, at: _Columns) -> dict[tuple[str, str], int]:
-    """Number the frames of each video by their times, so that those without people are left out of the count; else in order."""
+    """Number the frames of each video by their times, so that those without people are left out of the count.
+
+    Time stamps as coarse as the frames do not show which are left out: they are numbered in order.
+    """
     assert at.time is not None
     found: dict[tuple[str, str], int] = {}
     for clip in dict.fromkeys(at.clip(row) for _, row in rows):
@@ -258,8 +306,10 @@ def _instants(rows: Rows, at: _Columns) -> dict[tuple[str, str], int]:
         times, places = np.unique([float(cell) for cell in cells], return_inverse=True)
         numbers = np.arange(len(times))
         if len(times) > 1:
-            steps = np.round((times - times[0]) / np.median(np.diff(times)))
-            numbers = steps.astype(np.int64) if len(np.unique(steps)) == len(times) and steps[-1] < _MOST_FRAMES else numbers
+            steps = np.diff(times) / np.median(np.diff(times))
+            rounded = 10.0 ** -max(len(cell.partition(".")[2]) for cell in cells)
+            if rounded < _COARSE * np.median(np.diff(times)) and steps.sum() < _MOST_FRAMES:
+                numbers = np.append(0, np.cumsum(np.maximum(np.round(steps), 1))).astype(np.int64)
         found |= {(clip, cell): int(numbers[place]) for cell, place in zip(cells, places, strict=True)}
     return found
 
@@ -272,7 +322,8 @@ def _people(names: list[str], rows: Rows, path: Path) -> Iterator[Seen]:
     if "x" in axes and "y" in axes and len(joints) < FEWEST_NAMES:
         own = at._replace(track=None) if numbers_lines else at
         if (joint := own.joint(rows)) is not None:
-            yield from _long(axes, rows, own._replace(track=None) if joint == own.track else own, joint)
+            own = own._replace(track=None) if joint == own.track else own
+            yield from _long(axes, rows, _numbered(own, rows, path, joint), joint)
             return
     if numbers_lines:
         at = at._replace(frame=at.track if at.frame is None else at.frame, track=None)
@@ -295,8 +346,7 @@ def _wide(rows: Rows, at: _Columns, path: Path) -> Iterator[Seen]:
             f"{path}: found the columns {shown(','.join(at.names))}, expected x and y of each joint, as nose_x, nose_y; "
             f"{nearest(map(plain, at.names), TABLES)}"
         )
-    if at.frame is None and at.time is None and at.track is not None:
-        warnings.warn(f"{path}: has no column for the frame, each person's lines are counted", stacklevel=2)
+    at = _numbered(at, rows, path)
     counts: collections.Counter[tuple[str, str | None]] = collections.Counter()
     sure = any(place[2] >= 0 for place in columns.values())
     depths = [place[3] for place in columns.values() if place[3] >= 0 and not sure]

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -114,6 +115,87 @@ def test_time_stamps_that_cannot_be_times_are_left_out_with_a_warning(tmp_path):
         with pytest.warns(UserWarning, match=message):
             (track,) = load(path, Hints(image_size=(1280, 720)))
         assert track.seconds is None
+
+
+LONG = walker("coco", frames=100)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "message"),
+    [
+        ("time", np.round(np.arange(100) / 30, 1), r"line 3 has 0\.0 again"),
+        ("time", np.round(np.arange(100) / 120, 2), r"line \d+ has 0\.0\d again"),
+        ("time", np.insert(np.arange(99), 50, 50) / 25, r"line 53 has 2\.0 again"),
+        ("timestamp", 1_700_000_000 + np.arange(100) // 30, "line 3 has 1700000000 again"),
+        ("timestamp", 1_700_000_000 + np.arange(100), "nothing tells its unit"),
+        ("time", np.random.default_rng(0).normal(0.02, 0.002, 100), r"line \d+ has 0\.0\d+ after 0\.0"),
+        ("ms", np.random.default_rng(0).normal(20, 2, 100), r"line \d+ has \d"),
+        ("time", np.arange(100)[::-1] / 30, r"line 3 has 3\.2666.* after 3\.3"),
+    ],
+    ids=["tenths", "hundredths", "one twice", "whole seconds", "no unit", "inference", "inference, ms", "backwards"],
+)
+def test_times_that_do_not_number_frames_are_left_out_and_lines_counted(tmp_path, name, column, message):
+    """One person, a line a frame in order: the lines are the frames, whatever the times are."""
+    rows = [[repr(time), *person.ravel()] for time, person in zip(column.tolist(), LONG, strict=True)]
+    with pytest.warns(UserWarning, match="not used") as said:
+        (track,) = load(table(tmp_path / "x.csv", [name, *names()], rows), Hints(image_size=(1280, 720)))
+    (one,) = said
+    assert re.search(rf"x\.csv: '{name}' not used, {message}.*, expected times .*; lines are counted$", str(one.message))
+    np.testing.assert_array_equal(track.frames, np.arange(100))
+    np.testing.assert_allclose(track.keypoints, LONG[..., :2])
+    assert track.seconds is None
+
+
+@pytest.mark.parametrize(("fps", "digits"), [(30, 2), (25, 3), (90, 2), (60, 2), (30, 6)])
+def test_rounded_times_of_even_frames_make_no_gaps(tmp_path, fps, digits):
+    rows = [[f"{index / fps:.{digits}f}", *person.ravel()] for index, person in enumerate(LONG)]
+    (track,) = load(table(tmp_path / "x.csv", ["time", *names()], rows), Hints(image_size=(1280, 720)))
+    assert track.detected.all()
+    np.testing.assert_allclose(track.keypoints, LONG[..., :2])
+    np.testing.assert_allclose(track.seconds, np.arange(100) / fps, atol=0.51 * 10.0**-digits)
+    assert track.fps == pytest.approx(fps, rel=0.01)
+
+
+@pytest.mark.parametrize("by", ["frame", "person"])
+@pytest.mark.parametrize("lines", ["wide", "long"])
+def test_times_number_the_frames_of_people_in_either_order(tmp_path, by, lines):
+    """A table that is sorted by person has times that begin again; the second person comes at frame 5."""
+    people = {"a": walker("coco"), "b": walker("coco", 300)}
+    seen = [(index, person) for index in range(25) for person in people if person == "a" or index >= 5]
+    seen.sort(key=lambda one: (one[1], one[0]) if by == "person" else one)
+    if lines == "wide":
+        header = ["time", "person", *names()]
+        rows = [[round(index / 25, 2), person, *people[person][index].ravel()] for index, person in seen]
+    else:
+        header = ["time", "person", "joint", "x", "y", "confidence"]
+        joints = [name.removesuffix("_x") for name in names()[::3]]
+        rows = [
+            [round(index / 25, 2), person, joint, *values]
+            for index, person in seen
+            for joint, values in zip(joints, people[person][index], strict=True)
+        ]
+    first, second = load(table(tmp_path / "x.csv", header, rows), Hints(image_size=(1280, 720)))
+    assert (first.first_frame, second.first_frame) == (0, 5)
+    assert first.fps == second.fps == pytest.approx(25)
+    np.testing.assert_allclose(second.keypoints, people["b"][5:, :, :2])
+
+
+def test_times_of_a_person_twice_count_each_persons_lines(tmp_path):
+    rows = [
+        [index // 2, who, *walker("coco", shift)[index].ravel()] for index in range(25) for who, shift in (("a", 0), ("b", 300))
+    ]
+    with pytest.warns(UserWarning, match=r"'seconds' not used, line 4 has 0 again, .*; lines of each person are counted"):
+        tracks = load(table(tmp_path / "x.csv", ["seconds", "person", *names()], rows), Hints(image_size=(1280, 720)))
+    for track, shift in zip(tracks, (0, 300), strict=True):
+        np.testing.assert_allclose(track.keypoints, walker("coco", shift)[..., :2])
+
+
+def test_times_that_do_not_number_frames_of_many_lines_are_refused(tmp_path):
+    rows = [[0.1 * (index // 3), joint, joint, index] for index in range(25) for joint in range(17)]
+    with pytest.raises(
+        DataError, match=r"x\.csv: 'time' not used, line 19 has 0\.0 again, expected times that increase, or a column"
+    ):
+        load(table(tmp_path / "x.csv", ["time", "joint", "x", "y"], rows), Hints(image_size=(1280, 720)))
 
 
 def test_time_stamps_of_json_and_arrays_are_used(tmp_path):
