@@ -84,7 +84,7 @@ def opened(path: str | Path, *, rotate: int = 0, fps: float | None = None) -> Fo
     Args:
       path: of the file or folder.
       rotate: 0, 90, 180 or 270 degrees, by which images are turned clockwise after what their metadata say.
-      fps: frames per second of a folder of pictures.
+      fps: frames per second, which count before a video's times; those of pictures in a folder, where nobody else says them.
 
     Raises:
       UserError: if PyAV is needed and not installed.
@@ -92,6 +92,8 @@ def opened(path: str | Path, *, rotate: int = 0, fps: float | None = None) -> Fo
     """
     path = Path(path)
     found = _of_pictures(path, fps) if path.is_dir() or path.suffix.lower() in _PICTURES else _of_video(path)
+    if fps and found.fps:
+        found = dataclasses.replace(found, times=found.numbers / fps, fps=fps, uneven=False)
     width, height = found.image_size
     return dataclasses.replace(found, rotate=rotate, image_size=(height, width) if rotate in (90, 270) else (width, height))
 

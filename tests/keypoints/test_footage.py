@@ -26,6 +26,13 @@ def test_times_are_those_of_the_container(uneven):
     assert found.focal is None
 
 
+def test_a_rate_that_is_given_is_the_one_clock(uneven):
+    found = footage.opened(uneven, fps=40.0)
+    np.testing.assert_allclose(found.times, np.arange(60) / 40)
+    assert (found.fps, found.uneven) == (40, False)
+    np.testing.assert_array_equal(found.stamps, footage.opened(uneven).stamps)  # which find the images
+
+
 def test_even_times_are_left_to_the_rate(tmp_path):
     for name in ("x.mp4", "x.mkv"):  # the latter has whole milliseconds
         found = footage.opened(videos.write(tmp_path / name, videos.numbered(10), np.arange(10) / 30))

@@ -11,6 +11,7 @@ from PIL import Image
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.keypoints import footage, times
 from srnet_jax.keypoints.keypoint_files import Hints, load
+from srnet_jax.keypoints.video import detect
 from tests.keypoints import videos
 from tests.keypoints.builders import walker
 
@@ -229,6 +230,24 @@ def test_keypoints_take_size_and_times_from_their_video(walk, video):
     np.testing.assert_allclose(track.times, UNEVEN[3:23], atol=1e-4)
     assert track.image_size == (1280, 720)
     assert track.fps == pytest.approx(24 / UNEVEN[-1], rel=1e-3)
+
+
+def test_a_rate_that_is_given_selects_by_the_clock_that_is_written(walk, video):
+    """A part of a slow-motion video, by --fps, of a file and of a detector: its frames are at those seconds."""
+    video = footage.opened(video.path, fps=100.0)
+    wanted = times.part(0.1, 0.2)
+    (track,) = times.chosen(times.filmed(load(walk / "bare.npz"), video, "x"), wanted, None, "x")
+    np.testing.assert_array_equal(track.frames, np.arange(10, 20))
+    np.testing.assert_allclose(track.seconds, np.arange(10, 20) / 100)
+
+    def finder(image, time_ms):
+        return [walker("coco")[round(time_ms / 10)]]
+
+    finder.layout = "coco"
+    (found,) = detect(video, finder, part=wanted)
+    np.testing.assert_array_equal(found.frames, track.frames)
+    np.testing.assert_allclose(found.seconds, track.seconds)
+    np.testing.assert_allclose(found.keypoints, track.keypoints)
 
 
 @pytest.mark.filterwarnings("ignore:.*says 10 frames a second")
