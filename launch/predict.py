@@ -126,7 +126,7 @@ def main() -> None:
     behind = functools.partial(footage.images, filmed) if filmed and not filmed.still and _BACKGROUND.value else None
     table, places = Table("person", "frames", "detected", "expected\nerror, mm", "error of\nup, °", "files"), set()
     for person, own in lift_file.lift_all(
-        tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=focal_px, images=behind, settings=settings
+        tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=focal_px, images=behind, settings=settings, inputs=inputs
     ):
         off = "?" if person.errors_m is None else f"{1000 * np.nanmean(person.errors_m):.0f}"
         up = "?" if person.up_error_deg is None else f"{person.up_error_deg:.0f}"
