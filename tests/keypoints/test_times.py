@@ -55,11 +55,21 @@ def test_a_part_without_a_rate_is_refused_in_one_line(walk):
     np.testing.assert_array_equal(every.frames, [5, 10, 15, 20])
 
 
+def test_pictures_that_stand_alone_are_all_taken_and_keep_their_step(tmp_path):
+    rows = [[f"{name}.png", *walker("coco")[0].ravel()] for name in ("garden", "street", "house")]
+    pictures = load(table(tmp_path / "x.csv", ["image", *names()], rows), Hints(image_size=(1280, 720)))
+    part = times.chosen(pictures, times.part(None, None, 5), None, "x")
+    assert [(track.name, track.every) for track in part] == [(track.name, 1) for track in pictures]
+    assert len(part) == 3
+
+
 def test_an_empty_part_says_what_there_is(walk):
     with pytest.raises(DataError, match=r"x: no person in frames from 5 s before 6 s, found people from 0\.3 to 2\.2 s"):
         times.chosen(load(walk / "walk.npz"), times.part(5, 6), None, "x")
+    with pytest.raises(DataError, match=r"x: no person in frames from 5 s, found people from 0\.15 to 1\.1 s"):
+        times.chosen(load(walk / "bare.npz"), times.part(5, None), 20.0, "x")
     for start, end in ((3, 3), (4, 3), (-1, 3), (np.nan, 3)):
-        with pytest.raises(UserError, match=r"start, end: found .*, expected 0 <= start < end"):
+        with pytest.raises(UserError, match=r"--start, --end: found .*, expected 0 <= start < end"):
             times.part(start, end)
 
 

@@ -113,7 +113,7 @@ def test_the_command_writes_poses_and_pictures(tmp_path):
         (["--layout=coco", "--width=100"], "--width, --height: expected both or none"),
         (["--layout=coco", "--video=x.mp4"], "x.mp4: no such file, expected a video"),
         (["--layout=coco", "--start=1"], "one.npz: frames per second not known, expected --fps with --start and --end"),
-        (["--layout=coco", "--start=2", "--end=1"], "start, end: found 2 and 1 s, expected 0 <= start < end"),
+        (["--layout=coco", "--start=2", "--end=1"], "--start, --end: found 2 and 1 s, expected 0 <= start < end"),
         (["--layout=coco", "--nobackground"], "--background: not used, expected --video with it"),
         (["--layout=coco", "--weights=best"], "best: no trained network, expected single, causal or video"),
         (["--layout=coco", "--people=2"], "--people: not used, expected --video with it"),
