@@ -62,11 +62,15 @@ def _parse(argv: Sequence[str]) -> list[str]:
         remaining = flags.FLAGS(list(argv))
         if "config" in flags.FLAGS:
             flags.FLAGS.config.items()  # a config file that cannot be read fails here
-        return remaining
     except SystemExit:  # absl ends --help with 1
         sys.exit(0)
     except Exception as error:  # of a flag, or whatever a config file raises
         fail(command_line.explain(error))
+    given = [argument.lstrip("-").partition("=")[0] for argument in argv[1:] if argument.startswith("-")]
+    given = [name if name in flags.FLAGS else name.removeprefix("no") for name in given]
+    if twice := next((name for name in given if name in flags.FLAGS and given.count(name) > 1), None):  # absl takes the last
+        fail(f"--{twice}: is given twice, expected it once")
+    return remaining
 
 
 def fail(message: str, code: int = 2) -> NoReturn:

@@ -35,7 +35,9 @@ _DETECTOR_MODEL = flags.DEFINE_string("detector_model", None, "MediaPipe's pose_
 _PEOPLE = flags.DEFINE_integer("people", 1, "How many people --video looks for.", lower_bound=1, upper_bound=20)
 _START = flags.DEFINE_float("start", None, "Seconds in the video, of the first frame at the earliest.", lower_bound=0.0)
 _END = flags.DEFINE_float("end", None, "Seconds in the video, which the last frame is before.", lower_bound=0.0)
-_EVERY = flags.DEFINE_integer("every", 1, "Take the frames whose number, from 0, is a multiple of this.", lower_bound=1)
+_EVERY = flags.DEFINE_integer(
+    "every", 1, "Take the frames whose number, from 0, is a multiple of this, and all pictures that stand alone.", lower_bound=1
+)
 _BACKGROUND = flags.DEFINE_bool("background", True, "With --video, draw its frames behind the keypoints (.gif, .mp4, .png).")
 _ROTATE = flags.DEFINE_enum("rotate", "0", ["0", "90", "180", "270"], "Degrees to turn the images, clockwise.")
 _LAYOUT = flags.DEFINE_string("layout", None, "Layout of the keypoints: coco, halpe_26, body_25, mediapipe_33, mpii, h36m, ...")
@@ -126,7 +128,7 @@ def main() -> None:
     behind = functools.partial(footage.images, filmed) if filmed and not filmed.still and _BACKGROUND.value else None
     table, places = Table("person", "frames", "detected", "expected\nerror, mm", "error of\nup, °", "files"), set()
     for person, own in lift_file.lift_all(
-        tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=focal_px, images=behind, settings=settings
+        tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=focal_px, images=behind, settings=settings, inputs=inputs
     ):
         off = "?" if person.errors_m is None else f"{1000 * np.nanmean(person.errors_m):.0f}"
         up = "?" if person.up_error_deg is None else f"{person.up_error_deg:.0f}"

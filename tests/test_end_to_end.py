@@ -95,6 +95,7 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
         3,
         [
             ("launch.evaluate", ("--workdir=nothing",), "nothing/config.json: no such file"),
+            ("launch.predict", ("--output=x.npz", "--output=y.npz"), "error: --output: is given twice, expected it once"),
             ("launch.rarity", ("--output=ranks.txt",), "--output=ranks.txt: expected a name ending in .csv"),
             (
                 "launch.describe",
@@ -107,6 +108,9 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
             ("launch.describe", ("--config.model.hops=2",), "config.model.hops: set, but nothing reads it here"),
             ("launch.rarity", ("--workdir=nothing",), "nothing/config.json: no such file"),
             ("launch.predict", ("--output=x.npz", "--people=five"), "--people=five: expected an integer in the range [1, 20]"),
+            ("launch.predict", ("--noflip", "--flip", "--output=x.npz"), "error: --flip: is given twice, expected it once"),
+            ("launch.predict", ("--filters=", "--output=x.npz"), "--filters: empty, expected: Of the poses: smooth"),
+            ("launch.describe", ("--config.model.hops=2", "--config.model.hops=3"), "config.model.hops: is given twice"),
             ("launch.reproduce", ("--scale=tiny",), "--scale=tiny: expected one of full, medium, quick, smoke"),
             (
                 "launch.evaluate",

@@ -93,7 +93,7 @@ def check_flags(module: str) -> None:
       UserError: names the first.
     """
     for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
-        if flag.present and flag.value in ("", [""]) and flag.value != flag.default:
+        if flag.present and flag.value in ("", [], [""]) and flag.value != flag.default:
             raise UserError(f"--{flag.name}: empty, expected: {flag.help}")
 
 

@@ -3,16 +3,14 @@
 A table has commas, semicolons, tabs or blanks between its cells. Its header names joints and axes in any usual way (`nose_x`,
 `nose.y`, `left_hip_X`, `x0`, DeepLabCut's three lines); a line is a frame, a person in a frame, or (with a column for the
 joint) a joint. Columns for the frame, the time, the track and the confidence are found by their names, others are left out. In
-a table without a column for the frame, the times tell the frames.
+a table without a column for the frame, times that increase number the frames, see `csv_columns.numbered`.
 """
 
 import collections
 import csv
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,30 +18,17 @@ from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import listed, numbered_lines, shown
+from srnet_jax.keypoints.csv_columns import FRAME, IMAGE, ROW, Columns, Rows, is_number, numbered
 from srnet_jax.keypoints.formats import NUMBERS, TABLES, nearest
 from srnet_jax.keypoints.joint_order import FEWEST_NAMES
-from srnet_jax.keypoints.people import TIME_UNITS, Seen
-from srnet_jax.keypoints.points import CONFIDENCES, JOINT_KEYS, is_deep, plain
+from srnet_jax.keypoints.people import Seen
+from srnet_jax.keypoints.points import CONFIDENCES, is_deep, plain
 
-Rows = list[tuple[str, list[str]]]  # the place of each line, and its cells
 _DECIMAL = re.compile(r"^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)  # 1,5 for 1.5
 _MAX_BYTES = 2_000_000_000
-# Names of columns as `plain` gives them.
-_FRAME = ("frame", "frameno", "framenumber", "frameid", "frameindex", "frameidx", "framenum", "framecount", "frames")
-_IMAGE = ("imageid", "image", "imagename", "img", "imgname", "imagepath", "filename", "file")  # whose numbers may be ids
-_ROW = ("index", "idx")
-_TRACK = (
-    *("track", "trackid", "person", "personid", "personindex", "personidx", "individual", "subject", "subjectid", "player"),
-    *("playerid", "objectid", "instance", "instanceid", "skeleton", "skeletonid", "poseid", "poseindex", "id"),
-)
-_VIDEO = (
-    *("video", "videoname", "videoid", "videofile", "videopath", "clip", "clipname", "clipid", "sequence", "sequencename"),
-    *("recording", "camera", "cameraid", "cam", "view", "trial"),
-)
 _AXES = {"x": 0, "y": 1, **dict.fromkeys(CONFIDENCES, 2), "z": 3}
 _MISSING = ("", "nan", "none", "null", "na", "n/a")
 _UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position", "2d")
-_MOST_FRAMES = 1e9
 _FEW_ROWS = 3  # of which each may be another person
 
 
@@ -94,14 +79,6 @@ def _cells(line: str, comma: str) -> list[str]:
     return row if comma == "," else [_DECIMAL.sub(r"\1.\2", cell) for cell in row]
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
 def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
     """Split a table into the names of its columns, none without a header, and its rows; and tell whether it is DeepLabCut's."""
     first = cells[0][1]
@@ -117,7 +94,7 @@ def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
         if kinds == ["individuals", "bodyparts", "coords"]:
             return *_individuals(cells, path), True
         raise DataError(f"{path}: found DeepLabCut's header with {listed(kinds)}, expected bodyparts, coords")
-    if all(_is_number(cell) or not cell for cell in first) and any(first):
+    if all(is_number(cell) or not cell for cell in first) and any(first):
         return [], cells, False
     names, body = first, cells[1:]
     if body and len(names) == len(body[0][1]) - 1:
@@ -126,9 +103,9 @@ def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
         else:  # a header without the index
             names = ["", *names]
     names = [name or f"column_{index}" for index, name in enumerate(names)]
-    if names[0] == "column_0" and not any(plain(name) in (*_FRAME, *_IMAGE, *_ROW) for name in names):
+    if names[0] == "column_0" and not any(plain(name) in (*FRAME, *IMAGE, *ROW) for name in names):
         names[0] = "frame"
-    if body and sum(map(bool, body[0][1])) > 1 and not any(_is_number(c) or c.lower() in _MISSING[1:] for c in body[0][1]):
+    if body and sum(map(bool, body[0][1])) > 1 and not any(is_number(c) or c.lower() in _MISSING[1:] for c in body[0][1]):
         body = body[1:]  # units
     return names, body, False
 
@@ -139,7 +116,7 @@ def _ends_empty(names: list[str], body: Rows) -> bool:
         return False
     firsts = [row[0] for _, row in body]
     counts = firsts in ([str(number) for number in range(start, start + len(firsts))] for start in (0, 1))
-    return not counts or plain(names[0]) in (*_FRAME, *_IMAGE, *_ROW)
+    return not counts or plain(names[0]) in (*FRAME, *IMAGE, *ROW)
 
 
 def _individuals(cells: Rows, path: Path) -> tuple[list[str], Rows]:
@@ -186,100 +163,23 @@ def _unnamed(body: Rows, path: Path) -> list[str]:
     raise DataError(f"{found}, expected x, y or x, y, confidence of each joint; {nearest((), TABLES)}")
 
 
-class _Columns(NamedTuple):
-    """Where a table says which picture shows whom: indices of columns, None where there are none."""
-
-    names: list[str]
-    frame: int | None
-    track: int | None
-    video: int | None
-    time: int | None
-    instants: dict[tuple[str, str], int]  # numbers of frames by video and time, in a table that does not number them
-
-    @classmethod
-    def of(cls, names: list[str], rows: Rows) -> "_Columns":
-        """Find the columns by their names and by what they hold."""
-        first = {plain(name): index for index, name in reversed(list(enumerate(names)))}
-        frame = next((first[name] for name in (*_FRAME, *_IMAGE, *_ROW) if name in first), None)
-        track = next((first[name] for name in _TRACK if name in first), None)
-        videos = [first[name] for name in (*_VIDEO, *_IMAGE) if name in first and first[name] != frame]
-        if videos and frame is not None:  # no video if each frame has its own, which is then a picture's name
-            told, frames = ({row[column] for _, row in rows} for column in (videos[0], frame))
-            if len(told) == len(frames) == len({(row[videos[0]], row[frame]) for _, row in rows}):
-                videos = []
-        video = videos[0] if videos else None
-        time = next((column for name, column in first.items() if name in TIME_UNITS and _all_numbers(rows, column)), None)
-        found = cls(names, frame, track, video, time, {})
-        return found if frame is not None or time is None else found._replace(instants=_instants(rows, found))
-
-    def joint(self, rows: Rows) -> int | None:
-        """Return the column for the joint in a table with a line a joint, None if there is none."""
-        first = {plain(name): index for index, name in reversed(list(enumerate(self.names)))}
-        tells = self.time if self.frame is None else self.frame
-        pictures = {(self.clip(row), "" if tells is None else row[tells]) for _, row in rows}
-        for column in (first[name] for name in JOINT_KEYS if name in first and first[name] != self.frame):
-            kinds = {row[column] for _, row in rows}
-            once = column != self.track or len(kinds) * len(pictures) == len(rows)  # an id that all pictures have
-            if once and len(kinds) > 1 and (len(kinds) < len(rows) or len(pictures) == 1):
-                return column
-        return None
-
-    def person(self, row: list[str]) -> str | None:
-        """Return the track id of a line."""
-        return row[self.track][:60] or None if self.track is not None else None
-
-    def clip(self, row: list[str]) -> str:
-        """Return the video of a line, "" if the table holds one."""
-        return row[self.video][:100] if self.video is not None else ""
-
-    def picture(self, row: list[str], number: int, where: str) -> int | str:
-        """Return a line's frame number or image name; `number` where the line has none."""
-        if self.frame is None:
-            return number if self.time is None else self.instants[self.clip(row), row[self.time]]
-        return _picture(row[self.frame], number, where, plain(self.names[self.frame]) in _IMAGE)
-
-    def clock(self, row: list[str]) -> tuple[float, float] | None:
-        """Return the time stamp of a line and its unit, see `Seen`."""
-        return None if self.time is None else (float(row[self.time]), TIME_UNITS[plain(self.names[self.time])])
-
-
-def _all_numbers(rows: Rows, column: int) -> bool:
-    """Return whether all lines have a finite number in a column, not all the same."""
-    told = {row[column] for _, row in rows}
-    return len(told) > 1 and all(_is_number(cell) and abs(float(cell)) < np.inf for cell in told)
-
-
-def _instants(rows: Rows, at: _Columns) -> dict[tuple[str, str], int]:
-    """Number the frames of each video by their times, so that those without people are left out of the count; else in order."""
-    assert at.time is not None
-    found: dict[tuple[str, str], int] = {}
-    for clip in dict.fromkeys(at.clip(row) for _, row in rows):
-        cells = sorted({row[at.time] for _, row in rows if at.clip(row) == clip}, key=float)
-        times, places = np.unique([float(cell) for cell in cells], return_inverse=True)
-        numbers = np.arange(len(times))
-        if len(times) > 1:
-            steps = np.round((times - times[0]) / np.median(np.diff(times)))
-            numbers = steps.astype(np.int64) if len(np.unique(steps)) == len(times) and steps[-1] < _MOST_FRAMES else numbers
-        found |= {(clip, cell): int(numbers[place]) for cell, place in zip(cells, places, strict=True)}
-    return found
-
-
 def _people(names: list[str], rows: Rows, path: Path) -> Iterator[Seen]:
-    at = _Columns.of(names, rows)
+    at = Columns.of(names, rows)
     numbers_lines = at.track is not None and len(rows) > _FEW_ROWS and len({at.person(row) for _, row in rows}) == len(rows)
     axes = [axis if axis and not part else None for part, axis in map(_split, names)]
     joints = {part for part, axis in map(_split, names) if part and axis == "x"}
     if "x" in axes and "y" in axes and len(joints) < FEWEST_NAMES:
         own = at._replace(track=None) if numbers_lines else at
         if (joint := own.joint(rows)) is not None:
-            yield from _long(axes, rows, own._replace(track=None) if joint == own.track else own, joint)
+            own = own._replace(track=None) if joint == own.track else own
+            yield from _long(axes, rows, numbered(own, rows, path, joint), joint)
             return
     if numbers_lines:
         at = at._replace(frame=at.track if at.frame is None else at.frame, track=None)
     yield from _wide(rows, at, path)
 
 
-def _wide(rows: Rows, at: _Columns, path: Path) -> Iterator[Seen]:
+def _wide(rows: Rows, at: Columns, path: Path) -> Iterator[Seen]:
     """Yield the people of a table with a line a person."""
     columns: dict[str, list[int]] = {}  # of each joint: x, y, confidence, z, -1 where there is none
     for column, name in enumerate(at.names):
@@ -295,8 +195,7 @@ def _wide(rows: Rows, at: _Columns, path: Path) -> Iterator[Seen]:
             f"{path}: found the columns {shown(','.join(at.names))}, expected x and y of each joint, as nose_x, nose_y; "
             f"{nearest(map(plain, at.names), TABLES)}"
         )
-    if at.frame is None and at.time is None and at.track is not None:
-        warnings.warn(f"{path}: has no column for the frame, each person's lines are counted", stacklevel=2)
+    at = numbered(at, rows, path)
     counts: collections.Counter[tuple[str, str | None]] = collections.Counter()
     sure = any(place[2] >= 0 for place in columns.values())
     depths = [place[3] for place in columns.values() if place[3] >= 0 and not sure]
@@ -318,7 +217,7 @@ def _surer(before: str | None, axis: str) -> bool:
     return before in CONFIDENCES and CONFIDENCES.index(before) <= CONFIDENCES.index(axis)
 
 
-def _long(axes: list[str | None], rows: Rows, at: _Columns, joint: int) -> Iterator[Seen]:
+def _long(axes: list[str | None], rows: Rows, at: Columns, joint: int) -> Iterator[Seen]:
     """Yield the people of a table with a line a joint."""
     x, y = axes.index("x"), axes.index("y")
     sure = next((axes.index(name) for name in CONFIDENCES if name in axes and _holds(rows, axes.index(name))), None)
@@ -355,18 +254,6 @@ def _split(name: str) -> tuple[str, str | None]:
     if match and match[4].isupper():
         return match[3], match[4].lower()
     return name, None
-
-
-def _picture(cell: str, number: int, where: str, is_image: bool) -> int | str:
-    """Return the frame's number, or an image's name or id."""
-    if _is_number(cell):
-        value = float(cell)
-        if not 0 <= value < 1e15 or value != int(value):
-            raise DataError(f"{where}: found frame {shown(cell)}, expected a whole number")
-        return str(int(value)) if is_image else int(value)
-    if not cell.isprintable() or len(cell) > 1000:
-        raise DataError(f"{where}: found {shown(cell)}, expected a frame's number or an image's name")
-    return cell or number
 
 
 def _number(cell: str, where: str) -> float:

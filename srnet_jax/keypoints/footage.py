@@ -26,6 +26,7 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _MOST_PICTURES = 1_000_000
 _FULL_FRAME = float(np.hypot(36, 24))  # mm
 _FOCALS = (5.0, 2000.0)  # mm, in the 35 mm format
+_ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF's orientations that swap width and height
 _SAME = 0.02  # relative difference of focal lengths or shapes
 _APPLE = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
 
@@ -84,7 +85,7 @@ def opened(path: str | Path, *, rotate: int = 0, fps: float | None = None) -> Fo
     Args:
       path: of the file or folder.
       rotate: 0, 90, 180 or 270 degrees, by which images are turned clockwise after what their metadata say.
-      fps: frames per second of a folder of pictures.
+      fps: frames per second, which count before a video's times; those of pictures in a folder, where nobody else says them.
 
     Raises:
       UserError: if PyAV is needed and not installed.
@@ -92,6 +93,8 @@ def opened(path: str | Path, *, rotate: int = 0, fps: float | None = None) -> Fo
     """
     path = Path(path)
     found = _of_pictures(path, fps) if path.is_dir() or path.suffix.lower() in _PICTURES else _of_video(path)
+    if fps and found.fps:
+        found = dataclasses.replace(found, times=found.numbers / fps, fps=fps, uneven=False)
     width, height = found.image_size
     return dataclasses.replace(found, rotate=rotate, image_size=(height, width) if rotate in (90, 270) else (width, height))
 
@@ -135,7 +138,8 @@ def _of_video(path: Path) -> Footage:
             packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
         image = next((_upright(frame) for frame in _decoded(av, path, None)), None)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise DataError(f"{path}: holds no image that PyAV can read ({one_line(error, 100)}), expected a video") from error
+        reason = one_line(getattr(error, "strerror", None) or error, 100)
+        raise DataError(f"{path}: holds no image that PyAV can read ({reason}), expected a video") from error
     if image is None or not packets:
         raise DataError(f"{path}: holds no image that PyAV can read, expected a video")
     if len(packets) < _WHOLE * declared:
@@ -277,7 +281,7 @@ def _of_pictures(path: Path, fps: float | None) -> Footage:
     numbers = np.array([found[index].frame for index in order])
     files = [files[index] for index in order]
     with reading(files[0], "a picture"), Image.open(files[0]) as image:
-        size = ImageOps.exif_transpose(image).size
+        size = _upright_size(image)
     timed = fps is not None and not found[0].still
     return Footage(
         path,
@@ -305,12 +309,18 @@ def picture(path: Path) -> np.ndarray:
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return the size of a picture turned as its EXIF data say, without decoding it."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE else (width, height)
+
+
 def _exif_focal(files: Sequence[Path], size: tuple[int, int]) -> Focal | None:
     """Return the focal length that all pictures have, None if one does not say it, has another size, or was cut."""
     found = []
     for file in files:
         with reading(file, "a picture"), Image.open(file) as image:
-            own = ImageOps.exif_transpose(image).size if image.getexif().get(ExifTags.Base.Orientation, 1) > 1 else image.size
+            own = _upright_size(image)
             tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
         mm = tags.get(ExifTags.Base.FocalLengthIn35mmFilm)
         filmed = [tags.get(tag) for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)]

@@ -165,20 +165,23 @@ def in_seconds(values: np.ndarray, unit: float, where: str) -> np.ndarray | None
         milliseconds, and so on.
       where: begins the warning.
     """
-    if np.isfinite(unit):
-        return values * unit
+    if usable := unit if np.isfinite(unit) else unit_of(values):
+        return values * usable
+    if len(steps := np.diff(np.unique(values[np.isfinite(values)]))):
+        warnings.warn(
+            f"{where}: time stamps {np.median(steps):g} apart are not used, expected their unit in the name: time_ms",
+            stacklevel=2,
+        )
+    return None
+
+
+def unit_of(values: np.ndarray) -> float | None:
+    """Return the unit, seconds, of time stamps [N], as in `in_seconds`; None where nothing tells it."""
     steps = np.diff(np.unique(values[np.isfinite(values)]))
     step = float(np.median(steps)) if len(steps) else np.nan
     if 1e-4 <= step < 1:
-        return values
-    for power in (3, 6, 9):
-        if 0.005 <= step / 10**power < 1:
-            return values / 10**power
-    if len(steps):
-        warnings.warn(
-            f"{where}: time stamps {step:g} apart are not used, expected their unit in the name: time_ms", stacklevel=2
-        )
-    return None
+        return 1.0
+    return next((10.0**-power for power in (3, 6, 9) if 0.005 <= step / 10**power < 1), None)
 
 
 def _places(people: list[Seen]) -> list[Place]:

@@ -63,9 +63,9 @@ def part(start: float | None, end: float | None, every: int = 1) -> Part:
     """
     made = Part(start or 0.0, np.inf if end is None else end, every)
     if not 0 <= made.start < made.end:
-        raise UserError(f"start, end: found {made.start:g} and {made.end:g} s, expected 0 <= start < end")
+        raise UserError(f"--start, --end: found {made.start:g} and {made.end:g} s, expected 0 <= start < end")
     if every < 1:
-        raise UserError(f"every: found {every}, expected at least 1")
+        raise UserError(f"--every: found {every}, expected at least 1")
     return made
 
 
@@ -90,16 +90,21 @@ def chosen(tracks: Sequence[Track], wanted: Part, fps: float | None, where: str)
         raise UserError(f"{where}: frames per second not known, expected --fps with --start and --end")
     kept = []
     for track in tracks:
-        seconds = track.frames / fps if fps else track.seconds
-        rows = np.flatnonzero(wanted.holds(track.frames, seconds))
+        rows = np.flatnonzero(wanted.holds(track.frames, _seconds(track, fps)))
         shown = rows[track.detected[rows]]
         if len(shown):  # from the first to the last frame that shows the person, as everywhere
-            kept.append(_strided(track, slice(shown[0], shown[-1] + 1, wanted.every)))
+            alone = len(track.keypoints) == 1  # has no row before, which `every` could mean
+            kept.append(track if alone else _strided(track, slice(shown[0], shown[-1] + 1, wanted.every)))
     if not kept:
-        spans = [track.seconds[[0, -1]] for track in tracks if track.seconds is not None and not fps]
+        spans = [seconds[[0, -1]] for track in tracks if (seconds := _seconds(track, fps)) is not None]
         when = f", found people from {min(s[0] for s in spans):g} to {max(s[1] for s in spans):g} s" if spans else ""
         raise DataError(f"{where}: no person in {wanted}{when}")
     return tuple(kept)
+
+
+def _seconds(track: Track, fps: float | None) -> np.ndarray | None:
+    """Return when each frame [T] is, None if nobody says; at the rate `fps` if given."""
+    return track.frames / fps if fps else track.seconds
 
 
 def _strided(track: Track, rows: slice) -> Track:

@@ -243,8 +243,7 @@ def check_outputs(
     found: list[Output] = []
     for flag, name, suffixes in wanted:
         path = check_file(name, suffixes, f"{flag}={name}")
-        if any(path.resolve() == plain(read).resolve() for read in inputs):
-            raise UserError(f"{flag}={name}: is read too, expected another file")
+        _check_not_read(flag, path, inputs)
         if any(path.resolve() == other.path.resolve() for other in found):
             raise UserError(f"{flag}={name}: is named twice, expected another file")
         if path.suffix == ".mp4":
@@ -253,6 +252,23 @@ def check_outputs(
             find_ffmpeg(Path(name))
         found.append(Output(flag, path))
     return found
+
+
+def _check_not_read(flag: str, path: Path, inputs: Sequence[str]) -> None:
+    if any(path.resolve() == plain(read).resolve() for read in inputs):
+        raise UserError(f"{flag}={path}: is read too, expected another file")
+
+
+def _personal(files: Sequence[Output], tracks: Sequence[Track], inputs: Sequence[str]) -> Iterator[list[Output]]:
+    """Yield the files of each person, of several with each one's name; none of them is an input."""
+    for track in tracks:
+        own = [
+            Output(flag, path.with_name(f"{path.stem}_{track.name}{path.suffix}") if len(tracks) > 1 else path)
+            for flag, path in files
+        ]
+        for file in own:
+            _check_not_read(*file, inputs)
+        yield own
 
 
 def lift_all(
@@ -265,6 +281,7 @@ def lift_all(
     focal_px: float | None = None,
     images: Images | None = None,
     settings: MotionSettings | None = None,
+    inputs: Sequence[str] = (),
 ) -> Iterator[tuple[Result, list[Path]]]:
     """Lift people and write their files, of several people with each one's name.
 
@@ -277,21 +294,20 @@ def lift_all(
       focal_px: see `KeypointLifter`.
       images: of the video, behind the keypoints in films and sheets.
       settings: see `lift`.
+      inputs: see `check_outputs`.
 
     Yields:
       Each person and the files.
 
     Raises:
-      UserError: if a video is too long for a file, before anything is lifted.
+      UserError: if a video is too long for a file, or a person's file is an input, before anything is lifted.
     """
     for _, path in files:
         if path.suffix == ".c3d":
             c3d.check_length(path, max(len(track.keypoints) for track in tracks))
-    for result in lift(tracks, lifter, flip=flip, focal_px=focal_px, model=model, settings=settings):
-        own = [
-            Output(flag, path.with_name(f"{path.stem}_{result.name}{path.suffix}") if len(tracks) > 1 else path)
-            for flag, path in files
-        ]
+    personal = list(_personal(files, tracks, inputs))
+    results = lift(tracks, lifter, flip=flip, focal_px=focal_px, model=model, settings=settings)
+    for result, own in zip(results, personal, strict=True):
         if not result.motion().known.any():  # of several people; what has no pose makes no motion
             warnings.warn(f"{result.name}: no frame has a pose, motions are not written", stacklevel=2)
             own = [file for file in own if file.flag == "--render" or file.path.suffix == ".npz"]

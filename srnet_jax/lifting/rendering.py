@@ -1,6 +1,8 @@
 """Pictures, films and pages of lifted poses: the 2D keypoints, perhaps over the video's images, beside the 3D pose."""
 
+import logging
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 from PIL import Image
 
-from srnet_jax.errors import UserError
+from srnet_jax.errors import UserError, one_line
 from srnet_jax.io.files import absolute
 from srnet_jax.lifting import webpage
 from srnet_jax.lifting.scene import SUFFIXES, Scene, bones_3d
@@ -41,7 +43,7 @@ def render(scene: Scene, path: Path) -> None:
     film is written. Where a frame is damaged, its image is blank.
 
     Raises:
-      UserError: for another ending, or if ffmpeg is missing.
+      UserError: for another ending, or if ffmpeg is missing or fails.
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
@@ -129,9 +131,17 @@ def _write_mp4(figure: Figure, frames: Iterator[Figure], fps: float, path: Path,
         fps=fps,  # type: ignore[arg-type]
         extra_args=["-pix_fmt", "yuv420p", "-loglevel", "error"],
     )
-    with writer.saving(figure, str(path), dpi=dpi):
-        for _ in frames:
-            writer.grab_frame()
+    logging.getLogger("matplotlib.animation").setLevel(logging.ERROR)  # what ffmpeg prints is in the error
+    try:
+        with writer.saving(figure, str(path), dpi=dpi):
+            for _ in frames:
+                writer.grab_frame()
+    except subprocess.CalledProcessError as error:
+        lines = [line.strip() for line in str(error.stderr or error.output).splitlines() if line.strip()]
+        reason = one_line(lines[-1], 200) if lines else f"exit code {error.returncode}"
+        raise UserError(f"{path.name}: ffmpeg cannot write it ({reason}); .html and .gif need none") from error
+    if not path.is_file():
+        raise UserError(f"{path.name}: ffmpeg has written nothing; .html and .gif need none")
 
 
 def _write_gif(frames: Iterator[Figure], seconds: np.ndarray, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.keypoints import footage
@@ -24,6 +24,13 @@ def test_times_are_those_of_the_container(uneven):
     assert found.fps == pytest.approx(59 / UNEVEN[-1])
     assert found.image_size == (64, 48)
     assert found.focal is None
+
+
+def test_a_rate_that_is_given_is_the_one_clock(uneven):
+    found = footage.opened(uneven, fps=40.0)
+    np.testing.assert_allclose(found.times, np.arange(60) / 40)
+    assert (found.fps, found.uneven) == (40, False)
+    np.testing.assert_array_equal(found.stamps, footage.opened(uneven).stamps)  # which find the images
 
 
 def test_even_times_are_left_to_the_rate(tmp_path):
@@ -116,7 +123,8 @@ def test_what_is_no_video_is_named(tmp_path, monkeypatch):
         footage.opened(tmp_path / "nothing.mp4")
     for content in ("hello", "RIFF"):
         (tmp_path / "x.mp4").write_text(content)
-        with pytest.raises(DataError, match=r"x\.mp4: holds no image that PyAV can read .*, expected a video"):
+        message = r"x\.mp4: holds no image that PyAV can read \(Invalid data found when processing input\), expected a video"
+        with pytest.raises(DataError, match=message):
             footage.opened(tmp_path / "x.mp4")
     (tmp_path / "x.png").write_text("hello")
     with pytest.raises(DataError, match=r"x\.png: damaged, cut short or another kind of file, expected a picture"):
@@ -174,6 +182,20 @@ def test_the_focal_length_of_pictures(tmp_path):
     assert found((28, None), (None, None)) is None
     assert found((0, None)) is None  # which EXIF has for not known
     assert found((28, (640, 640))) is None  # cut to another shape
+
+
+def test_the_size_of_a_folders_pictures_is_known_without_decoding_them(tmp_path, monkeypatch):
+    for orientation in range(1, 9):
+        save(tmp_path / f"{orientation}.jpg", videos.numbered(1)[0], 28, orientation=orientation)
+        with Image.open(tmp_path / f"{orientation}.jpg") as image:
+            expected = ImageOps.exif_transpose(image).size
+        assert footage.opened(tmp_path / f"{orientation}.jpg").image_size == expected
+    for orientation in range(1, 5):
+        (tmp_path / f"{orientation}.jpg").unlink()
+    monkeypatch.setattr(Image.Image, "load", None)
+    found = footage.opened(tmp_path)
+    assert found.image_size == (48, 64)
+    assert found.focal.px == pytest.approx(28 * 80 / np.hypot(36, 24))
 
 
 def test_pictures_are_numbered_and_upright(tmp_path):

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.keypoints import footage, times
 from srnet_jax.keypoints.keypoint_files import Hints, load
+from srnet_jax.keypoints.video import detect
 from tests.keypoints import videos
 from tests.keypoints.builders import walker
 
@@ -53,11 +55,21 @@ def test_a_part_without_a_rate_is_refused_in_one_line(walk):
     np.testing.assert_array_equal(every.frames, [5, 10, 15, 20])
 
 
+def test_pictures_that_stand_alone_are_all_taken_and_keep_their_step(tmp_path):
+    rows = [[f"{name}.png", *walker("coco")[0].ravel()] for name in ("garden", "street", "house")]
+    pictures = load(table(tmp_path / "x.csv", ["image", *names()], rows), Hints(image_size=(1280, 720)))
+    part = times.chosen(pictures, times.part(None, None, 5), None, "x")
+    assert [(track.name, track.every) for track in part] == [(track.name, 1) for track in pictures]
+    assert len(part) == 3
+
+
 def test_an_empty_part_says_what_there_is(walk):
     with pytest.raises(DataError, match=r"x: no person in frames from 5 s before 6 s, found people from 0\.3 to 2\.2 s"):
         times.chosen(load(walk / "walk.npz"), times.part(5, 6), None, "x")
+    with pytest.raises(DataError, match=r"x: no person in frames from 5 s, found people from 0\.15 to 1\.1 s"):
+        times.chosen(load(walk / "bare.npz"), times.part(5, None), 20.0, "x")
     for start, end in ((3, 3), (4, 3), (-1, 3), (np.nan, 3)):
-        with pytest.raises(UserError, match=r"start, end: found .*, expected 0 <= start < end"):
+        with pytest.raises(UserError, match=r"--start, --end: found .*, expected 0 <= start < end"):
             times.part(start, end)
 
 
@@ -116,6 +128,87 @@ def test_time_stamps_that_cannot_be_times_are_left_out_with_a_warning(tmp_path):
         assert track.seconds is None
 
 
+LONG = walker("coco", frames=100)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "message"),
+    [
+        ("time", np.round(np.arange(100) / 30, 1), r"line 3 has 0\.0 again"),
+        ("time", np.round(np.arange(100) / 120, 2), r"line \d+ has 0\.0\d again"),
+        ("time", np.insert(np.arange(99), 50, 50) / 25, r"line 53 has 2\.0 again"),
+        ("timestamp", 1_700_000_000 + np.arange(100) // 30, "line 3 has 1700000000 again"),
+        ("timestamp", 1_700_000_000 + np.arange(100), "nothing tells its unit"),
+        ("time", np.random.default_rng(0).normal(0.02, 0.002, 100), r"line \d+ has 0\.0\d+ after 0\.0"),
+        ("ms", np.random.default_rng(0).normal(20, 2, 100), r"line \d+ has \d"),
+        ("time", np.arange(100)[::-1] / 30, r"line 3 has 3\.2666.* after 3\.3"),
+    ],
+    ids=["tenths", "hundredths", "one twice", "whole seconds", "no unit", "inference", "inference, ms", "backwards"],
+)
+def test_times_that_do_not_number_frames_are_left_out_and_lines_counted(tmp_path, name, column, message):
+    """One person, a line a frame in order: the lines are the frames, whatever the times are."""
+    rows = [[repr(time), *person.ravel()] for time, person in zip(column.tolist(), LONG, strict=True)]
+    with pytest.warns(UserWarning, match="not used") as said:
+        (track,) = load(table(tmp_path / "x.csv", [name, *names()], rows), Hints(image_size=(1280, 720)))
+    (one,) = said
+    assert re.search(rf"x\.csv: '{name}' not used, {message}.*, expected times .*; lines are counted$", str(one.message))
+    np.testing.assert_array_equal(track.frames, np.arange(100))
+    np.testing.assert_allclose(track.keypoints, LONG[..., :2])
+    assert track.seconds is None
+
+
+@pytest.mark.parametrize(("fps", "digits"), [(30, 2), (25, 3), (90, 2), (60, 2), (30, 6)])
+def test_rounded_times_of_even_frames_make_no_gaps(tmp_path, fps, digits):
+    rows = [[f"{index / fps:.{digits}f}", *person.ravel()] for index, person in enumerate(LONG)]
+    (track,) = load(table(tmp_path / "x.csv", ["time", *names()], rows), Hints(image_size=(1280, 720)))
+    assert track.detected.all()
+    np.testing.assert_allclose(track.keypoints, LONG[..., :2])
+    np.testing.assert_allclose(track.seconds, np.arange(100) / fps, atol=0.51 * 10.0**-digits)
+    assert track.fps == pytest.approx(fps, rel=0.01)
+
+
+@pytest.mark.parametrize("by", ["frame", "person"])
+@pytest.mark.parametrize("lines", ["wide", "long"])
+def test_times_number_the_frames_of_people_in_either_order(tmp_path, by, lines):
+    """A table that is sorted by person has times that begin again; the second person comes at frame 5."""
+    people = {"a": walker("coco"), "b": walker("coco", 300)}
+    seen = [(index, person) for index in range(25) for person in people if person == "a" or index >= 5]
+    seen.sort(key=lambda one: (one[1], one[0]) if by == "person" else one)
+    if lines == "wide":
+        header = ["time", "person", *names()]
+        rows = [[round(index / 25, 2), person, *people[person][index].ravel()] for index, person in seen]
+    else:
+        header = ["time", "person", "joint", "x", "y", "confidence"]
+        joints = [name.removesuffix("_x") for name in names()[::3]]
+        rows = [
+            [round(index / 25, 2), person, joint, *values]
+            for index, person in seen
+            for joint, values in zip(joints, people[person][index], strict=True)
+        ]
+    first, second = load(table(tmp_path / "x.csv", header, rows), Hints(image_size=(1280, 720)))
+    assert (first.first_frame, second.first_frame) == (0, 5)
+    assert first.fps == second.fps == pytest.approx(25)
+    np.testing.assert_allclose(second.keypoints, people["b"][5:, :, :2])
+
+
+def test_times_of_a_person_twice_count_each_persons_lines(tmp_path):
+    rows = [
+        [index // 2, who, *walker("coco", shift)[index].ravel()] for index in range(25) for who, shift in (("a", 0), ("b", 300))
+    ]
+    with pytest.warns(UserWarning, match=r"'seconds' not used, line 4 has 0 again, .*; lines of each person are counted"):
+        tracks = load(table(tmp_path / "x.csv", ["seconds", "person", *names()], rows), Hints(image_size=(1280, 720)))
+    for track, shift in zip(tracks, (0, 300), strict=True):
+        np.testing.assert_allclose(track.keypoints, walker("coco", shift)[..., :2])
+
+
+def test_times_that_do_not_number_frames_of_many_lines_are_refused(tmp_path):
+    rows = [[0.1 * (index // 3), joint, joint, index] for index in range(25) for joint in range(17)]
+    with pytest.raises(
+        DataError, match=r"x\.csv: 'time' not used, line 19 has 0\.0 again, expected times that increase, or a column"
+    ):
+        load(table(tmp_path / "x.csv", ["time", "joint", "x", "y"], rows), Hints(image_size=(1280, 720)))
+
+
 def test_time_stamps_of_json_and_arrays_are_used(tmp_path):
     person = walker("coco")
     frames = [
@@ -147,6 +240,24 @@ def test_keypoints_take_size_and_times_from_their_video(walk, video):
     np.testing.assert_allclose(track.times, UNEVEN[3:23], atol=1e-4)
     assert track.image_size == (1280, 720)
     assert track.fps == pytest.approx(24 / UNEVEN[-1], rel=1e-3)
+
+
+def test_a_rate_that_is_given_selects_by_the_clock_that_is_written(walk, video):
+    """A part of a slow-motion video, by --fps, of a file and of a detector: its frames are at those seconds."""
+    video = footage.opened(video.path, fps=100.0)
+    wanted = times.part(0.1, 0.2)
+    (track,) = times.chosen(times.filmed(load(walk / "bare.npz"), video, "x"), wanted, None, "x")
+    np.testing.assert_array_equal(track.frames, np.arange(10, 20))
+    np.testing.assert_allclose(track.seconds, np.arange(10, 20) / 100)
+
+    def finder(image, time_ms):
+        return [walker("coco")[round(time_ms / 10)]]
+
+    finder.layout = "coco"
+    (found,) = detect(video, finder, part=wanted)
+    np.testing.assert_array_equal(found.frames, track.frames)
+    np.testing.assert_allclose(found.seconds, track.seconds)
+    np.testing.assert_allclose(found.keypoints, track.keypoints)
 
 
 @pytest.mark.filterwarnings("ignore:.*says 10 frames a second")

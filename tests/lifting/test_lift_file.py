@@ -117,7 +117,7 @@ def test_the_command_writes_poses_and_pictures(tmp_path):
         (["--layout=coco", "--width=100"], "--width, --height: expected both or none"),
         (["--layout=coco", "--video=x.mp4"], "x.mp4: no such file, expected a video"),
         (["--layout=coco", "--start=1"], "one.npz: frames per second not known, expected --fps with --start and --end"),
-        (["--layout=coco", "--start=2", "--end=1"], "start, end: found 2 and 1 s, expected 0 <= start < end"),
+        (["--layout=coco", "--start=2", "--end=1"], "--start, --end: found 2 and 1 s, expected 0 <= start < end"),
         (["--layout=coco", "--nobackground"], "--background: not used, expected --video with it"),
         (["--layout=coco", "--weights=best"], "best: no trained network, expected single, causal or video"),
         (["--layout=coco", "--people=2"], "--people: not used, expected --video with it"),
@@ -139,6 +139,20 @@ def test_what_is_read_is_not_written_over(tmp_path):
         with pytest.raises(UserError, match=r"--output=.*one\.npz: is read too, expected another file"):
             lift_file.check_outputs(str(tmp_path / "one.npz"), inputs=[str(tmp_path / name)])
     assert lift_file.check_outputs(str(tmp_path / "two.npz"), inputs=["single", str(tmp_path / "one.npz")])
+
+
+def test_the_files_of_several_people_do_not_replace_what_is_read(tmp_path):
+    both = np.stack([walker("coco"), walker("coco", 300)], 1)
+    read = tmp_path / "walk_person_1.npz"
+    np.savez(read, keypoints=both, fps=30.0, image_size=(1280, 720))
+    before = read.read_bytes()
+    tracks = lift_file.described(keypoint_files.load(read), read, layout="coco", fps=None)
+    files = lift_file.check_outputs(str(tmp_path / "walk.npz"), inputs=[str(read)])
+    made = lift_file.lift_all(tracks, None, files, flip=False, model="single", inputs=[str(read)])  # nothing lifts
+    with pytest.raises(UserError, match=r"--output=.*walk_person_1\.npz: is read too, expected another file"):
+        next(made)
+    assert read.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [read.name]
 
 
 def test_all_files_are_checked_before_anything_is_read(tmp_path):

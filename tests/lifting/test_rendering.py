@@ -91,6 +91,26 @@ def test_what_cannot_be_drawn_is_said(scene, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo some notes >&2; echo 'Unknown encoder h264' >&2; exit 8", r"cannot write it \(Unknown encoder h264\)"),
+        ("cat > /dev/null; echo half > {path}; exit 3", r"cannot write it \(exit code 3\)"),
+        ("cat > /dev/null", "has written nothing"),
+    ],
+)
+def test_an_ffmpeg_that_fails_is_one_line_and_leaves_nothing(scene, tmp_path, monkeypatch, script, reason):
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\nfor path; do :; done\n" + script.replace("{path}", '"$path"') + "\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(rendering, "find_ffmpeg", lambda path: str(program))
+    short, _ = scenes.thinned(scene, 3)
+    with pytest.raises(UserError, match=rf"x\.mp4: ffmpeg {reason}; \.html and \.gif need none") as failed:
+        rendering.render(short, tmp_path / "x.mp4")
+    assert "\n" not in str(failed.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["ffmpeg"]
+
+
 needs_ffmpeg = pytest.mark.skipif(
     not (shutil.which("ffmpeg") or importlib.util.find_spec("imageio_ffmpeg")), reason="needs ffmpeg"
 )
