@@ -12,10 +12,15 @@ people, each has their own files. Layout, size and frame rate need no flag where
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from launch import app
+
+if TYPE_CHECKING:  # what --help need not load
+    from srnet_jax.keypoints import footage, times
+    from srnet_jax.keypoints.tracks import Track
 
 _KEYPOINTS = flags.DEFINE_string(
     "keypoints", None, "File of 2D keypoints, or folder with one file for each picture (--list_formats)."
@@ -70,21 +75,8 @@ _BVH = flags.DEFINE_string("bvh", None, "File for the motion as a .bvh animation
 _ANGLES = flags.DEFINE_string("angles", None, "File for the joint angles: a .csv table, or a .mot motion for OpenSim.")
 
 
-def main() -> None:
-    """Read, lift, write."""
-    import numpy as np
-    from rich.table import Table
-
-    from launch.console import console, track
-    from srnet_jax.keypoints import footage, formats, keypoint_files, times, video
-    from srnet_jax.lifting import lift_file, motion
-    from srnet_jax.lifting.lifter import load
-    from srnet_jax.lifting.result import Result
-    from srnet_jax.pose.layouts import find
-
-    if _LIST_FORMATS.value:
-        print(formats.listing())
-        return
+def _check_flags() -> None:
+    """Refuse flags that do not fit together."""
     if not _OUTPUT.value:
         app.fail("--output: missing, expected the file for the poses, such as poses.npz")
     if not (_KEYPOINTS.value or _VIDEO.value):
@@ -96,6 +88,39 @@ def main() -> None:
             app.fail(f"--{name}: not used, expected --{'video' if _KEYPOINTS.value else 'keypoints'} with it")
     if flags.FLAGS["background"].present and not _VIDEO.value:
         app.fail("--background: not used, expected --video with it")
+
+
+def _people(source: Path, part: "times.Part", filmed: "footage.Footage | None") -> "tuple[Track, ...]":
+    """Read people, or find them."""
+    from launch.console import track
+    from srnet_jax.keypoints import keypoint_files
+    from srnet_jax.lifting import sources
+
+    if _KEYPOINTS.value:
+        size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
+        hints = keypoint_files.Hints(_FORMAT.value, size, _MIN_CONFIDENCE.value, int(_ROTATE.value))
+        return sources.from_file(source, hints, part, _FPS.value, filmed)
+    assert filmed
+    task = Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None
+    return sources.from_video(filmed, sources.Finder(task, _PEOPLE.value), part, track)
+
+
+def main() -> None:
+    """Read, lift, write."""
+    import numpy as np
+    from rich.table import Table
+
+    from launch.console import console
+    from srnet_jax.keypoints import footage, formats, times
+    from srnet_jax.lifting import lift_file, motion
+    from srnet_jax.lifting.lifter import load
+    from srnet_jax.lifting.result import Result
+    from srnet_jax.pose.layouts import find
+
+    if _LIST_FORMATS.value:
+        print(formats.listing())
+        return
+    _check_flags()
     if _LAYOUT.value:
         find(_LAYOUT.value)
     settings = motion.settings_of(
@@ -107,20 +132,8 @@ def main() -> None:
     files = lift_file.check_outputs(_OUTPUT.value, _RENDER.value, _BVH.value, _ANGLES.value, inputs)
     lifter = load(model, _CHECKPOINT.value) if model else None
     source = Path(str(_KEYPOINTS.value or _VIDEO.value))
-    rotate = int(_ROTATE.value)
-    filmed = footage.opened(_VIDEO.value, rotate=rotate, fps=_FPS.value) if _VIDEO.value else None
-    size = (_WIDTH.value, _HEIGHT.value) if _WIDTH.value and _HEIGHT.value else None
-    if _KEYPOINTS.value:
-        usual = filmed.size_before if filmed else None
-        hints = keypoint_files.Hints(_FORMAT.value, size, _MIN_CONFIDENCE.value, rotate, usual)
-        tracks = keypoint_files.load(source, hints)
-        tracks = times.filmed(tracks, filmed, str(source)) if filmed else tracks
-        tracks = times.chosen(tracks, part, None if filmed else _FPS.value, str(source))
-    else:
-        assert filmed
-        task = Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None
-        with video.mediapipe(task, _PEOPLE.value, still=filmed.still) as detector:
-            tracks = video.detect(filmed, detector, part=part, track=track)
+    filmed = footage.opened(_VIDEO.value, rotate=int(_ROTATE.value), fps=_FPS.value) if _VIDEO.value else None
+    tracks = _people(source, part, filmed)
     tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, fps=_FPS.value, focal_px=_FOCAL.value)
     model = model or lift_file.usual_network(tracks)
     lifter = lifter or load(model)

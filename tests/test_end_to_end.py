@@ -82,7 +82,8 @@ def first(number, cases):
 )
 def test_mistakes_are_one_line(arguments, message, tmp_path):
     tiny = TINY[2:] if any("source" in argument for argument in arguments) else TINY  # others do not read the first two
-    done = run("launch.train", f"--workdir={tmp_path / 'run'}", *tiny, *arguments)
+    workdir = () if "--workdir=" in arguments else (f"--workdir={tmp_path / 'run'}",)
+    done = run("launch.train", *workdir, *tiny, *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

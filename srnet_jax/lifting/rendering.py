@@ -76,15 +76,19 @@ def _film_rows(scene: Scene, suffix: str) -> tuple[np.ndarray, float]:
         return film_frames(len(scene.poses), scene.fps) if suffix == ".gif" else (np.arange(len(scene.poses)), scene.fps)
     if suffix == ".gif":
         fps = min(_FILM_FPS, (_FILM_FRAMES - 1) / max(float(np.ptp(scene.times)), 1.0))
-        return np.unique(steady_frames(scene.times, fps)), fps
+        rows = np.unique(steady_frames(scene.times, fps))
+        begin = np.round(100 * (scene.times[rows] - scene.times[rows[0]]))  # hundredths, as `_write_gif` has them
+        return rows[np.unique(begin, return_index=True)[1]], fps
     shortest = float(np.quantile(np.diff(scene.times), 0.05)) if len(scene.times) > 1 else 1.0
     fps = max(min(1 / shortest, _UNEVEN_FPS), scene.fps)
     return steady_frames(scene.times, fps), fps
 
 
 def _draw_sheet(scene: Scene, path: Path) -> None:
-    count = min(_SHEET, len(scene.poses))
-    frames = np.linspace(0, len(scene.poses) - 1, count).round().astype(int)
+    seconds = scene.seconds
+    even = np.linspace(seconds[0], seconds[-1], min(_SHEET, len(seconds)))
+    frames = np.unique(np.abs(seconds[:, None] - even).argmin(0))  # the nearest to each
+    count = len(frames)
     figure = Figure(figsize=(2.2 * count, 4.8), dpi=_SHARP if scene.images else _DPI, layout="constrained")
     grid = figure.subplots(2, count, squeeze=False)
     backdrop = _Backdrop.of(scene, frames)

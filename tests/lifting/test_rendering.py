@@ -221,6 +221,29 @@ def test_a_gif_of_uneven_times_plays_in_real_time(small, tmp_path):
     assert lasting == [100, 100, 210, 290, 100, 170]
 
 
+def test_a_gif_has_no_frames_of_no_time(small, tmp_path):
+    """Frames of the same hundredth of a second, before a pause in which none is."""
+    times = np.array([0.0, 0.1199, 0.1201, 0.4, 0.5, 0.6])
+    rendering.render(dataclasses.replace(small, times=times, fps=6.0), tmp_path / "x.gif")
+    with Image.open(tmp_path / "x.gif") as film:
+        lasting = []
+        for index in range(film.n_frames):
+            film.seek(index)
+            lasting.append(film.info["duration"])
+    assert lasting == [120, 280, 100, 100, 170]
+
+
+def test_the_poses_of_a_sheet_are_evenly_spaced_in_time(small, tmp_path, monkeypatch):
+    """A slow first half: frames 0 to 10 take as long as the 40 that follow."""
+    drawn = []
+    monkeypatch.setattr(rendering, "_clock", lambda scene, frame: drawn.append(int(frame)) or "")
+    again = np.arange(51) % 6
+    times = np.concatenate([np.arange(10) / 10, 1 + np.arange(41) / 40])
+    parts = {"poses": small.poses[again], "estimated": small.estimated[again], "keypoints_2d": small.keypoints_2d[again]}
+    rendering.render(dataclasses.replace(small, times=times, fps=25.0, **parts), tmp_path / "x.png")
+    assert drawn == [0, 4, 8, 18, 34, 50]
+
+
 def test_a_gif_lasts_as_long_as_the_video(scene, tmp_path):
     """Hundredths of a second are all that the format has: 7.5 frames a second last 130 and 140 ms."""
     rendering.render(dataclasses.replace(scene, fps=7.5), tmp_path / "x.gif")
