@@ -52,10 +52,10 @@ def test_networks_are_measured_in_all_cells(monkeypatch, tiny_config, people):
     for name, few in (("DISTANCES_M", (2, 4)), ("HEIGHTS_M", (1.5,))):
         monkeypatch.setattr(views, name, few)
     figures = views.run(data=str(people), networks=("one",))
-    assert len(figures) == 3 * 2 * 2 * 2 + 2
+    assert len(figures) == 3 * 2 * 2 * 2 + 2 * 4
     assert all(np.isfinite(value) for value in figures.values())
     exact, noisy, others, standing = views.grids(figures)
-    assert [len(grid.rows) for grid in (exact, noisy, others, standing)] == [4, 4, 4, 2]
+    assert [len(grid.rows) for grid in (exact, noisy, others, standing)] == [4, 4, 4, 8]
     assert others.rows[0][1:] != exact.rows[0][1:]
     assert exact.rows[0][0] == "2 m away, hip 0° off axis"
     assert float(exact.rows[0][1]) == pytest.approx(figures["one, exact: (2, 0, 1.5, 0)"], abs=0.06)

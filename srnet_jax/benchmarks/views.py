@@ -8,7 +8,8 @@ the hips half as far apart as others; the third table is nearer to what detector
 guess.
 
 Last, a person who stands upright with straight knees, seen from all sides, from 3 to 12 m away and from 0.8 to 2.2 m above the
-floor: the knee that is bent most, and how far the torso leans at most.
+floor: the knee that is bent most, and how far the torso leans at most, and in the median. Once with hips and shoulders as broad
+as the bones' ends are (0.39 and 0.53 of the legs' length), and once with the middle of the trunks of `config.redraw`.
 """
 
 import itertools
@@ -33,7 +34,8 @@ from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 HEIGHTS_M, ROLLS, DISTANCES_M, OFF_AXIS = (0.5, 1.5, 2.6), (0, 20), (2, 4, 6, 10), (0, 25)
 BODIES = "exact, other bodies"
-KNEE, LEAN = "smallest knee angle, °", "largest lean of the torso, °"
+STANDING = ("smallest knee angle, °", "median knee angle, °", "largest lean of the torso, °", "median lean of the torso, °")
+_WIDE, _USUAL = "standing", "standing, trunk of config.redraw"
 SIZE = (1920, 1080)
 _FOCAL = USUAL_FOCAL * max(SIZE)
 _CLIP = 100  # frames of each clip, at most
@@ -49,8 +51,8 @@ def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, 
       networks: see `lifter.load`.
 
     Returns:
-      MPJPE in millimetres as "NETWORK, exact|noisy|BODIES: CELL", and of the standing person "NETWORK: KNEE" and
-      "NETWORK: LEAN".
+      MPJPE in millimetres as "NETWORK, exact|noisy|BODIES: CELL", and of the standing people "NETWORK, WHO: WHAT", with what
+      of STANDING.
 
     Raises:
       UserError: for a network or data that cannot be loaded.
@@ -68,16 +70,19 @@ def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, 
             for cell in itertools.product(DISTANCES_M, OFF_AXIS, HEIGHTS_M, ROLLS):
                 seen = [_in_cell(poses, np.random.default_rng(index), *cell) for index, poses in enumerate(people)]
                 figures[f"{name}, {kind}: {cell}"] = _error(network, seen, errors, fps)
-        figures |= {f"{name}: {what}": value for what, value in _standing(network).items()}
+        wide = standing_person()
+        middle = (float(np.mean(config.redraw[of])) for of in ("torso", "hips", "shoulders"))
+        for who, pose in ((_WIDE, wide), (_USUAL, redraw.with_proportions(wide[None], *middle)[0])):
+            figures |= {f"{name}, {who}: {what}": value for what, value in _standing(network, pose).items()}
     return figures
 
 
 def grids(figures: dict[str, float]) -> list[Grid]:
     """Return the tables of what `run` returns."""
-    standing = tuple((name, f"{value:.1f}") for name, value in figures.items() if name.endswith((KNEE, LEAN)))
+    standing = tuple((name, f"{value:.1f}") for name, value in figures.items() if name.endswith(STANDING))
     heads = tuple(f"{height} m high,\nroll {roll}°" for height, roll in itertools.product(HEIGHTS_M, ROLLS))
     made = []
-    for kind in dict.fromkeys(name.partition(":")[0] for name in figures if not name.endswith((KNEE, LEAN))):
+    for kind in dict.fromkeys(name.partition(":")[0] for name in figures if not name.endswith(STANDING)):
         rows = tuple(
             (
                 f"{distance} m away, hip {off}° off axis",
@@ -187,9 +192,8 @@ def standing_person() -> np.ndarray:
     return _STATURE_M * np.array([(made[name][0], 0.0, made[name][1]) for name in H36M_17.joints])
 
 
-def _standing(network: lifter.KeypointLifter) -> dict[str, float]:
-    """Return the smallest knee angle and the largest lean of the torso, degrees, over all cameras."""
-    pose = standing_person()
+def _standing(network: lifter.KeypointLifter, pose: np.ndarray) -> dict[str, float]:
+    """Return STANDING of a person [17, 3] who stands upright, world frame, metres, over all cameras."""
     frames = np.broadcast_to(pose, (network.trained.model.receptive_field, *pose.shape))
     seen = [
         filmed(frames, azimuth=np.radians(azimuth), distance_m=far, height_m=height, off=0.0, direction=0.0, roll=0.0)
@@ -198,9 +202,9 @@ def _standing(network: lifter.KeypointLifter) -> dict[str, float]:
     knees, leans = [], []
     for poses, one in zip(lifted(network, [one.inputs_2d for one in seen]), seen, strict=True):
         joints = dict(zip(H36M_17.joints, poses[len(poses) // 2], strict=True))
-        knees += [_angle(joints[f"{s}Hip"] - joints[f"{s}Knee"], joints[f"{s}Foot"] - joints[f"{s}Knee"]) for s in "LR"]
+        knees.append(min(_angle(joints[f"{s}Hip"] - joints[f"{s}Knee"], joints[f"{s}Foot"] - joints[f"{s}Knee"]) for s in "LR"))
         leans.append(_angle(one.camera.rotation @ (joints["Thorax"] - joints["Hip"]), np.array([0.0, 0.0, 1.0])))
-    return {KNEE: min(knees), LEAN: max(leans)}
+    return dict(zip(STANDING, (min(knees), float(np.median(knees)), max(leans), float(np.median(leans))), strict=True))
 
 
 def _angle(a: np.ndarray, b: np.ndarray) -> float:
