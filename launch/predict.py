@@ -143,7 +143,8 @@ def main() -> None:
     for person, own in lift_file.lift_all(
         tracks, lifter, files, flip=_FLIP.value, model=model, focal_px=focal_px, images=behind, settings=settings, inputs=inputs
     ):
-        off = "?" if person.errors_m is None else f"{1000 * np.nanmean(person.errors_m):.0f}"
+        errors = np.array([]) if person.errors_m is None else person.errors_m[np.isfinite(person.errors_m)]
+        off = f"{1000 * errors.mean():.0f}" if len(errors) else "?"
         up = "?" if person.up_error_deg is None else f"{person.up_error_deg:.0f}"
         detected = f"{person.detected.mean():.0%}"
         table.add_row(person.name, f"{len(person.frames):,}", detected, off, up, " ".join(map(str, own)))
