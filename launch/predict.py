@@ -137,7 +137,7 @@ def main() -> None:
     tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, fps=_FPS.value, focal_px=_FOCAL.value)
     model = model or lift_file.usual_network(tracks)
     lifter = lifter or load(model)
-    focal_px, focal_said = lift_file.focal_length(_FOCAL.value, filmed, lifter)
+    focal_px, focal_said = lift_file.focal_length(_FOCAL.value, filmed)
     behind = functools.partial(footage.images, filmed) if filmed and not filmed.still and _BACKGROUND.value else None
     table, places = Table("person", "frames", "detected", "expected\nerror, mm", "error of\nup, °", "files"), set()
     for person, own in lift_file.lift_all(

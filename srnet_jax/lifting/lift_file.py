@@ -66,19 +66,14 @@ def usual_network(tracks: Sequence[Track]) -> str:
     return "video" if max(len(track.keypoints) for track in tracks) >= _FEW_FRAMES else "single"
 
 
-def focal_length(given: float | None, footage: Footage | None, lifter: "KeypointLifter") -> tuple[float | None, str]:
+def focal_length(given: float | None, footage: Footage | None) -> tuple[float | None, str]:
     """Return the focal length, pixels, None for the usual one, and a line that says where it comes from.
 
-    That which is `given` counts before what the video's or the pictures' metadata say.
-
-    Raises:
-      UserError: if one is given that the network does not use.
+    That which is `given` counts before what the video's or the pictures' metadata say. The path of the hip needs it even where
+    the network does not.
     """
-    lifter.check_focal(given)
     if given is not None:
         return given, f"focal length {given:g} px, as given"
-    if not lifter.uses_focal:
-        return None, "focal length not used by this network"
     if footage and footage.focal:
         return footage.focal.px, f"focal length {footage.focal.px:.0f} px: {footage.focal.source}"
     return None, f"focal length not known, taken as {USUAL_FOCAL:g} times the image's longer side"

@@ -196,7 +196,6 @@ class KeypointLifter:
             raise UserError(f"settings: found {one_line(repr(settings), 100)}, expected lifting.motion.MotionSettings, or None")
         at_least = 0.0 if min_confidence is None else min_confidence
         check_arguments(layout or "coco", image_size or (1, 1), fps, focal_px if image_size else None, at_least)
-        self.check_focal(focal_px)
         hints = keypoint_files.Hints(format, image_size, min_confidence)
         tracks = keypoint_files.load(Path(path), hints)
         tracks = lift_file.described(tracks, Path(path), layout=layout, fps=fps, focal_px=focal_px)

@@ -81,7 +81,8 @@ class StreamingLifter:
         """
         check_arguments(layout, image_size, fps, focal_px, min_confidence)
         check_filters(filters)
-        lifter.check_focal(focal_px)
+        if not track_root:
+            lifter.check_focal(focal_px)
         trained, model = lifter.trained, lifter.trained.model
         if not isinstance(model, PoseLifter) or model.length_dependent:
             raise UserError(f"{trained.name}: a network of this kind cannot be streamed, expected one of the paper's own")

@@ -313,11 +313,11 @@ def test_the_focal_length_is_the_given_or_the_cameras(tmp_path, lifter):
     options = {"movflags": "use_metadata_tags"}
     path = videos.write(tmp_path / "x.mov", videos.numbered(3), np.arange(3) / 30, metadata=metadata, options=options)
     filmed = footage.opened(path)
-    assert lift_file.focal_length(70.0, filmed, lifter) == (70.0, "focal length 70 px, as given")
-    px, said = lift_file.focal_length(None, filmed, lifter)
+    assert lift_file.focal_length(70.0, filmed) == (70.0, "focal length 70 px, as given")
+    px, said = lift_file.focal_length(None, filmed)
     assert px == pytest.approx(26 * 80 / np.hypot(36, 24))
     assert said == "focal length 48 px: 26 mm in the 35 mm format, says x.mov"
-    assert lift_file.focal_length(None, None, lifter) == (
+    assert lift_file.focal_length(None, None) == (
         None,
         "focal length not known, taken as 0.85 times the image's longer side",
     )
