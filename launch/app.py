@@ -68,7 +68,8 @@ def _parse(argv: Sequence[str]) -> list[str]:
         fail(command_line.explain(error))
     given = [argument.lstrip("-").partition("=")[0] for argument in argv[1:] if argument.startswith("-")]
     given = [name if name in flags.FLAGS else name.removeprefix("no") for name in given]
-    if twice := next((name for name in given if name in flags.FLAGS and given.count(name) > 1), None):  # absl takes the last
+    given = [name for name in given if name in flags.FLAGS and not name.startswith("config.")]  # of a field the last counts
+    if twice := next((name for name in given if given.count(name) > 1), None):  # absl takes the last, and says nothing
         fail(f"--{twice}: is given twice, expected it once")
     return remaining
 

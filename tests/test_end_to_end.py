@@ -111,7 +111,6 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
             ("launch.predict", ("--output=x.npz", "--people=five"), "--people=five: expected an integer in the range [1, 20]"),
             ("launch.predict", ("--noflip", "--flip", "--output=x.npz"), "error: --flip: is given twice, expected it once"),
             ("launch.predict", ("--filters=", "--output=x.npz"), "--filters: empty, expected: Of the poses: smooth"),
-            ("launch.describe", ("--config.model.hops=2", "--config.model.hops=3"), "config.model.hops: is given twice"),
             ("launch.reproduce", ("--scale=tiny",), "--scale=tiny: expected one of full, medium, quick, smoke"),
             (
                 "launch.evaluate",
