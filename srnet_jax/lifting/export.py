@@ -150,8 +150,14 @@ def _described(trained: Trained, frames: int | None) -> dict[str, Any]:
         f"{metres}; in the axes of the camera turned to the hip: turn them back with srnet_jax.pose.normalization.to_metres"
     )
     units = dict.fromkeys(IMAGE_NORMALIZATIONS, metres) | {"turned": turned}
+    hip = "(0, log(10 s)), with s the root mean square distance of the joints from the hip at depth 1"
     return {
-        "input": {"name": "inputs_2d", "shape": ["B", frames or "T", 17, 2], "normalization": normalization},
+        "input": {
+            "name": "inputs_2d",
+            "shape": ["B", frames or "T", 17, 2],
+            "normalization": normalization,
+            **({"hip": hip} if normalization == "turned" else {}),
+        },
         "output": {
             "name": "poses_3d",
             "shape": ["B", frames - field + 1 if frames else "T - receptive_field + 1", 17, 3],

@@ -80,7 +80,9 @@ def test_the_description_names_a_fixed_length_and_the_unit(trained):
     assert (about["input"]["shape"], about["output"]["shape"]) == (["B", 7, 17, 2], ["B", 5, 17, 3])
     assert about["output"]["unit"].startswith("metre, relative to the hip")
     trained.config.model.normalization = "turned"
-    assert "in the axes of the camera turned to the hip" in export._described(trained, 7)["output"]["unit"]
+    about = export._described(trained, 7)
+    assert "in the axes of the camera turned to the hip" in about["output"]["unit"]
+    assert about["input"]["hip"].startswith("(0, log(10 s))")
     trained.config.model.normalization = "pixel"
     assert export._described(trained, None)["output"]["unit"].startswith("as the targets of normalization pixel")
 
