@@ -66,14 +66,12 @@ def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, 
     for name in networks:
         network = lifter.load(name)
         poses, truth, fps = _lifted(network, Path(data))
-        model = network.trained.model
-        live = model.receptive_field == 1 or getattr(model, "causal", False)
-        for row, made in _rows(poses[1::2], truth[1::2], fps, live).items():
+        for row, made in _rows(poses[1::2], truth[1::2], fps, network.streams).items():
             errors = _errors(made, truth[1::2])
             figures |= {f"{name}: {row}: {column}": value for column, value in errors.items()}
             if "bones" in row:  # beside the tree walk
                 figures[f"{name}: {row}: {MOVED}"] = 1000 * _mean(_distance, made, poses[1::2])
-        for row, made in _choices(poses[::2], fps, live).items():
+        for row, made in _choices(poses[::2], fps, network.streams).items():
             errors = _errors(made, truth[::2])
             figures |= {f"{name}, choice: {row}: {column}": errors[column] for column in CHOSEN_BY}
         for row, made in (("truth", truth[1::2]), ("raw", poses[1::2])):

@@ -78,10 +78,9 @@ def _found(
     assert track.image_size is not None
     assert track.fps is not None
     times, size = np.arange(len(track.keypoints)) / track.fps, track.image_size
-    turned = network.trained.config.model.normalization == "turned"
     person = lifter.completed(track.keypoints, track.confidences, track.layout, track.fps)
     focal = camera.focal[0] if known else USUAL_FOCAL * max(size)
-    (poses,) = network.lift([person], [size], [times], focal_px=focal if known and turned else None)
+    (poses,) = network.lift([person], [size], [times], focal_px=focal if known and network.uses_focal else None)
     center = np.array(size) / 2
     rays = undistorted(person.points, camera) if known else (person.points - center) / focal
     bones = with_median_bones(poses)

@@ -161,9 +161,9 @@ def _lifted(found: Recording, name: str, network: lifter.KeypointLifter) -> tupl
 
     The errors are [C, T, 12], metres. NaN in frames that are not lifted.
     """
-    model = network.trained.model
-    causal = model.receptive_field == 1 or getattr(model, "causal", False)
-    ways: dict[str, bool | None] = {name: None, f"{name}, {_FILTERED}": False, **({f"{name}, {_LIVE}": True} if causal else {})}
+    ways: dict[str, bool | None] = {name: None, f"{name}, {_FILTERED}": False}
+    if network.streams:
+        ways[f"{name}, {_LIVE}"] = True
     rows = {row: np.full((len(found.tracks), found.frames, len(JOINTS), 3), np.nan) for row in ways}
     indices = [layouts.H36M.joints.index(joint) for joint in JOINTS]
     calibration = network.trained.calibration

@@ -7,10 +7,17 @@ import numpy as np
 from srnet_jax.errors import UserError, one_line
 from srnet_jax.pose import layouts
 from srnet_jax.pose.filters import Settings
+from srnet_jax.pose.normalization import USUAL_FOCAL
 
 MIN_CONFIDENCE = 0.1  # most detectors guess below it, see `formats`
 _SLOWEST, _FASTEST = 0.1, 10_000.0  # frames per second
 _SHORTEST, _LONGEST = 0.1, 100.0  # focal length over the image's longer side
+
+
+def pinhole(image_size: tuple[int, int], focal_px: float | None) -> tuple[float, tuple[float, float]]:
+    """Return the focal length and the principal point of a camera, pixels: the usual ones where they are not known."""
+    width, height = image_size
+    return USUAL_FOCAL * max(width, height) if focal_px is None else focal_px, (width / 2, height / 2)
 
 
 def check_filters(filters: Settings | None) -> None:

@@ -12,14 +12,14 @@ from srnet_jax.io.files import plain
 from srnet_jax.keypoints.points import marked
 from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
-from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_filters
+from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_filters, pinhole
 from srnet_jax.lifting.motion import USUAL, MotionSettings
 from srnet_jax.lifting.result import USUAL_FPS, Result
 from srnet_jax.models.predict import predict
 from srnet_jax.pose.complete import FEWEST, Completed, complete
 from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.frames import Frames, interpolated
-from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, USUAL_FOCAL, View, normalize_image
+from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, View, normalize_image
 from srnet_jax.pose.skeleton import H36M_17
 
 PRETRAINED = ("single", "causal", "video")  # in srnet_jax/lifting/pretrained
@@ -39,9 +39,8 @@ def seen(points: np.ndarray, image_size: tuple[int, int], focal_px: float | None
       image_size: width and height, pixels.
       focal_px: focal length, pixels; None for USUAL_FOCAL times the longer side.
     """
-    width, height = image_size
-    focal = USUAL_FOCAL * max(width, height) if focal_px is None else focal_px
-    return View.seen(points, (focal, focal), (width / 2, height / 2), (width, height))
+    focal, center = pinhole(image_size, focal_px)
+    return View.seen(points, (focal, focal), center, image_size)
 
 
 def turned_level(points: np.ndarray, up: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
@@ -205,6 +204,12 @@ class KeypointLifter:
     def uses_focal(self) -> bool:
         """Whether the focal length counts."""
         return self.trained.config.model.normalization == "turned"
+
+    @property
+    def streams(self) -> bool:
+        """Whether the network sees no later frames, so that it can lift live."""
+        model = self.trained.model
+        return model.receptive_field == 1 or bool(getattr(model, "causal", False))
 
     def check_focal(self, focal_px: float | None) -> None:
         """Refuse, with a UserError, a focal length that the network does not use."""

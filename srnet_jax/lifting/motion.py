@@ -6,12 +6,12 @@ import warnings
 import numpy as np
 
 from srnet_jax.errors import UserError, one_line
+from srnet_jax.lifting.arguments import pinhole
 from srnet_jax.lifting.result import USUAL_FPS, Result
 from srnet_jax.pose.complete import Source
 from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.footlock import FEET, footlock
 from srnet_jax.pose.ground import direction, ground
-from srnet_jax.pose.normalization import USUAL_FOCAL
 from srnet_jax.pose.root_path import bridged, root_path, with_median_bones
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -107,10 +107,9 @@ def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Re
     poses = result.poses_3d
     if settings.filters is not None:
         poses = filtered(poses, result.confidences, times, settings.filters)
-    width, height = result.image_size
-    focal = result.focal_px or USUAL_FOCAL * max(width, height)
+    focal, center = pinhole(result.image_size, result.focal_px)
     bones = with_median_bones(poses)
-    path = bridged(root_path(bones, points, result.confidences, focal, (width / 2, height / 2), times), poses, times)
+    path = bridged(root_path(bones, points, result.confidences, focal, center, times), poses, times)
     seen = result.sources == Source.SEEN
     if settings.lock_feet:
         path = footlock(path, bones, times, seen)

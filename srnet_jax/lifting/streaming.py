@@ -7,14 +7,14 @@ import jax
 import numpy as np
 
 from srnet_jax.errors import DataError, UserError
-from srnet_jax.lifting.arguments import check_filters
+from srnet_jax.lifting.arguments import check_filters, pinhole
 from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed, seen, turned_back, turned_level
 from srnet_jax.lifting.result import USUAL_FPS
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.complete import LONGEST_GAP_S
 from srnet_jax.pose.filters import LiveFilter, Settings
 from srnet_jax.pose.layouts import find
-from srnet_jax.pose.normalization import USUAL_FOCAL, mirror, normalize_image, to_metres
+from srnet_jax.pose.normalization import mirror, normalize_image, to_metres
 from srnet_jax.pose.root_filter import RootFilter
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -96,9 +96,7 @@ class StreamingLifter:
         self._fps = fps or trained.fps or USUAL_FPS
         self._longest = round(LONGEST_GAP_S * self._fps)
         self._filter = LiveFilter(filters, self._fps) if filters else None
-        width, height = image_size
-        focal = focal_px or USUAL_FOCAL * max(width, height)
-        self._path = RootFilter(focal, (width / 2, height / 2)) if track_root else None
+        self._path = RootFilter(*pinhole(image_size, focal_px)) if track_root else None
         self._model = model.clone(streaming=True)
         self._variables = jax.device_put(trained.variables)
         self.reset()

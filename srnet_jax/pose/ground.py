@@ -48,7 +48,6 @@ class Ground:
       up: [3] direction of up in the camera frame, of length 1.
       height: of the camera above the floor, metres; NaN if no frame is known, or none in which a foot is seen.
       error_deg: standard error of up, degrees; 0 if it was given.
-      height_error: standard error of the height, metres, for a person of the true size.
       stands: how many times a foot stood, of which longer ones are counted for each half second. With none, the floor is under
         the lowest ankles, which is a guess.
     """
@@ -56,7 +55,6 @@ class Ground:
     up: np.ndarray
     height: float
     error_deg: float
-    height_error: float
     stands: int
 
 
@@ -86,19 +84,19 @@ def ground(
     feet = np.ones((len(joints), 2), bool) if seen is None else seen[known][:, FEET]
     if not len(joints):
         nothing = np.array([0.0, -1.0, 0.0]) if given is None else given
-        return Ground(nothing, np.nan, 0.0 if given is not None else _PITCH_DEG, np.nan, 0)
+        return Ground(nothing, np.nan, 0.0 if given is not None else _PITCH_DEG, 0)
     body = _body_up(joints[feet.all(1)])
     about = _unit(np.array([0.0, -0.5, 0.0]) + (0 if body is None else body)) if given is None else given
     stands = _stands(joints, seconds, about, feet)
     places = stands if len(stands) else _lowest(joints, about, feet)
     below = ANKLE * float(np.median(_leg_lengths(joints)))
     if given is not None:
-        height, error = _height(places, given) if len(places) else (np.nan, np.nan)
-        return Ground(given, height + below, 0.0, error, len(stands))
-    found, height, error_deg, error = _plane(places, about, body)
+        height = -float(np.median(places @ given)) if len(places) else np.nan
+        return Ground(given, height + below, 0.0, len(stands))
+    found, height, error_deg = _plane(places, about, body)
     if not len(places):
-        height = error = np.nan
-    return Ground(found, height + below, error_deg, error, len(stands))
+        height = np.nan
+    return Ground(found, height + below, error_deg, len(stands))
 
 
 def axes(up: np.ndarray) -> np.ndarray:
@@ -172,8 +170,8 @@ def _body_up(joints: np.ndarray) -> np.ndarray | None:
     return _unit(np.median(along[upright] / length[upright, None], axis=0)) if upright.any() else None
 
 
-def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tuple[np.ndarray, float, float, float]:
-    """Fit up and the camera's height above places [N, 3]; return them and their standard errors, degrees and metres."""
+def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tuple[np.ndarray, float, float]:
+    """Fit up and the camera's height above places [N, 3]; return them and the standard error of up, degrees."""
     from scipy.optimize import least_squares
 
     tangents = axes(about)[:2]
@@ -194,16 +192,8 @@ def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tu
     start = -float(np.median(places @ about)) if len(places) else _HEIGHT_M[0]
     found = least_squares(errors, [0.0, 0.0, start])
     covariance = np.linalg.inv(found.jac.T @ found.jac)
-    off, moved = np.degrees(np.sqrt(covariance[0, 0] + covariance[1, 1])), np.sqrt(covariance[2, 2])
-    return turned(found.x), float(found.x[2]), float(off), float(moved)
-
-
-def _height(places: np.ndarray, up: np.ndarray) -> tuple[float, float]:
-    """Return the camera's height above places [N, 3] and its standard error, metres."""
-    heights = -(places @ up)
-    along = heights / np.linalg.norm(places, axis=-1)
-    error = np.hypot(_ACROSS_M, along * np.hypot(_ALONG_M, _ALONG * np.linalg.norm(places, axis=-1)))
-    return float(np.median(heights)), float(np.median(error) / np.sqrt(len(heights)))
+    off = np.degrees(np.sqrt(covariance[0, 0] + covariance[1, 1]))
+    return turned(found.x), float(found.x[2]), float(off)
 
 
 def direction(up: np.ndarray) -> np.ndarray:

@@ -210,27 +210,27 @@ def test_an_mp4_of_uneven_times_plays_in_real_time(small, tmp_path):
     assert found[-1][0] == pytest.approx(0.32, abs=0.021)
 
 
+def durations(path):
+    """Return how long each frame of a .gif lasts, milliseconds."""
+    with Image.open(path) as film:
+        found = []
+        for index in range(film.n_frames):
+            film.seek(index)
+            found.append(film.info["duration"])
+    return found
+
+
 def test_a_gif_of_uneven_times_plays_in_real_time(small, tmp_path):
     times = np.array([0.2, 0.3, 0.4, 0.61, 0.9, 1.0])
     rendering.render(dataclasses.replace(small, times=times, fps=6.0), tmp_path / "x.gif")
-    with Image.open(tmp_path / "x.gif") as film:
-        lasting = []
-        for index in range(film.n_frames):
-            film.seek(index)
-            lasting.append(film.info["duration"])
-    assert lasting == [100, 100, 210, 290, 100, 170]
+    assert durations(tmp_path / "x.gif") == [100, 100, 210, 290, 100, 170]
 
 
 def test_a_gif_has_no_frames_of_no_time(small, tmp_path):
     """Frames of the same hundredth of a second, before a pause in which none is."""
     times = np.array([0.0, 0.1199, 0.1201, 0.4, 0.5, 0.6])
     rendering.render(dataclasses.replace(small, times=times, fps=6.0), tmp_path / "x.gif")
-    with Image.open(tmp_path / "x.gif") as film:
-        lasting = []
-        for index in range(film.n_frames):
-            film.seek(index)
-            lasting.append(film.info["duration"])
-    assert lasting == [120, 280, 100, 100, 170]
+    assert durations(tmp_path / "x.gif") == [120, 280, 100, 100, 170]
 
 
 def test_the_poses_of_a_sheet_are_evenly_spaced_in_time(small, tmp_path, monkeypatch):
