@@ -21,7 +21,7 @@ _TABLE = flags.DEFINE_string(
 )
 _DATA = flags.DEFINE_enum("data", "synthetic", ["h36m", "mocap", "synthetic"], "What to train and test on.")
 _SCALE = flags.DEFINE_enum(
-    "scale", "full", ["full", "medium", "quick", "smoke"], "full: the paper's settings; the others are smaller, see the README."
+    "scale", "full", ["full", "long", "medium", "quick", "smoke"], "full: the paper's settings; the others are smaller, see the README."
 )
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each row, trained as one program.", lower_bound=1, upper_bound=1000)
 _SHARD = flags.DEFINE_string("shard", "1/1", "I/N: train every N-th row alone, beginning with the I-th.")

@@ -306,6 +306,7 @@ _TRAIN = {
     "checkpoint_minutes": Field(10.0, number(0), "minutes between checkpoints within an epoch; 0: only at its end"),
     "keep_latest": Field(2, _COUNT, "newest checkpoints kept"),
     "keep_best": Field(1, _COUNT, "checkpoints with the lowest validation error kept"),
+    "keep_epochs": Field((), distinct(_COUNT, "whole numbers, as (1, 10, 100)"), "epochs whose checkpoints are kept as well"),
     "on_full_disk": Field(
         "continue",
         one_of(("continue", "stop")),

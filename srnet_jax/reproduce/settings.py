@@ -19,6 +19,12 @@ def _every(step: int) -> dict[str, Any]:
 
 SCALES: dict[str, dict[str, Any]] = {  # fields that differ from the paper's settings; a row's own fields override them
     "full": {},
+    "long": {  # on HDM05 104,000 steps
+        "model.channels": 512,
+        "train.epochs": 360,
+        "train.batch_size": 256,
+        "train.keep_epochs": (1, 3, 10, 30, 100, 200),  # what the figure `steps` shows
+    },
     "medium": {"model.channels": 512, "train.epochs": 20, "train.batch_size": 256} | _every(2),
     "quick": {"model.channels": 256, "train.epochs": 8, "train.batch_size": 256} | _every(5),
     "smoke": {
@@ -33,7 +39,7 @@ SCALES: dict[str, dict[str, Any]] = {  # fields that differ from the paper's set
 }
 HDM05 = {"subjects_train": ("bd", "bk", "dg"), "subjects_test": ("mm", "tr")}  # with --data=mocap
 _SMOKE_GRAPH = {"model.channels": 34}  # of the graph networks, whose rows set their channels
-_WIDTHS = {"full": (3, 3, 3, 3, 3), "medium": (3, 3, 3), "quick": (3, 3, 3), "smoke": (3,)}  # of temporal networks
+_WIDTHS = {"full": (3, 3, 3, 3, 3), "long": (3, 3, 3), "medium": (3, 3, 3), "quick": (3, 3, 3), "smoke": (3,)}  # of temporal networks
 _OTHER_CAMERAS = {"seed": 1, "cameras.seed": 1, "cameras.distance_m": 4.0, "cameras.height_m": 1.0, "cameras.focal_px": 1500.0}
 
 
@@ -71,6 +77,8 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
             fields = {"model.filter_widths": _WIDTHS[scale]} | fields
         if row.detected:
             fields = _detected(data) | fields
+        if "train.epochs" in fields:
+            fields = {"train.lr_decay": _annealing(base.train, fields["train.epochs"])} | fields
         if experiment.each_action:
             fields = {"protocol.name": "cross_action", "protocol.cross_action_test": "all"} | fields
         with config.ignore_type():  # `validate` knows what a field may hold
@@ -108,6 +116,12 @@ def _base(data: str, *, cross_dataset: bool) -> ConfigDict:
 
 def _detected(data: str) -> dict[str, Any]:
     return {"data.keypoints": "cpn_ft_h36m_dbb"} if data == "h36m" else {"data.detections.simulate": True}
+
+
+def _annealing(paper: ConfigDict, epochs: Any) -> float:
+    """Return the decay with which the learning rate ends where the paper's does, after another number of epochs."""
+    share = paper.epochs / epochs if type(epochs) is int and epochs > 0 else 1  # `validate` rejects others
+    return round(paper.lr_decay**share, 5)
 
 
 def check_paths(experiment: Experiment, data: str, changes: dict[str, Any]) -> None:

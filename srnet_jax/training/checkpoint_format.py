@@ -107,6 +107,15 @@ def validation_error(folder: Path) -> float | None:
     return about[RANKED_BY]
 
 
+def finished_epoch(folder: Path) -> int | None:
+    """Return the epoch at whose end a checkpoint was written, None if it is of another moment or cannot be read."""
+    try:
+        about = _read_about(folder)
+    except (DamagedError, UserError):
+        return None
+    return None if about["batch"] else about["epoch"]
+
+
 def read_variables(folder: Path, like: Any) -> Any:
     """Return the variables of a checkpoint.
 

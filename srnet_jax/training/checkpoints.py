@@ -6,7 +6,7 @@
 import contextlib
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Checkpoints:
         read_only: bool = False,
         keep_latest: int = 1,
         keep_best: int = 1,
+        keep_epochs: Collection[int] = (),
         say: Callable[[str], None] = print,
     ) -> None:
         """Open the workdir's checkpoints, and make the folder unless `read_only`.
@@ -39,11 +40,12 @@ class Checkpoints:
           workdir: of the run; the caller sees to it that no other process writes there.
           read_only: to look and restore only.
           keep_latest: number of newest checkpoints that a save leaves ...
-          keep_best: ... and of those with the lowest validation error.
+          keep_best: ... and of those with the lowest validation error ...
+          keep_epochs: ... and the epochs whose checkpoints always stay.
           say: takes a line about each damaged checkpoint that was passed over.
         """
         self._folder = absolute(workdir) / FOLDER
-        self._keep_latest, self._keep_best, self._say = keep_latest, keep_best, say
+        self._keep_latest, self._keep_best, self._keep_epochs, self._say = keep_latest, keep_best, keep_epochs, say
         if read_only and not self._folder.is_dir():
             raise UserError(f"{self._folder}: no such folder, expected checkpoints; has this run been trained?")
         if not read_only:
@@ -51,6 +53,7 @@ class Checkpoints:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._remove_unfinished()
         self._errors = {step: checkpoint_format.validation_error(self._folder / str(step)) for step in _steps(self._folder)}
+        self._epochs = {step: checkpoint_format.finished_epoch(self._folder / str(step)) for step in self._errors}
         self._writer = ThreadPoolExecutor(1, "checkpoints")
         self._saving: Future[None] | None = None
         self._verified = False  # that what is written here can be read
@@ -216,7 +219,9 @@ class Checkpoints:
         except Exception as error:
             raise self._not_written(folder, error) from error
         self._errors[step] = validation_mpjpe_mm
+        self._epochs[step] = None if snapshot.batch else int(snapshot.state.epoch)
         keep = {*sorted(self._errors)[-self._keep_latest :], *self._best()[: self._keep_best]}
+        keep |= {step for step, epoch in self._epochs.items() if epoch in self._keep_epochs}
         for old in [step for step in self._errors if step not in keep]:
             del self._errors[old]
             folder = self._folder / str(old)

@@ -26,6 +26,7 @@ _FREE_TO_CHANGE = {  # when a run continues, beside protocol.rare_*: they change
     "train.checkpoint_minutes",
     "train.keep_latest",
     "train.keep_best",
+    "train.keep_epochs",
     "train.on_full_disk",
     "train.max_gradient_norm",
     "train.data_on",

@@ -142,9 +142,8 @@ class RunDirectory:
             fingerprint = records.describe_data(data.training, data.validation) | {"fps": data.fps}
             changes = records.check_config(config, path, fork=fork, data=fingerprint)
             train = config.train
-            run._checkpoints = stack.enter_context(
-                Checkpoints(path, keep_latest=train.keep_latest, keep_best=train.keep_best, say=say)
-            )
+            kept = {name: train[name] for name in ("keep_latest", "keep_best", "keep_epochs")}
+            run._checkpoints = stack.enter_context(Checkpoints(path, **kept, say=say))
             snapshot = run._checkpoints.restore_latest(initial.state)
             if snapshot is None:
                 run._checkpoints.try_writing(initial)

@@ -85,6 +85,18 @@ def test_latest_and_best_are_kept(tmp_path):
     assert steps(tmp_path) == [2, 8]
 
 
+def test_chosen_epochs_are_kept_across_restarts(tmp_path):
+    """Epoch 1 ends at step 4 in `make_state`'s count; the checkpoint within the epoch is not kept."""
+    with Checkpoints(tmp_path, keep_epochs=(1,)) as checkpoints:
+        checkpoints.save(Snapshot(make_state(4)), 9.0)
+        checkpoints.save(Snapshot(make_state(5), 1), None)
+        checkpoints.save(Snapshot(make_state(8)), 5.0)
+    assert steps(tmp_path) == [4, 8]
+    with Checkpoints(tmp_path, keep_epochs=(1,)) as checkpoints:
+        checkpoints.save(Snapshot(make_state(12)), 4.0)
+    assert steps(tmp_path) == [4, 12]
+
+
 def test_leftovers_of_a_kill_are_removed(tmp_path):
     save(tmp_path, 1.0)
     (tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp").mkdir()
