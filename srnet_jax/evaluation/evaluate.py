@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from srnet_jax.training.records import fork_labels
 from srnet_jax.training.state import count_parameters
 
 RESULTS_FILE = "results.json"
-RESULTS_VERSION = 2  # of its keys: 2 has `subsets`
+RESULTS_VERSION = 3  # of its keys: 2 has `subsets`, 3 `recordings`
 _CHANGEABLE = ("data.", "test_data.", "protocol.", "evaluate.")  # fields that evaluation may change
 
 
@@ -90,15 +91,27 @@ def evaluate(
     Raises:
       UserError: if a workdir holds no run or no such checkpoint, a change is not allowed or not read, or data are missing.
     """
+    evaluations, used = evaluate_checkpoints([(workdir, checkpoint) for workdir in workdirs], changes)
+    for evaluation in evaluations:
+        write_whole(evaluation.workdir / RESULTS_FILE, json.dumps(evaluation.results, indent=2) + "\n")
+        write_whole(evaluation.workdir / "results.csv", to_csv([evaluation]))
+    return evaluations, used
+
+
+def evaluate_checkpoints(
+    checkpoints: Sequence[tuple[Path, str]], changes: dict[str, Any] | None = None
+) -> tuple[list[Evaluation], list[TestSet]]:
+    """As `evaluate`, of a workdir and a checkpoint each, and without writing anything."""
     changes = changes or {}
+    workdirs = [workdir for workdir, _ in checkpoints]
     as_trained = [config_files.load(workdir) for workdir in workdirs]
     configs = [changed(config, changes) for config in as_trained]
     schema.check_read(configs, changes)
-    restored = [weights.from_workdir(workdir, checkpoint) for workdir in workdirs]
+    restored = [weights.from_workdir(workdir, checkpoint) for workdir, checkpoint in checkpoints]
     test_sets: dict[str, TestSet] = {}
     evaluations, used = [], []
     moved = {name: value for name, value in changes.items() if name in ("data.path", "test_data.path")}
-    for workdir, config, own, trained in zip(workdirs, configs, as_trained, restored, strict=True):
+    for (workdir, checkpoint), config, own, trained in zip(checkpoints, configs, as_trained, restored, strict=True):
         key = repr(fields_of_test_set(config))
         if key not in test_sets:
             test_sets[key] = load_test_set(config)
@@ -129,8 +142,6 @@ def evaluate(
             **measure(test, predicted, config.protocol.rare_percents),
         }
         evaluations.append(Evaluation(workdir, config, results, predicted))
-        write_whole(workdir / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
-        write_whole(workdir / "results.csv", to_csv(evaluations[-1:]))
     return evaluations, used
 
 

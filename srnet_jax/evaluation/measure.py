@@ -54,11 +54,14 @@ def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ..
 
     Keys, over the counted frames: `actions` (by name), `average_over_actions` (unweighted, the field's headline),
     `average_over_frames`, `scenes` (by name, if the data have scenes) and `joints` (by name). Over all test frames:
-    `rare` (by percent), `subsets` (by name, see `subsets.find`) and `rareness`, the curves of Fig. 5. Rows hold the number of
+    `rare` (by percent), `subsets` (by name, see `subsets.find`), `rareness`, the curves of Fig. 5, and `recordings`, from which
+    `intervals` compares runs. Rows hold the number of
     `frames`, every metric in millimetres or percent (None if no frame has it), and `mean_pose_mpjpe_mm`, the error of always
     predicting the training set's mean pose.
     """
     errors, joints = _frame_errors(test, predicted)
+
+    rare = {f"{p:g}": rarity.rarest(test.commonness, p) for p in rare_percents}
 
     def over_frames(where: np.ndarray) -> dict[str, Any]:
         return {"frames": len(where)} | {name: _mean(values[where]) for name, values in errors.items()}
@@ -73,7 +76,7 @@ def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ..
         "actions": actions,
         "average_over_actions": {"frames": len(test.counted), **averages},
         "average_over_frames": over_frames(test.counted),
-        "rare": {f"{p:g}": over_frames(rarity.rarest(test.commonness, p)) for p in rare_percents},
+        "rare": {name: over_frames(where) for name, where in rare.items()},
         "subsets": {name: over_frames(where) for name, where in test.subsets.items()},
         "scenes": by(test.scenes) if test.scenes.any() else {},
         "joints": {
@@ -81,6 +84,28 @@ def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ..
             for name, error in zip(test.skeleton.joints, joints[test.counted].mean(0), strict=True)
         },
         "rareness": _rareness(test.commonness, errors),
+        "recordings": _by_recording(
+            test, errors["mpjpe_mm"], {"average": {"frames": test.counted}, "rare": rare, "subset": test.subsets}
+        ),
+    }
+
+
+def _by_recording(test: TestSet, errors: np.ndarray, parts: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
+    """Return the frames and the summed MPJPE of each recording in each row of the results, by the row's kind and name."""
+    named = [f"{s.subject}/{s.action}/{s.trial}" for s in test.parts.test]
+    names = list(dict.fromkeys(named))
+    recording = np.array([names.index(name) for name in named])[test.frames.sequence_of]
+
+    def sums(where: np.ndarray) -> dict[str, list[float]]:
+        totals = np.bincount(recording[where], errors[where], len(names))
+        return {
+            "frames": np.bincount(recording[where], minlength=len(names)).tolist(),
+            "mpjpe_mm": [round(total, 3) for total in totals.tolist()],
+        }
+
+    return {
+        "names": names,
+        "rows": {kind: {name: sums(where) for name, where in rows.items()} for kind, rows in parts.items()},
     }
 
 

@@ -9,12 +9,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from srnet_jax.evaluation.charts import RUNS, STANDING, STYLE, draw_error_by_rareness
+from srnet_jax.evaluation.charts import RUNS, STANDING, STYLE, draw_error_by_rareness, legend
 from srnet_jax.evaluation.tables import METRICS
 from srnet_jax.pose.skeleton import H36M_17, body_groups
 from srnet_jax.reproduce.experiments import FRACTIONS
-from srnet_jax.reproduce.results import Cell, Results
+from srnet_jax.reproduce.results import Cell, Results, values
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 
 _PAPER: dict[str, Any] = {
@@ -39,6 +40,8 @@ def draw(results: Results) -> Figure | None:
         return draw_error_by_rareness([evaluation for runs in done.values() for evaluation in runs], list(done))
     if kind == "splits":
         return _splits(results)
+    if kind == "steps":
+        return _steps(results) if results.trajectories else None
     return _by_action(results) if results.experiment.by_action else _columns(results)
 
 
@@ -112,6 +115,37 @@ def _splits(results: Results) -> Figure:
             axes.grid(alpha=0.3)
     grid[0, 0].set(ylabel="training loss, last epoch")
     grid[1, 0].set(ylabel="MPJPE of the rarest 20 %, mm")
+    return figure
+
+
+@rc_context(STYLE)
+def _steps(results: Results) -> Figure:
+    """Draw the error of training and of each column against the training steps, with a band of ± 1 deviation over seeds."""
+    panels = ("training, in training mode", *(column.label for column in results.columns))
+    across = 3
+    figure = Figure((9, 2.8 * -(-len(panels) // across) + 0.3), layout="constrained")
+    for place, label in enumerate(panels):
+        axes = figure.add_subplot(-(-len(panels) // across), across, place + 1)
+        for (name, points), colour in zip(results.trajectories.items(), RUNS, strict=False):
+            by_step = [values(p.evaluations, results.columns[place - 1]) if place else p.train_mpjpe_mm for p in points]
+            steps, mean = [point.step for point in points], np.array([np.mean(errors) for errors in by_step])
+            deviation = np.array([np.std(errors, ddof=1) if len(errors) > 1 else 0 for errors in by_step])
+            axes.plot(steps, mean, color=colour, marker="o", markersize=3, linewidth=1.3, label=name)
+            axes.fill_between(steps, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
+        axes.set(title=label, xscale="log", yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.grid(alpha=0.3)
+        if place % across == 0:
+            axes.set_ylabel("MPJPE (mm, logarithmic)")
+        if place >= len(panels) - across:
+            axes.set_xlabel("training steps")
+    handles = [
+        Line2D([], [], color=colour, marker="o", markersize=3, label=name)
+        for name, colour in zip(results.trajectories, RUNS, strict=False)
+    ]
+    legend(figure, handles)
     return figure
 
 

@@ -80,7 +80,8 @@ class Experiment:
       columns: of data with these actions.
       baseline: the row that others are compared with.
       figure: how it is drawn: "bars", "lines" (over the rows in order), "splits" (Fig. 4), "rareness" (Fig. 5), "groups"
-        (Fig. 6) or "" for none. With `by_action`, bars are grouped by column.
+        (Fig. 6), "steps" (errors against training steps, of the checkpoints that `train.keep_epochs` keeps) or "" for none.
+        With `by_action`, bars are grouped by column.
       by_action: whether the columns are actions; the table then has a line for each column.
       each_action: whether each row is a run for each training action (Cross-Action).
       cross_dataset: whether it tests on another data set.
@@ -100,7 +101,7 @@ class Experiment:
     @property
     def is_figure(self) -> bool:
         """Whether it is a figure of the paper."""
-        return self.figure in ("splits", "rareness", "groups")
+        return self.figure in ("splits", "rareness", "groups", "steps")
 
 
 _OVER_ACTIONS, _OVER_FRAMES = ("average", "actions"), ("average", "frames")
@@ -440,6 +441,22 @@ EXPERIMENTS: dict[str, Experiment] = {
         _SUBJECT_AND_RARE,
         "FC",
         "rareness",
+    ),
+    "steps": Experiment(
+        "Errors against training steps",
+        (Row("FC", _FC), Row("SFS", _SFS), Row("SR", _SR), Row(_WIDE_NAME, _WIDE)),
+        _fixed(
+            Column("all", _OVER_FRAMES),
+            Column("common half", ("subset", "common half")),
+            *_RARE,
+            Column("upright, articulation rare 10 %", ("subset", "upright, articulation: rarest 10 %")),
+        ),
+        "FC",
+        "steps",
+        notes=(
+            "Not of the paper. The runs of Figure 5, at the checkpoints that the scale `long` keeps. The learning rate falls "
+            "all the way, so points on the way are not those of shorter trainings.",
+        ),
     ),
     "forms": Experiment(
         "Forms of the network and its training that might win on common and on rare poses",

@@ -5,19 +5,22 @@ import io
 import itertools
 import math
 import operator
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from srnet_jax.config import schema
 from srnet_jax.evaluation.charts import to_png
+from srnet_jax.evaluation.intervals import gain
 from srnet_jax.evaluation.tables import Grid, mean_cell, to_markdown
 from srnet_jax.io.files import write_whole
 from srnet_jax.models.graph import LCN, neighbourhoods
 from srnet_jax.models.pose_lifter import SPLIT_RECOMBINE, PoseLifter, create_model, make_layer
 from srnet_jax.reproduce import drawing, settings
-from srnet_jax.reproduce.experiments import EXPERIMENTS
+from srnet_jax.reproduce.experiments import EXPERIMENTS, Column
 from srnet_jax.reproduce.properties import NETWORKS, PAPER, properties
-from srnet_jax.reproduce.results import Cell, Results
+from srnet_jax.reproduce.results import Cell, Results, values
 
 _HEADS = ("ours", "paper", "difference")
 _CPU_GFLOPS, _GPU_GFLOPS = 60, 10_000  # of training; the first measured on two cores (docs/speed.md), the second a guess
@@ -52,7 +55,7 @@ def table(results: Results) -> Grid | None:
             (*start, *(text for name, cell in line.items() for text in _texts(cell)[: len(heads[name])]))
             for start, line in lines.items()
         ),
-        notes=(*findings(results), *_circumstances(results), *experiment.notes),
+        notes=(*findings(results), *_turning_points(results), *_circumstances(results), *experiment.notes),
     )
 
 
@@ -64,8 +67,9 @@ def _texts(cell: Cell) -> tuple[str, str, str]:
 
 
 def findings(results: Results) -> list[str]:
-    """Return, for each column, the gains over the baseline, ours and the paper's, and how many pairs are in its order."""
+    """Return each column's gains over the baseline, ours with their intervals and the paper's, and the pairs in its order."""
     baseline, lines = results.experiment.baseline, []
+    runs = {row.name: found for row, found in zip(results.experiment.rows, results.evaluations, strict=True)}
     for column in results.columns:
         cells = {row.name: results.cells[row.name, column.label] for row in results.experiment.rows}
         if column.of_one_action or baseline not in cells:
@@ -74,7 +78,10 @@ def findings(results: Results) -> list[str]:
         gains = []
         for name, cell in cells.items():
             ours, paper = _gain(cell.mean, base.mean, sign), _gain(cell.paper, base.paper, sign)
-            gains += [f"{name} {ours}" + (f" (paper {paper})" if paper else "")] if ours else []
+            within = gain(runs[name], runs[baseline], column.row) if ours and column.metric == "mpjpe_mm" else None
+            about = [f"{within.low:+.1f} to {within.high:+.1f}, {within.verdict}"] if within else []
+            about += [f"paper {paper}"] if paper else []
+            gains += [f"{name} {ours}" + (f" ({'; '.join(about)})" if about else "")] if ours else []
         if gains:
             lines.append(f"{column.label}, better than {baseline} by: {', '.join(gains)}.")
         both = [(cell.paper, cell.mean) for cell in (base, *cells.values()) if cell.paper is not None and cell.ours]
@@ -82,6 +89,19 @@ def findings(results: Results) -> list[str]:
         if pairs:
             same = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs)
             lines.append(f"{column.label}: {same} of {len(pairs)} pairs of rows are in the paper's order.")
+    return lines
+
+
+def _turning_points(results: Results) -> list[str]:
+    """Return where each row of the figure `steps` had its lowest error in each column, and where it ended."""
+    lines = []
+    for column in results.columns if results.trajectories else ():
+        parts = []
+        for name, points in results.trajectories.items():
+            means = {point.step: statistics.fmean(values(point.evaluations, column)) for point in points}
+            best, last = min(means, key=means.__getitem__), max(means)
+            parts.append(f"{name} {means[best]:.1f} at step {best:,}, {means[last]:.1f} at {last:,}")
+        lines.append(f"{column.label}, lowest and last: {'; '.join(parts)}.")
     return lines
 
 
@@ -116,10 +136,21 @@ def _circumstances(results: Results) -> list[str]:
         *(["The paper's numbers are of Human3.6M: on other data gains and orders compare, millimetres do not."] * elsewhere),
         *([f"Temporal networks see {max(fields)} frames."] if max(fields) > 1 else []),
         *([f"Changed: {', '.join(changed)}."] if changed else []),
+        *_sizes(results.columns, first["recordings"]["rows"]),
         *([_ranking(first["rarity"])] if any(column.row[0] in ("rare", "subset") for column in results.columns) else []),
         f"Frames{' of the first run' if len({e.config.protocol.actions_train for e in found}) > 1 else ''}: {frames}. "
         f"{'; '.join(labels)}.",
     ]
+
+
+def _sizes(columns: Sequence[Column], stored: dict[str, Any]) -> list[str]:
+    """Return how many poses, of how many recordings, the columns of a part of the test set are of."""
+    found = []
+    for column in columns:
+        kind, name = column.row
+        if frames := stored.get(kind, {}).get(name, {}).get("frames", []) if kind in ("rare", "subset") else []:
+            found.append(f"{column.label} {sum(frames):,} poses of {sum(map(bool, frames))} recordings")
+    return [f"{'; '.join(found)}."] if found else []
 
 
 def _ranking(rarity: dict[str, Any]) -> str:
@@ -163,6 +194,7 @@ def write(results: Results, grid: Grid | None, workdir: Path, about: str) -> lis
         "md": to_markdown(grid) if grid else None,
         "csv": to_csv(results) if experiment.rows else None,
         "png": to_png(figure) if figure else None,
+        "steps.csv": _steps_csv(results) if results.trajectories else None,
     }
     written = {workdir / f"{stem}.{ending}": content for ending, content in contents.items() if content}
     for path, content in written.items():
@@ -183,6 +215,21 @@ def to_csv(results: Results) -> str:
             by_seed = " ".join(f"{value:.10g}" for value in cell.ours)
             paper = "" if cell.paper is None else cell.paper
             lines.writerow([row.name, column.label, column.metric, mean, deviation, paper, by_seed, training.folder.name])
+    return text.getvalue()
+
+
+def _steps_csv(results: Results) -> str:
+    """Return a line for each row, step and column: the errors of the seeds, and that of training as a column of its own."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["row", "step", "column", "mean", "by_seed"])
+    for name, points in results.trajectories.items():
+        for point in points:
+            numbers = {"training": point.train_mpjpe_mm}
+            numbers |= {column.label: values(point.evaluations, column) for column in results.columns}
+            for label, by_seed in numbers.items():
+                each = " ".join(f"{number:.10g}" for number in by_seed)
+                lines.writerow([name, point.step, label, f"{statistics.fmean(by_seed):.10g}", each])
     return text.getvalue()
 
 

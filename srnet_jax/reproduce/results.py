@@ -11,6 +11,7 @@ from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.measure import rows
 from srnet_jax.reproduce.experiments import Column, Experiment
 from srnet_jax.reproduce.runner import Training
+from srnet_jax.reproduce.steps import Point, trajectory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,14 @@ class Results:
     def evaluations(self) -> list[list[Evaluation]]:
         """Each row's finished runs, none if one is missing."""
         return [training.evaluations() or [] for training in self.trainings]
+
+    @cached_property
+    def trajectories(self) -> dict[str, list[Point]]:
+        """Each finished row's errors on its way, by name, for the figure `steps`; those that are missing are measured."""
+        if self.experiment.figure != "steps":
+            return {}
+        found = zip(self.experiment.rows, self.trainings, self.evaluations, strict=True)
+        return {row.name: points for row, training, runs in found if runs and (points := trajectory(training))}
 
     @cached_property
     def cells(self) -> dict[tuple[str, str], Cell]:

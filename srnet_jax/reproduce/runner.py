@@ -25,9 +25,10 @@ RUNS_FOLDER = "runs"
 _RANKED = tuple(name for name in schema.FIELDS if name.startswith("protocol.rare_"))  # results depend on them
 _RESULTS: dict[str, type] = {  # what tables read
     **dict.fromkeys(
-        ("actions", "average_over_actions", "average_over_frames", "rare", "subsets", "scenes", "rareness", "rarity", "counts"),
+        ("actions", "average_over_actions", "average_over_frames", "rare", "subsets", "scenes", "rareness", "recordings"),
         dict,
     ),
+    **dict.fromkeys(("rarity", "counts"), dict),
     **dict.fromkeys(("dataset", "protocol"), str),
     **{"parameters": int, "labels": list, "test_time_flip": bool},
 }

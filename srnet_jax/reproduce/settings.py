@@ -39,7 +39,13 @@ SCALES: dict[str, dict[str, Any]] = {  # fields that differ from the paper's set
 }
 HDM05 = {"subjects_train": ("bd", "bk", "dg"), "subjects_test": ("mm", "tr")}  # with --data=mocap
 _SMOKE_GRAPH = {"model.channels": 34}  # of the graph networks, whose rows set their channels
-_WIDTHS = {"full": (3, 3, 3, 3, 3), "long": (3, 3, 3), "medium": (3, 3, 3), "quick": (3, 3, 3), "smoke": (3,)}  # of temporal networks
+_WIDTHS = {
+    "full": (3, 3, 3, 3, 3),
+    "long": (3, 3, 3),
+    "medium": (3, 3, 3),
+    "quick": (3, 3, 3),
+    "smoke": (3,),
+}  # of temporal networks
 _OTHER_CAMERAS = {"seed": 1, "cameras.seed": 1, "cameras.distance_m": 4.0, "cameras.height_m": 1.0, "cameras.focal_px": 1500.0}
 
 

@@ -96,7 +96,7 @@ ALL = ("average", "frames")
 def _evaluation(seed, trained_on, **errors):
     config = settings.configs(EXPERIMENTS["5"], "synthetic", "smoke", 1, {})["none shuffled"]
     config.seed, config.protocol.actions_train = seed, (trained_on,)
-    none = {"actions": {}, "rare": {}, "subsets": {}, "scenes": {}}
+    none = {"actions": {}, "rare": {}, "subsets": {}, "scenes": {}, "recordings": {"names": [], "rows": {}}}
     return Evaluation(Path("run"), config, none | {"average_over_actions": {}, "average_over_frames": errors}, np.empty(0))
 
 
@@ -170,6 +170,42 @@ def test_rows_are_trained_once_and_shards_share_them(two_rows, tmp_path):
     by_seed = [float(value) for value in lines[0]["by_seed"].split()]
     assert by_seed[1] == pytest.approx(stored["average_over_actions"]["mpjpe_mm"], rel=1e-9)
     assert float(lines[0]["mean"]) == pytest.approx(statistics.fmean(by_seed), rel=1e-9)
+
+
+def test_the_figure_of_steps_measures_kept_checkpoints_once(two_rows, tmp_path, monkeypatch):
+    experiment = dataclasses.replace(EXPERIMENTS["steps"], rows=two_rows.rows[:1])
+    changes = {"train.epochs": 3, "train.keep_epochs": (1, 2), "train.batch_size": 1024}
+    found, actions = runner.trainings(experiment, tmp_path, "synthetic", "smoke", 2, changes)
+    assert runner.run_shard(found, (1, 1), lambda line: None) == ([], {})
+    results = results_lib.Results("steps", experiment, experiment.columns(actions), found)
+    points = results.trajectories["FC"]
+    assert [point.step for point in points] == [points[0].step * epoch for epoch in (1, 2, 3)]
+    last = [run.results for run in found[0].evaluations()]
+    assert [run["step"] for run in last] == [points[-1].step] * 2  # the best is the last
+    assert [run.results["average_over_frames"] for run in points[-1].evaluations] == [
+        run["average_over_frames"] for run in last
+    ]
+    files = report.write(results, report.table(results), tmp_path, "x")
+    assert [file.name for file in files] == [f"steps-x.{kind}" for kind in ("md", "csv", "png", "steps.csv")]
+    lines = list(csv.DictReader(files[3].read_text().splitlines()))
+    assert len(lines) == 3 * (1 + len(results.columns))
+    training = [float(line["mean"]) for line in lines if line["column"] == "training"]
+    assert training == sorted(training, reverse=True)
+
+    monkeypatch.setattr("srnet_jax.reproduce.steps.evaluate_checkpoints", pytest.fail)
+    again = results_lib.Results("steps", experiment, experiment.columns(actions), found)
+    assert report.table(again) == report.table(results)
+
+
+@pytest.mark.parametrize(("epochs", "decay"), [(20, 0.81451), (360, 0.98867)])
+def test_the_learning_rate_ends_where_the_papers_does(epochs, decay):
+    for scale, changes in (("medium", {"train.epochs": epochs}), ("long", {"train.epochs": epochs})):
+        config = settings.configs(EXPERIMENTS["2"], "mocap", scale, 1, changes)["SR"]
+        assert config.train.lr_decay == decay
+        assert config.train.lr_decay**epochs == pytest.approx(0.95**80, rel=0.01)
+    kept = settings.configs(EXPERIMENTS["2"], "mocap", "medium", 1, {"train.lr_decay": 0.9})["SR"]
+    assert kept.train.lr_decay == 0.9
+    assert settings.configs(EXPERIMENTS["2"], "h36m", "full", 1, {})["SR"].train.lr_decay == 0.95
 
 
 @pytest.mark.slow

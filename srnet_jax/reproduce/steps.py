@@ -1,0 +1,70 @@
+"""Errors against training steps: the checkpoints that a run kept on its way (`train.keep_epochs`), on the test set."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from srnet_jax.config import config_files, ensembles, schema
+from srnet_jax.evaluation.charts import history
+from srnet_jax.evaluation.evaluate import RESULTS_VERSION, Evaluation, evaluate_checkpoints
+from srnet_jax.io.files import write_whole
+from srnet_jax.reproduce.runner import Training
+from srnet_jax.training.checkpoints import FOLDER
+
+CACHE_FILE = "steps.json"  # in a run's folder: the results of its kept checkpoints, by step
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A network after some training.
+
+    Attributes:
+      step: number of training steps.
+      train_mpjpe_mm: mean error over the epoch that ends here, in training mode; one for each seed.
+      evaluations: results on the test set, one for each seed.
+    """
+
+    step: int
+    train_mpjpe_mm: list[float]
+    evaluations: list[Evaluation]
+
+
+def trajectory(training: Training) -> list[Point]:
+    """Return a row's errors at the checkpoints that all its runs kept and after the last epoch, in the order of steps."""
+    folders = {training.folder / name: config for name, config in ensembles.members(training.config).items()}
+    kept = [_kept(folder, config) for folder, config in folders.items()]
+    found = []
+    for step in sorted(set(kept[0]).intersection(*kept)):
+        runs = [_measured(folder, str(step)) for folder in folders]
+        found.append(Point(step, [errors[step] for errors in kept], runs))
+    return found
+
+
+def _kept(workdir: Path, config: ConfigDict) -> dict[int, float]:
+    """Return the training error by the step of each kept checkpoint."""
+    epochs = {*config.train.keep_epochs, config.train.epochs}
+    lines = {int(line["step"]): line["train_mpjpe_mm"] for line in history(workdir) if line["epoch"] in epochs}
+    return {step: error for step, error in lines.items() if (workdir / FOLDER / str(step)).is_dir()}
+
+
+def _measured(workdir: Path, step: str) -> Evaluation:
+    """Return a checkpoint's results, from the cache if they are those of the run's config."""
+    config = config_files.load(workdir)
+    cache, about = _read(workdir / CACHE_FILE), [RESULTS_VERSION, schema.fingerprint(config)]
+    results = cache.get(step)
+    if not isinstance(results, dict) or [results.get("results_version"), results.get("config_hash")] != about:
+        results = evaluate_checkpoints([(workdir, step)])[0][0].results
+        write_whole(workdir / CACHE_FILE, json.dumps(cache | {step: results}) + "\n")
+    return Evaluation(workdir, config, results, np.empty((0, 17, 3), np.float32))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
