@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files, ensembles, schema
 from srnet_jax.errors import ConfigError, UserError
+from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.measure import measure, rows
-from srnet_jax.evaluation.test_set import TestSet, fields_of_test_set, load_test_set, with_own_training
+from srnet_jax.evaluation.test_set import FindSubsets, TestSet, fields_of_test_set, load_test_set, with_own_training
 from srnet_jax.io.files import write_whole
 from srnet_jax.lifting import weights
 from srnet_jax.models.predict import predict
@@ -99,9 +100,11 @@ def evaluate(
 
 
 def evaluate_checkpoints(
-    checkpoints: Sequence[tuple[Path, str]], changes: dict[str, Any] | None = None
+    checkpoints: Sequence[tuple[Path, str]],
+    changes: dict[str, Any] | None = None,
+    find_subsets: FindSubsets = subsets.find,
 ) -> tuple[list[Evaluation], list[TestSet]]:
-    """As `evaluate`, of a workdir and a checkpoint each, and without writing anything."""
+    """As `evaluate`, of a workdir and a checkpoint each, on any subsets, and without writing anything."""
     changes = changes or {}
     workdirs = [workdir for workdir, _ in checkpoints]
     as_trained = [config_files.load(workdir) for workdir in workdirs]
@@ -114,7 +117,7 @@ def evaluate_checkpoints(
     for (workdir, checkpoint), config, own, trained in zip(checkpoints, configs, as_trained, restored, strict=True):
         key = repr(fields_of_test_set(config))
         if key not in test_sets:
-            test_sets[key] = load_test_set(config)
+            test_sets[key] = load_test_set(config, find_subsets)
         used.append(test_sets[key])
         test = with_own_training(used[-1], config, changed(own, moved))
         predicted = predict(

@@ -19,6 +19,7 @@ from srnet_jax.pose.normalization import root_relative
 from srnet_jax.pose.rarity import Commonness
 
 CACHE_FOLDER = "rarity_cache"
+SIGMAS_MM = (50, 100, 200, 400)
 _VARIANTS = {
     **{
         f"occurrence, sigma {sigma} mm, against {reference} poses": {
@@ -28,7 +29,7 @@ _VARIANTS = {
             "rare_reference_step": 1,
         }
         for reference in ("train", "test")
-        for sigma in (50, 100, 200, 400)
+        for sigma in SIGMAS_MM
     },
     "mean of exp(-distance / 200 mm), one in 10 train poses (official filter_data.py)": {
         "rare_ranking": "exponential",
@@ -97,6 +98,26 @@ def agreements(config: ConfigDict, parts: Split) -> list[tuple[str, float, list[
         correlation = float(np.corrcoef(_ranks(own), _ranks(values))[0, 1])
         rare = [(rarity.rarest(own, percent), rarity.rarest(values, percent)) for percent in config.protocol.rare_percents]
         found.append((name, correlation, [len(np.intersect1d(a, b)) / len(a) for a, b in rare]))
+    return found
+
+
+def find_rarest(config: ConfigDict, parts: Split, commonness: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the rarest test poses by other sigmas and references: {"sigma 50 mm, train, rarest 10 %": indices}.
+
+    Args:
+      config: of the data and the protocol.
+      parts: whose test and training poses these are.
+      commonness: not used: the same arguments as `subsets.find`.
+    """
+    del commonness
+    found = {}
+    for sigma in SIGMAS_MM:
+        for reference in ("train", "test"):
+            variant = config.copy_and_resolve_references()
+            variant.protocol.update(rare_ranking="occurrence", rare_sigma_mm=(float(sigma),), rare_reference=reference)
+            values = rank_test_poses(variant, parts).values
+            for percent in config.protocol.rare_percents:
+                found[f"sigma {sigma} mm, {reference}, rarest {percent:g} %"] = rarity.rarest(values, percent)
     return found
 
 

@@ -1,6 +1,7 @@
 """What runs are measured on: the test frames of a config, ranked by rarity, and what a reader must know of them."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from srnet_jax.evaluation.ranking import rank_test_poses
 from srnet_jax.pose import rarity
 from srnet_jax.pose.frames import Frames
 from srnet_jax.pose.skeleton import Skeleton
+
+FindSubsets = Callable[[ConfigDict, Split, np.ndarray], dict[str, np.ndarray]]  # as `subsets.find`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +53,8 @@ class TestSet:
     splits: dict[str, Any]
 
 
-def load_test_set(config: ConfigDict) -> TestSet:
-    """Load the data of a config, split it, and rank the test poses by rarity."""
+def load_test_set(config: ConfigDict, find_subsets: FindSubsets = subsets.find) -> TestSet:
+    """Load the data of a config, split it, rank the test poses by rarity, and find subsets of them."""
     dataset, parts = load_split(config)
     frames = stack_frames(parts.test, config.model.normalization)
     ranking = rank_test_poses(config, parts)
@@ -64,7 +67,7 @@ def load_test_set(config: ConfigDict) -> TestSet:
         scenes=np.array([s.scene for s in parts.test])[frames.sequence_of],
         commonness=ranking.values,
         ranked=ranking.how,
-        subsets=subsets.find(config, parts, ranking.values),
+        subsets=find_subsets(config, parts, ranking.values),
         counted=np.sort(rarity.rarest(ranking.values, parts.rarest_percent)),
         mean_pose=_mean_pose(parts, config),
         splits=_splits(config),

@@ -8,6 +8,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from srnet_jax.evaluation import parts, ranking, subsets
+from srnet_jax.evaluation.test_set import FindSubsets
+
 ACTIONS = (  # Human3.6M's, in the paper's order
     *("Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases", "Sitting", "SittingDown"),
     *("Smoking", "Waiting", "WalkDog", "Walking", "WalkTogether"),
@@ -85,6 +88,8 @@ class Experiment:
       by_action: whether the columns are actions; the table then has a line for each column.
       each_action: whether each row is a run for each training action (Cross-Action).
       cross_dataset: whether it tests on another data set.
+      changes: fields of the config that differ when the trained runs are tested.
+      find_subsets: finds the subsets of the test poses that `columns` name.
       notes: what a reader must know.
     """
 
@@ -96,6 +101,8 @@ class Experiment:
     by_action: bool = False
     each_action: bool = False
     cross_dataset: bool = False
+    changes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    find_subsets: FindSubsets = subsets.find
     notes: tuple[str, ...] = ()
 
     @property
@@ -241,6 +248,8 @@ def _six_layers(family: str, number: int) -> Row:
 def _action_table(title: str, rows: tuple[Row, ...], others: str, metric: str = "mpjpe_mm") -> Experiment:
     return Experiment(title, rows, _by_action(metric), "FC, exact 2D", by_action=True, notes=(f"{others}.",))
 
+
+_FOUR = (Row("FC", _FC), Row("SFS", _SFS), Row("SR", _SR), Row(_WIDE_NAME, _WIDE))
 
 _READING = "Which of the columns the text's numbers belong to is our reading"
 
@@ -444,7 +453,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "steps": Experiment(
         "Errors against training steps",
-        (Row("FC", _FC), Row("SFS", _SFS), Row("SR", _SR), Row(_WIDE_NAME, _WIDE)),
+        _FOUR,
         _fixed(
             Column("all", _OVER_FRAMES),
             Column("common half", ("subset", "common half")),
@@ -457,6 +466,41 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Not of the paper. The runs of Figure 5, at the checkpoints that the scale `long` keeps. The learning rate falls "
             "all the way, so points on the way are not those of shorter trainings.",
         ),
+    ),
+    "rankings": Experiment(
+        "How much rare poses depend on sigma and on the reference set",
+        _FOUR,
+        _fixed(
+            *(
+                Column(f"σ {sigma}, {reference}", ("subset", f"sigma {sigma} mm, {reference}, rarest 10 %"))
+                for reference in ("train", "test")
+                for sigma in ranking.SIGMAS_MM
+            )
+        ),
+        "FC",
+        find_subsets=ranking.find_rarest,
+        notes=(
+            "Not of the paper. The runs of Figure 5 on the rarest 10 % by Eq. 10, σ in mm, against training or test poses.",
+        ),
+    ),
+    "parts": Experiment(
+        "Poses that are rare as a whole, with common and with rare parts",
+        _FOUR,
+        _fixed(*(Column(name, ("subset", name)) for name in (parts.COMMON_WHOLE, parts.COMMON_PARTS, parts.RARE_PARTS))),
+        "FC",
+        find_subsets=parts.find,
+        notes=(
+            "Not of the paper, whose argument it measures (Fig. 1). The runs of Figure 5. Whole poses and the five parts are "
+            "each compared as one configuration of joints; the rarest 20 % of whole poses are halved by their rarest part.",
+        ),
+    ),
+    "cameras": Experiment(
+        "Other cameras than in training",
+        _FOUR,
+        _SUBJECT_AND_RARE,
+        "FC",
+        changes={"data.cameras.seed": 1, "data.cameras.distance_m": 4.0, "data.cameras.height_m": 1.0},
+        notes=("Not of the paper. The runs of Figure 5, seen by four cameras 4 m away and 1 m high.",),
     ),
     "forms": Experiment(
         "Forms of the network and its training that might win on common and on rare poses",

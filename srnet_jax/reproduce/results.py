@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.measure import rows
 from srnet_jax.reproduce.experiments import Column, Experiment
+from srnet_jax.reproduce.remeasure import Point, remeasured, trajectory
 from srnet_jax.reproduce.runner import Training
-from srnet_jax.reproduce.steps import Point, trajectory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +58,12 @@ class Results:
 
     @cached_property
     def evaluations(self) -> list[list[Evaluation]]:
-        """Each row's finished runs, none if one is missing."""
-        return [training.evaluations() or [] for training in self.trainings]
+        """Each row's finished runs, none if one is missing; measured again if the experiment has other data or subsets."""
+        found = [training.evaluations() or [] for training in self.trainings]
+        changes, find = self.experiment.changes, self.experiment.find_subsets
+        if not changes and find is subsets.find:
+            return found
+        return [[remeasured(run.workdir, changes=changes, find_subsets=find) for run in runs] for runs in found]
 
     @cached_property
     def trajectories(self) -> dict[str, list[Point]]:

@@ -192,9 +192,26 @@ def test_the_figure_of_steps_measures_kept_checkpoints_once(two_rows, tmp_path, 
     training = [float(line["mean"]) for line in lines if line["column"] == "training"]
     assert training == sorted(training, reverse=True)
 
-    monkeypatch.setattr("srnet_jax.reproduce.steps.evaluate_checkpoints", pytest.fail)
+    monkeypatch.setattr("srnet_jax.reproduce.remeasure.evaluate_checkpoints", pytest.fail)
     again = results_lib.Results("steps", experiment, experiment.columns(actions), found)
     assert report.table(again) == report.table(results)
+
+
+def test_trained_runs_are_measured_on_other_subsets_and_cameras(two_rows, tmp_path):
+    """The same run under each experiment, nothing trained again, and its own results left as they are."""
+    rows = two_rows.rows[:1]
+    found, _ = runner.trainings(dataclasses.replace(EXPERIMENTS["fig5"], rows=rows), tmp_path, "synthetic", "smoke", 1, {})
+    assert runner.run_shard(found, (1, 1), lambda line: None) == ([], {})
+    own = found[0].evaluations()[0].results
+    for name in ("rankings", "parts", "cameras"):
+        experiment = dataclasses.replace(EXPERIMENTS[name], rows=rows)
+        again, _ = runner.trainings(experiment, tmp_path, "synthetic", "smoke", 1, {})
+        results = results_lib.Results(name, experiment, experiment.columns(()), again)
+        assert all(cell.ours for cell in results.cells.values()), name
+        measured = results.evaluations[0][0].results
+        same = measured["average_over_frames"] == own["average_over_frames"]
+        assert same == (name != "cameras")
+    assert found[0].evaluations()[0].results == own
 
 
 @pytest.mark.parametrize(("epochs", "decay"), [(20, 0.81451), (360, 0.98867)])

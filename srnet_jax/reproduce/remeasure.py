@@ -1,4 +1,4 @@
-"""Errors against training steps: the checkpoints that a run kept on its way (`train.keep_epochs`), on the test set."""
+"""Trained runs measured otherwise: at the checkpoints on their way, on other subsets of the test poses, or on other data."""
 
 import dataclasses
 import json
@@ -9,13 +9,15 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files, ensembles, schema
+from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.charts import history
 from srnet_jax.evaluation.evaluate import RESULTS_VERSION, Evaluation, evaluate_checkpoints
+from srnet_jax.evaluation.test_set import FindSubsets
 from srnet_jax.io.files import write_whole
 from srnet_jax.reproduce.runner import Training
 from srnet_jax.training.checkpoints import FOLDER
 
-CACHE_FILE = "steps.json"  # in a run's folder: the results of its kept checkpoints, by step
+CACHE_FILE = "remeasured.json"  # in a run's folder: results by what was measured
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,7 @@ def trajectory(training: Training) -> list[Point]:
     kept = [_kept(folder, config) for folder, config in folders.items()]
     found = []
     for step in sorted(set(kept[0]).intersection(*kept)):
-        runs = [_measured(folder, str(step)) for folder in folders]
+        runs = [remeasured(folder, str(step)) for folder in folders]
         found.append(Point(step, [errors[step] for errors in kept], runs))
     return found
 
@@ -51,14 +53,27 @@ def _kept(workdir: Path, config: ConfigDict) -> dict[int, float]:
     return {step: error for step, error in lines.items() if (workdir / FOLDER / str(step)).is_dir()}
 
 
-def _measured(workdir: Path, step: str) -> Evaluation:
-    """Return a checkpoint's results, from the cache if they are those of the run's config."""
+def remeasured(
+    workdir: Path,
+    checkpoint: str = "best",
+    changes: dict[str, Any] | None = None,
+    find_subsets: FindSubsets = subsets.find,
+) -> Evaluation:
+    """Return a checkpoint's results on other data or subsets, from the cache if they are those of the run's config.
+
+    Args:
+      workdir: of the run.
+      checkpoint: "best", "latest" or a step.
+      changes: fields of the config that differ, see `evaluate.evaluate`.
+      find_subsets: finds the subsets of the test poses.
+    """
     config = config_files.load(workdir)
     cache, about = _read(workdir / CACHE_FILE), [RESULTS_VERSION, schema.fingerprint(config)]
-    results = cache.get(step)
+    key = f"{checkpoint} {find_subsets.__module__} {json.dumps(changes or {}, sort_keys=True)}"
+    results = cache.get(key)
     if not isinstance(results, dict) or [results.get("results_version"), results.get("config_hash")] != about:
-        results = evaluate_checkpoints([(workdir, step)])[0][0].results
-        write_whole(workdir / CACHE_FILE, json.dumps(cache | {step: results}) + "\n")
+        results = evaluate_checkpoints([(workdir, checkpoint)], changes, find_subsets)[0][0].results
+        write_whole(workdir / CACHE_FILE, json.dumps(cache | {key: results}) + "\n")
     return Evaluation(workdir, config, results, np.empty((0, 17, 3), np.float32))
 
 
