@@ -276,6 +276,7 @@ _TRAIN = {
     "batch_size": Field(1024, whole(2), "output frames in a step"),
     "learning_rate": Field(1e-3, number(0, above=True), "AMSGrad's, in the first epoch", when("ensemble.learning_rates", ())),
     "lr_decay": Field(0.95, _SHARE_ABOVE, "factor on the learning rate after each epoch"),
+    "weight_decay": Field(0.0, number(0), "share of each kernel that a step removes, times the learning rate (AdamW)"),
     "bn_momentum_start": Field(0.1, _SHARE_ABOVE, "weight of a batch in BatchNorm's running statistics, in the first epoch"),
     "bn_momentum_end": Field(0.001, _SHARE_ABOVE, "the same in the last; it falls exponentially"),
     "loss": Field("l1", one_of(LOSSES), "l1: mean absolute coordinate error; mpjpe: mean joint distance"),

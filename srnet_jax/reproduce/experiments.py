@@ -59,6 +59,7 @@ class Row:
       detected: whether the 2D joints are those of a detector (of Human3.6M's files; simulated for other data).
       family: of networks in Fig. 4, a name of FRACTIONS.
       split: where a network of Fig. 4 is split.
+      width: factor on the scale's channels.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Row:
     detected: bool = False
     family: str = ""
     split: int = 0
+    width: float = 1.0
 
 
 Columns = Callable[[Sequence[str]], tuple[Column, ...]]
@@ -249,6 +251,7 @@ def _action_table(title: str, rows: tuple[Row, ...], others: str, metric: str = 
     return Experiment(title, rows, _by_action(metric), "FC, exact 2D", by_action=True, notes=(f"{others}.",))
 
 
+_ARTICULATION = ("subset", "upright, articulation: rarest 10 %")
 _FOUR = (Row("FC", _FC), Row("SFS", _SFS), Row("SR", _SR), Row(_WIDE_NAME, _WIDE))
 
 _READING = "Which of the columns the text's numbers belong to is our reading"
@@ -458,7 +461,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Column("all", _OVER_FRAMES),
             Column("common half", ("subset", "common half")),
             *_RARE,
-            Column("upright, articulation rare 10 %", ("subset", "upright, articulation: rarest 10 %")),
+            Column("upright, articulation rare 10 %", _ARTICULATION),
         ),
         "FC",
         "steps",
@@ -493,6 +496,23 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Not of the paper, whose argument it measures (Fig. 1). The runs of Figure 5. Whole poses and the five parts are "
             "each compared as one configuration of joints; the rarest 20 % of whole poses are halved by their rarest part.",
         ),
+    ),
+    "size": Experiment(
+        "Locality or capacity? Networks of equal size, and FC with regularisation",
+        (
+            Row("FC", _FC),
+            Row("FC, as few parameters as SR", _FC, width=0.459),
+            Row("FC, weight decay 0.01", _FC | {"train.weight_decay": 0.01}),
+            Row("FC, weight decay 0.1", _FC | {"train.weight_decay": 0.1}),
+            Row("FC, dropout 0.1", _FC | {"model.dropout": 0.1}),
+            Row("FC, dropout 0.25", _FC | {"model.dropout": 0.25}),
+            Row("SR", _SR),
+            Row("SR, as many parameters as FC", _SR, width=2.2),
+            Row(_WIDE_NAME, _WIDE),
+        ),
+        _fixed(Column("Subject", _OVER_ACTIONS), *_RARE, Column("upright, articulation rare 10 %", _ARTICULATION)),
+        "FC",
+        notes=("Not of the paper. Sizes by the number of channels.",),
     ),
     "cameras": Experiment(
         "Other cameras than in training",

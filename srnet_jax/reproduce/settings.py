@@ -79,6 +79,8 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
         fields = SCALES[scale] | own | changes
         if not experiment.cross_dataset:  # nothing reads them, and runs are identified by their fields
             fields = {field: value for field, value in fields.items() if not field.startswith("test_data.") or field in changes}
+        if row.width != 1:
+            fields["model.channels"] = round(row.width * fields.get("model.channels", base.model.channels))
         if row.frames > 1:
             fields = {"model.filter_widths": _WIDTHS[scale]} | fields
         if row.detected:

@@ -59,8 +59,12 @@ def bn_momentum_schedule(train: ConfigDict) -> optax.Schedule:
     return optax.exponential_decay(train.bn_momentum_start, 1, decay)
 
 
-def scale_by_given_rate() -> optax.GradientTransformationExtraArgs:
+def scale_by_given_rate(weight_decay: float = 0.0) -> optax.GradientTransformationExtraArgs:
     """Scale updates by minus the `learning_rate` that `update` is given.
+
+    Args:
+      weight_decay: this share of each kernel is added to its update before (AdamW: Loshchilov and Hutter, Decoupled Weight
+        Decay Regularization, 2019). Biases and norms do not decay.
 
     Note:
       optax's schedules count their own updates, and are constants of the compiled step. Here the rate follows epochs, and
@@ -70,13 +74,14 @@ def scale_by_given_rate() -> optax.GradientTransformationExtraArgs:
     def update(
         updates: Any, state: optax.EmptyState, params: Any = None, *, learning_rate: jax.Array
     ) -> tuple[Any, optax.EmptyState]:
-        del params
+        if weight_decay:
+            updates = jax.tree.map(lambda u, p: u + weight_decay * p if p.ndim > 1 else u, updates, params)
         return optax.tree.scale(-learning_rate, updates), state
 
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
 @functools.cache  # one object, so that equal settings of a step are equal
-def create_optimizer() -> optax.GradientTransformationExtraArgs:
+def create_optimizer(weight_decay: float = 0.0) -> optax.GradientTransformationExtraArgs:
     """Return AMSGrad (supplement Sec. 1); `update` takes the learning rate, see `scale_by_given_rate`."""
-    return optax.chain(scale_by_amsgrad(), scale_by_given_rate())
+    return optax.chain(scale_by_amsgrad(), scale_by_given_rate(weight_decay))

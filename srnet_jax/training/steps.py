@@ -73,7 +73,7 @@ class StepSettings:
         train = config.train
         return cls(
             model=create_model(config.model).clone(strided=True),
-            optimizer=create_optimizer(),
+            optimizer=create_optimizer(train.weight_decay),
             loss=train.loss,
             normalization=config.model.normalization,
             camera_roll=(train.camera_roll_share, train.camera_roll_degrees),

@@ -69,6 +69,14 @@ def test_numbers_of_parameters_are_the_papers():
     }
 
 
+@pytest.mark.parametrize("scale", ["full", "long"])
+def test_networks_of_equal_size(scale):
+    configs = settings.configs(EXPERIMENTS["size"], "mocap", scale, 1, {})
+    sizes = {name: count_parameters(variable_shapes(create_model(config.model))["params"]) for name, config in configs.items()}
+    assert sizes["FC, as few parameters as SR"] == pytest.approx(sizes["SR"], rel=0.03)
+    assert sizes["SR, as many parameters as FC"] == pytest.approx(sizes["FC"], rel=0.03)
+
+
 def test_costs_count_every_product():
     """Of single-frame networks each weight is one product a sample, of 6 operations; the rest are biases and norms."""
     configs = [settings.configs(EXPERIMENTS[table], "h36m", "full", 1, {}) for table in ("2", "3", "4")]

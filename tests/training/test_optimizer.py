@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from srnet_jax.training.optimizer import bn_momentum_schedule, learning_rate_schedule, scale_by_amsgrad
+from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer, learning_rate_schedule, scale_by_amsgrad
 
 
 def pytorch_amsgrad(gradients, lr):
@@ -36,6 +36,19 @@ def test_amsgrad_is_pytorchs_and_not_optaxs(rng):
     np.testing.assert_allclose(path(ours), expected, rtol=1e-4, atol=1e-6)
     with jax.numpy_dtype_promotion("standard"):
         assert np.abs(np.subtract(path(theirs), expected)).max() > 1e-3
+
+
+def test_weight_decay_shrinks_kernels_alone():
+    """With no gradient a kernel loses the share learning rate * decay in each step, as under AdamW."""
+    params = {"kernel": jnp.full((2, 3), 5.0), "bias": jnp.full(3, 5.0)}
+    optimizer = create_optimizer(0.1)
+    state = optimizer.init(params)
+    for _ in range(2):
+        updates, state = optimizer.update(jax.tree.map(jnp.zeros_like, params), state, params, learning_rate=jnp.float32(0.5))
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params["kernel"], 5 * 0.95**2, rtol=1e-6)
+    np.testing.assert_array_equal(params["bias"], 5)
+    assert jax.tree.structure(state) == jax.tree.structure(create_optimizer().init(params))
 
 
 def test_schedules_change_at_the_epochs(tiny_config):
