@@ -2,7 +2,7 @@
 
 python -m launch.reproduce --list
 python -m launch.reproduce --table=2 --data=synthetic --scale=quick --workdir=runs/reproduce
-python -m launch.reproduce --table=2 --data=mocap --data.path=FILE.npz --scale=medium --seeds=3 --workdir=runs/hdm05
+python -m launch.reproduce --table=2 --data=mocap --data.path=FILE.npz --scale=long --seeds=3 --workdir=runs/hdm05
 python -m launch.reproduce --table=2 --data=h36m --data.path=DIR --workdir=runs/h36m   # the paper's experiment
 
 Finished runs in the workdir are used again, by other tables too; interrupted ones go on. --shard=2/4 trains every fourth
@@ -17,11 +17,14 @@ from launch import app
 app.define_config(file=False)
 _LIST = flags.DEFINE_bool("list", False, "Print what can be made, what it needs and what it costs, and end.")
 _TABLE = flags.DEFINE_string(
-    "table", None, "1 to 10, s1 to s6 (of the supplement), fig4, fig5, fig6, or forms (our own); see --list."
+    "table", None, "1 to 10, s1 to s6 (of the supplement), fig4 to fig6, or one of our own, as steps and parts; see --list."
 )
 _DATA = flags.DEFINE_enum("data", "synthetic", ["h36m", "mocap", "synthetic"], "What to train and test on.")
 _SCALE = flags.DEFINE_enum(
-    "scale", "full", ["full", "long", "medium", "quick", "smoke"], "full: the paper's settings; the others are smaller, see the README."
+    "scale",
+    "full",
+    ["full", "long", "medium", "quick", "smoke"],
+    "full: the paper's settings; long: half the width, to its end; the others are short.",
 )
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each row, trained as one program.", lower_bound=1, upper_bound=1000)
 _SHARD = flags.DEFINE_string("shard", "1/1", "I/N: train every N-th row alone, beginning with the I-th.")
