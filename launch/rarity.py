@@ -16,6 +16,7 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run whose config is
 _OUTPUT = flags.DEFINE_string("output", None, "CSV file: every test pose with its commonness, rarest first.")
 _METHOD = flags.DEFINE_enum("method", "auto", ["auto", "exact", "grid"], "How to compute the occurrence; auto goes by size.")
 _COMPARE = flags.DEFINE_bool("compare", False, "Rank with other sigmas, reference sets and formulas, too, and compare.")
+_PARTS = flags.DEFINE_bool("parts", False, "Also say how rare the parts of rare poses are: legs, trunk and arms.")
 
 
 def main() -> None:
@@ -41,6 +42,8 @@ def main() -> None:
     print_table(tables.rare_actions(dataset.name, parts, found, percents))
     if _COMPARE.value:
         print_table(tables.agreement(ranking.agreements(config, parts), percents))
+    if _PARTS.value:
+        print_table(tables.part_rarity(config, parts))
     if output:
         write_whole(output, ranking.to_csv(parts, found))
         print(f"ranks of {len(found.values):,} poses: {output}")

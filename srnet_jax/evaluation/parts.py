@@ -46,6 +46,17 @@ def find(config: ConfigDict, parts: Split, commonness: np.ndarray) -> dict[str, 
     return {name: indices for name, indices in found.items() if len(indices)}
 
 
+def part_places(whole: np.ndarray, by_part: np.ndarray, percent: float) -> tuple[np.ndarray, float]:
+    """Say how rare the parts of the rarest whole poses are; arguments as `occurrences` returns them.
+
+    Returns:
+      The median place [5] of each part, percent of all test poses: 0 is the rarest, 50 is usual. And the share of these poses
+      whose five parts are all outside the rarest `percent` % of that part, so that only the whole is rare.
+    """
+    found = places(by_part)[:, rarity.rarest(whole, percent)]
+    return 100 * np.median(found, axis=1), float((found.min(0) > percent / 100).mean())
+
+
 def occurrences(config: ConfigDict, parts: Split) -> tuple[np.ndarray, np.ndarray]:
     """Return the occurrence of each whole test pose [N] and of each of its parts [5, N], float64."""
     protocol = config.protocol

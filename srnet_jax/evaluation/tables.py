@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 from rich.table import Table
 from rich.text import Text
 
 from srnet_jax.data.protocols import Split
 from srnet_jax.evaluation.evaluate import Evaluation, Group, group_seeds
 from srnet_jax.evaluation.measure import Row, rows
+from srnet_jax.evaluation.parts import PARTS, occurrences, part_places
 from srnet_jax.pose.rarity import Commonness, rarest
 
 METRICS = {  # by their keys in the results
@@ -161,6 +163,24 @@ def agreement(found: list[tuple[str, float, list[float]]], percents: tuple[float
         title="Agreement of other rankings with the config's own",
         header=("ranking", "rank\ncorrelation", *(f"same among\nrarest {percent:g} %" for percent in percents)),
         rows=tuple((name, f"{correlation:.3f}", *(f"{100 * s:.1f} %" for s in same)) for name, correlation, same in found),
+    )
+
+
+def part_rarity(config: ConfigDict, parts: Split) -> Grid:
+    """Return how rare the parts are of poses that are rare as a whole, see `evaluation.parts`."""
+    whole, by_part = occurrences(config, parts)
+    found = {percent: part_places(whole, by_part, percent) for percent in config.protocol.rare_percents}
+    return Grid(
+        title="How rare are the parts of poses that are rare as a whole?",
+        header=("", *(f"rarest {percent:g} %" for percent in found)),
+        rows=(
+            *((part, *(f"{medians[index]:.0f} %" for medians, _ in found.values())) for index, part in enumerate(PARTS)),
+            ("only the whole is rare", *(f"{100 * share:.1f} %" for _, share in found.values())),
+        ),
+        notes=(
+            "Of each part: the median share of test poses in which it is rarer still. Last line: the share of the rarest whole "
+            "poses of which no part is among the rarest of its kind.",
+        ),
     )
 
 

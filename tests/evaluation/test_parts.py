@@ -7,7 +7,7 @@ import pytest
 
 from srnet_jax.data.protocols import Split
 from srnet_jax.data.sources import load_split
-from srnet_jax.evaluation import parts
+from srnet_jax.evaluation import parts, tables
 from srnet_jax.pose.skeleton import body_groups
 
 
@@ -29,7 +29,7 @@ def test_a_new_mixture_of_known_parts_is_rare_as_a_whole_only(tiny_config, rng):
     upper = [joint for group in body_groups(5, root_in_every_group=False)[3:] for joint in group]
     a[0] = b[0] = other[0] = mixed[0] = [0, 0, 5]
     mixed[upper] = b[upper]
-    train = np.stack([a, b] * 10).astype(np.float32)
+    train = np.stack([a] * 9 + [b] * 11).astype(np.float32)
     test = np.stack([a] * 16 + [mixed] * 2 + [other] * 2).astype(np.float32)
     made = Split(*(tuple(_with(split.test[0], poses) for poses in part) for part in ([train], [train], [test])), labels=("",))
     whole, by_part = parts.occurrences(tiny_config, made)
@@ -39,6 +39,10 @@ def test_a_new_mixture_of_known_parts_is_rare_as_a_whole_only(tiny_config, rng):
     assert sorted(found[parts.COMMON_PARTS]) == [16, 17]
     assert sorted(found[parts.RARE_PARTS]) == [18, 19]
     assert sorted(found[parts.COMMON_WHOLE]) == list(range(16))
+    medians, only_whole = parts.part_places(whole, by_part, 20)
+    assert only_whole == 0.5  # of the rarest four: two mixtures, and two whose parts are new, too
+    np.testing.assert_allclose(medians, 50)  # half of them at the top, half at the bottom of each part
+    assert tables.part_rarity(tiny_config, made).rows[-1][1] == "50.0 %"
 
 
 def _with(sequence, poses):
