@@ -38,7 +38,7 @@ def _measure(folder: str, receptive_field: int, batch_size: int) -> dict[str, fl
         stack_frames([s for s in dataset.sequences if (s.subject in ("S9", "S11")) == tested], "basic")
         for tested in (False, True)
     )
-    windows = TrainingWindows(train, receptive_field=receptive_field, causal=False, mirrored=dataset.skeleton.mirrored, seed=0)
+    windows = TrainingWindows(train, receptive_field=receptive_field, causal=False, mirrored=dataset.mirrored, seed=0)
     order = windows.order(0)
     batches = (windows.samples.take(order[start : start + batch_size]) for start in range(0, len(order), batch_size))
     next(batches)

@@ -11,7 +11,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from srnet_jax.config import config_files, schema
+from srnet_jax.config import config_files, joint_sets, schema
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.io.files import plain
 
@@ -66,6 +66,7 @@ def load(workdir: str | None = None, *, new: bool = True) -> ConfigDict:
             config = config_files.load(plain(workdir), *found[:1])
             with config.ignore_type():  # `validate` knows what a field may hold
                 config.update_from_flattened_dict(changed)
+    config = joint_sets.with_files_read(config)
     schema.validate(config)
     schema.check_read([config], changed)
     return config

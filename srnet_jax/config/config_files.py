@@ -12,7 +12,12 @@ from srnet_jax.io.files import absolute, write_whole
 
 CONFIG_FILE = "config.json"
 ENSEMBLE_FILE = "ensemble.json"  # the config of a folder whose subfolders are runs, see `ensembles.members`
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
+_BEFORE_JOINT_SETS = 8  # its networks take and give the 17 joints of Human3.6M, the default
+_SINCE = (
+    *("model.joints", "model.input_joints", "model.confidences", "data.actions", "test_data.actions"),
+    *("train.weight_decay", "train.keep_epochs"),
+)
 
 
 def save(config: ConfigDict, workdir: Path, name: str = CONFIG_FILE) -> None:
@@ -53,13 +58,23 @@ def from_json(text: str) -> ConfigDict:
         if not isinstance(values, dict):
             raise ValueError(f"found {type(values).__name__}, expected an object")
         version = values.pop("format_version", None)
-        if type(version) is not int or version != FORMAT_VERSION:
+        if type(version) is not int or version not in (_BEFORE_JOINT_SETS, FORMAT_VERSION):
             raise ValueError(f"found format_version {version!r}, expected {FORMAT_VERSION}; written by another version?")
+        if version == _BEFORE_JOINT_SETS:
+            _add_newer_fields(values)
         config = ConfigDict(_tuples(values))
     except (ValueError, TypeError, AttributeError, RecursionError) as error:  # a key such as __class__
         raise ConfigError(f"not a config ({one_line(error)})") from error
     schema.validate(config)
     return config
+
+
+def _add_newer_fields(values: dict[str, Any]) -> None:
+    """Add the fields that version 8 may lack, with their defaults, under which all is as it was."""
+    for name in _SINCE:
+        section, _, field = name.partition(".")
+        if isinstance(values.get(section), dict):
+            values[section].setdefault(field, schema.FIELDS[name].default)
 
 
 def with_absolute_paths(config: ConfigDict) -> ConfigDict:

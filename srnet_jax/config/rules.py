@@ -81,7 +81,7 @@ def distinct(item: Rule, text: str) -> Rule:
 
 def when(name: str, *values: Any) -> Condition:
     """Hold if a field has one of these values."""
-    return Condition(lambda config: config[name] in values, f"{name} {' or '.join(map(str, values))}")
+    return Condition(lambda config: config[name] in values, f"{name} {' or '.join(str(value) or 'empty' for value in values)}")
 
 
 def unless(name: str, *values: Any) -> Condition:

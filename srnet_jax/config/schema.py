@@ -14,13 +14,15 @@ from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
+from srnet_jax.config import joint_sets
 from srnet_jax.config.rules import Condition, Field, Rule, distinct, number, one_of, tuple_of, unless, when, whole
 from srnet_jax.errors import ConfigError, one_line
 from srnet_jax.pose.losses import LOSSES
-from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, NORMALIZATIONS
+from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, NORMALIZATIONS, ROOTED_NORMALIZATIONS
 from srnet_jax.pose.skeleton import GROUP_NUMBERS, H36M_17
 
-SOURCES = ("synthetic", "h36m", "mocap", "mpi_inf_3dhp", "mpi_inf_3dhp_train")
+SOURCES = ("synthetic", "h36m", "humaneva", "mocap", "mpi_inf_3dhp", "mpi_inf_3dhp_train")
+PAIRED = ("h36m", "humaneva")  # files of paired 2D and 3D in VideoPose3D's form
 _UPRIGHT = ("synthetic", "mocap", "h36m")  # whose world is known to have z up, and the floor at 0
 RANKINGS = ("occurrence", "exponential", "mean_distance")
 TRUNK_NETWORKS = ("fc", "gp", "lf", "es", "sfs", "sr")
@@ -40,8 +42,8 @@ _SHARE, _SHARE_ABOVE = number(0, 1), number(0, 1, above=True)
 _SEED, _COUNT, _HEIGHT = whole(0), whole(1), number(0, 1000)
 _NAMES = tuple_of(lambda v: len(v) > 0 and all(type(x) is str and x for x in v), "one or more names, as ('S1', 'S5')")
 _SIGMAS = tuple_of(
-    lambda v: len(v) in (1, H36M_17.num_joints) and all(type(x) in (int, float) and 0.001 <= x <= 1e6 for x in v),
-    f"one or {H36M_17.num_joints} numbers from 0.001 to 1,000,000",
+    lambda v: 0 < len(v) <= joint_sets.MOST_JOINTS and all(type(x) in (int, float) and 0.001 <= x <= 1e6 for x in v),
+    "numbers from 0.001 to 1,000,000, one or one a joint",
 )
 _PERCENTS = tuple_of(lambda v: all(type(x) in (int, float) and 0 < x <= 100 for x in v), "percentages above 0, at most 100")
 _WIDTHS = tuple_of(
@@ -59,6 +61,7 @@ def _range(low: float, high: float) -> Rule:
 
 
 _network = functools.partial(when, "model.network")
+_TRUNK = _network(*TRUNK_NETWORKS)
 _SPLIT = _network("gp", "lf", "es", "sfs", "sr")
 _MIXED = ("lf", "es", "sfs")  # networks with layers of two kinds
 _CONTEXT = Condition(
@@ -85,7 +88,7 @@ def _section(name: str, fields: dict[str, Field], read: Condition | None = None)
 def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field]:
     """Return the fields of a data section, which are read only where `read` holds."""
     source = f"{section}.source"
-    synthetic, h36m, mocap = (when(source, name) for name in ("synthetic", "h36m", "mocap"))
+    synthetic, mocap, paired = (when(source, *names) for names in (("synthetic",), ("mocap",), PAIRED))
     inf = when(source, "mpi_inf_3dhp", "mpi_inf_3dhp_train")
     cameras = {
         "number": Field(4, whole(1, 100), "number of virtual cameras around the person"),
@@ -123,15 +126,19 @@ def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field
             "path": Field(
                 "",
                 _TEXT,
-                "h36m: folder of data_3d_h36m.npz and data_2d_h36m_*.npz; mocap: .npz file of joint positions, or folder of "
-                "them; mpi_inf_3dhp: folder of the test set, TS1 to TS6; mpi_inf_3dhp_train: folder of S1 to S8",
+                "h36m: folder of data_3d_h36m.npz and data_2d_h36m_*.npz, for other people also of cameras.toml "
+                "(docs/own_data.md); humaneva: the same with humaneva15 in the names; mocap: .npz file of joint positions, or "
+                "folder of them; mpi_inf_3dhp: folder of the test set, TS1 to TS6; mpi_inf_3dhp_train: folder of S1 to S8",
                 unless(source, "synthetic"),
             ),
-            "keypoints": Field("gt", _TEXT, "gt, or a detector's name: NAME of data_2d_h36m_NAME.npz", h36m),
+            "keypoints": Field("gt", _TEXT, "gt, or a detector's name: NAME of data_2d_h36m_NAME.npz", paired),
             "annotation": Field("univ", one_of(("univ", "metric")), "univ: skeleton of one height, as usual; or metric", inf),
             "num_frames": Field(200_000, whole(2_000, 2_000_000), "frames of the generated set, of all cameras", synthetic),
             "seed": Field(0, _SEED, "seed of the generated bodies and motions", synthetic),
             "fps": Field(30.0, number(0, above=True), "frames per second of a file that does not say", mocap),
+            "actions": Field(
+                (), distinct(_TEXT, "names, as ('Walking', 'Box')"), "actions that are loaded, exact names; (): all"
+            ),
             "downsample": Field(1, _COUNT, "keep every n-th frame of each sequence"),
             **_section("cameras", cameras, when(source, "synthetic", "mocap")),
             "detections.simulate": Field(False, _FLAG, "True: simulate a detector's 2D joints (srnet_jax/data/detections.py)"),
@@ -203,6 +210,9 @@ _PROTOCOL = {
     "rare_reference_step": Field(1, _COUNT, "take every n-th pose of the reference set; the official code 10"),
 }
 _MODEL = {
+    "joints": Field(H36M_17.name, _TEXT, f"the 3D joints: {joint_sets.EXPECTED} (docs/own_data.md); the data must have them"),
+    "input_joints": Field("", _TEXT, "the keypoints that the network sees, the same; empty: the same as joints"),
+    "confidences": Field(False, _FLAG, "True: the network also sees each keypoint's confidence, which the data must have"),
     "network": Field(
         "sr",
         one_of((*TRUNK_NETWORKS, *GRAPH_NETWORKS)),
@@ -228,7 +238,10 @@ _MODEL = {
     ),
     "channels": Field(1024, whole(17, 65_536), "width of each hidden layer; of semgcn and lcn: features of each joint"),
     "num_groups": Field(
-        5, one_of(GROUP_NUMBERS), "body parts (paper Fig. 6; `body_groups` in srnet_jax/pose/skeleton.py)", _SPLIT
+        5,
+        one_of(GROUP_NUMBERS),
+        "body parts (paper Fig. 6; `body_groups` in srnet_jax/pose/skeleton.py); other joint sets declare theirs",
+        _SPLIT & when("model.joints", H36M_17.name) & when("model.input_joints", "", H36M_17.name),
     ),
     "root_in_every_group": Field(True, _FLAG, "the official code's groups; False: the paper's disjoint partition", _SPLIT),
     "global_group": Field(False, _FLAG, "True: one more group, of all joints; its prediction is added to theirs", _SPLIT),
@@ -260,7 +273,7 @@ _MODEL = {
         "at test time, and tables say so; weak_proj distorts predictions and ground truth alike and compares only with the "
         "official code",
     ),
-    "causal": Field(False, _FLAG, "True: no frame after the output frame is seen", _network(*TRUNK_NETWORKS)),
+    "causal": Field(False, _FLAG, "True: no frame after the output frame is seen", _TRUNK),
     "activation": Field("leaky_relu", one_of(ACTIVATIONS), "leaky_relu (slope 0.01) or relu"),
     "dropout": Field(0.0, number(0, 0.99), "rate after each activation"),
     "hops": Field(3, whole(1, 16), "a joint sees joints that are at most this many bones away", _network("lcn")),
@@ -400,17 +413,42 @@ def validate(config: ConfigDict) -> None:
         value, rule = found[name], field.rule
         if type(value) not in rule.types or not rule.allows(value):
             raise ConfigError(f"config.{name}: {one_line(repr(value), 100)} is not allowed, expected {rule.expected}")
+    _check_joints(config)
     if config.train.redraw and config.data.source not in _UPRIGHT:
         raise ConfigError(
             f"config.train.redraw: not allowed with data.source {config.data.source!r}, expected one of {', '.join(_UPRIGHT)}"
         )
-    if config.train.redraw and config.data.source == "h36m" and config.data.keypoints != "gt":
+    if config.train.redraw and config.data.source in PAIRED and config.data.keypoints != "gt":
         raise ConfigError(f"config.train.redraw: keypoints are {config.data.keypoints!r}, expected the exact ones, 'gt'")
+    if config.train.camera_roll_share and config.data.source == "humaneva":
+        raise ConfigError(
+            "config.train.camera_roll_share: not allowed with data.source 'humaneva', whose focal lengths are not known"
+        )
     if config.train.camera_roll_share and config.model.normalization not in IMAGE_NORMALIZATIONS:
         raise ConfigError(
             f"config.train.camera_roll_share: not allowed with model.normalization {config.model.normalization!r}, "
             f"expected one of {', '.join(IMAGE_NORMALIZATIONS)}"
         )
+
+
+def _check_joints(config: ConfigDict) -> None:
+    """Refuse joint sets that are none, or that do not fit the fields that depend on them."""
+    model = config.model
+    joints, inputs = joint_sets.of(model)
+    if (given := len(config.protocol.rare_sigma_mm)) not in (1, joints.num_joints):
+        raise ConfigError(f"config.protocol.rare_sigma_mm: found {given} numbers, expected one or {joints.num_joints}")
+    if not joint_sets.share_root(joints, inputs) and model.normalization in ROOTED_NORMALIZATIONS:
+        raise ConfigError(
+            f"config.model.normalization: not allowed with {model.normalization!r}, which needs the root "
+            f"{joints.joints[0]!r} first among the keypoints; found {inputs.joints[0]!r} of {inputs.name}"
+        )
+    if config.train.redraw and (joints, inputs) != (H36M_17, H36M_17):
+        raise ConfigError(f"config.train.redraw: not allowed with joints {joints.name}, expected {H36M_17.name}, in and out")
+    for part in ("data", "test_data") if config.protocol.name == "cross_dataset" else ("data",):
+        if config[part].detections.simulate and config[part].source in PAIRED and inputs != H36M_17:
+            raise ConfigError(
+                f"config.{part}.detections.simulate: not allowed with keypoints {inputs.name}, expected {H36M_17.name}"
+            )
 
 
 def check_read(configs: Sequence[ConfigDict], names: Iterable[str]) -> None:

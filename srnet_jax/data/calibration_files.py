@@ -2,7 +2,8 @@
 
 - `.toml` of Pose2Sim, Anipose or FreeMoCap: one table a camera, with `size` (width, height), `matrix` (3 x 3), `distortions`
   (OpenCV's k1, k2, p1, p2 and perhaps k3), `rotation` (Rodrigues vector, world to camera) and `translation`, and perhaps
-  `name`. Metres; where two cameras are more than 100 units apart, millimetres. Fisheye cameras are refused.
+  `name`. Metres; where two cameras are more than 100 units apart, or the only one that far from the origin, millimetres.
+  Fisheye cameras are refused.
 - `.qca.txt` of Qualisys: XML with a `camera` for each: `fov_video` (the image), `transform` (position in millimetres; the rows
   of r11 to r33 are the camera's axes, x right, y up, z backward) and `intrinsic` (64ths of pixels, distortion without unit).
   Cameras whose view is turned are refused.
@@ -46,16 +47,29 @@ def load(path: str | Path) -> tuple[CalibratedCamera, ...]:
     Raises:
       DataError: if the file is missing or damaged, or does not describe two cameras or more.
     """
+    return tuple(sorted(read(path, fewest=2), key=lambda camera: natural_order(camera.name)))
+
+
+def read(path: str | Path, *, fewest: int = 1) -> tuple[CalibratedCamera, ...]:
+    """Read the cameras of a calibration file in its order; see `load`.
+
+    Args:
+      path: of the file.
+      fewest: cameras that it must have.
+
+    Raises:
+      DataError: as `load`.
+    """
     path = Path(path)
     if (size := size_of(path, _EXPECTED)) > _LARGEST:
         raise DataError(f"{path}: found {size:,} bytes, expected {_EXPECTED} of at most {_LARGEST:,}")
     with naming(path):
-        read = _from_toml if path.suffix.lower() == ".toml" else _from_qualisys
-        cameras = sorted(read(path), key=lambda camera: natural_order(camera.name))
+        cameras = tuple((_from_toml if path.suffix.lower() == ".toml" else _from_qualisys)(path))
         names = [camera.name for camera in cameras]
-        if not 2 <= len(names) <= _MOST or len(set(names)) < len(names):
-            raise DataError(f"found {len(names)} cameras, named {listed(names)}; expected 2 to {_MOST} with names of their own")
-    return tuple(cameras)
+        if not fewest <= len(names) <= _MOST or len(set(names)) < len(names):
+            named = f"found {len(names)} cameras, named {listed(names)}"
+            raise DataError(f"{named}; expected {fewest} to {_MOST} with names of their own")
+    return cameras
 
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -78,7 +92,8 @@ def _from_toml(path: Path) -> Iterable[CalibratedCamera]:
     tables = {name: table for name, table in read_toml(path, _EXPECTED).items() if name.lower() != "metadata"}
     made = [_from_table(name, table) for name, table in tables.items() if isinstance(table, dict)]
     places = np.array([camera.position for camera in made]).reshape(-1, 3)
-    if len(made) and np.linalg.norm(places[:, None] - places, axis=-1).max() > _FARTHEST:
+    apart = places[:, None] - (places if len(made) > 1 else np.zeros(3))  # one camera: from the world's origin
+    if len(made) and np.linalg.norm(apart, axis=-1).max() > _FARTHEST:
         made = [dataclasses.replace(camera, translation=camera.translation / 1000) for camera in made]
     return made
 
@@ -184,7 +199,8 @@ def _camera(
             f"{where}: found focal lengths {intrinsic[0]:g}, {intrinsic[1]:g} and centre {intrinsic[2]:g}, {intrinsic[3]:g}, "
             "expected pixels"
         )
-    if np.abs(rotation @ rotation.T - np.eye(3)).max() > _ROUNDING or np.linalg.det(rotation) < 0:
+    square = np.abs(rotation @ rotation.T - np.eye(3)).max() <= _ROUNDING  # not of NaN, which a huge vector becomes
+    if not square or np.linalg.det(rotation) < 0:
         raise DataError(f"{where}: found axes that are not perpendicular, of length 1 and right-handed, expected a rotation")
     u, _, v = np.linalg.svd(rotation)
     k1, k2, p1, p2, k3 = map(float, distortion)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import operator
+import warnings
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from srnet_jax.errors import DataError
 from srnet_jax.pose import cameras as cameras_lib
 from srnet_jax.pose.cameras import Camera
-from srnet_jax.pose.skeleton import H36M_17, Skeleton
+from srnet_jax.pose.skeleton import H36M_17, Mirrored, Skeleton
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Sequence:
       action: what they do, the exact name without a trial number.
       trial: which recording of the action.
       camera: the camera that sees it.
-      inputs_2d: [T, J, 2] float32 keypoints, pixels.
+      inputs_2d: [T, K, 2] float32 keypoints, pixels; [T, K, 3] with their confidences.
       poses_3d: [T, J, 3] float32 joints, camera frame, metres (absolute: the root is not subtracted).
       scene: where it was recorded, for data whose results are given by scene.
     """
@@ -51,10 +52,11 @@ class PoseDataset:
 
     Attributes:
       name: what tables call the data.
-      skeleton: the joints.
+      skeleton: the 3D joints.
       fps: frames per second.
       sequences: in the source's order.
       conventions: where its joints differ from those of other sources, in a few words; printed beside results across data sets.
+      keypoints: the 2D joints.
 
     Raises:
       DataError: on creation, if a sequence has wrong shapes, non-finite values or joints behind its camera.
@@ -65,21 +67,56 @@ class PoseDataset:
     fps: float
     sequences: tuple[Sequence, ...]
     conventions: str = ""
+    keypoints: Skeleton = H36M_17
 
     def __post_init__(self) -> None:
         if not self.sequences:
             raise DataError(f"{self.name}: found no sequences, expected at least one")
         for sequence in self.sequences:
-            _check_sequence(sequence, self.skeleton.num_joints, self.name)
+            _check_sequence(sequence, self)
 
     @property
     def num_frames(self) -> int:
         """Number of frames over all cameras."""
         return sum(sequence.num_frames for sequence in self.sequences)
 
+    @property
+    def mirrored(self) -> Mirrored:
+        """Which keypoints and joints are exchanged in a mirror image."""
+        return Mirrored(self.keypoints.mirrored, self.skeleton.mirrored)
+
     def names(self, field: str) -> tuple[str, ...]:
         """Return the distinct values of `subject`, `action`, `trial` or `camera.name`, in order of appearance."""
         return tuple(dict.fromkeys(map(operator.attrgetter(field), self.sequences)))
+
+    def with_joints(self, keypoints: Skeleton, joints: Skeleton) -> "PoseDataset":
+        """Keep the keypoints and joints of other sets, by name.
+
+        Raises:
+          DataError: names a joint that these data lack.
+        """
+        if (keypoints, joints) == (self.keypoints, self.skeleton):
+            return self
+        for wanted, own in ((keypoints, self.keypoints), (joints, self.skeleton)):
+            if missing := [name for name in wanted.joints if name not in own.joints]:
+                raise DataError(f"{self.name}: has no joint {missing[0]!r} of {wanted.name}, only {', '.join(own.joints)}")
+        seen, kept = self.keypoints.indices(keypoints.joints), self.skeleton.indices(joints.joints)
+        taken = (dataclasses.replace(s, inputs_2d=s.inputs_2d[:, seen], poses_3d=s.poses_3d[:, kept]) for s in self.sequences)
+        return dataclasses.replace(self, skeleton=joints, keypoints=keypoints, sequences=tuple(taken))
+
+    def with_actions(self, actions: tuple[str, ...]) -> "PoseDataset":
+        """Keep the recordings of these actions, exact names; of all for (). Warns of an action that is not there.
+
+        Raises:
+          DataError: if none is left.
+        """
+        if missing := [action for action in actions if action not in self.names("action")]:
+            text = f"{self.name}: no recording of {', '.join(missing)}, only of {', '.join(self.names('action'))}"
+            if len(missing) == len(actions):
+                raise DataError(f"{text}; expected those of config.data.actions")
+            warnings.warn(text, stacklevel=2)
+        kept = tuple(s for s in self.sequences if not actions or s.action in actions)
+        return dataclasses.replace(self, sequences=kept)
 
     def downsampled(self, step: int) -> "PoseDataset":
         """Keep every `step`-th frame of each sequence, beginning with its first."""
@@ -89,14 +126,15 @@ class PoseDataset:
         return dataclasses.replace(self, fps=self.fps / step, sequences=tuple(thinned))
 
 
-def _check_sequence(sequence: Sequence, num_joints: int, source: str) -> None:
-    frames = len(sequence.poses_3d)
-    for field, width in (("inputs_2d", 2), ("poses_3d", 3)):
+def _check_sequence(sequence: Sequence, dataset: PoseDataset) -> None:
+    frames, source = len(sequence.poses_3d), dataset.name
+    expected = {"inputs_2d": (dataset.keypoints, (2, 3)), "poses_3d": (dataset.skeleton, (3,))}
+    for field, (skeleton, widths) in expected.items():
         array = getattr(sequence, field)
-        if array.shape != (frames, num_joints, width) or not frames:
+        if array.shape not in [(frames, skeleton.num_joints, width) for width in widths] or not frames:
             raise DataError(
-                f"{source}: {sequence.name}: {field} has shape {array.shape}, "
-                f"expected (frames >= 1, {num_joints}, {width}) with equal frames in 2D and 3D"
+                f"{source}: {sequence.name}: {field} has shape {array.shape}, expected (frames >= 1, {skeleton.num_joints}, "
+                f"{' or '.join(map(str, widths))}) with equal frames in 2D and 3D"
             )
         check_finite(array, f"{source}: {sequence.name}: {field}")
     depth = float(sequence.poses_3d[..., 2].min())
@@ -117,11 +155,26 @@ def check_finite(array: np.ndarray, name: str, kept: np.ndarray | None = None) -
 
 
 @np.errstate(over="ignore", invalid="ignore")  # whoever checks the values names what is too large
-def sides_swapped(inputs_2d: np.ndarray, poses_3d: np.ndarray) -> bool:
-    """Return whether most left joints are on the other side of their right ones in 2D [T, 17, 2] than in 3D [T, 17, 3]."""
-    left, right = list(H36M_17.joints_left), list(H36M_17.joints_right)
-    seen, shown = (np.sign(array[:, left, 0] - array[:, right, 0]) for array in (inputs_2d, poses_3d))
-    return bool(np.mean(seen * shown) < -0.5)  # noise alone gives 0
+def sides_swapped(
+    inputs_2d: np.ndarray, poses_3d: np.ndarray, keypoints: Skeleton = H36M_17, joints: Skeleton = H36M_17
+) -> bool:
+    """Return whether most left joints are on the other side of their right ones in 2D [T, K, 2] than in 3D [T, J, 3].
+
+    Pairs that have the same names in both are compared; without any the answer is no.
+    """
+    pairs = [
+        {(s.joints[a], s.joints[b]) for a, b in zip(s.joints_left, s.joints_right, strict=True)} for s in (keypoints, joints)
+    ]
+    common = sorted(pairs[0] & pairs[1])
+    if not common:
+        return False
+    names = [list(side) for side in zip(*common, strict=True)]
+
+    def apart(array: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+        left, right = map(skeleton.indices, names)
+        return np.sign(array[:, left, 0] - array[:, right, 0])
+
+    return bool(np.mean(apart(inputs_2d, keypoints) * apart(poses_3d, joints)) < -0.5)  # noise alone gives 0
 
 
 def film(poses_world: np.ndarray, cameras: Iterable[Camera], *, subject: str, action: str, trial: str) -> Iterator[Sequence]:

@@ -4,6 +4,8 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
+from srnet_jax.config import joint_sets
+from srnet_jax.config.schema import PAIRED
 from srnet_jax.data import detections, mpi_inf_3dhp, synthetic
 from srnet_jax.data.dataset import PoseDataset
 from srnet_jax.data.h36m import npz_files
@@ -29,18 +31,20 @@ def load_split(config: ConfigDict) -> tuple[PoseDataset, Split]:
 def load_datasets(config: ConfigDict) -> tuple[PoseDataset, PoseDataset | None]:
     """Load the data that a config describes: what is trained on and, under cross_dataset, what is tested on."""
     other = config.protocol.name == "cross_dataset"
-    return load_dataset(config.data), load_dataset(config.test_data, "config.test_data") if other else None
+    sets = [("config.data", config.data), *([("config.test_data", config.test_data)] if other else [])]
+    found = [load_dataset(data, config.model, section) for section, data in sets]
+    return found[0], found[1] if other else None
 
 
-def load_dataset(data: ConfigDict, section: str = "config.data") -> PoseDataset:
-    """Load the data that `config.data`, or another section of its form, describes.
+def load_dataset(data: ConfigDict, model: ConfigDict, section: str = "config.data") -> PoseDataset:
+    """Load the data that `config.data`, or another section of its form, describes, in the joints of `config.model`.
 
     Raises:
       ConfigError: if the source needs a path and none is given.
-      DataError: if the data are missing or damaged.
+      DataError: if the data are missing or damaged, or lack a joint or the confidences that the network is to see.
     """
     try:
-        return _load(data)
+        return _load(data, model)
     except UserError as error:
         raise type(error)(str(error).replace("config.data", section)) from error
 
@@ -51,24 +55,31 @@ def errors_of(section: ConfigDict) -> detections.Errors:
     return detections.Errors(**{name: section[name] for name in names}) if section.simulate else detections.Errors()
 
 
-def _load(data: ConfigDict) -> PoseDataset:
+def _load(data: ConfigDict, model: ConfigDict) -> PoseDataset:
     if data.source != "synthetic" and not data.path:
         raise ConfigError(f"config.data.path: not set, expected a file or folder (--config.data.path=...) for {data.source!r}")
-    if data.detections.simulate and data.source == "h36m" and data.keypoints != "gt":
+    if data.detections.simulate and data.source in PAIRED and data.keypoints != "gt":
         raise ConfigError(f"config.data.detections.simulate: keypoints are {data.keypoints!r}, expected the exact ones, 'gt'")
+    joints, keypoints = joint_sets.of(model)
+    if model.confidences and (data.source not in PAIRED or data.detections.simulate):
+        raise ConfigError(
+            f"config.model.confidences: config.data.source {data.source!r} has none, expected keypoints of a detector"
+        )
     match data.source:
         case "synthetic":
             cameras = virtual_cameras(**data.cameras.to_dict())
             dataset = synthetic.load(num_frames=data.num_frames, cameras=cameras, seed=data.seed)
         case "mocap":
             dataset = clip_files.load(data.path, fps=data.fps, cameras=virtual_cameras(**data.cameras.to_dict()))
-        case "h36m":
-            dataset = npz_files.load(data.path, keypoints=data.keypoints)
+        case "h36m" | "humaneva":
+            form = npz_files.HUMAN36M if data.source == "h36m" else npz_files.HUMANEVA
+            layout = npz_files.Layout(joints, keypoints, model.confidences)
+            dataset = npz_files.load(data.path, keypoints=data.keypoints, form=form, layout=layout)
         case "mpi_inf_3dhp":
             dataset = mpi_inf_3dhp.load_test(data.path, annotation=data.annotation)
         case _:
             dataset = mpi_inf_3dhp.load_train(data.path, annotation=data.annotation)
-    dataset = dataset.downsampled(data.downsample)
+    dataset = dataset.with_actions(data.actions).downsampled(data.downsample)
     if data.detections.simulate:
         dataset = detections.simulate(dataset, errors_of(data.detections), seed=data.detections.seed)
-    return dataset
+    return dataset.with_joints(keypoints, joints)

@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 
 from srnet_jax.data.dataset import Sequence
+from srnet_jax.errors import DataError
 from srnet_jax.pose.frames import Frames, input_offset, windows
 from srnet_jax.pose.normalization import View, mirror, mirror_view, normalize, view_of
+from srnet_jax.pose.skeleton import Mirrored
 
 
 def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
     """Normalise sequences and lay their frames behind one another."""
-    pairs = [normalize(normalization, s.inputs_2d, s.poses_3d, s.camera) for s in sequences]
+    unknown = [s for s in sequences if not np.isfinite(s.camera.focal).all()]
+    if unknown and normalization not in ("basic", "centered"):
+        raise DataError(
+            f"{unknown[0].name}: the camera's focal length is not known, which config.model.normalization {normalization!r} "
+            "needs; expected basic or centered, or cameras.toml beside the data"
+        )
+    pairs = [_normalized(normalization, s) for s in sequences]
     lengths = np.array([s.num_frames for s in sequences])
     return Frames(
         inputs_2d=np.concatenate([inputs for inputs, _ in pairs]),
@@ -26,8 +34,14 @@ def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
     )
 
 
+def _normalized(normalization: str, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
+    points, confidences = np.split(sequence.inputs_2d, [2], axis=-1)  # the second is empty without confidences
+    inputs, targets = normalize(normalization, points, sequence.poses_3d, sequence.camera)
+    return np.concatenate([inputs, confidences], -1), targets
+
+
 def _view(normalization: str, sequence: Sequence) -> View:
-    return view_of(normalization, sequence.inputs_2d, sequence.poses_3d, sequence.camera)
+    return view_of(normalization, sequence.inputs_2d[..., :2], sequence.poses_3d, sequence.camera)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +49,7 @@ class Samples:
     """All frames of a training set and its samples by index: NumPy arrays on the host or JAX arrays on a device.
 
     Attributes:
-      inputs_2d: [N, J, 2], see `pose.frames.Frames`.
+      inputs_2d: [N, K, F], see `pose.frames.Frames`.
       targets: [N, J, 3].
       views: [N, 1, ...].
       low: [N] first frame of each frame's sequence.
@@ -44,7 +58,7 @@ class Samples:
       flip: [S] whether it is mirrored.
       receptive_field: frames in a window.
       offset: of the output frame in its window.
-      mirrored: `Skeleton.mirrored`, or None for no mirror images.
+      mirrored: `PoseDataset.mirrored`, or None for no mirror images.
       normalization: see `Frames`.
     """
 
@@ -57,7 +71,7 @@ class Samples:
     flip: Any
     receptive_field: int
     offset: int
-    mirrored: tuple[int, ...] | None
+    mirrored: Mirrored | None
     normalization: str
 
     def take(self, numbers: Any) -> dict[str, Any]:
@@ -67,7 +81,7 @@ class Samples:
           numbers: [B] of the samples, an array of the same kind.
 
         Returns:
-          `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `views` [B, 1, 1, ...].
+          `inputs_2d` [B, R, K, F], `targets` [B, 1, J, 3] and `views` [B, 1, 1, ...].
         """
         frame = self.frame[numbers]
         inputs = self.inputs_2d[windows(frame - self.offset, self.low[frame], self.high[frame], self.receptive_field)]
@@ -75,8 +89,8 @@ class Samples:
         if self.mirrored is not None:
             where = inputs.__array_namespace__().where
             flip = self.flip[numbers][:, None, None, None]
-            inputs = where(flip, mirror(inputs, self.mirrored), inputs)
-            targets = where(flip, mirror(targets, self.mirrored), targets)
+            inputs = where(flip, mirror(inputs, self.mirrored.keypoints), inputs)
+            targets = where(flip, mirror(targets, self.mirrored.joints), targets)
             views = mirror_view(self.normalization, views).map(partial(where, flip), views)
         return {"inputs_2d": inputs, "targets": targets, "views": views}
 
@@ -92,9 +106,7 @@ class TrainingWindows:
       samples: the index tables.
     """
 
-    def __init__(
-        self, frames: Frames, *, receptive_field: int, causal: bool, mirrored: tuple[int, ...] | None, seed: int
-    ) -> None:
+    def __init__(self, frames: Frames, *, receptive_field: int, causal: bool, mirrored: Mirrored | None, seed: int) -> None:
         """Index the windows; `seed` is that of the order."""
         copies = 1 if mirrored is None else 2
         self.frames = frames

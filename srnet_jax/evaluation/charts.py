@@ -5,6 +5,7 @@ A run has the same colour in every figure; runs that differ only in the seed sha
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from collections.abc import Sequence as Seq
 from itertools import cycle
@@ -156,10 +157,17 @@ def draw_error_by_rareness(evaluations: list[Evaluation], names: Seq[str] | None
 
 
 @rc_context(STYLE)
-def draw_joint_errors(test: TestSet, evaluations: list[Evaluation]) -> Figure:
-    """Draw each joint's mean error, mm, on a standing person seen from the front: one person for each run, its seeds' mean."""
+def draw_joint_errors(test: TestSet, evaluations: list[Evaluation]) -> Figure | None:
+    """Draw each joint's mean error, mm, on a standing person seen from the front: one person for each run, its seeds' mean.
+
+    None, with a warning, if the person has no place for a joint.
+    """
     groups = group_seeds(evaluations)
     joints = test.skeleton.joints
+    if unknown := [name for name in joints if name not in STANDING]:
+        text = f"the figure of the joints' errors is left out: it has no place for {fitted(', '.join(unknown), 100, 1)}"
+        warnings.warn(text, stacklevel=2)
+        return None
     errors = [
         np.mean([[run.results["joints"][name]["mpjpe_mm"] for name in joints] for run in group.runs], 0) for group in groups
     ]

@@ -124,7 +124,7 @@ def evaluate_checkpoints(
             trained.model,
             trained.variables,
             test.frames,
-            mirrored=test.skeleton.mirrored if config.evaluate.flip else None,
+            mirrored=test.mirrored if config.evaluate.flip else None,
             batch_frames=config.evaluate.batch_frames,
         )
         wrong = int((~np.isfinite(predicted)).any((1, 2)).sum())

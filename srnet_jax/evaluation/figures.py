@@ -204,8 +204,8 @@ def _frame_box(axes: Axes, centre: np.ndarray, half: float, down: bool = False) 
 
 def _draw_input(axes: Axes, test: TestSet, frame: int) -> None:
     sequence = test.frames.sequence_of[frame]
-    points = test.parts.test[sequence].inputs_2d[frame - test.frames.starts[sequence]]
-    bones(axes, points, test.skeleton, SIDES, 1.6)
+    points = test.parts.test[sequence].inputs_2d[frame - test.frames.starts[sequence], :, :2]
+    bones(axes, points, test.keypoints, SIDES, 1.6)
     half = _MARGIN * float(np.ptp(points, axis=0).max()) / 2
     _frame_box(axes, _centre(points), half, down=True)
     axes.set_xlabel(f"box {2 * half:.0f} px")

@@ -3,7 +3,7 @@
 Eq. 10 is a mean over joints, each compared alone, so it cannot distinguish a rare whole from rare parts. Here the joints of a
 pose, or of a part, are compared together: two configurations of joints have the similarity exp(-m / (2 sigma^2)), with m the
 mean over the joints of the squared distance, relative to the root in the camera's frame as in Eq. 9. The occurrence is the mean
-similarity to the reference. A part is one of the paper's five body-part groups.
+similarity to the reference. A part is one of the groups of the joint set: of the 17, the paper's five.
 """
 
 from functools import partial
@@ -13,12 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from srnet_jax.config import joint_sets
 from srnet_jax.data.protocols import Split
 from srnet_jax.evaluation.ranking import root_relative_poses
 from srnet_jax.pose import rarity
-from srnet_jax.pose.skeleton import body_groups
 
-PARTS = ("right leg", "left leg", "torso and head", "left arm", "right arm")
 COMMON_PARTS, RARE_PARTS, COMMON_WHOLE = "rare whole, common parts", "rare whole, rare parts", "common whole"
 _RARE_PERCENT = 20.0  # of whole poses
 _QUERIES, _REFERENCES = 512, 8192  # poses compared at a time
@@ -46,25 +45,31 @@ def find(config: ConfigDict, parts: Split, commonness: np.ndarray) -> dict[str, 
     return {name: indices for name, indices in found.items() if len(indices)}
 
 
+def names(config: ConfigDict) -> tuple[str, ...]:
+    """Return what tables call the parts."""
+    return tuple(name.replace("_", " ") for name, _ in joint_sets.of(config.model)[0].groups)
+
+
 def part_places(whole: np.ndarray, by_part: np.ndarray, percent: float) -> tuple[np.ndarray, float]:
     """Say how rare the parts of the rarest whole poses are; arguments as `occurrences` returns them.
 
     Returns:
-      The median place [5] of each part, percent of all test poses: 0 is the rarest, 50 is usual. And the share of these poses
-      whose five parts are all outside the rarest `percent` % of that part, so that only the whole is rare.
+      The median place [P] of each part, percent of all test poses: 0 is the rarest, 50 is usual. And the share of these poses
+      whose parts are all outside the rarest `percent` % of that part, so that only the whole is rare.
     """
     found = places(by_part)[:, rarity.rarest(whole, percent)]
     return 100 * np.median(found, axis=1), float((found.min(0) > percent / 100).mean())
 
 
 def occurrences(config: ConfigDict, parts: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Return the occurrence of each whole test pose [N] and of each of its parts [5, N], float64."""
+    """Return the occurrence of each whole test pose [N] and of each of its parts [P, N], float64."""
     protocol = config.protocol
     poses = root_relative_poses(parts.test)
     reference = root_relative_poses(parts.train) if protocol.rare_reference == "train" else poses
     reference = reference[:: protocol.rare_reference_step]
     sigmas = np.broadcast_to(np.asarray(protocol.rare_sigma_mm) / 1000, poses.shape[1])
-    groups = [tuple(range(1, poses.shape[1])), *body_groups(len(PARTS), root_in_every_group=False)]
+    skeleton, _ = joint_sets.of(config.model)
+    groups = [tuple(range(1, poses.shape[1])), *(members for _, members in skeleton.groups)]
     found = [configuration_occurrence(poses[:, group], reference[:, group], sigmas[list(group)]) for group in map(list, groups)]
     return found[0], np.array(found[1:])
 

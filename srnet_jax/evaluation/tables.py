@@ -14,7 +14,7 @@ from rich.text import Text
 from srnet_jax.data.protocols import Split
 from srnet_jax.evaluation.evaluate import Evaluation, Group, group_seeds
 from srnet_jax.evaluation.measure import Row, rows
-from srnet_jax.evaluation.parts import PARTS, occurrences, part_places
+from srnet_jax.evaluation.parts import names, occurrences, part_places
 from srnet_jax.pose.rarity import Commonness, rarest
 
 METRICS = {  # by their keys in the results
@@ -22,14 +22,10 @@ METRICS = {  # by their keys in the results
     "p_mpjpe_mm": "PA-MPJPE, mm",
     "n_mpjpe_mm": "N-MPJPE, mm",
     "mpjve_mm": "MPJVE, mm a frame",
-    "pck_14_percent": "PCK 150 mm, 14 joints, %",
-    "auc_14_percent": "AUC, 14 joints, %",
-    "pck_17_percent": "PCK 150 mm, 17 joints, %",
-    "auc_17_percent": "AUC, 17 joints, %",
     "bone_length_mm": "bone length error, mm",
     "symmetry_mm": "left/right bone asymmetry, mm",
 }
-_BY_SCENE = ("pck_14_percent", "auc_14_percent", "pck_17_percent", "auc_17_percent", "mpjpe_mm")
+_SHARES = {"pck": "PCK 150 mm", "auc": "AUC"}  # their keys also have the number of joints
 _RANKINGS = {
     "occurrence": "lowest occurrence (Eq. 10)",
     "exponential": "lowest mean of exp(-distance / sigma)",
@@ -95,6 +91,9 @@ def comparison(evaluations: list[Evaluation]) -> list[Grid]:
     scenes = [row for row in rows(first) if row.kind == "scene"]
     shown = [row for row in rows(first) if row.kind != "scene"]
     over_actions, over_frames = (row for row in shown if row.kind == "average")
+    shares = _shares(over_actions.numbers)
+    *errors, bones, symmetry = METRICS.items()
+    by_scene_metrics = shares | {"mpjpe_mm": METRICS["mpjpe_mm"]}
 
     def head(group: Group, *metric: str) -> str:
         return "\n".join([group.name, *metric, *([f"{len(group.runs)} seeds"] if len(group.runs) > 1 else [])])
@@ -118,17 +117,24 @@ def comparison(evaluations: list[Evaluation]) -> list[Grid]:
     every_metric = Grid(
         title="Every metric, average over actions",
         header=("metric", *map(head, groups)),
-        rows=tuple((name, *cells(over_actions, metric)) for metric, name in METRICS.items()),
+        rows=tuple((name, *cells(over_actions, metric)) for metric, name in (*errors, *shares.items(), bones, symmetry)),
     )
     by_scene = Grid(
         title="By scene",
-        header=("scene", "frames", *(head(group, METRICS[metric]) for metric in _BY_SCENE for group in groups)),
+        header=("scene", "frames", *(head(group, name) for name in by_scene_metrics.values() for group in groups)),
         rows=tuple(
-            (label, frames(row), *cells(row, *_BY_SCENE))
+            (label, frames(row), *cells(row, *by_scene_metrics))
             for label, row in [*((row.name, row) for row in scenes), (over_frames.label, over_frames)]
         ),
     )
     return [by_action, every_metric, *([by_scene] if scenes else [])]
+
+
+def _shares(metrics: Iterable[str]) -> dict[str, str]:
+    """Return those of the metrics that are shares, by key, and their names: of fewer joints first, PCK before AUC."""
+    found = [key.split("_") for key in metrics if key.startswith(tuple(_SHARES))]
+    ordered = sorted(found, key=lambda parts: (int(parts[1]), list(_SHARES).index(parts[0])))
+    return {f"{kind}_{joints}_{unit}": f"{_SHARES[kind]}, {joints} joints, %" for kind, joints, unit in ordered}
 
 
 def mean_cell(values: Iterable[float | None]) -> str:
@@ -174,7 +180,10 @@ def part_rarity(config: ConfigDict, parts: Split) -> Grid:
         title="How rare are the parts of poses that are rare as a whole?",
         header=("", *(f"rarest {percent:g} %" for percent in found)),
         rows=(
-            *((part, *(f"{medians[index]:.0f} %" for medians, _ in found.values())) for index, part in enumerate(PARTS)),
+            *(
+                (part, *(f"{medians[index]:.0f} %" for medians, _ in found.values()))
+                for index, part in enumerate(names(config))
+            ),
             ("only the whole is rare", *(f"{100 * share:.1f} %" for _, share in found.values())),
         ),
         notes=(

@@ -15,7 +15,9 @@ from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.ranking import rank_test_poses
 from srnet_jax.pose import rarity
 from srnet_jax.pose.frames import Frames
-from srnet_jax.pose.skeleton import Skeleton
+from srnet_jax.pose.skeleton import Mirrored, Skeleton
+
+_MODEL_FIELDS = ("normalization", "joints", "input_joints", "confidences")  # that decide what a network sees and gives
 
 FindSubsets = Callable[[ConfigDict, Split, np.ndarray], dict[str, np.ndarray]]  # as `subsets.find`
 
@@ -26,7 +28,8 @@ class TestSet:
 
     Attributes:
       dataset_name: what the data are called.
-      skeleton: the joints.
+      skeleton: the 3D joints.
+      keypoints: the 2D joints.
       parts: the sequences of each part.
       frames: the test frames.
       actions: [N] action of each test frame.
@@ -41,6 +44,7 @@ class TestSet:
 
     dataset_name: str
     skeleton: Skeleton
+    keypoints: Skeleton
     parts: Split
     frames: Frames
     actions: np.ndarray
@@ -52,6 +56,11 @@ class TestSet:
     mean_pose: np.ndarray
     splits: dict[str, Any]
 
+    @property
+    def mirrored(self) -> Mirrored:
+        """See `PoseDataset.mirrored`."""
+        return Mirrored(self.keypoints.mirrored, self.skeleton.mirrored)
+
 
 def load_test_set(config: ConfigDict, find_subsets: FindSubsets = subsets.find) -> TestSet:
     """Load the data of a config, split it, rank the test poses by rarity, and find subsets of them."""
@@ -61,6 +70,7 @@ def load_test_set(config: ConfigDict, find_subsets: FindSubsets = subsets.find) 
     return TestSet(
         dataset_name=dataset.name,
         skeleton=dataset.skeleton,
+        keypoints=dataset.keypoints,
         parts=parts,
         frames=frames,
         actions=np.array([s.action for s in parts.test])[frames.sequence_of],
@@ -80,7 +90,7 @@ def fields_of_test_set(config: ConfigDict) -> dict[str, str]:
     fields |= {f"config.protocol.{name}": repr(value) for name, value in config.protocol.items()}
     if config.protocol.rare_reference != "train":
         fields = {name: value for name, value in fields.items() if ".validation" not in name}
-    return fields | {"config.model.normalization": config.model.normalization}
+    return fields | {f"config.model.{name}": repr(config.model[name]) for name in _MODEL_FIELDS}
 
 
 def with_own_training(test: TestSet, config: ConfigDict, own: ConfigDict) -> TestSet:

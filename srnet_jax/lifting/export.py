@@ -16,12 +16,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from srnet_jax.config import joint_sets
 from srnet_jax.errors import UserError, one_line
 from srnet_jax.io.files import absolute, write_whole
 from srnet_jax.lifting import weights
 from srnet_jax.lifting.weights import Trained
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS
-from srnet_jax.pose.skeleton import H36M_17
 
 SUFFIXES = (".npz", ".stablehlo", ".onnx")
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -95,7 +95,7 @@ def _write_stablehlo(draft: Path, trained: Trained, path: Path) -> Callable:
 
     beyond = trained.model.receptive_field - 1
     batch, frames = jax_export.symbolic_shape(f"b, t + {beyond}" if beyond else "b, t")
-    inputs = jax.ShapeDtypeStruct((batch, frames, H36M_17.num_joints, 2), np.float32)
+    inputs = jax.ShapeDtypeStruct((batch, frames, *trained.model.input_shape), np.float32)
     draft.write_bytes(jax_export.export(_network(trained), platforms=PLATFORMS)(inputs).serialize())
     return jax_export.deserialize(bytearray(draft.read_bytes())).call
 
@@ -107,7 +107,7 @@ def _write_onnx(draft: Path, trained: Trained, frames: int, path: Path) -> Calla
 
     from srnet_jax.lifting import onnx_program
 
-    draft.write_bytes(onnx_program.convert(_network(trained), (frames, H36M_17.num_joints, 2)).SerializeToString())
+    draft.write_bytes(onnx_program.convert(_network(trained), (frames, *trained.model.input_shape)).SerializeToString())
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(draft.read_bytes(), options)
@@ -128,7 +128,7 @@ def _examples(trained: Trained, frames: int | None = None) -> list[np.ndarray]:
     """Return random inputs of two shapes."""
     field, rng = trained.model.receptive_field, np.random.default_rng(0)
     lengths = (frames, frames) if frames else (field, field + 9)
-    shapes = [(rows, length, H36M_17.num_joints, 2) for rows, length in zip((1, 3), lengths, strict=True)]
+    shapes = [(rows, length, *trained.model.input_shape) for rows, length in zip((1, 3), lengths, strict=True)]
     return [rng.normal(size=shape).astype(np.float32) for shape in shapes]
 
 
@@ -150,23 +150,25 @@ def _described(trained: Trained, frames: int | None) -> dict[str, Any]:
         f"{metres}; in the axes of the camera turned to the hip: turn them back with srnet_jax.pose.normalization.to_metres"
     )
     units = dict.fromkeys(IMAGE_NORMALIZATIONS, metres) | {"turned": turned}
+    joints, keypoints = joint_sets.of(trained.config.model)
     hip = "(0, log(10 s)), with s the root mean square distance of the joints from the hip at depth 1"
     return {
         "input": {
             "name": "inputs_2d",
-            "shape": ["B", frames or "T", 17, 2],
+            "shape": ["B", frames or "T", *trained.model.input_shape],
             "normalization": normalization,
             **({"hip": hip} if normalization == "turned" else {}),
         },
         "output": {
             "name": "poses_3d",
-            "shape": ["B", frames - field + 1 if frames else "T - receptive_field + 1", 17, 3],
+            "shape": ["B", frames - field + 1 if frames else "T - receptive_field + 1", joints.num_joints, 3],
             "unit": units.get(normalization, others),
         },
         "receptive_field": field,
         "causal": bool(trained.config.model.causal),
         "fps": trained.fps,
-        "joints": list(H36M_17.joints),
+        "joints": list(joints.joints),
+        **({} if keypoints == joints else {"keypoints": list(keypoints.joints)}),
         "network": trained.name,
         "config": json.loads(weights.config_text(trained)),
     }

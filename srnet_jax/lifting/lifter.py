@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from srnet_jax.config import joint_sets
 from srnet_jax.config.config_files import CONFIG_FILE
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.files import plain
@@ -20,7 +21,7 @@ from srnet_jax.pose.complete import FEWEST, Completed, complete
 from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.frames import Frames, interpolated
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, View, normalize_image
-from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.pose.skeleton import H36M_17, Mirrored
 
 PRETRAINED = ("single", "causal", "video")  # in srnet_jax/lifting/pretrained
 _FOLDER = Path(__file__).parent / "pretrained"
@@ -290,7 +291,7 @@ class KeypointLifter:
             self.trained.model,
             self.trained.variables,
             frames,
-            mirrored=H36M_17.mirrored if flip else None,
+            mirrored=Mirrored(H36M_17.mirrored, H36M_17.mirrored) if flip else None,
             batch_frames=batch_frames,
         )
         poses = poses - poses[:, :1]
@@ -313,6 +314,12 @@ def load(name: str | Path = "single", checkpoint: str = "best") -> KeypointLifte
       UserError: if there is no such network, it is damaged, or it needs to know more than keypoints.
     """
     trained = load_trained(name, checkpoint)
+    joints, keypoints = joint_sets.of(trained.config.model)
+    if (joints, keypoints) != (H36M_17, H36M_17) or trained.config.model.confidences:
+        seen = f"{keypoints.name}{' with confidences' * trained.config.model.confidences}"
+        raise UserError(
+            f"{name}: lifts {seen} to {joints.name}, expected a network that lifts {H36M_17.name}; launch.evaluate takes any"
+        )
     if trained.config.model.normalization not in IMAGE_NORMALIZATIONS:
         raise UserError(
             f"{name}: its normalisation {trained.config.model.normalization!r} uses the TRUE depth of the root, which a video "

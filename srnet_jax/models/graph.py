@@ -19,6 +19,7 @@ import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from srnet_jax.config import joint_sets
 from srnet_jax.config.schema import ACTIVATIONS, GRAPH_NETWORKS
 from srnet_jax.errors import ConfigError
 from srnet_jax.models.layers import FULL_BATCH, Batch, BatchNorm, Groups, drop_out, like
@@ -231,6 +232,11 @@ class GraphLifter(nn.Module):
         return self.skeleton.num_joints
 
     @property
+    def input_shape(self) -> tuple[int, int]:
+        """Number of keypoints, which are the joints, and of features of each."""
+        return self.num_joints, 2
+
+    @property
     def product_precision(self) -> str:
         """Precision of the products, see `jax.lax.Precision`."""
         return "high" if self.precision == "tf32" else "highest"
@@ -337,14 +343,24 @@ class LCN(GraphLifter):
 def create_graph_model(model: ConfigDict) -> SemGCN | LCN:
     """Build the graph network that `config.model` describes: `semgcn` or `lcn`.
 
+    The publications name joints of Human3.6M beside its bones. Of other sets SemGCN pools each joint with its mirror image, and
+    LCN links no more than the bones.
+
     Raises:
-      ConfigError: if a filter width is above one.
+      ConfigError: if a filter width is above one, or the keypoints are not the joints.
       ValueError: for another network.
     """
     if max(widths := tuple(model.filter_widths)) > 1:
         ones = (1,) * len(widths)
         raise ConfigError(f"config.model.filter_widths is {widths}, expected {ones}: {model.network} lifts single frames")
+    skeleton, keypoints = joint_sets.of(model)
+    if keypoints != skeleton or model.confidences:
+        raise ConfigError(
+            f"config.model.network: {model.network} sees the x and y of its own joints, expected no other keypoints"
+        )
+    h36m = skeleton == H36M_17
     common = {
+        "skeleton": skeleton,
         "num_layers": 2 * len(widths),
         "channels": model.channels,
         "adds_input": model.adds_input,
@@ -354,7 +370,11 @@ def create_graph_model(model: ConfigDict) -> SemGCN | LCN:
     }
     match model.network:
         case "semgcn":
-            return SemGCN(**common, non_local=model.non_local)
+            return SemGCN(
+                **common,
+                non_local=model.non_local,
+                pairs=POOLED_PAIRS if h36m else tuple(enumerate(skeleton.mirrored)),
+            )
         case "lcn":
-            return LCN(**common, hops=model.hops)
+            return LCN(**common, hops=model.hops, links=LCN_LINKS if h36m else ())
     raise ValueError(f"network is {model.network!r}, expected one of {', '.join(GRAPH_NETWORKS)}")

@@ -16,6 +16,7 @@ import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from srnet_jax.config import joint_sets
 from srnet_jax.config.schema import ACTIVATIONS, GRAPH_NETWORKS
 from srnet_jax.errors import ConfigError
 from srnet_jax.models.graph import GraphLifter, create_graph_model
@@ -122,7 +123,9 @@ class PoseLifter(nn.Module):
 
     Attributes:
       connectivity: of each layer, from `connectivity_plan`.
-      joint_groups: the joints of each body part, from `skeleton.body_groups`; they may share the root.
+      joint_groups: the 3D joints of each body part, from `skeleton.body_groups`; they may share the root.
+      input_groups: the keypoints of each body part, as many groups; () for those of the 3D joints.
+      confidences: whether the input has a third feature, each keypoint's confidence.
       global_group: whether the whole body is one more group, behind the others: what it gives is added to what they give.
       filter_widths: odd kernel sizes over time; their product is the receptive field, in frames.
       channels: total width of each hidden layer.
@@ -163,6 +166,8 @@ class PoseLifter(nn.Module):
     dropout: float = 0.0
     precision: str = "float32"
     global_group: bool = False
+    input_groups: tuple[tuple[int, ...], ...] = ()
+    confidences: bool = False
     context_is_share: bool = False
 
     def __post_init__(self) -> None:
@@ -171,13 +176,21 @@ class PoseLifter(nn.Module):
 
     @property
     def num_joints(self) -> int:
-        """Number of joints, J."""
-        return len(set().union(*self.joint_groups))
+        """Number of 3D joints, J."""
+        return _count(self.joint_groups)
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Number of keypoints, K, and of features of each, F: x, y and perhaps the confidence."""
+        return _count(self.input_groups or self.joint_groups), 3 if self.confidences else 2
 
     @property
     def branches(self) -> tuple[tuple[int, ...], ...]:
         """The joints of each branch: the groups, and the whole body if it is one."""
-        return (*self.joint_groups, tuple(range(self.num_joints))) if self.global_group else self.joint_groups
+        return self._with_whole(self.joint_groups)
+
+    def _with_whole(self, groups: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+        return (*groups, tuple(range(_count(groups)))) if self.global_group else groups
 
     @property
     def receptive_field(self) -> int:
@@ -192,7 +205,7 @@ class PoseLifter(nn.Module):
 
     def empty_memory(self, people: int) -> dict[str, Any]:
         """Return the memory of a streaming network that has seen no frame, for this number of people."""
-        inputs = jnp.zeros((people, 1, self.num_joints, 2))
+        inputs = jnp.zeros((people, 1, *self.input_shape))
         shapes = jax.eval_shape(lambda: self.init(jax.random.key(0), inputs))
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), dict(shapes.get("memory", {})))
 
@@ -210,11 +223,10 @@ class PoseLifter(nn.Module):
 
     def layer_plans(self) -> tuple[LayerPlan, ...]:
         """Return the plan of each layer."""
-        joints = self.num_joints
-        branches = self.branches
+        joints, (keypoints, axes) = self.num_joints, self.input_shape
+        branches, seen = self.branches, self._with_whole(self.input_groups or self.joint_groups)
         shared_root = not self.global_group and sum(map(len, branches)) > joints
-        coordinates = tuple(2 * len(group) for group in branches)
-        hidden = split_widths(coordinates, self.channels)
+        hidden = split_widths(tuple(axes * len(group) for group in seen), self.channels)
         outputs = tuple(3 * len(group) for group in branches)
         official = split_widths(hidden, sum(outputs) + 1)  # leaves one channel over, which is never read
         if shared_root and all(given >= needed for given, needed in zip(official, outputs, strict=True)):
@@ -228,11 +240,11 @@ class PoseLifter(nn.Module):
             first, last = index == 0, index == len(kernels) - 1
             dilation = math.prod(self.filter_widths[: (index + 1) // 2]) if kernel > 1 else 1
             if connectivity == FULLY_CONNECTED:
-                groups = _neighbours((2 * joints if first else self.channels,))
+                groups = _neighbours((axes * keypoints if first else self.channels,))
                 features: tuple[int, ...] = (3 * joints if last else self.channels,)
             else:
                 groups = (
-                    tuple(tuple(2 * j + axis for j in group for axis in (0, 1)) for group in branches)
+                    tuple(tuple(axes * j + axis for j in group for axis in range(axes)) for group in seen)
                     if first
                     else _neighbours(hidden)
                 )
@@ -259,7 +271,7 @@ class PoseLifter(nn.Module):
         """Lift keypoints.
 
         Args:
-          inputs_2d: [B, T, J, 2] normalised screen coordinates; T is 1 if streaming.
+          inputs_2d: [B, T, K, F] normalised screen coordinates, and with `confidences` these behind; T is 1 if streaming.
           train: normalise with the batch's statistics, update the running ones and drop out.
           bn_momentum: weight of the new batch in the running statistics of the main BatchNorms; may be traced.
           batch: which samples count in training, and over which devices they are spread.
@@ -288,7 +300,7 @@ class PoseLifter(nn.Module):
             return drop_out(self, parts, self.dropout, batch) if self.dropout and train else parts
 
         plans = self.layer_plans()
-        x = inputs_2d.reshape(*inputs_2d.shape[:2], -1)  # [B, T, J * 2]
+        x = inputs_2d.reshape(*inputs_2d.shape[:2], -1)  # [B, T, K * F]
         if self.precision == "bfloat16":
             x = x.astype(jnp.bfloat16)
         x = self._taps("taps_0", x, plans[0]) if self.streaming else x
@@ -305,7 +317,7 @@ class PoseLifter(nn.Module):
         y = y.reshape(*y.shape[:2], self.num_joints, 3).astype(inputs_2d.dtype)  # [B, T', J * 3] -> [B, T', J, 3]
         if self.adds_input:
             middle = 0 if self.streaming else (self.receptive_field - 1) // (1 if self.causal else 2)
-            y = y.at[..., :2].add(inputs_2d[:, middle : middle + y.shape[1]])
+            y = y.at[..., :2].add(inputs_2d[:, middle : middle + y.shape[1], :, :2])
         return y
 
     def _output_channels(self, widths: tuple[int, ...]) -> np.ndarray:
@@ -315,6 +327,11 @@ class PoseLifter(nn.Module):
             for position, joint in enumerate(group):
                 slots.setdefault(joint, channels[3 * position])
         return np.array([slots[joint] + axis for joint in range(self.num_joints) for axis in range(3)])
+
+
+def _count(groups: tuple[tuple[int, ...], ...]) -> int:
+    """Return the number of joints that groups hold."""
+    return len(set().union(*groups))
 
 
 def _in_widths(parts: list[jax.Array], widths: Sequence[int]) -> list[jax.Array]:
@@ -357,7 +374,7 @@ Lifter = PoseLifter | GraphLifter  # what the rest of the code trains and evalua
 
 def init_variables(model: Lifter, key: jax.Array) -> Any:
     """Draw a network's parameters, and give it the statistics that training begins with."""
-    return model.init(key, jnp.zeros((1, model.receptive_field, model.num_joints, 2)))
+    return model.init(key, jnp.zeros((1, model.receptive_field, *model.input_shape)))
 
 
 @functools.lru_cache(100)  # tracing a network takes longer than reading its weights
@@ -384,17 +401,14 @@ def create_model(model: ConfigDict) -> Lifter:
             split_layers=model.split_layers,
             split_ends=model.split_ends,
         )
-        groups = body_groups(
-            model.num_groups,
-            root_in_every_group=model.root_in_every_group,
-            shuffled=model.shuffled_groups,
-            seed=model.shuffle_seed,
-        )
+        groups, input_groups = _groups(model)
     except ValueError as error:
         raise ConfigError(f"config.model.{error}") from error
     lifter = PoseLifter(
         connectivity=connectivity,
         joint_groups=groups,
+        input_groups=input_groups,
+        confidences=model.confidences,
         global_group=model.global_group,
         filter_widths=tuple(model.filter_widths),
         channels=model.channels,
@@ -415,3 +429,34 @@ def create_model(model: ConfigDict) -> Lifter:
     except ValueError as error:
         raise ConfigError(f"config.model: {error}") from error
     return lifter
+
+
+def _groups(model: ConfigDict) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+    """Return the 3D joints and the keypoints of each body part; () for the second if they are the same.
+
+    Where the root of the 3D joints is no keypoint, the keypoints' groups share none.
+
+    Raises:
+      ValueError: if the two sets do not have the same parts.
+    """
+    joints, inputs = joint_sets.of(model)
+    options = {"root_in_every_group": model.root_in_every_group, "shuffled": model.shuffled_groups, "seed": model.shuffle_seed}
+    if inputs == joints:
+        return body_groups(model.num_groups, joints, **options), ()
+    parts, input_parts = (tuple(name for name, _ in one.groups) for one in (joints, inputs))
+    if sorted(parts) != sorted(input_parts):
+        raise ValueError(f"input_joints: {inputs.name} has the groups {', '.join(input_parts)}, expected {', '.join(parts)}")
+    if model.adds_input:
+        raise ValueError(f"adds_input: not allowed with keypoints {inputs.name}, expected {joints.name}, the joints")
+    if model.shuffled_groups:
+        raise ValueError(f"shuffled_groups: not allowed with keypoints {inputs.name}, expected {joints.name}, the joints")
+    own = dict(
+        zip(
+            input_parts,
+            body_groups(
+                5, inputs, root_in_every_group=options["root_in_every_group"] and joint_sets.share_root(joints, inputs)
+            ),
+            strict=True,
+        )
+    )
+    return body_groups(5, joints, **options), tuple(own[part] for part in parts)

@@ -12,6 +12,7 @@ import numpy as np
 from srnet_jax.models.pose_lifter import Lifter
 from srnet_jax.pose.frames import Frames, chunks, input_offset
 from srnet_jax.pose.normalization import View, mirror, mirror_view, to_metres
+from srnet_jax.pose.skeleton import Mirrored
 
 _SHORTEST = 64  # output frames of a piece, if there is a sequence as long
 _MOST_PARTS = 64  # of the longest sequence
@@ -42,16 +43,16 @@ def _predict(
     variables: Any,
     inputs_2d: jax.Array,
     views: View,
-    mirrored: tuple[int, ...] | None,
+    mirrored: Mirrored | None,
     normalization: str,
 ) -> Any:
     if mirrored is None:
         return to_metres(normalization, model.apply(variables, inputs_2d), views)
-    both = jnp.concatenate([inputs_2d, mirror(inputs_2d, mirrored)])
+    both = jnp.concatenate([inputs_2d, mirror(inputs_2d, mirrored.keypoints)])
     predicted: Any = model.apply(variables, both)
     views = views.map(lambda *both: jnp.concatenate(both), mirror_view(normalization, views))
     straight, flipped = jnp.split(to_metres(normalization, predicted, views), 2)
-    return (straight + mirror(flipped, mirrored)) / 2
+    return (straight + mirror(flipped, mirrored.joints)) / 2
 
 
 def _blocks(model: Lifter, frames: Frames, batch_frames: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
@@ -74,7 +75,7 @@ def predict(
     variables: Any,
     frames: Frames,
     *,
-    mirrored: tuple[int, ...] | None,
+    mirrored: Mirrored | None,
     batch_frames: int,
 ) -> np.ndarray:
     """Predict the poses of all frames.
@@ -87,7 +88,7 @@ def predict(
       model: in its dilated form.
       variables: its parameters and statistics.
       frames: normalised sequences.
-      mirrored: `Skeleton.mirrored` to average with the mirrored prediction of the mirrored input, None not to.
+      mirrored: `PoseDataset.mirrored` to average with the mirrored prediction of the mirrored input, None not to.
       batch_frames: output frames of one device call.
 
     Returns:

@@ -17,7 +17,7 @@ class Frames:
     """Normalised frames of several sequences.
 
     Attributes:
-      inputs_2d: [N, J, 2] float32, what the network sees.
+      inputs_2d: [N, K, F] float32, what the network sees of keypoints: x, y and perhaps the confidence.
       targets: [N, J, 3] float32, what it learns: under `basic` root-relative joints, camera frame, metres.
       views: [N, 1, ...] float32, of each frame.
       starts: [S] first frame of each sequence.
@@ -43,7 +43,7 @@ class Frames:
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     def gather(self, first: np.ndarray, sequence: np.ndarray, length: int) -> np.ndarray:
-        """Return windows [B, length, J, 2] of the inputs.
+        """Return windows [B, length, K, F] of the inputs.
 
         Args:
           first: [B] the windows' first frames; they may be before the sequence's start.

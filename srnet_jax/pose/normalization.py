@@ -34,6 +34,7 @@ from srnet_jax.pose.skeleton import ROOT
 IMAGE_NORMALIZATIONS = ("basic", "centered", "turned")  # of nothing but the image, and `turned` of the focal length
 USUAL_FOCAL = 0.85  # focal length over the image's longer side, where it is not known
 NORMALIZATIONS = (*IMAGE_NORMALIZATIONS, "pixel", "lcn", "proj", "weak_proj")
+ROOTED_NORMALIZATIONS = ("centered", "turned", "proj", "weak_proj")  # of which the root among the keypoints is the middle
 _SMALLEST_PX = 1e-3  # size of a person
 _USUAL_SIZE = 0.1  # of a person at depth 1: root mean square distance of the joints from the root
 _SMALLEST_DEPTH = 0.05  # of a ray to a joint, on the way to the root; a joint beside the turned camera is no input
@@ -122,7 +123,7 @@ def mirror(points, mirrored: Sequence[int]):
     """Mirror points [..., J, 2 or 3] left to right: negate x and exchange left and right joints.
 
     Args:
-      points: NumPy or JAX array of normalised 2D points or camera-frame 3D points.
+      points: NumPy or JAX array of normalised 2D points, perhaps with their confidences, or camera-frame 3D points.
       mirrored: for each joint, the joint that takes its place (`Skeleton.mirrored`).
 
     Returns:

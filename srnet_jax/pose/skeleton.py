@@ -1,20 +1,31 @@
 """Joints, bones, left and right, and the body-part groups of the paper."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 
+class Mirrored(NamedTuple):
+    """For each keypoint and each 3D joint, the one that takes its place in a mirror image: see `Skeleton.mirrored`."""
+
+    keypoints: tuple[int, ...]
+    joints: tuple[int, ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Skeleton:
-    """A named set of joints in a fixed order.
+    """A named set of joints in a fixed order, the root first.
 
     Attributes:
-      name: what the layout is called in messages and files.
+      name: what the set is called in configs, messages and files.
       joints: the joint names, in array order.
       parents: index of each joint's parent, -1 for the root.
       joints_left: indices of the joints on the person's left side.
       joints_right: their mirror images, in the same order.
+      groups: name and joints of each body part of the split networks; each joint belongs to one part.
+      file_order: the place of each joint in the arrays of files, which need not have the root first.
     """
 
     name: str
@@ -22,6 +33,8 @@ class Skeleton:
     parents: tuple[int, ...]
     joints_left: tuple[int, ...]
     joints_right: tuple[int, ...]
+    groups: tuple[tuple[str, tuple[int, ...]], ...]
+    file_order: tuple[int, ...]
 
     @property
     def num_joints(self) -> int:
@@ -36,34 +49,138 @@ class Skeleton:
             order[left], order[right] = right, left
         return tuple(order)
 
+    def indices(self, names: Sequence[str]) -> list[int]:
+        """Return the places of joints, by name.
 
-H36M_17 = Skeleton(
-    name="Human3.6M, 17 joints",
-    joints=(
-        "Hip",
-        "RHip",
-        "RKnee",
-        "RFoot",
-        "LHip",
-        "LKnee",
-        "LFoot",
-        "Spine",
-        "Thorax",
-        "Neck",
-        "Head",
-        "LShoulder",
-        "LElbow",
-        "LWrist",
-        "RShoulder",
-        "RElbow",
-        "RWrist",
-    ),
-    parents=(-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
-    joints_left=(4, 5, 6, 11, 12, 13),
-    joints_right=(1, 2, 3, 14, 15, 16),
+        Raises:
+          ValueError: if there is no such joint.
+        """
+        return [self.joints.index(name) for name in names]
+
+
+def make_skeleton(
+    name: str,
+    parents: Mapping[str, str],
+    left: Sequence[str],
+    right: Sequence[str],
+    groups: Mapping[str, Sequence[str]],
+) -> Skeleton:
+    """Build a joint set from names.
+
+    Args:
+      name: of the set.
+      parents: of each joint its parent, "" for the root, in the order of the arrays in files.
+      left: joints on the person's left side.
+      right: their mirror images, in the same order.
+      groups: joints of each body part; each joint in one of them.
+
+    Raises:
+      ValueError: if there is not one root, a bone leads in a circle, a name is unknown, a joint is on both sides or has no
+        mirror image, or the groups do not hold each joint once.
+    """
+    _check_tree(parents)
+    if len(left) != len(right):
+        raise ValueError(f"left has {len(left)} joints and right {len(right)}, expected the mirror image of each")
+    grouped = [joint for group in groups.values() for joint in group]
+    for what, names in (("left and right", [*left, *right]), ("groups", grouped)):
+        if unknown := [joint for joint in names if joint not in parents]:
+            raise ValueError(f"{what}: {unknown[0]!r} is no joint, expected some of {', '.join(parents)}")
+        if twice := [joint for joint in parents if names.count(joint) > 1]:
+            raise ValueError(f"{what}: {twice[0]!r} is named twice, expected each joint once")
+    if missing := [joint for joint in parents if joint not in grouped]:
+        raise ValueError(f"groups: no group holds {missing[0]!r}, expected each joint in one group")
+    if empty := [group for group, joints in groups.items() if not joints]:
+        raise ValueError(f"groups: {empty[0]!r} is empty, expected at least one joint")
+    in_files = list(parents)
+    joints = sorted(in_files, key=lambda joint: parents[joint] != "")  # the root first, the others as they are
+    index = {joint: number for number, joint in enumerate(joints)} | {"": -1}
+
+    def numbers(names: Sequence[str]) -> tuple[int, ...]:
+        return tuple(index[joint] for joint in names)
+
+    return Skeleton(
+        name,
+        tuple(joints),
+        numbers([parents[joint] for joint in joints]),
+        numbers(left),
+        numbers(right),
+        tuple((group, tuple(sorted(numbers(members)))) for group, members in groups.items()),
+        tuple(in_files.index(joint) for joint in joints),
+    )
+
+
+def _check_tree(parents: Mapping[str, str]) -> None:
+    roots = [joint for joint, parent in parents.items() if parent == ""]
+    if len(roots) != 1:
+        raise ValueError(f"joints: {', '.join(roots) or 'none'} without a parent, expected one joint, the root, with parent ''")
+    for joint, parent in parents.items():
+        if parent and parent not in parents:
+            raise ValueError(f"joints: the parent {parent!r} of {joint!r} is no joint, expected some of {', '.join(parents)}")
+    for joint in parents:
+        seen, at = {joint}, parents[joint]
+        while at != "":
+            if at in seen:
+                raise ValueError(f"joints: the parents of {joint!r} lead in a circle, expected them to lead to the root")
+            seen.add(at)
+            at = parents[at]
+
+
+def _built_in(name: str, bones: str, groups: Mapping[str, str]) -> Skeleton:
+    """Return a set whose sides begin with L and R, of words `joint<parent`, or `joint` if the parent is the word before."""
+    parents: dict[str, str] = {}
+    for word in bones.split():
+        joint, _, parent = word.partition("<")
+        parents[joint] = parent or ("" if "<" in word else next(reversed(parents), ""))
+    left = [joint for joint in parents if f"R{joint[1:]}" in parents and joint[0] == "L"]
+    members = {group: joints.split() for group, joints in groups.items()}
+    return make_skeleton(name, parents, left, [f"R{joint[1:]}" for joint in left], members)
+
+
+_LIMBS = {
+    "right_leg": "RHip RKnee RFoot",
+    "left_leg": "LHip LKnee LFoot",
+    "torso_and_head": "",
+    "left_arm": "LShoulder LElbow LWrist",
+    "right_arm": "RShoulder RElbow RWrist",
+}
+H36M_17 = _built_in(
+    "human36m_17",
+    "Hip RHip RKnee RFoot LHip<Hip LKnee LFoot Spine<Hip Thorax Neck Head "
+    "LShoulder<Thorax LElbow LWrist RShoulder<Thorax RElbow RWrist",
+    _LIMBS | {"torso_and_head": "Hip Spine Thorax Neck Head"},
 )
+BUILT_IN = {
+    skeleton.name: skeleton
+    for skeleton in (
+        H36M_17,
+        _built_in(  # of Stacked Hourglass, as VideoPose3D's data_2d_h36m_sh_ft_h36m.npz: without the joint by the nose
+            "human36m_16",
+            "Hip RHip RKnee RFoot LHip<Hip LKnee LFoot Spine<Hip Thorax Head "
+            "LShoulder<Thorax LElbow LWrist RShoulder<Thorax RElbow RWrist",
+            _LIMBS | {"torso_and_head": "Hip Spine Thorax Head"},
+        ),
+        _built_in(  # VideoPose3D's 15 joints of HumanEva-I
+            "humaneva_15",
+            "Hip Thorax LShoulder LElbow LWrist RShoulder<Thorax RElbow RWrist LHip<Hip LKnee LFoot RHip<Hip RKnee RFoot "
+            "Head<Thorax",
+            _LIMBS | {"torso_and_head": "Hip Thorax Head"},
+        ),
+        _built_in(  # keypoints of COCO: of Detectron, CPN and most detectors; a foot is an ankle
+            "coco_17",
+            "Nose LEye REye<Nose LEar<LEye REar<REye LShoulder<Nose RShoulder<Nose LElbow<LShoulder RElbow<RShoulder "
+            "LWrist<LElbow RWrist<RElbow LHip<LShoulder RHip<RShoulder LKnee<LHip RKnee<RHip LFoot<LKnee RFoot<RKnee",
+            _LIMBS | {"torso_and_head": "Nose LEye REye LEar REar"},
+        ),
+        _built_in(  # the 17 joints of MPI-INF-3DHP's test set, the pelvis as joint 14
+            "mpi_inf_3dhp_17",
+            "Head<Neck Thorax<Spine RShoulder<Thorax RElbow RWrist LShoulder<Thorax LElbow LWrist RHip<Hip RKnee RFoot "
+            "LHip<Hip LKnee LFoot Hip< Spine<Hip Neck<Thorax",
+            _LIMBS | {"torso_and_head": "Hip Spine Thorax Neck Head"},
+        ),
+    )
+}
 
-ROOT = 0  # Hip, in H36M_17
+ROOT = 0  # the first joint of every set
 PCK_JOINTS = (1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16)  # MPI-INF-3DHP's official 14: all but pelvis, spine and head
 _SPINE = 7
 
@@ -97,17 +214,23 @@ GROUP_NUMBERS = tuple(_GROUPS)
 
 
 def body_groups(
-    num_groups: int, *, root_in_every_group: bool = True, shuffled: int = 0, seed: int = 0
+    num_groups: int,
+    skeleton: Skeleton = H36M_17,
+    *,
+    root_in_every_group: bool = True,
+    shuffled: int = 0,
+    seed: int = 0,
 ) -> tuple[tuple[int, ...], ...]:
     """Return the joints of each body-part group, in the order of the network's branches.
 
-    With five groups: right leg, left leg, torso and head, left arm, right arm. With six the head (with the neck) is a group
-    of its own, with eight each wrist too, with 17 each joint.
+    Of `H36M_17`, with five groups: right leg, left leg, torso and head, left arm, right arm. With six the head (with the neck)
+    is a group of its own, with eight each wrist too, with 17 each joint. Other sets have the groups that they declare.
 
     Args:
-      num_groups: 1, 2, 3, 5, 6, 8 or 17.
+      num_groups: of `H36M_17`: 1, 2, 3, 5, 6, 8 or 17; without effect for other sets.
+      skeleton: of the joints.
       root_in_every_group: True gives the official code's groups, which all begin with the root joint;
-        False the paper's partition, where the root belongs only to the group that holds the spine.
+        False the paper's partition, where the root belongs only to the group that holds the spine, or is declared with it.
       shuffled: number of groups, 0 or at least 2, whose joints but the root are exchanged at random, so that each holds
         another's (Table 5).
       seed: of which groups and which joints.
@@ -121,8 +244,13 @@ def body_groups(
 
     Source: paper Sec. 3 and Fig. 6; the official code for the joints.
     """
-    groups = _shuffled(_GROUPS[num_groups], shuffled, seed) if shuffled else _GROUPS[num_groups]
-    holder = next(index for index, group in enumerate(_GROUPS[num_groups]) if not group or _SPINE in group)
+    if skeleton == H36M_17:
+        own = _GROUPS[num_groups]
+        holder = next(index for index, group in enumerate(own) if not group or _SPINE in group)
+    else:
+        own = tuple(tuple(joint for joint in members if joint != ROOT) for _, members in skeleton.groups)
+        holder = next(index for index, (_, members) in enumerate(skeleton.groups) if ROOT in members)
+    groups = _shuffled(own, shuffled, seed) if shuffled else own
     return tuple((ROOT, *group) if root_in_every_group or index == holder else group for index, group in enumerate(groups))
 
 

@@ -19,7 +19,7 @@ def roll_camera(
     focal lengths are equal and the lens does not distort.
 
     Args:
-      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3], `views` [B, 1, 1, ...] and others, which stay.
+      batch: `inputs_2d` [B, R, K, F], `targets` [B, 1, J, 3], `views` [B, 1, 1, ...] and others, which stay.
       key: of the draws.
       share: of the samples, 0 to 1.
       degrees: largest angle, to either side; angles are drawn uniformly.
@@ -42,7 +42,8 @@ def roll_camera(
 
     targets, center = batch["targets"], principal_point(normalization, batch["views"])
     turned_targets = jnp.concatenate([turn(targets[..., :2]), targets[..., 2:]], axis=-1)
-    inputs = turn(batch["inputs_2d"] - center) + center
+    points, confidences = batch["inputs_2d"][..., :2], batch["inputs_2d"][..., 2:]
+    inputs = jnp.concatenate([turn(points - center) + center, confidences], axis=-1)
     if normalization == "turned":  # the root's entry is no direction
         inputs = inputs.at[..., ROOT, :].set(batch["inputs_2d"][..., ROOT, :])
     return batch | {"inputs_2d": inputs, "targets": turned_targets}

@@ -9,7 +9,7 @@ import jax
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from srnet_jax.config import config_files, ensembles, schema
+from srnet_jax.config import config_files, ensembles, joint_sets, schema
 from srnet_jax.io.files import absolute
 from srnet_jax.pose import normalization
 from srnet_jax.training import processes, records
@@ -49,6 +49,7 @@ def train_members(config: ConfigDict, workdir: str | Path, *, fork: bool = False
         weights are not finite (the last good checkpoint stays).
       Interrupted: on SIGTERM and Ctrl-C, after the step in flight; in several processes after a step that all agree on.
     """
+    config = joint_sets.with_files_read(config)
     schema.validate(config)
     config, workdir = config_files.with_absolute_paths(config), absolute(workdir)
     members = ensembles.members(config)

@@ -65,7 +65,7 @@ def check_config(config: ConfigDict, workdir: Path, *, fork: bool, data: dict[st
     if not Checkpoints.exist(workdir):
         return {}
     changes = _changes(config_files.load(workdir), config)
-    words = [f"config.{name} ({before!r}, here {after!r})" for name, (before, after) in changes.items()]
+    words = [f"config.{name} ({_shown(before)}, here {_shown(after)})" for name, (before, after) in changes.items()]
     stored = _stored_data(workdir)
     if data and stored and not same_data(stored, data):
         changes["data"] = as_text(stored), as_text(data)

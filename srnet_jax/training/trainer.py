@@ -24,6 +24,7 @@ from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.models.predict import predict
 from srnet_jax.pose import metrics
 from srnet_jax.pose.frames import Frames
+from srnet_jax.pose.skeleton import Mirrored
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.feed import Feed
 from srnet_jax.training.optimizer import create_optimizer
@@ -41,7 +42,7 @@ class TrainingData:
     Attributes:
       dataset: what the data are called.
       fps: frames per second.
-      mirrored: see `Skeleton.mirrored`.
+      mirrored: see `PoseDataset.mirrored`.
       training: frames.
       validation: frames.
       labels: see `protocols.Split`.
@@ -50,7 +51,7 @@ class TrainingData:
 
     dataset: str
     fps: float
-    mirrored: tuple[int, ...]
+    mirrored: Mirrored
     training: Frames
     validation: Frames
     labels: tuple[str, ...]
@@ -82,13 +83,15 @@ def load_training_data(configs: Sequence[ConfigDict]) -> list[TrainingData]:
             training = draw(0) if draw else stack_frames(parts.train, config.model.normalization)
             validation = stack_frames(parts.validation, config.model.normalization)
             found[config.protocol.actions_train] = TrainingData(
-                dataset.name, dataset.fps, dataset.skeleton.mirrored, training, validation, parts.labels, draw
+                dataset.name, dataset.fps, dataset.mirrored, training, validation, parts.labels, draw
             )
     return [found[config.protocol.actions_train] for config in configs]
 
 
 def _redraw(sequences: Sequence[data_lib.Sequence], config: ConfigDict, fps: float) -> Callable[[int], Frames]:
     """Return what draws the training frames of an epoch."""
+    if lost := [s for s in sequences if s.camera.orientation == (1.0, 0.0, 0.0, 0.0)]:
+        raise TrainingError(f"config.train.redraw: it is not known what is up in {lost[0].name}, expected a world with z up")
     parts, errors = redraw.pieces(sequences), errors_of(config.data.detections)
 
     def draw(epoch: int) -> Frames:

@@ -81,9 +81,9 @@ def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypa
         for source in ("h36m", "mpi_inf_3dhp"):
             tiny_config[section].source = source
             with pytest.raises(DataError, match="no such"):
-                load_dataset(tiny_config[section])
+                load_dataset(tiny_config[section], tiny_config.model)
     tiny_config.test_data.source = "synthetic"
-    load_dataset(tiny_config.test_data)
+    load_dataset(tiny_config.test_data, tiny_config.model)
     assert set(schema.FIELDS) - read == set()
 
 
@@ -123,7 +123,7 @@ def test_config_survives_the_workdir(tiny_config, tmp_path):
         ("train.learning_rate", float("nan"), "nan is not allowed"),
         ("protocol.subjects_train", (1, 2), "one or more names"),
         ("protocol.rare_percents", (0,), "percentages above 0"),
-        ("data.source", "h36", "expected one of synthetic, h36m, mocap"),
+        ("data.source", "h36", "expected one of synthetic, h36m, humaneva, mocap"),
     ],
 )
 def test_wrong_values_are_named(tiny_config, field, value, message):
@@ -147,7 +147,7 @@ def test_unknown_and_missing_fields_are_named(tiny_config):
         schema.validate(tiny_config)
 
 
-@pytest.mark.parametrize("version", [config_files.FORMAT_VERSION + 1, config_files.FORMAT_VERSION - 1, 0, "6", None])
+@pytest.mark.parametrize("version", [config_files.FORMAT_VERSION + 1, config_files.FORMAT_VERSION - 2, 0, "6", None])
 def test_configs_of_another_version_are_refused(tiny_config, tmp_path, version):
     config_files.save(tiny_config, tmp_path)
     values = json.loads((tmp_path / "config.json").read_text())
@@ -157,6 +157,16 @@ def test_configs_of_another_version_are_refused(tiny_config, tmp_path, version):
         match=f"found format_version {version!r}, expected {config_files.FORMAT_VERSION}; written by another version",
     ):
         config_files.load(tmp_path)
+
+
+def test_configs_from_before_joint_sets_load(tiny_config, tmp_path):
+    config_files.save(tiny_config, tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text()) | {"format_version": 8}
+    for name in ("model.joints", "model.input_joints", "model.confidences", "data.actions", "train.weight_decay"):
+        section, _, field = name.partition(".")
+        del values[section][field]
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    assert config_files.load(tmp_path) == tiny_config
 
 
 @pytest.mark.parametrize(

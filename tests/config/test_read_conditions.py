@@ -29,6 +29,7 @@ OTHERS = {  # values that are allowed wherever the condition holds, of fields th
     "annotation": "metric",
     "subjects_train": ("a", "b"),
     "subjects_test": ("d",),
+    "actions": ("sit",),
     "actions_train": ("sit",),
     "cross_action_test": "all",
     "cameras_train": ("camera1",),
@@ -73,7 +74,11 @@ def loading(config):
 
         return call
 
-    dataset = types.SimpleNamespace(downsampled=lambda step: calls.append(step) or dataset)
+    dataset = types.SimpleNamespace(
+        downsampled=lambda step: calls.append(step) or dataset,
+        with_actions=lambda names: calls.append(names) or dataset,
+        with_joints=lambda *_: dataset,
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "virtual_cameras", lambda **options: options)
         for home, name in (
@@ -131,7 +136,7 @@ def redrawing(config):
 def network(config):
     """Return a network's traced program, with its constants, and the shapes of its variables."""
     model = create_model(config.model)
-    inputs = jax.ShapeDtypeStruct((2, 11, 17, 2), np.float32)
+    inputs = jax.ShapeDtypeStruct((2, 11, *model.input_shape), np.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), inputs)
     traced = jax.make_jaxpr(model.apply)(variables, inputs)
     return str(traced), [np.asarray(constant).tobytes() for constant in traced.consts]
@@ -174,6 +179,8 @@ SITUATIONS = {
             *({"model.network": name} for name in (*schema.TRUNK_NETWORKS, *schema.GRAPH_NETWORKS)),
             {"model.network": "es", "model.split_layers": "split_recombine"},
             {"model.network": "sr", "model.recombine": "concat", "model.filter_widths": (3, 3)},
+            {"model.network": "sr", "model.joints": "humaneva_15"},
+            {"model.network": "gp", "model.input_joints": "human36m_16"},
             {"model.network": "gp", "model.shuffled_groups": 2, "model.filter_widths": (3, 3)},
         ],
     ),

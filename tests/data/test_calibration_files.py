@@ -4,6 +4,7 @@ from scipy.spatial.transform import Rotation
 
 from srnet_jax.data import calibration_files
 from srnet_jax.errors import DataError
+from tests import own_data
 
 SIZE = (1088, 1920)
 DISTORTION = (-0.05, 0.14, 0.0006, 0.0007)
@@ -98,6 +99,7 @@ def test_five_distortions_and_no_name(tmp_path):
         ({"matrix": "matrix = [[0, 0, 530.0], [0, 1681.0, 950.0], [0, 0, 1]]"}, "focal lengths 0, 1681"),
         ({"rotation": ""}, "camera a_cam2: rotation: missing"),
         ({"rotation": "rotation = [1, 2, nan]"}, "rotation: found .* expected 3 finite numbers"),
+        ({"rotation": "rotation = [1, 2, 1e308]"}, "camera cam2: found axes that are not perpendicular"),
         ({"translation": 'translation = "far"'}, "translation: found far"),
         ({"size": "size = [0.5, 10]"}, "found an image of 0.5 x 10"),
         ({"fisheye": "fisheye = true"}, "fisheye: .* expected false"),
@@ -126,6 +128,18 @@ def test_wrong_toml_is_one_line(tmp_path, changed, message):
 )
 def test_wrong_xml_is_one_line(tmp_path, text, message):
     refused(write(tmp_path, "a.qca.txt", text), message)
+
+
+def test_one_camera_is_read_in_metres(tmp_path):
+    """A file of one camera is a calibration of one's own data; 100 m from the world's origin it is in millimetres."""
+    one, far = own_data.camera("cam", 20), own_data.camera("cam", 20, distance_m=4000)
+    for camera, scale in ((one, 1), (far, 1000)):
+        [found] = calibration_files.read(write(tmp_path, "one.toml", own_data.to_toml((camera,))))
+        np.testing.assert_allclose(found.translation, camera.translation / scale, atol=1e-9)
+    refused(tmp_path / "one.toml", "found 1 cameras, named 'cam'; expected 2 to 100")
+    cameras = [own_data.camera(name, 20) for name in ("b", "a")]
+    found = calibration_files.read(write(tmp_path, "two.toml", own_data.to_toml(cameras)))
+    assert [camera.name for camera in found] == ["b", "a"]  # as in the file
 
 
 def test_missing_and_empty_files(tmp_path):

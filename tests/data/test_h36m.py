@@ -224,7 +224,10 @@ def normalised(files):
         (lambda files: files.motions["S1"].pop("WalkDog"), "data_3d_h36m.npz: positions_3d has no S1/WalkDog"),
         (lambda files: files.motions.pop("S1"), "data_3d_h36m.npz: positions_3d has no S1/Walking 1"),
         (lambda files: files.views["S1"].update({"WalkingDog": []}), "holds 'WalkDog' twice"),
-        (lambda files: files.motions.update(S4=files.motions["S1"]), "found motions of 'S4', expected only S1, S5"),
+        (
+            lambda files: files.motions.update(S4=files.motions["S1"]),
+            "found motions of 'S4', whose cameras are not known, expected S1, S5",
+        ),
         (lambda files: files.views.update(S2=files.views.pop("S1")), "found keypoints of 'S2', expected some of S1, S5"),
         (
             lambda files: files.arrays_3d.update(x=files.arrays_3d.pop("positions_3d")),
@@ -329,7 +332,7 @@ def test_odd_subjects_are_refused(tmp_path, files):
     for odd in ("", "a\nb", 3, 10**100, None, ("a", "b"), b"S1"):
         changed = copy.deepcopy(files)
         changed.motions[odd] = changed.motions["S1"]
-        refused(changed, tmp_path, "found motions of .*, expected only S1")
+        refused(changed, tmp_path, "found motions of .*, whose cameras are not known, expected S1")
 
 
 def test_swapped_sides_give_a_warning(tmp_path, files):

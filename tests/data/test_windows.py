@@ -5,8 +5,9 @@ from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.pose.frames import Frames, chunks, input_offset
 from srnet_jax.pose.normalization import NORMALIZATIONS, View, mirror, root_relative, to_metres
-from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.pose.skeleton import H36M_17, Mirrored
 
+BOTH = Mirrored(H36M_17.mirrored, H36M_17.mirrored)
 LENGTHS = (5, 1, 7)
 
 
@@ -35,7 +36,7 @@ def naive_samples(frames, field, causal):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("field", [1, 9])
 def test_windows_agree_with_loops(frames, field, causal):
-    windows = TrainingWindows(frames, receptive_field=field, causal=causal, mirrored=H36M_17.mirrored, seed=0)
+    windows = TrainingWindows(frames, receptive_field=field, causal=causal, mirrored=BOTH, seed=0)
     expected = naive_samples(frames, field, causal)
     assert len(windows) == len(expected) == 2 * sum(LENGTHS)
     batch = windows.samples.take(np.arange(len(windows)))
@@ -49,7 +50,7 @@ def test_mirrored_samples_mean_the_mirrored_pose(shared_config, name):
     config = shared_config.copy_and_resolve_references()
     parts = load_split(config)[1]
     frames = stack_frames(parts.test, name)
-    windows = TrainingWindows(frames, receptive_field=1, causal=False, mirrored=H36M_17.mirrored, seed=0)
+    windows = TrainingWindows(frames, receptive_field=1, causal=False, mirrored=BOTH, seed=0)
     batch = windows.samples.take(np.arange(len(windows)))
     found = to_metres(name, batch["targets"], batch["views"])[:, 0]
     truth = [frames.truth[s : s + n] for s, n in zip(frames.starts, frames.lengths, strict=True)]
@@ -77,7 +78,7 @@ def test_short_last_batches_are_kept_unless_of_one_sample(frames, batch_size, st
 
 def test_gathering_does_not_change_the_data(frames):
     before = frames.inputs_2d.copy()
-    windows = TrainingWindows(frames, receptive_field=3, causal=False, mirrored=H36M_17.mirrored, seed=0)
+    windows = TrainingWindows(frames, receptive_field=3, causal=False, mirrored=BOTH, seed=0)
     windows.samples.take(np.arange(len(windows)))
     np.testing.assert_array_equal(frames.inputs_2d, before)
 

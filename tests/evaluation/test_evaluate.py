@@ -31,7 +31,7 @@ from srnet_jax.official.networks import zero_variables
 from srnet_jax.pose import rarity
 from srnet_jax.pose.frames import Frames
 from srnet_jax.pose.normalization import View, mirror
-from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.pose.skeleton import H36M_17, Mirrored
 from srnet_jax.training.loop import train_and_evaluate, train_members
 
 
@@ -64,7 +64,7 @@ def test_prediction_agrees_with_whole_padded_sequences(rng, tiny_config, model_f
         lengths=lengths,
     )
     mirrored = H36M_17.mirrored
-    found = predict(model, variables, frames, mirrored=mirrored if flip else None, batch_frames=100)
+    found = predict(model, variables, frames, mirrored=Mirrored(mirrored, mirrored) if flip else None, batch_frames=100)
     before = field - 1 if causal else field // 2
     for start, length in zip(frames.starts, lengths, strict=True):
         x = np.pad(frames.inputs_2d[start : start + length], ((before, field - 1 - before), (0, 0), (0, 0)), mode="edge")[None]

@@ -9,6 +9,7 @@ import gzip
 import json
 import shutil
 import tarfile
+import warnings
 from unittest import mock
 
 import numpy as np
@@ -52,6 +53,40 @@ def _read_h36m(folder):
         rows = verification.check(folder)
         assert all(row.found.isprintable() for row in rows)
     _check(npz_files.load(folder))
+
+
+def _own_people(folder):
+    """Write motions and keypoints before a camera of their own, and return what the file of the camera holds, three times."""
+    from tests import own_data
+
+    poses = own_data.motions(seeded(), ("ann",), frames=1)
+    one, other = own_data.camera("cam1", 20), own_data.camera("cam2", 140)
+    own_data.write(folder, poses, own_data.views(poses, (one,)))
+    return [own_data.to_toml(cameras, fps).encode() for cameras, fps in (((one,), 30), ((one,), None), ((one, other), 25.5))]
+
+
+def _read_own_people(folder):
+    from srnet_jax.data.h36m import npz_files
+
+    with warnings.catch_warnings(action="ignore"):  # a frame rate that is missing is said
+        _check(npz_files.load(folder))
+
+
+def _joint_sets(folder):
+    from tests import own_data
+
+    del folder
+    mine = own_data.MADE_UP_21
+    return [mine.encode(), mine.replace("[joints]", 'name = "mine"\n[joints]').encode()]
+
+
+def _read_joint_set(folder):
+    from srnet_jax.config import joint_sets
+    from srnet_jax.pose.skeleton import body_groups
+
+    found = joint_sets.parse(joint_sets.read(folder / "joints.toml"))
+    assert sorted(found.file_order) == list(range(found.num_joints))
+    assert set().union(*body_groups(5, found)) == set(range(found.num_joints))
 
 
 def _remembered_keypoints():
@@ -355,6 +390,8 @@ READERS = {
     "motion.bvh": Reader("m.bvh", _bvh_seeds, TEXT, _read_bvh),
     "skeleton.asf": Reader("m.asf", _asf_amc_seeds("asf"), TEXT, _read_asf_amc),
     "motion.amc": Reader("m.amc", _asf_amc_seeds("amc"), TEXT, _read_asf_amc),
+    "cameras.toml": Reader("cameras.toml", _own_people, TEXT, _read_own_people),
+    "joints.toml": Reader("joints.toml", _joint_sets, TEXT, _read_joint_set),
     "skeleton.toml": Reader("skeleton.toml", _toml_seeds, TEXT, _read_bvh),
     **keypoint_readers.READERS,
     **run_readers.READERS,

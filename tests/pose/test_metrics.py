@@ -22,7 +22,7 @@ from srnet_jax.pose.metrics import (
     similarity_aligned,
     symmetry_error,
 )
-from srnet_jax.pose.skeleton import H36M_17, PCK_JOINTS, Skeleton
+from srnet_jax.pose.skeleton import H36M_17, PCK_JOINTS, make_skeleton
 
 FUNCTIONS = {  # of predicted and target
     "joints": joint_errors,
@@ -231,7 +231,13 @@ def test_known_scale(poses):
 
 
 def test_known_bones(rng):
-    chain = Skeleton("chain", ("root", "left", "right", "tip"), (-1, 0, 0, 2), (1,), (2,))
+    chain = make_skeleton(
+        "chain",
+        {"root": "", "left": "root", "right": "root", "tip": "right"},
+        ["left"],
+        ["right"],
+        {"all": ["root", "left", "right", "tip"]},
+    )
     target = np.float32([[0, 0, 0], [1, 0, 0], [-1, 0, 0], [-1, 2, 0]])
     predicted = np.float32([[0, 0, 1], [0, 0, 4], [0, 1, 1], [0, 1, 2]])  # bones of 3, 1 and 1
     assert bone_length_error(predicted, target, chain.parents) == 1  # by 2, 0 and 1

@@ -180,10 +180,10 @@ def test_step_is_deterministic_and_pure(tiny_config, rng):
 
 
 def test_too_little_data_is_refused(tiny_config, tmp_path, monkeypatch):
-    one = sources.load_dataset(tiny_config.data)
+    one = sources.load_dataset(tiny_config.data, tiny_config.model)
     short = [dataclasses.replace(s, inputs_2d=s.inputs_2d[:1], poses_3d=s.poses_3d[:1]) for s in one.sequences]
     chosen = [s for s in short if s.action == "Eating" and s.subject in ("S1", "S9")]
-    monkeypatch.setattr(sources, "load_dataset", lambda data: dataclasses.replace(one, sequences=tuple(chosen)))
+    monkeypatch.setattr(sources, "load_dataset", lambda *_: dataclasses.replace(one, sequences=tuple(chosen)))
     tiny_config.protocol.subjects_train, tiny_config.protocol.subjects_test = ("S1",), ("S9",)
     tiny_config.train.flip = False
     with pytest.raises(TrainingError, match="1 training sample, expected at least 2"):

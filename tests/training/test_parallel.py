@@ -6,6 +6,7 @@ from srnet_jax.config import schema
 from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.errors import UserError
+from srnet_jax.pose.skeleton import Mirrored
 from srnet_jax.training import feed as feed_lib
 from srnet_jax.training.feed import Feed, joined
 from srnet_jax.training.loop import train_and_evaluate
@@ -67,7 +68,8 @@ def test_more_devices_than_there_are():
 def windows(tiny_config):
     _, parts = load_split(tiny_config)
     frames = stack_frames(parts.train, "pixel")
-    return TrainingWindows(frames, receptive_field=9, causal=False, mirrored=(0, 4, 5, 6, 1, 2, 3, *range(7, 17)), seed=1)
+    swapped = (0, 4, 5, 6, 1, 2, 3, *range(7, 17))
+    return TrainingWindows(frames, receptive_field=9, causal=False, mirrored=Mirrored(swapped, swapped), seed=1)
 
 
 def test_windows_gathered_on_the_device_are_those_of_the_host(windows):

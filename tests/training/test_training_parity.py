@@ -104,7 +104,7 @@ def test_a_whole_official_run(name):
     norm = {"proj": "weak_proj" if "weak_proj" in name else "proj", "lcn": "lcn"}.get(norm, "basic")
     model, optimizer, state = official_state(weights, causal="causal" in name, adds_input=norm == "lcn")
     step = compiled_step(model, optimizer, train, norm)
-    mirrored = dataset.skeleton.mirrored
+    mirrored = dataset.mirrored
     windows = TrainingWindows(
         stack_frames(parts.train, norm),
         receptive_field=model.receptive_field,

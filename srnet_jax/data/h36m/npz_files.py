@@ -1,110 +1,222 @@
-"""Human3.6M, from the files of VideoPose3D, whose layout the whole field uses.
+"""Human3.6M, HumanEva-I and data of one's own, from files in VideoPose3D's form, which the whole field uses.
 
 A folder holds
 
-- `data_3d_h36m.npz`: `positions_3d`, a dict {subject: {action: [T, 32, 3] joints, world frame, metres}};
+- `data_3d_h36m.npz`: `positions_3d`, a dict {subject: {action: [T, J, 3] joints, world frame, metres}}; of the 17 joints of
+  Human3.6M there may be all 32;
 - `data_2d_h36m_<keypoints>.npz`, one for each detector and `gt` for exact projections: `positions_2d`, a dict
-  {subject: {action: four arrays [T', 17, 2] of keypoints, pixels, one a camera}}, and `metadata`, a dict.
+  {subject: {action: arrays [T', K, 2 or 3] of keypoints, pixels, and perhaps their confidences, one a camera}}, and `metadata`,
+  a dict.
 
-The files hold no cameras: they are in `cameras`.
+The files hold no cameras: those of the two data sets are in `cameras` and `humaneva_cameras`, others in files (`own_cameras`).
 """
 
+import dataclasses
 import warnings
+from collections.abc import Container, Iterator, Mapping
+from collections.abc import Sequence as Seq
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from srnet_jax.data import calibration_files
 from srnet_jax.data.dataset import PoseDataset, Sequence, sides_swapped
+from srnet_jax.data.h36m import humaneva_cameras, own_cameras
 from srnet_jax.data.h36m.cameras import CAMERAS
 from srnet_jax.errors import DataError, naming
 from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.text import described, listed, numbers_of_shape
-from srnet_jax.pose.cameras import world_to_camera
-from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.pose.cameras import Camera, world_to_camera
+from srnet_jax.pose.multiview import CalibratedCamera
+from srnet_jax.pose.skeleton import BUILT_IN, H36M_17, Skeleton
 
 SUBJECTS = tuple(CAMERAS)
 CORRUPT = ("S11", ("Directions", ""))  # a recording with a damaged video, which everyone leaves out
 
 CONVENTIONS = "markers; Thorax is the base of the neck, Neck lies by the nose, Head is its top"
-_FPS, _FRAMES = 50.0, "frames >= 1"
+_FRAMES = "frames >= 1"
 _REMOVED = (4, 5, 9, 10, 11, 16, 20, 21, 22, 23, 24, 28, 29, 30, 31)  # of the 32 joints: copies, hands and toes
 _SPELLINGS = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}  # of the original recordings: of everyone else
 _MAX_EXTENT_M = 20.0  # of a typical pose; a larger one is not in metres
 _MAX_NORMALISED = 1.5  # screen coordinates end at 1, or a little above on a high image
 
 
-def load(path: str | Path, *, keypoints: str = "gt") -> PoseDataset:
-    """Read Human3.6M.
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """A data set that is published in this form.
+
+    Attributes:
+      name: in the names of its files.
+      title: in tables.
+      fps: frames per second.
+      cameras: of each subject, in the order of the keypoints' arrays.
+      conventions: see `PoseDataset`.
+      config: a file in configs/ that trains on it.
+    """
+
+    name: str
+    title: str
+    fps: float
+    cameras: Mapping[str, tuple[Camera, ...]]
+    conventions: str
+    config: str
+
+
+HUMAN36M = Form("h36m", "Human3.6M", 50.0, CAMERAS, CONVENTIONS, "h36m_sr.py")
+HUMANEVA = Form("humaneva15", "HumanEva-I", 60.0, humaneva_cameras.CAMERAS, "markers", "humaneva_sr.py")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What arrays hold.
+
+    Attributes:
+      joints: in 3D.
+      keypoints: in 2D.
+      confidences: whether those of the keypoints are kept.
+    """
+
+    joints: Skeleton = H36M_17
+    keypoints: Skeleton = H36M_17
+    confidences: bool = False
+
+
+def load(path: str | Path, *, keypoints: str = "gt", form: Form = HUMAN36M, layout: Layout = Layout()) -> PoseDataset:
+    """Read a data set in VideoPose3D's form.
 
     The file of the keypoints decides which recordings are loaded. A video may go on after the motion that belongs to it;
     these frames are left out.
 
     Args:
-      path: the folder that holds `data_3d_h36m.npz` and `data_2d_h36m_<keypoints>.npz`.
+      path: the folder that holds `data_3d_h36m.npz` and `data_2d_h36m_<keypoints>.npz`, and perhaps own cameras.
       keypoints: `gt`, or the name of a detector's file, such as `cpn_ft_h36m_dbb`.
+      form: the data set.
+      layout: of the arrays.
 
     Returns:
-      Sequences ordered by subject, as in `SUBJECTS`, then by recording, as in the file of the keypoints, then by camera.
+      Sequences ordered by subject, those of the form first, then by recording, as in the file of the keypoints, then by camera.
 
     Raises:
-      DataError: if a file is missing or damaged, or does not hold what was expected.
+      DataError: if a file is missing or damaged, or does not hold what was expected, or a subject has no cameras.
 
     Source: the formats and the rules are VideoPose3D's.
     """
-    file_2d, file_3d = keypoints_file(Path(path), keypoints), Path(path) / "data_3d_h36m.npz"
+    folder = Path(path)
+    file_2d, file_3d = keypoints_file(folder, keypoints, form.name), folder / f"data_3d_{form.name}.npz"
     arrays = load_npz(file_2d)
-    _check_layout(stored_dict(arrays, "metadata", file_2d), file_2d)
+    _check_layout(stored_dict(arrays, "metadata", file_2d), layout.keypoints, file_2d)
     videos = read_recordings(arrays, "positions_2d", file_2d)
     motions = read_recordings(load_npz(file_3d), "positions_3d", file_3d)
-    unknown = [subject for subject, recordings in motions.items() if recordings and subject not in SUBJECTS]
+    owns = {subject: own_cameras.file_of(folder, subject) for subject in (*videos, *motions) if isinstance(subject, str)}
+    known = [*form.cameras, *(subject for subject, file in owns.items() if file and subject not in form.cameras)]
+    unknown = [subject for subject, recordings in motions.items() if recordings and subject not in known]
     if unknown:
-        raise DataError(f"{file_3d}: found motions of {listed(unknown)}, expected only {', '.join(SUBJECTS)} (calibrated)")
-    subjects = [subject for subject in SUBJECTS if videos.get(subject)]
+        raise DataError(
+            f"{file_3d}: found motions of {listed(unknown)}, whose cameras are not known, expected {', '.join(form.cameras)}, "
+            f"or the others' cameras in {folder / 'cameras.toml'} (docs/own_data.md)"
+        )
+    subjects = [subject for subject in known if videos.get(subject)]
     if not subjects:
-        raise DataError(f"{file_2d}: found keypoints of {listed(videos)}, expected some of {', '.join(SUBJECTS)}")
+        raise DataError(f"{file_2d}: found keypoints of {listed(videos)}, expected some of {', '.join(known)}")
 
     sequences: list[Sequence] = []
     with np.errstate(over="ignore", invalid="ignore"):  # PoseDataset names what is not finite
         for subject in subjects:
-            for recording, views in videos[subject].items():
-                name = f"{subject}/{' '.join(recording).rstrip()}"
-                if recording not in motions.get(subject, {}):
-                    raise DataError(
-                        f"{file_3d}: positions_3d has no {name}, expected a motion for each recording in {file_2d.name}"
-                    )
-                world = world_17(motions[subject][recording], f"{file_3d}: positions_3d of {name}")
-                sequences += _views(world, views, f"{file_2d}: positions_2d of {name}", subject, recording)
-    if all(np.abs(sequence.inputs_2d).max() <= _MAX_NORMALISED for sequence in sequences):
+            own, recordings = owns.get(subject), (videos[subject], motions.get(subject, {}))
+            cameras = calibration_files.read(own) if own else form.cameras[subject]
+            found = _sequences(subject, cameras, recordings, (file_2d, file_3d), layout)
+            if own:
+                own_cameras.check(found, layout.keypoints, layout.joints, own)
+            sequences += found
+    if all(np.abs(sequence.inputs_2d[..., :2]).max() <= _MAX_NORMALISED for sequence in sequences):
         raise DataError(f"{file_2d}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
     with naming(path):
-        dataset = PoseDataset(f"Human3.6M ({keypoints})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
-    swapped = [s.name for s in sequences if sides_swapped(s.inputs_2d, s.poses_3d)]
+        dataset = _dataset(folder, keypoints, form, layout, tuple(sequences))
+    swapped = [s.name for s in sequences if sides_swapped(s.inputs_2d, s.poses_3d, layout.keypoints, layout.joints)]
     if 2 * len(swapped) > len(sequences):
         warnings.warn(f"{file_2d}: left and right are swapped between the keypoints and {file_3d.name}", stacklevel=2)
     return dataset
 
 
-def keypoints_file(folder: Path, keypoints: str) -> Path:
+def _sequences(
+    subject: str,
+    cameras: Seq[Camera | CalibratedCamera],
+    recordings: tuple[dict[tuple[str, str], Any], dict[tuple[str, str], Any]],
+    files: tuple[Path, Path],
+    layout: Layout,
+) -> list[Sequence]:
+    """Return what a subject's cameras see; `recordings` are the keypoints and the motions, from the two files."""
+    sequences = []
+    for recording, views in recordings[0].items():
+        name = f"{subject}/{' '.join(recording).rstrip()}"
+        if recording not in recordings[1]:
+            raise DataError(f"{files[1]}: positions_3d has no {name}, expected a motion for each recording in {files[0].name}")
+        world = world_joints(recordings[1][recording], f"{files[1]}: positions_3d of {name}", layout.joints)
+        seen = _views(cameras, world, views, f"{files[0]}: positions_2d of {name}", layout)
+        sequences += [Sequence(subject, *recording, camera, points, poses) for camera, points, poses in seen]
+    return sequences
+
+
+def _dataset(folder: Path, keypoints: str, form: Form, layout: Layout, sequences: tuple[Sequence, ...]) -> PoseDataset:
+    """Return the data set; own cameras say its frame rate, and then the form's title and conventions do not apply."""
+    files = dict.fromkeys(own_cameras.file_of(folder, s.subject) for s in sequences)
+    if set(files) == {None}:
+        return PoseDataset(
+            f"{form.title} ({keypoints})", layout.joints, form.fps, sequences, form.conventions, layout.keypoints
+        )
+    rates = {own_cameras.frame_rate(file) if file else form.fps for file in files}
+    if len(rates) > 1:
+        raise DataError(f"cameras*.toml: found frame rates {', '.join(map(str, rates))}, expected one for all (fps = ...)")
+    if (fps := rates.pop()) is None:
+        warnings.warn(f"{folder}: no `fps = ...` in cameras.toml: taken as {form.fps:g} frames per second", stacklevel=3)
+    return PoseDataset(f"{folder.name} ({keypoints})", layout.joints, fps or form.fps, sequences, "", layout.keypoints)
+
+
+def keypoints_file(folder: Path, keypoints: str, form: str = HUMAN36M.name) -> Path:
     """Return the file that holds these keypoints, or refuse the folder."""
-    stem = "data_2d_h36m_"
+    stem = f"data_2d_{form}_"
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder, expected one that holds data_3d_h36m.npz and {stem}*.npz")
+        raise DataError(f"{folder}: no such folder, expected one that holds data_3d_{form}.npz and {stem}*.npz")
     found = sorted(file.stem.removeprefix(stem) for file in folder.glob(f"{stem}*.npz"))
     if keypoints not in found:
-        raise DataError(f"{folder}: found keypoints {', '.join(found) or 'nothing'} ({stem}*.npz), expected {keypoints!r}")
+        other = next(
+            (one for one in (HUMAN36M, HUMANEVA) if one.name != form and [*folder.glob(f"data_3d_{one.name}.npz")]), None
+        )
+        hint = f" (it holds {other.title}: see configs/{other.config})" if other else ""
+        hint = hint or (f" (config.data.keypoints={found[0]})" if found else "")
+        raise DataError(
+            f"{folder}: found keypoints {', '.join(found) or 'nothing'} ({stem}*.npz), expected {keypoints!r}{hint}"
+        )
     return folder / f"{stem}{keypoints}.npz"
 
 
-def _check_layout(metadata: dict[Any, Any], file: Path) -> None:
+def _check_layout(metadata: dict[Any, Any], keypoints: Skeleton, file: Path) -> None:
     layout = f"{file}: metadata (layout {described(metadata.get('layout_name', 'not named'))})"
-    joints, left, right = metadata.get("num_joints"), H36M_17.joints_left, H36M_17.joints_right
-    if not isinstance(joints, int | np.integer) or joints != H36M_17.num_joints:
-        raise DataError(f"{layout}: num_joints is {described(joints)}, expected {H36M_17.num_joints}")
-    found = [_whole_numbers(side) for side in _items(metadata.get("keypoints_symmetry"), 2) or ()]
-    if found != [left, right]:
-        what = "has left and right swapped" if found == [right, left] else "is of other joints"
-        raise DataError(f"{layout}: keypoints_symmetry {what}, expected left {left} first, then right {right}")
+    joints, sides = metadata.get("num_joints"), _sides(keypoints)
+    lists = [_whole_numbers(side, keypoints.num_joints) for side in _items(metadata.get("keypoints_symmetry"), (2,)) or ()]
+    whole = isinstance(joints, int | np.integer)
+    hint = "".join(
+        f"; these seem to be --config.model.input_joints={other.name}"
+        for other in BUILT_IN.values()
+        if whole and other != keypoints and joints == other.num_joints and _pairs(lists) == _pairs(_sides(other))
+    )
+    if not whole or joints != keypoints.num_joints:
+        raise DataError(f"{layout}: num_joints is {described(joints)}, expected {keypoints.num_joints}{hint}")
+    if _pairs(lists) != _pairs(sides):
+        what = "has left and right swapped" if _pairs(lists[::-1]) == _pairs(sides) else "is of other joints"
+        expected = f"expected left {sides[0]} first, then right {sides[1]}"
+        raise DataError(f"{layout}: keypoints_symmetry {what}, {expected}{hint}")
+
+
+def _sides(skeleton: Skeleton) -> list[tuple[int, ...]]:
+    """Return the left and the right joints of a set, by their places in files."""
+    return [tuple(skeleton.file_order[joint] for joint in side) for side in (skeleton.joints_left, skeleton.joints_right)]
+
+
+def _pairs(sides: list[tuple[int, ...]]) -> list[tuple[int, ...]] | None:
+    """Return the mirrored pairs of two sides; None if they are not two of equal length."""
+    return sorted(zip(*sides, strict=True)) if len(sides) == 2 and len(sides[0]) == len(sides[1]) else None
 
 
 def read_recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict[Any, dict[tuple[str, str], Any]]:
@@ -132,45 +244,50 @@ def action_and_trial(name: Any, where: str) -> tuple[str, str]:
     return _SPELLINGS.get(action, action), trial
 
 
-def world_17(value: Any, name: str) -> np.ndarray:
-    """Return a motion [T, 17, 3], float64, world frame, metres."""
-    poses = numbers_of_shape(value, (_FRAMES, (17, 32), 3), name).astype(np.float64)
-    if poses.shape[1] == 32:
+def world_joints(value: Any, name: str, joints: Skeleton = H36M_17) -> np.ndarray:
+    """Return a motion [T, J, 3], float64, world frame, metres."""
+    number = joints.num_joints
+    poses = numbers_of_shape(value, (_FRAMES, (17, 32) if joints == H36M_17 else number, 3), name).astype(np.float64)
+    if poses.shape[1] != number:
         poses = np.delete(poses, _REMOVED, axis=1)  # [T, 17, 3]
     extent = float(np.median(np.ptp(poses, axis=1).max(-1)))
     if _MAX_EXTENT_M < extent < np.inf:
         raise DataError(f"{name}: a typical pose measures {extent:.4g}, the file seems to be in millimetres, expected metres")
-    return poses
+    return poses[:, joints.file_order]
 
 
-def _views(world: np.ndarray, views: Any, name: str, subject: str, recording: tuple[str, str]) -> list[Sequence]:
-    """Return what each camera sees of a motion [T, 17, 3], world frame, metres."""
-    cameras = CAMERAS[subject]
-    arrays = _items(views, len(cameras))
+def _views(
+    cameras: Seq[Camera | CalibratedCamera], world: np.ndarray, views: Any, name: str, layout: Layout
+) -> Iterator[tuple[Camera, np.ndarray, np.ndarray]]:
+    """Yield each camera, its keypoints [T, K, 2 or 3] and its poses [T, J, 3] of a motion [T, J, 3], world frame, metres."""
+    arrays = _items(views, (len(cameras),))
     if arrays is None:
         raise DataError(f"{name}: found {described(views)}, expected {len(cameras)} arrays, one for each camera")
-    sequences = []
     for camera, array in zip(cameras, arrays, strict=True):
-        detected = numbers_of_shape(array, (_FRAMES, 17, (2, 3)), f"{name}/{camera.name}")
+        widths = 3 if layout.confidences else (2, 3)
+        detected = numbers_of_shape(array, (_FRAMES, layout.keypoints.num_joints, widths), f"{name}/{camera.name}")
         if len(detected) < len(world):
             raise DataError(
                 f"{name}/{camera.name}: found keypoints of {len(detected)} frames, expected those of the motion's {len(world)}"
             )
-        inputs_2d = np.ascontiguousarray(detected[: len(world), :, :2], np.float32)  # without the confidence
-        poses_3d = world_to_camera(world, camera).astype(np.float32)
-        sequences.append(Sequence(subject, *recording, camera, inputs_2d, poses_3d))
-    return sequences
+        kept = detected[: len(world), layout.keypoints.file_order, : 3 if layout.confidences else 2]
+        placed, poses_3d = (
+            own_cameras.seen_by(camera, world)
+            if isinstance(camera, CalibratedCamera)
+            else (camera, world_to_camera(world, camera).astype(np.float32))
+        )
+        yield placed, np.ascontiguousarray(kept, np.float32), poses_3d
 
 
 # A pickle can hold anything anywhere, itself included: nothing below walks through or prints what it does not know.
 
 
-def _items(value: Any, number: int) -> list[Any] | None:
-    """Return the items of a list, tuple or array that has this number of them; None for all else."""
+def _items(value: Any, numbers: Container[int]) -> list[Any] | None:
+    """Return the items of a list, tuple or array that has one of these numbers of them; None for all else."""
     is_row = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
-    return list(value) if is_row and len(value) == number else None
+    return list(value) if is_row and len(value) in numbers else None
 
 
-def _whole_numbers(value: Any) -> tuple[int, ...]:
-    items = _items(value, len(H36M_17.joints_left)) or ()
+def _whole_numbers(value: Any, most: int) -> tuple[int, ...]:
+    items = _items(value, range(most + 1)) or ()
     return tuple(int(item) for item in items if isinstance(item, int | np.integer))

@@ -106,7 +106,7 @@ def write(output: str | Path, recordings: Iterable[tuple[str, str, str, np.ndarr
 def _projections(subject: str, action: str, trial: str, motion: np.ndarray) -> list[np.ndarray]:
     """Return the keypoints [T, 17, 2], pixels, of a motion [T, J, 3], world frame, metres, in each camera."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # PoseDataset names what is not finite
-        world = npz_files.world_17(motion, f"{subject}/{action}/{trial}")
+        world = npz_files.world_joints(motion, f"{subject}/{action}/{trial}")
         sequences = tuple(film(world, CAMERAS[subject], subject=subject, action=action, trial=trial))
         PoseDataset("Human3.6M", H36M_17, 50.0, sequences)  # checks them as when they are loaded
     return [sequence.inputs_2d for sequence in sequences]

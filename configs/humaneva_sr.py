@@ -1,0 +1,23 @@
+"""SRNet on HumanEva-I, 15 joints, single frame, exact 2D, under VideoPose3D's protocol: trained on Train, tested on Validate.
+
+    python -m launch.train --config=configs/humaneva_sr.py --config.data.path=DIR --workdir=runs/humaneva/sr
+
+DIR holds data_3d_humaneva15.npz and data_2d_humaneva15_gt.npz, as VideoPose3D's scripts make them. For detections add
+--config.data.keypoints=NAME of data_2d_humaneva15_NAME.npz, and --config.model.input_joints=coco_17 for those of COCO's layout.
+Not run here: the data need a registration.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import default
+
+
+def get_config() -> ConfigDict:
+    """Return three actions of three people, each of whom trains and, in other recordings, tests."""
+    config = default.get_config()
+    config.data.source = "humaneva"
+    config.data.actions = ("Walking", "Jog", "Box")
+    config.model.joints = "humaneva_15"
+    config.protocol.subjects_train = ("Train/S1", "Train/S2", "Train/S3")
+    config.protocol.subjects_test = ("Validate/S1", "Validate/S2", "Validate/S3")
+    return config

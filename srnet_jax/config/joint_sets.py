@@ -1,0 +1,131 @@
+"""Joint sets in configs: the name of a built-in set, or a set of one's own as JSON, so that a config needs no other file.
+
+A set of one's own is written as TOML:
+
+    left = ["LHip", "LKnee"]            # joints on the person's left side
+    right = ["RHip", "RKnee"]           # their mirror images, in the same order
+    [joints]                            # joint = parent, in the order of the arrays in files; the root's parent is ""
+    Hip = ""
+    LHip = "Hip"
+    LKnee = "LHip"
+    RHip = "Hip"
+    RKnee = "RHip"
+    [groups]                            # body parts of the split networks; each joint in one of them
+    left_leg = ["LHip", "LKnee"]
+    right_leg = ["Hip", "RHip", "RKnee"]
+
+The names are free. A joint that is called as in `skeleton.BUILT_IN` is recognised: among keypoints, and for the subsets of an
+evaluation.
+"""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from srnet_jax.errors import ConfigError, DataError, one_line
+from srnet_jax.io.files import plain, reading, size_of
+from srnet_jax.io.text import in_utf_8
+from srnet_jax.pose.skeleton import BUILT_IN, ROOT, Skeleton, make_skeleton
+
+MOST_JOINTS = 1000
+EXPECTED = f"one of {', '.join(BUILT_IN)}, or a .toml file of one's own joints"
+_LARGEST = 2**20  # bytes of a file
+_PARTS = {"left": list, "right": list, "joints": dict, "groups": dict}
+
+
+def read(path: str | Path) -> str:
+    """Read a joint set of one's own from TOML.
+
+    Returns:
+      The set as text for `config.model.joints` or `input_joints`.
+
+    Raises:
+      DataError: if the file is missing or damaged, or does not declare a joint set.
+    """
+    path, expected = Path(path), "TOML of a joint set"
+    if (size := size_of(path, expected)) > _LARGEST:
+        raise DataError(f"{path}: found {size:,} bytes, expected {expected} of at most {_LARGEST:,}")
+    with reading(path, expected):
+        table = tomllib.loads(in_utf_8(path.read_bytes()).decode())
+    table = {"name": path.stem} | table
+    try:
+        _declared(table)
+    except ValueError as error:
+        raise DataError(f"{path}: {one_line(error)}") from error
+    return json.dumps(table, separators=(",", ":"))
+
+
+def with_files_read(config: ConfigDict) -> ConfigDict:
+    """Return a config whose joint sets are no longer names of TOML files but their content."""
+    copy = config.copy_and_resolve_references()
+    model = copy.get("model", {})
+    for field in ("joints", "input_joints"):
+        if isinstance(value := model.get(field), str) and value.endswith(".toml"):
+            model[field] = read(plain(value))
+    return copy
+
+
+def parse(text: str) -> Skeleton:
+    """Return the set that a config's text names or declares.
+
+    Raises:
+      ValueError: if it does neither; says why.
+    """
+    if text in BUILT_IN:
+        return BUILT_IN[text]
+    if not text.startswith("{"):
+        raise ValueError(f"found {one_line(repr(text), 100)}, expected {EXPECTED}")
+    try:
+        table = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("found JSON in too many levels, expected a joint set") from error
+    return _declared(table)
+
+
+def of(model: ConfigDict) -> tuple[Skeleton, Skeleton]:
+    """Return the joints that `config.model` puts out, and the keypoints that it takes.
+
+    Raises:
+      ConfigError: if a field declares no joint set.
+    """
+    found = []
+    for field in ("joints", "input_joints"):
+        try:
+            found.append(parse(model[field] or model.joints))
+        except ValueError as error:
+            raise ConfigError(f"config.model.{field}: {one_line(error)}") from error
+    return found[0], found[1]
+
+
+def share_root(joints: Skeleton, inputs: Skeleton) -> bool:
+    """Return whether the root of the 3D joints is a keypoint, and the root of these."""
+    return joints.joints[ROOT] == inputs.joints[ROOT]
+
+
+def _declared(table: dict[str, Any]) -> Skeleton:
+    """Return the joint set of a table as the head of this module shows it; `name` is text."""
+    if odd := sorted(set(table) - set(_PARTS) - {"name"}):
+        raise ValueError(f"{odd[0]!r} is not understood, expected left, right, [joints] and [groups]")
+    for part, kind in _PARTS.items():
+        if not isinstance(table.get(part), kind):
+            raise ValueError(f"{part}: {'missing' if part not in table else 'not understood'}, expected {_what(part)}")
+    texts = [table.get("name"), *table["left"], *table["right"], *table["joints"], *table["joints"].values(), *table["groups"]]
+    for members in table["groups"].values():
+        if not isinstance(members, list):
+            raise ValueError(f"groups: found {one_line(repr(members), 60)}, expected lists of joints")
+        texts += members
+    for text in texts:
+        if not isinstance(text, str) or not text.isprintable() or len(text) > 100:
+            raise ValueError(f"found {one_line(repr(text), 60)}, expected a printable name of at most 100 characters")
+    if table["name"] in BUILT_IN or not table["name"] or "" in table["joints"]:
+        raise ValueError(f"the name {table['name'] if '' not in table['joints'] else ''!r} is not allowed, expected another")
+    if not 2 <= len(table["joints"]) <= MOST_JOINTS:
+        raise ValueError(f"joints: found {len(table['joints'])}, expected 2 to {MOST_JOINTS:,}")
+    return make_skeleton(**{"parents" if part == "joints" else part: value for part, value in table.items()})
+
+
+def _what(part: str) -> str:
+    return {"joints": "a table: joint = parent", "groups": "a table: group = list of joints"}.get(part, "a list of joints")
