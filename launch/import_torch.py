@@ -3,9 +3,11 @@
 python -m launch.import_torch --checkpoint=FILE.bin --workdir=runs/official [--config=configs/... --config.FIELD=VALUE ...]
 
 The network is read from the file. Fields give what a file does not hold: --config.model.causal=True;
---config.model.activation=relu for VideoPose3D's own files; --config.model.adds_input=True and --config.model.normalization=lcn
-for networks trained under lcn; --config.model.recombine=add for context from all joints. A field that the file decides must
-not be set. Data, protocol and training are the config's.
+--config.model.activation=relu or leaky_relu where the file does not tell VideoPose3D's networks from the official SRNet's (a
+line says so); --config.model.adds_input=True and --config.model.normalization=lcn for networks trained under lcn;
+--config.model.recombine=add for context from all joints; --config.model.input_joints=coco_17 and --config.model.joints=... for
+other keypoints and joints than Human3.6M's. A field that the file decides must not be set. Data, protocol and
+training are the config's.
 """
 
 from absl import flags
@@ -13,7 +15,7 @@ from absl import flags
 from launch import app
 
 app.define_config()
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The .bin file, in PyTorch's zip or older format.", required=True)
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The file, in PyTorch's zip or older format.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "New folder for the run.", required=True)
 
 

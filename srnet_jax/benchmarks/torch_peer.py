@@ -101,8 +101,8 @@ class TorchLifter(nn.Module):
         recombination = (lifter.recombine, lifter.context_dim, lifter.context_from, lifter.context_form)
         if SPLIT_RECOMBINE in lifter.connectivity and recombination != ("multiply", 1, "others", "official"):
             raise ValueError(f"recombination is {recombination}, expected ('multiply', 1, 'others', 'official')")
-        if lifter.adds_input or lifter.causal or lifter.dropout or lifter.activation != "leaky_relu":
-            raise ValueError("adds_input, causal, dropout or another activation: expected none, these are not timed")
+        if lifter.adds_input or lifter.causal or lifter.dense or lifter.dropout or lifter.activation != "leaky_relu":
+            raise ValueError("adds_input, causal, dense, dropout or another activation: expected none, these are not timed")
         plans = lifter.layer_plans()
         self.receptive_field, self.num_joints = lifter.receptive_field, lifter.num_joints
         self.layers = nn.ModuleList(_Layer(plan) for plan in plans)

@@ -15,7 +15,7 @@ ENSEMBLE_FILE = "ensemble.json"  # the config of a folder whose subfolders are r
 FORMAT_VERSION = 9
 _BEFORE_JOINT_SETS = 8  # its networks take and give the 17 joints of Human3.6M, the default
 _SINCE = (
-    *("model.joints", "model.input_joints", "model.confidences", "data.actions", "test_data.actions"),
+    *("model.joints", "model.input_joints", "model.confidences", "model.dense", "data.actions", "test_data.actions"),
     *("train.weight_decay", "train.keep_epochs"),
 )
 

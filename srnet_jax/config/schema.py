@@ -21,7 +21,7 @@ from srnet_jax.pose.losses import LOSSES
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, NORMALIZATIONS, ROOTED_NORMALIZATIONS
 from srnet_jax.pose.skeleton import GROUP_NUMBERS, H36M_17
 
-SOURCES = ("synthetic", "h36m", "humaneva", "mocap", "mpi_inf_3dhp", "mpi_inf_3dhp_train")
+SOURCES = ("synthetic", "h36m", "humaneva", "mocap", "mpi_inf_3dhp", "mpi_inf_3dhp_train", "3dpw")
 PAIRED = ("h36m", "humaneva")  # files of paired 2D and 3D in VideoPose3D's form
 _UPRIGHT = ("synthetic", "mocap", "h36m")  # whose world is known to have z up, and the floor at 0
 RANKINGS = ("occurrence", "exponential", "mean_distance")
@@ -128,7 +128,8 @@ def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field
                 _TEXT,
                 "h36m: folder of data_3d_h36m.npz and data_2d_h36m_*.npz, for other people also of cameras.toml "
                 "(docs/own_data.md); humaneva: the same with humaneva15 in the names; mocap: .npz file of joint positions, or "
-                "folder of them; mpi_inf_3dhp: folder of the test set, TS1 to TS6; mpi_inf_3dhp_train: folder of S1 to S8",
+                "folder of them; mpi_inf_3dhp: folder of the test set, TS1 to TS6, or data_test_3dhp.npz; mpi_inf_3dhp_train: "
+                "folder of S1 to S8, or data_train_3dhp.npz; 3dpw: folder of .pkl files, for tests",
                 unless(source, "synthetic"),
             ),
             "keypoints": Field("gt", _TEXT, "gt, or a detector's name: NAME of data_2d_h36m_NAME.npz", paired),
@@ -274,6 +275,12 @@ _MODEL = {
         "official code",
     ),
     "causal": Field(False, _FLAG, "True: no frame after the output frame is seen", _TRUNK),
+    "dense": Field(
+        False,
+        _FLAG,
+        "True: taps at every frame instead of dilated ones, VideoPose3D's --dense, for its checkpoints",
+        _TRUNK,
+    ),
     "activation": Field("leaky_relu", one_of(ACTIVATIONS), "leaky_relu (slope 0.01) or relu"),
     "dropout": Field(0.0, number(0, 0.99), "rate after each activation"),
     "hops": Field(3, whole(1, 16), "a joint sees joints that are at most this many bones away", _network("lcn")),

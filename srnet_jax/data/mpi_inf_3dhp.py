@@ -53,7 +53,7 @@ _TRAINING_JOINTS = (
     *("left_hip", "left_knee", "left_ankle", "left_foot", "left_toe"),
     *("right_hip", "right_knee", "right_ankle", "right_foot", "right_toe"),
 )
-_TEST_JOINTS = (
+TEST_JOINTS = (
     *("head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
     *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis", "spine", "head"),
 )
@@ -65,7 +65,7 @@ _AS_H36M = (  # the joint taken for each of H36M_17
 
 _ANNOTATIONS = {"univ": "univ_annot3", "metric": "annot3"}
 _NUM_CAMERAS = 14
-_FPS = 25.0
+FPS = 25.0
 _VIDEOS = {  # frames and frames per second of Seq1 and Seq2
     "S1": ((6416, 25), (12430, 50)),
     "S2": ((6502, 25), (6081, 25)),
@@ -84,13 +84,14 @@ _MAX_NORMALISED = 1.5  # screen coordinates end at 1, or a little above on a hig
 _MAX_ERROR_PX = 50.0  # of a typical joint of a pose that should project to its keypoint
 
 
-def _fixed_camera(name: str, focal: tuple[float, float], center: tuple[float, float], width: int, height: int) -> Camera:
+def fixed_camera(name: str, focal: tuple[float, float], center: tuple[float, float], width: int, height: int) -> Camera:
+    """Return a camera at the origin of its own frame; focal lengths and centre in pixels."""
     return Camera(name, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), focal, center, width, height)
 
 
 # The official SRNet code's numbers; those of the test set's calibration files differ by less than 0.05 %.
-_STUDIO = _fixed_camera("studio", (1500.0686135995716, 1500.6590966853348), (1017.3794860438494, 1043.062824876024), 2048, 2048)
-_OUTDOOR = _fixed_camera("outdoor", (1683.482559482185, 1671.927242063379), (939.9278168524228, 560.2072491988034), 1920, 1080)
+STUDIO = fixed_camera("studio", (1500.0686135995716, 1500.6590966853348), (1017.3794860438494, 1043.062824876024), 2048, 2048)
+_OUTDOOR = fixed_camera("outdoor", (1683.482559482185, 1671.927242063379), (939.9278168524228, 560.2072491988034), 1920, 1080)
 
 
 @sandbox.one_process()
@@ -115,23 +116,21 @@ def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
     _check_known("annotation", (annotation,), _ANNOTATIONS)
     key = _ANNOTATIONS[annotation]
     sequences: list[Sequence] = []
-    for subject, scene in SCENES.items():
+    for subject in SCENES:
         file = _folder(path, "TS1 to TS6") / subject / "annot_data.mat"
         stored = read_variables(file, ("annot2", key, "valid_frame", "activity_annotation"))
-        keypoints = _joints(stored["annot2"].T, (1, 17, 2), _TEST_JOINTS, f"{file}: annot2")
-        poses = _joints(stored[key].T, (1, 17, 3), _TEST_JOINTS, f"{file}: {key}")
+        keypoints = joints_of(stored["annot2"].T, (1, 17, 2), TEST_JOINTS, f"{file}: annot2")
+        poses = joints_of(stored[key].T, (1, 17, 3), TEST_JOINTS, f"{file}: {key}")
         valid = _row(stored["valid_frame"], len(poses), f"{file}: valid_frame") == 1
         activity = _row(stored["activity_annotation"], len(poses), f"{file}: activity_annotation")
         unknown = np.setdiff1d(activity[valid], np.arange(1, len(ACTIVITIES) + 1))
         if unknown.size or not valid.any():
             what = f"a valid frame of activity {unknown[0]:g}" if unknown.size else "no valid frame"
             raise DataError(f"{file}: found {what}, expected valid frames of the activities 1 to {len(ACTIVITIES)}")
-        camera = _OUTDOOR if scene == "outdoor" else _STUDIO
-        views = _checked(keypoints, poses, valid, camera, annotation, str(file))
-        runs = _runs(*views, np.where(valid, activity, 0).astype(int), subject, ACTIVITIES, camera)
-        sequences += (dataclasses.replace(run, scene=scene) for run in runs)
+        labels = np.where(valid, activity, 0).astype(int)
+        sequences += evaluation_runs(keypoints, poses, labels, subject, ACTIVITIES, annotation=annotation, name=str(file))
     with naming(path):
-        return PoseDataset(f"MPI-INF-3DHP test ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
+        return PoseDataset(f"MPI-INF-3DHP test ({annotation})", H36M_17, FPS, tuple(sequences), CONVENTIONS)
 
 
 @sandbox.one_process()
@@ -170,22 +169,66 @@ def load_train(
         calibrated = _calibration(folder / "camera.calibration", cameras)
         stored = read_variables(file, ("annot2", key, "cameras"))
         cells = _row(stored["cameras"], _NUM_CAMERAS, f"{file}: cameras").tolist()
-        frames, fps = _VIDEOS[subject][number - 1]
-        step = round(fps / _FPS)
         for index in cameras:
             name = f"{file}: camera {index}"
-            keypoints = _joints(_cell(stored["annot2"], cells, index, name), (28 * 2,), _TRAINING_JOINTS, f"{name}: annot2")
-            poses = _joints(_cell(stored[key], cells, index, name), (28 * 3,), _TRAINING_JOINTS, f"{name}: {key}")
-            keep = np.arange(len(poses)) < frames
-            keep[_MIRRORED.get((subject, number), slice(0))] = False
-            camera = calibrated[index]
-            keypoints, poses = _checked(keypoints, poses, keep, camera, annotation, name)
-            keep &= poses[..., 2].min(axis=1) >= _NEAREST_M
-            labels = keep[::step].astype(int)
-            runs = _runs(keypoints[::step], poses[::step], labels, subject, (f"Seq{number}",), camera)
-            sequences += (dataclasses.replace(run, trial="1") for run in runs)  # one recording, in pieces that differ by camera
+            keypoints = joints_of(_cell(stored["annot2"], cells, index, name), (28 * 2,), _TRAINING_JOINTS, f"{name}: annot2")
+            poses = joints_of(_cell(stored[key], cells, index, name), (28 * 3,), _TRAINING_JOINTS, f"{name}: {key}")
+            video = f"{subject} Seq{number}"
+            sequences += training_runs(keypoints, poses, video, calibrated[index], annotation=annotation, name=name)
     with naming(path):
-        return PoseDataset(f"MPI-INF-3DHP ({annotation})", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
+        return PoseDataset(f"MPI-INF-3DHP ({annotation})", H36M_17, FPS, tuple(sequences), CONVENTIONS)
+
+
+def evaluation_runs(
+    keypoints: np.ndarray,
+    poses: np.ndarray,
+    labels: np.ndarray,
+    subject: str,
+    actions: tuple[str, ...],
+    *,
+    annotation: str,
+    name: str,
+) -> list[Sequence]:
+    """Return the runs of a sequence of the test set.
+
+    Args:
+      keypoints: [T, 17, 2], pixels.
+      poses: [T, 17, 3], millimetres.
+      labels: [T]; label n marks a valid frame of the n-th action, 0 one that is left out.
+      subject: TS1 to TS6.
+      actions: names.
+      annotation: of the poses, for the checks.
+      name: where messages begin.
+    """
+    scene = SCENES[subject]
+    camera = _OUTDOOR if scene == "outdoor" else STUDIO
+    views = _checked(keypoints, poses, labels > 0, camera, annotation, name)
+    return [dataclasses.replace(run, scene=scene) for run in _runs(*views, labels, subject, actions, camera)]
+
+
+def training_runs(
+    keypoints: np.ndarray, poses: np.ndarray, video: str, camera: Camera, *, annotation: str, name: str, fps: float = 0
+) -> list[Sequence]:
+    """Return what is kept of a video of the training set, see `load_train`, at 25 fps.
+
+    Args:
+      keypoints: [T, 17, 2], pixels.
+      poses: [T, 17, 3], millimetres.
+      video: such as "S1 Seq2".
+      camera: the camera that sees it.
+      annotation: of the poses, for the checks.
+      name: where messages begin.
+      fps: frames per second of the arrays, 0 for the video's.
+    """
+    subject, recording = video.split()
+    frames, own_fps = _VIDEOS[subject][int(recording[-1]) - 1]
+    step = round((fps or own_fps) / FPS)
+    keep = np.arange(len(poses)) < frames
+    keep[_MIRRORED.get((subject, int(recording[-1])), slice(0))] = False
+    keypoints, poses = _checked(keypoints, poses, keep, camera, annotation, name)
+    keep &= poses[..., 2].min(axis=1) >= _NEAREST_M
+    runs = _runs(keypoints[::step], poses[::step], keep[::step].astype(int), subject, (recording,), camera)
+    return [dataclasses.replace(run, trial="1") for run in runs]  # one recording, in pieces that differ by camera
 
 
 def _runs(
@@ -249,7 +292,7 @@ def _calibration(file: Path, cameras: tuple[int, ...]) -> dict[int, Camera]:
             shown = f"focal lengths {k[0]:g}, {k[5]:g}, skew {k[1]:g}, radial {max(distortion, key=abs):g}"
             expected = "a positive size and focal length, no skew and no distortion"
             raise DataError(f"{where}: found size {width:g} x {height:g}, {shown}, expected {expected}")
-        found[number] = _fixed_camera(f"camera{number}", (k[0], k[5]), (k[2], k[6]), int(width), int(height))
+        found[number] = fixed_camera(f"camera{number}", (k[0], k[5]), (k[2], k[6]), int(width), int(height))
     return found
 
 
@@ -266,7 +309,7 @@ def _check_known(what: str, names: Iterable[Any], known: Iterable[Any]) -> None:
 
 
 @np.errstate(all="ignore")  # HDF5 has numbers larger than float64's
-def _joints(array: np.ndarray, shape: tuple[int, ...], joints: tuple[str, ...], name: str) -> np.ndarray:
+def joints_of(array: np.ndarray, shape: tuple[int, ...], joints: tuple[str, ...], name: str) -> np.ndarray:
     """Return [T, 17, 2 or 3] float64 in the order of H36M_17, of an array [T, *shape] of the joints named."""
     numbers_of_shape(array, ("frames >= 1", *shape), name)
     chosen = [joints.index(joint) for joint in _AS_H36M]

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import joint_sets
 from srnet_jax.config.schema import PAIRED
-from srnet_jax.data import detections, mpi_inf_3dhp, synthetic
+from srnet_jax.data import detections, mpi_inf_3dhp, mpi_inf_3dhp_npz, synthetic, threedpw
 from srnet_jax.data.dataset import PoseDataset
 from srnet_jax.data.h36m import npz_files
 from srnet_jax.data.mocap import clip_files
@@ -75,10 +75,14 @@ def _load(data: ConfigDict, model: ConfigDict) -> PoseDataset:
             form = npz_files.HUMAN36M if data.source == "h36m" else npz_files.HUMANEVA
             layout = npz_files.Layout(joints, keypoints, model.confidences)
             dataset = npz_files.load(data.path, keypoints=data.keypoints, form=form, layout=layout)
-        case "mpi_inf_3dhp":
-            dataset = mpi_inf_3dhp.load_test(data.path, annotation=data.annotation)
+        case "3dpw":
+            dataset = threedpw.load(data.path)
         case _:
-            dataset = mpi_inf_3dhp.load_train(data.path, annotation=data.annotation)
+            test = data.source == "mpi_inf_3dhp"
+            packed = mpi_inf_3dhp_npz.file_at(data.path, test=test)
+            home = mpi_inf_3dhp_npz if packed else mpi_inf_3dhp
+            load = home.load_test if test else home.load_train
+            dataset = load(packed or data.path, annotation=data.annotation)
     dataset = dataset.with_actions(data.actions).downsampled(data.downsample)
     if data.detections.simulate:
         dataset = detections.simulate(dataset, errors_of(data.detections), seed=data.detections.seed)

@@ -1,4 +1,4 @@
-"""Read PyTorch checkpoints and NumPy archives without running anything that they name; see `safe_pickle`.
+"""Read PyTorch checkpoints, NumPy archives and pickles without running anything that they name; see `safe_pickle`.
 
 The sizes that a file declares are compared with the bytes that are there. Whatever a file holds, reading it takes memory
 and time in proportion to its size, or half a gigabyte and seconds if it is small; and the only error is a `DataError` of
@@ -56,6 +56,23 @@ def load_npz(path: str | Path) -> dict[str, Any]:
     methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     with reading(path, "a NumPy .npz archive"), _open_zip(data, budget, methods) as archive:
         return {info.filename.removesuffix(".npy"): _load_npy(archive, info, budget) for info in archive.infolist()}
+
+
+def load_pickle(path: str | Path) -> Any:
+    """Read a pickle of arrays and plain values, as Python 2 wrote them too.
+
+    Returns:
+      The saved object; text of Python 2 is `str`.
+
+    Raises:
+      DataError: if the file is missing, damaged, no pickle, or asks for anything but arrays and plain values, or for memory
+        out of proportion to its size.
+    """
+    budget = Budget(_TORCH_RATIO * size_of(path, "a pickle"))
+    data = Path(path).read_bytes()
+    with reading(path, "a pickle"):
+        root, _ = unpickle(io.BytesIO(data), budget)
+        return Resolver({}, "<", budget).resolve(root)
 
 
 def stored_dict(arrays: dict[str, np.ndarray], key: str, file: str | Path) -> dict[Any, Any]:

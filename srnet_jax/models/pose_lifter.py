@@ -136,6 +136,7 @@ class PoseLifter(nn.Module):
       bug_compatible: True for the official code's scrambled temporal concatenation.
       adds_input: add the output frame's 2D input to its x and y, as the official code under its `lcn` normalisation.
       causal: outputs depend on no later frame than their own.
+      dense: kernels have a tap at every frame that the dilated ones span, as VideoPose3D's `--dense`.
       strided: True for the training form, which maps windows of exactly `receptive_field` frames to one frame; False for
         the dilated form, which maps T frames to T - receptive_field + 1. Both have the same variables.
       streaming: True for a third form, of causal networks: it maps one frame to one, and its collection `memory` holds what
@@ -160,6 +161,7 @@ class PoseLifter(nn.Module):
     bug_compatible: bool = False
     adds_input: bool = False
     causal: bool = False
+    dense: bool = False
     strided: bool = False
     streaming: bool = False
     activation: str = "leaky_relu"
@@ -239,6 +241,8 @@ class PoseLifter(nn.Module):
         for index, (connectivity, kernel) in enumerate(zip(self.connectivity, kernels, strict=True)):
             first, last = index == 0, index == len(kernels) - 1
             dilation = math.prod(self.filter_widths[: (index + 1) // 2]) if kernel > 1 else 1
+            if self.dense:
+                kernel, dilation = (kernel - 1) * dilation + 1, 1
             if connectivity == FULLY_CONNECTED:
                 groups = _neighbours((axes * keypoints if first else self.channels,))
                 features: tuple[int, ...] = (3 * joints if last else self.channels,)
@@ -258,7 +262,7 @@ class PoseLifter(nn.Module):
         if self.streaming:
             return h
         half = plan.kernel_size // 2
-        if self.strided:
+        if self.strided and not self.dense:
             return h[:, half + (half if self.causal else 0) :: plan.kernel_size]
         pad = half * plan.dilation
         shift = pad if self.causal else 0
@@ -347,14 +351,15 @@ def make_layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> 
     Raises:
       ValueError: if its context cannot be recombined.
     """
+    by_windows = lifter.streaming or (lifter.strided and not lifter.dense)
     convolution: dict[str, Any] = {
         "groups": plan.groups,
         "features": plan.features,
         "use_bias": plan.use_bias,
         "precision": "high" if lifter.precision == "tf32" else "highest",
         "kernel_size": plan.kernel_size,
-        "stride": plan.kernel_size if lifter.strided or lifter.streaming else 1,
-        "dilation": 1 if lifter.strided or lifter.streaming else plan.dilation,
+        "stride": plan.kernel_size if by_windows else 1,
+        "dilation": 1 if by_windows else plan.dilation,
         "name": name,
     }
     if plan.connectivity != SPLIT_RECOMBINE:
@@ -419,6 +424,7 @@ def create_model(model: ConfigDict) -> Lifter:
         bug_compatible=model.bug_compatible,
         adds_input=model.adds_input,
         causal=model.causal,
+        dense=model.dense,
         activation=model.activation,
         dropout=model.dropout,
         precision=model.precision,

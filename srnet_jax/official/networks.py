@@ -16,18 +16,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from srnet_jax.config.schema import ACTIVATIONS
 from srnet_jax.errors import DataError
-from srnet_jax.io.safe_load import load_torch
 from srnet_jax.io.text import described, listed
-from srnet_jax.models.pose_lifter import FULLY_CONNECTED, SPLIT_RECOMBINE, PoseLifter, connectivity_plan, variable_shapes
-from srnet_jax.pose.skeleton import body_groups
+from srnet_jax.models.pose_lifter import FULLY_CONNECTED, SPLIT_RECOMBINE, PoseLifter, variable_shapes
+from srnet_jax.official.files import OfficialCheckpoint, read_checkpoint
+from srnet_jax.official.recognition import Stated, assumptions, recognise
 
 _logger = logging.getLogger(__name__)
 
-_MAX_FIELD = 100_000  # frames; a network that sees more is a damaged file
-_MAX_BLOCKS = 100  # of two layers; the official ones have at most 4
-_MIN_CHANNELS = 17  # as config.model.channels
 COUNTER = "num_batches_tracked"  # of every BatchNorm; the networks never read it
 _NORM = (
     ("weight", ("params", "scale")),
@@ -52,40 +48,16 @@ class OfficialTensor:
     channels: tuple[int | None, int | None] = (None, None)
 
 
-@dataclasses.dataclass(frozen=True)
-class OfficialCheckpoint:
-    """What an official file holds.
-
-    Attributes:
-      path: the file.
-      state_dict: the network's tensors, by name.
-      rest: what else the file holds: `epoch`, `lr`, `optimizer` and others, as far as present.
-    """
-
-    path: Path
-    state_dict: dict[str, np.ndarray]
-    rest: dict[str, Any]
-
-
-def load_official_checkpoint(
-    path: str | Path,
-    *,
-    causal: bool = False,
-    adds_input: bool = False,
-    activation: str = "leaky_relu",
-    recombine: str = "multiply",
-) -> tuple[PoseLifter, dict[str, Any]]:
+def load_official_checkpoint(path: str | Path, **stated: Any) -> tuple[PoseLifter, dict[str, Any]]:
     """Load a network from a checkpoint of the official code or of VideoPose3D; nothing in the file is executed.
 
-    Kind of network, groups, operator, context, filter widths and channels follow from the tensors' names and shapes; the
-    arguments give the rest. A temporal network with concatenated context gets `bug_compatible`, and a log line says so.
+    Kind of network, groups, operator, context, filter widths and channels follow from the tensors' names and shapes, and where
+    it can the rest from what is beside them. Log lines say what was assumed.
 
     Args:
       path: a .bin file, in PyTorch's zip format or the one before it.
-      causal: the network was trained with the official `--causal`.
-      adds_input: it was trained with the official `--norm lcn`, where the 2D input is added to the output's x and y.
-      activation: "leaky_relu", or "relu" for VideoPose3D's own checkpoints.
-      recombine: "add", or else multiply, where both fit: with context from all joints and without concatenation.
+      **stated: what the file does not hold, fields of `recognition.Stated`: `causal`, `adds_input`, `activation`, `recombine`,
+        `keypoints`, `dense`.
 
     Returns:
       The model in its dilated form (`model.clone(strided=True)` is the one-frame form), and its variables: `{"params",
@@ -93,93 +65,15 @@ def load_official_checkpoint(
 
     Raises:
       DataError: if the file is missing, damaged, not such a checkpoint, or asks for more than tensors and numbers.
-      ValueError: for another activation.
+      ValueError: for another activation or operator.
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation is {activation!r}, expected one of {', '.join(ACTIVATIONS)}")
+    options = Stated(**stated)
     checkpoint = read_checkpoint(path)
-    model = recognise(checkpoint, causal=causal, adds_input=adds_input, activation=activation, recombine=recombine)
-    if model.length_dependent:
-        _logger.warning("%s: %s", path, SCRAMBLE_NOTE)
-    return model, to_variables(model, checkpoint)
-
-
-SCRAMBLE_NOTE = "temporal context is concatenated: bug_compatible is on, to scramble it as the official code does"
-
-
-def read_checkpoint(path: str | Path) -> OfficialCheckpoint:
-    """Read a checkpoint, or a bare state_dict; a DataParallel prefix is dropped.
-
-    Raises:
-      DataError: as `load_official_checkpoint`.
-    """
-    found = load_torch(path)
-    if not isinstance(found, dict):
-        raise DataError(f"{path}: holds {described(found)}, expected a checkpoint: a dict with model_pos")
-    tensors = found.get("model_pos", found)
-    if not isinstance(tensors, dict) or not tensors or not all(isinstance(value, np.ndarray) for value in tensors.values()):
-        raise DataError(f"{path}: found {listed(found)}, expected a checkpoint: a dict with model_pos, a dict of tensors")
-    rest = {name: value for name, value in found.items() if name != "model_pos"} if tensors is not found else {}
-    state_dict = {str(name).removeprefix("module."): value for name, value in tensors.items()}
-    for name, value in state_dict.items():
-        if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
-            raise DataError(f"{path}: {listed([name])} holds {value.dtype} values that are not all finite numbers")
-    return OfficialCheckpoint(Path(path), state_dict, rest)
-
-
-def recognise(checkpoint: OfficialCheckpoint, *, causal: bool, adds_input: bool, activation: str, recombine: str) -> PoseLifter:
-    """Return the network that a checkpoint holds; arguments as `load_official_checkpoint`.
-
-    Raises:
-      DataError: if it is none that the official code makes.
-    """
-    tensors, path = checkpoint.state_dict, checkpoint.path
-    blocks = len([name for name in tensors if name.startswith("layers_bn.") and name.endswith(".weight")]) // 2
-    if blocks > _MAX_BLOCKS:
-        raise DataError(f"{path}: found {blocks} blocks of layers, expected at most {_MAX_BLOCKS}")
-    fully_connected = "shrink.weight" in tensors
-    suffix, last = ".group_conv.0.weight", "final_layer.group_conv.0.weight"
-    if fully_connected:
-        suffix, last = ".weight", "shrink.weight"
-    kernels = [f"{layer}{suffix}" for layer in ("expand_conv", *(f"layers_conv.{2 * i}" for i in range(blocks)))]
-    for name, rank in {last: 3, "expand_bn.weight": 1, **dict.fromkeys(kernels, 3)}.items():
-        if name not in tensors or tensors[name].ndim != rank or not tensors[name].size:
-            have = f"shape {tensors[name].shape}" if name in tensors else listed(tensors)
-            raise DataError(
-                f"{path}: {name}: found {have}, expected a tensor of rank {rank}, not empty, of an official FC or SR network"
-            )
-    widths, channels = tuple(tensors[name].shape[2] for name in kernels), len(tensors["expand_bn.weight"])
-    if not all(width % 2 for width in widths) or math.prod(widths) > _MAX_FIELD:
-        raise DataError(f"{path}: filter widths {widths[:12]}, expected odd numbers that see at most {_MAX_FIELD} frames")
-    if channels < _MIN_CHANNELS:
-        raise DataError(f"{path}: expand_bn has {channels} channels, expected {_MIN_CHANNELS} or more")
-    dense = tuple((widths[0] - 1) * widths[0] ** block + 1 for block in range(1 + blocks))
-    if blocks and widths[0] > 1 and widths == dense:
-        raise DataError(f"{path}: filter widths {widths} are those of VideoPose3D's --dense network, which is not supported")
-    options: dict[str, Any] = {}
-    groups: tuple[tuple[int, ...], ...]
-    if fully_connected:
-        network, groups = "fc", (tuple(range(tensors["expand_conv.weight"].shape[1] // 2)),)
-        if not groups[0]:
-            raise DataError(f"{path}: expand_conv.weight has 0 input joints, expected 17")
-    else:
-        count = len([name for name in tensors if name.startswith("expand_conv.group_conv.")])
-        if count not in (2, 3, 5):
-            raise DataError(f"{path}: expand_conv has {count} groups, expected 2, 3 or 5")
-        network, groups = "gp", body_groups(count)
-    if not fully_connected and any(".m_conv." in name for name in tensors):
-        network, context_from = "sr", "all" if any(".get_all_info." in name for name in tensors) else "others"
-        if tensors["expand_conv.group_conv.0.weight"].shape[1] == 2 * len(groups[0]) + 1:
-            recombine = "concat"
-        elif context_from == "others":
-            recombine = "multiply" if any(".get_part_info.layers_bn." in name for name in tensors) else "add"
-        elif recombine != "add":
-            recombine = "multiply"
-        scrambled = recombine == "concat" and max(widths) > 1
-        options = {"recombine": recombine, "context_from": context_from, "bug_compatible": scrambled}
-    options |= {"causal": causal, "adds_input": adds_input, "activation": activation}
-    plan = connectivity_plan(network, 2 * (1 + blocks))
-    return PoseLifter(plan, joint_groups=groups, filter_widths=widths, channels=channels, **options)
+    model = recognise(checkpoint, options)
+    variables = to_variables(model, checkpoint)
+    for note in assumptions(checkpoint, model, options):
+        _logger.warning("%s: %s", path, note)
+    return model, variables
 
 
 def official_tensors(model: PoseLifter) -> tuple[OfficialTensor, ...]:

@@ -1,9 +1,10 @@
 """Runs of the official PyTorch code as workdirs of ours, and back."""
 
 import collections
+import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,10 @@ from srnet_jax.io.files import absolute, plain
 from srnet_jax.io.text import described
 from srnet_jax.io.torch_save import save_torch
 from srnet_jax.models.pose_lifter import PoseLifter, create_model
-from srnet_jax.official.networks import (
-    SCRAMBLE_NOTE,
-    OfficialCheckpoint,
-    from_variables,
-    official_tensors,
-    read_checkpoint,
-    recognise,
-    to_moments,
-    to_variables,
-    view,
-)
+from srnet_jax.official.files import OfficialCheckpoint, read_checkpoint
+from srnet_jax.official.keypoints import joint_fields, stated_keypoints
+from srnet_jax.official.networks import from_variables, official_tensors, to_moments, to_variables, view
+from srnet_jax.official.recognition import ERRORS, Stated, assumptions, recognise
 from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.checkpoints import Checkpoints
@@ -36,7 +30,6 @@ from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
 
 IMPORTED_FILE = "imported.json"  # what an official file holds beside network and optimiser, kept for the way back
-_ERRORS = ("loss 3d train", "loss 3d eval", "loss 3d test")  # MPJPE, mm
 _MAX_EPOCHS = 10_000  # and learning rate, and millimetres: what is above is damage
 _MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu", "max_exp_avg_sq": "nu_max"}  # Adam's names in PyTorch: ours
 _ADAM: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "amsgrad": True, "maximize": False}
@@ -54,8 +47,9 @@ def import_run(
     """Make a workdir of an official checkpoint, which evaluates and trains on as if the run had begun here.
 
     The network's fields of the config are replaced by those of the checkpoint, except for those that it does not hold:
-    `model.causal`, `model.adds_input`, `model.normalization`, `model.activation`, `model.dropout`, and `model.recombine` where
-    multiply and add look alike. The learning rate becomes the one that after the checkpoint's epochs is the checkpoint's.
+    `model.causal`, `model.adds_input`, `model.normalization`, `model.dropout`, `model.recombine` where multiply and add look
+    alike, and `model.activation` if it is set. The learning rate becomes the one that after the checkpoint's epochs is the
+    checkpoint's.
 
     Args:
       path: the .bin file.
@@ -70,26 +64,24 @@ def import_run(
       TrainingError: if the workdir exists.
     """
     schema.validate(config)
-    workdir = Path(workdir)
+    workdir, changed = Path(workdir), tuple(changed)
     if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
         raise TrainingError(f"{workdir}: exists already, expected a new folder")
     checkpoint = read_checkpoint(path)
-    given = {name: config.model[name] for name in ("causal", "adds_input", "activation", "recombine")}
-    model = recognise(checkpoint, **given)
-    if model.num_joints != H36M_17.num_joints:
-        raise TrainingError(f"{path}: lifts {model.num_joints} joints, expected {H36M_17.num_joints}")
+    asked = config = config_files.with_absolute_paths(config)
+    fields = _stated_fields(config, changed)
+    stated = _stated(config, fields)
+    model = recognise(checkpoint, stated)
+    joints, joint_notes = joint_fields(config.model, model, fields, checkpoint.path)
     variables = jax.tree.map(jnp.asarray, to_variables(model, checkpoint))
-    notes = [SCRAMBLE_NOTE] if model.length_dependent else []
-    if model.recombine != "concat" and model.context_from == "all":
-        notes.append(f"the file does not tell multiply from add: taken for {model.recombine} (--config.model.recombine)")
+    notes = [*assumptions(checkpoint, model, stated), *joint_notes]
     try:
         moments = to_moments(model, checkpoint)
     except DataError as error:
         moments = None
         notes.append(f"{error}; the state of AMSGrad is left out")
     rest = _plain(checkpoint.rest)
-    asked = config
-    config = _imported_config(config_files.with_absolute_paths(config), model, rest)
+    config = _imported_config(config.copy_and_resolve_references(), model, joints, rest)
     for name in schema.differences(asked, config):
         if name in changed and not name.endswith("data.path"):
             raise ConfigError(f"config.{name}: set, but {path} decides it, expected no such field")
@@ -98,10 +90,22 @@ def import_run(
     kept = {**rest, "source": checkpoint.path.name, "step": int(state.step), "counters": _counters(checkpoint, model)}
     _write_workdir(workdir, config, state, kept)
 
-    say(f"{path}: {_as_text(config.model)}, {count_parameters(state.params):,} parameters")
+    say(f"{path}: {_as_text(config.model, model)}, {count_parameters(state.params):,} parameters")
     say(f"after {rest['epoch']} epochs; learning rate {rest.get('lr', 'unknown')}; AMSGrad after {int(state.step)} steps")
-    for note in (*notes, *_differences(config, rest), *(["model_traj is left out"] if "model_traj" in checkpoint.rest else [])):
+    for note in (*notes, *_differences(config, rest)):
         say(note)
+
+
+def _stated_fields(config: ConfigDict, changed: Iterable[str]) -> set[str]:
+    """Return the fields of `config.model` that were set by hand, or that differ from their defaults."""
+    default = schema.default_config().model
+    return {name for name in default if f"model.{name}" in changed or config.model[name] != default[name]}
+
+
+def _stated(config: ConfigDict, fields: set[str]) -> Stated:
+    """Return what a config says about a checkpoint."""
+    options = {field.name: config.model[field.name] for field in dataclasses.fields(Stated) if field.name in fields}
+    return Stated(**options, keypoints=stated_keypoints(config.model, fields))
 
 
 def _state(config: ConfigDict, variables: dict[str, Any], epoch: int, moments: tuple[int, dict[str, Any]] | None) -> TrainState:
@@ -182,7 +186,8 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
         {
             "epoch": epoch,
             "lr": rate,
-            **{name: unchanged[name] for name in _ERRORS if name in unchanged},
+            "activation": config.model.activation,  # tells our fully connected networks from VideoPose3D's
+            **{name: unchanged[name] for name in ERRORS if name in unchanged},
             "optimizer": _optimizer(model, state, {**_ADAM, **imported.get("optimizer", {}), "lr": rate}),
             "model_pos": collections.OrderedDict(from_variables(model, state.variables, counters)),
         },
@@ -207,7 +212,7 @@ def _imported(workdir: Path) -> dict[str, Any]:
 def _plain(rest: dict[str, Any]) -> dict[str, Any]:
     """Return what the import keeps of a checkpoint beside its tensors: numbers, and AMSGrad's options."""
     kept: dict[str, Any] = {"epoch": 0}
-    for name in ("epoch", "lr", *_ERRORS):
+    for name in ("epoch", "lr", *ERRORS):
         value: Any = rest.get(name)
         value = value.item() if isinstance(value, np.ndarray | np.generic) and value.size == 1 else value
         if type(value) in (int, float) and 0 <= value < _MAX_EPOCHS:
@@ -225,7 +230,7 @@ def _is_option(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float)
 
 
-def _imported_config(config: ConfigDict, model: PoseLifter, rest: dict[str, Any]) -> ConfigDict:
+def _imported_config(config: ConfigDict, model: PoseLifter, joints: Mapping[str, Any], rest: dict[str, Any]) -> ConfigDict:
     network = {"fully_connected": "fc", "group": "gp", "split_recombine": "sr"}[model.connectivity[0]]
     config.model.update(
         {
@@ -239,6 +244,9 @@ def _imported_config(config: ConfigDict, model: PoseLifter, rest: dict[str, Any]
             "context_from": model.context_from,
             "context_form": model.context_form,
             "bug_compatible": model.bug_compatible,
+            "dense": model.dense,
+            "activation": model.activation,
+            **joints,
         }
     )
     if rest.get("lr"):
@@ -257,11 +265,14 @@ def _counters(checkpoint: OfficialCheckpoint, model: PoseLifter) -> dict[str, in
     return {name: int(value) for name, value in found.items()}
 
 
-def _as_text(model: ConfigDict) -> str:
-    network = "fully connected" if model.network == "fc" else f"{model.num_groups} groups"
-    if model.network == "sr":
-        network += f", {model.recombine} context from {model.context_from}"
-    return f"{network}, filter widths {','.join(map(str, model.filter_widths))}, {model.channels} channels"
+def _as_text(config: ConfigDict, model: PoseLifter) -> str:
+    network = "fully connected" if config.network == "fc" else f"{config.num_groups} groups"
+    if config.network == "sr":
+        network += f", {config.recombine} context from {config.context_from}"
+    keypoints, features = model.input_shape
+    seen = f"{keypoints} keypoints{' with confidences' * (features == 3)} to {model.num_joints} joints"
+    widths = ",".join(map(str, config.filter_widths))
+    return f"{network}, {seen}, filter widths {widths}, {config.channels} channels, {config.activation}"
 
 
 def _check_official(workdir: Path, config: ConfigDict) -> None:
@@ -270,8 +281,10 @@ def _check_official(workdir: Path, config: ConfigDict) -> None:
     expected: dict[str, Any] = {"normalization": ("basic", "lcn", "proj", "weak_proj")}
     expected["adds_input"] = (model.normalization == "lcn",)
     expected["network"] = ("fc", "gp", "sr")
+    expected["dense"] = (False,)
     if model.network != "fc":
         expected |= {"split_ends": (True,), "shuffled_groups": (0,), "global_group": (False,)}
+        expected |= {"joints": (H36M_17.name,), "input_joints": ("", H36M_17.name), "confidences": (False,)}
         expected |= {"root_in_every_group": (True,), "num_groups": (2, 3, 5), "activation": ("leaky_relu",)}
         expected["filter_widths"] = ((model.filter_widths[0],) * max(len(model.filter_widths), 2),)
     if model.network == "sr":

@@ -87,6 +87,7 @@ def loading(config):
             (sources.npz_files, "load"),
             (sources.mpi_inf_3dhp, "load_test"),
             (sources.mpi_inf_3dhp, "load_train"),
+            (sources.threedpw, "load"),
             (sources.detections, "simulate"),
         ):
             patch.setattr(home, name, recorded(name))

@@ -7,6 +7,7 @@ import collections
 import functools
 import gzip
 import json
+import pickle
 import shutil
 import tarfile
 import warnings
@@ -126,14 +127,15 @@ def _official(legacy):
         strides = tuple(int(np.prod(array.shape[axis + 1 :], dtype=int)) for axis in range(array.ndim))
         return build.tensor(build.Storage(kind, array), array.shape, strides)
 
-    def network(name, groups):
+    def network(name, groups, prefix="", **seen):
         plan = connectivity_plan(name, 2)
-        model = PoseLifter(plan, joint_groups=body_groups(groups), filter_widths=(1,), channels=17 + groups)
+        model = PoseLifter(plan, joint_groups=body_groups(groups), filter_widths=(1,), channels=17 + groups, **seen)
         state = from_variables(model, zero_variables(model), collections.defaultdict(lambda: 7))
         trained = [tensor.name for tensor in official_tensors(model) if tensor.path[:1] == ("params",)]
         moments = {name: tensor(state[trained[0]]) for name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")}
         optimizer = {"state": {0: {"step": 7, **moments}}, "param_groups": [{"params": list(range(len(trained)))}]}
-        return {"epoch": 3, "optimizer": optimizer, "model_pos": {name: tensor(array) for name, array in state.items()}}
+        tensors = {f"{prefix}{name}": tensor(array) for name, array in state.items()}
+        return {"epoch": 3, "optimizer": optimizer, "model_pos": tensors}
 
     def seeds(folder):
         write = build.write_legacy if legacy else build.write_zip
@@ -145,18 +147,25 @@ def _official(legacy):
             "t": (1,),
         }
         small = [(kinds, 2), ({**kinds, **other}, 2), (other, 4), (build.Call(build.Name("torch", "Size"), (2, 3)), 2)]
-        saved = [*small, *small, *small, (network("fc", 5), 2), (network("sr", 2), 4)]
+        saved = [
+            *small,
+            *small,
+            *small,
+            (network("fc", 5, "module._orig_mod.", input_groups=tuple(tuple(range(g, 16, 5)) for g in range(5))), 2),
+            (network("sr", 2), 4),
+        ]
         return [write(folder / "x.bin", value, protocol).read_bytes() for value, protocol in saved]
 
     return seeds
 
 
 def _read_official(folder):
-    from srnet_jax.official import networks
+    from srnet_jax.official import files, networks, recognition
 
-    checkpoint = networks.read_checkpoint(folder / "model.bin")
-    options = {"causal": False, "adds_input": False, "activation": "relu", "recombine": "multiply"}
-    model = networks.recognise(checkpoint, **options)
+    checkpoint = files.read_checkpoint(folder / "model.bin")
+    model = recognition.recognise(checkpoint)
+    notes = recognition.assumptions(checkpoint, model, recognition.Stated())
+    assert all(note.isprintable() for note in notes)
     variables = networks.to_variables(model, checkpoint)
     networks.to_moments(model, checkpoint)
     assert set(variables) <= {"params", "batch_stats"}
@@ -228,6 +237,43 @@ def _one_recording():
 
     product = mock.patch.object(mpi_inf_3dhp.itertools, "product", lambda subjects, _: [(subjects[0], 1)])
     return [product, mock.patch.object(mpi_inf_3dhp, "_NUM_CAMERAS", 1)]
+
+
+def _packed_seeds(folder, kind):
+    """Return P-STMO's file of the test set, or of one camera of the training set."""
+    from tests.data import test_mpi_inf_3dhp as build
+    from tests.data import test_mpi_inf_3dhp_npz as packed
+
+    if kind == "test":
+        data = packed.packed_test(build.EvaluationSet(seeded(), frames=2))
+    else:
+        whole = packed.packed_training(build.TrainingSet(seeded(), frames=1))
+        data = {video: [{"0": views["0"]}, fps] for video, (views, fps) in whole.items()}
+    path = folder / "seed.npz"
+    made = []
+    for save in (np.savez, np.savez_compressed):
+        save(path, data=data)
+        made += contents(path)
+    path.unlink()
+    return made
+
+
+def _read_packed(folder, load):
+    from srnet_jax.data import mpi_inf_3dhp_npz
+
+    _check(getattr(mpi_inf_3dhp_npz, load)(folder / "data_3dhp.npz"))
+
+
+def _pickle_seeds(folder):
+    from tests.data.test_threedpw import recording
+
+    return [pickle.dumps(recording(seeded(), frames=2, people=1), protocol) for protocol in (0, 2, 4)]
+
+
+def _read_threedpw(folder):
+    from srnet_jax.data import threedpw
+
+    _check(threedpw.load(folder))
 
 
 def _motion():
@@ -351,6 +397,13 @@ READERS = {
     ),
     "h36m_2d.npz": Reader("data_2d_h36m_gt.npz", lambda f: _h36m_seeds(f, "data_2d_h36m_gt.npz"), NPZ, _read_h36m),
     "mocap.npz": Reader("clips.npz", _mocap_seeds, NPZ, _read_mocap),
+    "mpi_inf_3dhp_test.npz": Reader(
+        "data_3dhp.npz", lambda f: _packed_seeds(f, "test"), NPZ, lambda f: _read_packed(f, "load_test")
+    ),
+    "mpi_inf_3dhp_train.npz": Reader(
+        "data_3dhp.npz", lambda f: _packed_seeds(f, "train"), NPZ, lambda f: _read_packed(f, "load_train")
+    ),
+    "3dpw.pkl": Reader("test/x.pkl", _pickle_seeds, mutate.one_of(mutate.binary, *[mutate.pickled] * 3), _read_threedpw),
     "official_zip.bin": Reader(
         "model.bin",
         lambda folder: _official(legacy=False)(folder),

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 from srnet_jax.io.torch_save import save_torch
-from srnet_jax.official.networks import OfficialCheckpoint, load_official_checkpoint, official_tensors, to_variables, view
+from srnet_jax.official.files import OfficialCheckpoint
+from srnet_jax.official.networks import load_official_checkpoint, official_tensors, to_variables, view
+from srnet_jax.official.recognition import Stated, recognise
 from srnet_jax.pose.losses import LOSSES
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent.parent / "data" / "parity"))
@@ -42,6 +44,7 @@ def fixture(request, tmp_path_factory):
         path,
         causal="causal" in path.stem,
         adds_input="lcn" in path.stem,
+        activation="leaky_relu",
         recombine="add" if "_add_" in path.stem else "multiply",
     )
     return arrays, model, variables
@@ -136,10 +139,8 @@ def test_scramble_is_the_officials_and_can_be_left_out():
     with np.load(FOLDER / "sr5_cat_333_c42.npz") as file:
         weights = {n.removeprefix("sd/"): v.astype(np.float32) for n, v in file.items() if n[:3] == "sd/"}
         x, official_1f, official_full = file["x"], file["y_1f"], file["y_full"]
-    from srnet_jax.official.networks import recognise
-
     checkpoint = OfficialCheckpoint(Path("x"), weights, {})
-    model = recognise(checkpoint, causal=False, adds_input=False, activation="leaky_relu", recombine="multiply")
+    model = recognise(checkpoint, Stated(activation="leaky_relu"))
     variables = to_variables(model, checkpoint)
     assert np.abs(official_1f - official_full).max() > 0.05
     meant = model.clone(bug_compatible=False)

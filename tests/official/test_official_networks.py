@@ -43,7 +43,8 @@ def test_every_official_network_is_recognised(network, groups, widths, options, 
     tensors = from_variables(model, variables, counters)
     assert len(set(tensors)) == len(tensors)
     save_torch(tmp_path / "x.bin", {"model_pos": collections.OrderedDict(tensors)})
-    found, back = load_official_checkpoint(tmp_path / "x.bin", recombine=options.get("recombine", "multiply"))
+    stated = {"recombine": options.get("recombine", "multiply"), "activation": "leaky_relu"}
+    found, back = load_official_checkpoint(tmp_path / "x.bin", **stated)
     assert found == model
     jax.tree.map(np.testing.assert_array_equal, back, variables)
 
@@ -57,11 +58,12 @@ def test_other_skeletons_of_videopose3d_load(tmp_path, rng):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([1, 2], "holds a list of 2, expected a checkpoint: a dict with model_pos"),
-        ({"epoch": 3}, "found 'epoch', expected a checkpoint: a dict with model_pos, a dict of tensors"),
+        ([1, 2], "found a list of 2, expected a checkpoint of SRNet or of VideoPose3D"),
+        ({"epoch": 3}, "found 'epoch', expected a checkpoint"),
+        ({"model_pos": {"conv.weight": np.zeros(3, np.float32)}}, "found 'conv.weight', expected a checkpoint"),
         (
-            {"model_pos": {"conv.weight": np.zeros(3, np.float32)}},
-            "final_layer.group_conv.0.weight: found 'conv.weight', expected",
+            {"model_pos": {"expand_bn.weight": np.zeros(20, np.float32)}},
+            "final_layer.group_conv.0.weight: found 'expand_bn.weight', expected",
         ),
     ],
 )
@@ -70,13 +72,6 @@ def test_other_files_are_named(content, message, tmp_path):
     with pytest.raises(DataError) as error:
         load_official_checkpoint(tmp_path / "x.bin")
     assert str(error.value).startswith(f"{tmp_path / 'x.bin'}: {message}")
-
-
-def test_dense_networks_are_refused(tmp_path):
-    model = PoseLifter(connectivity_plan("fc", 6), joint_groups=(tuple(range(17)),), filter_widths=(3, 7, 19), channels=32)
-    save_torch(tmp_path / "x.bin", {"model_pos": from_variables(model, zero_variables(model), collections.defaultdict(int))})
-    with pytest.raises(DataError, match="those of VideoPose3D's --dense network"):
-        load_official_checkpoint(tmp_path / "x.bin")
 
 
 def test_deep_networks_do_not_fill_the_memory(tmp_path):
@@ -112,3 +107,88 @@ def test_scramble_is_announced(tmp_path, rng, caplog):
     save_torch(tmp_path / "x.bin", from_variables(model, zero_variables(model), collections.defaultdict(int)))
     load_official_checkpoint(tmp_path / "x.bin")
     assert "bug_compatible is on" in caplog.text
+
+
+def videopose3d(rng, kernels=(3, 3, 3), inputs=34, outputs=51, channels=20):
+    """Return the tensors of a network of VideoPose3D with random weights and statistics."""
+    tensors = {"expand_conv.weight": rng.normal(0, 0.2, (channels, inputs, kernels[0]))}
+    for block, kernel in enumerate(kernels[1:]):
+        tensors[f"layers_conv.{2 * block}.weight"] = rng.normal(0, 0.1, (channels, channels, kernel))
+        tensors[f"layers_conv.{2 * block + 1}.weight"] = rng.normal(0, 0.2, (channels, channels, 1))
+    for norm in ("expand_bn", *(f"layers_bn.{i}" for i in range(2 * len(kernels) - 2))):
+        tensors |= {f"{norm}.{name}": rng.normal(size=channels) for name in ("weight", "bias", "running_mean")}
+        tensors[f"{norm}.running_var"] = rng.uniform(0.5, 2, channels)
+    tensors |= {"shrink.weight": rng.normal(0, 0.2, (outputs, channels, 1)), "shrink.bias": rng.normal(size=outputs)}
+    return {name: value.astype(np.float32) for name, value in tensors.items()}
+
+
+def lifted(tensors, inputs, slope, dilations):
+    """Compute in float64 what VideoPose3D's evaluation form gives for inputs [B, T, D]: [B, T', 3 J]."""
+
+    def convolve(h, kernel, dilation):
+        frames = h.shape[1] - (kernel.shape[2] - 1) * dilation
+        return sum(h[:, t * dilation : t * dilation + frames] @ kernel[..., t].T for t in range(kernel.shape[2]))
+
+    def layer(h, name, norm, dilation):
+        h = convolve(h, weights[f"{name}.weight"], dilation) - weights[f"{norm}.running_mean"]
+        h = h / np.sqrt(weights[f"{norm}.running_var"] + 1e-5) * weights[f"{norm}.weight"] + weights[f"{norm}.bias"]
+        return np.where(h > 0, h, slope * h)
+
+    weights = {name: value.astype(float) for name, value in tensors.items()}
+    h = layer(inputs.astype(float), "expand_conv", "expand_bn", 1)
+    for block, dilation in enumerate(dilations):
+        pad = (weights[f"layers_conv.{2 * block}.weight"].shape[2] // 2) * dilation
+        inner = layer(h, f"layers_conv.{2 * block}", f"layers_bn.{2 * block}", dilation)
+        inner = layer(inner, f"layers_conv.{2 * block + 1}", f"layers_bn.{2 * block + 1}", 1)
+        h = h[:, pad : h.shape[1] - pad] + inner
+    return convolve(h, weights["shrink.weight"], 1) + weights["shrink.bias"]
+
+
+@pytest.mark.parametrize(
+    ("beside", "stated", "slope", "note"),
+    [
+        ({"model_traj": None, "random_state_semi": None}, {}, 0, ""),
+        ({"loss 3d test": 50.0}, {}, 0.01, ""),
+        ({"activation": "leaky_relu"}, {}, 0.01, ""),
+        ({"epoch": 3}, {}, 0, "relu is ASSUMED; state activation=leaky_relu"),
+        ({"epoch": 3}, {"activation": "leaky_relu"}, 0.01, ""),
+        (
+            {"model_traj": None},
+            {"activation": "leaky_relu"},
+            0.01,
+            "as stated; by what is in the file it was trained with relu",
+        ),
+    ],
+)
+def test_activation_follows_from_what_is_beside_the_tensors(beside, stated, slope, note, tmp_path, rng, caplog):
+    tensors, inputs = videopose3d(rng), rng.normal(size=(2, 30, 17, 2)).astype(np.float32)
+    save_torch(tmp_path / "x.bin", {**beside, "model_pos": tensors})
+    model, variables = load_official_checkpoint(tmp_path / "x.bin", **stated)
+    expected = lifted(tensors, inputs.reshape(2, 30, 34), slope, (3, 9))
+    np.testing.assert_allclose(np.asarray(model.apply(variables, inputs)).reshape(2, 4, 51), expected, atol=1e-4)
+    assert np.abs(expected - lifted(tensors, inputs.reshape(2, 30, 34), 0.01 - slope, (3, 9))).max() > 1e-3
+    assert (note in caplog.text) if note else ("ReLU" not in caplog.text and "stated" not in caplog.text)
+
+
+@pytest.mark.parametrize(("kernels", "widths"), [((3, 7, 19), (3, 3, 3)), ((3, 13), (3, 5))])
+def test_dense_networks_lift_as_videopose3d(kernels, widths, tmp_path, rng, caplog):
+    tensors, inputs = videopose3d(rng, kernels), rng.normal(size=(2, 30, 17, 2)).astype(np.float32)
+    save_torch(tmp_path / "x.bin", {"model_pos": tensors, "model_traj": None})
+    model, variables = load_official_checkpoint(tmp_path / "x.bin")
+    assert (model.filter_widths, model.dense) == (widths, True)
+    assert f"filter widths {widths} under --dense: dense=True is assumed" in caplog.text
+    expected = lifted(tensors, inputs.reshape(2, 30, 34), 0, (1,) * (len(kernels) - 1))
+    found = np.asarray(model.apply(variables, inputs))
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=1e-4)
+    window = np.asarray(model.clone(strided=True).apply(variables, inputs[:, : model.receptive_field]))
+    np.testing.assert_allclose(window[:, 0], found[:, 0], atol=1e-5)
+    assert not load_official_checkpoint(tmp_path / "x.bin", dense=False)[0].dense
+
+
+def test_dilated_networks_are_not_taken_for_dense(tmp_path, rng):
+    for kernels in [(3, 3, 3), (3, 5, 3), (1, 1, 1), (5, 5), (3,), (1, 3, 3)]:
+        save_torch(tmp_path / "x.bin", {"model_pos": videopose3d(rng, kernels), "model_traj": None})
+        model, _ = load_official_checkpoint(tmp_path / "x.bin")
+        assert (model.filter_widths, model.dense) == (kernels, False)
+        with pytest.raises(DataError, match="expected those of VideoPose3D's --dense"):
+            load_official_checkpoint(tmp_path / "x.bin", dense=True)

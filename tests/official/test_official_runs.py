@@ -14,12 +14,14 @@ from srnet_jax.errors import DataError, TrainingError
 from srnet_jax.io.safe_load import load_torch
 from srnet_jax.io.torch_save import save_torch
 from srnet_jax.models.pose_lifter import create_model
-from srnet_jax.official.networks import load_official_checkpoint, read_checkpoint
+from srnet_jax.official.files import read_checkpoint
+from srnet_jax.official.networks import load_official_checkpoint
 from srnet_jax.official.runs import export_run, import_run, imported_from
 from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.loop import train_and_evaluate
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import create_train_state
+from tests.official.test_official_networks import lifted, videopose3d
 
 PARITY = Path(__file__).parent.parent / "data" / "parity"
 ZIP, LEGACY = PARITY / "sr5_mul_333_c42.bin", PARITY / "sr5_mul_333_c42_legacy.bin"
@@ -60,7 +62,8 @@ def test_checkpoint_makes_a_run_and_comes_back_exactly(path, tmp_path):
     said = []
     import_run(path, default.get_config(), tmp_path / "run", said.append)
     assert said[0].startswith(
-        f"{path}: 5 groups, multiply context from others, filter widths 3,3,3, 42 channels, 10,098 parameters"
+        f"{path}: 5 groups, multiply context from others, 17 keypoints to 17 joints, filter widths 3,3,3, 42 channels, "
+        "leaky_relu, 10,098 parameters"
     )
     assert said[1] == "after 1 epochs; learning rate 0.00095; AMSGrad after 1 steps"
     model, state = restored(tmp_path / "run")
@@ -192,7 +195,7 @@ def with_addresses(content):
 
 def with_trajectory(content):
     """Add the parameters of a second network after the first's, as VideoPose3D's semi-supervised training."""
-    content["model_traj"] = {"shrink.weight": np.zeros((3, 4, 1), np.float32)}
+    content["model_traj"] = {"expand_bn.weight": np.zeros(4, np.float32), "shrink.weight": np.zeros((3, 4, 1), np.float32)}
     content["optimizer"]["param_groups"][0]["params"] += [160]
     content["optimizer"]["state"][160] = dict.fromkeys(
         ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"), np.zeros((3, 4, 1), np.float32)
@@ -204,7 +207,79 @@ def test_optimisers_of_other_origins(change, run, tmp_path):
     expected = restored(run)[1]
     found, said = imported(rewritten(tmp_path, change), tmp_path / "changed")
     jax.tree.map(np.testing.assert_array_equal, found.opt_state, expected.opt_state)
-    assert ("model_traj is left out" in said) == (change is with_trajectory)
+    assert ("left out: 'model_traj'" in said) == (change is with_trajectory)
+
+
+SHAPES = [  # keypoints, features, joints: fields that the import finds
+    ((17, 2, 15), {"joints": "humaneva_15", "input_joints": "coco_17", "confidences": False}),
+    ((16, 2, 17), {"joints": "human36m_17", "input_joints": "human36m_16", "confidences": False}),
+    ((17, 3, 17), {"joints": "human36m_17", "input_joints": "", "confidences": True}),
+    ((16, 3, 16), {"joints": "human36m_16", "input_joints": "", "confidences": True}),
+    ((17, 3, 15), {"joints": "humaneva_15", "input_joints": "coco_17", "confidences": True}),
+]
+
+
+@pytest.mark.parametrize(("shape", "fields"), SHAPES)
+def test_other_keypoints_than_joints(shape, fields, tmp_path, rng):
+    keypoints, features, joints = shape
+    tensors = videopose3d(rng, (3, 3), keypoints * features, 3 * joints)
+    save_torch(tmp_path / "x.bin", {"state_dict": tensors, "model_traj": None})
+    said = []
+    import_run(tmp_path / "x.bin", default.get_config(), tmp_path / "run", said.append)
+    config = config_files.load(tmp_path / "run").model
+    assert {name: config[name] for name in fields} == fields
+    assert f"{keypoints} keypoints{' with confidences' * (features == 3)} to {joints} joints" in said[0]
+    if fields["input_joints"]:
+        assert f"its {keypoints} keypoints are taken for {fields['input_joints']} (--config.model.input_joints)" in said
+    model, state = restored(tmp_path / "run")
+    inputs = rng.normal(size=(2, 10, keypoints, features)).astype(np.float32)
+    expected = lifted(tensors, inputs.reshape(2, 10, -1), 0, (3,))
+    np.testing.assert_allclose(np.asarray(model.apply(state.variables, inputs)).reshape(expected.shape), expected, atol=1e-4)
+    export_run(tmp_path / "run", tmp_path / "back.bin")
+    assert_same(load_torch(tmp_path / "back.bin")["model_pos"] | tensors, load_torch(tmp_path / "back.bin")["model_pos"])
+
+
+def stating(**fields):
+    config = default.get_config()
+    config.model.update(fields)
+    return config
+
+
+def test_keypoints_can_be_stated(tmp_path, rng):
+    save_torch(tmp_path / "x.bin", {"model_pos": videopose3d(rng, (1,)), "model_traj": None})
+    said = []
+    import_run(tmp_path / "x.bin", stating(input_joints="coco_17"), tmp_path / "run", said.append)
+    assert config_files.load(tmp_path / "run").model.input_joints == "coco_17"
+    assert not any("taken for" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "fields", "message"),
+    [
+        (48, 51, {}, "48 inputs, 24 keypoints of 2 numbers or 16 keypoints of 3 numbers, expected a statement"),
+        (35, 51, {}, "35 inputs, neither 2 nor 3 a keypoint, expected 2 or 3 for each keypoint"),
+        (34, 50, {}, "shrink.weight has 50 outputs, expected 3 for each joint"),
+        (34, 51, {"input_joints": "human36m_16"}, "34 inputs, expected 2 or 3 for each of 16 keypoints"),
+        (34, 51, {"joints": "humaneva_15"}, "17 joints for config.model.joints, expected 15: humaneva_15"),
+        (34, 51, {"joints": "mpi_inf_3dhp_17"}, "found mpi_inf_3dhp_17, expected a joint set whose root is its first joint"),
+        (28, 42, {}, "14 joints in its output, of no built-in set, expected --config.model.joints=FILE.toml"),
+        (50, 51, {}, "25 keypoints, of no built-in set, expected --config.model.input_joints=FILE.toml"),
+        (32, 51, {"adds_input": True}, "adds_input is stated; found 16 keypoints and 17 joints"),
+    ],
+)
+def test_networks_of_unknown_joints_are_refused(inputs, outputs, fields, message, tmp_path, rng):
+    path = tmp_path / "x.bin"
+    save_torch(path, {"model_pos": videopose3d(rng, (1,), inputs, outputs), "model_traj": None})
+    with pytest.raises(DataError, match=message) as error:
+        import_run(path, stating(**fields), tmp_path / "run", lambda line: None)
+    assert str(error.value).startswith(f"{path}: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_keypoints_where_both_counts_fit(tmp_path, rng):
+    save_torch(tmp_path / "x.bin", {"model_pos": videopose3d(rng, (1,), 48, 51), "model_traj": None})
+    import_run(tmp_path / "x.bin", stating(input_joints="human36m_16"), tmp_path / "run", lambda line: None)
+    assert config_files.load(tmp_path / "run").model.confidences
 
 
 def test_what_is_odd_beside_the_weights_is_left_out_and_said(tmp_path):

@@ -16,7 +16,9 @@ from srnet_jax.data.h36m import npz_files
 from srnet_jax.data.protocols import subject
 from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.models.predict import predict
-from srnet_jax.official.networks import OfficialCheckpoint, official_tensors, recognise, to_variables, view
+from srnet_jax.official.files import OfficialCheckpoint
+from srnet_jax.official.networks import official_tensors, to_variables, view
+from srnet_jax.official.recognition import Stated, recognise
 from srnet_jax.pose import metrics
 from srnet_jax.pose.normalization import View
 from srnet_jax.training.optimizer import create_optimizer
@@ -31,7 +33,7 @@ TRAJECTORIES = sorted(path.stem for path in FOLDER.glob("train_*_nz.npz"))  # th
 def official_state(weights, *, causal=False, adds_input=False):
     """Return the model of official weights, its optimiser and the state before the first step."""
     checkpoint = OfficialCheckpoint(Path("parity"), weights, {})
-    model = recognise(checkpoint, causal=causal, adds_input=adds_input, activation="leaky_relu", recombine="multiply")
+    model = recognise(checkpoint, Stated(causal=causal, adds_input=adds_input, activation="leaky_relu"))
     variables = jax.tree.map(jnp.asarray, to_variables(model, checkpoint))
     optimizer = create_optimizer()
     zero = jnp.zeros([], jnp.int32)

@@ -1,0 +1,225 @@
+"""Which network an official checkpoint holds.
+
+Most follows from the tensors' names and shapes. What they leave open is stated by the user, follows from what is beside them in
+the file, or is assumed and said.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srnet_jax.config.schema import ACTIVATIONS
+from srnet_jax.errors import DataError
+from srnet_jax.io.text import listed
+from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
+from srnet_jax.official.files import OfficialCheckpoint
+from srnet_jax.pose.skeleton import body_groups
+
+ERRORS = ("loss 3d train", "loss 3d eval", "loss 3d test")  # MPJPE, mm: entries that the official SRNet code writes
+_VIDEOPOSE3D = ("model_traj", "random_state_semi")  # entries that VideoPose3D writes, most often None
+_MAX_FIELD = 100_000  # frames; a network that sees more is a damaged file
+_MAX_BLOCKS = 100  # of two layers; the official ones have at most 4
+_MIN_CHANNELS = 17  # as config.model.channels
+
+
+@dataclasses.dataclass(frozen=True)
+class Stated:
+    """What a user says about a checkpoint, because its tensors do not.
+
+    Attributes:
+      causal: the network was trained with `--causal`.
+      adds_input: it was trained with the official `--norm lcn`, where the 2D input is added to the output's x and y.
+      activation: "leaky_relu" or "relu"; None: see `trained_activation`.
+      recombine: "add" or "multiply", where both fit: with context from all joints and without concatenation; None: multiply.
+      keypoints: how many it sees, each of two numbers or, with a confidence, three; None: what fits the 3D joints.
+      dense: whether its taps see neighbouring frames, as under VideoPose3D's `--dense`; None: if its widths are those.
+    """
+
+    causal: bool = False
+    adds_input: bool = False
+    activation: str | None = None
+    recombine: str | None = None
+    keypoints: int | None = None
+    dense: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("activation", tuple(ACTIVATIONS)), ("recombine", ("multiply", "add", "concat"))):
+            if getattr(self, name) not in (None, *allowed):
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
+
+
+def recognise(checkpoint: OfficialCheckpoint, stated: Stated = Stated()) -> PoseLifter:
+    """Return the network that a checkpoint holds.
+
+    Raises:
+      DataError: if it is none that the official code or VideoPose3D makes.
+    """
+    tensors, path = checkpoint.state_dict, checkpoint.path
+    fully_connected = "shrink.weight" in tensors
+    kernels = _kernels(tensors, fully_connected, path)
+    channels = len(tensors["expand_bn.weight"])
+    if channels < _MIN_CHANNELS:
+        raise DataError(f"{path}: expand_bn has {channels} channels, expected {_MIN_CHANNELS} or more")
+    sparse = _sparse_widths(kernels) if fully_connected else None
+    dense = sparse is not None and stated.dense is not False
+    if stated.dense and not dense:
+        raise DataError(f"{path}: filter widths {kernels}, expected those of VideoPose3D's --dense, such as (3, 7, 19)")
+    widths = sparse if sparse and dense else kernels
+    if math.prod(widths) > _MAX_FIELD:
+        raise DataError(f"{path}: filter widths {widths[:12]}, expected odd numbers that see at most {_MAX_FIELD} frames")
+    options: dict[str, Any] = {"causal": stated.causal, "adds_input": stated.adds_input}
+    options["dense"] = dense
+    options["activation"] = stated.activation or trained_activation(checkpoint)[0]
+    if fully_connected:
+        network, (groups, seen) = "fc", _joints(tensors, stated, path)
+        options |= seen
+    else:
+        network, groups = "gp", _groups(tensors, path)
+    if not fully_connected and any(".m_conv." in name for name in tensors):
+        network = "sr"
+        options |= _context(tensors, groups, kernels, stated)
+    plan = connectivity_plan(network, 2 * len(widths))
+    return PoseLifter(plan, joint_groups=groups, filter_widths=widths, channels=channels, **options)
+
+
+def _kernels(tensors: Mapping[str, np.ndarray], fully_connected: bool, path: Path) -> tuple[int, ...]:
+    """Check the ranks of the tensors that the network is recognised by; return its kernel sizes, one a block."""
+    blocks = len([name for name in tensors if name.startswith("layers_bn.") and name.endswith(".weight")]) // 2
+    if blocks > _MAX_BLOCKS:
+        raise DataError(f"{path}: found {blocks} blocks of layers, expected at most {_MAX_BLOCKS}")
+    suffix, last = ".group_conv.0.weight", "final_layer.group_conv.0.weight"
+    if fully_connected:
+        suffix, last = ".weight", "shrink.weight"
+    kernels = [f"{layer}{suffix}" for layer in ("expand_conv", *(f"layers_conv.{2 * i}" for i in range(blocks)))]
+    for name, rank in {last: 3, "expand_bn.weight": 1, **dict.fromkeys(kernels, 3)}.items():
+        if name not in tensors or tensors[name].ndim != rank or not tensors[name].size:
+            have = f"shape {tensors[name].shape}" if name in tensors else listed(tensors)
+            raise DataError(
+                f"{path}: {name}: found {have}, expected a tensor of rank {rank}, not empty, of an official FC or SR network"
+            )
+    widths = tuple(tensors[name].shape[2] for name in kernels)
+    if not all(width % 2 for width in widths):
+        raise DataError(f"{path}: filter widths {widths[:12]}, expected odd numbers that see at most {_MAX_FIELD} frames")
+    return widths
+
+
+def _sparse_widths(kernels: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the filter widths under which VideoPose3D's `--dense` gives these kernels, or None if none do.
+
+    A dense kernel has a tap at every frame that the dilated one spans: 3, 7, 19 for filter widths 3, 3, 3. Equal kernels above
+    one frame are never dense.
+    """
+    widths, field = [kernels[0]], kernels[0]
+    for kernel in kernels[1:]:
+        width, left = divmod(kernel - 1, field)
+        if left or width % 2:
+            return None
+        widths.append(width + 1)
+        field *= width + 1
+    return None if tuple(widths) == kernels else tuple(widths)
+
+
+def _joints(
+    tensors: Mapping[str, np.ndarray], stated: Stated, path: Path
+) -> tuple[tuple[tuple[int, ...], ...], dict[str, Any]]:
+    """Return the 3D joints of a fully connected network, and what it sees: fields of `PoseLifter`."""
+    inputs, outputs = tensors["expand_conv.weight"].shape[1], tensors["shrink.weight"].shape[0]
+    joints, left = divmod(outputs, 3)
+    if left or not joints:
+        raise DataError(f"{path}: shrink.weight has {outputs} outputs, expected 3 for each joint")
+    keypoints = _keypoints(inputs, joints, stated.keypoints, path)
+    if stated.adds_input and keypoints != joints:
+        raise DataError(
+            f"{path}: adds_input is stated; found {keypoints} keypoints and {joints} joints, expected equal numbers"
+        )
+    seen: dict[str, Any] = {"confidences": inputs == 3 * keypoints}
+    if keypoints != joints:
+        seen["input_groups"] = (tuple(range(keypoints)),)
+    return (tuple(range(joints)),), seen
+
+
+def _keypoints(inputs: int, joints: int, stated: int | None, path: Path) -> int:
+    """Return the number of keypoints of a network with this many inputs, which are x and y or x, y and a confidence of each.
+
+    Where both fit, it is the number of the 3D joints, if that fits.
+    """
+    if stated is not None:
+        if inputs not in (2 * stated, 3 * stated):
+            raise DataError(f"{path}: expand_conv.weight has {inputs} inputs, expected 2 or 3 for each of {stated} keypoints")
+        return stated
+    fitting = [inputs // features for features in (2, 3) if inputs and inputs % features == 0]
+    if joints in fitting:
+        return joints
+    if len(fitting) != 1:
+        found = (
+            " or ".join(f"{count} keypoints of {inputs // count} numbers" for count in fitting) or "neither 2 nor 3 a keypoint"
+        )
+        expected = "a statement (--config.model.input_joints=... or keypoints=...)" if fitting else "2 or 3 for each keypoint"
+        raise DataError(f"{path}: expand_conv.weight has {inputs} inputs, {found}, expected {expected}")
+    return fitting[0]
+
+
+def _groups(tensors: Mapping[str, np.ndarray], path: Path) -> tuple[tuple[int, ...], ...]:
+    """Return the joints of each group of a group or split-recombine network."""
+    count = len([name for name in tensors if name.startswith("expand_conv.group_conv.")])
+    if count not in (2, 3, 5):
+        raise DataError(f"{path}: expand_conv has {count} groups, expected 2, 3 or 5")
+    return body_groups(count)
+
+
+def _context(
+    tensors: Mapping[str, np.ndarray], groups: tuple[tuple[int, ...], ...], kernels: tuple[int, ...], stated: Stated
+) -> dict[str, Any]:
+    """Return how a split-recombine network recombines."""
+    context_from = "all" if any(".get_all_info." in name for name in tensors) else "others"
+    if tensors["expand_conv.group_conv.0.weight"].shape[1] == 2 * len(groups[0]) + 1:
+        recombine = "concat"
+    elif context_from == "others":
+        recombine = "multiply" if any(".get_part_info.layers_bn." in name for name in tensors) else "add"
+    else:
+        recombine = "add" if stated.recombine == "add" else "multiply"
+    scrambled = recombine == "concat" and max(kernels) > 1
+    return {"recombine": recombine, "context_from": context_from, "bug_compatible": scrambled}
+
+
+def trained_activation(checkpoint: OfficialCheckpoint) -> tuple[str, bool]:
+    """Return a network's activation, and whether the file tells.
+
+    The tensors of VideoPose3D's networks, with ReLU, and of the official SRNet's fully connected ones, with LeakyReLU, have
+    the same names and shapes; what the two programs write beside them differs. Where neither is there, ReLU is more likely.
+    """
+    named = checkpoint.rest.get("activation")  # in our own exports
+    if isinstance(named, str) and named in ACTIVATIONS:
+        return named, True
+    if "shrink.weight" not in checkpoint.state_dict or any(name in checkpoint.rest for name in ERRORS):
+        return "leaky_relu", True
+    return "relu", any(name in checkpoint.rest for name in _VIDEOPOSE3D)
+
+
+def assumptions(checkpoint: OfficialCheckpoint, model: PoseLifter, stated: Stated) -> list[str]:
+    """Return a line for each thing that the file leaves open and the user did not state, and for what was left out."""
+    notes = list(checkpoint.notes)
+    activation, known = trained_activation(checkpoint)
+    if stated.activation is None and not known:
+        notes.append(
+            f"the file does not tell VideoPose3D's networks, with ReLU, from SRNet's fully connected ones, with LeakyReLU: "
+            f"{activation} is ASSUMED; state activation=leaky_relu (--config.model.activation) if SRNet's code trained it"
+        )
+    if stated.activation not in (None, activation) and known:
+        notes.append(f"activation is {stated.activation}, as stated; by what is in the file it was trained with {activation}")
+    if model.dense and stated.dense is None:
+        widths = model.filter_widths
+        notes.append(f"kernels are those of filter widths {widths} under --dense: dense=True is assumed (--config.model.dense)")
+    if model.length_dependent:
+        notes.append("temporal context is concatenated: bug_compatible is on, to scramble it as the official code does")
+    if model.recombine != "concat" and model.context_from == "all" and stated.recombine is None:
+        notes.append(
+            f"the file does not tell multiply from add: recombine={model.recombine} is assumed (--config.model.recombine)"
+        )
+    if model.receptive_field > 1 and not stated.causal:
+        notes.append("the file does not tell causal networks from others: causal=False is assumed (--config.model.causal)")
+    return notes

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from srnet_jax.errors import DataError
+from srnet_jax.io.torch_save import save_torch
+from srnet_jax.official.files import read_checkpoint
+
+
+def tensors(prefix="", outputs=51):
+    shapes = {"expand_bn.weight": (17,), "expand_conv.weight": (17, 34, 1), "shrink.weight": (outputs, 17, 1)}
+    return {f"{prefix}{name}": np.full(shape, len(name), np.float32) for name, shape in shapes.items()}
+
+
+def read(tmp_path, content):
+    save_torch(tmp_path / "x.bin", content)
+    return read_checkpoint(tmp_path / "x.bin")
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        *("", "module.", "_orig_mod.", "model.", "net.", "module._orig_mod.", "_orig_mod.module.", "model.module.net."),
+        *("_orig_mod.model._orig_mod.", "lifter.", "pos_model.backbone.module."),
+    ],
+)
+@pytest.mark.parametrize("keys", [(), ("model_pos",), ("state_dict",), ("checkpoint", "model_state_dict")])
+def test_prefixes_and_keys(prefix, keys, tmp_path):
+    content, optimizer = tensors(prefix), {"param_groups": [{"params": [0]}]}
+    for key in reversed(keys):
+        content = {"epoch": 5, "optimizer_state_dict": optimizer, key: content}
+    found = read(tmp_path, content)
+    assert list(found.state_dict) == list(tensors())
+    for name, value in tensors().items():
+        np.testing.assert_array_equal(found.state_dict[name], value)
+    assert (found.rest.get("epoch"), found.rest.get("optimizer")) == ((5, optimizer) if keys else (None, None))
+    assert found.notes == ()
+
+
+def test_wrapped_layers(tmp_path):
+    """`torch.compile` and `DataParallel` may wrap a layer instead of the network."""
+    content = {name.replace("expand_conv.", "expand_conv._orig_mod."): value for name, value in tensors("net.").items()}
+    assert list(read(tmp_path, content).state_dict) == list(tensors())
+
+
+def test_what_is_beside_a_network_is_named(tmp_path):
+    content = {**tensors("module."), "n_averaged": np.array(3), "head.weight": np.zeros(2, np.float32)}
+    found = read(tmp_path, {"state_dict": content})
+    assert list(found.state_dict) == list(tensors())
+    assert found.notes == ("left out: 'n_averaged', 'head.weight'",)
+
+
+def test_trajectory_networks_are_no_lifters(tmp_path):
+    found = read(tmp_path, {"model_traj": tensors(outputs=3), "model": tensors()})
+    assert found.state_dict["shrink.weight"].shape == (51, 17, 1)
+    assert found.notes == ("left out: 'model_traj'",)
+    with pytest.raises(DataError, match="found only a trajectory network"):
+        read(tmp_path, {"model_traj": tensors(outputs=3)})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"model": tensors(), "ema": tensors("net.")}, "found 2 networks, 'model', 'ema.net', expected one"),
+        ({**tensors("module."), **tensors("_orig_mod.")}, "found 2 networks, 'module', '_orig_mod', expected one"),
+        ({**tensors(), "shrink.module.weight": np.zeros(1, np.float32)}, "names differ only in `module.`"),
+        ({f"{i}.expand_bn.weight": np.zeros(1, np.float32) for i in range(11)}, "found 11 networks, expected one"),
+        ({**tensors("net."), "net.layers_bn.0.weight": [1, 2]}, "'layers_bn.0.weight' holds a list of 2, expected a tensor"),
+        ({"epoch": 1, "net": {"head.weight": np.zeros(1, np.float32)}}, "found 'head.weight', expected a checkpoint of SRNet"),
+    ],
+)
+def test_refused_files(content, message, tmp_path):
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path, content)
+    assert str(caught.value).startswith(f"{tmp_path / 'x.bin'}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_model_pos_is_taken_before_others(tmp_path):
+    found = read(tmp_path, {"ema": tensors(outputs=48), "model_pos": tensors()})
+    assert found.state_dict["shrink.weight"].shape == (51, 17, 1)
+    assert found.notes == ("left out: 'ema'",)
