@@ -2,12 +2,13 @@
 
 python -m launch.prepare_data h36m --source=DIR --output=DIR          # from Human3.6M's .cdf files (or archives), or .h5 files
 python -m launch.prepare_data check --data=DIR [--keypoints=gt]       # Human3.6M files: expected and found
-python -m launch.prepare_data mocap --source=DIR --skeleton=cmu --output=FILE.npz   # BVH or ASF/AMC files
+python -m launch.prepare_data mocap --source=DIR --skeleton=cmu --output=FILE.npz   # BVH, ASF/AMC: docs/motion_files.md
 python -m launch.prepare_data synthetic --output=DIR                  # the embedded set in the form of Human3.6M's files
 python -m launch.prepare_data synthetic --output=FILE.npz             # and of mocap's: joint positions
 python -m launch.prepare_data pose_prior --source=FILE.npz --output=FILE.npz   # how people look in images (pose/prior.py)
 """
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -22,14 +23,24 @@ _OUTPUT = flags.DEFINE_string(
 )
 _DATA = flags.DEFINE_string("data", None, "check: folder of data_3d_h36m.npz and data_2d_h36m_*.npz.")
 _KEYPOINTS = flags.DEFINE_string("keypoints", "gt", "check: which data_2d_h36m_*.npz.")
-_SKELETON = flags.DEFINE_string("skeleton", None, "mocap: cmu, hdm05, bandai, or a file that maps joints (README).")
+_SKELETON = flags.DEFINE_string(
+    "skeleton", None, "mocap: if the joints do not tell: cmu, mixamo, xsens ..., or a file that maps joints (README)."
+)
+_DRAFT = flags.DEFINE_string("draft_skeleton", None, "mocap: write a draft of a file for --skeleton here, convert nothing.")
 _FPS = flags.DEFINE_float("fps", 30.0, "mocap, synthetic FILE.npz: frames per second of the output.", lower_bound=0.1)
-_SOURCE_FPS = flags.DEFINE_float("source_fps", 120.0, "mocap: frames per second of .amc files.", lower_bound=0.1)
+_SOURCE_FPS = flags.DEFINE_float(
+    "source_fps",
+    None,
+    "mocap: frames per second of the files, instead of what they say; .amc files say none: 120.",
+    lower_bound=0.1,
+)
+_NAME = flags.DEFINE_string("name", "", "mocap: how files are named, such as {subject}_{action}_{clip}; * is anything.")
+_REPORT = flags.DEFINE_string("report", None, "mocap: .html or .json file of what was found in each subject and file.")
 _NUM_FRAMES = flags.DEFINE_integer(
     "num_frames", 200_000, "synthetic: frames over four cameras.", lower_bound=2000, upper_bound=10_000_000
 )
 _NEEDED = {
-    **{"h36m": (_SOURCE, _OUTPUT), "check": (_DATA,), "mocap": (_SOURCE, _SKELETON, _OUTPUT)},
+    **{"h36m": (_SOURCE, _OUTPUT), "check": (_DATA,), "mocap": (_SOURCE, _OUTPUT)},
     **{"synthetic": (_OUTPUT,), "pose_prior": (_SOURCE, _OUTPUT)},
 }
 
@@ -41,7 +52,7 @@ def main(command: str) -> None:
     from srnet_jax.data.h36m import raw_files
     from srnet_jax.io.files import plain
 
-    for flag in _NEEDED[command]:
+    for flag in (_SOURCE,) if command == "mocap" and _DRAFT.value else _NEEDED[command]:
         if not flag.value:
             app.fail(f"--{flag.name}: not set, {command} needs it")
     source, output = (plain(flag.value or "") for flag in (_SOURCE, _OUTPUT))
@@ -49,15 +60,35 @@ def main(command: str) -> None:
         case "h36m":
             raw_files.convert(source, output, track=track)
             print(f"wrote {output}; check it with: python -m launch.prepare_data check --data={output}")
+        case "mocap" if _DRAFT.value:
+            print(prepare.draft_skeleton(source, plain(_DRAFT.value)))
         case "mocap":
-            rates = {"fps": _FPS.value, "source_fps": _SOURCE_FPS.value}
-            print(prepare.mocap_file(source, output, skeleton=str(_SKELETON.value), **rates, track=track))
+            _convert(source, output)
         case "pose_prior":
             print(prepare.pose_prior(source, output))
         case "synthetic":
             print(prepare.synthetic_files(output, num_frames=_NUM_FRAMES.value, fps=_FPS.value))
         case _:
             _check(Path(str(_DATA.value)))
+
+
+def _convert(source: Path, output: Path) -> None:
+    from launch.console import track
+    from srnet_jax.data import prepare
+    from srnet_jax.data.mocap.conversion import Options
+    from srnet_jax.errors import one_line
+    from srnet_jax.io.files import plain
+
+    report = plain(_REPORT.value) if _REPORT.value else None
+    options = Options(_FPS.value, _SOURCE_FPS.value, _NAME.value)
+    done = prepare.mocap_file(source, output, skeleton=_SKELETON.value, options=options, report_file=report, track=track)
+    for reason in done.reasons:
+        print(f"refused: {one_line(reason, 2000)}", file=sys.stderr)
+    print(done.written or "wrote nothing")
+    if report:
+        print(f"wrote {report}")
+    if done.refused:
+        app.fail(f"{source}: {done.files:,} files converted, {done.refused:,} refused", code=1)
 
 
 def _check(data: Path) -> None:

@@ -233,6 +233,22 @@ def test_prepare_data_refuses_in_one_line(arguments, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_prepare_data_goes_on_after_a_bad_motion_file(tmp_path):
+    from tests.data.test_mocap import walk, write_bvh
+
+    for number in range(3):
+        write_bvh(tmp_path / "motion" / f"dataset-1_walk_old_{number}.bvh", walk(5, 30) * (10 if number == 1 else 1), 30)
+    files = (f"--output={tmp_path / 'x.npz'}", f"--report={tmp_path / 'x.html'}")
+    done = run("launch.prepare_data", "mocap", f"--source={tmp_path / 'motion'}", "--skeleton=bandai", *files)
+    assert done.returncode == 1
+    refused, summary = done.stderr.strip().splitlines()
+    assert refused.startswith(f"refused: {tmp_path}/motion/dataset-1_walk_old_1.bvh: height: found 15.")
+    assert refused.endswith("it looks like millimetres")
+    assert summary == f"error: {tmp_path}/motion: 2 files converted, 1 refused"
+    assert f"wrote 2 clips, 10 frames at 30 a second, to {tmp_path / 'x.npz'}" in done.stdout
+    assert "refused" in (tmp_path / "x.html").read_text()
+
+
 @pytest.mark.slow
 def test_generated_data_in_the_form_of_human36m_train(tmp_path):
     """From nothing to a result: files, check, training under a shipped config, evaluation."""

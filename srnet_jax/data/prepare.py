@@ -1,33 +1,85 @@
 """Make joint-position files and generated data sets, and say what was written."""
 
+import dataclasses
 import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from srnet_jax.data import synthetic
 from srnet_jax.data.h36m import raw_files
-from srnet_jax.data.mocap import clip_files
+from srnet_jax.data.mocap import clip_files, conversion, draft, report
 from srnet_jax.errors import DataError
-from srnet_jax.io.files import write_whole
+from srnet_jax.io.files import check_new, write_whole
 from srnet_jax.io.safe_load import load_npz
 from srnet_jax.pose import prior
 from srnet_jax.pose.cameras import project, virtual_cameras, world_to_camera
+
+_MOST_LINES = 20  # of refused files, each with its reason
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """What became of a folder of motion capture files.
+
+    Attributes:
+      written: what was written, as text; empty if nothing was.
+      files: how many files were converted.
+      refused: how many were not.
+      reasons: which files were refused and why, a line each; many with one reason share a line.
+    """
+
+    written: str
+    files: int
+    refused: int
+    reasons: tuple[str, ...]
 
 
 def mocap_file(
     source: Path,
     output: Path,
     *,
-    skeleton: str,
-    fps: float,
-    source_fps: float,
-    track: Callable[[Iterable], Iterable] = lambda files: files,
-) -> str:
-    """Convert motion capture to a joint-position file; arguments and errors as `clip_files.convert` and `check_output`."""
+    skeleton: str | None,
+    options: conversion.Options,
+    report_file: Path | None = None,
+    track: Callable[[list[Any]], Iterable[Any]] = lambda files: files,
+) -> Converted:
+    """Convert motion capture to a joint-position file, and write a report, also if files are refused.
+
+    Args:
+      source: folder or file, as `skeleton`, `options` and `track` of `conversion.convert`.
+      output: the `.npz` file.
+      skeleton: see `source`.
+      options: see `source`.
+      report_file: `.html` or `.json`; None for no report.
+      track: see `source`.
+
+    Raises:
+      DataError: if there is one file, and it is refused; and as `conversion.convert`.
+      UserError: as `clip_files.check_output` and `report.check_path`.
+    """
     clip_files.check_output(output)
-    return _save(output, clip_files.convert(source, skeleton, fps=fps, source_fps=source_fps, track=track), fps)
+    if report_file:
+        report.check_path(report_file)
+    found = conversion.convert(source, skeleton, options, track)
+    if report_file:
+        report.save(report_file, found, str(source))
+    refused = [(str(recording.file), recording.refused) for recording in found.refused]
+    if len(found.files) == len(refused) == 1:
+        raise DataError(": ".join(refused[0]))
+    written = "\n".join([*found.recognised, _save(output, found.clips, options.fps)]) if found.clips else ""
+    lines = [f"{file}: {why}" for file, why in refused]
+    reasons = lines if len(lines) <= _MOST_LINES else conversion.grouped(refused)
+    return Converted(written, len(found.files) - len(refused), len(refused), tuple(reasons))
+
+
+def draft_skeleton(source: Path, output: Path) -> str:
+    """Write a draft of a mapping file for the first motion of a source, see `draft.mapping`; refuse a file that exists."""
+    check_new(output)
+    write_whole(output, draft.mapping(source))
+    return f"wrote {output}; fill in what it lacks, then convert with --skeleton={output}"
 
 
 def synthetic_files(output: Path, *, num_frames: int, fps: float) -> str:
@@ -43,7 +95,7 @@ def synthetic_files(output: Path, *, num_frames: int, fps: float) -> str:
         raw_files.write(output, recordings)
         return f"wrote {output}; train on it with: --config=configs/h36m_sr.py --config.data.path={output}"
     clips = {
-        f"{subject}/{action}/{trial}": clip_files.resampled(poses, synthetic.FPS, fps).astype("float32")
+        f"{subject}/{action}/{trial}": conversion.resampled(poses, synthetic.FPS, fps).astype("float32")
         for subject, action, trial, poses in recordings
     }
     return _save(output, clips, fps)

@@ -1,6 +1,7 @@
 import pytest
 
 from srnet_jax.io import sandbox
+from tests.data.people import made_walker
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -8,3 +9,8 @@ def one_process():
     """Read all files of a module in one process: to start one takes longer than most tests."""
     with sandbox.one_process():
         yield
+
+
+@pytest.fixture(scope="session")
+def walker():
+    return made_walker()

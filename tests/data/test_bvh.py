@@ -148,14 +148,13 @@ def test_many_frames_are_one_motion(file):
         ("CHANNELS 2 Yrotation", "CHANNELS 2 Xrotation", "expected their number and as many"),
         ("MOTION\n", "", "line 25: found 'Frames: 2', which has no place"),
         ("}\nMOTION", "MOTION", "line 24: found 'MOTION', which has no place"),
-        ("Frames: 2", "Frames: 3", "found 2 frames and 9 channels, expected the 3 frames"),
-        ("Frames: 2", "Frames: 1", "found 2 frames and 9 channels, expected the 1 frames"),
-        ("Frames: 2", "Frames: 0", "found 'Frames: 0', expected at least 1"),
-        ("Frames: 2", "Frames: 1.5", "found 'Frames: 1.5', expected at least 1"),
+        ("Frames: 2", "Frames: -2", "found 'Frames: -2', expected a whole number"),
+        ("Frames: 2", "Frames: 1.5", "found 'Frames: 1.5', expected a whole number"),
         ("Frames: 2", "Frames: two", "line 26: found 'two', expected a finite number"),
-        ("Frame Time: .0083333", "Frame Time: 120", r"line 27: found 'Frame Time: 120', expected 0.001 to 1.0 seconds"),
+        ("Frame Time: .0083333", "Frame Time: -1", r"line 27: found 'Frame Time: -1', expected a number of seconds"),
         ("Frame Time: .0083333\n", "", "line 27: found '0 0 0 0 0 0 0 0 7', expected Frame Time"),
-        ("1 2 3 90 0", "1 2 3 90", r"line 29: found 8 numbers, expected 9"),
+        ("0 0 0 0 0 0 0 0 7", "0 0 0 0 0 0 0 7", r"line 28: found 8 numbers, expected 9"),
+        ("0 0 0 0 0 0 0 0 7\n1 2 3 90 0 0 90 90 9.0\n", "", r"found 0 frames and 9 channels, expected one or more of both"),
         ("1 2 3 90 0", "1 2 3 90 0 0", r"line 29: found 10 numbers, expected 9"),
         ("1 2 3 90 0", "1 2 3 9o 0", r"line 29: found '9o', expected a finite number"),
         ("1 2 3 90 0", "1 2 inf 90 0", r"line 29: found 'inf', expected a finite number"),
@@ -189,9 +188,36 @@ def test_motions_out_of_proportion_are_refused(file, monkeypatch):
         bvh.read(file(f"{head}Frames: 1000\nFrame Time: 0.01\n" + "0\n" * 1000))
 
 
-def test_truncated_files_are_refused(file):
+@pytest.mark.parametrize(
+    ("old", "new", "frames", "note"),
+    [
+        ("Frames: 2", "Frames: 3", 2, "found 2 complete frames, expected the 3 that it declares"),
+        ("Frames: 2", "Frames: 1", 2, "found 2 complete frames, expected the 1 that it declares"),
+        ("Frames: 2", "Frames: 0", 2, "found 2 complete frames, expected the 0 that it declares"),
+        (" 90 9.0\n", "", 1, "found 1 complete frames and one that is cut short, expected the 2 that it declares"),
+        (" 9.0\n", " -", 1, "found 1 complete frames and one that is cut short, expected the 2 that it declares"),
+        ("9.0\n", "9.0\n1 2 3", 2, "found 2 complete frames and one that is cut short, expected the 2 that it declares"),
+    ],
+)
+def test_complete_frames_are_kept_whatever_is_declared(file, old, new, frames, note):
+    assert bvh.read(file(SMALL)).notes == ()
+    motion = bvh.read(file(SMALL.replace(old, new, 1)))
+    np.testing.assert_array_equal(motion.positions, bvh.read(file(SMALL)).positions[:frames])
+    assert motion.notes == (note,)
+
+
+@pytest.mark.parametrize(("time", "fps"), [("1", 1.0), ("33.3", 1 / 33.3), ("0", 0.0), ("1e-300", 0.0), ("0.5e-3", 2000.0)])
+def test_frame_times_are_as_the_file_says(file, time, fps):
+    assert bvh.read(file(SMALL.replace(".0083333", time))).fps == pytest.approx(fps, rel=1e-12)
+
+
+def test_truncated_files_are_refused_or_lose_a_frame(file):
     content = SMALL.encode()
+    first_frame = content.index(b"\n1 2 3") - 1  # after its last digit
     for length in range(content.rindex(b" ") + 1):  # after this only digits of the last number would be lost
+        if length > first_frame:
+            assert len(bvh.read(file(content[:length])).positions) == 1
+            continue
         with pytest.raises(DataError, match=r"motion\.bvh"):
             bvh.read(file(content[:length]))
 

@@ -4,7 +4,8 @@ import pickle
 import numpy as np
 import pytest
 
-from srnet_jax.data.mocap import clip_files
+from srnet_jax.data import prepare
+from srnet_jax.data.mocap import clip_files, conversion
 from srnet_jax.errors import ConfigError, DataError, UserError
 from srnet_jax.pose import cameras
 from srnet_jax.pose.skeleton import H36M_17
@@ -130,7 +131,10 @@ def walk(frames, fps):
     times = np.arange(frames) / fps
     poses = np.tile(POSE, (frames, 1, 1))
     poses[..., 1] -= times[:, None]
-    poses[:, 13, 2] += 0.2 * np.sin(3 * times)
+    angles = 0.6 * np.sin(3 * times)
+    _, y, z = POSE[13] - POSE[12]  # turned about the elbow
+    poses[:, 13, 1] = poses[:, 12, 1] + y * np.cos(angles) - z * np.sin(angles)
+    poses[:, 13, 2] = poses[:, 12, 2] + y * np.sin(angles) + z * np.cos(angles)
     return poses
 
 
@@ -186,7 +190,7 @@ def test_bvh_files_give_the_same_poses_back(tmp_path):
     write_bvh(tmp_path / "dataset-1_walk_happy_001.bvh", poses, 60)
     write_bvh(tmp_path / "deeper" / "dataset-2_walk-back_old_002.BVH", poses, 60)
     seen = []
-    clips = clip_files.convert(tmp_path, "bandai", track=lambda items: seen.extend(items) or items)
+    clips = conversion.convert(tmp_path, "bandai", track=lambda items: seen.extend(items) or items).clips
     assert list(clips) == ["dataset-1/walk/happy_001", "dataset-2/walk-back/old_002"]
     assert len(seen) == 2
     for clip in clips.values():
@@ -198,60 +202,42 @@ def test_bvh_files_give_the_same_poses_back(tmp_path):
 
 def test_asf_amc_files_give_the_same_poses_back(tmp_path):
     poses = walk(9, 120)
-    poses[:, 13, 2] = POSE[13, 2]  # this skeleton has no joints to turn
+    poses[:, 13] = poses[:, 12] + POSE[13] - POSE[12]  # this skeleton has no joints to turn
     for subject in ("bd", "tr"):
         write_asf(tmp_path / f"HDM_{subject}.asf")
         write_amc(tmp_path / "cut" / f"HDM_{subject}_depositFloorR_001_120.amc", poses)
     write_asf(tmp_path / "decoy" / "HDM.asf", inches=1.01)
-    clips = clip_files.convert(tmp_path, "hdm05")
+    clips = conversion.convert(tmp_path, "hdm05").clips
     assert sorted(clips) == ["bd/depositFloorR/001", "tr/depositFloorR/001"]
     for clip in clips.values():
         np.testing.assert_allclose(clip, poses[::4], atol=1e-5)
     write_asf(tmp_path / "cut" / "HDM_bd.asf")
-    one = clip_files.convert(tmp_path / "cut" / "HDM_bd_depositFloorR_001_120.amc", "cmu", fps=120.0, source_fps=60.0)
+    rates = conversion.Options(fps=120.0, source_fps=60.0)
+    one = conversion.convert(tmp_path / "cut" / "HDM_bd_depositFloorR_001_120.amc", "cmu", rates).clips
     assert {key: len(clip) for key, clip in one.items()} == {"bd/depositFloorR/001": 17}
-
-
-@pytest.mark.parametrize(
-    ("file", "key"),
-    [
-        ("HDM_bd_depositFloorR_001_120.amc", "bd/depositFloorR/001"),
-        ("HDM_tr_05-03_02_120.amc", "tr/05-03/02"),
-        ("dataset-2_raise-up-both-hands_active_104.bvh", "dataset-2/raise-up-both-hands/active_104"),
-        ("02_05.amc", "02/motion/02_05"),
-        ("all/subjects/02/02_05.amc", "02/motion/02_05"),
-        ("walk/135_10-daz.bvh", "135/walk/135_10-daz"),
-        ("anna/jump_12.bvh", "anna/jump/12"),
-        ("anna/jump.bvh", "anna/jump/jump"),
-        ("anna/long jump-2b.bvh", "anna/long jump-2b/long jump-2b"),
-        ("anna/0007.bvh", "anna/motion/0007"),
-        ("jump3.bvh", "data/jump/3"),
-    ],
-)
-def test_names_say_subject_action_and_clip(tmp_path, file, key):
-    assert clip_files.clip_key(tmp_path / "data" / file, tmp_path / "data") == key
 
 
 def test_resampling():
     times = np.arange(13) / 120
     poses = np.multiply.outer(times, np.ones((17, 3)))  # so that each coordinate is its time
     for fps, expected in ((30.0, [0, 4, 8, 12]), (29.9999, [0, 4, 8, 12]), (60.0, range(0, 13, 2)), (120.0, range(13))):
-        np.testing.assert_array_equal(clip_files.resampled(poses, 120.0, fps), poses[list(expected)])
+        np.testing.assert_array_equal(conversion.resampled(poses, 120.0, fps), poses[list(expected)])
     for fps, count in ((50.0, 6), (25.0, 3), (240.0, 25), (119.0, 12)):
-        found = clip_files.resampled(poses, 120.0, fps)
+        found = conversion.resampled(poses, 120.0, fps)
         assert len(found) == count
         np.testing.assert_allclose(found[:, 0, 0], np.arange(count) / fps, atol=1e-12)
-    assert len(clip_files.resampled(poses[:1], 120.0, 50.0)) == 1
-    assert len(clip_files.resampled(poses, 1 / 0.0083333, 30.0)) == 4  # as BVH files write 120
+    assert len(conversion.resampled(poses[:1], 120.0, 50.0)) == 1
+    assert len(conversion.resampled(poses, 1 / 0.0083333, 30.0)) == 4  # as BVH files write 120
 
 
 def test_a_mapping_file_can_set_the_frame_rate(tmp_path):
     joints = {side + part: f"{name}_{side}" for side in "LR" for part, name in zip(_SIDE, BANDAI, strict=True)}
-    joints |= {"Spine": "Spine", "Thorax": "Neck", "Neck": "Head", "Head": "Head", "Hip": "UpperLeg_L"}
+    joints |= {"Spine": "Spine", "Thorax": "Neck", "Neck": "Head"}
     mapping = 'unit = 0.01\nup = "y"\nfps = 60\n[joints]\n' + "".join(f'{key} = "{name}"\n' for key, name in joints.items())
+    mapping += 'Hip = ["UpperLeg_L", "UpperLeg_R"]\nHead = {Head = 2.5, Neck = -1.5}\n'
     (tmp_path / "mine.toml").write_text(mapping)
     write_bvh(tmp_path / "anna" / "jump_1.bvh", walk(5, 60), 30)
-    clips = clip_files.convert(tmp_path, tmp_path / "mine.toml")
+    clips = conversion.convert(tmp_path, tmp_path / "mine.toml").clips
     np.testing.assert_allclose(clips["anna/jump/1"][:, 13], walk(5, 60)[::2, 13], atol=1e-5)
 
 
@@ -259,9 +245,9 @@ def test_swapped_left_and_right_give_a_warning(tmp_path):
     swapped = walk(8, 30)[:, list(H36M_17.mirrored)]
     write_bvh(tmp_path / "dataset-1_walk_old_001.bvh", swapped, 30)
     with pytest.warns(
-        UserWarning, match=r"dataset-1_walk_old_001\.bvh: the knees bend backwards; are left and right swapped\?$"
+        UserWarning, match=r"dataset-1_walk_old_001\.bvh: knees: .*; the knees bend backwards; are left and right swapped\?$"
     ):
-        clips = clip_files.convert(tmp_path, "bandai")
+        clips = conversion.convert(tmp_path, "bandai").clips
     clip_files.save(tmp_path / "clips.npz", clips | {"a/b/c": walk(3, 30)}, fps=30.0)
     with pytest.warns(
         UserWarning, match=r"clips\.npz: in 1 of 2 clips, first dataset-1/walk/old_001, the knees bend backwards"
@@ -270,36 +256,35 @@ def test_swapped_left_and_right_give_a_warning(tmp_path):
 
 
 def test_unusable_folders_and_files_are_refused(tmp_path):
-    def refused(message, source=tmp_path, skeleton="cmu", **arguments):
+    def refused(message, source=tmp_path, skeleton="cmu"):
         with pytest.raises(DataError, match=message) as caught:
-            clip_files.convert(source, skeleton, **arguments)
+            prepare.mocap_file(source, tmp_path / "out.npz", skeleton=skeleton, options=conversion.Options())
         assert "\n" not in str(caught.value)
+        assert not (tmp_path / "out.npz").exists()
 
     refused("none: no such file or folder", tmp_path / "none")
-    refused(r"found no \.bvh and no \.amc files")
+    refused(r"found no motion file, expected \.bvh, \.amc, \.trc, \.c3d or \.npz$")
     refused("no such skeleton, expected cmu", skeleton="cmv")
     with pytest.raises(ConfigError, match=r"^fps: 0 is not allowed, expected 0\.1 to 10,000 frames"):
-        clip_files.convert(tmp_path, "cmu", fps=0)
+        conversion.Options(fps=0)
     with pytest.raises(ConfigError, match=r"^source_fps: nan is not allowed"):
-        clip_files.convert(tmp_path, "cmu", source_fps=float("nan"))
+        conversion.Options(source_fps=float("nan"))
     write_amc(tmp_path / "02" / "02_01.amc", walk(2, 120))
     refused(r"02_01\.amc: found none as its skeleton, expected one \.asf file whose name its own begins with")
     for name in ("one", "two"):
         write_asf(tmp_path / "02" / f"{name}.asf")
     refused(r"02_01\.amc: found .*one\.asf, .*two\.asf as its skeleton")
-    write_asf(tmp_path / "02.asf", inches=2.54)
-    refused(r"02_01\.amc: found a person 4 m high .*it looks like centimetres")
+    write_asf(tmp_path / "02.asf", inches=100)
+    refused(r"02_01\.amc: height: found 157 m from ankle to head with 0\.0254 m a unit, .*no usual unit fits")
     write_asf(tmp_path / "02" / "02.asf")
-    assert len(clip_files.convert(tmp_path, "cmu")) == 1
+    assert len(conversion.convert(tmp_path, "cmu").clips) == 1
     write_bvh(tmp_path / "bvh" / "dataset-1_a_b.bvh", walk(2, 30), 30)
-    refused(r"dataset-1_a_b\.bvh: found the joints 'joint_Root, UpperLeg_L, .*expected those of CMU, MotionBuilder")
-    (tmp_path / "bvh" / "dataset-1_a_b.bvh").unlink()
-    write_amc(tmp_path / "again" / "02" / "02_01.amc", walk(2, 120))
-    refused(r"found the clip 02/motion/02_01, which .* is already")
+    expected = r"dataset-1_a_b\.bvh: found the joints 'joint_Root, UpperLeg_L, .*expected those of CMU, MotionBuilder"
+    refused(expected, tmp_path / "bvh")
 
 
 def test_the_only_skeleton_beside_a_motion_is_its_own(tmp_path):
     write_amc(tmp_path / "walk.amc", walk(2, 120))
     write_asf(tmp_path / "actor.asf", mirrored=True)
-    with pytest.warns(UserWarning, match=r"walk\.amc: the knees bend backwards"):
-        assert len(clip_files.convert(tmp_path, "cmu")) == 1
+    with pytest.warns(UserWarning, match=r"walk\.amc: knees: .*the knees bend backwards"):
+        assert len(conversion.convert(tmp_path, "cmu").clips) == 1

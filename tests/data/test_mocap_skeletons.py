@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from srnet_jax.data.mocap import plausibility, recognise, verticals
 from srnet_jax.data.mocap import skeleton_maps as skeletons
 from srnet_jax.data.mocap.bvh import Motion
 from srnet_jax.errors import DataError
@@ -83,6 +84,14 @@ def as_motion(joints, unused=(), unit_m=1.0, frames=3):
     return Motion(tuple(names), (-1,) + (0,) * (len(names) - 1), 120.0, np.tile(y_up, (frames, 1, 1)))
 
 
+def upright(motion, layouts, path):
+    layout, _, poses = recognise.poses_of(motion, layouts, path)
+    up, sure = verticals.up_axis([verticals.look(poses)], recognise.usual_up(layout))
+    assert sure
+    found = dataclasses.replace(layout, up=up)
+    return found, found.turned(poses)
+
+
 @pytest.mark.parametrize(
     ("skeleton", "make"),
     [("cmu", vicon), ("hdm05", vicon), ("cmu", motionbuilder), ("cmu", daz), ("bandai", bandai)],
@@ -91,15 +100,40 @@ def as_motion(joints, unused=(), unit_m=1.0, frames=3):
 def test_each_map_on_its_real_joint_names(tmp_path, skeleton, make):
     joints, unused, unit_m, suffix = make()
     motion = as_motion(joints, unused.split(), unit_m)
-    layout = skeletons.choose(motion, skeletons.layouts(skeleton), tmp_path / f"any{suffix}")
-    poses = layout.apply(motion)
+    layout, poses = upright(motion, recognise.layouts(skeleton), tmp_path / f"any{suffix}")
     assert layout.unit_m == pytest.approx(unit_m)
     expected = POSE.copy()
     if make is bandai:  # the head is in line with the neck
         expected[10] = POSE[9] + 1.5 * (POSE[9] - POSE[8])
     np.testing.assert_allclose(poses, np.tile(expected, (3, 1, 1)), atol=1e-9)
-    skeletons.check_height(poses, layout.unit_m, "any")
-    assert not skeletons.is_mirrored(poses)
+    assert layout.rest_pose is None
+    measures = plausibility.measure(poses, 120.0)
+    found = [check for check in plausibility.checks(measures, unit_m=layout.unit_m) if check.verdict != "ok"]
+    assert not found
+
+
+def test_cmus_heads_that_a_program_has_lost_are_in_line_with_the_neck(tmp_path):
+    joints, unused, unit_m, _ = motionbuilder()
+    joints["Head_end"] = joints["Head"]
+    layout, poses = upright(as_motion(joints, unused.split(), unit_m), recognise.layouts(None), tmp_path / "any.bvh")
+    assert layout.name == "CMU, MotionBuilder-friendly BVH"
+    assert recognise.summary([layout]) == [
+        "1 file of CMU, MotionBuilder-friendly BVH: 0.05644 m a unit, y up; head in line with the neck"
+    ]
+    np.testing.assert_allclose(poses[0, :10], POSE[:10], atol=1e-9)
+    head = poses[0, 10] - POSE[9]
+    neck = POSE[9] - POSE[8]
+    np.testing.assert_allclose(head / np.linalg.norm(head), neck / np.linalg.norm(neck), atol=1e-9)
+    assert 0.08 < np.linalg.norm(head) < 0.14
+
+
+@pytest.mark.parametrize("make", [vicon, motionbuilder, daz, bandai])
+def test_databases_are_recognised_without_their_name(make, tmp_path):
+    joints, unused, unit_m, suffix = make()
+    layout, _ = upright(as_motion(joints, unused.split(), unit_m), recognise.layouts(None), tmp_path / f"any{suffix}")
+    names = {vicon: "CMU and HDM05", motionbuilder: "CMU, MotionBuilder", daz: "CMU, Daz", bandai: "Bandai-Namco"}
+    assert layout.name.startswith(names[make])
+    assert layout.unit_m == pytest.approx(unit_m)
 
 
 def test_axes_turn_without_mirroring():
@@ -108,18 +142,15 @@ def test_axes_turn_without_mirroring():
         np.testing.assert_array_equal(rotation @ np.eye(3)["xyz".index(up)], [0, 0, 1])
 
 
-def test_a_rest_pose_is_dropped_only_if_it_jumps(tmp_path):
-    joints, _, unit_m, _ = motionbuilder()
-    motion = as_motion(joints, unit_m=unit_m)
-    (layout,) = (layout for layout in skeletons.layouts("cmu") if "MotionBuilder" in layout.name)
-    assert len(layout.apply(motion)) == 3
-    jumping = motion.positions.copy()
-    jumping[0, motion.joints.index("LeftHand")] += [0.25 / unit_m, 0, 0]
-    assert len(layout.apply(dataclasses.replace(motion, positions=jumping))) == 2
-    moved = motion.positions.copy()
-    moved[0] += 100  # elsewhere in the room
-    assert len(layout.apply(dataclasses.replace(motion, positions=moved))) == 3
-    assert len(layout.apply(dataclasses.replace(motion, positions=jumping[:1]))) == 1
+def test_axes_are_called_as_the_source_does():
+    for up, rotation in skeletons._ROTATIONS.items():
+        layout = skeletons.Layout("any", {}, unit_m=1.0, up=up)
+        assert layout.source_axis("z") == up
+        for sign, minus in ((1, ""), (-1, "-")):
+            for axis in "xyz":
+                world = sign * rotation @ np.eye(3)["xyz".index(axis)]
+                name = "xyz"[int(np.abs(world).argmax())]
+                assert layout.source_axis(("-" if world.sum() < 0 else "") + name) == minus + axis
 
 
 def test_other_joints_are_refused(tmp_path):
@@ -127,47 +158,14 @@ def test_other_joints_are_refused(tmp_path):
     with pytest.raises(
         DataError, match=r"x\.bvh: found the joints '.*\.\.\.', expected those of .*lacks LeftUpLeg.*Daz.*lacks"
     ):
-        skeletons.choose(motion, skeletons.layouts("cmu"), tmp_path / "x.bvh")
+        recognise.choose(motion, recognise.layouts("cmu"), tmp_path / "x.bvh")
     apart = motionbuilder()[0] | {"Neck": np.array([0, 0, 1.5])}
     with pytest.raises(DataError, match="Spine1, Neck, LeftShoulder, RightShoulder apart"):
-        skeletons.choose(as_motion(apart), skeletons.layouts("cmu"), tmp_path / "x.bvh")
+        recognise.choose(as_motion(apart), recognise.layouts("cmu"), tmp_path / "x.bvh")
     with pytest.raises(
         DataError, match=r"expected those of \.amc files"
     ):  # in a BVH file, bones would be named by their beginnings
-        skeletons.choose(as_motion(vicon()[0]), skeletons.layouts("hdm05"), tmp_path / "x.bvh")
-
-
-@pytest.mark.parametrize(
-    ("scale", "message"),
-    [
-        (1000, "looks like millimetres"),
-        (100, "looks like centimetres"),
-        (1 / 0.0254, "inches"),
-        (1e6, "no usual unit fits"),
-    ],
-)
-def test_other_units_are_named(scale, message):
-    skeletons.check_height(POSE[None], 1.0, "file")
-    with pytest.raises(DataError, match=rf"^file: found a person .* high .*{message}$"):
-        skeletons.check_height(POSE[None] * scale, 1.0, "file")
-    with pytest.raises(DataError, match=r"0\.01 m a unit.*looks like metres"):
-        skeletons.check_height(POSE[None] * 0.01, 0.01, "file")
-
-
-def test_swapped_left_and_right_are_noticed(rng):
-    noisy = POSE + rng.normal(0, 0.01, (20, 17, 3))
-    assert not skeletons.is_mirrored(noisy)
-    swapped = noisy[:, list(H36M_17.mirrored)]
-    assert skeletons.is_mirrored(swapped)
-    mirror_image = noisy * [-1, 1, 1]  # as from a left-handed source
-    assert skeletons.is_mirrored(mirror_image)
-    turned = swapped @ skeletons._ROTATIONS["x"].T  # lying, say
-    assert skeletons.is_mirrored(turned)
-    straight = swapped.copy()
-    straight[:, [2, 5]] = (straight[:, [1, 4]] + straight[:, [3, 6]]) / 2
-    assert not skeletons.is_mirrored(straight)
-    assert not skeletons.is_mirrored(np.zeros((2, 17, 3)))
-    assert not skeletons.is_mirrored(rng.normal(0, 1, (1, 17, 3)))  # no person
+        recognise.choose(as_motion(vicon()[0]), recognise.layouts("hdm05"), tmp_path / "x.bvh")
 
 
 MAPPING = """unit = 0.01
@@ -187,12 +185,12 @@ for joint, source in zip(SIDE, ("Thigh", "Shin", "Foot", "Shldr", "ForeArm", "Ha
 def test_a_mapping_file_serves_any_other_source(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(MAPPING)
-    (layout,) = skeletons.layouts(path)
+    (layout,) = recognise.layouts(path)
     assert (layout.unit_m, layout.up, layout.fps) == (0.01, "z", 60)
     joints = {name: 100 * position for name, position in daz()[0].items()}
     names = tuple(joints)
     motion = Motion(names, (-1,) + (0,) * (len(names) - 1), 30.0, np.array([[joints[name] for name in names]]))
-    pose = skeletons.choose(motion, (layout,), tmp_path / "any.bvh").apply(motion)[0]
+    pose = recognise.choose(motion, (layout,), tmp_path / "any.bvh").apply(motion)[0]
     np.testing.assert_allclose(pose[[0, 1, 3, 7, 9, 13]], POSE[[0, 1, 3, 7, 9, 13]], atol=1e-9)
     np.testing.assert_allclose(pose[10], (2 * joints["head"] - joints["neck"]) / 100, atol=1e-9)
 
@@ -201,7 +199,6 @@ def test_a_mapping_file_serves_any_other_source(tmp_path):
     ("old", "new", "message"),
     [
         ("unit = 0.01", "unit = ", "expected a TOML file"),
-        ("unit = 0.01", "", "unit is 'None', expected a positive number"),
         ("unit = 0.01", "unit = -1", "unit is '-1', expected a positive number"),
         ("unit = 0.01", f"unit = 1{'0' * 400}", "unit is '1000.*', expected a positive number"),
         ("unit = 0.01", f"unit = 1{'0' * 5000}", "expected a TOML file"),
@@ -210,8 +207,8 @@ def test_a_mapping_file_serves_any_other_source(tmp_path):
         ('up = "z"', 'up = "w"', "up is 'w', expected the axis that points up"),
         ('up = "z"', "up = []", "up is '\\[\\]', expected the axis"),
         ("fps = 60", "fps = 0", "fps is '0', expected 0.1 to 10,000"),
-        ("fps = 60", "rate = 60", "found 'rate', expected unit, up, fps and joints"),
-        ("[joints]", "[join]", "found 'join', expected unit, up, fps and joints"),
+        ("fps = 60", "rate = 60", "found 'rate', expected unit, up, fps, rest_pose, name and joints"),
+        ("[joints]", "[join]", "found 'join', expected unit, up, fps, rest_pose, name and joints"),
         ("fps = 60\n[joints]", "joints = 3\n[fps]", r"fps is .*, expected 0.1 to 10,000"),
         ('Thorax = "neck"', "", r"\[joints\] lacks or does not know 'Thorax', expected Hip, RHip"),
         ('Thorax = "neck"', 'Thorax = "neck"\nTail = "hip"', "lacks or does not know 'Tail'"),
@@ -226,13 +223,13 @@ def test_bad_mapping_files_are_refused(tmp_path, old, new, message):
     path = tmp_path / "mine.toml"
     path.write_text(MAPPING.replace(old, new, 1))
     with pytest.raises(DataError, match=rf"mine\.toml: .*{message}") as caught:
-        skeletons.layouts(path)
+        recognise.layouts(path)
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_skeletons_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"^cmv: no such skeleton, expected cmu, hdm05, bandai or a mapping file"):
-        skeletons.layouts("cmv")
+    with pytest.raises(DataError, match=r"^cmv: no such skeleton, expected cmu, hdm05, bandai, mixamo, .* or a mapping file"):
+        recognise.layouts("cmv")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="expected a TOML file"):
-        skeletons.layouts(tmp_path / "binary.toml")
+        recognise.layouts(tmp_path / "binary.toml")

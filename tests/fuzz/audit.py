@@ -14,7 +14,8 @@ _CODE = ("ctypes.", "pickle.find_class", "marshal.", "exec", "code.__new__", "im
 _CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate", "os.chown")
 _CHANGES += ("shutil.",)
 CAUGHT = 77  # the exit code of the other process
-IN_CHILD = f"import cdflib, srnet_jax.data.h36m.raw_files; from tests.fuzz import audit; audit.forbid(); {sandbox._START}"
+_LIBRARIES = "cdflib, ezc3d, srnet_jax.data.h36m.raw_files, srnet_jax.data.mocap.c3d"
+IN_CHILD = f"import {_LIBRARIES}; from tests.fuzz import audit; audit.forbid(); {sandbox._START}"
 _watch: list = []  # the folder in which files may be written, and what was seen
 
 

@@ -16,6 +16,7 @@ from unittest import mock
 import numpy as np
 
 from srnet_jax.data.dataset import PoseDataset
+from srnet_jax.errors import DataError
 from srnet_jax.io.safe_load import load_npz
 from tests.fuzz import keypoint_readers, mutate, run_readers
 from tests.fuzz.reader import NPZ, TEXT, Reader, contents, seeded
@@ -358,7 +359,7 @@ def _asf_amc_seeds(kind):
 
 
 def _toml_seeds(folder):
-    from srnet_jax.data.mocap.skeleton_maps import LAYOUTS
+    from srnet_jax.data.mocap.builtin_skeletons import LAYOUTS
     from tests.data.test_mocap import walk, write_bvh
 
     write_bvh(folder / "m.bvh", walk(2, 30), 30)
@@ -372,15 +373,75 @@ def _toml_seeds(folder):
     return ["\n".join(lines).encode()]
 
 
-def _read_bvh(folder):
-    """Read the motion with its database's skeleton, or with a damaged one."""
-    from srnet_jax.data.mocap import clip_files
+def _producers_seeds(folder):
+    from tests.data.people import made_walker
+    from tests.data.test_recognise import PRODUCERS, write
 
-    skeleton = folder / "skeleton.toml"
-    for poses in clip_files.convert(folder / "m.bvh", skeleton if skeleton.exists() else "bandai").values():
-        assert poses.dtype == np.float32
-        assert poses.shape == (len(poses), 17, 3)
-        assert np.isfinite(poses).all()
+    return contents(*(write(folder / "m.bvh", producer, made_walker()[:2]) for producer in PRODUCERS))
+
+
+def _trc_seeds(folder):
+    from tests.data.people import made_walker
+    from tests.data.test_marker_files import POSE2SIM, gait, pose2sim, write_trc
+
+    path = folder / "m.trc"
+    points = pose2sim(made_walker()[:4])
+    points[1:3, 4] = np.nan
+    made = contents(write_trc(path, POSE2SIM, points))
+    names, points, _, _ = gait(made_walker()[:3])
+    return [*made, *contents(write_trc(path, names, points * 1000, unit="mm"))]
+
+
+def _c3d_seeds(folder):
+    from tests.data.people import made_walker
+    from tests.data.test_marker_files import POSE2SIM, gait, pose2sim, write_c3d
+
+    path = folder / "m.c3d"
+    made = contents(write_c3d(path, POSE2SIM, pose2sim(made_walker()[:2]) * 1000))
+    names, points, _, _ = gait(made_walker()[:2])
+    made += contents(write_c3d(path, names, points * 1000))
+    path.unlink()
+    return made
+
+
+def _smpl_seeds(folder):
+    from tests.data.test_smpl import amass, standing
+
+    path = folder / "m.npz"
+    parts = {"root_orient": standing(2)[:, :3], "pose_body": standing(2)[:, 3:66], "poses": None}
+    made = contents(amass(path, standing(2, 72)))
+    made += contents(amass(path, standing(2, 72), parts))
+    return made
+
+
+def _read_motion(name):
+    def read(folder):
+        """Convert the motion with the skeleton that it has, or with a damaged one, and write the report."""
+        from srnet_jax.data.mocap import conversion, report
+
+        skeleton = folder / "skeleton.toml"
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            found = conversion.convert(folder / name, skeleton if skeleton.exists() else None)
+        for one in warned:  # of what is odd, on a line
+            assert one.category is UserWarning, one.message
+            assert str(one.message).startswith((str(folder / name), "subject "))
+            assert str(one.message).isprintable()
+        assert json.dumps(report.numbers(found), allow_nan=False).isprintable()
+        assert "<script" not in report.page(found, name).lower()
+        assert all(line.isprintable() for line in found.recognised)
+        for poses in found.clips.values():
+            _check_poses(poses)
+        for recording in found.refused:
+            raise DataError(f"{recording.file}: {recording.refused}")
+
+    return read
+
+
+def _check_poses(poses):
+    assert poses.dtype == np.float32
+    assert poses.shape == (len(poses), 17, 3)
+    assert np.isfinite(poses).all()
 
 
 def _read_asf_amc(folder):
@@ -440,12 +501,16 @@ READERS = {
         mutate.one_of(mutate.binary, *[mutate.gzipped_tar(mutate.binary)] * 4),
         _read_recordings,
     ),
-    "motion.bvh": Reader("m.bvh", _bvh_seeds, TEXT, _read_bvh),
+    "motion.bvh": Reader("m.bvh", _bvh_seeds, TEXT, _read_motion("m.bvh")),
+    "producers.bvh": Reader("m.bvh", _producers_seeds, TEXT, _read_motion("m.bvh")),
+    "markers.trc": Reader("m.trc", _trc_seeds, TEXT, _read_motion("m.trc")),
+    "markers.c3d": Reader("m.c3d", _c3d_seeds, mutate.binary, _read_motion("m.c3d")),
+    "body_model.npz": Reader("m.npz", _smpl_seeds, NPZ, _read_motion("m.npz")),
     "skeleton.asf": Reader("m.asf", _asf_amc_seeds("asf"), TEXT, _read_asf_amc),
     "motion.amc": Reader("m.amc", _asf_amc_seeds("amc"), TEXT, _read_asf_amc),
     "cameras.toml": Reader("cameras.toml", _own_people, TEXT, _read_own_people),
     "joints.toml": Reader("joints.toml", _joint_sets, TEXT, _read_joint_set),
-    "skeleton.toml": Reader("skeleton.toml", _toml_seeds, TEXT, _read_bvh),
+    "skeleton.toml": Reader("skeleton.toml", _toml_seeds, TEXT, _read_motion("m.bvh")),
     **keypoint_readers.READERS,
     **run_readers.READERS,
 }

@@ -20,7 +20,7 @@ from tests.fuzz.table import fuzz_all, lines
 GOOD = {"loaded", "refused", "killed"}
 ROOT = Path(__file__).parents[2]
 CRASHES = sorted((Path(__file__).parent / "crashes").iterdir())
-IN_ANOTHER_PROCESS = ("hdf5.mat", "hdf5.h5", "pose.cdf", "archive.tgz")  # three times as slow as the rest
+IN_ANOTHER_PROCESS = ("hdf5.mat", "hdf5.h5", "pose.cdf", "archive.tgz", "markers.c3d")  # three times as slow as the rest
 SLOW_INPUTS = dict.fromkeys(READERS, 1_200) | dict.fromkeys(IN_ANOTHER_PROCESS, 1_000)  # by hand: python -m tests.fuzz
 
 

@@ -1,1 +1,1 @@
-"""Motion capture: joint positions, and the BVH and ASF/AMC files that they are made from."""
+"""Motion capture: joint positions, and the motion files that they are made from."""

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srnet_jax.data.mocap.bvh import Motion, check_size, checked_motion, turn
+from srnet_jax.data.mocap.bvh import Motion, check_size, checked_motion, is_cut, turn
 from srnet_jax.errors import DataError
 from srnet_jax.io.text import numbered_lines, numbers, shown
 
@@ -52,7 +52,7 @@ class _Skeleton:
 
 @np.errstate(over="ignore", invalid="ignore")  # refused in the end
 def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Motion:
-    """Read a motion and the skeleton that belongs to it.
+    """Read a motion and the skeleton that belongs to it; a last frame that is cut short is left out.
 
     Args:
       asf_path: the `.asf` file.
@@ -66,7 +66,7 @@ def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Moti
       DataError: if a file is missing or damaged, or they do not belong together.
     """
     skeleton = _read_asf(asf_path)
-    angles, to_radians = _read_amc(amc_path, skeleton)
+    angles, to_radians, notes = _read_amc(amc_path, skeleton)
     check_size(len(angles[ROOT]), len(skeleton.bones), asf_path, amc_path)
     positions: list[np.ndarray] = []
     rotations: list[np.ndarray] = []
@@ -86,7 +86,7 @@ def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Moti
         rotations.append(rotation)
         positions.append(translation)
     scaled = np.stack(positions, axis=1) / skeleton.length_unit  # [T, J, 3]
-    return checked_motion(Motion(tuple(skeleton.bones), skeleton.parents, fps, scaled), amc_path)
+    return checked_motion(Motion(tuple(skeleton.bones), skeleton.parents, fps, scaled, notes), amc_path)
 
 
 def _read_asf(path: str | Path) -> _Skeleton:
@@ -220,14 +220,16 @@ def _read_hierarchy(lines: _Lines, bones: dict[str, _Bone], path: str | Path) ->
     return order
 
 
-def _read_amc(path: str | Path, skeleton: _Skeleton) -> tuple[dict[str, np.ndarray], float]:
-    """Return {bone: its channels [T, n]} and what one angle is in radians."""
+def _read_amc(path: str | Path, skeleton: _Skeleton) -> tuple[dict[str, np.ndarray], float, tuple[str, ...]]:
+    """Return {bone: its channels [T, n]}, what one angle is in radians, and what was odd."""
     widths = {name: len(bone.channels) for name, bone in skeleton.bones.items()}
     moving = [name for name, width in widths.items() if width]
     to_radians = skeleton.to_radians
     values: dict[str, list[list[float]]] = {name: [] for name in moving}
     frames, first, given = 0, 0, len(moving)  # given: how many bones of the current frame there were
-    for where, line in numbered_lines(path):
+    lines = list(numbered_lines(path))
+    whole = _without_cut_frame(lines, {name: widths[name] for name in moving})
+    for where, line in lines[:whole]:
         key, *words = line.split()
         if key in values and frames:
             values[key].append(numbers(words, widths[key], f"{where}: {key}"))
@@ -247,7 +249,20 @@ def _read_amc(path: str | Path, skeleton: _Skeleton) -> tuple[dict[str, np.ndarr
     if not frames:
         raise DataError(f"{path}: found no frames, expected at least one (an AMC file)")
     _check_complete(values, frames, given, f"{path}: end of the file")
-    return {name: np.array(values[name]) if name in values else np.empty((frames, 0)) for name in widths}, to_radians
+    channels = {name: np.array(values[name]) if name in values else np.empty((frames, 0)) for name in widths}
+    notes = () if whole == len(lines) else (f"found a last frame that is cut short, left it out of {frames + 1}",)
+    return channels, to_radians, notes
+
+
+def _without_cut_frame(lines: list[tuple[str, str]], widths: dict[str, int]) -> int:
+    """Return how many lines there are before a last frame that lacks bones at its end; all if it is whole, or the only one."""
+    words = [line.split() for _, line in lines]
+    starts = [index for index, found in enumerate(words) if len(found) == 1 and found[0].isdecimal()]
+    if len(starts) < 2:
+        return len(lines)
+    last = [found for found in words[starts[-1] + 1 :] if not found[0].startswith("#")]
+    complete = len(last) >= len(widths) and last[-1][0] in widths and not is_cut(last[-1][1:], widths[last[-1][0]])
+    return len(lines) if complete else starts[-1]
 
 
 def _check_complete(values: dict[str, list[list[float]]], frames: int, given: int, where: str) -> None:

@@ -12,7 +12,6 @@ position channels: added to the offset there, they would count each bone twice i
 """
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +26,7 @@ _AXES = ("x", "y", "z")
 _CHUNK = 4096  # frames whose rotations are held at a time
 _MAX_JOINTS, _JOINT_BYTES = 500, 96  # a position and a rotation of a joint in a frame
 _RATIO = 32  # of this to the size of the files: a number has several digits
-_FARTHEST = 1e12  # a coordinate, in whatever unit
-_FRAME_TIMES = (1e-3, 1.0)  # plausible seconds a frame
+FARTHEST = 1e12  # a coordinate, in whatever unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +36,18 @@ class Motion:
     Attributes:
       joints: the joint names, each once.
       parents: index of each joint's parent, which precedes it; -1 for the root.
-      fps: frames per second.
-      positions: [T, J, 3] float64 joint positions, world frame.
+      fps: frames per second as the file says, however implausible, see `recordings.frame_rate`; 0 if it says none.
+      positions: [T, J, 3] float64 joint positions, world frame; NaN where a marker was not seen.
+      notes: what was odd in the file and how it was read.
+      unit_m: metres in the file's unit, if the file says.
     """
 
     joints: tuple[str, ...]
     parents: tuple[int, ...]
     fps: float
     positions: np.ndarray
+    notes: tuple[str, ...] = ()
+    unit_m: float | None = None
 
 
 @dataclasses.dataclass
@@ -60,7 +62,7 @@ class _Joint:
 def read(path: str | Path) -> Motion:
     """Read a `.bvh` file.
 
-    An End Site becomes a joint called `<parent>_end`.
+    An End Site becomes a joint called `<parent>_end`. All complete frames are read, however many the file declares.
 
     Raises:
       DataError: if the file is missing, damaged, or holds more than one root.
@@ -68,11 +70,15 @@ def read(path: str | Path) -> Motion:
     lines = numbered_lines(path)
     joints = _read_hierarchy(lines, path)
     count, fps = _read_header(lines, path)
-    values = _read_frames(list(lines), count, sum(len(joint.channels or ()) for joint in joints), path)  # [T, channels]
-    check_size(count, len(joints), path)
+    rows, width = list(lines), sum(len(joint.channels or ()) for joint in joints)
+    values = _read_frames(rows, width, path)  # [T, channels]
+    check_size(len(values), len(joints), path)
     with np.errstate(over="ignore", invalid="ignore"):
-        positions = np.concatenate([_positions(joints, values[i : i + _CHUNK]) for i in range(0, count, _CHUNK)])
-    return checked_motion(Motion(tuple(j.name for j in joints), tuple(j.parent for j in joints), fps, positions), path)
+        positions = np.concatenate([_positions(joints, values[i : i + _CHUNK]) for i in range(0, len(values), _CHUNK)])
+    cut = " and one that is cut short" if len(values) < len(rows) else ""
+    note = f"found {len(values)} complete frames{cut}, expected the {count} that it declares"
+    notes = (note,) if cut or len(values) != count else ()
+    return checked_motion(Motion(tuple(j.name for j in joints), tuple(j.parent for j in joints), fps, positions, notes), path)
 
 
 def _read_hierarchy(lines: Iterator[tuple[str, str]], path: str | Path) -> list[_Joint]:
@@ -136,9 +142,9 @@ def _read_channels(words: list[str], where: str) -> tuple[str, ...]:
 
 
 def _read_header(lines: Iterator[tuple[str, str]], path: str | Path) -> tuple[int, float]:
-    """Return the number of frames and the frames per second."""
+    """Return the number of frames and the frames per second, 0 for a frame time of 0."""
     found = []
-    for label, expected in (("Frames:", "at least 1"), ("Frame Time:", "{} to {} seconds".format(*_FRAME_TIMES))):
+    for label, expected in (("Frames:", "a whole number"), ("Frame Time:", "a number of seconds")):
         where, line = next(lines, ("", ""))
         if not where:
             raise DataError(f"{path}: ends before {label}")
@@ -146,23 +152,31 @@ def _read_header(lines: Iterator[tuple[str, str]], path: str | Path) -> tuple[in
         if not match:
             raise DataError(f"{where}: found {shown(line)}, expected {label} and a number")
         (value,) = numbers([match[1]], 1, where)
-        low, high = (1.0, math.inf) if label == "Frames:" else _FRAME_TIMES
-        if not low <= value <= high or (label == "Frames:" and value != int(value)):
+        if value < 0 or (label == "Frames:" and value != int(value)):
             raise DataError(f"{where}: found {shown(line)}, expected {expected}")
         found.append(value)
-    return int(found[0]), 1 / found[1]
+    count, time = found
+    return int(count), 1 / time if time > 1e-9 else 0.0
 
 
-def _read_frames(rows: list[tuple[str, str]], count: int, width: int, path: str | Path) -> np.ndarray:
-    if len(rows) != count or not width:
-        raise DataError(f"{path}: found {len(rows)} frames and {width} channels, expected the {count} frames that it declares")
+def _read_frames(rows: list[tuple[str, str]], width: int, path: str | Path) -> np.ndarray:
+    """Return the channels [T, width] of all rows but a last one that is cut short."""
+    if len(rows) > 1 and is_cut(rows[-1][1].split(), width):
+        rows = rows[:-1]
+    if not rows or not width:
+        raise DataError(f"{path}: found {len(rows)} frames and {width} channels, expected one or more of both")
     try:
         values = np.loadtxt([line for _, line in rows], dtype=np.float64, ndmin=2, comments=None)
     except ValueError:
         values = np.empty((0, 0))
-    if values.shape != (count, width) or not np.isfinite(values).all():  # go slowly, to name the first bad line
+    if values.shape != (len(rows), width) or not np.isfinite(values).all():  # go slowly, to name the first bad line
         values = np.array([numbers(line.split(), width, where) for where, line in rows])
     return values
+
+
+def is_cut(words: list[str], width: int) -> bool:
+    """Return whether the last line of a file ends too early: in fewer words than expected, or within a number."""
+    return len(words) < width or (len(words) == width > 0 and words[-1][-1] in "+-eE")
 
 
 def _positions(joints: list[_Joint], values: np.ndarray) -> np.ndarray:
@@ -213,6 +227,6 @@ def checked_motion(motion: Motion, path: str | Path) -> Motion:
     Raises:
       DataError: if positions overflowed, or would when they are turned into metres.
     """
-    if not np.abs(motion.positions).max() <= _FARTHEST:
+    if not np.abs(motion.positions).max() <= FARTHEST:
         raise DataError(f"{path}: found numbers that are too large for joint positions")
     return motion

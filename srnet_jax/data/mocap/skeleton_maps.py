@@ -8,46 +8,32 @@ Where sources have no joint at a place of Human3.6M's, the nearest that all of t
 
 So spine, neck, head and shoulders differ by some centimetres between sources, as their skeletons do.
 
-*CMU and HDM05* (ASF/AMC) have one skeleton, Vicon's. Its numbers, divided by its unit of length, are inches. A forearm is
-two bones there, of which the second ends at the wrist.
-
-*CMU's BVH conversions by cgspeed* come in two namings. The MotionBuilder-friendly one (2008 and 2010) keeps CMU's numbers,
-each worth 1 / 0.45 inches. Its converter lost each bone that has several children: the thorax and the second of the forearm.
-Both are put back. The forearm's is in line with the first and half as long (checked: exact). The thorax is taken to be
-parallel to the vertebra below and as long (checked on one recording: 3 mm off instead of 117 mm). The Daz-friendly one has
-the skeleton of Daz's figures, centimetres, for all subjects. A T-pose is put before the recordings: the first frame is left
-out if the body jumps from it to the second.
-
-*Bandai-Namco Research's* BVH files are in centimetres. They have no joint beyond the base of the skull, so that the head is
-put in line with the neck.
-
-The units of CMU and Bandai-Namco, and the names of the joints, were checked on published files; HDM05's inches follow the
-remarks in its published reading software, and `check_height` would notice another unit.
+`builtin_skeletons` has the tables of those that are known, `recognise` finds which of them a file has.
 """
 
 import dataclasses
 import tomllib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
 
+from srnet_jax.data.mocap import clip_names
 from srnet_jax.data.mocap.bvh import Motion
-from srnet_jax.errors import DataError, one_line
+from srnet_jax.errors import DataError, naming
 from srnet_jax.io.files import reading
 from srnet_jax.io.text import shown
-from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 Source = str | tuple[str, ...] | Mapping[str, float]  # a joint, several to average, or weights
 
-_INCH_M = 0.0254
-_CMU_LENGTH = 0.45  # the unit of length in CMU's .asf files
-_HEIGHT_M = (0.9, 2.3)
-_UNITS = {"metres": 1.0, "feet": 0.3048, "inches": _INCH_M, "centimetres": 0.01, "millimetres": 0.001}
-_REST_POSE_JUMP_M = 0.2  # further than a joint moves in a frame
-_KNEE_BEND_M = 0.02
-_LEG_DIFFERENCE = 0.25  # between left and right, relative; legs that differ by more are no person's
+HEIGHT_M = (0.9, 2.3)
+UNITS = {"metres": 1.0, "feet": 0.3048, "inches": 0.0254, "centimetres": 0.01, "millimetres": 0.001}
+_SPINE, _THORAX, _NECK, _HEAD = range(7, 11)
+_TO_NECK = sum(RATIOS[part] for part in ("thigh", "shank", "lower_trunk", "upper_trunk", "neck"))  # of a person's height
+HEAD_OF_HEIGHT = RATIOS["head"] / 2 / _TO_NECK  # from the base of the skull to the middle of the head, of that from ankle to it
 
 # Rows are new axes: z up, right-handed, determinant +1. With y up, x stays and what looked at us looks along -y.
 _ROTATIONS = {
@@ -55,6 +41,7 @@ _ROTATIONS = {
     "y": np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]),
     "z": np.eye(3),
 }
+UP_AXES = (*_ROTATIONS, *(f"-{axis}" for axis in _ROTATIONS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,23 +50,36 @@ class Layout:
 
     Attributes:
       name: what messages call it.
-      joints: for each joint of `H36M_17` the source's joints and their weights, which sum to 1.
-      unit_m: metres in one unit of the source.
-      up: the source's axis that points up, x, y or z.
-      suffix: the only kind of file that has this layout, such as `.bvh`; empty for any.
+      joints: for each joint of `H36M_17` the source's joints and their weights, which sum to 1; none for a head that is put in
+        line with the neck.
+      instead: for a joint, what to take where the file lacks the former, the best first.
+      markers: what the joints of `layouts` are called, for sources of markers; `joints` then follows from those that are there.
+      unit_m: metres in one unit of the source; None if the person's height decides.
+      up: the source's axis that points up, x, y or z, with a minus if it points down; None if the poses decide.
+      stated: whether unit and axis are the user's word, which is not to be doubted.
+      suffixes: the only kinds of file that have this layout, such as `.bvh`; none for any.
       fps: frames per second, where the file's word is not to be taken.
-      has_rest_pose: whether the first frame may be no part of the recording.
+      rest_pose: whether the first frame is a rest pose, or how many are; None to find out, see `recordings.parts`.
+      names: how files are named, see `clip_names.parse`; empty for the ways of the databases.
       coincident: two joints that lie in one place, which tells the layout from others with the same names.
+      mark: a regular expression that one of the source's joints matches, which tells its maker; see `recognise.folded`.
+      note: what a user should know of the poses.
     """
 
     name: str
     joints: Mapping[str, Mapping[str, float]]
-    unit_m: float
-    up: str = "y"
-    suffix: str = ""
+    instead: Mapping[str, tuple[Mapping[str, float], ...]] = dataclasses.field(default_factory=dict)
+    markers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    unit_m: float | None = None
+    up: str | None = None
+    stated: bool = False
+    suffixes: tuple[str, ...] = ()
     fps: float | None = None
-    has_rest_pose: bool = False
+    rest_pose: bool | int | None = None
+    names: str = ""
     coincident: tuple[str, ...] = ()
+    mark: str = ""
+    note: str = ""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -87,108 +87,64 @@ class Layout:
         return tuple(dict.fromkeys([name for weights in self.joints.values() for name in weights] + list(self.coincident)))
 
     def apply(self, motion: Motion) -> np.ndarray:
-        """Return the 17 joints [T, 17, 3], float64, world frame with z up, metres."""
+        """Return the 17 joints [T, 17, 3], float64, world frame: metres if `unit_m` is known, z up if `up` is."""
         weights = np.zeros((H36M_17.num_joints, len(motion.joints)))
         for row, joint in zip(weights, H36M_17.joints, strict=True):
             for name, weight in self.joints[joint].items():
                 row[motion.joints.index(name)] = weight
-        poses = (weights @ motion.positions) @ _ROTATIONS[self.up].T * self.unit_m
-        if self.has_rest_pose and len(poses) > 1:
-            steps = np.diff(poses[:2] - poses[:2, :1], axis=0)  # relative to the hip
-            if np.linalg.norm(steps, axis=-1).max() > _REST_POSE_JUMP_M:
-                return poses[1:]
+        used = weights.any(0)  # another joint may be NaN
+        poses = self.turned((weights[:, used] @ motion.positions[:, used]) * (self.unit_m or 1.0))
+        if not self.joints["Head"]:
+            poses[:, _HEAD] = _in_line(poses)
         return poses
 
+    def source_axis(self, axis: str) -> str:
+        """Return what the source calls an axis, such as -y, of the world."""
+        direction = np.eye(3)["xyz".index(axis[-1])] @ rotation(self.up or "z")
+        index = int(np.abs(direction).argmax())
+        downwards = bool(direction[index] < 0) != axis.startswith("-")
+        return f"{'-' if downwards else ''}{'xyz'[index]}"
 
-def _weights(source: Source) -> dict[str, float]:
+    def turned(self, poses: np.ndarray) -> np.ndarray:
+        """Return poses [T, 17, 3] in the source's axes with z up, as they are if `up` is not known."""
+        return poses @ rotation(self.up).T.astype(poses.dtype) if self.up else poses
+
+
+def rotation(up: str) -> np.ndarray:
+    """Return the rotation [3, 3] that turns an axis, such as y or -y, upwards."""
+    turn = _ROTATIONS[up[-1]]
+    return np.diag([1.0, -1.0, -1.0]) @ turn if up.startswith("-") else turn
+
+
+def _in_line(poses: np.ndarray) -> np.ndarray:
+    """Return the middle of the head [T, 3] of poses whose heads have no length."""
+    neck = poses[:, _NECK] - poses[:, _THORAX]
+    neck = neck / np.maximum(np.linalg.norm(neck, axis=-1, keepdims=True), 1e-9)
+    return poses[:, _NECK] + neck * HEAD_OF_HEIGHT * height_to_neck(poses)
+
+
+def median(values: np.ndarray) -> np.ndarray:
+    """Return the median [...] over the frames of values [T, ...] that are known, NaN where none is."""
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of no frame
+        return np.nanmedian(values, axis=0)
+
+
+def height_to_neck(poses: np.ndarray) -> float:
+    """Return the sum of the median bones from ankle to the base of the skull, in the unit of poses [T, 17, 3]."""
+    bones = median(np.linalg.norm(poses - poses[:, H36M_17.parents], axis=-1))  # [17]
+    return float(bones[[2, 3, 5, 6]].sum() / 2 + bones[[_SPINE, _THORAX, _NECK]].sum())
+
+
+def weights_of(source: Source) -> dict[str, float]:
+    """Return the weights of a source's joints, which sum to 1."""
     if isinstance(source, str):
         return {source: 1.0}
     return dict(source) if isinstance(source, Mapping) else {name: source.count(name) / len(source) for name in source}
 
 
-def _mapped(*sources: Source) -> dict[str, dict[str, float]]:
-    return {joint: _weights(source) for joint, source in zip(H36M_17.joints, sources, strict=True)}
-
-
-def _with_thorax(source: Source) -> dict[str, float]:
-    """Add the lost thorax, as a copy of the vertebra below it."""
-    weights = _weights(source)
-    return weights | {"Spine1": weights.get("Spine1", 0.0) + 1, "Spine": -1.0}
-
-
-_VICON = Layout(
-    "CMU and HDM05, ASF/AMC",
-    _mapped(
-        ("lhipjoint", "rhipjoint"),
-        *("rhipjoint", "rfemur", "rtibia"),
-        *("lhipjoint", "lfemur", "ltibia"),
-        *("root", "thorax", "upperneck", "head"),
-        *("lclavicle", "lhumerus", "lwrist"),
-        *("rclavicle", "rhumerus", "rwrist"),
-    ),
-    unit_m=_INCH_M,
-    suffix=".amc",
-)
-_MOTIONBUILDER = Layout(
-    "CMU, MotionBuilder-friendly BVH",
-    _mapped(
-        ("LeftUpLeg", "RightUpLeg"),
-        *("RightUpLeg", "RightLeg", "RightFoot"),
-        *("LeftUpLeg", "LeftLeg", "LeftFoot"),
-        *("Hips", _with_thorax("Spine1"), _with_thorax("Head"), _with_thorax("Head_end")),
-        *(_with_thorax("LeftArm"), _with_thorax("LeftForeArm"), _with_thorax({"LeftHand": 1.5, "LeftForeArm": -0.5})),
-        *(_with_thorax("RightArm"), _with_thorax("RightForeArm"), _with_thorax({"RightHand": 1.5, "RightForeArm": -0.5})),
-    ),
-    unit_m=_INCH_M / _CMU_LENGTH,
-    suffix=".bvh",
-    has_rest_pose=True,
-    coincident=("Spine1", "Neck", "LeftShoulder", "RightShoulder"),
-)
-_DAZ = Layout(
-    "CMU, Daz-friendly BVH",
-    _mapped(
-        ("lThigh", "rThigh"),
-        *("rThigh", "rShin", "rFoot"),
-        *("lThigh", "lShin", "lFoot"),
-        *("abdomen", ("lCollar", "rCollar"), "head"),
-        {"leftEye": 0.25, "rightEye": 0.25, "head": 1.0, "neck": -0.5},  # between the eyes and a longer neck
-        *("lShldr", "lForeArm", "lHand"),
-        *("rShldr", "rForeArm", "rHand"),
-    ),
-    unit_m=0.01,
-    suffix=".bvh",
-    has_rest_pose=True,
-)
-_BANDAI = Layout(
-    "Bandai-Namco, BVH",
-    _mapped(
-        ("UpperLeg_L", "UpperLeg_R"),
-        *("UpperLeg_R", "LowerLeg_R", "Foot_R"),
-        *("UpperLeg_L", "LowerLeg_L", "Foot_L"),
-        *("Spine", "Neck", "Head", {"Head": 2.5, "Neck": -1.5}),
-        *("UpperArm_L", "LowerArm_L", "Hand_L"),
-        *("UpperArm_R", "LowerArm_R", "Hand_R"),
-    ),
-    unit_m=0.01,
-    suffix=".bvh",
-)
-LAYOUTS = {"cmu": (_VICON, _MOTIONBUILDER, _DAZ), "hdm05": (_VICON,), "bandai": (_BANDAI,)}
-
-
-def layouts(skeleton: str | Path) -> tuple[Layout, ...]:
-    """Return the layouts that a skeleton's files may have.
-
-    Args:
-      skeleton: `cmu`, `hdm05` or `bandai`, or a mapping file, see `read_mapping`.
-
-    Raises:
-      DataError: if it is neither, or the mapping file is damaged.
-    """
-    if str(skeleton) in LAYOUTS:
-        return LAYOUTS[str(skeleton)]
-    if not Path(skeleton).is_file():
-        raise DataError(f"{skeleton}: no such skeleton, expected {', '.join(LAYOUTS)} or a mapping file (.toml)")
-    return (read_mapping(Path(skeleton)),)
+def mapped(*sources: Source) -> dict[str, dict[str, float]]:
+    """Return the weights for each of the 17 joints, in their order."""
+    return {joint: weights_of(source) for joint, source in zip(H36M_17.joints, sources, strict=True)}
 
 
 def read_mapping(path: Path) -> Layout:
@@ -196,34 +152,47 @@ def read_mapping(path: Path) -> Layout:
 
     For example, in TOML:
 
-        unit = 0.01  # metres in one unit of the files; of ASF/AMC files, in a number divided by their unit of length
-        up = "y"     # the axis that points up
+        unit = 0.01  # optional: metres in one unit of the files; of ASF/AMC files, in a number divided by their unit of length
+        up = "y"     # optional: the axis that points up, or "-y" if it points down
         fps = 60     # optional: frames per second, instead of what the files say
+        rest_pose = true  # optional: the first frame is a rest pose; or how many are, or false
+        name = "{subject}_{action}_{clip}"  # optional: how files are named, see clip_names.parse
         [joints]     # for each of skeleton.H36M_17's names a joint, several to average, or weights that sum to 1
         Hip = ["LeftUpLeg", "RightUpLeg"]
         RHip = "RightUpLeg"
-        Head = {Head = 2.5, Neck = -1.5}
+        Head = {Head = 2.5, Neck = -1.5}  # {} puts the head in line with the neck
+
+    Unit and axis follow from the poses where the file does not say. A prefix before all names, `mixamorig:` say, may be
+    another one in the motion files, or none.
 
     Raises:
       DataError: if the file is damaged, or something is missing or not of this form.
     """
     with reading(path, "a TOML file"):
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    unknown = set(table) - {"unit", "up", "fps", "joints"}
+    unknown = set(table) - {"unit", "up", "fps", "rest_pose", "name", "joints"}
     if unknown:
-        raise DataError(f"{path}: found {shown(min(unknown))}, expected unit, up, fps and joints")
+        raise DataError(f"{path}: found {shown(min(unknown))}, expected unit, up, fps, rest_pose, name and joints")
     unit_m, fps, up, joints = (table.get(name) for name in ("unit", "fps", "up", "joints"))
-    if not _is_number(unit_m) or unit_m <= 0:
+    rest_pose, names = table.get("rest_pose"), table.get("name", "")
+    if "rest_pose" in table and not (isinstance(rest_pose, int) and 0 <= rest_pose < 1e9):
+        raise DataError(f"{path}: rest_pose is {shown(str(rest_pose))}, expected true, false or a number of frames")
+    with naming(f"{path}: name"):
+        clip_names.pattern(names)
+    if "unit" in table and not (_is_number(unit_m) and unit_m > 0):
         raise DataError(f"{path}: unit is {shown(str(unit_m))}, expected a positive number of metres")
     if "fps" in table and not (_is_number(fps) and 0.1 <= fps <= 1e4):
         raise DataError(f"{path}: fps is {shown(str(fps))}, expected 0.1 to 10,000 frames per second")
-    if not isinstance(up, str) or up not in _ROTATIONS:
+    if "up" in table and up not in UP_AXES:
         raise DataError(f"{path}: up is {shown(str(up))}, expected the axis that points up: x, y or z")
     odd = set(H36M_17.joints).symmetric_difference(joints if isinstance(joints, dict) else ())
     if not isinstance(joints, dict) or odd:
         raise DataError(f"{path}: [joints] lacks or does not know {shown(min(odd))}, expected {', '.join(H36M_17.joints)}")
-    weights = {joint: _read_weights(source, f"{path}: joint {joint}") for joint, source in joints.items()}
-    return Layout(path.name, weights, float(unit_m), up, fps=fps)
+    in_line: dict[str, dict[str, float]] = {"Head": {}} if joints["Head"] == {} else {}
+    weights = in_line | {
+        joint: _read_weights(source, f"{path}: joint {joint}") for joint, source in joints.items() if joint not in in_line
+    }
+    return Layout(path.name, weights, unit_m=unit_m, up=up, stated=True, fps=fps, rest_pose=rest_pose, names=names)
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
@@ -232,69 +201,9 @@ def _is_number(value: Any) -> TypeGuard[int | float]:
 
 def _read_weights(source: Any, where: str) -> dict[str, float]:
     if isinstance(source, str):
-        return _weights(source)
+        return weights_of(source)
     if isinstance(source, list) and source and all(isinstance(name, str) for name in source):
-        return _weights(tuple(source))
+        return weights_of(tuple(source))
     if isinstance(source, dict) and all(map(_is_number, source.values())) and abs(sum(source.values()) - 1) <= 1e-6:
-        return _weights(source)
+        return weights_of(source)
     raise DataError(f"{where} is {shown(str(source))}, expected a joint, a list of joints, or weights that sum to 1")
-
-
-def choose(motion: Motion, candidates: tuple[Layout, ...], path: Path) -> Layout:
-    """Return the layout whose joints a motion has.
-
-    Raises:
-      DataError: if it has those of none.
-    """
-    reasons = []
-    for layout in candidates:
-        lacking = [name for name in layout.sources if name not in motion.joints]
-        places = motion.positions[:, [motion.joints.index(name) for name in layout.coincident if not lacking]]
-        if layout.suffix not in ("", path.suffix.lower()):
-            continue
-        if not lacking and np.allclose(places, places[:, :1], rtol=0, atol=1e-6):
-            return layout
-        why = f"lacks {one_line(', '.join(lacking[:3]), 100)}" if lacking else f"{', '.join(layout.coincident)} apart"
-        reasons.append(f"{layout.name} ({why})")
-    expected = "; ".join(reasons) or f"{' or '.join(layout.suffix for layout in candidates)} files"
-    raise DataError(f"{path}: found the joints {shown(', '.join(motion.joints))}, expected those of {expected}")
-
-
-def check_height(poses: np.ndarray, unit_m: float, name: str | Path) -> None:
-    """Refuse poses [T, 17, 3] that are no person's in metres: bones from ankle to head, and 0.2 m for foot and crown.
-
-    Args:
-      poses: the joints, metres.
-      unit_m: what was taken for one unit of the source, metres.
-      name: of the file, for the message.
-
-    Raises:
-      DataError: if the height is implausible; it names the unit that would be plausible.
-    """
-    bones = np.median(np.linalg.norm(poses - poses[:, H36M_17.parents], axis=-1), axis=0)  # [17]
-    legs, trunk = bones[[2, 3, 5, 6]], bones[[7, 8, 9, 10]]
-    height = float(legs.sum() / 2 + trunk.sum())
-    low, high = _HEIGHT_M
-    if not low <= height + 0.2 <= high:
-        likely = [unit for unit, metres in _UNITS.items() if low <= height / unit_m * metres + 0.2 <= high]
-        guess = f"it looks like {' or '.join(likely)}" if likely else "and no usual unit fits"
-        raise DataError(
-            f"{name}: found a person {height:.3g} m high from ankle to head with {unit_m:.4g} m a unit, "
-            f"expected {low - 0.2:.1f} to {high - 0.2:.1f} m; {guess}"
-        )
-
-
-def is_mirrored(poses: np.ndarray) -> bool:
-    """Return whether the knees of poses [T, 17, 3] bend backwards, as they do when left and right are swapped.
-
-    Left hip and thorax define forward; a knee is in front of the line from hip to ankle. False if the legs are too straight
-    to decide, or not a person's.
-    """
-    hips, knees, ankles = poses[:, [1, 4]], poses[:, [2, 5]], poses[:, [3, 6]]  # [T, 2, 3], right and left
-    lengths = [np.median(np.linalg.norm(bone, axis=-1), axis=0) for bone in (knees - hips, ankles - knees)]
-    if any(np.ptp(pair) > _LEG_DIFFERENCE * pair.max() for pair in lengths):
-        return False
-    forward = np.cross(hips[:, 1] - hips[:, 0], poses[:, 8] - poses[:, 0])
-    forward /= np.maximum(np.linalg.norm(forward, axis=-1, keepdims=True), 1e-9)
-    bend = np.einsum("tkc,tc->tk", knees - (hips + ankles) / 2, forward)
-    return bool(bend.mean() < -_KNEE_BEND_M)

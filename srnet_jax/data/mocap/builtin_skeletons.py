@@ -1,0 +1,210 @@
+"""The skeletons of motion files that are known, by the names of their joints.
+
+A table says for each of the 17 joints which joints of the source give it. Names are those of the files without their prefix;
+upper and lower case, spaces and `_ . -` make no difference (`recognise`). Where the number of vertebrae differs between files
+of one producer, the best that is there is taken: for the spine the joint nearest to the middle between hip and neck, for the
+thorax the base of the neck. The head is half-way from the base of the skull to the end of the head, which programs put at the
+top; heads without an end, or with one of no length, are put in line with the neck (`skeleton_maps.HEAD_OF_HEIGHT`), and that
+is reported.
+
+*CMU and HDM05* (ASF/AMC) have one skeleton, Vicon's. Its numbers, divided by its unit of length, are inches. A forearm is
+two bones there, of which the second ends at the wrist.
+
+*CMU's BVH conversions by cgspeed* come in two namings. The MotionBuilder-friendly one (2008 and 2010) keeps CMU's numbers,
+each worth 1 / 0.45 inches. Its converter lost each bone that has several children: the thorax and the second of the forearm.
+Both are put back. The forearm's is in line with the first and half as long (checked: exact). The thorax is taken to be
+parallel to the vertebra below and as long (checked on one recording: 3 mm off instead of 117 mm). The Daz-friendly one has
+the skeleton of Daz's figures, centimetres, for all subjects. A T-pose is put before the recordings, see `recordings.parts`.
+
+*Bandai-Namco Research's* BVH files are in centimetres. They have no joint beyond the base of the skull, so that the head is
+put in line with the neck.
+
+Source:
+  HumanIK's names, which most producers write: MotionBuilder; files of Mixamo (AnimatedDrawings,
+  `mixamo/Boxing_mixamo.com.bvh`), Rokoko (the same, `rokoko/jesse_dance.bvh`), LAFAN1 (`lafan1/extract.py`), OptiTrack, and
+  SFU's columns in csv-to-json-har. Rokoko Studio's own names: AnimatedDrawings' configuration `rokoko`. Xsens MVN's:
+  UniHumanoid's test files, which 100STYLE and mocapdata.com share. 3ds Max Biped's: Character Studio's documentation.
+  Markers: Pose2Sim's `skeletons.py`; Vicon's Plug-in Gait guide. The units of CMU and Bandai-Namco were checked on published
+  files; HDM05's inches follow its reading software.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from srnet_jax.data.mocap.skeleton_maps import Layout, Source, mapped, weights_of
+from srnet_jax.data.mocap.smpl import STATURE_M
+from srnet_jax.pose.skeleton import H36M_17
+
+_INCH_M = 0.0254
+_CMU_LENGTH = 0.45  # the unit of length in CMU's .asf files
+_LIMBS = ("Hip", "Knee", "Foot", "Shoulder", "Elbow", "Wrist")
+
+
+def _limbs(left: str, right: str, names: str) -> dict[str, str]:
+    """Return {joint of the 17: source's name} for hip, knee, foot, shoulder, elbow and wrist; sides are such as `Left*`."""
+    return {
+        key + limb: side.replace("*", name)
+        for key, side in (("L", left), ("R", right))
+        for limb, name in zip(_LIMBS, names.split(), strict=True)
+    }
+
+
+def _skeleton(name: str, limbs: Mapping[str, str], middle: Mapping[str, tuple[Source, ...]], **fields: Any) -> Layout:
+    """Return a layout from its limbs, and for Spine, Thorax, Neck and Head what gives it, the best first; and other fields."""
+    ways: dict[str, tuple[Source, ...]] = {joint: (source,) for joint, source in limbs.items()} | dict(middle)
+    ways["Hip"] = ((limbs["LHip"], limbs["RHip"]),)
+    weights = {joint: tuple(map(weights_of, ways[joint])) for joint in H36M_17.joints}
+    first = {joint: found[0] for joint, found in weights.items()}
+    return Layout(name, first, {joint: found[1:] for joint, found in weights.items() if len(found) > 1}, **fields)
+
+
+def _trunk(*spine: str, head: tuple[Source, ...] = ({"Head": 0.5, "Head_end": 0.5}, {})) -> dict[str, tuple[Source, ...]]:
+    """Return spine, thorax, base of the skull and head of most skeletons, from the best joint of the spine on.
+
+    The middle of the head is half-way to its end, or in line with the neck.
+    """
+    return {"Spine": spine, "Thorax": ("Neck",), "Neck": ("Head",), "Head": head}
+
+
+def _with_thorax(source: Source) -> dict[str, float]:
+    """Add the lost thorax, as a copy of the vertebra below it."""
+    weights = weights_of(source)
+    return weights | {"Spine1": weights.get("Spine1", 0.0) + 1, "Spine": -1.0}
+
+
+_VICON = Layout(
+    "CMU and HDM05, ASF/AMC",
+    mapped(
+        ("lhipjoint", "rhipjoint"),
+        *("rhipjoint", "rfemur", "rtibia"),
+        *("lhipjoint", "lfemur", "ltibia"),
+        *("root", "thorax", "upperneck", "head"),
+        *("lclavicle", "lhumerus", "lwrist"),
+        *("rclavicle", "rhumerus", "rwrist"),
+    ),
+    unit_m=_INCH_M,
+    suffixes=(".amc",),
+)
+_MOTIONBUILDER = Layout(
+    "CMU, MotionBuilder-friendly BVH",
+    mapped(
+        ("LeftUpLeg", "RightUpLeg"),
+        *("RightUpLeg", "RightLeg", "RightFoot"),
+        *("LeftUpLeg", "LeftLeg", "LeftFoot"),
+        *("Hips", _with_thorax("Spine1"), _with_thorax("Head"), _with_thorax("Head_end")),
+        *(_with_thorax("LeftArm"), _with_thorax("LeftForeArm"), _with_thorax({"LeftHand": 1.5, "LeftForeArm": -0.5})),
+        *(_with_thorax("RightArm"), _with_thorax("RightForeArm"), _with_thorax({"RightHand": 1.5, "RightForeArm": -0.5})),
+    ),
+    {"Head": ({},)},
+    unit_m=_INCH_M / _CMU_LENGTH,
+    suffixes=(".bvh",),
+    coincident=("Spine1", "Neck", "LeftShoulder", "RightShoulder"),
+)
+_DAZ = Layout(
+    "CMU, Daz-friendly BVH",
+    mapped(
+        ("lThigh", "rThigh"),
+        *("rThigh", "rShin", "rFoot"),
+        *("lThigh", "lShin", "lFoot"),
+        *("abdomen", ("lCollar", "rCollar"), "head"),
+        {"leftEye": 0.25, "rightEye": 0.25, "head": 1.0, "neck": -0.5},  # between the eyes and a longer neck
+        *("lShldr", "lForeArm", "lHand"),
+        *("rShldr", "rForeArm", "rHand"),
+    ),
+    unit_m=0.01,
+    suffixes=(".bvh",),
+)
+_BANDAI = _skeleton(
+    "Bandai-Namco, BVH",
+    _limbs("*_L", "*_R", "UpperLeg LowerLeg Foot UpperArm LowerArm Hand"),
+    _trunk("Spine", head=({"Head": 2.5, "Neck": -1.5},)),
+    unit_m=0.01,
+    suffixes=(".bvh",),
+)
+_HUMAN_IK = (
+    _limbs("Left*", "Right*", "UpLeg Leg Foot Arm ForeArm Hand"),
+    _trunk("Spine1", "Spine", head=(*({"Head": 0.5, end: 0.5} for end in ("HeadTop_End", "HeadEnd", "Head_end")), {})),
+)
+_MIXAMO = _skeleton("Mixamo", *_HUMAN_IK, mark="mixamorig.*|headtopend")
+_LAFAN = _skeleton("LAFAN1", *_HUMAN_IK, mark="lefttoe", suffixes=(".bvh",))
+_HUMAN = _skeleton("MotionBuilder's HumanIK names (SFU, Rokoko, OptiTrack and others)", *_HUMAN_IK)
+_ROKOKO = _skeleton(
+    "Rokoko Studio",
+    _limbs("Left*", "Right*", "Thigh Shin Foot Arm ForeArm Hand"),
+    _trunk("Spine2", "Spine1", "Spine"),
+)
+_XSENS = _skeleton(
+    "Xsens MVN, 100STYLE and other BVH with Hips, Chest and Collar",
+    _limbs("Left*", "Right*", "Hip Knee Ankle Shoulder Elbow Wrist"),
+    _trunk("Chest3", "Chest2", "Chest"),
+)
+_BIOVISION = _skeleton(
+    "Biovision",
+    _limbs("Left*", "Right*", "UpLeg LowLeg Foot UpArm LowArm Hand"),
+    _trunk("Chest"),
+)
+_BIPED = _skeleton(
+    "3ds Max Biped",
+    _limbs("L *", "R *", "Thigh Calf Foot UpperArm Forearm Hand"),
+    _trunk("Spine1", "Spine", head=({"Head": 0.5, "HeadNub": 0.5}, {"Head": 0.5, "Head_end": 0.5}, {})),
+)
+_SMPL_LIMBS = _limbs("L_*", "R_*", "Hip Knee Ankle Shoulder Elbow Wrist")
+_SMPL = _skeleton("SMPL", _SMPL_LIMBS, _trunk("Spine2", "Spine1"), suffixes=(".bvh",))
+_AMASS = _skeleton(
+    "SMPL's parameters (AMASS)",
+    _SMPL_LIMBS,
+    _trunk("Spine2", "Spine1"),
+    suffixes=(".npz",),
+    note=f"bones point as in the file, but have the lengths of a neutral body of {STATURE_M:.2f} m (anthropometry)",
+)
+_SMPL_X = _skeleton(
+    "SMPL-X",
+    _limbs("left_*", "right_*", "hip knee ankle shoulder elbow wrist"),
+    _trunk("Spine2", "Spine1"),
+    suffixes=(".bvh",),
+)
+_OWN = _skeleton(
+    "this program's BVH",
+    {joint: joint for side in "LR" for joint in (f"{side}Hip", f"{side}Knee", f"{side}Shoulder", f"{side}Elbow")}
+    | {f"{side}Foot": f"{side}Knee_end" for side in "LR"}
+    | {f"{side}Wrist": f"{side}Elbow_end" for side in "LR"},
+    {"Spine": ("Spine",), "Thorax": ("Thorax",), "Neck": ("Neck",), "Head": ("Neck_end", {})},
+    suffixes=(".bvh",),
+)
+
+
+def _markers(name: str, left: str, right: str, names: str, middle: Mapping[str, str], note: str = "") -> Layout:
+    """Return a layout of markers; sides have `*` where the names are, which are `name:joint` of `pose.layouts`."""
+    sides = {"left": left, "right": right}
+    pairs = [pair.split(":") for pair in names.split()]
+    both = {pattern.replace("*", own): f"{side}_{joint}" for own, joint in pairs for side, pattern in sides.items()}
+    return Layout(name, {}, markers=both | dict(middle), suffixes=(".trc", ".c3d"), note=note)
+
+
+_LIMB_MARKERS = "Hip:hip Knee:knee Ankle:ankle Shoulder:shoulder Elbow:elbow Wrist:wrist"
+_FACE_MARKERS = " Eye:eye Ear:ear"
+_OWN_MARKERS = _markers(
+    "this program's joints as markers",
+    *("L*", "R*", _LIMB_MARKERS),
+    {"Hip": "pelvis", "Spine": "spine", "Neck": "thorax", "SkullBase": "skull_base", "HeadCentre": "head"},
+)
+_POSE2SIM = _markers(
+    "Pose2Sim's markers",
+    *("L*", "R*", _LIMB_MARKERS + _FACE_MARKERS),
+    {"Hip": "pelvis", "CHip": "pelvis", "midHip": "pelvis", "Neck": "thorax", "Head": "head_top", "Nose": "nose"},
+)
+_COCO = _markers("COCO's joints", "left_*", "right_*", _LIMB_MARKERS + _FACE_MARKERS, {"Nose": "nose"})
+_PLUG_IN_GAIT = _markers(  # its centres are computed by `gait_markers`
+    "Plug-in Gait's markers",
+    *("L*", "R*", "HJC:hip KJC:knee AJC:ankle SJC:shoulder EJC:elbow WJC:wrist"),
+    {"ThoraxCentre": "thorax", "HeadCentre": "head"},
+    "joint centres from markers: hips after Harrington et al. 2007, the others in from the skin by half of usual widths",
+)
+
+LAYOUTS = {
+    **{"cmu": (_VICON, _MOTIONBUILDER, _DAZ), "hdm05": (_VICON,), "bandai": (_BANDAI,)},
+    **{"mixamo": (_MIXAMO, _HUMAN), "lafan1": (_LAFAN, _HUMAN), "sfu": (_HUMAN,), "motionbuilder": (_HUMAN,)},
+    **{"rokoko": (_ROKOKO, _HUMAN), "xsens": (_XSENS,), "100style": (_XSENS,), "biovision": (_BIOVISION,)},
+    **{"biped": (_BIPED,), "smpl": (_AMASS, _SMPL, _SMPL_X)},
+    **{"markers": (_OWN_MARKERS, _PLUG_IN_GAIT, _POSE2SIM, _COCO), "srnet": (_OWN, _OWN_MARKERS)},
+}

@@ -1,0 +1,114 @@
+"""Names of recordings: which subject, which action, which clip.
+
+Files are named in the way of their database, see `clip_key`, are in folders of their subjects, see `clip_keys`, or are named as
+a pattern says. `{subject}`, `{action}` and `{clip}` stand for
+parts of a name, `*` for anything, and all else for itself. Each takes as few characters as possible, the last one the rest. A
+pattern describes a file's name without its ending; with slashes, its folders too, as many as it names:
+
+    {subject}_{action}_{clip}     anna_walk_03.bvh is anna/walk/03, anna_walk_fast_3.bvh is anna/walk/fast_3
+    {subject}/*/{action}_{clip}   anna/bvh/walk_03.bvh is anna/walk/03
+
+Without `{action}` it is `motion`, without `{clip}` the clip is the file's whole name.
+"""
+
+import re
+from pathlib import Path
+
+from srnet_jax.errors import DataError
+from srnet_jax.io.text import shown
+
+_HDM05 = re.compile(r"HDM_([^_]+)_(.+)_([^_]+)_\d+")
+_BANDAI = re.compile(r"(dataset-\d+)_([^_]+)_(.+)")
+_CMU = re.compile(r"(\d+)_\d\S*")
+_FIELDS = ("subject", "action", "clip")
+
+
+def pattern(names: object) -> re.Pattern[str]:
+    """Return the regular expression of a pattern.
+
+    Raises:
+      DataError: if it is no text, has no `{subject}`, an unknown field, or one twice.
+    """
+    expected = "expected text with {subject}, and {action}, {clip} and * if needed, each field once"
+    if not isinstance(names, str):
+        raise DataError(f"found {shown(str(names))}, {expected}")
+    pieces = re.split(r"(\{[^{}]*\}|\*)", names)
+    fields = [piece[1:-1] for piece in pieces[1::2] if piece != "*"]
+    if names and ("subject" not in fields or len(set(fields)) != len(fields) or not set(_FIELDS).issuperset(fields)):
+        raise DataError(f"found {shown(names)}, {expected}")
+    wild = {"*": "[^/]*?"} | {f"{{{field}}}": f"(?P<{field}>[^/]+?)" for field in _FIELDS}
+    return re.compile("".join(wild[piece] if odd % 2 else re.escape(piece) for odd, piece in enumerate(pieces)))
+
+
+def parse(file: Path, names: str) -> str:
+    """Return `subject/action/clip` of a file by a pattern.
+
+    Raises:
+      DataError: if the file's name does not have that form.
+    """
+    parts = file.absolute().with_suffix("").parts
+    name = "/".join(parts[-1 - names.count("/") :])
+    match = pattern(names).fullmatch(name)
+    if not match:
+        raise DataError(f"{file}: found the name {shown(name)}, expected one like {shown(names)}")
+    found = match.groupdict()
+    return f"{found['subject']}/{found.get('action', 'motion')}/{found.get('clip', file.stem)}"
+
+
+def clip_key(file: Path, source: Path) -> str:
+    """Return `subject/action/clip` of a recording, from the way its database names files.
+
+    - HDM05, `HDM_bd_depositFloorR_001_120.amc`: bd/depositFloorR/001.
+    - Bandai-Namco, `dataset-1_walk_happy_001.bvh`: dataset-1/walk/happy_001.
+    - CMU, `02_05.amc`: 02/motion/02_05. Its files do not name actions: put them into folders that do (`walk/02_05.amc`
+      below `source`; not the subjects' numbers), and it is 02/walk/02_05.
+    - others, `anna/jump_12.bvh`: the folder, the name without the digits at its end, and these: anna/jump/12.
+    """
+    stem, folder = file.stem, file.resolve().parent.name or "unknown"
+    if match := _HDM05.fullmatch(stem) or _BANDAI.fullmatch(stem):
+        return "/".join(match.groups())
+    if match := _CMU.fullmatch(stem):
+        named = file.parent != source and file != source and not folder.isdecimal()
+        return f"{match[1]}/{folder if named else 'motion'}/{stem}"
+    action, clip = _action_and_clip(stem)
+    return f"{folder}/{action or 'motion'}/{clip}"
+
+
+def clip_keys(files: list[Path], source: Path) -> dict[Path, str]:
+    """Return the `clip_key` of each file, or one with a folder further up as the subject.
+
+    That is so where folders of one name hold files in several folders (`s1/bvh`, `s2/bvh`): the subject is then the nearest
+    folder above them whose name differs and with which no two files share a key. Other folders whose names differ are the
+    action of files that are only numbered (`s1/walk/3.bvh`: s1/walk/3) or belong to the clip's name (`s1/day2/walk_3.bvh`:
+    s1/walk/day2-3).
+    """
+    keys = {file: clip_key(file, source) for file in files}
+    folders = {file: file.parent.relative_to(source).parts for file in files if file != source and not _is_named(file)}
+    folders = {file: parts for file, parts in folders.items() if len(parts) > 1}
+    leaves = set(folders.values())
+    if len({parts[-1] for parts in leaves}) == len(leaves):
+        return keys
+    for up in range(2, 1 + min(map(len, leaves), default=0)):
+        names = [{parts[-level] for parts in leaves} for level in range(up, 0, -1)]  # from the subject's folder downwards
+        found = keys | {file: _key_of(file, parts[-up:], names) for file, parts in folders.items()}
+        if len(names[0]) > 1 and len(set(found.values())) == len(found):
+            return found
+    return keys
+
+
+def _key_of(file: Path, folders: tuple[str, ...], names: list[set[str]]) -> str:
+    """Return the key of a file from its folders, of which the first is the subject; `names` has all names of each level."""
+    differing = [folder for folder, several in zip(folders[1:], names[1:], strict=True) if len(several) > 1]
+    action, clip = _action_and_clip(file.stem)
+    if not action and differing:
+        action = differing.pop()
+    return f"{folders[0]}/{action or 'motion'}/{'-'.join([*differing, clip])}"
+
+
+def _action_and_clip(stem: str) -> tuple[str, str]:
+    action = stem.rstrip("0123456789")
+    return action.rstrip("_- ."), stem[len(action) :] or stem
+
+
+def _is_named(file: Path) -> bool:
+    return any(form.fullmatch(file.stem) for form in (_HDM05, _BANDAI, _CMU))

@@ -1,0 +1,84 @@
+"""Motion files of every kind that is read, by the end of their names."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from srnet_jax.data.mocap import asf_amc, bvh, c3d, smpl, trc
+from srnet_jax.data.mocap.bvh import Motion
+from srnet_jax.errors import DataError
+from srnet_jax.io.text import shown
+
+_AMC_FPS = 120.0  # of the databases of CMU and HDM05; the files do not say
+SUFFIXES = (".bvh", ".amc", ".trc", ".c3d", ".npz")
+_READERS = {".bvh": bvh.read, ".trc": trc.read, ".c3d": c3d.read, ".npz": smpl.read}
+_OTHERS = (".fbx", ".bip", ".v", ".vsk", ".glb", ".gltf", ".usd", ".csv", ".tsv", ".mot", ".pkl")
+_NO_MOTIONS = re.compile(r"shape|.*_stagei", re.IGNORECASE)  # AMASS has these .npz files, of bodies alone, beside its motions
+
+
+def find(source: Path) -> list[Path]:
+    """Return the motion files in a folder and the folders below it, or the one file.
+
+    Raises:
+      DataError: if there are none.
+    """
+    if source.is_file():
+        return [source]
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder")
+    files = [file for file in sorted(source.rglob("*")) if file.is_file()]
+    found = [file for file in files if _suffix(file) in SUFFIXES and not _is_body(file)]
+    if not found:
+        others = sorted({_suffix(file) for file in files}.intersection(_OTHERS))
+        hint = f"; export the {' and '.join(others)} files there as .bvh" if others else ""
+        raise DataError(f"{source}: found no motion file, expected {_listed(SUFFIXES)}{hint}")
+    return found
+
+
+def read(file: Path, beside: Iterable[Path]) -> Motion:
+    """Read one motion.
+
+    Args:
+      file: with a suffix of SUFFIXES.
+      beside: files among which the `.asf` file of an `.amc` file is.
+
+    Raises:
+      DataError: if the file is damaged, of another kind, or without its `.asf`.
+    """
+    suffix = _suffix(file)
+    if suffix == ".amc":
+        return asf_amc.read(_skeleton_of(file, [path for path in beside if _suffix(path) == ".asf"]), file, _AMC_FPS)
+    if suffix not in _READERS:
+        raise DataError(f"{file}: found a file that ends in {shown(suffix)}, expected {_listed(SUFFIXES)}")
+    return _READERS[suffix](file)
+
+
+def _suffix(file: Path) -> str:
+    return file.suffix.lower()
+
+
+def _is_body(file: Path) -> bool:
+    return _suffix(file) == ".npz" and bool(_NO_MOTIONS.fullmatch(file.stem))
+
+
+def _listed(suffixes: tuple[str, ...]) -> str:
+    return f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+
+
+def _skeleton_of(amc: Path, skeletons: list[Path]) -> Path:
+    """Return the `.asf` file of an `.amc` file.
+
+    It is the one with the longest name with which the motion's begins, in the nearest folder upwards or else anywhere;
+    otherwise the only one beside the motion.
+    """
+    matching = [asf for asf in skeletons if re.match(re.escape(asf.stem) + r"(?![^\W_])", amc.stem)]
+    for folder in amc.parents:
+        nearest = [asf for asf in matching if asf.parent == folder]
+        if nearest:
+            return max(nearest, key=lambda asf: len(asf.stem))
+    if not matching:
+        matching = [asf for asf in skeletons if asf.parent == amc.parent]
+    if len(matching) != 1:
+        found = ", ".join(map(str, matching[:3])) or "none"
+        raise DataError(f"{amc}: found {found} as its skeleton, expected one .asf file whose name its own begins with")
+    return matching[0]

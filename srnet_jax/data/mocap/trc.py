@@ -1,0 +1,92 @@
+"""Markers in `.trc` files, the text format of Motion Analysis that OpenSim and Pose2Sim write.
+
+Five lines of head: kind, names of the values, values (rate, counts, unit), the markers' names, the axes. Then one line a
+frame: its number, its time, three coordinates of each marker. Columns are separated by tabs; an empty one, `nan`, or three
+zeros say that the marker was not seen.
+
+Source: OpenSim's documentation, "Marker (.trc) Files".
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from srnet_jax.data.mocap.bvh import FARTHEST, Motion, check_size
+from srnet_jax.errors import DataError
+from srnet_jax.io.text import numbered_lines, numbers, shown
+
+UNITS = {"m": 1.0, "meters": 1.0, "metres": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
+
+
+def read(path: str | Path) -> Motion:
+    """Read a `.trc` file.
+
+    Returns:
+      The markers, all without a parent, NaN where one was not seen, and their unit.
+
+    Raises:
+      DataError: if the file is missing or damaged.
+    """
+    lines = numbered_lines(path)
+    head = [next(lines, (f"{path}: end of the file", "")) for _ in range(5)]  # blank lines are left out
+    if not head[0][1].startswith("PathFileType"):
+        raise DataError(f"{head[0][0]}: found {shown(head[0][1])}, expected PathFileType, with which a TRC file begins")
+    fields = dict(zip(head[1][1].split(), head[2][1].split(), strict=False))
+    fps, count = (_number(fields, name, head[2][0]) for name in ("DataRate", "NumMarkers"))
+    if not 0.1 <= fps <= 1e4:
+        raise DataError(f"{head[2][0]}: found a DataRate of {fps:g}, expected 0.1 to 10,000 frames a second")
+    names = _names(*head[3])
+    if count != len(names):
+        raise DataError(f"{head[3][0]}: found {len(names)} markers, expected the {count:g} that NumMarkers declares")
+    positions = _positions(lines, len(names), path)
+    check_size(len(positions), len(names), path)
+    unit = fields.get("Units", "").lower()
+    if unit not in UNITS:
+        raise DataError(f"{head[2][0]}: found the unit {shown(unit)}, expected one of {', '.join(UNITS)}")
+    return Motion(names, (-1,) * len(names), fps, positions, unit_m=UNITS[unit])
+
+
+def _number(fields: dict[str, str], name: str, where: str) -> float:
+    if name not in fields:
+        raise DataError(f"{where}: found no {name}, expected it in the head of a TRC file")
+    return numbers([fields[name]], 1, f"{where}: {name}")[0]
+
+
+def _names(where: str, line: str) -> tuple[str, ...]:
+    words = [word.strip() for word in line.split("\t")] if "\t" in line else line.split()
+    if [word.lower() for word in words[:2]] != ["frame#", "time"]:
+        raise DataError(f"{where}: found {shown(line)}, expected Frame#, Time and the markers' names")
+    names = tuple(word for word in words[2:] if word)
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice or not names:
+        raise DataError(f"{where}: found {shown(twice or 'no names')}, expected each marker's name once")
+    return names
+
+
+def _positions(lines: Iterator[tuple[str, str]], count: int, path: str | Path) -> np.ndarray:
+    """Return [T, J, 3] of the lines of frames."""
+    rows = []
+    for where, line in lines:
+        words = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+        while len(words) > 2 + 3 * count and not words[-1].strip():
+            words.pop()  # tabs at the end of the line
+        words += [""] * (2 + 3 * count - len(words))  # which some programs leave out
+        if len(words) != 2 + 3 * count:
+            raise DataError(f"{where}: found {len(words) - 2} coordinates, expected 3 of each of {count} markers")
+        rows.append([_coordinate(word, where) for word in words[2:]])
+    if not rows:
+        raise DataError(f"{path}: found no frames, expected at least one")
+    return known(np.array(rows).reshape(len(rows), count, 3))
+
+
+def _coordinate(word: str, where: str) -> float:
+    word = word.strip()
+    return math.nan if word.lower() in ("", "nan") else numbers([word], 1, where)[0]
+
+
+def known(positions: np.ndarray) -> np.ndarray:
+    """Return markers [T, J, 3] with NaN where all coordinates are zero, or one is not known or farther than anything is."""
+    unseen = ~(np.abs(positions) <= FARTHEST).all(-1) | (positions == 0).all(-1)
+    return np.where(unseen[..., None], np.nan, positions)

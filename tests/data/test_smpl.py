@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from srnet_jax.data.mocap import clip_files, smpl
+from srnet_jax.errors import DataError
+from srnet_jax.pose.skeleton import RATIOS
+from tests.data.test_recognise import convert
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*found the floor")
+UPRIGHT = np.array([np.pi / 2, 0, 0])  # turns y, which is up in the body, to z
+
+
+def amass(path, poses, others=None, **changes):
+    arrays = {"poses": poses, "trans": np.zeros((len(poses), 3)), "betas": np.zeros(16), "gender": np.array("neutral")}
+    arrays |= {"mocap_framerate": np.array(120.0)} | (others or {}) | changes
+    np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
+    return path
+
+
+def standing(frames=5, columns=156):
+    poses = np.zeros((frames, columns))
+    poses[:, :3] = UPRIGHT
+    return poses
+
+
+@pytest.mark.parametrize("columns", [72, 156, 165])
+def test_a_body_at_rest(columns, tmp_path):
+    """The T-pose: arms along x, the left one in its positive direction, looking along -y."""
+    trans = np.array([[1.0, 2.0, 0.95]]).repeat(5, 0)
+    (found,), (line,) = convert(amass(tmp_path / "a.npz", standing(columns=columns), trans=trans))
+    assert line == (
+        "1 file of SMPL's parameters (AMASS): metres, z up; bones point as in the file, "
+        "but have the lengths of a neutral body of 1.70 m (anthropometry)"
+    )
+    pose = found[0]
+    r = {name: 1.7 * ratio for name, ratio in RATIOS.items()}
+    np.testing.assert_allclose(pose[0], [1.0, 2.0, 0.95], atol=1e-6)
+    np.testing.assert_allclose(pose[4], [1.0 + r["hip_half_width"], 2.0, 0.95], atol=1e-6)
+    np.testing.assert_allclose(pose[6], pose[4] - [0, 0, r["thigh"] + r["shank"]], atol=1e-6)
+    np.testing.assert_allclose(pose[8], pose[0] + [0, 0, r["lower_trunk"] + r["upper_trunk"]], atol=1e-6)
+    np.testing.assert_allclose(pose[13], pose[8] + [r["shoulder_half_width"] + r["upper_arm"] + r["forearm"], 0, 0], atol=1e-6)
+    np.testing.assert_allclose(pose[10], pose[8] + [0, 0, r["neck"] + r["head"] / 2], atol=1e-6)
+
+
+def test_rotations_turn_what_hangs_on_the_joint(rng):
+    rotvecs = rng.normal(0, 0.5, (7, 22, 3))
+    places = dict(zip(smpl._NAMES, smpl.positions(rotvecs, np.zeros((7, 3))).transpose(1, 0, 2), strict=True))
+    chain = ["Pelvis", "L_Hip", "L_Knee"]
+    order = [name for name, _, _ in smpl._JOINTS]
+    turn = Rotation.identity(7)
+    for name in chain:
+        turn = turn * Rotation.from_rotvec(rotvecs[:, order.index(name)])
+    np.testing.assert_allclose(places["L_Ankle"] - places["L_Knee"], turn.apply([0, -1.7 * RATIOS["shank"], 0]), atol=1e-9)
+
+
+def test_other_spellings(tmp_path):
+    expected = convert(amass(tmp_path / "a.npz", standing()))[0][0]
+    parts = {"root_orient": standing()[:, :3], "pose_body": standing()[:, 3:66], "mocap_frame_rate": np.array([120])}
+    other = amass(tmp_path / "b.npz", standing(), parts | {"poses": None}, mocap_framerate=None)
+    np.testing.assert_array_equal(convert(other)[0][0], expected)
+    whole = amass(tmp_path / "c.npz", standing().reshape(5, 52, 3))
+    np.testing.assert_array_equal(convert(whole)[0][0], expected)
+
+
+def test_y_down_as_from_video(tmp_path):
+    """Methods that estimate bodies from video give the camera's axes."""
+    poses = standing()
+    poses[:, :3] = [np.pi, 0, 0]
+    (found,), (line,) = convert(amass(tmp_path / "a.npz", poses))
+    assert "metres, -y up" in line
+    assert found[0, 10, 2] > found[0, 0, 2] + 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"poses": None}, r"found 'trans', .*, expected a body model's poses, trans and mocap_framerate"),
+        ({"trans": None}, r"trans: found a NoneType, expected numbers of shape \(5, 3\)"),
+        ({"trans": np.zeros((4, 3))}, r"trans: found float64 of shape \(4, 3\)"),
+        ({"mocap_framerate": None}, "found a frame time of 0 s, and nothing that moves; say fps"),
+        ({"mocap_framerate": np.array("fast")}, "mocap_framerate is str128 of shape"),
+        ({"mocap_framerate": np.array(0.0)}, "mocap_framerate is float64 .*, expected 0.1 to 10,000"),
+        ({"poses": np.zeros((5, 63))}, "poses has 63 columns, expected 3 for each of 22 or more joints"),
+        ({"poses": np.zeros(5)}, r"poses: found float64 of shape \(5,\)"),
+        ({"poses": np.full((5, 156), np.nan)}, "found numbers that are no rotations or positions"),
+        ({"poses": np.full((5, 156), "x")}, "poses: found "),
+    ],
+)
+def test_bad_parameters_are_refused(changes, message, tmp_path):
+    path = amass(tmp_path / "a.npz", standing(), changes)
+    with pytest.raises(DataError, match=rf"a\.npz: {message}") as caught:
+        convert(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_joint_positions_need_no_conversion(tmp_path, mocap_clips):
+    clip_files.save(tmp_path / "clips.npz", mocap_clips, fps=30.0)
+    with pytest.raises(
+        DataError, match=r"clips\.npz: found joint positions, which need no conversion: use the file as config\.data\.path"
+    ):
+        convert(tmp_path / "clips.npz")
