@@ -4,8 +4,8 @@
     python -m launch.train --config=configs/lifter.py:causal --config.data.path=FOLDER --workdir=runs/lifter_causal
     python -m launch.train --config=configs/lifter.py:video --config.data.path=FOLDER --workdir=runs/lifter_video
 
-FOLDER holds joint positions (`srnet_jax/data/mocap/clip_files.py`) of HDM05 and of CMU's subjects below, and the embedded
-motions, made by `python -m launch.prepare_data synthetic --output=FOLDER/synthetic.npz --num_frames=80000`. How accurate they
+FOLDER holds joint positions (`srnet_jax/data/mocap/clip_files.py`) of HDM05 and of CMU's subjects below, and generated
+motion, made by `python -m launch.prepare_data synthetic --output=FOLDER/synthetic.npz --num_frames=80000`. How accurate they
 are on unseen people, and how long they train: srnet_jax/lifting/pretrained/README.md.
 """
 
@@ -39,7 +39,7 @@ def get_config(form: str = "single") -> ConfigDict:
     config.protocol.subjects_train = (
         *("bd", "bk", "dg"),  # HDM05
         *("01", "02", "03", "05", "07", "60", "61", "94"),  # CMU
-        *("S1", "S5", "S6", "S7", "S8"),  # embedded
+        *("S1", "S5", "S6", "S7", "S8"),  # generated
     )
     config.protocol.subjects_test = ("mm", "tr", "06", "88", "90", "135")
     config.model.normalization = "turned"

@@ -4,7 +4,8 @@
 
 FILE.npz holds joint positions of subjects 01, 02, 03, 05, 06, 07, 60, 61, 88, 90, 94 and 135 in the form that
 `srnet_jax/data/mocap/clip_files.py` describes.
-On two busy CPU cores 14 minutes for either network; SRNet gives 101.8 mm MPJPE, the baseline 159.1 mm (README).
+On two busy CPU cores 14 minutes for either network; SRNet gave 101.8 mm MPJPE, the baseline 159.1 mm (README), before
+virtual cameras moved for people who leave their image (`srnet_jax/data/filming.py`: in 45 of the 122 clips).
 """
 
 from ml_collections import ConfigDict

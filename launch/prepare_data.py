@@ -2,9 +2,10 @@
 
 python -m launch.prepare_data h36m --source=DIR --output=DIR          # from Human3.6M's .cdf files (or archives), or .h5 files
 python -m launch.prepare_data check --data=DIR [--keypoints=gt]       # Human3.6M files: expected and found
-python -m launch.prepare_data mocap --source=DIR --skeleton=cmu --output=FILE.npz   # BVH, ASF/AMC: docs/motion_files.md
-python -m launch.prepare_data synthetic --output=DIR                  # the embedded set in the form of Human3.6M's files
+python -m launch.prepare_data mocap --source=DIR --output=FILE.npz    # BVH, ASF/AMC, C3D, TRC, AMASS: docs/motion_files.md
+python -m launch.prepare_data synthetic --output=DIR                  # generated motion in the form of Human3.6M's files
 python -m launch.prepare_data synthetic --output=FILE.npz             # and of mocap's: joint positions
+python -m launch.prepare_data embedded --source=FILE.npz --output=FILE.npz     # the embedded set (srnet_jax/data/embedded.py)
 python -m launch.prepare_data pose_prior --source=FILE.npz --output=FILE.npz   # how people look in images (pose/prior.py)
 """
 
@@ -16,10 +17,10 @@ from absl import flags
 from launch import app
 
 _SOURCE = flags.DEFINE_string(
-    "source", None, "h36m, mocap: folder of the original files; pose_prior: .npz file of joint positions."
+    "source", None, "h36m, mocap: folder of the original files; embedded, pose_prior: .npz file of joint positions."
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "h36m, synthetic: folder for the files; mocap, synthetic, pose_prior: the .npz file."
+    "output", None, "h36m, synthetic: folder for the files; mocap, synthetic, embedded, pose_prior: the .npz file."
 )
 _DATA = flags.DEFINE_string("data", None, "check: folder of data_3d_h36m.npz and data_2d_h36m_*.npz.")
 _KEYPOINTS = flags.DEFINE_string("keypoints", "gt", "check: which data_2d_h36m_*.npz.")
@@ -41,7 +42,7 @@ _NUM_FRAMES = flags.DEFINE_integer(
 )
 _NEEDED = {
     **{"h36m": (_SOURCE, _OUTPUT), "check": (_DATA,), "mocap": (_SOURCE, _OUTPUT)},
-    **{"synthetic": (_OUTPUT,), "pose_prior": (_SOURCE, _OUTPUT)},
+    **{"synthetic": (_OUTPUT,), "embedded": (_SOURCE, _OUTPUT), "pose_prior": (_SOURCE, _OUTPUT)},
 }
 
 
@@ -64,6 +65,8 @@ def main(command: str) -> None:
             print(prepare.draft_skeleton(source, plain(_DRAFT.value)))
         case "mocap":
             _convert(source, output)
+        case "embedded":
+            print(prepare.embedded_file(source, output))
         case "pose_prior":
             print(prepare.pose_prior(source, output))
         case "synthetic":

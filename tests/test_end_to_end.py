@@ -216,7 +216,7 @@ def test_a_workdir_remembers_its_config(tmp_path):
     first(
         3,
         [
-            ((), "nothing: not understood, expected one of h36m, check, mocap, synthetic, pose_prior first"),
+            ((), "nothing: not understood, expected one of h36m, check, mocap, synthetic, embedded, pose_prior first"),
             (("h36m",), "--source: not set, h36m needs it"),
             (("mocap", "--source=.", "--skeleton=cmu", "--output=README.md"), "README.md: expected a name ending in .npz"),
             (("h36m", "--source=nothing", "--output=out"), "nothing"),
@@ -446,7 +446,8 @@ def test_killed_trainings_end_as_if_left_alone():
 def test_quickstart_survives_a_kill(tmp_path):
     """Kill the quickstart's training half-way, run it again: it resumes, finishes, and beats the mean pose by far."""
     workdir = tmp_path / "sr"
-    command = ("launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}", "--config.train.epochs=5")
+    shorter = ("--config.train.epochs=5", "--config.data.downsample=4")
+    command = ("launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}", *shorter)
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     log = workdir / "metrics.jsonl"
@@ -462,5 +463,5 @@ def test_quickstart_survives_a_kill(tmp_path):
     assert epochs == list(range(1, 6))
     assert run("launch.evaluate", f"--workdir={workdir}").returncode == 0
     average = json.loads((workdir / "results.json").read_text())["average_over_actions"]
-    assert average["mpjpe_mm"] < 0.35 * average["mean_pose_mpjpe_mm"]
+    assert average["mpjpe_mm"] < 0.5 * average["mean_pose_mpjpe_mm"]
     assert np.isfinite(average["p_mpjpe_mm"])

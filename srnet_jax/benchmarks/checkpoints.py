@@ -1,6 +1,6 @@
 """How much of a training's time goes into checkpoints and the log.
 
-The quickstart's network, 256 channels wide, is trained on the embedded data with the default checkpoints: one after each epoch,
+A network of the quickstart's size is trained on generated motion with the default checkpoints: one after each epoch,
 which lasts seconds here and minutes with real data. Measured is what the training waits for, and beside it the processor time
 of the writing in the background, which matters where no core is idle. The first epoch, with compilation, is left out.
 """
@@ -27,7 +27,7 @@ def run(epochs: int = 8) -> dict[str, float]:
     """Train, and return medians over the epochs."""
     config = default_config()
     config.update_from_flattened_dict(
-        {"data.downsample": 5, "model.channels": 256, "train.batch_size": 256, "train.epochs": epochs}  # configs/quickstart.py
+        {"data.downsample": 5, "model.channels": 256, "train.batch_size": 256, "train.epochs": epochs}
     )
     saving: list[float] = []
     ending: list[float] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srnet_jax.benchmarks.timing import seconds_of
 
-_EPOCHS = 10  # of the 30
+_EPOCHS = 10  # of the 20
 
 
 def run(members: int = 8) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """What a whole epoch costs beyond its steps, with the data on the device and with batches that the host prepares.
 
-An epoch of the 6-layer single-frame SRNet, batch 1024, on the embedded data, taken by the trainer as in the training loop:
+An epoch of the 6-layer single-frame SRNet, batch 1024, on generated motion, taken by the trainer as in the training loop:
 gathering, transfers and totals included, validation and checkpoints not. It is compared with as many steps that are timed one
 by one on one batch that never changes, before and after it.
 """

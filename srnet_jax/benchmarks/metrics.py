@@ -1,6 +1,6 @@
 """How long the metrics of a test set of Human3.6M's size take, beside NumPy's batched SVD.
 
-The poses are those of the embedded data set, root-relative in the camera's frame; the predictions are these poses with noise.
+The poses are generated, root-relative in the camera's frame; the predictions are these poses with noise.
 Everything is measured in one process, in turns.
 """
 

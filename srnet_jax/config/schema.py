@@ -21,9 +21,10 @@ from srnet_jax.pose.losses import LOSSES
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, NORMALIZATIONS, ROOTED_NORMALIZATIONS
 from srnet_jax.pose.skeleton import GROUP_NUMBERS, H36M_17
 
-SOURCES = ("synthetic", "h36m", "humaneva", "mocap", "mpi_inf_3dhp", "mpi_inf_3dhp_train", "3dpw")
+SHIPPED = ("synthetic", "embedded")  # need no files
+SOURCES = (*SHIPPED, "h36m", "humaneva", "mocap", "mpi_inf_3dhp", "mpi_inf_3dhp_train", "3dpw")
 PAIRED = ("h36m", "humaneva")  # files of paired 2D and 3D in VideoPose3D's form
-_UPRIGHT = ("synthetic", "mocap", "h36m")  # whose world is known to have z up, and the floor at 0
+_UPRIGHT = (*SHIPPED, "mocap", "h36m")  # whose world is known to have z up, and the floor at 0
 RANKINGS = ("occurrence", "exponential", "mean_distance")
 TRUNK_NETWORKS = ("fc", "gp", "lf", "es", "sfs", "sr")
 GRAPH_NETWORKS = ("semgcn", "lcn")
@@ -122,7 +123,11 @@ def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field
     return _section(
         section,
         {
-            "source": Field(SOURCES[0], one_of(SOURCES), "synthetic: the embedded set, generated; the others are files"),
+            "source": Field(
+                SOURCES[0],
+                one_of(SOURCES),
+                "synthetic: generated motion; embedded: recorded motion that ships with the project; the others are files",
+            ),
             "path": Field(
                 "",
                 _TEXT,
@@ -130,7 +135,7 @@ def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field
                 "(docs/own_data.md); humaneva: the same with humaneva15 in the names; mocap: .npz file of joint positions, or "
                 "folder of them; mpi_inf_3dhp: folder of the test set, TS1 to TS6, or data_test_3dhp.npz; mpi_inf_3dhp_train: "
                 "folder of S1 to S8, or data_train_3dhp.npz; 3dpw: folder of .pkl files, for tests",
-                unless(source, "synthetic"),
+                unless(source, *SHIPPED),
             ),
             "keypoints": Field("gt", _TEXT, "gt, or a detector's name: NAME of data_2d_h36m_NAME.npz", paired),
             "annotation": Field("univ", one_of(("univ", "metric")), "univ: skeleton of one height, as usual; or metric", inf),
@@ -141,7 +146,7 @@ def _data_fields(section: str, read: Condition | None = None) -> dict[str, Field
                 (), distinct(_TEXT, "names, as ('Walking', 'Box')"), "actions that are loaded, exact names; (): all"
             ),
             "downsample": Field(1, _COUNT, "keep every n-th frame of each sequence"),
-            **_section("cameras", cameras, when(source, "synthetic", "mocap")),
+            **_section("cameras", cameras, when(source, *SHIPPED, "mocap")),
             "detections.simulate": Field(False, _FLAG, "True: simulate a detector's 2D joints (srnet_jax/data/detections.py)"),
             **_section("detections", errors, when(f"{section}.detections.simulate", True)),
         },
@@ -371,7 +376,7 @@ FIELDS: dict[str, Field] = {
 
 
 def default_config() -> ConfigDict:
-    """Return a config of all fields with their defaults: the paper's 8-layer single-frame SRNet on the embedded data."""
+    """Return a config of all fields with their defaults: the paper's 8-layer single-frame SRNet on generated motion."""
     config = ConfigDict()
     for name, field in FIELDS.items():
         *sections, key = name.split(".")

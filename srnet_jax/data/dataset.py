@@ -57,6 +57,7 @@ class PoseDataset:
       sequences: in the source's order.
       conventions: where its joints differ from those of other sources, in a few words; printed beside results across data sets.
       keypoints: the 2D joints.
+      views: what virtual cameras saw, see `filming.film_all`; printed before training and beside results.
 
     Raises:
       DataError: on creation, if a sequence has wrong shapes, non-finite values or joints behind its camera.
@@ -68,6 +69,7 @@ class PoseDataset:
     sequences: tuple[Sequence, ...]
     conventions: str = ""
     keypoints: Skeleton = H36M_17
+    views: str = ""
 
     def __post_init__(self) -> None:
         if not self.sequences:
@@ -140,8 +142,7 @@ def _check_sequence(sequence: Sequence, dataset: PoseDataset) -> None:
     depth = float(sequence.poses_3d[..., 2].min())
     if depth <= 0:
         raise DataError(
-            f"{source}: {sequence.name}: a joint is {-depth:.2f} m behind the camera, expected all joints in front of it "
-            "(for synthetic or mocap data, a larger config.data.cameras.distance_m moves the cameras away)"
+            f"{source}: {sequence.name}: a joint is {-depth:.2f} m behind the camera, expected all joints in front of it"
         )
 
 

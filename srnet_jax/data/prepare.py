@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.data import synthetic
+from srnet_jax.data import embedded, synthetic
 from srnet_jax.data.h36m import raw_files
 from srnet_jax.data.mocap import clip_files, conversion, draft, report
-from srnet_jax.errors import DataError
+from srnet_jax.errors import DataError, naming
 from srnet_jax.io.files import check_new, write_whole
 from srnet_jax.io.safe_load import load_npz
 from srnet_jax.pose import prior
@@ -99,6 +99,21 @@ def synthetic_files(output: Path, *, num_frames: int, fps: float) -> str:
         for subject, action, trial, poses in recordings
     }
     return _save(output, clips, fps)
+
+
+def embedded_file(source: Path, output: Path) -> str:
+    """Write the embedded data set, see `embedded.select`, from a joint-position file of CMU's database, 30 frames a second."""
+    clip_files.check_output(output)
+    recordings, fps = clip_files.read(source, embedded.FPS)
+    if fps != embedded.FPS:
+        raise DataError(f"{source}: found {fps:g} frames a second, expected {embedded.FPS:g}")
+    with naming(source):
+        arrays = embedded.select(recordings)
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    write_whole(output, content.getvalue())
+    frames = sum(len(array) for array in arrays.values() if array.ndim)
+    return f"wrote {len(arrays) - 1} clips, {frames:,} frames, {content.tell() / 1e6:.2f} MB, to {output}"
 
 
 def pose_prior(source: Path, output: Path) -> str:

@@ -46,8 +46,12 @@ def split(dataset: PoseDataset, protocol: ConfigDict, test_dataset: PoseDataset 
       ConfigError: if a subject, an action or a camera is not in the data, trains and tests, or leaves a part empty.
     """
     if protocol.name == "cross_dataset" and test_dataset is not None:
-        return cross_dataset(dataset, test_dataset, protocol)
-    return PROTOCOLS[protocol.name](dataset, protocol)
+        parts = cross_dataset(dataset, test_dataset, protocol)
+        views = [f"{data.name}: {data.views}" for data in (dataset, test_dataset) if data.views]
+    else:
+        parts = PROTOCOLS[protocol.name](dataset, protocol)
+        views = [dataset.views] if dataset.views else []
+    return dataclasses.replace(parts, labels=(*parts.labels, *views))
 
 
 def subject(dataset: PoseDataset, protocol: ConfigDict) -> Split:

@@ -3,8 +3,9 @@
 A network that is to lift any person from any camera must not learn the few cameras and bodies that motion capture came with.
 What is drawn for each piece of a sequence, evenly unless it says otherwise:
 
-- *the camera*: distance from the person (evenly in its logarithm), height above the floor, direction, roll, how far the hip is
-  from the optical axis, and by which factor the focal length that is told differs from the true one (log-normal);
+- *the camera*: distance from the person (evenly in its logarithm, and farther for who comes too near or walks past), height
+  above the floor, direction, roll, how far the hip is from the optical axis, and by which factor the focal length that is told
+  differs from the true one (log-normal);
 - *the body*: the stature; the length of the torso and the widths of hips and shoulders; and a factor for each bone (normal),
   the same on both sides. Detectors and recordings differ about where hips and shoulders are: in HDM05 and CMU the hips are 0.13
   to 0.27 of the legs' length apart, the shoulders 0.28 to 0.60. A network that learned a recording's proportions takes other
@@ -35,6 +36,7 @@ from srnet_jax.pose.skeleton import H36M_17, RATIOS, ROOT
 
 _PIECE = 256  # frames that share a camera, at most
 _NEAREST_M = 0.7  # joint of a camera; it moves away from a person who comes nearer
+_WIDEST = np.tan(np.radians(45))  # angle between a joint's ray and the optical axis, for people who walk past
 _MOST_APART = np.radians(40)  # tilts of two torsos that are exchanged
 _BENT, _TILTED = np.radians(60), np.radians(20)  # angles from which on a knee or a torso stays mostly as it is
 _LONG = 90  # percentile of a distance over the frames that is its length: trunks bend, and collar bones move
@@ -258,8 +260,8 @@ _RIGHT_OF_LEFT = [
 
 
 def _camera(poses: np.ndarray, like: Camera, settings: ConfigDict, rng: np.random.Generator) -> Camera:
-    """Draw where a camera stands and looks."""
-    return camera_at(
+    """Draw where a camera stands and looks; it goes back until no joint of the whole piece is more than 45 degrees aside."""
+    camera = camera_at(
         poses,
         like,
         azimuth=rng.uniform(0, 2 * np.pi),
@@ -269,6 +271,10 @@ def _camera(poses: np.ndarray, like: Camera, settings: ConfigDict, rng: np.rando
         direction=rng.uniform(0, 2 * np.pi),
         roll=np.radians(rng.uniform(-1, 1) * settings.roll_degrees),
     )
+    points = cameras.world_to_camera(poses, camera)
+    back = float((np.linalg.norm(points[..., :2], axis=-1) / _WIDEST - points[..., 2]).max())
+    position = np.asarray(camera.translation) - max(back, 0.0) * camera.rotation[:, 2]
+    return dataclasses.replace(camera, translation=tuple(position.tolist()))
 
 
 def camera_at(

@@ -5,8 +5,8 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from srnet_jax.config import joint_sets
-from srnet_jax.config.schema import PAIRED
-from srnet_jax.data import detections, mpi_inf_3dhp, mpi_inf_3dhp_npz, synthetic, threedpw
+from srnet_jax.config.schema import PAIRED, SHIPPED
+from srnet_jax.data import detections, embedded, mpi_inf_3dhp, mpi_inf_3dhp_npz, synthetic, threedpw
 from srnet_jax.data.dataset import PoseDataset
 from srnet_jax.data.h36m import npz_files
 from srnet_jax.data.mocap import clip_files
@@ -56,7 +56,7 @@ def errors_of(section: ConfigDict) -> detections.Errors:
 
 
 def _load(data: ConfigDict, model: ConfigDict) -> PoseDataset:
-    if data.source != "synthetic" and not data.path:
+    if not data.path and data.source not in SHIPPED:
         raise ConfigError(f"config.data.path: not set, expected a file or folder (--config.data.path=...) for {data.source!r}")
     if data.detections.simulate and data.source in PAIRED and data.keypoints != "gt":
         raise ConfigError(f"config.data.detections.simulate: keypoints are {data.keypoints!r}, expected the exact ones, 'gt'")
@@ -69,6 +69,8 @@ def _load(data: ConfigDict, model: ConfigDict) -> PoseDataset:
         case "synthetic":
             cameras = virtual_cameras(**data.cameras.to_dict())
             dataset = synthetic.load(num_frames=data.num_frames, cameras=cameras, seed=data.seed)
+        case "embedded":
+            dataset = embedded.load(virtual_cameras(**data.cameras.to_dict()))
         case "mocap":
             dataset = clip_files.load(data.path, fps=data.fps, cameras=virtual_cameras(**data.cameras.to_dict()))
         case "h36m" | "humaneva":

@@ -1,4 +1,4 @@
-"""The embedded data set: articulated motion for people without licensed data.
+"""Generated motion: articulated bodies, of any number of frames, for people without licensed data.
 
 The generating model
 --------------------
@@ -20,10 +20,11 @@ Motion: Method of Measuring and Recording, 1965), `RANGES`.
 drawn with Zipf weights 1 / rank. Torso, legs and each arm change their primitive independently, after 0.8 s and
 an exponential time of mean 1.2 s, by a smooth cross-fade of 0.5 s. At each change a limb breaks its habit with
 probability `NOVELTY` and draws from its whole library instead, again with Zipf weights. So most poses are habitual
-combinations, and there is a long tail of combinations that are hardly ever seen but made of familiar limbs.
+combinations, and there is a long tail of combinations that are hardly ever seen but made of familiar limbs. Who walks
+does not sit down: the legs of the walking actions break their habit with primitives of people on their feet, `AFOOT`.
 
-*Placement.* The person turns slowly, or walks on a circle for the walking actions, and the lowest joint touches
-the floor (by a smooth minimum).
+*Placement.* The person turns slowly, or goes on a circle in the walking actions, while both legs make `STEPS`; and the
+lowest joint touches the floor (by a smooth minimum).
 
 *Cameras.* Four level cameras around the room with focal length 1145 px and images of 1000 x 1000 px at a distance
 of about 5.2 m, close to those of Human3.6M, without distortion; 2D points are exact projections.
@@ -35,7 +36,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from srnet_jax.data.dataset import PoseDataset, Sequence, film
+from srnet_jax.data.dataset import PoseDataset
+from srnet_jax.data.filming import Motion, film_all
 from srnet_jax.pose.cameras import Camera
 from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
@@ -91,6 +93,8 @@ LEGS = {
     "sit_tucked": Primitive((100, 12, 5, 120), (6, 5, 5, 8), 0.2),
     "kick": Primitive((35, 5, 0, 40), (40, 6, 6, 35), 0.9, 0.15),
 }
+STEPS = ("gait", "march")  # primitives that carry the body forward
+AFOOT = ("stand", "gait", "shift", "side_step", "lunge_front", "lunge_back", "march", "kick")  # what breaks a walker's habit
 ARMS = {
     "hang": Primitive((2, 8, 5, 15), (4, 3, 5, 6)),
     "gesture": Primitive((35, 20, 15, 80), (18, 10, 20, 25), 0.8, 0.1),
@@ -178,10 +182,9 @@ def load(*, num_frames: int, cameras: tuple[Camera, ...], seed: int = 0) -> Pose
       cameras: the cameras that see every recording.
       seed: of the bodies and the motions; the same arguments give the same bytes.
     """
-    sequences: list[Sequence] = []
-    for subject, action, trial, poses in recordings(-(-num_frames // len(cameras)), seed):
-        sequences += film(poses, cameras, subject=subject, action=action, trial=trial)
-    return PoseDataset("synthetic", H36M_17, FPS, tuple(sequences))
+    motions = (Motion(*one) for one in recordings(-(-num_frames // len(cameras)), seed))
+    sequences, views = film_all(motions, cameras)
+    return PoseDataset("synthetic", H36M_17, FPS, sequences, views=views)
 
 
 def recordings(num_frames: int, seed: int) -> Iterator[tuple[str, str, str, np.ndarray]]:
@@ -217,10 +220,10 @@ def motion(
 ) -> np.ndarray:
     """Generate one recording: [T, 17, 3] float32 joints, world frame (z up), metres."""
     time = np.arange(num_frames) / FPS
-    legs = _legs(habits, time, rng)
+    right, left, stepping = _legs(habits, time, rng)
     limbs = {
-        "right_leg": legs[0],
-        "left_leg": legs[1],
+        "right_leg": right,
+        "left_leg": left,
         "torso": _limb(TORSO, habits.torso, time, rng),
         "left_arm": _limb(ARMS, habits.left_arm, time, rng),
         "right_arm": _limb(ARMS, habits.right_arm, time, rng),
@@ -231,7 +234,8 @@ def motion(
             angles[:, 0] += limbs["torso"][:, 0]  # feet stay below the body when the pelvis pitches
         limbs[name] = _within_range(angles, RANGES[name.split("_")[-1]])
     poses = _forward_kinematics(body, limbs)
-    return _place(poses, body, habits.walks, time, rng).astype(np.float32)
+    walked = stepping.cumsum() / FPS if habits.walks else None
+    return _place(poses, body, walked, time, rng).astype(np.float32)
 
 
 def _zipf(count: int) -> np.ndarray:
@@ -239,10 +243,12 @@ def _zipf(count: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-def _draw(library: Mapping[str, Primitive], habit: str, rng: np.random.Generator) -> tuple[Primitive, bool]:
-    """Draw a primitive, and return also whether it breaks the habit."""
+def _draw(
+    library: Mapping[str, Primitive], habit: str, rng: np.random.Generator, others: tuple[str, ...] = ()
+) -> tuple[Primitive, bool]:
+    """Draw a primitive, and return also whether it breaks the habit: with one of the library, or of the others if given."""
     novel = bool(rng.random() < NOVELTY)
-    names = tuple(library) if novel else habit.split()
+    names = (others or tuple(library)) if novel else habit.split()
     return library[names[rng.choice(len(names), p=_zipf(len(names)))]], novel
 
 
@@ -264,18 +270,25 @@ def _limb(library: Mapping[str, Primitive], habit: str, time: np.ndarray, rng: n
     return angles
 
 
-def _legs(habits: Habits, time: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the right and the left leg's angles: both do the same, half a cycle apart, until a habit is broken."""
+def _legs(habits: Habits, time: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the right and the left leg's angles, and which share of each frame [T] is a step.
+
+    Both legs do the same, half a cycle apart, until a habit is broken.
+    """
+    others = AFOOT if habits.walks else ()
     changes = _changes(time[-1], rng)
     right, left = np.zeros((2, len(time), len(RANGES["leg"])))
+    stepping = np.zeros(len(time))
     for begin, end in itertools.pairwise(changes):
-        primitive, novel = _draw(LEGS, habits.legs, rng)
-        other = _draw(LEGS, habits.legs, rng)[0] if novel else primitive
+        primitive, novel = _draw(LEGS, habits.legs, rng, others)
+        other = _draw(LEGS, habits.legs, rng, others)[0] if novel else primitive
         phase = rng.random()
         tempo = rng.uniform(0.8, 1.25)
         _add(right, primitive, begin, end, time, rng, phase=phase, tempo=tempo)
         _add(left, other, begin, end, time, rng, phase=phase + 0.5, tempo=tempo)
-    return right, left
+        if all(any(one is LEGS[name] for name in STEPS) for one in (primitive, other)):
+            stepping += _fade(time - begin) - _fade(time - end)
+    return right, left, stepping
 
 
 def _add(
@@ -378,13 +391,23 @@ def _forward_kinematics(body: Mapping[str, float], limbs: Mapping[str, np.ndarra
     return joints
 
 
-def _place(poses: np.ndarray, body: Mapping[str, float], walks: bool, time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Put poses [T, 17, 3] of the body's frame into the room: heading, path, and feet on the floor."""
+def _place(
+    poses: np.ndarray, body: Mapping[str, float], walked: np.ndarray | None, time: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Put poses [T, 17, 3] of the body's frame into the room: heading, path, and feet on the floor.
+
+    Args:
+      poses: metres.
+      body: segment lengths, metres.
+      walked: [T] for how long the person has been walking, seconds; None for people who stay in their place.
+      time: [T] seconds.
+      rng: of the place and the path.
+    """
     start, turn = rng.uniform(0, 2 * np.pi, 2)
-    if walks:
+    if walked is not None:
         radius = rng.uniform(0.7, 1.3)
         direction = rng.choice([-1, 1])
-        angle = start + direction * rng.uniform(0.7, 1.3) / radius * time  # 0.7 to 1.3 m/s
+        angle = start + direction * rng.uniform(0.7, 1.3) / radius * walked  # 0.7 to 1.3 m/s
         heading = angle + direction * np.pi / 2
         path = radius * np.stack([np.cos(angle), np.sin(angle)], -1)
     else:

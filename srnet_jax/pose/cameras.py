@@ -101,6 +101,56 @@ def rolled(camera: Camera, angle: float) -> Camera:
     return dataclasses.replace(camera, orientation=tuple(rotation.as_quat(canonical=True, scalar_first=True).tolist()))
 
 
+def misses(points_world: np.ndarray, camera: Camera, *, beyond: float, nearest_m: float) -> np.ndarray:
+    """Return which poses [T] a camera misses: a joint [T, J, 3] is nearer than `nearest_m`, or is outside its image.
+
+    Args:
+      points_world: [T, J, 3] joints, world frame, metres.
+      camera: without distortion.
+      beyond: share of the image's width and height by which a joint may be outside; negative for a margin inside.
+      nearest_m: least depth of a joint, metres.
+    """
+    points = world_to_camera(points_world, camera)
+    near = points[..., 2] < nearest_m
+    size, center = np.array([camera.width, camera.height]), np.asarray(camera.center)
+    with np.errstate(divide="ignore", invalid="ignore"):  # at depth zero, which is too near
+        pixels = points[..., :2] / points[..., 2:] * np.asarray(camera.focal) + center
+    outside = (pixels < -beyond * size) | (pixels > (1 + beyond) * size)
+    return (near | outside.any(-1)).any(-1)
+
+
+def moved_to_see(points_world: np.ndarray, camera: Camera, *, margin: float, nearest_m: float) -> tuple[Camera, float]:
+    """Move a camera sideways and back, without turning it, until it sees all points.
+
+    It goes back no farther than it must, never comes nearer, and sees people from the same direction as before.
+
+    Args:
+      points_world: [..., 3] points, world frame, metres.
+      camera: level, without distortion, whose principal point is in the image.
+      margin: share of the image's width and height that stays free at each border, below 0.5.
+      nearest_m: least depth of a point, metres.
+
+    Returns:
+      The camera, and the distance by which it went back along its optical axis, metres.
+    """
+    x, y, z = world_to_camera(points_world.reshape(-1, 3).astype(np.float64), camera).T
+    low, high = (
+        (np.array([camera.width, camera.height]) * share - camera.center) / camera.focal for share in (margin, 1 - margin)
+    )  # of x / z and y / z
+    # After a move by `aside` and `back`, low * (z + back) <= x - aside <= high * (z + back) for each point.
+    most, least = float((x - high[0] * z).max()), float((x - low[0] * z).min())
+    back = max(
+        (most - least) / float(high[0] - low[0]),
+        float((y / high[1] - z).max()),
+        float((y / low[1] - z).max()),
+        nearest_m - float(z.min()),
+        0.0,
+    )
+    aside = ((most - high[0] * back) + (least - low[0] * back)) / 2
+    position = np.asarray(camera.translation) + camera.rotation @ [aside, 0, -back]
+    return dataclasses.replace(camera, translation=tuple(position.tolist())), back
+
+
 def virtual_cameras(
     *,
     number: int,

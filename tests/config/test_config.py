@@ -123,7 +123,7 @@ def test_config_survives_the_workdir(tiny_config, tmp_path):
         ("train.learning_rate", float("nan"), "nan is not allowed"),
         ("protocol.subjects_train", (1, 2), "one or more names"),
         ("protocol.rare_percents", (0,), "percentages above 0"),
-        ("data.source", "h36", "expected one of synthetic, h36m, humaneva, mocap"),
+        ("data.source", "h36", "expected one of synthetic, embedded, h36m, humaneva, mocap"),
     ],
 )
 def test_wrong_values_are_named(tiny_config, field, value, message):

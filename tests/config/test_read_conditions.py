@@ -83,6 +83,7 @@ def loading(config):
         patch.setattr(sources, "virtual_cameras", lambda **options: options)
         for home, name in (
             (sources.synthetic, "load"),
+            (sources.embedded, "load"),
             (sources.clip_files, "load"),
             (sources.npz_files, "load"),
             (sources.mpi_inf_3dhp, "load_test"),

@@ -75,6 +75,8 @@ CLIP = np.zeros((3, 17, 3))
         ("nan", {"a/b/1": np.full((3, 17, 3), np.nan)}, "NaN or infinity at frame 0"),
         ("large", {"a/b/1": np.full((3, 17, 3), 1e300)}, "NaN or infinity at frame 0"),
         ("mm", {"a/b/1": 1000 * np.random.default_rng(0).normal(0, 0.3, (3, 17, 3))}, "are these millimetres"),
+        ("far", {"a/b/1": CLIP + 2e4}, r"a joint is 2e\+04 m from the origin, expected at most 10,000 m"),
+        ("jump", {"a/b/1": CLIP + np.array([0, 0, 500])[:, None, None]}, "the hip moves by 866 m after frame 1"),
         ("fps_text", {"a/b/1": CLIP, "fps": np.array("30")}, "fps has shape"),
         ("fps_many", {"a/b/1": CLIP, "fps": np.array([30.0])}, r"fps has shape \(1,\)"),
         ("fps_zero", {"a/b/1": CLIP, "fps": np.array(0)}, "expected one positive number"),

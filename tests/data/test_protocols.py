@@ -41,7 +41,8 @@ def test_parts_are_disjoint_and_complete(dataset, protocol):
     assert {s for s, _, _ in test} == {"c"}
     assert len(validation) == 1
     assert len(parts.train) + len(parts.validation) + len(parts.test) == len(dataset.sequences)
-    assert parts.labels == ("checkpoint chosen on held-out training recordings",)
+    assert parts.labels == ("checkpoint chosen on held-out training recordings", dataset.views)
+    assert dataset.views == "virtual cameras: all 6 motions stay in the image"
     assert parts.rarest_percent == 100
 
 

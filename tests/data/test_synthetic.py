@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,30 @@ def test_two_dimensional_points_are_exact_projections_inside_the_image(dataset):
         np.testing.assert_allclose(sequence.inputs_2d, expected, atol=1e-3)
         assert (sequence.inputs_2d > 0).all()
         assert (sequence.inputs_2d < 1000).all()
+
+
+def test_who_walks_does_not_sit():
+    bent = {"Walking": [], "WalkTogether": [], "Sitting": []}
+    for _, action, _, poses in synthetic.recordings(40_000, 0):
+        if action in bent:
+            legs = np.linalg.norm(np.diff(poses[:, 1:4], axis=1), axis=-1).sum(1)
+            bent[action].append(poses[:, 0, 2] / legs)
+    low = {action: np.concatenate(heights) < 0.75 for action, heights in bent.items()}
+    assert not low["Walking"].any()
+    assert not low["WalkTogether"].any()
+    assert low["Sitting"].mean() > 0.8
+
+
+def test_who_stops_walking_stays_in_place():
+    still = dataclasses.replace(synthetic.ACTIONS["Walking"], legs="stand")
+    body = synthetic._bodies(0)["S1"]
+    speeds = {}
+    for name, habits in (("gait", synthetic.ACTIONS["Walking"]), ("stand", still)):
+        draws = [np.random.default_rng(seed) for seed in (3, 4)]
+        poses = synthetic.motion(body, habits, num_frames=1500, rng=draws[0], style_rng=draws[1])
+        speeds[name] = np.linalg.norm(np.diff(poses[:, 0, :2], axis=0), axis=-1) * synthetic.FPS
+    assert np.median(speeds["gait"]) > 0.6
+    assert np.median(speeds["stand"]) == 0
 
 
 def test_limbs_are_shared_and_wholes_are_not():

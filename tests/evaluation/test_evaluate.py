@@ -226,6 +226,7 @@ def test_the_protocol_can_change_after_training(runs):
     assert evaluation.results["labels"] == [
         "checkpoint chosen on held-out training recordings",
         "only the rarest 30 % of the test poses are counted",
+        "virtual cameras: all 210 motions stay in the image",
     ]
     assert evaluation.results["counts"]["counted"]["frames"] == round(0.3 * len(test.commonness))
     assert evaluation.results["changed"] == changes
@@ -317,7 +318,8 @@ def test_labels_and_counts_are_those_of_the_training(tiny_config):
     ):
         parts = with_changes(changes).parts
         assert [s.action for s in parts.train] == [s.action for s in trained.parts.train]
-        assert parts.labels == ("checkpoint chosen on held-out training recordings",)
+        assert parts.labels == trained.parts.labels
+        assert parts.labels[0] == "checkpoint chosen on held-out training recordings"
     test = with_changes({"protocol.subjects_train": ("S9",), "protocol.subjects_test": ("S1",)})
     [label] = [label for label in test.parts.labels if "TRAINED on" in label]
     assert 0 < int(label.split()[2]) <= min(len(trained.parts.train), len(test.parts.test))

@@ -4,16 +4,17 @@ Such a `.npz` file holds one array a clip: key `<subject>/<action>/<clip>`, valu
 z up, in the order of `skeleton.H36M_17`; and `fps`, the frames per second, which older files lack. `conversion` makes the clips
 from motion capture files.
 
-`load` reads it. Clips are recorded anywhere in a room, so each is moved until its mean hip position is above the origin.
+`load` reads it. Clips are recorded anywhere in a room, so each is moved until its mean hip position is above the origin, and
+virtual cameras move where it would leave their images.
 """
 
-import dataclasses
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-from srnet_jax.data.dataset import PoseDataset, Sequence, check_finite, film
+from srnet_jax.data.dataset import PoseDataset, check_finite
+from srnet_jax.data.filming import Motion, centred, film_all
 from srnet_jax.data.mocap import plausibility
 from srnet_jax.errors import DataError, UserError, naming
 from srnet_jax.io.files import check_new
@@ -27,12 +28,14 @@ CONVENTIONS = (
     "centimetres apart between sources"
 )
 _MAX_EXTENT_M = 20.0  # of one pose; a larger one is not in metres
+_FARTHEST_M = 10_000  # float32 keeps a millimetre there
+_MAX_STEP_M = 10.0  # of the hip from frame to frame; nobody moves so fast
 
 
 def load(path: str | Path, *, fps: float, cameras: tuple[Camera, ...]) -> PoseDataset:
     """Read a joint-position file, or all in a folder as one data set, whose scenes are the files' names.
 
-    Warns if left and right seem to be swapped.
+    Each clip is filmed by cameras that keep the person in the image, see `filming`. Warns if left and right seem to be swapped.
 
     Args:
       path: the `.npz` file, or the folder.
@@ -44,42 +47,43 @@ def load(path: str | Path, *, fps: float, cameras: tuple[Camera, ...]) -> PoseDa
         their frame rates or share a clip's name.
     """
     path = Path(path)
-    if not path.is_dir():
-        return _load_file(path, fps, cameras)
-    files = sorted(path.glob("*.npz"))
+    files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
     if not files:
         raise DataError(f"{path}: found no .npz file, expected joint positions")
-    parts = [_load_file(file, fps, cameras) for file in files]
-    sequences: dict[str, Sequence] = {}
-    for file, part in zip(files, parts, strict=True):
-        if part.fps != parts[0].fps:
-            raise DataError(f"{file}: found {part.fps:g} frames a second, expected {parts[0].fps:g} as in {files[0]}")
-        for sequence in part.sequences:
-            if sequence.name in sequences:
-                raise DataError(f"{file}: found {sequence.name}, which {sequences[sequence.name].scene}.npz holds too")
-            sequences[sequence.name] = dataclasses.replace(sequence, scene=file.stem)
-    return PoseDataset(path.name, H36M_17, parts[0].fps, tuple(sequences.values()), CONVENTIONS)
+    found: dict[str, tuple[np.ndarray, str]] = {}
+    rates = []
+    for file in files:
+        clips, rate = read(file, fps)
+        rates.append(rate)
+        if rate != rates[0]:
+            raise DataError(f"{file}: found {rate:g} frames a second, expected {rates[0]:g} as in {files[0]}")
+        for key, poses in clips.items():
+            if key in found:
+                raise DataError(f"{file}: found {key}, which {found[key][1]}.npz holds too")
+            found[key] = poses, file.stem if path.is_dir() else ""
+    motions = (Motion.named(key, centred(poses), scene) for key, (poses, scene) in found.items())
+    with naming(path):
+        sequences, views = film_all(motions, cameras)
+        return PoseDataset(path.name, H36M_17, rates[0], sequences, CONVENTIONS, views=views)
 
 
-def _load_file(path: Path, fps: float, cameras: tuple[Camera, ...]) -> PoseDataset:
+def read(path: Path, fps: float) -> tuple[dict[str, np.ndarray], float]:
+    """Read a joint-position file; arguments, warnings and errors as `load`.
+
+    Returns:
+      The clips, {"subject/action/clip": [T, 17, 3] float32 world metres}, and the frames per second.
+    """
     clips = load_npz(path)
     if "fps" in clips:
         fps = _checked_fps(clips.pop("fps"), path)
     if not clips:
         raise DataError(f"{path}: holds no clips, expected an array for each")
-    sequences: list[Sequence] = []
-    mirrored: list[str] = []
-    for key, array in clips.items():
-        poses = _checked(array, f"{path}: {shown(key)}", key)
-        mirrored += [key] if plausibility.is_mirrored(poses) else []
-        subject, action, clip = key.split("/")
-        centred = poses - [*poses[:, ROOT, :2].mean(0), 0]
-        sequences += film(centred, cameras, subject=subject, action=action, trial=clip)
+    poses = {key: _checked(array, f"{path}: {shown(key)}", key) for key, array in clips.items()}
+    mirrored = [key for key in poses if plausibility.is_mirrored(poses[key])]
     if mirrored:
         found = f"in {len(mirrored)} of {len(clips)} clips, first {mirrored[0]}"
         warnings.warn(f"{path}: {found}, {plausibility.MIRRORED}", stacklevel=2)
-    with naming(path):
-        return PoseDataset(path.name, H36M_17, fps, tuple(sequences), CONVENTIONS)
+    return poses, fps
 
 
 def _checked_fps(array: np.ndarray, path: str | Path) -> float:
@@ -100,6 +104,13 @@ def _checked(poses: np.ndarray, name: str, key: str) -> np.ndarray:
     extent = float(np.ptp(poses.astype(np.float64), axis=1).max())
     if extent > _MAX_EXTENT_M:
         raise DataError(f"{name}: a pose is {extent:.0f} m wide, expected metres (are these millimetres?)")
+    if (far := float(np.abs(poses).max())) > _FARTHEST_M:
+        raise DataError(f"{name}: a joint is {far:.3g} m from the origin, expected at most {_FARTHEST_M:,} m")
+    steps = np.linalg.norm(np.diff(poses[:, ROOT].astype(np.float64), axis=0), axis=-1)
+    if len(steps) and steps.max() > _MAX_STEP_M:
+        raise DataError(
+            f"{name}: the hip moves by {steps.max():.0f} m after frame {steps.argmax()}, expected metres and no jumps"
+        )
     return poses
 
 
