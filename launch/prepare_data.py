@@ -25,7 +25,9 @@ _OUTPUT = flags.DEFINE_string(
 _DATA = flags.DEFINE_string("data", None, "check: folder of data_3d_h36m.npz and data_2d_h36m_*.npz.")
 _KEYPOINTS = flags.DEFINE_string("keypoints", "gt", "check: which data_2d_h36m_*.npz.")
 _SKELETON = flags.DEFINE_string(
-    "skeleton", None, "mocap: if the joints do not tell: cmu, mixamo, xsens ..., or a file that maps joints (README)."
+    "skeleton",
+    None,
+    "mocap: if the joints do not tell: cmu, mixamo, xsens ..., or a file that maps joints, see docs/motion_files.md.",
 )
 _DRAFT = flags.DEFINE_string("draft_skeleton", None, "mocap: write a draft of a file for --skeleton here, convert nothing.")
 _FPS = flags.DEFINE_float("fps", 30.0, "mocap, synthetic FILE.npz: frames per second of the output.", lower_bound=0.1)

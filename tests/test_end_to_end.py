@@ -237,13 +237,13 @@ def test_prepare_data_goes_on_after_a_bad_motion_file(tmp_path):
     from tests.data.test_mocap import walk, write_bvh
 
     for number in range(3):
-        write_bvh(tmp_path / "motion" / f"dataset-1_walk_old_{number}.bvh", walk(5, 30) * (10 if number == 1 else 1), 30)
+        write_bvh(tmp_path / "motion" / f"dataset-1_walk_old_{number}.bvh", walk(5, 30) * (1e4 if number == 1 else 1), 30)
     files = (f"--output={tmp_path / 'x.npz'}", f"--report={tmp_path / 'x.html'}")
     done = run("launch.prepare_data", "mocap", f"--source={tmp_path / 'motion'}", "--skeleton=bandai", *files)
     assert done.returncode == 1
     refused, summary = done.stderr.strip().splitlines()
-    assert refused.startswith(f"refused: {tmp_path}/motion/dataset-1_walk_old_1.bvh: height: found 15.")
-    assert refused.endswith("it looks like millimetres")
+    assert refused.startswith(f"refused: {tmp_path}/motion/dataset-1_walk_old_1.bvh: height: found 1.5")
+    assert refused.endswith("no usual unit fits")
     assert summary == f"error: {tmp_path}/motion: 2 files converted, 1 refused"
     assert f"wrote 2 clips, 10 frames at 30 a second, to {tmp_path / 'x.npz'}" in done.stdout
     assert "refused" in (tmp_path / "x.html").read_text()

@@ -315,3 +315,19 @@ def test_two_people_in_a_file_are_refused(walker, tmp_path):
     (tmp_path / "mine.toml").write_text(named)
     layout = recognise.choose(both, recognise.layouts(tmp_path / "mine.toml"), tmp_path / "c.bvh")
     assert layout.joints["LKnee"] == {"ben:LeftKnee": 1.0}
+
+
+@pytest.mark.filterwarnings("ignore:.*found the floor")
+def test_refused_files_stop_no_others_and_say_nothing_of_the_vertical(walker, tmp_path):
+    lying = walker @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]).T
+    write(tmp_path / "lie_1.bvh", "xsens", np.repeat(lying[:1], 90, axis=0), fps=1e12)
+    write(tmp_path / "walk_1.bvh", "xsens", walker[:20])
+    (tmp_path / "cut_1.bvh").write_text("HIERARCHY\n")
+    found = conversion.convert(tmp_path)
+    cut, lie, walk = found.files
+    assert cut.refused.startswith("ends within the hierarchy")
+    assert "nothing that moves; say fps" in lie.refused
+    np.testing.assert_allclose(lie.first_pose, lying[0], atol=0.001)  # as the vertical of the others is
+    assert [line.partition(";")[0].rpartition(": ")[2] for line in found.recognised] == ["centimetres, y up"]
+    assert list(found.clips) == list(walk.clips)
+    np.testing.assert_allclose(found.clips[walk.key] - found.clips[walk.key][:1, :1], walker[:20] - walker[:1, :1], atol=0.001)

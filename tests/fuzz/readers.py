@@ -364,7 +364,7 @@ def _toml_seeds(folder):
 
     write_bvh(folder / "m.bvh", walk(2, 30), 30)
     layout = LAYOUTS["bandai"][0]
-    lines = ["unit = 0.01  # metres", 'up = "y"', "fps = 60", "[joints]"]
+    lines = ["unit = 0.01  # metres", 'up = "y"', "fps = 60", "rest_pose = false", 'name = "{subject}"', "[joints]"]
     for joint, weights in layout.joints.items():
         names = list(weights)
         whole = f"{{ {', '.join(f'{name} = {weight}' for name, weight in weights.items())} }}"

@@ -103,7 +103,7 @@ class Conversion:
 
     files: tuple[Recording, ...]
     subjects: dict[str, tuple[Measures, list[Check]]]
-    recognised: tuple[str, ...] = ()
+    recognised: tuple[str, ...]
 
     @property
     def refused(self) -> list[Recording]:
@@ -200,20 +200,24 @@ def _fill(recording: Recording, layout: Layout, motion: Motion, poses: np.ndarra
 
 
 def _turn_upright(found: list[Recording]) -> list[str]:
-    """Turn the clips of all files of a skeleton upright, unless their vertical is stated; return what is not sure."""
-    groups: dict[str, list[tuple[Recording, Layout]]] = {}
+    """Turn the clips of all files of a skeleton upright, unless its vertical is stated; return what is not sure.
+
+    Refused files only follow the others, whose clips decide.
+    """
+    groups: dict[str, list[tuple[Recording, Layout, np.ndarray]]] = {}
     for recording in found:
-        if recording.layout and recording.layout.up is None and recording.clips:
-            groups.setdefault(recording.layout.name, []).append((recording, recording.layout))
+        if recording.layout and recording.layout.up is None and recording.first_pose is not None:
+            groups.setdefault(recording.layout.name, []).append((recording, recording.layout, recording.first_pose))
     unsure = []
     for name, group in groups.items():
-        seen = [verticals.look(clip) for recording, _ in group for clip in recording.clips.values()]
+        clips = [clip for recording, _, _ in group if not recording.refused for clip in recording.clips.values()]
+        seen = [verticals.look(clip) for clip in clips or [first_pose[None] for _, _, first_pose in group]]
         up, sure = verticals.up_axis(seen, recognise.usual_up(group[0][1]))
         unsure += [] if sure else [f"{name}: the vertical is not sure, took {up}; state `up` in a mapping file"]
-        for recording, layout in group:
+        for recording, layout, first_pose in group:
             recording.layout = upright = dataclasses.replace(layout, up=up)
             recording.clips = {key: upright.turned(clip) for key, clip in recording.clips.items()}
-            recording.first_pose = None if recording.first_pose is None else upright.turned(recording.first_pose)
+            recording.first_pose = upright.turned(first_pose)
     return unsure
 
 
