@@ -55,7 +55,7 @@ def test_the_people_are_people(clips):
         legs = np.linalg.norm(np.diff(poses[:, 1:4], axis=1), axis=-1)
         assert 0.6 < np.median(legs.sum(1)) < 1.0
         assert np.ptp(legs, axis=0).max() < 0.002  # bones keep their lengths
-        mirrored += skeleton_maps.is_mirrored(poses)
+        mirrored += plausibility.is_mirrored(poses)
     assert not mirrored
 
 
