@@ -5,7 +5,7 @@ import pytest
 
 from configs import quickstart
 from srnet_jax.data import embedded, prepare
-from srnet_jax.data.mocap import clip_files, skeleton_maps
+from srnet_jax.data.mocap import clip_files, plausibility
 from srnet_jax.data.sources import load_split
 from srnet_jax.errors import DataError
 from srnet_jax.pose.skeleton import H36M_17
