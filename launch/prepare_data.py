@@ -27,7 +27,7 @@ _KEYPOINTS = flags.DEFINE_string("keypoints", "gt", "check: which data_2d_h36m_*
 _SKELETON = flags.DEFINE_string(
     "skeleton",
     None,
-    "mocap: if the joints do not tell: cmu, mixamo, xsens ..., or a file that maps joints, see docs/motion_files.md.",
+    "mocap: where the joints leave a doubt: cmu, mixamo, xsens ..., or a file that maps joints, see docs/motion_files.md.",
 )
 _DRAFT = flags.DEFINE_string("draft_skeleton", None, "mocap: write a draft of a file for --skeleton here, convert nothing.")
 _FPS = flags.DEFINE_float("fps", 30.0, "mocap, synthetic FILE.npz: frames per second of the output.", lower_bound=0.1)
@@ -93,7 +93,7 @@ def _convert(source: Path, output: Path) -> None:
     if report:
         print(f"wrote {report}")
     if done.refused:
-        app.fail(f"{source}: {done.files:,} files converted, {done.refused:,} refused", code=1)
+        app.fail(f"{source}: converted {done.files:,}, refused {done.refused:,} files", code=1)
 
 
 def _check(data: Path) -> None:

@@ -18,6 +18,7 @@ from srnet_jax.pose import prior
 from srnet_jax.pose.cameras import project, virtual_cameras, world_to_camera
 
 _MOST_LINES = 20  # of refused files, each with its reason
+_MOST_NAMES = 20  # of subjects, in the line that says what was written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ def mocap_file(
         report.save(report_file, found, str(source))
     refused = [(str(recording.file), recording.refused) for recording in found.refused]
     if len(found.files) == len(refused) == 1:
-        raise DataError(": ".join(refused[0]))
+        raise DataError(": ".join(refused[0]) + (f"; see {report_file}" if report_file else ""))
     written = "\n".join([*found.recognised, _save(output, found.clips, options.fps)]) if found.clips else ""
     lines = [f"{file}: {why}" for file, why in refused]
     reasons = lines if len(lines) <= _MOST_LINES else conversion.grouped(refused)
@@ -156,4 +157,12 @@ def pose_prior(source: Path, output: Path) -> str:
 
 def _save(output: Path, clips: dict[str, np.ndarray], fps: float) -> str:
     clip_files.save(output, clips, fps=fps)
-    return f"wrote {len(clips)} clips, {sum(map(len, clips.values())):,} frames at {fps:g} a second, to {output}"
+    subjects = list(dict.fromkeys(key.partition("/")[0] for key in clips))
+    more = ", ..." if len(subjects) > _MOST_NAMES else ""
+    people = f"{_counted(len(subjects), 'subject')} ({', '.join(subjects[:_MOST_NAMES])}{more})"
+    frames = sum(map(len, clips.values()))
+    return f"wrote {_counted(len(clips), 'clip')} of {people}, {frames:,} frames at {fps:g} a second, to {output}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

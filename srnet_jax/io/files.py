@@ -27,11 +27,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
     A link in its place is replaced, not followed. If it cannot be written, nothing is left, and the OSError names the file.
     """
     path = plain(path)
+    data = content.encode() if isinstance(content, str) else content
     draft = path.with_name(f"{path.name}.tmp")
     draft.unlink(missing_ok=True)
     try:
         with draft.open("xb") as file:  # x: follows no link
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

@@ -1,6 +1,7 @@
 """Motion files of every kind that is read, by the end of their names."""
 
 import re
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ _NO_MOTIONS = re.compile(r"shape|.*_stagei", re.IGNORECASE)  # AMASS has these .
 def find(source: Path) -> list[Path]:
     """Return the motion files in a folder and the folders below it, or the one file.
 
+    In a folder, joint-position files and what macOS adds to archives (`._walk.bvh`) are passed over.
+
     Raises:
       DataError: if there are none.
     """
@@ -27,7 +30,7 @@ def find(source: Path) -> list[Path]:
     if not source.exists():
         raise DataError(f"{source}: no such file or folder")
     files = [file for file in sorted(source.rglob("*")) if file.is_file()]
-    found = [file for file in files if _suffix(file) in SUFFIXES and not _is_body(file)]
+    found = [file for file in files if _suffix(file) in SUFFIXES and not _is_no_motion(file)]
     if not found:
         others = sorted({_suffix(file) for file in files}.intersection(_OTHERS))
         hint = f"; export the {' and '.join(others)} files there as .bvh" if others else ""
@@ -57,8 +60,19 @@ def _suffix(file: Path) -> str:
     return file.suffix.lower()
 
 
-def _is_body(file: Path) -> bool:
-    return _suffix(file) == ".npz" and bool(_NO_MOTIONS.fullmatch(file.stem))
+def _is_no_motion(file: Path) -> bool:
+    if file.name.startswith("._"):
+        return True
+    return _suffix(file) == ".npz" and (bool(_NO_MOTIONS.fullmatch(file.stem)) or _holds_joint_positions(file))
+
+
+def _holds_joint_positions(file: Path) -> bool:
+    """Return whether a `.npz` file has the keys of joint positions, see `clip_files`: subject/action/clip."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any(name.count("/") == 2 for name in archive.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False  # reading it says what is wrong
 
 
 def _listed(suffixes: tuple[str, ...]) -> str:

@@ -55,10 +55,11 @@ ul { margin: 4px 0 8px; padding-left: 20px; } li { overflow-wrap: anywhere; }
 
 
 def check_path(path: Path) -> None:
-    """Refuse, with a UserError, a name that is neither `.html` nor `.json`, or a file that exists or cannot be written."""
+    """Refuse, with a UserError, a name that is neither `.html` nor `.json`, or cannot be written; a report is replaced."""
     if path.suffix.lower() not in (".html", ".json"):
         raise UserError(f"{path}: expected a name ending in .html or .json")
-    check_new(path)
+    if not path.is_file():
+        check_new(path)
 
 
 def save(path: Path, conversion: Conversion, title: str) -> None:
@@ -71,7 +72,8 @@ def save(path: Path, conversion: Conversion, title: str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     as_json = path.suffix.lower() == ".json"
-    write_whole(path, json.dumps(numbers(conversion), indent=1) + "\n" if as_json else page(conversion, title))
+    text = json.dumps(numbers(conversion), indent=1) + "\n" if as_json else page(conversion, title)
+    write_whole(path, text.encode(errors="backslashreplace"))  # file names need not be Unicode
 
 
 def numbers(conversion: Conversion) -> dict[str, Any]:
