@@ -11,6 +11,7 @@ from srnet_jax.evaluation.evaluate import Evaluation
 
 DRAWS = 2000
 _LEVEL = 95.0  # percent
+_FEWEST = 5  # recordings with frames in a row; the spread of fewer says nothing
 _RowKey = tuple[str, str]
 
 
@@ -39,7 +40,8 @@ def gain(runs: Sequence[Evaluation], others: Sequence[Evaluation], row: _RowKey)
 
     Recordings (all frames and cameras of one take) and seeds are drawn with replacement: the same recordings for both
     networks, the seeds for each. So the interval holds for other recordings of the same people and other initial weights.
-    It does not hold for other people: test sets have too few to draw from.
+    It does not hold for other people: test sets have too few to draw from. With few seeds it is a little narrow, and with
+    one seed it holds for that seed.
 
     Args:
       runs: the network's results, one for each seed.
@@ -47,13 +49,14 @@ def gain(runs: Sequence[Evaluation], others: Sequence[Evaluation], row: _RowKey)
       row: of the results, by kind and name; see `measure.Row.key`.
 
     Returns:
-      The gain; None if a run has no such row, or the row is empty.
+      The gain; None if a run has no such row, or it has frames of fewer than five recordings.
     """
     tables = [_table(evaluations, row) for evaluations in (runs, others)]
     if any(table is None for table in tables):
         return None
     (sums, counts, actions), (other_sums, other_counts, _) = tables  # type: ignore[misc]
-    if counts.shape != other_counts.shape or (counts != other_counts).any() or not counts.sum():
+    names = {tuple(evaluation.results["recordings"]["names"]) for evaluation in (*runs, *others)}
+    if len(names) > 1 or (counts != other_counts).any() or np.count_nonzero(counts) < _FEWEST:
         return None
     rng = np.random.default_rng(0)
     weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), DRAWS)  # [D, R]

@@ -11,10 +11,10 @@ from ml_collections import ConfigDict
 from srnet_jax.config import config_files, ensembles, schema
 from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.charts import history
-from srnet_jax.evaluation.evaluate import RESULTS_VERSION, Evaluation, evaluate_checkpoints
+from srnet_jax.evaluation.evaluate import RESULTS_VERSION, Evaluation, changed, evaluate_checkpoints
 from srnet_jax.evaluation.test_set import FindSubsets
 from srnet_jax.io.files import write_whole
-from srnet_jax.reproduce.runner import Training
+from srnet_jax.reproduce.runner import Training, newest
 from srnet_jax.training.checkpoints import FOLDER
 
 CACHE_FILE = "remeasured.json"  # in a run's folder: results by what was measured
@@ -59,7 +59,9 @@ def remeasured(
     changes: dict[str, Any] | None = None,
     find_subsets: FindSubsets = subsets.find,
 ) -> Evaluation:
-    """Return a checkpoint's results on other data or subsets, from the cache if they are those of the run's config.
+    """Return a checkpoint's results on other data or subsets.
+
+    They are cached until the run's config, a checkpoint or a data file changes.
 
     Args:
       workdir: of the run.
@@ -67,14 +69,18 @@ def remeasured(
       changes: fields of the config that differ, see `evaluate.evaluate`.
       find_subsets: finds the subsets of the test poses.
     """
-    config = config_files.load(workdir)
+    config, changes = config_files.load(workdir), changes or {}
     cache, about = _read(workdir / CACHE_FILE), [RESULTS_VERSION, schema.fingerprint(config)]
-    key = f"{checkpoint} {find_subsets.__module__} {json.dumps(changes or {}, sort_keys=True)}"
+    finder = f"{find_subsets.__module__}.{find_subsets.__qualname__}"
+    key = f"{checkpoint} {finder} {json.dumps(changes, sort_keys=True)}"
+    weights, data = workdir / FOLDER, (Path(config.data.path), Path(config.test_data.path))
+    if cache and newest(weights, *data) >= (workdir / CACHE_FILE).stat().st_mtime:
+        cache = {}
     results = cache.get(key)
     if not isinstance(results, dict) or [results.get("results_version"), results.get("config_hash")] != about:
         results = evaluate_checkpoints([(workdir, checkpoint)], changes, find_subsets)[0][0].results
         write_whole(workdir / CACHE_FILE, json.dumps(cache | {key: results}) + "\n")
-    return Evaluation(workdir, config, results, np.empty((0, 17, 3), np.float32))
+    return Evaluation(workdir, changed(config, changes), results, np.empty((0, 0, 3), np.float32))
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -72,12 +72,12 @@ def _read_results(folder: Path, wanted: ConfigDict) -> dict[str, Any] | None:
     changed = others + [name for name in schema.differences(config, wanted) if not free_to_change(name)]
     epochs = [line["epoch"] for _, line in read_lines(folder / METRICS_FILE) if "epoch" in line]
     finished = bool(epochs) and epochs[-1] >= wanted.train.epochs
-    finished &= _newest(Path(wanted.data.path), Path(wanted.test_data.path)) < (folder / RESULTS_FILE).stat().st_mtime
+    finished &= newest(Path(wanted.data.path), Path(wanted.test_data.path)) < (folder / RESULTS_FILE).stat().st_mtime
     fits = about == [RESULTS_VERSION, schema.fingerprint(config), "best", {}]
     return results if whole and fits and finished and not changed else None
 
 
-def _newest(*paths: Path) -> float:
+def newest(*paths: Path) -> float:
     """Return when the newest file, of these paths or in these folders, was written or moved there."""
     files = [file for path in paths if path != Path() for file in ([path] if path.is_file() else path.glob("*"))]
     return max((max(file.stat().st_mtime, file.stat().st_ctime) for file in files), default=0.0)

@@ -248,7 +248,7 @@ def test_refusals(tmp_path, files, change, message):
 def test_keypoints_and_folders_that_are_not_there(tmp_path, files):
     with pytest.raises(DataError, match="no such folder"):
         npz_files.load(tmp_path / "absent")
-    with pytest.raises(DataError, match=r"found keypoints nothing .*, expected 'gt'"):
+    with pytest.raises(DataError, match=r"found no keypoints .*, expected 'gt'"):
         npz_files.load(tmp_path)
     files.load(tmp_path, keypoints="gt")
     files.load(tmp_path, keypoints="detectron_ft_h36m")

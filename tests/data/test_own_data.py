@@ -65,10 +65,6 @@ def test_a_missing_frame_rate_is_said(tmp_path, poses):
         npz_files.load(tmp_path)
 
 
-def wrong_order(one, two):
-    return two, one
-
-
 def in_millimetres(one, two):
     return [dataclasses.replace(camera, translation=camera.translation * 10) for camera in (one, two)]
 
@@ -77,7 +73,34 @@ def from_camera_to_world(one, two):
     return [dataclasses.replace(camera, rotation=camera.rotation.T, translation=camera.position) for camera in (one, two)]
 
 
-@pytest.mark.parametrize("wrong", [wrong_order, in_millimetres, from_camera_to_world])
+@pytest.mark.parametrize("azimuths", [(20, 140), (10, 40, 70)])
+def test_cameras_in_another_order_are_refused_with_the_right_one(tmp_path, poses, azimuths):
+    """Neighbours in a small arc see people alike: swapped, they are still near the keypoints."""
+    cameras = [own_data.camera(f"cam{index}", azimuth, distance_m=5.0) for index, azimuth in enumerate(azimuths)]
+    own_data.write(tmp_path, poses, own_data.views(poses, cameras))
+    swapped = [cameras[1], cameras[0], *cameras[2:]]
+    (tmp_path / "cameras.toml").write_text(own_data.to_toml(swapped, fps=30))
+    expected = ", ".join(camera.name for camera in cameras)
+    with pytest.raises(DataError, match=rf"do not fit the keypoints' arrays of ann in this order, expected {expected}$"):
+        npz_files.load(tmp_path)
+
+
+def test_a_calibration_that_is_a_little_off_is_a_warning(tmp_path, poses):
+    own_data.write(tmp_path, poses, own_data.views(poses, (ONE,)))
+    longer = dataclasses.replace(ONE, focal=(1170.0, 1176.0))
+    (tmp_path / "cameras.toml").write_text(own_data.to_toml((longer,), fps=30))
+    with pytest.warns(UserWarning, match=r"camera cam1 sees the joints 0\.\d\d times the person's size from the keypoints"):
+        npz_files.load(tmp_path)
+
+
+def test_a_frame_rate_within_a_table_is_refused(tmp_path, poses):
+    own_data.write(tmp_path, poses, own_data.views(poses, (ONE,)))
+    (tmp_path / "cameras.toml").write_text(own_data.to_toml((ONE,)) + "\nfps = 25\n")
+    with pytest.raises(DataError, match=r"found fps in \[cam1\], expected it above the first table$"):
+        npz_files.load(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [in_millimetres, from_camera_to_world])
 def test_cameras_that_do_not_see_the_keypoints_are_refused(tmp_path, poses, wrong):
     own_data.write(tmp_path, poses, own_data.views(poses, (ONE, TWO)))
     (tmp_path / "cameras.toml").write_text(own_data.to_toml(wrong(ONE, TWO), fps=30))
@@ -125,7 +148,7 @@ def test_files_of_fewer_keypoints_name_their_set(tmp_path, poses):
     hint = re.escape("num_joints is 16, expected 17; these seem to be --config.model.input_joints=human36m_16")
     with pytest.raises(DataError, match=hint):
         npz_files.load(tmp_path, keypoints="sh")
-    with pytest.raises(DataError, match=r"expected 'gt' \(config\.data\.keypoints=sh\)"):
+    with pytest.raises(DataError, match=r"expected 'gt' \(--config\.data\.keypoints=sh\)"):
         npz_files.load(tmp_path)
     dataset = npz_files.load(tmp_path, keypoints="sh", layout=npz_files.Layout(keypoints=SIXTEEN))
     assert dataset.sequences[0].inputs_2d.shape == (12, 16, 2)

@@ -62,11 +62,13 @@ def test_an_average_over_actions_does_not_weigh_frames():
 
 
 def test_rare_poses_of_few_recordings_and_missing_rows():
-    """Draws without a rare pose do not count; what is not there has no interval."""
-    errors, rare = np.full(10, 50.0), np.array([3] + [0] * 9)
-    base = [_run(np.full(10, 100.0), rare=rare)]
+    """Draws without a rare pose do not count; below five recordings there is no interval."""
+    errors, rare = np.full(40, 50.0), np.array([3] * 5 + [0] * 35)
+    base = [_run(np.full(40, 100.0), rare=rare)]
     found = gain([_run(errors, rare=rare)], base, RARE)
     assert (found.low, found.high) == pytest.approx((50, 50))
     assert gain([_run(errors)], base, ("rare", "20")) is None
     assert gain([], base, RARE) is None
-    assert gain([_run(errors, rare=0 * rare)], [_run(errors, rare=0 * rare)], RARE) is None
+    few = np.array([3] * 4 + [0] * 36)
+    assert gain([_run(errors, rare=few)], [_run(errors, rare=few)], RARE) is None
+    assert gain([_run(errors[:20])], base, ALL) is None  # of other recordings

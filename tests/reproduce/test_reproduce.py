@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -203,6 +204,14 @@ def test_the_figure_of_steps_measures_kept_checkpoints_once(two_rows, tmp_path, 
     monkeypatch.setattr("srnet_jax.reproduce.remeasure.evaluate_checkpoints", pytest.fail)
     again = results_lib.Results("steps", experiment, experiment.columns(actions), found)
     assert report.table(again) == report.table(results)
+
+    latest = max((found[0].folder / "seed_0" / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    os.utime(latest, (2e9, 2e9))  # a checkpoint that was written later
+    monkeypatch.setattr(
+        "srnet_jax.reproduce.remeasure.evaluate_checkpoints", lambda *arguments: (_ for _ in ()).throw(KeyError)
+    )
+    with pytest.raises(KeyError):
+        _ = results_lib.Results("steps", experiment, experiment.columns(actions), found).trajectories
 
 
 def test_trained_runs_are_measured_on_other_subsets_and_cameras(two_rows, tmp_path):

@@ -184,9 +184,10 @@ def keypoints_file(folder: Path, keypoints: str, form: str = HUMAN36M.name) -> P
             (one for one in (HUMAN36M, HUMANEVA) if one.name != form and [*folder.glob(f"data_3d_{one.name}.npz")]), None
         )
         hint = f" (it holds {other.title}: see configs/{other.config})" if other else ""
-        hint = hint or (f" (config.data.keypoints={found[0]})" if found else "")
+        hint = hint or (f" (--config.data.keypoints={found[0]})" if found else "")
         raise DataError(
-            f"{folder}: found keypoints {', '.join(found) or 'nothing'} ({stem}*.npz), expected {keypoints!r}{hint}"
+            f"{folder}: found {f'keypoints {names}' if (names := ', '.join(found)) else 'no keypoints'} ({stem}*.npz), "
+            f"expected {keypoints!r}{hint}"
         )
     return folder / f"{stem}{keypoints}.npz"
 
