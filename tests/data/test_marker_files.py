@@ -60,6 +60,11 @@ def pose2sim(poses):
         "Neck": poses[:, [11, 14]].mean(1),
     }
     world = np.stack([places[n] if n in places else poses[:, INDEX[own.get(n, n)]] for n in POSE2SIM], axis=1)
+    return y_up(world)
+
+
+def y_up(world):
+    """Return points [..., 3] with z up in axes with y up."""
     return np.stack([world[..., 0], world[..., 2], -world[..., 1]], -1)
 
 
@@ -242,6 +247,23 @@ def test_plug_in_gait(prefix, walker, tmp_path):
     np.testing.assert_allclose(found[:, 4], left, atol=0.001)
     exact = [2, 3, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16]
     np.testing.assert_allclose(found[:, exact], walker[:, exact], atol=0.001)
+
+
+@pytest.mark.parametrize("prefixes", [("Anna:", "Bob:"), ("Bob:", "Anna:"), ("", "Bob:"), ("anna_", "BOB_")])
+def test_two_people_with_gait_markers_are_refused(prefixes, walker, tmp_path):
+    people = [gait(walker + [shift, 0, 0], prefix)[:2] for shift, prefix in enumerate(prefixes)]
+    names = [name for some, _ in people for name in some]
+    path = write_trc(tmp_path / "walk.trc", names, np.concatenate([points for _, points in people], 1))
+    with pytest.raises(DataError, match=r"walk\.trc: found two skeletons, with the prefixes '.*' and '.*', expected one person"):
+        convert(path)
+
+
+@pytest.mark.parametrize("spelled", [str.lower, lambda name: f"Anna_{name[0]}_{name[1:]}", lambda name: f"anna:{name.lower()}"])
+def test_spelling_makes_no_difference_for_gait_markers(spelled, walker, tmp_path):
+    names, points, left, _ = gait(walker)
+    (found,), _ = convert(write_trc(tmp_path / "walk.trc", [spelled(name) for name in names], y_up(points)), fps=FPS)
+    np.testing.assert_allclose(found[:, 4], left, atol=0.001)
+    np.testing.assert_allclose(found[:, 13], walker[:, 13], atol=0.001)
 
 
 def test_what_gait_markers_do_not_give(walker):

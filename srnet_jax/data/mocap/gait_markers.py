@@ -17,6 +17,7 @@ kinematics", Gait & Posture 15 (2002); the markers' names: Vicon's Plug-in Gait 
 """
 
 import dataclasses
+import re
 
 import numpy as np
 
@@ -30,30 +31,45 @@ _HALF_WIDTH_M = {"KNE": 0.052, "ANK": 0.037}  # of usual knees and ankles
 _MARKER_M = 0.007  # radius of a marker
 _BELOW_ACROMION = 0.17
 
+_FOLD = re.compile(r"[\s_.\-]+")
+_LEFT_PELVIS = re.compile(r"(.*)L[\s_.\-]*(?:ASI|FWT)", re.IGNORECASE | re.DOTALL)  # after the prefix
+
 _Points = dict[str, np.ndarray]  # {marker: [T, 3]}
 
 
+def folded(name: str) -> str:
+    """Return the name of a marker or joint without what differs between programs: case, spaces and punctuation, but for colons."""
+    return _FOLD.sub("", name).casefold()
+
+
 def with_centres(motion: Motion) -> Motion:
-    """Return a motion with the joint centres that its markers give, as further joints; other motions as they are."""
-    prefix = next((name[:-4] for name in motion.joints if name.endswith((_PELVIS[0], "LFWT"))), None)
-    if prefix is None:
-        return motion
-    markers = {
-        _standard(name.removeprefix(prefix)): motion.positions[:, index]
-        for index, name in reversed(list(enumerate(motion.joints)))
-        if name.startswith(prefix)
-    }
-    if not markers.keys() >= set(_PELVIS):
-        return motion
-    made = {name: place for name, place in _centres(markers).items() if name not in markers}
+    """Return a motion with the joint centres that each person's markers give, as further joints; other motions as they are.
+
+    People differ by the prefixes of their markers.
+    """
+    pelvises = [found for found in map(_LEFT_PELVIS.fullmatch, motion.joints) if found]
+    prefixes = {folded(found[1]): found[1] for found in reversed(pelvises)}  # the first of equal ones
+    made = {prefix + name: place for fold, prefix in prefixes.items() for name, place in _made(motion, fold).items()}
     if not made:
         return motion
     return dataclasses.replace(
         motion,
-        joints=motion.joints + tuple(prefix + name for name in made),
+        joints=motion.joints + tuple(made),
         parents=motion.parents + (-1,) * len(made),
         positions=np.concatenate([motion.positions, np.stack(list(made.values()), axis=1)], axis=1),
     )
+
+
+def _made(motion: Motion, prefix: str) -> _Points:
+    """Return the centres that the markers under a folded prefix give and that are not there."""
+    markers = {
+        _standard(folded(name).removeprefix(prefix).upper()): motion.positions[:, index]
+        for index, name in reversed(list(enumerate(motion.joints)))
+        if folded(name).startswith(prefix)
+    }
+    if not markers.keys() >= set(_PELVIS):
+        return {}
+    return {name: place for name, place in _centres(markers).items() if name.upper() not in markers}
 
 
 def _standard(name: str) -> str:

@@ -1,6 +1,6 @@
 """Which skeleton a motion has, by the names of its joints, and what its units and its vertical are.
 
-Names of known skeletons are compared without upper and lower case, spaces and `_ . -`, see `folded`; those of a mapping file
+Names of known skeletons are compared without upper and lower case, spaces and `_ . -`, see `gait_markers.folded`; those of a mapping file
 as they are. Either may have a prefix in the file that is the same for all joints of the skeleton: `mixamorig:`,
 `Character1_`, `Bip01 `.
 
@@ -18,6 +18,7 @@ import numpy as np
 from srnet_jax.data.mocap import gait_markers, gaps
 from srnet_jax.data.mocap.builtin_skeletons import LAYOUTS
 from srnet_jax.data.mocap.bvh import Motion
+from srnet_jax.data.mocap.gait_markers import folded
 from srnet_jax.data.mocap.skeleton_maps import HEIGHT_M, UNITS, Layout, height_to_neck, median, read_mapping
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.text import shown
@@ -31,7 +32,6 @@ _LEAST_HEAD = 0.02  # of the way from ankle to the base of the skull; a shorter 
 _APART = "apart"
 _OWN = "map other joints in a file for --skeleton, of which --draft_skeleton=FILE.toml writes a draft"
 _FACE = ("nose", "left_eye", "right_eye")  # in front of the head's middle: taken only where nothing else shows the head
-_FOLD = re.compile(r"[\s_.\-]+")
 
 
 def layouts(skeleton: str | Path | None) -> tuple[Layout, ...]:
@@ -122,11 +122,6 @@ def _suited(candidates: tuple[Layout, ...], path: Path) -> list[Layout]:
     """Return the layouts that such a file may have; who has a mark comes before others with the same joints."""
     suited = [layout for layout in candidates if not layout.suffixes or path.suffix.lower() in layout.suffixes]
     return sorted(suited, key=lambda layout: not layout.mark)
-
-
-def folded(name: str) -> str:
-    """Return a joint's name without what differs between programs: case, spaces and punctuation, but for colons."""
-    return _FOLD.sub("", name).casefold()
 
 
 def _fitted(layout: Layout, motion: Motion, path: Path) -> tuple[Layout | None, list[str]]:
