@@ -73,6 +73,7 @@ def own_motion(poses):
     return OwnMotion("anna", poses, frames, frames / FPS, FPS, level=True, moves=True, floor=True)
 
 
+@pytest.mark.filterwarnings("ignore:.*the vertical is not sure, took z")  # in place
 def test_what_this_program_exports_comes_back(walker, tmp_path):
     gapped = walker.copy()
     gapped[10:13] = np.nan
@@ -233,6 +234,7 @@ def unit(ways):
     return ways / np.linalg.norm(ways, axis=-1, keepdims=True)
 
 
+@pytest.mark.filterwarnings("ignore:.*the vertical is not sure, took z")  # in place
 @pytest.mark.parametrize("prefix", ["", "anna:", "cmu:"])
 def test_plug_in_gait(prefix, walker, tmp_path):
     names, points, left, right = gait(walker, prefix)
@@ -254,7 +256,9 @@ def test_two_people_with_gait_markers_are_refused(prefixes, walker, tmp_path):
     people = [gait(walker + [shift, 0, 0], prefix)[:2] for shift, prefix in enumerate(prefixes)]
     names = [name for some, _ in people for name in some]
     path = write_trc(tmp_path / "walk.trc", names, np.concatenate([points for _, points in people], 1))
-    with pytest.raises(DataError, match=r"walk\.trc: found two skeletons, with the prefixes '.*' and '.*', expected one person"):
+    with pytest.raises(
+        DataError, match=r"walk\.trc: found two skeletons, with the prefixes '.*' and '.*', expected one person"
+    ):
         convert(path)
 
 

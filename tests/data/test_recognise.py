@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from srnet_jax.data import prepare
-from srnet_jax.data.mocap import bvh, conversion, recognise, verticals
+from srnet_jax.data.mocap import bvh, conversion, recognise, skeleton_maps, verticals
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.lifting.formats import bvh as own_bvh
 from srnet_jax.lifting.formats.motion import Motion as OwnMotion
@@ -136,6 +136,7 @@ def test_each_producer_is_recognised(producer, walker, tmp_path):
     np.testing.assert_array_equal(convert(path, by_name)[0][0], found)
 
 
+@pytest.mark.filterwarnings("ignore:.*the vertical is not sure")  # who stays in place may lie
 @pytest.mark.parametrize("unit_m", [1.0, 0.01, 0.001, 0.0254])
 @pytest.mark.parametrize("up", ["y", "z", "-y"])
 def test_unit_and_vertical_follow_from_the_person(unit_m, up, walker, tmp_path):
@@ -226,7 +227,10 @@ def test_one_vertical_for_all_files_of_a_skeleton(walker, tmp_path):
     lying = walker @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]).T
     write(tmp_path / "lie_1.bvh", "xsens", lying[:3])
     write(tmp_path / "walk_1.bvh", "xsens", walker)
-    clips, (line,) = convert(tmp_path)
+    with pytest.warns(
+        UserWarning, match=r"lie_1\.bvh: people stand along -z nearly all the time, or lie: y is up in all files"
+    ):
+        clips, (line,) = convert(tmp_path)
     assert line.startswith("2 files of Xsens")
     np.testing.assert_allclose(clips[0][:, 13] - clips[0][:, 1], lying[:3, 13] - lying[:3, 1], atol=0.001)
 
@@ -236,7 +240,32 @@ def test_who_lies_down_has_stood_before(walker):
     clip = verticals.look(np.concatenate([walker[:6], lying[6:]]))
     assert verticals.up_axis([clip], "y") == ("z", False)
     assert verticals.up_axis([clip], "x") == ("x", False)
-    assert verticals.up_axis([clip] + [verticals.look(walker)] * 10, "y") == ("z", True)
+    assert verticals.up_axis([clip] + [verticals.look(walker)] * 10, "z") == ("z", True)
+
+
+@pytest.mark.parametrize(("up", "usual"), [("z", "y"), ("y", "z"), ("x", "y"), ("-y", "y"), ("-y", "z")])
+def test_an_unusual_vertical_is_sure_only_where_people_walk(up, usual, walker):
+    turn = skeleton_maps.rotation(up)  # to z
+    lying = verticals.look(walker @ turn)
+    assert verticals.up_axis([lying] * 20, usual) == (up, False)
+    away = np.linspace(0, 2, len(walker))[:, None, None]
+    walk = verticals.look((walker + away * [1, 0.5, 0]) @ turn)
+    assert verticals.up_axis([lying, walk], usual) == (up, True)
+    angles = np.linspace(0, 4 * np.pi, len(walker))
+    turns = Rotation.from_rotvec(angles[:, None] * [0, 0, 1])
+    rolling = np.stack([turns[frame].apply(pose - pose[0]) for frame, pose in enumerate(walker)]) + away * [1, 0, 0]
+    assert verticals.up_axis([verticals.look(rolling @ turn)], usual) == (up, False)
+
+
+@pytest.mark.filterwarnings("ignore:.*found the floor")
+def test_a_clip_with_another_vertical_than_the_others_is_named(walker, tmp_path):
+    for number in range(12):
+        write(tmp_path / f"walk_{number}.bvh", "mixamo", walker[:10])
+    write(tmp_path / "other_1.bvh", "mixamo", walker[:10], up="z")
+    message = r"/other_1\.bvh: people stand along z nearly all the time, or lie: y is up in all files of Mixamo; state `up` in"
+    with pytest.warns(UserWarning, match=message) as warned:
+        convert(tmp_path)
+    assert not any("walk_" in str(warning.message) for warning in warned)
 
 
 @pytest.mark.filterwarnings("ignore:.*the knees bend backwards", "ignore:subject .*upright")

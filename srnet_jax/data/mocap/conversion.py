@@ -26,6 +26,7 @@ from srnet_jax.pose.frames import interpolated
 
 _WHOLE = 1e-4  # a ratio of frame rates this close to a whole number is one: files round their frame time
 _MOST_CHECKS = 3  # in one message
+_SAY_UP = "state `up` in a mapping file"
 _SAY_RATE = "say fps in the mapping, or --source_fps"
 
 
@@ -210,10 +211,14 @@ def _turn_upright(found: list[Recording]) -> list[str]:
             groups.setdefault(recording.layout.name, []).append((recording, recording.layout, recording.first_pose))
     unsure = []
     for name, group in groups.items():
-        clips = [clip for recording, _, _ in group if not recording.refused for clip in recording.clips.values()]
-        seen = [verticals.look(clip) for clip in clips or [first_pose[None] for _, _, first_pose in group]]
-        up, sure = verticals.up_axis(seen, recognise.usual_up(group[0][1]))
-        unsure += [] if sure else [f"{name}: the vertical is not sure, took {up}; state `up` in a mapping file"]
+        seen = [(one, verticals.look(clip)) for one, _, _ in group if not one.refused for clip in one.clips.values()]
+        votes = [vertical for _, vertical in seen] or [verticals.look(first_pose[None]) for _, _, first_pose in group]
+        up, sure = verticals.up_axis(votes, recognise.usual_up(group[0][1]))
+        unsure += [f"{name}: the vertical is not sure, took {up}; {_SAY_UP}"] if seen and not sure else []
+        for recording, vertical in seen:
+            other = verticals.stands_along(vertical, up)
+            note = f"people stand along {other} nearly all the time, or lie: {up} is up in all files of {name}; {_SAY_UP}"
+            recording.notes += [note] if other else []
         for recording, layout, first_pose in group:
             recording.layout = upright = dataclasses.replace(layout, up=up)
             recording.clips = {key: upright.turned(clip) for key, clip in recording.clips.items()}

@@ -38,7 +38,7 @@ _Points = dict[str, np.ndarray]  # {marker: [T, 3]}
 
 
 def folded(name: str) -> str:
-    """Return the name of a marker or joint without what differs between programs: case, spaces and punctuation, but for colons."""
+    """Return a joint's name without what differs between programs: case, spaces and punctuation, but for colons."""
     return _FOLD.sub("", name).casefold()
 
 

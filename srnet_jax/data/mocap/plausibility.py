@@ -126,6 +126,7 @@ def measure(poses: np.ndarray, fps: float) -> Measures:
     seen = [_unit(line - trunk * _dot(line, trunk)[:, None]) for line in lines]
     above = _dot(poses[:, [11, 14]].mean(1) - poses[:, [1, 4]].mean(1), trunk)
     hip = np.linalg.norm(np.diff(poses[:, 0], axis=0), axis=-1) * fps
+    along = walks_along(poses, turned=True)
     return Measures(
         frames=len(poses),
         fps=float(fps),
@@ -139,7 +140,7 @@ def measure(poses: np.ndarray, fps: float) -> Measures:
         floor_m=_floor(poses),
         hip_speed=_percentiles(hip),
         limb_speed=_percentiles(limb_speeds(poses, fps)),
-        lies_along=_lies_along(poses, trunk),
+        lies_along="" if along == "z" else along,
     )
 
 
@@ -272,21 +273,26 @@ def _floor(poses: np.ndarray) -> float:
     return float(np.percentile(poses[:, [3, 6], 2].min(-1), 5) - ANKLE * leg)
 
 
-def _lies_along(poses: np.ndarray, trunk: np.ndarray) -> str:
-    """Return the axis along which trunk and legs lie while people walk across it, such as -y; empty for none or up.
+def walks_along(poses: np.ndarray, *, turned: bool) -> str:
+    """Return the axis, such as -y, along which trunk and legs are while people walk across it, empty for none.
 
     Not walking are people who roll on the floor: they turn all the way round and stay as low. Nor are those on their hands.
+
+    Args:
+      poses: [T, 17, 3] joints, metres.
+      turned: whether z is held to be up; then people on their hands are along -z, and a low place is one of a small z.
     """
-    legs = _unit(poses[:, 0] - poses[:, [3, 6]].mean(1))
-    forward = _unit(np.cross(poses[:, 4] - poses[:, 1], trunk))
-    rolls = np.linalg.norm(forward.mean(0)) < _TURNING and np.ptp(poses[:, 0, 2]) < _TRAVEL_M
+    trunk, legs = _unit(poses[:, 8] - poses[:, 0]), _unit(poses[:, 0] - poses[:, [3, 6]].mean(1))
+    turns = np.linalg.norm(_unit(np.cross(poses[:, 4] - poses[:, 1], trunk)).mean(0)) < _TURNING
     on_hands = np.median(_dot(poses[:, [13, 16]].mean(1) - poses[:, [11, 14]].mean(1), trunk)) > 0
+    travel = np.ptp(poses[:, 0], axis=0)  # [3]
     for index, name in enumerate("xyz"):
-        across = np.ptp(np.delete(poses[:, 0], index, axis=-1), axis=0).max()
+        across = np.delete(travel, index)
+        rolls = turns and (travel[2] if turned else across.min()) < _TRAVEL_M
         for sign, axis in ((1, name), (-1, f"-{name}")):
             along = (sign * trunk[:, index] > _ALONG) & (sign * legs[:, index] > _ALONG)
-            if along.mean() >= _MOSTLY and across >= _TRAVEL_M and not rolls:
-                return "" if axis == "z" or (axis == "-z" and on_hands) else axis
+            if along.mean() >= _MOSTLY and across.max() >= _TRAVEL_M and not rolls:
+                return "" if on_hands and (axis == "-z" or not turned) else axis
     return ""
 
 

@@ -1,8 +1,8 @@
 """Which skeleton a motion has, by the names of its joints, and what its units and its vertical are.
 
-Names of known skeletons are compared without upper and lower case, spaces and `_ . -`, see `gait_markers.folded`; those of a mapping file
-as they are. Either may have a prefix in the file that is the same for all joints of the skeleton: `mixamorig:`,
-`Character1_`, `Bip01 `.
+Names of known skeletons are compared without upper and lower case, spaces and `_ . -`, see `gait_markers.folded`; those
+of a mapping file as they are. Either may have a prefix in the file that is the same for all joints of the skeleton:
+`mixamorig:`, `Character1_`, `Bip01 `.
 
 Joints do not say units: the unit is the usual one in which the person is nearest to 1.7 m high, unless the file, the mapping
 or the skeleton's producer has one in which the height is plausible. `verticals` finds the axis that points up.
