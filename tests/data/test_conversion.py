@@ -10,7 +10,7 @@ from srnet_jax.errors import ConfigError, DataError, UserError
 from srnet_jax.pose.skeleton import H36M_17
 from tests.data.test_mocap import POSE, walk
 from tests.data.test_plausibility import PAIRS, swapped
-from tests.data.test_recordings import T_POSE, waving
+from tests.data.test_recordings import A_POSE, T_POSE, waving
 
 MAPPING = 'unit = 0.01\nup = "{up}"\n{more}\n[joints]\n' + "".join(f'{name} = "{name}"\n' for name in H36M_17.joints)
 
@@ -98,6 +98,30 @@ def test_a_frame_rate_that_nothing_tells_is_refused(folder, mapping):
     write(folder / "s1" / "stand.bvh", np.tile(POSE, (5, 1, 1)), time="0")
     expected = "found a frame time of 0 s, and nothing that moves; say fps in the mapping, or --source_fps"
     assert refusal(folder, mapping()) == expected
+
+
+@pytest.mark.parametrize("rest", [T_POSE, A_POSE])
+@pytest.mark.parametrize(("frames", "time"), [(1, "0.0333333"), (2, "0"), (90, "0.0333333")])
+def test_files_that_hold_only_a_rest_pose_are_refused(rest, frames, time, folder, mapping):
+    write(folder / "s1" / "rest.bvh", np.tile(rest, (frames, 1, 1)), time=time)
+    expected = f"found only a rest pose (T-pose or A-pose) in all {frames} frames, expected motion"
+    for more in ("", "rest_pose = true"):
+        assert refusal(folder, mapping(more)) == expected.replace("in all 1 frames", "in its only frame")
+
+
+def test_a_users_word_keeps_a_t_pose(folder, mapping):
+    write(folder / "s1" / "rest.bvh", np.tile(T_POSE, (20, 1, 1)))
+    (clip,) = conversion.convert(folder, mapping("rest_pose = false")).clips.values()
+    assert len(clip) == 20
+
+
+def test_frames_that_are_made_up_are_one_warning(folder, mapping):
+    write(folder / "s1" / "walk_1.bvh", walk(25, 25), time="0.04")
+    write(folder / "s1" / "walk_2.bvh", walk(25, 25), time="0.04")
+    with pytest.warns(UserWarning, match="interpolated") as warned:
+        conversion.convert(folder, mapping(), conversion.Options(fps=50.0))
+    (only,) = [str(warning.message) for warning in warned]
+    assert only.endswith("walk_1.bvh and 1 more: found 25 frames a second; those between, for 50, are interpolated")
 
 
 def test_lying_people_with_another_axis_up_are_refused(folder, mapping):

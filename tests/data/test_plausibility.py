@@ -86,13 +86,24 @@ def test_long_and_short_bones_and_sides_that_differ():
         found = findings(other)
         assert found["RKnee to RFoot"].verdict == verdict
         assert "LKnee to LFoot" not in found
-        assert found["LKnee to LFoot and the same on the right"].verdict == "odd"
+        assert found["LKnee to LFoot and the same on the right"].verdict == "impossible"
+    for factor, verdict in ((0.85, "ok"), (0.7, "odd"), (0.62, "odd"), (0.58, "impossible")):
+        other = poses.copy()
+        other[:, 16] = other[:, 15] + factor * (other[:, 16] - other[:, 15])
+        check = findings(other).get("LElbow to LWrist and the same on the right")
+        assert (check.verdict if check else "ok") == verdict
 
 
 def test_limbs_that_change_their_length():
     poses = walk(40, 30)
     poses[::2, 16] = poses[::2, 15] + 1.5 * (poses[::2, 16] - poses[::2, 15])
     assert findings(poses)["limbs' lengths"].verdict == "odd"
+    poses[::2, 16] = poses[::2, 15] + 1.4 * (poses[::2, 16] - poses[::2, 15])
+    measures = plausibility.measure(poses, 30.0)
+    assert 0.6 < measures.bone_change < 1
+    for rigid, verdict in ((False, "odd"), (True, "impossible")):
+        (check,) = [one for one in plausibility.checks(measures, unit_m=1.0, rigid=rigid) if one.kind == "limbs' lengths"]
+        assert check.verdict == verdict
     crossed = walk(40, 30)
     crossed[::2, [12, 15]] = crossed[::2, [15, 12]]
     crossed[::2, [13, 16]] = crossed[::2, [13, 16]] * [1, 1, 3]
@@ -164,11 +175,30 @@ def test_people_may_lie():
 def test_speeds_and_rates_that_people_do_not_reach():
     poses = walk(60, 30)
     assert findings(poses, fps=2.0)["frame rate"].verdict == "odd"
-    fast = findings(poses, fps=3000.0)
+    fast = findings(walk(60, 60), fps=780.0)
     assert {check.verdict for check in fast.values()} == {"odd"}
-    assert list(fast) == ["frame rate", "speed of the hip", "speed of the limbs"]
-    assert fast["speed of the hip"].hint == "are 3000 frames a second right?"
-    assert list(findings(np.tile(POSE, (60, 1, 1)))) == ["speed of the limbs"]  # nothing moves
+    assert list(fast) == ["frame rate", "speed of the hip"]
+    assert fast["speed of the hip"].hint == "are 780 frames a second right?"
+    assert findings(poses, fps=3000.0)["speed of the limbs"].hint == "are 3000 frames a second right?"
+
+
+@pytest.mark.parametrize(("speed", "verdict"), [(11.0, "ok"), (13.0, "odd"), (15.5, "impossible"), (100.0, "impossible")])
+def test_nobody_is_as_fast_as_a_car(speed, verdict):
+    poses = walk(60, 30) + np.linspace(0, 59 / 30 * (speed - 1), 60)[:, None, None] * [0, -1, 0]
+    check = findings(poses).get("speed of the hip")
+    assert (check.verdict if check else "ok") == verdict
+    if verdict == "impossible":
+        assert check.expected == "a median below 15 m/s"
+        assert check.hint == "is the root's position in another unit than the bones? are 30 frames a second right?"
+
+
+def test_what_does_not_move_is_no_matter_of_the_frame_rate():
+    still = np.tile(POSE, (60, 1, 1))
+    slides = still + np.linspace(0, 1, 60)[:, None, None] * [1, 0, 0]
+    for poses, hint in ((still, "nothing moves"), (slides, "arms and legs do not move")):
+        found = findings(poses)
+        assert list(found) == ["speed of the limbs"]
+        assert found["speed of the limbs"].hint == hint
 
 
 def test_a_subject_has_the_medians_of_its_clips():

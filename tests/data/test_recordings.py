@@ -72,6 +72,16 @@ def test_nothing_is_known_of_a_person_who_does_not_move():
         assert recordings.frame_rate(1.0, poses)[0] == 0.0
 
 
+def test_files_without_a_rate_say_what_they_call_it():
+    assert recordings.frame_rate(0.0, POSE[None], "mocap_framerate") == (
+        0.0,
+        "found no mocap_framerate, and nothing that moves",
+    )
+    fps, said = recordings.frame_rate(0.0, waving(60, 30), "mocap_framerate")
+    assert fps == 30
+    assert said.startswith("found no mocap_framerate; read as 30 frames a second, at which wrists and ankles move at 2")
+
+
 def test_motion_without_jumps_is_one_part():
     for poses in (walk(60, 30), walk(1, 30), walk(2, 30), waving(60, 30)):
         assert recordings.parts(poses, 30.0) == ([slice(0, len(poses))], [])

@@ -8,6 +8,7 @@ from srnet_jax.pose.skeleton import RATIOS
 from tests.data.test_recognise import convert
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*found the floor")
+RIGHT_ELBOW = [name for name, _, _ in smpl._JOINTS].index("R_Elbow")
 UPRIGHT = np.array([np.pi / 2, 0, 0])  # turns y, which is up in the body, to z
 
 
@@ -21,12 +22,13 @@ def amass(path, poses, others=None, **changes):
 def standing(frames=5, columns=156):
     poses = np.zeros((frames, columns))
     poses[:, :3] = UPRIGHT
+    poses[:, 3 * RIGHT_ELBOW + 1] = 1.0  # radians; or it is only a rest pose
     return poses
 
 
 @pytest.mark.parametrize("columns", [72, 156, 165])
 def test_a_body_at_rest(columns, tmp_path):
-    """The T-pose: arms along x, the left one in its positive direction, looking along -y."""
+    """The T-pose but for the right forearm: arms along x, the left one in its positive direction, looking along -y."""
     trans = np.array([[1.0, 2.0, 0.95]]).repeat(5, 0)
     (found,), (line,) = convert(amass(tmp_path / "a.npz", standing(columns=columns), trans=trans))
     assert line == (
@@ -77,9 +79,9 @@ def test_y_down_as_from_video(tmp_path):
     ("changes", "message"),
     [
         ({"poses": None}, r"found 'trans', .*, expected a body model's poses, trans and mocap_framerate"),
-        ({"trans": None}, r"trans: found a NoneType, expected numbers of shape \(5, 3\)"),
+        ({"trans": None}, r"found 'poses', .*, expected trans, the pelvis' positions, too"),
         ({"trans": np.zeros((4, 3))}, r"trans: found float64 of shape \(4, 3\)"),
-        ({"mocap_framerate": None}, "found a frame time of 0 s, and nothing that moves; say fps"),
+        ({"mocap_framerate": None}, "found no mocap_framerate, and nothing that moves; say fps"),
         ({"mocap_framerate": np.array("fast")}, "mocap_framerate is str128 of shape"),
         ({"mocap_framerate": np.array(0.0)}, "mocap_framerate is float64 .*, expected 0.1 to 10,000"),
         ({"poses": np.zeros((5, 63))}, "poses has 63 columns, expected 3 for each of 22 or more joints"),

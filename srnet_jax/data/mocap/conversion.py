@@ -26,6 +26,7 @@ from srnet_jax.pose.frames import interpolated
 
 _WHOLE = 1e-4  # a ratio of frame rates this close to a whole number is one: files round their frame time
 _MOST_CHECKS = 3  # in one message
+_MARKERS = (".trc", ".c3d")  # whose bones are not rigid
 _SAY_UP = "state `up` in a mapping file"
 _SAY_RATE = "say fps in the mapping, or --source_fps"
 
@@ -181,17 +182,22 @@ def _fill(recording: Recording, layout: Layout, motion: Motion, poses: np.ndarra
     """Find the frame rate, cut what is no motion, and resample poses [T, 17, 3], metres, in whatever axes.
 
     Raises:
-      DataError: if nothing says the frame rate, or a clip cannot have such a name.
+      DataError: if there is only a rest pose, nothing says the frame rate, or a clip cannot have such a name.
     """
     recording.first_pose = poses[0]
     recording.notes += motion.notes
+    if (layout.rest_pose is None or layout.rest_pose) and recordings.in_rest_pose(poses).all():
+        frames = f"all {len(poses):,} frames" if len(poses) > 1 else "its only frame"
+        raise DataError(f"found only a rest pose (T-pose or A-pose) in {frames}, expected motion")
     fps, said = options.source_fps or layout.fps or 0.0, ""
     if not fps:
-        fps, said = recordings.frame_rate(motion.fps, poses)
+        fps, said = recordings.frame_rate(motion.fps, poses, "mocap_framerate" * (recording.file.suffix.lower() == ".npz"))
     if not fps:
         raise DataError(f"{said}; {_SAY_RATE}")
     recording.fps = fps
     recording.notes += [f"{said}; if that is wrong, {_SAY_RATE}"] if said else []
+    if options.fps > fps * (1 + _WHOLE):
+        recording.notes.append(f"found {fps:.4g} frames a second; those between, for {options.fps:g}, are interpolated")
     pieces, cut = recordings.parts(poses, fps, layout.rest_pose)
     recording.notes += cut
     keys = [recording.key] if len(pieces) == 1 else [f"{recording.key}.part{number}" for number in range(1, len(pieces) + 1)]
@@ -231,7 +237,8 @@ def _judge(recording: Recording, layout: Layout, fps: float) -> None:
     measures = plausibility.pooled([plausibility.measure(clip, fps) for clip in recording.clips.values()])
     recording.measures = measures = dataclasses.replace(measures, fps=recording.fps)
     axis = layout.source_axis(measures.lies_along) if measures.lies_along else ""
-    recording.checks = plausibility.checks(measures, unit_m=layout.unit_m or 1.0, axis=axis, of_clip=True)
+    rigid = recording.file.suffix.lower() not in _MARKERS
+    recording.checks = plausibility.checks(measures, unit_m=layout.unit_m or 1.0, axis=axis, of_clip=True, rigid=rigid)
     impossible = [check for check in recording.checks if check.verdict == "impossible"]
     recording.refused = _joined(impossible, 1) if impossible else ""
 

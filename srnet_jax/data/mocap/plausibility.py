@@ -44,11 +44,13 @@ _BONES = {
 }
 _POSSIBLE = (0.25, 2.0)  # of the ends of the usual range
 _SHORTEST = 0.005  # of stature: joints that are nearer to each other are one
-_APART, _CHANGE, _MOST_CHANGE = 0.2, 0.25, 1.0  # relative: left and right; a limb over a clip
+_APART, _MOST_APART = 0.2, 0.4  # left and right, relative to the longer one
+_CHANGE, _MOST_CHANGE, _MOST_CHANGE_RIGID = 0.25, 1.0, 0.6  # of a limb over a clip, relative
 _TWISTED, _TURNED = 0.3, -0.25  # cosines between shoulders and hips
 _ALONG, _MOSTLY, _TRAVEL_M = 0.8, 0.8, 1.0  # cosine of body and axis, share of the frames, way across the axis
 _TURNING = 0.5  # length of the mean of the directions in which someone looks
 _HIP_M_S, _LIMB_M_S, _STILL_M_S = 12.0, 25.0, 0.05
+_MOST_HIP_M_S = 15.0  # on median; nobody has run as fast
 _FPS = (10.0, 500.0)
 _KNEE_BEND_M = 0.02
 _LEG_DIFFERENCE = 0.25  # between left and right, relative; legs that differ by more are no person's
@@ -175,7 +177,7 @@ def pooled(clips: list[Measures]) -> Measures:
     )
 
 
-def checks(measures: Measures, *, unit_m: float, axis: str = "", of_clip: bool = False) -> list[Check]:
+def checks(measures: Measures, *, unit_m: float, axis: str = "", of_clip: bool = False, rigid: bool = False) -> list[Check]:
     """Put what was measured beside what people have.
 
     Args:
@@ -183,9 +185,10 @@ def checks(measures: Measures, *, unit_m: float, axis: str = "", of_clip: bool =
       unit_m: what was taken for one unit of the source, metres.
       axis: what the source calls `measures.lies_along`.
       of_clip: whether they are one clip's, in which it is not odd to lie.
+      rigid: whether the source has bones, not markers.
     """
     body = _body_checks(measures, axis, of_clip)
-    return [_height_check(measures, unit_m), *_bone_checks(measures), *body, *_motion_checks(measures)]
+    return [_height_check(measures, unit_m), *_bone_checks(measures, rigid), *body, *_motion_checks(measures)]
 
 
 def _height_check(measures: Measures, unit_m: float) -> Check:
@@ -197,7 +200,7 @@ def _height_check(measures: Measures, unit_m: float) -> Check:
     return Check("height", found, f"{low:.1f} to {high:.2f} m", verdict, "" if verdict == "ok" else hint)
 
 
-def _bone_checks(measures: Measures) -> list[Check]:
+def _bone_checks(measures: Measures, rigid: bool) -> list[Check]:
     lengths = np.array(measures.bones_m)
     parts = [name.removeprefix("R").removeprefix("L") for name in _JOINTS]
     ratios = np.array([_BONES[part][0] for part in parts])  # the root's is not used
@@ -212,10 +215,10 @@ def _bone_checks(measures: Measures) -> list[Check]:
         found.append(Check(_bone(joint), f"{lengths[joint]:.2f} m", f"{usual[0]:.2f} to {usual[1]:.2f} m", verdict, hint))
     for left, right in zip(H36M_17.joints_left, H36M_17.joints_right, strict=True):
         pair = lengths[[left, right]]
-        verdict = "odd" if np.ptp(pair) > _APART * pair.max() else "ok"
+        verdict = _verdict(np.ptp(pair) / max(pair.max(), 1e-30), (0, _APART), (0, _MOST_APART))
         kind = f"{_bone(left)} and the same on the right"
         found.append(Check(kind, f"{pair[0]:.2f} and {pair[1]:.2f} m", f"at most {_APART:.0%} apart", verdict))
-    verdict = _verdict(measures.bone_change, (-np.inf, _CHANGE), (-np.inf, _MOST_CHANGE))
+    verdict = _verdict(measures.bone_change, (0, _CHANGE), (0, _MOST_CHANGE_RIGID if rigid else _MOST_CHANGE))
     return [*found, Check("limbs' lengths", f"a change of {measures.bone_change:.0%}", f"at most {_CHANGE:.0%}", verdict)]
 
 
@@ -249,11 +252,18 @@ def _motion_checks(measures: Measures) -> list[Check]:
     rate = _verdict(measures.fps, _FPS, (0.0, np.inf))
     found = [Check("frame rate", f"{measures.fps:.4g} a second", f"{_FPS[0]:g} to {_FPS[1]:g}", rate)]
     still = measures.limb_speed[1] < _STILL_M_S and measures.frames > measures.fps
+    flies = measures.hip_speed[0] > _MOST_HIP_M_S
+    rate_hint = f"are {measures.fps:.4g} frames a second right?"
     for kind, speeds, limit in (("hip", measures.hip_speed, _HIP_M_S), ("limbs", measures.limb_speed, _LIMB_M_S)):
         verdict: Verdict = "odd" if speeds[1] > limit or (still and kind == "limbs") else "ok"
+        expected, hint = f"95 % below {limit:g} m/s", "" if verdict == "ok" else rate_hint
+        if kind == "hip" and flies:
+            verdict, expected = "impossible", f"a median below {_MOST_HIP_M_S:g} m/s"
+            hint = f"is the root's position in another unit than the bones? {rate_hint}"
+        if kind == "limbs" and still:
+            hint = "nothing moves" if measures.hip_speed[1] < _STILL_M_S else "arms and legs do not move"
         text = "median {:.2f}, 95 % below {:.2f}, top {:.1f} m/s".format(*speeds)
-        hint = f"are {measures.fps:.4g} frames a second right?" if verdict != "ok" else ""
-        found.append(Check(f"speed of the {kind}", text, f"95 % below {limit:g} m/s", verdict, hint))
+        found.append(Check(f"speed of the {kind}", text, expected, verdict, hint))
     return found
 
 

@@ -30,7 +30,7 @@ _STILL_M = 1e-4  # a frame: nothing moves
 _JUMP_M, _LIMB_M_S, _HIP_M_S = 0.2, 12.0, 6.0  # faster than people for a single frame
 _ISOLATED, _AROUND = 3.0, 2  # times further than in this many frames before and after
 _SHORTEST_S = 0.5
-_STRAIGHT, _DOWNWARDS, _SIDEWAYS, _ALIKE = 0.95, (-0.87, 0.35), 0.45, 0.25  # see _in_rest_pose
+_STRAIGHT, _DOWNWARDS, _SIDEWAYS, _ALIKE = 0.95, (-0.87, 0.35), 0.45, 0.25  # see in_rest_pose
 
 _OTHER_FLOOR_M, _LEAST_FLOOR_M = 0.5, 0.15
 
@@ -41,12 +41,13 @@ _LEGS, _ARMS = (
 )
 
 
-def frame_rate(fps: float, poses: np.ndarray) -> tuple[float, str]:
+def frame_rate(fps: float, poses: np.ndarray, field: str = "") -> tuple[float, str]:
     """Return the frame rate of a file: what it says, if that is plausible, otherwise a likely reading and how it came about.
 
     Args:
       fps: one over the file's frame time; 0 or infinite if it says no time.
       poses: [T, 17, 3] joints, metres.
+      field: what such files call the rate; empty if they have a frame time.
 
     Returns:
       Frames per second, 0 if nothing can be known; and a message, empty where the file's word was taken.
@@ -54,7 +55,7 @@ def frame_rate(fps: float, poses: np.ndarray) -> tuple[float, str]:
     if _PLAUSIBLE_FPS[0] <= fps <= _PLAUSIBLE_FPS[1]:
         return fps, ""
     time = 1 / fps if 1e-9 < fps < np.inf else 0.0
-    said = f"found a frame time of {time:.6g} s"
+    said = f"found no {field}" if field else f"found a frame time of {time:.6g} s"
     rate = next((rate for rate in _RATES if np.isclose(time, rate)), 0.0)
     if rate:
         return rate, f"{said}, read as {rate:g} frames a second"
@@ -123,7 +124,7 @@ def floors(found: dict[str, float]) -> dict[str, float]:
 def _without_rest_poses(poses: np.ndarray, jumps: np.ndarray, step: np.ndarray) -> tuple[int, int, list[str]]:
     """Return where the motion begins and ends, and what was cut, from rest poses at both ends and a jump after and before."""
     first, last, cut = 0, len(poses), []
-    resting = _in_rest_pose(poses)
+    resting = in_rest_pose(poses)
     before = [jump for jump in jumps if resting[: jump + 1].all()]
     if before:
         first = int(before[-1]) + 1
@@ -147,7 +148,7 @@ def _jumps(steps: np.ndarray, least: float) -> np.ndarray:
     return jumps
 
 
-def _in_rest_pose(poses: np.ndarray) -> np.ndarray:
+def in_rest_pose(poses: np.ndarray) -> np.ndarray:
     """Return [T] bool: limbs are straight, legs in line with the trunk, arms level or slanting, to both sides alike."""
     trunk = _unit(poses[:, 8] - poses[:, 0])[:, None]  # [T, 1, 3]
     left = _unit(poses[:, 11] - poses[:, 14])[:, None]

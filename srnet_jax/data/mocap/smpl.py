@@ -57,7 +57,9 @@ def read(path: str | Path) -> Motion:
     arrays = load_npz(path)
     rotations = _rotations(arrays, path)  # [T, 22, 3], axis times angle
     frames = len(rotations)
-    trans = numbers_of_shape(arrays.get("trans"), (frames, 3), f"{path}: trans").astype(np.float64)
+    if "trans" not in arrays:
+        raise DataError(f"{path}: found {listed(arrays)}, expected trans, the pelvis' positions, too")
+    trans = numbers_of_shape(arrays["trans"], (frames, 3), f"{path}: trans").astype(np.float64)
     fps = _frame_rate(arrays, path)
     check_size(frames, len(_JOINTS), path)
     if not (np.abs(rotations) <= FARTHEST).all() or not (np.abs(trans) <= FARTHEST).all():
