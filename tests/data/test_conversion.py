@@ -74,7 +74,7 @@ def test_rows_and_frame_times_are_warned_of(folder, mapping):
         clips = conversion.convert(folder, mapping()).clips
     assert [len(clip) for clip in clips.values()] == [60] * 6
     said = [str(warning.message).removeprefix(f"{folder}/s1/") for warning in warned]
-    assert said[0] == "walk_1.bvh and 1 more: found 60 complete frames, expected the 75 that it declares"
+    assert said[0] == "walk_1.bvh and 1 more: found 60 complete frames, expected the 59 to 75 that it declares"
     assert said[1].startswith("walk_3.bvh: found 60 complete frames and one that is cut short, expected the 60 that")
     assert said[2].startswith("walk_4.bvh: found a frame time of 1 s, at which wrists and ankles move at 0.0")
     assert said[2].endswith(": a guess; if that is wrong, say fps in the mapping, or --source_fps")
@@ -231,6 +231,22 @@ def test_floors_are_moved_to_zero(folder, mapping, height):
     assert moved == pytest.approx(height + 0.018, abs=0.01)
     np.testing.assert_allclose(clips["s1/climb/1"], climbing + [0, 0, height - moved], atol=1e-5)
     np.testing.assert_allclose(clips["s2/walk/1"], poses, atol=1e-5)
+
+
+def test_what_several_files_share_is_one_line_with_the_range_of_its_number():
+    floor = "found the floor at a height of {} m, moved it to 0"
+    said = [("a", floor.format("-0.90")), ("b", "Spine1 is odd"), ("c", floor.format("2.20")), ("d", floor.format("-1.00"))]
+    said += [("e", "Spine2 is odd"), ("f", "found 1,200 frames"), ("g", "found 90 frames"), ("h", "found 1e+20 m")]
+    said += [("i", "found 3 of 4 and 0.5 m."), ("j", "found 3 of 7 and 0.6 m."), ("k", "same 1"), ("l", "same 1")]
+    assert conversion.grouped(said) == [
+        "a and 2 more: found the floor at a height of -1.00 to 2.20 m, moved it to 0",
+        "b: Spine1 is odd",
+        "e: Spine2 is odd",
+        "f and 1 more: found 90 to 1,200 frames",
+        "h: found 1e+20 m",
+        "i and 1 more (numbers of the first): found 3 of 4 and 0.5 m.",
+        "k and 1 more: same 1",
+    ]
 
 
 def test_subjects_by_folder_pattern_and_flag(folder, mapping):
