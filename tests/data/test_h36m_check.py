@@ -207,7 +207,7 @@ def test_a_wrong_set(tmp_path, files, change, expected):
 def test_files_that_cannot_be_read(tmp_path, files):
     with pytest.raises(DataError, match="no such folder"):
         verification.check(tmp_path / "absent")
-    with pytest.raises(DataError, match="found keypoints nothing"):
+    with pytest.raises(DataError, match="found no keypoints"):
         verification.check(tmp_path)
     check(tmp_path, files)
     with pytest.raises(DataError, match=r"found keypoints gt .*, expected 'cpn'"):
