@@ -4,8 +4,8 @@
 
 FILE.npz holds joint positions in the form that `srnet_jax/data/mocap/clip_files.py` describes. Add
 --config.model.network=fc for the baseline.
-On two CPU cores SRNet takes about 15 minutes and gives 53.8 mm MPJPE, the baseline 26 minutes and 62.9 mm (one seed). The learning
-rate is not annealed here, so neither is trained to its end: RESULTS.md has longer trainings.
+On two CPU cores SRNet takes about 15 minutes and gives 53.8 mm MPJPE, the baseline 26 minutes and 62.9 mm (one seed). The
+learning rate is not annealed here, so neither is trained to its end: RESULTS.md has longer trainings.
 """
 
 from ml_collections import ConfigDict
