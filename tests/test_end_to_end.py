@@ -243,7 +243,7 @@ def test_prepare_data_goes_on_after_a_bad_motion_file(tmp_path):
     assert done.returncode == 1
     refused, summary = done.stderr.strip().splitlines()
     assert refused.startswith(f"refused: {tmp_path}/motion/dataset-1_walk_old_1.bvh: height: found 1.5")
-    assert refused.endswith("no usual unit fits")
+    assert "no usual unit fits" in refused
     assert summary == f"error: {tmp_path}/motion: converted 2, refused 1 files"
     assert f"wrote 2 clips of 1 subject (dataset-1), 10 frames at 30 a second, to {tmp_path / 'x.npz'}" in done.stdout
     assert "refused" in (tmp_path / "x.html").read_text()
