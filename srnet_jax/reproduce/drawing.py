@@ -133,6 +133,7 @@ def _steps(results: Results) -> Figure:
             axes.plot(steps, mean, color=colour, marker="o", markersize=3, linewidth=1.3, label=name)
             axes.fill_between(steps, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
         axes.set(title=label, xscale="log", yscale="log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
