@@ -111,7 +111,7 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
             ("launch.predict", ("--output=x.npz", "--people=five"), "--people=five: expected an integer in the range [1, 20]"),
             ("launch.predict", ("--noflip", "--flip", "--output=x.npz"), "error: --flip: is given twice, expected it once"),
             ("launch.predict", ("--filters=", "--output=x.npz"), "--filters: empty, expected: Of the poses: smooth"),
-            ("launch.reproduce", ("--scale=tiny",), "--scale=tiny: expected one of full, medium, quick, smoke"),
+            ("launch.reproduce", ("--scale=tiny",), "--scale=tiny: expected one of full, long, medium, quick, smoke"),
             (
                 "launch.evaluate",
                 ("--workdir=x", "--config=configs/default.py"),
@@ -167,7 +167,7 @@ def test_official_checkpoint_is_evaluated_and_exported(tmp_path):
         f"error: config.model.channels: set, but {CHECKPOINT} decides it, expected no such field\n",
     )
     done = run(*command)
-    assert "5 groups, multiply context from others, filter widths 3,3,3" in done.stdout, done.stderr
+    assert "5 groups, multiply context from others, 17 keypoints to 17 joints, filter widths 3,3,3" in done.stdout, done.stderr
     done = run("launch.evaluate", f"--workdir={tmp_path / 'run'}")
     assert f"checkpoint imported from {CHECKPOINT.name}" in " ".join(done.stdout.split()), done.stderr
     done = run("launch.export_torch", f"--workdir={tmp_path / 'run'}", f"--output={tmp_path / 'out.bin'}")
