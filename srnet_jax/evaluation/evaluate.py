@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,19 +92,19 @@ def evaluate(
     Raises:
       UserError: if a workdir holds no run or no such checkpoint, a change is not allowed or not read, or data are missing.
     """
-    evaluations, used = evaluate_checkpoints([(workdir, checkpoint) for workdir in workdirs], changes)
-    for evaluation in evaluations:
+    found = list(evaluate_checkpoints([(workdir, checkpoint) for workdir in workdirs], changes))
+    for evaluation, _ in found:
         write_whole(evaluation.workdir / RESULTS_FILE, json.dumps(evaluation.results, indent=2) + "\n")
         write_whole(evaluation.workdir / "results.csv", to_csv([evaluation]))
-    return evaluations, used
+    return [evaluation for evaluation, _ in found], [test for _, test in found]
 
 
 def evaluate_checkpoints(
     checkpoints: Sequence[tuple[Path, str]],
     changes: dict[str, Any] | None = None,
     find_subsets: FindSubsets = subsets.find,
-) -> tuple[list[Evaluation], list[TestSet]]:
-    """As `evaluate`, of a workdir and a checkpoint each, on any subsets, and without writing anything."""
+) -> Iterator[tuple[Evaluation, TestSet]]:
+    """Yield what `evaluate` returns, of a workdir and a checkpoint each, on any subsets; nothing is written."""
     changes = changes or {}
     workdirs = [workdir for workdir, _ in checkpoints]
     as_trained = [config_files.load(workdir) for workdir in workdirs]
@@ -112,14 +112,12 @@ def evaluate_checkpoints(
     schema.check_read(configs, changes)
     restored = [weights.from_workdir(workdir, checkpoint) for workdir, checkpoint in checkpoints]
     test_sets: dict[str, TestSet] = {}
-    evaluations, used = [], []
     moved = {name: value for name, value in changes.items() if name in ("data.path", "test_data.path")}
     for (workdir, checkpoint), config, own, trained in zip(checkpoints, configs, as_trained, restored, strict=True):
         key = repr(fields_of_test_set(config))
         if key not in test_sets:
             test_sets[key] = load_test_set(config, find_subsets)
-        used.append(test_sets[key])
-        test = with_own_training(used[-1], config, changed(own, moved))
+        test = with_own_training(test_sets[key], config, changed(own, moved))
         predicted = predict(
             trained.model,
             trained.variables,
@@ -144,8 +142,7 @@ def evaluate_checkpoints(
             **_circumstances(test, config, workdir, trained.step or 0),
             **measure(test, predicted, config.protocol.rare_percents),
         }
-        evaluations.append(Evaluation(workdir, config, results, predicted))
-    return evaluations, used
+        yield Evaluation(workdir, config, results, predicted), test_sets[key]
 
 
 def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax.config import config_files, ensembles, schema
+from srnet_jax.config import config_files, schema
+from srnet_jax.config.ensembles import members
 from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.charts import history
 from srnet_jax.evaluation.evaluate import RESULTS_VERSION, Evaluation, changed, evaluate_checkpoints
@@ -35,15 +37,23 @@ class Point:
     evaluations: list[Evaluation]
 
 
-def trajectory(training: Training) -> list[Point]:
-    """Return a row's errors at the checkpoints that all its runs kept and after the last epoch, in the order of steps."""
-    folders = {training.folder / name: config for name, config in ensembles.members(training.config).items()}
-    kept = [_kept(folder, config) for folder, config in folders.items()]
-    found = []
-    for step in sorted(set(kept[0]).intersection(*kept)):
-        runs = [remeasured(folder, str(step)) for folder in folders]
-        found.append(Point(step, [errors[step] for errors in kept], runs))
-    return found
+def trajectories(trainings: Mapping[str, Training]) -> dict[str, list[Point]]:
+    """Return the errors of rows, by name, at the checkpoints that all runs of a row kept and after the last epoch."""
+    kept = {
+        name: {training.folder / run: _kept(training.folder / run, config) for run, config in members(training.config).items()}
+        for name, training in trainings.items()
+    }
+    steps = {name: sorted(set.intersection(*map(set, runs.values()))) for name, runs in kept.items()}
+    wanted = [(folder, str(step)) for name, runs in kept.items() for step in steps[name] for folder in runs]
+    found = dict(zip(wanted, remeasured(wanted), strict=True))
+    return {
+        name: [
+            Point(step, [errors[step] for errors in runs.values()], [found[folder, str(step)] for folder in runs])
+            for step in steps[name]
+        ]
+        for name, runs in kept.items()
+        if steps[name]
+    }
 
 
 def _kept(workdir: Path, config: ConfigDict) -> dict[int, float]:
@@ -54,33 +64,47 @@ def _kept(workdir: Path, config: ConfigDict) -> dict[int, float]:
 
 
 def remeasured(
-    workdir: Path,
-    checkpoint: str = "best",
+    checkpoints: Sequence[tuple[Path, str]],
     changes: dict[str, Any] | None = None,
     find_subsets: FindSubsets = subsets.find,
-) -> Evaluation:
-    """Return a checkpoint's results on other data or subsets.
+) -> list[Evaluation]:
+    """Return the results of checkpoints on other data or subsets, without predictions.
 
-    They are cached until the run's config, a checkpoint or a data file changes.
+    They are cached until the run's config, a checkpoint or a data file changes. What is missing is measured together, on one
+    test set where the data are the same.
 
     Args:
-      workdir: of the run.
-      checkpoint: "best", "latest" or a step.
+      checkpoints: of each, the run's workdir, and "best", "latest" or a step.
       changes: fields of the config that differ, see `evaluate.evaluate`.
       find_subsets: finds the subsets of the test poses.
     """
-    config, changes = config_files.load(workdir), changes or {}
-    cache, about = _read(workdir / CACHE_FILE), [RESULTS_VERSION, schema.fingerprint(config)]
-    finder = f"{find_subsets.__module__}.{find_subsets.__qualname__}"
-    key = f"{checkpoint} {finder} {json.dumps(changes, sort_keys=True)}"
-    weights, data = workdir / FOLDER, (Path(config.data.path), Path(config.test_data.path))
-    if cache and newest(weights, *data) >= (workdir / CACHE_FILE).stat().st_mtime:
-        cache = {}
-    results = cache.get(key)
-    if not isinstance(results, dict) or [results.get("results_version"), results.get("config_hash")] != about:
-        results = evaluate_checkpoints([(workdir, checkpoint)], changes, find_subsets)[0][0].results
-        write_whole(workdir / CACHE_FILE, json.dumps(cache | {key: results}) + "\n")
-    return Evaluation(workdir, changed(config, changes), results, np.empty((0, 0, 3), np.float32))
+    changes = changes or {}
+    about = f"{find_subsets.__module__}.{find_subsets.__qualname__} {json.dumps(changes, sort_keys=True)}"
+    configs = {workdir: config_files.load(workdir) for workdir, _ in checkpoints}
+    caches = {workdir: _cache(workdir, config) for workdir, config in configs.items()}
+    missing = [(workdir, checkpoint) for workdir, checkpoint in checkpoints if f"{checkpoint} {about}" not in caches[workdir]]
+    measured = evaluate_checkpoints(missing, changes, find_subsets) if missing else ()
+    for (workdir, checkpoint), (evaluation, _) in zip(missing, measured, strict=True):
+        caches[workdir][f"{checkpoint} {about}"] = evaluation.results
+        write_whole(workdir / CACHE_FILE, json.dumps(caches[workdir]) + "\n")
+    none = np.empty((0, 0, 3), np.float32)
+    return [
+        Evaluation(workdir, changed(configs[workdir], changes), caches[workdir][f"{checkpoint} {about}"], none)
+        for workdir, checkpoint in checkpoints
+    ]
+
+
+def _cache(workdir: Path, config: ConfigDict) -> dict[str, Any]:
+    """Return the cached results of a run, {} if its config, its checkpoints or its data changed since."""
+    found, sources = _read(workdir / CACHE_FILE), (workdir / FOLDER, Path(config.data.path), Path(config.test_data.path))
+    if not found or newest(*sources) >= (workdir / CACHE_FILE).stat().st_mtime:
+        return {}
+    about = [RESULTS_VERSION, schema.fingerprint(config)]
+    return {
+        key: results
+        for key, results in found.items()
+        if isinstance(results, dict) and [results.get("results_version"), results.get("config_hash")] == about
+    }
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.measure import rows
 from srnet_jax.reproduce.experiments import Column, Experiment
-from srnet_jax.reproduce.remeasure import Point, remeasured, trajectory
+from srnet_jax.reproduce.remeasure import Point, remeasured, trajectories
 from srnet_jax.reproduce.runner import Training
 
 
@@ -63,7 +63,8 @@ class Results:
         changes, find = self.experiment.changes, self.experiment.find_subsets
         if not changes and find is subsets.find:
             return found
-        return [[remeasured(run.workdir, changes=changes, find_subsets=find) for run in runs] for runs in found]
+        again = iter(remeasured([(run.workdir, "best") for runs in found for run in runs], changes, find))
+        return [[next(again) for _ in runs] for runs in found]
 
     @cached_property
     def trajectories(self) -> dict[str, list[Point]]:
@@ -71,7 +72,7 @@ class Results:
         if self.experiment.figure != "steps":
             return {}
         found = zip(self.experiment.rows, self.trainings, self.evaluations, strict=True)
-        return {row.name: points for row, training, runs in found if runs and (points := trajectory(training))}
+        return trajectories({row.name: training for row, training, runs in found if runs})
 
     @cached_property
     def cells(self) -> dict[tuple[str, str], Cell]:

@@ -98,22 +98,13 @@ def write(folder: Path, snapshot: Snapshot, validation_mpjpe_mm: float | None) -
     )
 
 
-def validation_error(folder: Path) -> float | None:
-    """Return the validation error of a checkpoint, None if it has none or cannot be read."""
+def rank(folder: Path) -> tuple[float | None, int | None]:
+    """Return a checkpoint's validation error and the epoch that it ends; None for what it lacks or cannot be read."""
     try:
         about = _read_about(folder)
     except (DamagedError, UserError):
-        return None
-    return about[RANKED_BY]
-
-
-def finished_epoch(folder: Path) -> int | None:
-    """Return the epoch at whose end a checkpoint was written, None if it is of another moment or cannot be read."""
-    try:
-        about = _read_about(folder)
-    except (DamagedError, UserError):
-        return None
-    return None if about["batch"] else about["epoch"]
+        return None, None
+    return about[RANKED_BY], None if about["batch"] else about["epoch"]
 
 
 def read_variables(folder: Path, like: Any) -> Any:

@@ -52,8 +52,9 @@ class Checkpoints:
             self.check_path(workdir)
             self._folder.mkdir(parents=True, exist_ok=True)
             self._remove_unfinished()
-        self._errors = {step: checkpoint_format.validation_error(self._folder / str(step)) for step in _steps(self._folder)}
-        self._epochs = {step: checkpoint_format.finished_epoch(self._folder / str(step)) for step in self._errors}
+        ranks = {step: checkpoint_format.rank(self._folder / str(step)) for step in _steps(self._folder)}
+        self._errors = {step: error for step, (error, _) in ranks.items()}
+        self._epochs = {step: epoch for step, (_, epoch) in ranks.items()}
         self._writer = ThreadPoolExecutor(1, "checkpoints")
         self._saving: Future[None] | None = None
         self._verified = False  # that what is written here can be read

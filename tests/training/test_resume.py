@@ -257,7 +257,7 @@ def test_a_stop_keeps_the_rank_of_a_checkpoint_that_had_no_space(train, whole, t
         with pytest.raises(Interrupted, match="stopped after step 6; run"):
             train(tmp_path, stop_at(6))
     assert failures == ["6"]
-    assert checkpoint_format.validation_error(tmp_path / "checkpoints" / "6") > 0
+    assert checkpoint_format.rank(tmp_path / "checkpoints" / "6")[0] > 0
     assert_same_run(tmp_path, train(tmp_path), whole)
 
 
