@@ -10,7 +10,7 @@ import numpy as np
 
 from srnet_jax.data import embedded, synthetic
 from srnet_jax.data.h36m import raw_files
-from srnet_jax.data.mocap import clip_files, conversion, draft, report
+from srnet_jax.data.mocap import clip_files, conversion, draft, messages, report
 from srnet_jax.errors import DataError, naming
 from srnet_jax.io.files import check_new, write_whole
 from srnet_jax.io.safe_load import load_npz
@@ -72,7 +72,7 @@ def mocap_file(
         raise DataError(": ".join(refused[0]) + (f"; see {report_file}" if report_file else ""))
     written = "\n".join([*found.recognised, _save(output, found.clips, options.fps)]) if found.clips else ""
     lines = [f"{file}: {why}" for file, why in refused]
-    reasons = lines if len(lines) <= _MOST_LINES else conversion.grouped(refused)
+    reasons = lines if len(lines) <= _MOST_LINES else messages.grouped(refused)
     return Converted(written, len(found.files) - len(refused), len(refused), tuple(reasons))
 
 

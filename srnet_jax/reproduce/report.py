@@ -18,7 +18,8 @@ from srnet_jax.io.files import write_whole
 from srnet_jax.models.graph import LCN, neighbourhoods
 from srnet_jax.models.pose_lifter import SPLIT_RECOMBINE, PoseLifter, create_model, make_layer
 from srnet_jax.reproduce import drawing, settings
-from srnet_jax.reproduce.experiments import EXPERIMENTS, Column
+from srnet_jax.reproduce.experiment import Column
+from srnet_jax.reproduce.experiments import EXPERIMENTS
 from srnet_jax.reproduce.properties import NETWORKS, PAPER, properties
 from srnet_jax.reproduce.results import Cell, Results, values
 

@@ -10,7 +10,7 @@ from typing import Any
 from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.measure import rows
-from srnet_jax.reproduce.experiments import Column, Experiment
+from srnet_jax.reproduce.experiment import Column, Experiment
 from srnet_jax.reproduce.remeasure import Point, remeasured, trajectories
 from srnet_jax.reproduce.runner import Training
 

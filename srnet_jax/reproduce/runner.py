@@ -16,7 +16,7 @@ from srnet_jax.data.sources import load_datasets
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation.evaluate import RESULTS_FILE, RESULTS_VERSION, Evaluation, evaluate
 from srnet_jax.reproduce import settings
-from srnet_jax.reproduce.experiments import Experiment
+from srnet_jax.reproduce.experiment import Experiment
 from srnet_jax.training.loop import train_members
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 from srnet_jax.training.records import free_to_change

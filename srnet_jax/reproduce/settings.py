@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from srnet_jax.config import schema
 from srnet_jax.errors import ConfigError, naming
 from srnet_jax.models.pose_lifter import create_model
-from srnet_jax.reproduce.experiments import Experiment
+from srnet_jax.reproduce.experiment import Experiment
 
 DATA = ("h36m", "mocap", "synthetic")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from srnet_jax.data import prepare
-from srnet_jax.data.mocap import conversion, report
+from srnet_jax.data.mocap import conversion, messages, report
 from srnet_jax.errors import ConfigError, DataError, UserError
 from srnet_jax.pose.skeleton import H36M_17
 from tests.data.test_mocap import POSE, walk
@@ -238,7 +238,7 @@ def test_what_several_files_share_is_one_line_with_the_range_of_its_number():
     said = [("a", floor.format("-0.90")), ("b", "Spine1 is odd"), ("c", floor.format("2.20")), ("d", floor.format("-1.00"))]
     said += [("e", "Spine2 is odd"), ("f", "found 1,200 frames"), ("g", "found 90 frames"), ("h", "found 1e+20 m")]
     said += [("i", "found 3 of 4 and 0.5 m."), ("j", "found 3 of 7 and 0.6 m."), ("k", "same 1"), ("l", "same 1")]
-    assert conversion.grouped(said) == [
+    assert messages.grouped(said) == [
         "a and 2 more: found the floor at a height of -1.00 to 2.20 m, moved it to 0",
         "b: Spine1 is odd",
         "e: Spine2 is odd",

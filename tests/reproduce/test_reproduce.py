@@ -21,7 +21,8 @@ from srnet_jax.evaluation.tables import to_markdown
 from srnet_jax.models.pose_lifter import create_model, variable_shapes
 from srnet_jax.reproduce import make, report, runner, settings
 from srnet_jax.reproduce import results as results_lib
-from srnet_jax.reproduce.experiments import ACTIONS, AVERAGE, EXPERIMENTS, Column, Experiment, Row
+from srnet_jax.reproduce.experiment import Column, Experiment, Row
+from srnet_jax.reproduce.experiments import ACTIONS, AVERAGE, EXPERIMENTS
 from srnet_jax.training.state import count_parameters
 
 ROOT = Path(__file__).parent.parent.parent

@@ -8,7 +8,6 @@ all files that share it. `report` writes all numbers down.
 
 import contextlib
 import dataclasses
-import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from srnet_jax.data.mocap import clip_files, clip_names, motion_files, plausibility, recognise, recordings, verticals
+from srnet_jax.data.mocap import clip_files, clip_names, messages, motion_files, plausibility, recognise, recordings, verticals
 from srnet_jax.data.mocap.bvh import Motion
 from srnet_jax.data.mocap.plausibility import Check, Measures
 from srnet_jax.data.mocap.skeleton_maps import Layout
@@ -25,7 +24,6 @@ from srnet_jax.io.text import shown
 from srnet_jax.pose.frames import interpolated
 
 _WHOLE = 1e-4  # a ratio of frame rates this close to a whole number is one: files round their frame time
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")  # of a message, but not of a name
 _MOST_CHECKS = 3  # in one message
 _MARKERS = (".trc", ".c3d")  # whose bones are not rigid
 _SAY_UP = "state `up` in a mapping file"
@@ -307,38 +305,8 @@ def _warn(found: list[Recording], subjects: dict[str, tuple[Measures, list[Check
         said += [(str(recording.file), _joined(odd, _MOST_CHECKS))] if odd and not recording.refused else []
     for name, (_, checks) in subjects.items():
         said += [(f"subject {name}", str(_trunk(checks)))] if _trunk(checks).verdict == "odd" else []
-    for line in grouped(said):
+    for line in messages.grouped(said):
         warnings.warn(line, stacklevel=3)
-
-
-def grouped(said: list[tuple[str, str]]) -> list[str]:
-    """Return a line for each message, or one for all places that share it but for its numbers.
-
-    A number that differs is a range. Where several do, the line has those of the first place, and says so.
-    """
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for place, text in said:
-        groups.setdefault(_NUMBER.sub("#", text), []).append((place, text))
-    return [_shared(some) for some in groups.values()]
-
-
-def _shared(some: list[tuple[str, str]]) -> str:
-    """Return one line for what is said of some places."""
-    place, text = some[0]
-    if len(some) == 1:
-        return f"{place}: {text}"
-    columns = list(zip(*(_NUMBER.findall(one) for _, one in some), strict=True))
-    differing = [index for index, column in enumerate(columns) if len(set(column)) > 1]
-    if len(differing) == 1:
-        ends = [choose(columns[differing[0]], key=_value) for choose in (min, max)]
-        numbers = iter([" to ".join(ends) if index == differing[0] else column[0] for index, column in enumerate(columns)])
-        text = _NUMBER.sub(lambda _: next(numbers), text)
-    such_as = " (numbers of the first)" if len(differing) > 1 else ""
-    return f"{place} and {len(some) - 1:,} more{such_as}: {text}"
-
-
-def _value(number: str) -> float:
-    return float(number.replace(",", ""))
 
 
 def _joined(checks: list[Check], most: int) -> str:

@@ -22,7 +22,7 @@ import re
 import numpy as np
 
 from srnet_jax.data.mocap.bvh import Motion
-from srnet_jax.data.mocap.skeleton_maps import UNITS, median
+from srnet_jax.data.mocap.skeleton_maps import UNITS, directions, median
 
 _PELVIS = ("LASI", "RASI")
 _OTHER_NAMES = {"FWT": "ASI", "BWT": "PSI", "SHN": "TIB"}  # after the side
@@ -102,9 +102,9 @@ def _hips_and_legs(markers: _Points, sacrum: np.ndarray) -> _Points:
     front = (left + right) / 2
     width, depth = (float(median(np.linalg.norm(way, axis=-1))) for way in (right - left, front - sacrum))
     unit_m = min(UNITS.values(), key=lambda unit: abs(np.log(max(width, 1e-30) * unit / _PELVIS_WIDTH_M)))
-    x = _unit(right - left)
+    x = directions(right - left)
     forward = front - sacrum
-    y = _unit(forward - (forward * x).sum(-1, keepdims=True) * x)
+    y = directions(forward - (forward * x).sum(-1, keepdims=True) * x)
     z = np.cross(x, y)  # up
     found: _Points = {}
     for side, sign in (("L", -1), ("R", 1)):
@@ -136,7 +136,7 @@ def _inwards(start: np.ndarray, lateral: np.ndarray, outwards: np.ndarray, dista
     bone = lateral - start
     length = np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-9)
     along = bone / length
-    aside = _unit(outwards - (outwards * along).sum(-1, keepdims=True) * along)
+    aside = directions(outwards - (outwards * along).sum(-1, keepdims=True) * along)
     leg = np.sqrt(np.maximum(length**2 - distance**2, 0))
     return start + along * leg**2 / length - aside * distance * leg / length
 
@@ -145,9 +145,5 @@ def _shoulders(markers: _Points, thorax: np.ndarray | None, sacrum: np.ndarray) 
     if thorax is None or "LSHO" not in markers or "RSHO" not in markers:
         return {}
     left, right = markers["LSHO"], markers["RSHO"]
-    down = _unit(sacrum - thorax) * np.linalg.norm(right - left, axis=-1, keepdims=True) * _BELOW_ACROMION
+    down = directions(sacrum - thorax) * np.linalg.norm(right - left, axis=-1, keepdims=True) * _BELOW_ACROMION
     return {"LSJC": left + down, "RSJC": right + down}
-
-
-def _unit(ways: np.ndarray) -> np.ndarray:
-    return ways / np.maximum(np.linalg.norm(ways, axis=-1, keepdims=True), 1e-9)

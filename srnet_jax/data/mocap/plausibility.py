@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from srnet_jax.data.mocap.skeleton_maps import UNITS
+from srnet_jax.data.mocap.skeleton_maps import UNITS, directions
 from srnet_jax.pose.ground import ANKLE
 from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
@@ -123,9 +123,9 @@ def measure(poses: np.ndarray, fps: float) -> Measures:
     lengths[:, 0] = 0.0
     bones = np.median(lengths, axis=0)
     low, high = np.percentile(lengths[:, _LIMBS], [5, 95], axis=0)
-    trunk = _unit(poses[:, 8] - poses[:, 0])
+    trunk = directions(poses[:, 8] - poses[:, 0])
     lines = (poses[:, 11] - poses[:, 14], poses[:, 4] - poses[:, 1])  # shoulders, hips
-    seen = [_unit(line - trunk * _dot(line, trunk)[:, None]) for line in lines]
+    seen = [directions(line - trunk * _dot(line, trunk)[:, None]) for line in lines]
     above = _dot(poses[:, [11, 14]].mean(1) - poses[:, [1, 4]].mean(1), trunk)
     hip = np.linalg.norm(np.diff(poses[:, 0], axis=0), axis=-1) * fps
     along = walks_along(poses, turned=True)
@@ -273,7 +273,7 @@ def _knees_in_front(poses: np.ndarray) -> float:
     lengths = [np.median(np.linalg.norm(bone, axis=-1), axis=0) for bone in (knees - hips, ankles - knees)]
     if any(np.ptp(pair) > _LEG_DIFFERENCE * pair.max() for pair in lengths):
         return float("nan")
-    forward = _unit(np.cross(hips[:, 1] - hips[:, 0], poses[:, 8] - poses[:, 0]))
+    forward = directions(np.cross(hips[:, 1] - hips[:, 0], poses[:, 8] - poses[:, 0]))
     return float(np.einsum("tkc,tc->tk", knees - (hips + ankles) / 2, forward).mean())
 
 
@@ -292,8 +292,8 @@ def walks_along(poses: np.ndarray, *, turned: bool) -> str:
       poses: [T, 17, 3] joints, metres.
       turned: whether z is held to be up; then people on their hands are along -z, and a low place is one of a small z.
     """
-    trunk, legs = _unit(poses[:, 8] - poses[:, 0]), _unit(poses[:, 0] - poses[:, [3, 6]].mean(1))
-    turns = np.linalg.norm(_unit(np.cross(poses[:, 4] - poses[:, 1], trunk)).mean(0)) < _TURNING
+    trunk, legs = directions(poses[:, 8] - poses[:, 0]), directions(poses[:, 0] - poses[:, [3, 6]].mean(1))
+    turns = np.linalg.norm(directions(np.cross(poses[:, 4] - poses[:, 1], trunk)).mean(0)) < _TURNING
     on_hands = np.median(_dot(poses[:, [13, 16]].mean(1) - poses[:, [11, 14]].mean(1), trunk)) > 0
     travel = np.ptp(poses[:, 0], axis=0)  # [3]
     for index, name in enumerate("xyz"):
@@ -327,10 +327,6 @@ def _percentiles(speeds: np.ndarray) -> tuple[float, ...]:
 def _median(values: Iterable[float]) -> float:
     known = [value for value in values if not np.isnan(value)]
     return float(np.median(known)) if known else float("nan")
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

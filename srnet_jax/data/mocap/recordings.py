@@ -18,6 +18,7 @@ import itertools
 import numpy as np
 
 from srnet_jax.data.mocap.plausibility import limb_speeds
+from srnet_jax.data.mocap.skeleton_maps import directions
 from srnet_jax.errors import DataError
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -150,14 +151,14 @@ def _jumps(steps: np.ndarray, least: float) -> np.ndarray:
 
 def in_rest_pose(poses: np.ndarray) -> np.ndarray:
     """Return [T] bool: limbs are straight, legs in line with the trunk, arms level or slanting, to both sides alike."""
-    trunk = _unit(poses[:, 8] - poses[:, 0])[:, None]  # [T, 1, 3]
-    left = _unit(poses[:, 11] - poses[:, 14])[:, None]
+    trunk = directions(poses[:, 8] - poses[:, 0])[:, None]  # [T, 1, 3]
+    left = directions(poses[:, 11] - poses[:, 14])[:, None]
     straight = []
     for limb in (_LEGS, _ARMS):
         bones = [np.linalg.norm(poses[:, limb[:, i + 1]] - poses[:, limb[:, i]], axis=-1) for i in (0, 1)]
         reach = np.linalg.norm(poses[:, limb[:, 2]] - poses[:, limb[:, 0]], axis=-1)
         straight.append((reach > _STRAIGHT * sum(bones)).all(-1))
-    legs, arms = (_unit(poses[:, limb[:, 2]] - poses[:, limb[:, 0]]) for limb in (_LEGS, _ARMS))  # [T, 2, 3]
+    legs, arms = (directions(poses[:, limb[:, 2]] - poses[:, limb[:, 0]]) for limb in (_LEGS, _ARMS))  # [T, 2, 3]
     raised = (arms * trunk).sum(-1)
     outwards = (arms * left).sum(-1) * [1, -1]
     level = ((raised > _DOWNWARDS[0]) & (raised < _DOWNWARDS[1]) & (outwards > _SIDEWAYS)).all(-1)
@@ -167,7 +168,3 @@ def in_rest_pose(poses: np.ndarray) -> np.ndarray:
 
 def _frames(count: int) -> str:
     return f"{count:,} frame{'s' * (count != 1)}"
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)

@@ -123,6 +123,11 @@ def _in_line(poses: np.ndarray) -> np.ndarray:
     return poses[:, _NECK] + neck * HEAD_OF_HEIGHT * height_to_neck(poses)
 
 
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """Return the directions of vectors [..., 3]; those that are too short to have one become short."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
 def median(values: np.ndarray) -> np.ndarray:
     """Return the median [...] over the frames of values [T, ...] that are known, NaN where none is."""
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of no frame
