@@ -41,7 +41,8 @@ def gain(runs: Sequence[Evaluation], others: Sequence[Evaluation], row: _RowKey)
     Recordings (all frames and cameras of one take) and seeds are drawn with replacement: the same recordings for both
     networks, the seeds for each. So the interval holds for other recordings of the same people and other initial weights.
     It does not hold for other people: test sets have too few to draw from. With few seeds it is a little narrow, and with
-    one seed it holds for that seed.
+    one seed it holds for that seed. MPI-INF-3DHP and 3DPW are read as runs of valid frames: these count as recordings of their
+    own, and the intervals there are too narrow.
 
     Args:
       runs: the network's results, one for each seed.
