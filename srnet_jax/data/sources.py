@@ -1,4 +1,4 @@
-"""From a config to the data of an experiment, whatever the source."""
+"""Load the data set that a config describes, from any source."""
 
 import dataclasses
 
@@ -16,20 +16,24 @@ from srnet_jax.pose.cameras import virtual_cameras
 
 
 def load_split(config: ConfigDict) -> tuple[PoseDataset, Split]:
-    """Load the data that a config describes and split them as its protocol says.
+    """Load the data that a config describes and split them by its protocol.
 
     Returns:
-      The data set that is trained on, and the parts.
+      The training data set, and the sequences that train, validate and test.
 
     Raises:
-      UserError: as `load_dataset` and `protocols.split`.
+      UserError: if the data cannot be loaded (`load_dataset`) or split (`protocols.split`).
     """
     dataset, other = load_datasets(config)
     return dataset, split(dataset, config.protocol, other)
 
 
 def load_datasets(config: ConfigDict) -> tuple[PoseDataset, PoseDataset | None]:
-    """Load the data that a config describes: what is trained on and, under cross_dataset, what is tested on."""
+    """Load the training data set of a config and, for the protocol cross_dataset, its test data set (None otherwise).
+
+    Raises:
+      UserError: as `load_dataset`.
+    """
     other = config.protocol.name == "cross_dataset"
     sets = [("config.data", config.data), *([("config.test_data", config.test_data)] if other else [])]
     found = [load_dataset(data, config.model, section) for section, data in sets]
@@ -37,11 +41,17 @@ def load_datasets(config: ConfigDict) -> tuple[PoseDataset, PoseDataset | None]:
 
 
 def load_dataset(data: ConfigDict, model: ConfigDict, section: str = "config.data") -> PoseDataset:
-    """Load the data that `config.data`, or another section of its form, describes, in the joints of `config.model`.
+    """Load the data set that a section of a config describes, with the joints of the model.
+
+    Args:
+      data: `config.data`, or another section with the same fields.
+      model: `config.model`.
+      section: the section's name in messages.
 
     Raises:
-      ConfigError: if the source needs a path and none is given.
-      DataError: if the data are missing or damaged, or lack a joint or the confidences that the network is to see.
+      ConfigError: if the source needs a path and none is set, errors are simulated on top of a detector's keypoints, or the
+        model needs confidences and the source has none.
+      DataError: if the data are missing or damaged, or lack a joint of the model.
     """
     try:
         return _load(data, model)
@@ -50,7 +60,7 @@ def load_dataset(data: ConfigDict, model: ConfigDict, section: str = "config.dat
 
 
 def errors_of(section: ConfigDict) -> detections.Errors:
-    """Return the errors that `config.data.detections` asks for; none if it does not simulate them."""
+    """Return the simulated detection errors of `config.data.detections`; all zero if `simulate` is False."""
     names = [field.name for field in dataclasses.fields(detections.Errors)]
     return detections.Errors(**{name: section[name] for name in names}) if section.simulate else detections.Errors()
 

@@ -90,7 +90,8 @@ def test_the_file_is_the_same_each_time(recordings, tmp_path):
     with pytest.raises(DataError, match=r"fast\.npz: found 60 frames a second, expected 30"):
         prepare.embedded_file(tmp_path / "fast.npz", tmp_path / "three.npz")
     clip_files.save(tmp_path / "small.npz", {"01/walk/1": walk(9, 30)}, fps=30.0)
-    with pytest.raises(DataError, match=r"small\.npz: found no 02, expected the joint positions of CMU's people"):
+    message = r"small\.npz: found no subject or clip 02, expected all that `srnet_jax/data/embedded\.py` names$"
+    with pytest.raises(DataError, match=message):
         prepare.embedded_file(tmp_path / "small.npz", tmp_path / "three.npz")
     assert not (tmp_path / "three.npz").exists()
 

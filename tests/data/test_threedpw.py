@@ -57,7 +57,7 @@ def test_joints_and_keypoints_come_back(tmp_path, rng, protocol):
     data = recording(rng)
     dataset = load(tmp_path, data, protocol)
     assert (dataset.name, dataset.fps, dataset.skeleton) == ("3DPW", 30, H36M_17)
-    assert "literature" in dataset.conventions
+    assert "published results" in dataset.conventions
     found = [(s.subject, s.action, s.trial, s.camera.width, s.camera.height) for s in dataset.sequences]
     assert found == [("test", "downtown_walking", f"01 person {n} run 1", 1080, 1920) for n in (1, 2)]
     for sequence, world in zip(dataset.sequences, data["jointPositions"], strict=True):
