@@ -73,7 +73,7 @@ def own_motion(poses):
     return OwnMotion("anna", poses, frames, frames / FPS, FPS, level=True, moves=True, floor=True)
 
 
-@pytest.mark.filterwarnings("ignore:.*the vertical is not sure, took z")  # in place
+@pytest.mark.filterwarnings("ignore:.*the vertical axis is uncertain, used z")  # in place
 def test_what_this_program_exports_comes_back(walker, tmp_path):
     gapped = walker.copy()
     gapped[10:13] = np.nan
@@ -234,7 +234,7 @@ def unit(ways):
     return ways / np.linalg.norm(ways, axis=-1, keepdims=True)
 
 
-@pytest.mark.filterwarnings("ignore:.*the vertical is not sure, took z")  # in place
+@pytest.mark.filterwarnings("ignore:.*the vertical axis is uncertain, used z")  # in place
 @pytest.mark.parametrize("prefix", ["", "anna:", "cmu:"])
 def test_plug_in_gait(prefix, walker, tmp_path):
     names, points, left, right = gait(walker, prefix)

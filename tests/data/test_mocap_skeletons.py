@@ -86,7 +86,7 @@ def as_motion(joints, unused=(), unit_m=1.0, frames=3):
 
 def upright(motion, layouts, path):
     layout, _, poses = recognise.poses_of(motion, layouts, path)
-    up, sure = verticals.up_axis([verticals.look(poses)], recognise.usual_up(layout))
+    up, sure = verticals.up_axis([verticals.measure(poses)], recognise.usual_up(layout))
     assert sure
     found = dataclasses.replace(layout, up=up)
     return found, found.turned(poses)

@@ -149,7 +149,7 @@ def test_people_who_walk_while_they_lie_have_another_axis_up(rotation, axis):
     assert measures.lies_along == axis
     found = findings(poses, axis="y")["trunk"]
     assert found.verdict == "impossible"
-    assert found.hint == 'people walk while they lie along y; expected up = "y"'
+    assert found.hint == 'people walk while they lie along y; set up = "y" in a mapping file'
 
 
 def test_people_may_lie():

@@ -136,7 +136,7 @@ def test_each_producer_is_recognised(producer, walker, tmp_path):
     np.testing.assert_array_equal(convert(path, by_name)[0][0], found)
 
 
-@pytest.mark.filterwarnings("ignore:.*the vertical is not sure")  # who stays in place may lie
+@pytest.mark.filterwarnings("ignore:.*the vertical axis is uncertain")  # a person who stays in place may be lying
 @pytest.mark.parametrize("unit_m", [1.0, 0.01, 0.001, 0.0254])
 @pytest.mark.parametrize("up", ["y", "z", "-y"])
 def test_unit_and_vertical_follow_from_the_person(unit_m, up, walker, tmp_path):
@@ -228,7 +228,7 @@ def test_one_vertical_for_all_files_of_a_skeleton(walker, tmp_path):
     write(tmp_path / "lie_1.bvh", "xsens", lying[:3])
     write(tmp_path / "walk_1.bvh", "xsens", walker)
     with pytest.warns(
-        UserWarning, match=r"lie_1\.bvh: people stand along -z nearly all the time, or lie: y is up in all files"
+        UserWarning, match=r"lie_1\.bvh: found people standing along -z or lying in nearly all frames, used y as in all files"
     ):
         clips, (line,) = convert(tmp_path)
     assert line.startswith("2 files of Xsens")
@@ -262,7 +262,7 @@ def test_a_clip_with_another_vertical_than_the_others_is_named(walker, tmp_path)
     for number in range(12):
         write(tmp_path / f"walk_{number}.bvh", "mixamo", walker[:10])
     write(tmp_path / "other_1.bvh", "mixamo", walker[:10], up="z")
-    message = r"/other_1\.bvh: people stand along z nearly all the time, or lie: y is up in all files of Mixamo; state `up` in"
+    message = r"/other_1\.bvh: found people standing along z or lying in .*, used y as in all files of Mixamo; set `up` in"
     with pytest.warns(UserWarning, match=message) as warned:
         convert(tmp_path)
     assert not any("walk_" in str(warning.message) for warning in warned)
@@ -276,7 +276,7 @@ def test_a_vertical_that_is_not_sure_gives_a_warning(walker, tmp_path):
     forwards = Rotation.from_rotvec([np.radians(110), 0, 0])
     bent[:, upper] = bent[:, :1] + forwards.apply((bent[:, upper] - bent[:, :1]).reshape(-1, 3)).reshape(len(bent), -1, 3)
     path = write(tmp_path / "bend.bvh", "xsens", bent)
-    with pytest.warns(UserWarning, match=r"bend\.bvh: Xsens .*: the vertical is not sure, took y; state `up` in a mapping"):
+    with pytest.warns(UserWarning, match=r"bend\.bvh: Xsens .*: the vertical axis is uncertain, used y; set `up` in"):
         (found,), _ = convert(path)
     np.testing.assert_allclose(found[:, 13], bent[:, 13], atol=0.001)
 
@@ -354,8 +354,8 @@ def test_refused_files_stop_no_others_and_say_nothing_of_the_vertical(walker, tm
     (tmp_path / "cut_1.bvh").write_text("HIERARCHY\n")
     found = conversion.convert(tmp_path)
     cut, lie, walk = found.files
-    assert cut.refused.startswith("ends within the hierarchy")
-    assert "nothing that moves; say fps" in lie.refused
+    assert cut.refused.startswith("found the end of the file within the hierarchy")
+    assert "nothing that moves; set fps" in lie.refused
     np.testing.assert_allclose(lie.first_pose, lying[0], atol=0.001)  # as the vertical of the others is
     assert [line.partition(";")[0].rpartition(": ")[2] for line in found.recognised] == ["centimetres, y up"]
     assert list(found.clips) == list(walk.clips)
