@@ -217,7 +217,7 @@ def test_a_workdir_remembers_its_config(tmp_path):
         3,
         [
             ((), "nothing: not understood, expected one of h36m, check, mocap, synthetic, embedded, pose_prior first"),
-            (("h36m",), "--source: not set, h36m needs it"),
+            (("h36m",), "--source: not set, expected a path for h36m"),
             (("mocap", "--source=.", "--skeleton=cmu", "--output=README.md"), "README.md: expected a name ending in .npz"),
             (("h36m", "--source=nothing", "--output=out"), "nothing"),
             (("check", "--data=nothing"), "nothing"),

@@ -3,7 +3,7 @@
 The errors are applied in this order. The unit is the person's size (the diagonal of the box around the exact joints) times the
 joint's difficulty (1 for the torso, shoulders and hips, up to 2 for wrists and feet).
 
-1. Noise: every joint moves by Gaussian noise of `sigma` units, drawn anew in each frame.
+1. Noise: every joint moves by Gaussian noise of `sigma` units, drawn anew for each frame.
 2. Outliers: a fraction `outliers` of the joints is placed at random, uniformly in the person's box.
 3. Swaps: in a fraction `swaps` of the frames, independently for arms and legs, left and right are exchanged.
 4. Missing joints: a fraction `missing` of the joints keeps its last seen place.

@@ -111,7 +111,7 @@ def test_root_presets_and_order(read):
 
 
 def axis_rotation(axis, degrees):
-    """Rodrigues' formula, one matrix: independent of the reader's."""
+    """Return one rotation matrix by Rodrigues' formula, independently of the reader."""
     x, y, z = np.eye(3)["xyz".index(axis)]
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     angle = math.radians(degrees)

@@ -69,7 +69,7 @@ def test_the_same_file_in_other_clothes(file, change):
 
 
 def axis_rotation(axis, degrees):
-    """Rodrigues' formula, one matrix: independent of the reader's."""
+    """Return one rotation matrix by Rodrigues' formula, independently of the reader."""
     x, y, z = np.eye(3)["xyz".index(axis)]
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     angle = math.radians(degrees)
@@ -179,7 +179,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_motions_out_of_proportion_are_refused(file, monkeypatch):
-    """Many joints without channels times many frames of one number: a small file of gigabytes."""
+    """A small file can declare gigabytes: many joints without channels times many frames of one number."""
     monkeypatch.setattr(safe_pickle, "_FREE_BYTES", 2**20)
     joints = "".join(f"JOINT {number}\n{{\nOFFSET 0 0 0\n}}\n" for number in range(400))
     head = f"HIERARCHY\nROOT a\n{{\nOFFSET 0 0 0\nCHANNELS 1 Xposition\n{joints}}}\nMOTION\n"

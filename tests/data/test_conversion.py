@@ -126,7 +126,7 @@ def test_frames_that_are_made_up_are_one_warning(folder, mapping):
 
 def test_lying_people_with_another_axis_up_are_refused(folder, mapping):
     write(folder / "s1" / "walk_1.bvh", walk(60, 30))
-    write(folder / "s1" / "stand.bvh", walk(10, 30))  # walks too little to be sure by itself
+    write(folder / "s1" / "stand.bvh", walk(10, 30))  # walks too little for a certain vertical
     found = conversion.convert(folder, mapping(up="y"))
     assert found.clips == {}
     stand, walks = found.files

@@ -76,7 +76,7 @@ def test_a_whole_set(tmp_path, files):
 
 
 def test_a_detector_s_file(tmp_path, files, rng):
-    """It goes on after the motion, and has more subjects and the corrupt recording."""
+    """A detector's file may be longer than the motions, and have more subjects and the corrupt recording."""
     _, views = files
     for recordings in views.values():
         for name, arrays in recordings.items():

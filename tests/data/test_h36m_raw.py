@@ -65,7 +65,7 @@ def as_archives(motions, folder):
 
 
 def pack(folder, subject):
-    """Replace what was unpacked by the archive that it came from."""
+    """Replace unpacked files by their archive."""
     with tarfile.open(folder / f"Poses_D3_Positions_{subject}.tgz", "w:gz") as archive:
         archive.add(folder / subject, subject)
     (folder / subject).rename(folder / f"unpacked {subject}")
@@ -258,7 +258,7 @@ def test_archives_of_something_else(tmp_path, motions):
 
 
 def test_archives_unpack_nothing(tmp_path, motions):
-    """Links and paths that lead out of the archive are of no use to anyone."""
+    """Links and paths that lead out of the archive are ignored."""
     as_archives({"S9": motions["S9"]}, tmp_path / "raw")
     with tarfile.open(tmp_path / "raw" / "Poses_D3_Positions_S1.tgz", "w:gz") as archive:
         link = tarfile.TarInfo("S1/MyPoseFeatures/D3_Positions/Walking.cdf")

@@ -1,4 +1,4 @@
-"""TRC and C3D files, gaps of markers, and joint centres from the skin."""
+"""TRC and C3D files, gaps of markers, and joint centres from skin markers."""
 
 import ezc3d
 import numpy as np
@@ -195,7 +195,7 @@ def test_c3d_files(tmp_path, monkeypatch):
 
 
 def gait(poses, prefix=""):
-    """Return Plug-in Gait's markers of someone whose pelvis is as Harrington's regression assumes; x right, z up."""
+    """Return Plug-in Gait's markers of a person whose pelvis fits Harrington's regression; x right, z up."""
     width, depth = 0.24, 0.16
     hips = poses[:, [1, 4]].mean(1)
     aside = unit(poses[:, 1] - poses[:, 4])

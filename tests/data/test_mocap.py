@@ -116,7 +116,7 @@ def test_flipped_bits_are_named_or_harmless(tmp_path, mocap_clips, rng):
             clip_files.load(path, fps=30.0, cameras=TWO)
 
 
-# Conversion. Someone stands with bent knees and looks along -y; world metres, z up.
+# Conversion. A person stands with bent knees and looks along -y; world frame, z up, metres.
 
 _SIDE = {"Hip": (0.1, 0, 0.9), "Knee": (0.11, -0.1, 0.5), "Foot": (0.1, 0, 0.1)}
 _SIDE |= {"Shoulder": (0.2, 0, 1.4), "Elbow": (0.3, 0.05, 1.1), "Wrist": (0.3, -0.1, 0.9)}

@@ -1,4 +1,4 @@
-"""People, joints and cameras of one's own in VideoPose3D's form; HumanEva-I."""
+"""The user's own people, joints and cameras in VideoPose3D's form; HumanEva-I."""
 
 import dataclasses
 import re
@@ -75,7 +75,7 @@ def from_camera_to_world(one, two):
 
 @pytest.mark.parametrize("azimuths", [(20, 140), (10, 40, 70)])
 def test_cameras_in_another_order_are_refused_with_the_right_one(tmp_path, poses, azimuths):
-    """Neighbours in a small arc see people alike: swapped, they are still near the keypoints."""
+    """Neighbouring cameras have similar views: even swapped, their projections are near the keypoints."""
     cameras = [own_data.camera(f"cam{index}", azimuth, distance_m=5.0) for index, azimuth in enumerate(azimuths)]
     own_data.write(tmp_path, poses, own_data.views(poses, cameras))
     swapped = [cameras[1], cameras[0], *cameras[2:]]
@@ -118,7 +118,7 @@ def test_people_without_cameras_are_refused(tmp_path, poses):
 
 
 def test_other_keypoints_with_confidences(tmp_path, rng, poses):
-    """COCO's layout has no hip: the network sees what a detector gave, and its confidences if it is to."""
+    """COCO's layout has no hip: the network gets the detector's keypoints, and their confidences if it uses them."""
     detected = own_data.views(poses, (ONE,))
     for own in detected.values():
         for action, (points,) in own.items():

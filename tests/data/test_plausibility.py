@@ -10,7 +10,7 @@ PAIRS = {part: [JOINT[f"L{part}"], JOINT[f"R{part}"]] for part in ("Hip", "Knee"
 
 
 def findings(poses, *, fps=30.0, unit_m=1.0, axis="", of_clip=True):
-    """Return {kind: check} of all that is not ok."""
+    """Return {kind: check} of all checks that are not ok."""
     checks = plausibility.checks(plausibility.measure(poses, fps), unit_m=unit_m, axis=axis, of_clip=of_clip)
     return {check.kind: check for check in checks if check.verdict != "ok"}
 

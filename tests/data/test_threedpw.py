@@ -29,7 +29,7 @@ TO_CAMERA = np.array([[0, 0, 1, 0.5], [0, -1, 0, 1], [1, 0, 0, 6], [0, 0, 0, 1]]
 
 
 def recording(rng, frames=6, people=2):
-    """Return what a file holds: people about 6 m before a camera that moves a little."""
+    """Return the content of a file: people about 6 m in front of a camera that moves a little."""
     cameras = np.repeat(TO_CAMERA[None], frames, 0)
     cameras[:, 0, 3] += np.linspace(0, 0.1, frames)
     world = [rng.normal(0, 0.4, (frames, 24, 3)) for _ in range(people)]

@@ -132,8 +132,8 @@ _HUMAN_IK = (
     _limbs("Left*", "Right*", "UpLeg Leg Foot Arm ForeArm Hand"),
     _trunk("Spine1", "Spine", head=(*({"Head": 0.5, end: 0.5} for end in ("HeadTop_End", "HeadEnd", "Head_end")), {})),
 )
-_MIXAMO = _skeleton("Mixamo", *_HUMAN_IK, mark="mixamorig.*|headtopend")
-_LAFAN = _skeleton("LAFAN1", *_HUMAN_IK, mark="lefttoe", suffixes=(".bvh",))
+_MIXAMO = _skeleton("Mixamo", *_HUMAN_IK, signature="mixamorig.*|headtopend")
+_LAFAN = _skeleton("LAFAN1", *_HUMAN_IK, signature="lefttoe", suffixes=(".bvh",))
 _HUMAN = _skeleton("MotionBuilder's HumanIK names (SFU, Rokoko, OptiTrack and others)", *_HUMAN_IK)
 _ROKOKO = _skeleton(
     "Rokoko Studio",
