@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from srnet_jax.evaluation.charts import RUNS, STANDING, STYLE, draw_error_by_rareness, legend
+from srnet_jax.evaluation.charts import RUN_COLOURS, STANDING, STYLE, draw_error_by_rareness, legend
 from srnet_jax.evaluation.tables import METRICS
 from srnet_jax.pose.skeleton import H36M_17, body_groups
 from srnet_jax.reproduce.experiments import FRACTIONS
@@ -64,14 +64,14 @@ def _columns(results: Results) -> Figure:
         axes = figure.add_subplot(down, across, place)
         mean, deviation, paper = _arrays(results.cells[name, column.label] for name in names)
         if results.experiment.figure == "bars":
-            axes.bar(x, mean, 0.7, yerr=deviation, color=RUNS[0], error_kw={"linewidth": 1, "capsize": 3})
+            axes.bar(x, mean, 0.7, yerr=deviation, color=RUN_COLOURS[0], error_kw={"linewidth": 1, "capsize": 3})
         else:
-            axes.errorbar(x, mean, deviation, color=RUNS[0], marker="o", markersize=4, linewidth=1.3, capsize=3)
+            axes.errorbar(x, mean, deviation, color=RUN_COLOURS[0], marker="o", markersize=4, linewidth=1.3, capsize=3)
         axes.plot(x, paper, **_PAPER)
         axes.set_xticks(x, names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set(title=column.label, ylabel="%" if column.larger_is_better else METRICS[column.metric])
         axes.grid(axis="y", alpha=0.3)
-    _key(results, figure, [("ours, ± 1 deviation over seeds", {"color": RUNS[0], "linewidth": 4})])
+    _key(results, figure, [("ours, ± 1 deviation over seeds", {"color": RUN_COLOURS[0], "linewidth": 4})])
     return figure
 
 
@@ -84,12 +84,12 @@ def _by_action(results: Results) -> Figure:
     for index, name in enumerate(names):
         x = np.arange(len(labels)) + (index - (len(names) - 1) / 2) * width
         mean, deviation, paper = _arrays(results.cells[name, label] for label in labels)
-        axes.bar(x, mean, width, yerr=deviation, color=RUNS[index], error_kw={"linewidth": 0.8}, label=name)
-        axes.plot(x, paper, **(_PAPER | {"markersize": 3, "markeredgecolor": RUNS[index]}))
+        axes.bar(x, mean, width, yerr=deviation, color=RUN_COLOURS[index], error_kw={"linewidth": 0.8}, label=name)
+        axes.plot(x, paper, **(_PAPER | {"markersize": 3, "markeredgecolor": RUN_COLOURS[index]}))
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
     axes.set(ylabel="error, mm")
     axes.grid(axis="y", alpha=0.3)
-    _key(results, figure, [(name, {"color": RUNS[index], "linewidth": 4}) for index, name in enumerate(names)])
+    _key(results, figure, [(name, {"color": RUN_COLOURS[index], "linewidth": 4}) for index, name in enumerate(names)])
     return figure
 
 
@@ -106,8 +106,8 @@ def _splits(results: Results) -> Figure:
         mean, deviation, _ = _arrays(results.cells[row.name, column.label] for row in rows)
         x = np.arange(len(rows))
         means = [statistics.fmean(own) if own else np.nan for own in losses]
-        loss_axes.plot(x, means, color=RUNS[1], marker="o", markersize=4)
-        error_axes.errorbar(x, mean, deviation, color=RUNS[0], marker="o", markersize=4, capsize=3)
+        loss_axes.plot(x, means, color=RUN_COLOURS[1], marker="o", markersize=4)
+        error_axes.errorbar(x, mean, deviation, color=RUN_COLOURS[0], marker="o", markersize=4, capsize=3)
         loss_axes.set(title=f"{family}: from FC to GP")
         error_axes.set(xlabel=symbol)
         error_axes.set_xticks(x, [str(row.split) for row in rows])
@@ -126,7 +126,7 @@ def _steps(results: Results) -> Figure:
     figure = Figure((9, 2.8 * -(-len(panels) // across) + 0.3), layout="constrained")
     for place, label in enumerate(panels):
         axes = figure.add_subplot(-(-len(panels) // across), across, place + 1)
-        for (name, points), colour in zip(results.trajectories.items(), RUNS, strict=False):
+        for (name, points), colour in zip(results.trajectories.items(), RUN_COLOURS, strict=False):
             by_step = [values(p.evaluations, results.columns[place - 1]) if place else p.train_mpjpe_mm for p in points]
             steps, mean = [point.step for point in points], np.array([np.mean(errors) for errors in by_step])
             deviation = np.array([np.std(errors, ddof=1) if len(errors) > 1 else 0 for errors in by_step])
@@ -144,7 +144,7 @@ def _steps(results: Results) -> Figure:
             axes.set_xlabel("training steps")
     handles = [
         Line2D([], [], color=colour, marker="o", markersize=3, label=name)
-        for name, colour in zip(results.trajectories, RUNS, strict=False)
+        for name, colour in zip(results.trajectories, RUN_COLOURS, strict=False)
     ]
     legend(figure, handles)
     return figure

@@ -286,11 +286,12 @@ def test_members_without_the_checkpoint_are_left_out(tmp_path, runs):
     assert runs_with_checkpoint(ensemble, "best") == [ensemble / "seed_0", ensemble / "seed_1"]
     for file in (ensemble / "seed_1" / "checkpoints").iterdir():
         shutil.rmtree(file)
-    with pytest.warns(UserWarning, match=r"seed_1/checkpoints: no checkpoint 'best', expected a run that .*; left out"):
+    left_out = r"seed_1/checkpoints: no checkpoint 'best', expected a run that .*; this run is left out"
+    with pytest.warns(UserWarning, match=left_out):
         assert runs_with_checkpoint(ensemble, "best") == [ensemble / "seed_0"]
     with (
         pytest.warns(UserWarning, match="no checkpoint '3', expected"),
-        pytest.raises(UserError, match=r"gp: no run has the .* '3'"),
+        pytest.raises(UserError, match=r"gp: none of its 2 runs has the checkpoint '3'"),
     ):
         runs_with_checkpoint(ensemble, "3")
     assert runs_with_checkpoint(runs[2], "3") == [runs[2]]
@@ -350,7 +351,7 @@ def test_predictions_that_are_no_numbers_are_refused(runs, monkeypatch):
 
 
 def test_a_forgotten_test_set_and_another_skeleton_are_named(runs, tmp_path):
-    with pytest.raises(ConfigError, match=r"config\.test_data: not set, expected what cross_dataset tests on"):
+    with pytest.raises(ConfigError, match=r"config\.test_data: not set, expected the data that cross_dataset tests on"):
         evaluate(runs[:1], changes={"protocol.name": "cross_dataset"})
     config = config_files.load(runs[0])
     config.model.num_groups = 3  # other groups of joints than the checkpoint's

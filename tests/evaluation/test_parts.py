@@ -39,7 +39,7 @@ def test_a_new_mixture_of_known_parts_is_rare_as_a_whole_only(tiny_config, rng):
     assert sorted(found[parts.COMMON_PARTS]) == [16, 17]
     assert sorted(found[parts.RARE_PARTS]) == [18, 19]
     assert sorted(found[parts.COMMON_WHOLE]) == list(range(16))
-    medians, only_whole = parts.part_places(whole, by_part, 20)
+    medians, only_whole = parts.ranks_of_parts(whole, by_part, 20)
     assert only_whole == 0.5  # of the rarest four: two mixtures, and two whose parts are new, too
     np.testing.assert_allclose(medians, 50)  # half of them at the top, half at the bottom of each part
     assert tables.part_rarity(tiny_config, made).rows[-1][1] == "50.0 %"
