@@ -1,4 +1,4 @@
-"""Figures of the experiments."""
+"""Draw the figures of the experiments, with our numbers and the paper's."""
 
 import statistics
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from srnet_jax.evaluation.charts import RUN_COLOURS, STANDING, STYLE, draw_error_by_rareness, legend
 from srnet_jax.evaluation.tables import METRICS
 from srnet_jax.pose.skeleton import H36M_17, body_groups
-from srnet_jax.reproduce.experiments import FRACTIONS
+from srnet_jax.reproduce.paper_experiments import SPLIT_FIELDS
 from srnet_jax.reproduce.results import Cell, Results, values
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 
@@ -28,7 +28,7 @@ _PAPER: dict[str, Any] = {
 
 
 def draw(results: Results) -> Figure | None:
-    """Draw an experiment; None if it has no figure, or nothing is trained."""
+    """Draw the figure of an experiment; return None if it has no figure or no row is trained yet."""
     kind = results.experiment.figure
     if kind == "groups":
         return _groups()
@@ -46,7 +46,7 @@ def draw(results: Results) -> Figure | None:
 
 
 def _arrays(cells: Iterable[Cell]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the mean and deviation of ours and the paper's number of each cell, NaN where there is none."""
+    """Return our mean, our deviation and the paper's number of each cell, as arrays; NaN where a number is missing."""
     numbers = [(cell.mean, cell.deviation, np.nan if cell.paper is None else cell.paper) for cell in cells]
     mean, deviation, paper = np.array(numbers).T
     return mean, deviation, paper
@@ -54,7 +54,7 @@ def _arrays(cells: Iterable[Cell]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @rc_context(STYLE)
 def _columns(results: Results) -> Figure:
-    """Draw each column: a bar, or a point of a line, for each row, and the paper's number as a diamond."""
+    """Draw a panel for each column: a bar or a point for each row, and the paper's numbers as diamonds."""
     names, columns = [row.name for row in results.experiment.rows], results.columns
     across = len(columns) if len(columns) <= 4 else 3
     down = -(-len(columns) // across)
@@ -77,7 +77,7 @@ def _columns(results: Results) -> Figure:
 
 @rc_context(STYLE)
 def _by_action(results: Results) -> Figure:
-    """Draw a group of bars for each column, a bar for each row, and the paper's numbers as diamonds."""
+    """Draw a group of bars for each column, with a bar for each row, and the paper's numbers as diamonds."""
     names, labels = [row.name for row in results.experiment.rows], [column.label for column in results.columns]
     figure = Figure((max(8, 0.55 * len(labels) + 2), 3.8), layout="constrained")
     axes, width = figure.add_subplot(), 0.8 / len(names)
@@ -95,11 +95,11 @@ def _by_action(results: Results) -> Figure:
 
 @rc_context(STYLE)
 def _splits(results: Results) -> Figure:
-    """Draw the last training loss and the error of the rarest 20 % against the split, for LF, ES and SFS (paper Fig. 4)."""
+    """Plot the last training loss and the error on the rarest 20 % against the split, for LF, ES and SFS (paper Fig. 4)."""
     figure = Figure((9, 5), layout="constrained")
     grid = figure.subplots(2, 3, sharex="col", sharey="row")
     (column,) = (column for column in results.columns if column.row == ("rare", "20"))
-    for (loss_axes, error_axes), (family, (_, symbol)) in zip(grid.T, FRACTIONS.items(), strict=True):
+    for (loss_axes, error_axes), (family, (_, symbol)) in zip(grid.T, SPLIT_FIELDS.items(), strict=True):
         found = zip(results.experiment.rows, results.evaluations, strict=True)
         rows, runs = zip(*((row, runs) for row, runs in found if row.family == family), strict=True)
         losses = [[loss for run in own if (loss := _last_loss(run.workdir)) is not None] for own in runs]
@@ -120,7 +120,7 @@ def _splits(results: Results) -> Figure:
 
 @rc_context(STYLE)
 def _steps(results: Results) -> Figure:
-    """Draw the error of training and of each column against the training steps, with a band of ± 1 deviation over seeds."""
+    """Plot the training error and the error of each column against training steps, with a band of ± 1 deviation over seeds."""
     panels = ("training, in training mode", *(column.label for column in results.columns))
     across = 3
     figure = Figure((9, 2.8 * -(-len(panels) // across) + 0.3), layout="constrained")
@@ -157,7 +157,7 @@ def _last_loss(workdir: Any) -> float | None:
 
 @rc_context(STYLE)
 def _groups() -> Figure:
-    """Draw the joints of each number of groups, and of five groups of which some are shuffled, each group in its colour."""
+    """Draw the joint groups for each number of groups, and for five groups of which two are shuffled, in a colour each."""
     drawn = [(f"{n} group{'s' * (n > 1)}", body_groups(n, root_in_every_group=False)) for n in (1, 2, 3, 5, 6, 8, 17)]
     drawn.append(("2 of 5 shuffled", body_groups(5, root_in_every_group=False, shuffled=2)))
     figure = Figure((9, 4.6), layout="constrained")

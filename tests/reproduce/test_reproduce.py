@@ -19,10 +19,11 @@ from srnet_jax.errors import ConfigError, TrainingError, UserError
 from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.tables import to_markdown
 from srnet_jax.models.pose_lifter import create_model, variable_shapes
-from srnet_jax.reproduce import make, report, runner, settings
+from srnet_jax.reproduce import listing, make, report, runner, settings
 from srnet_jax.reproduce import results as results_lib
 from srnet_jax.reproduce.experiment import Column, Experiment, Row
-from srnet_jax.reproduce.experiments import ACTIONS, AVERAGE, EXPERIMENTS
+from srnet_jax.reproduce.experiments import EXPERIMENTS
+from srnet_jax.reproduce.paper_numbers import ACTIONS, AVERAGE
 from srnet_jax.training.state import count_parameters
 
 ROOT = Path(__file__).parent.parent.parent
@@ -85,7 +86,7 @@ def test_costs_count_every_product():
     for config in {fingerprint(config): config for found in configs for config in found.values()}.values():
         model = create_model(config.model)
         parameters = count_parameters(variable_shapes(model)["params"])
-        assert report._per_sample(model) / 6 == pytest.approx(parameters, rel=0.05), config.model
+        assert listing._per_sample(model) / 6 == pytest.approx(parameters, rel=0.05), config.model
 
 
 @pytest.mark.parametrize(("table", "suffix"), [(name, suffix) for name in EXPERIMENTS for suffix in ("", ", PA")])
@@ -347,7 +348,7 @@ def test_fields_are_checked():
         {"ensemble.seeds": (3,)},
         {"data.source": "mocap"},
     ):
-        with pytest.raises(ConfigError, match=r"cannot be changed here, its values are the experiment's"):
+        with pytest.raises(ConfigError, match=r"cannot be changed here, because the experiment sets it"):
             settings.configs(EXPERIMENTS["2"], "synthetic", "smoke", 1, changes)
     with pytest.raises(ConfigError, match=r"config\.data\.detections\.simulate: cannot be changed here"):
         settings.configs(EXPERIMENTS["10"], "synthetic", "smoke", 1, {"data.detections.simulate": True})
