@@ -51,7 +51,7 @@ def main() -> None:
 
         network, found = expected.calibrated(lifter.load(name, _CHECKPOINT.value), _CALIBRATE.value)
         trained = network.trained
-        print(f"expected errors: {expected.RANK} {found[expected.RANK]:.2f}, on clips that the calibration did not use")
+        print(f"expected errors: {expected.RANK} {found[expected.RANK]:.2f} with the errors of clips that were left out")
     difference = export.write(output, trained, frames=_FRAMES.value)
     size = output.stat().st_size / 2**20
     print(
