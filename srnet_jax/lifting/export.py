@@ -149,7 +149,7 @@ def _described(trained: Trained, frames: int | None) -> dict[str, Any]:
     metres = "metre, relative to the hip; subtract joint 0, the hip, whose predicted position is not exactly 0"
     others = f"as the targets of normalization {normalization}, see srnet_jax.pose.normalization.to_metres"
     turned = (
-        f"{metres}; the axes are those of a camera turned towards the hip, which srnet_jax.pose.normalization.to_metres undoes"
+        f"{metres}; in the axes of a camera turned towards the hip, which srnet_jax.pose.normalization.to_metres turns back"
     )
     units = dict.fromkeys(IMAGE_NORMALIZATIONS, metres) | {"turned": turned}
     joints, keypoints = joint_sets.of(trained.config.model)

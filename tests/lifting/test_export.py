@@ -81,7 +81,7 @@ def test_the_description_names_a_fixed_length_and_the_unit(trained):
     assert about["output"]["unit"].startswith("metre, relative to the hip")
     trained.config.model.normalization = "turned"
     about = export._described(trained, 7)
-    assert "in the axes of the camera turned to the hip" in about["output"]["unit"]
+    assert "in the axes of a camera turned towards the hip" in about["output"]["unit"]
     assert about["input"]["hip"].startswith("(0, log(10 s))")
     trained.config.model.normalization = "pixel"
     assert export._described(trained, None)["output"]["unit"].startswith("as the targets of normalization pixel")
