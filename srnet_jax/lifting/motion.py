@@ -1,4 +1,4 @@
-"""From lifted poses to a motion: filters, the path of the hip, which way is up, and the floor."""
+"""Turn lifted poses into a motion: filter them, find the path of the hip, the direction of up, and the floor."""
 
 import dataclasses
 import warnings
@@ -16,15 +16,15 @@ from srnet_jax.pose.root_path import bridged, root_path, with_median_bones
 from srnet_jax.pose.skeleton import H36M_17
 
 FILTERS = ("smooth", "bones", "knees", "elbows")
-LEVEL = (0.0, -1.0, 0.0)  # up of a camera that is level
+LEVEL = (0.0, -1.0, 0.0)  # direction of up for a level camera, camera frame
 
 
 @dataclasses.dataclass(frozen=True)
 class MotionSettings:
-    """What is done to the poses of a file.
+    """How poses are filtered and placed in the world.
 
     Attributes:
-      filters: of the poses, see `pose.filters`; None for none.
+      filters: of the poses, see `pose.filters`; None for no filters.
       up: direction of up in the camera frame (x right, y down, z away); None to estimate it.
       lock_feet: whether the hip's path is corrected so that standing feet slide less.
     """
@@ -45,22 +45,22 @@ def settings_of(
     up: str = "estimate",
     lock_feet: bool = False,
 ) -> MotionSettings:
-    """Return the settings that flags describe.
+    """Make the settings from the values of command-line flags.
 
     Args:
-      filters: of FILTERS, or "none".
-      stature_m: body height, metres.
-      leg_m: length of thigh and shank, metres.
-      up: "estimate", "camera" for a level camera, or three numbers with commas between them.
+      filters: names of FILTERS, or only "none".
+      stature_m: body height, 0.4 to 2.8 metres; None if not known.
+      leg_m: length of thigh and shank together, 0.2 to 1.5 metres; None if not known.
+      up: "estimate", "camera" for a level camera, or a direction in the camera frame as "x,y,z".
       lock_feet: see `MotionSettings`.
 
     Raises:
       UserError: names the flag, what was found and what was expected.
     """
     if "none" in filters and len(filters) > 1:
-        raise UserError("--filters: found none beside others, expected it alone")
+        raise UserError("--filters: found none and other filters, expected none alone")
     if stature_m is not None and leg_m is not None:
-        raise UserError("--stature, --leg: expected one of them")
+        raise UserError("--stature, --leg: found both, expected one of them")
     names = [] if filters == ["none"] else filters
     for flag, value, low, high in (("--stature", stature_m, 0.4, 2.8), ("--leg", leg_m, 0.2, 1.5)):
         if value is not None and not low <= value <= high:
@@ -85,20 +85,20 @@ def _up(text: str) -> tuple[float, float, float] | None:
         x, y, z = map(float, text.split(","))
         direction(np.array([x, y, z]))
     except (ValueError, UserError):
-        raise UserError(f"--up={one_line(text, 50)}: expected estimate, camera, or a direction as 0,-1,0") from None
+        raise UserError(f"--up={one_line(text, 50)}: expected estimate, camera, or a direction such as 0,-1,0") from None
     return x, y, z
 
 
 def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Result:
-    """Filter a person's poses, and find where the person is.
+    """Filter the poses of a person, and estimate the person's place in the room.
 
     Args:
-      result: as lifted.
+      result: the lifted poses, with an image size.
       points: [T, 17, 2] keypoints that the poses were lifted from, pixels; NaN in frames that are not lifted.
-      settings: what to do.
+      settings: of the filters, up and the feet.
 
     Returns:
-      The result with its poses filtered and with `root`, `up` and, if a foot that is seen stands, or up is given, `ground`.
+      The result with filtered poses, `root` and `up`. It also has `ground`, if a visible foot stands or up is given.
     """
     assert result.image_size is not None
     seconds = result.seconds
@@ -131,18 +131,24 @@ def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Re
 
 
 def _upside_down(joints: np.ndarray, up: np.ndarray) -> bool:
-    """Return whether the thorax is below the feet in most frames of joints [T, 17, 3]."""
+    """Return whether the thorax is below the feet in most frames of the joints [T, 17, 3]."""
     along = (joints[:, H36M_17.joints.index("Thorax")] - joints[:, FEET].mean(1)) @ up
     known = np.isfinite(along)
     return bool(known.any() and np.median(along[known]) < 0)
 
 
 def in_one_world(results: list[Result], clips: list[str]) -> list[Result]:
-    """Give the people of each video the up, the floor and the origin of the one of them who tells up best.
+    """Place all people of a video in one world: with the same up, floor and origin.
+
+    Up and the floor are those of the person with the smallest error of up, among those with a floor if there are any. The
+    origin is the first known position of a hip.
 
     Args:
       results: from `finished`.
-      clips: name of each one's video.
+      clips: for each result, the name of its video.
+
+    Returns:
+      The results, in order, with the common `up`, `up_error_deg`, `ground` and `origin`.
     """
     made = list(results)
     for clip in dict.fromkeys(clips):

@@ -1,4 +1,4 @@
-"""Where people come from: a keypoint file, perhaps of a video that is there too, or a video in which a detector finds them."""
+"""Get the people to lift: from a keypoint file, with or without its video, or from a video in which a detector finds them."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -12,11 +12,11 @@ from srnet_jax.keypoints.tracks import Track
 
 
 class Finder(NamedTuple):
-    """How MediaPipe looks for people.
+    """Settings of MediaPipe, which finds people in a video.
 
     Attributes:
-      model: its `.task` file; None for the model that some builds of the package hold.
-      people: how many to look for.
+      model: the `.task` file of its model; None for the model that some builds of the package include.
+      people: the largest number of people to find.
     """
 
     model: Path | None = None
@@ -26,23 +26,29 @@ class Finder(NamedTuple):
 def from_file(
     path: Path, hints: keypoint_files.Hints, part: times.Part, fps: float | None = None, filmed: Footage | None = None
 ) -> tuple[Track, ...]:
-    """Return the people of a keypoint file, in a part of the video.
+    """Load the people of a keypoint file, in a part of the video.
 
     Args:
       path: of the file or folder.
-      hints: what the file does not say; image sizes are those before `hints.rotate`.
-      part: which frames are taken.
-      fps: frames per second as a user says, which count before the file's.
-      filmed: the video that they were found in, opened with the same `fps` and `rotate`; its times and image size are taken.
+      hints: what the file does not state; image sizes are those before `hints.rotate`.
+      part: the frames to use.
+      fps: frames per second; it overrides that of the file. None to use the file's.
+      filmed: the video in which the keypoints were found, opened with the same `fps` and `rotate`; its times and image size are
+        used. None if there is no video.
+
+    Returns:
+      A track for each person.
 
     Raises:
-      UserError: if a file is missing, damaged or not understood, they do not belong together, or the part shows nobody.
+      UserError: if a file is missing, damaged or not understood, the files do not belong together, or the part shows no person.
     """
     if filmed is None:
         return times.chosen(keypoint_files.load(path, hints), part, fps, str(path))
     if hints.image_size not in (None, filmed.size_before):
         given, expected = ("{} x {}".format(*size) for size in (hints.image_size or (0, 0), filmed.size_before))
-        raise UserError(f"--width, --height: found {given}, expected none, or the {expected} pixels of {filmed.path}")
+        raise UserError(
+            f"--width, --height: found {given}, expected neither flag, or the size of {filmed.path}, {expected} pixels"
+        )
     tracks = keypoint_files.load(path, dataclasses.replace(hints, usual_size=filmed.size_before))
     return times.chosen(times.filmed(tracks, filmed, str(path)), part, None, str(path))
 
@@ -50,10 +56,19 @@ def from_file(
 def from_video(
     filmed: Footage, finder: Finder, part: times.Part, track: Callable[[Iterable[Any]], Iterable[Any]]
 ) -> tuple[Track, ...]:
-    """Return the people whom MediaPipe finds in a part of a video, or in pictures; `track` shows progress, see `video.detect`.
+    """Find the people in a part of a video, or in pictures, with MediaPipe.
+
+    Args:
+      filmed: the video or the pictures.
+      finder: settings of MediaPipe.
+      part: the frames to use.
+      track: wraps the frames to show progress, see `video.detect`.
+
+    Returns:
+      A track for each person.
 
     Raises:
-      UserError: if MediaPipe, its model or PyAV is missing, or the part shows nobody.
+      UserError: if MediaPipe, its model or PyAV is missing, or the part shows no person.
     """
     with video.mediapipe(finder.model, finder.people, still=filmed.still) as detector:
         return video.detect(filmed, detector, part=part, track=track)

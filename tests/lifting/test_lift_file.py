@@ -1,4 +1,4 @@
-"""A file of keypoints becomes files of poses: the same ones, whatever the format."""
+"""Test that a file of keypoints becomes files with the same poses in any format."""
 
 import re
 import subprocess
@@ -148,7 +148,7 @@ def test_the_files_of_several_people_do_not_replace_what_is_read(tmp_path):
     before = read.read_bytes()
     tracks = lift_file.described(keypoint_files.load(read), read, layout="coco", fps=None)
     files = lift_file.check_outputs(str(tmp_path / "walk.npz"), inputs=[str(read)])
-    made = lift_file.lift_all(tracks, None, files, flip=False, model="single", inputs=[str(read)])  # nothing lifts
+    made = lift_file.lift_all(tracks, None, files, flip=False, model="single", inputs=[str(read)])  # without a network
     with pytest.raises(UserError, match=r"--output=.*walk_person_1\.npz: is read too, expected another file"):
         next(made)
     assert read.read_bytes() == before
@@ -216,7 +216,7 @@ def test_pictures_are_lifted_by_the_network_of_single_frames():
 
 
 def test_somebody_without_a_pose_does_not_stop_the_others(tmp_path):
-    """Of whom the detector saw three joints: the .npz says so, and there is no motion to write."""
+    """A person with three detected joints has no poses in the .npz, and there is no motion to write."""
     both = np.stack([walker("coco"), walker("coco", 300)], 1)
     both[:, 1, 3:] = 0
     np.savez(tmp_path / "two.npz", keypoints=both, fps=30.0, image_size=(1024, 1024))
@@ -241,7 +241,7 @@ def test_layouts_that_do_not_fit_are_named(tmp_path):
 
 @pytest.mark.parametrize("name", PRETRAINED)
 def test_what_ships_knows_a_standing_person(name):
-    """Arms, legs and head lie where anatomy puts them."""
+    """Arms, legs and head are where anatomy requires."""
     points = walker("coco")[..., :2].astype(np.float32)
     pose = load(name)(points, layout="coco", image_size=(1024, 1024), fps=30).mean(0)
     at = H36M_17.joints.index
@@ -256,12 +256,12 @@ def test_what_ships_knows_a_standing_person(name):
 
 
 def moved(seconds):
-    """Return keypoints of a person who moves with time alone, [T, 17, 3]."""
+    """Return keypoints [T, 17, 3] of a person whose position depends only on time."""
     return walker("coco")[:1] + np.stack([20 * np.sin(3 * seconds), 5 * np.cos(3 * seconds), 0 * seconds], -1)[:, None]
 
 
 def test_a_temporal_network_sees_even_frames_of_uneven_times(tmp_path, lifter):
-    """Uneven frames of a motion are lifted to what even frames at the network's rate are, at the same times."""
+    """Uneven frames of a motion have the poses of even frames at the network's rate, at the same times."""
     rng = np.random.default_rng(0)
     uneven = np.cumsum(rng.choice([1 / 60, 1 / 30, 1 / 20], 90))
     uneven -= uneven[0]

@@ -1,4 +1,4 @@
-"""A lifted person is placed where the person walked: filters, path, up and floor together."""
+"""Test that filters, path, up and floor together place a lifted person where the person walked."""
 
 import dataclasses
 
@@ -60,7 +60,9 @@ def test_filters_are_applied_before_the_path(rng):
     np.testing.assert_array_equal(found.poses_3d, filtered(result.poses_3d, result.confidences, one.times, Settings()))
     tall = finished(result, one.pixels, MotionSettings(Settings(stature_m=1.9)))
     factor = np.linalg.norm(tall.poses_3d[:, 3]) / np.linalg.norm(found.poses_3d[:, 3])
-    np.testing.assert_allclose(np.median(tall.root[:, 2] / found.root[:, 2]), factor, rtol=1e-3)  # larger is farther away
+    np.testing.assert_allclose(
+        np.median(tall.root[:, 2] / found.root[:, 2]), factor, rtol=1e-3
+    )  # a larger person is farther away
 
 
 def test_the_usual_focal_length_is_that_of_the_lifter():
@@ -134,10 +136,10 @@ def test_flags_become_settings():
     ("arguments", "message"),
     [
         ({"filters": ["smoth"]}, "--filters: found smoth, expected some of smooth, bones, knees, elbows, or none"),
-        ({"filters": ["none", "smooth"]}, "--filters: found none beside others, expected it alone"),
+        ({"filters": ["none", "smooth"]}, "--filters: found none and other filters, expected none alone"),
         ({"filters": [], "leg_m": 80.0}, "--leg=80: expected 0.2 to 1.5 metres"),
-        ({"filters": [], "leg_m": 0.8, "stature_m": 1.7}, "--stature, --leg: expected one of them"),
-        ({"filters": [], "up": "up"}, "--up=up: expected estimate, camera, or a direction as 0,-1,0"),
+        ({"filters": [], "leg_m": 0.8, "stature_m": 1.7}, "--stature, --leg: found both, expected one of them"),
+        ({"filters": [], "up": "up"}, "--up=up: expected estimate, camera, or a direction such as 0,-1,0"),
         ({"filters": [], "up": "0,0,0"}, "--up=0,0,0: expected estimate"),
         ({"filters": [], "up": "1,2"}, "--up=1,2: expected estimate"),
         ({"filters": [], "stature_m": 17.0}, "--stature=17: expected 0.4 to 2.8 metres"),

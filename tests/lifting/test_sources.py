@@ -1,4 +1,4 @@
-"""People of keypoint files, with and without the video that they were found in, and whom a detector finds."""
+"""Test people from keypoint files, with and without their video, and people that a detector finds."""
 
 import contextlib
 
@@ -34,7 +34,7 @@ def test_a_file_takes_part_size_and_times_from_its_video(walk):
 
 def test_a_size_that_is_not_the_videos_names_the_flags(walk):
     filmed = footage.opened(walk.with_suffix(".mp4"), rotate=90)
-    message = r"--width, --height: found 640 x 720, expected none, or the 720 x 640 pixels of .*walk\.mp4"
+    message = r"--width, --height: found 640 x 720, expected neither flag, or the size of .*walk\.mp4, 720 x 640 pixels"
     with pytest.raises(UserError, match=message):
         sources.from_file(walk, Hints(image_size=(640, 720), rotate=90), times.WHOLE, None, filmed)
     (track,) = sources.from_file(walk, Hints(image_size=(720, 640), rotate=90), times.WHOLE, None, filmed)
