@@ -17,7 +17,7 @@ from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_f
 from srnet_jax.lifting.motion import USUAL, MotionSettings
 from srnet_jax.lifting.result import USUAL_FPS, Result
 from srnet_jax.models.predict import predict
-from srnet_jax.pose.complete import FEWEST, Completed, complete
+from srnet_jax.pose.complete import MIN_JOINTS, Completed, complete
 from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.frames import Frames, interpolated
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, View, normalize_image
@@ -151,7 +151,7 @@ class KeypointLifter:
         self.check_focal(focal_px)
         person = completed(keypoints, confidences, layout, fps, min_confidence)
         if not person.lifted.any():
-            raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
+            raise DataError(f"keypoints: no frame shows {MIN_JOINTS} of the 17 joints")
         times = np.arange(len(keypoints)) / fps if fps else None
         (poses,) = self.lift([person], [image_size], [times], focal_px=focal_px, flip=flip, batch_frames=batch_frames, up=up)
         rate = fps or self.trained.fps or USUAL_FPS

@@ -104,7 +104,7 @@ def test_a_derived_joint_is_as_sure_as_its_least_sure_part():
 def test_derived_as_detected_is_the_way_through_a_detector(rng):
     points = rng.normal(size=(5, 17, 2))
     np.testing.assert_allclose(
-        layouts.derived_as_detected(points), convert(convert(points, "h36m", "coco"), "coco"), atol=1e-12
+        layouts.with_derived_joints(points), convert(convert(points, "h36m", "coco"), "coco"), atol=1e-12
     )
 
 
@@ -125,7 +125,7 @@ def test_bones_connect_every_limb():
             "found 25 joints, expected the 17 of .* coco; body_25 and body_25b have 25",
         ),
         (lambda: derived(np.zeros((3, 9, 2)), np.ones((3, 9)), "coco"), "found 9 joints, expected the 17 of layout coco$"),
-        (lambda: convert(np.zeros((17, 2)), "coco", "body_25"), "left_big_toe, which cannot be derived"),
+        (lambda: convert(np.zeros((17, 2)), "coco", "body_25"), "cannot derive left_big_toe of layout body_25"),
     ],
 )
 def test_what_does_not_fit_is_named(call, message):

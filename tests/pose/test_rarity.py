@@ -61,7 +61,7 @@ def test_grid_is_the_default_above_a_size(rng, monkeypatch):
     assert "largest error against the exact sums of 200 poses 0.0" in found.how
     np.testing.assert_allclose(found.values, exact.values, rtol=1e-3)
     assert "exact" in commonness(poses[:50], poses, sigma_m=0.1, ranking="exponential").how
-    monkeypatch.setattr(rarity, "_MOST_CELLS", 1000)
+    monkeypatch.setattr(rarity, "_MAX_CELLS", 1000)
     assert commonness(poses[:50], poses, sigma_m=0.1).how.startswith("exact")
     with pytest.raises(UserError, match="no grid for the ranking 'occurrence' with sigma 100 mm: it is too fine"):
         commonness(poses, poses, sigma_m=0.1, method="grid")
