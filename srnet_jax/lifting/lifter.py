@@ -10,7 +10,7 @@ from srnet_jax.config import joint_sets
 from srnet_jax.config.config_files import CONFIG_FILE
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.files import plain
-from srnet_jax.keypoints.points import marked
+from srnet_jax.keypoints.points import mark_missing
 from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
 from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_filters, pinhole
@@ -86,7 +86,7 @@ def completed(
         raise DataError(f"confidences: found shape {sure.shape} of {sure.dtype}, expected {keypoints.shape[:2]} of numbers")
     if (sure > _MOST_CONFIDENCE).any():
         raise DataError(f"confidences: found {np.nanmax(sure):g}, expected 0 to 1")
-    values = marked(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), min_confidence)
+    values = mark_missing(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), min_confidence)
     shown = np.isfinite(values[..., 0]).any(-1)
     check_pixels(values[shown], np.flatnonzero(shown), "keypoints")
     return complete(values[..., :2], values[..., 2], layout, fps)

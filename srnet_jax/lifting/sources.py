@@ -39,12 +39,12 @@ def from_file(
       UserError: if a file is missing, damaged or not understood, they do not belong together, or the part shows nobody.
     """
     if filmed is None:
-        return times.chosen(keypoint_files.load(path, hints), part, fps, str(path))
+        return times.select(keypoint_files.load(path, hints), part, fps, str(path))
     if hints.image_size not in (None, filmed.size_before):
         given, expected = ("{} x {}".format(*size) for size in (hints.image_size or (0, 0), filmed.size_before))
         raise UserError(f"--width, --height: found {given}, expected none, or the {expected} pixels of {filmed.path}")
     tracks = keypoint_files.load(path, dataclasses.replace(hints, usual_size=filmed.size_before))
-    return times.chosen(times.filmed(tracks, filmed, str(path)), part, None, str(path))
+    return times.select(times.with_footage(tracks, filmed, str(path)), part, None, str(path))
 
 
 def from_video(

@@ -53,10 +53,10 @@ def test_an_archive_of_other_keys(tmp_path):
         np.savez(tmp_path / "walk.npz", **{key: WALK[..., :2]})
         is_walker(load(tmp_path / "walk.npz"))
     np.savez(tmp_path / "walk.npz", keypoints=WALK[..., :2], certainty=WALK[..., 2])
-    with pytest.warns(UserWarning, match="'certainty' not used, expected confidences of the name confidences"):
+    with pytest.warns(UserWarning, match="'certainty' not used, expected confidences under the name confidences"):
         load(tmp_path / "walk.npz")
     np.savez(tmp_path / "walk.npz", keypoints=WALK * [1, 1, 900], scores=WALK[..., 2])
-    with pytest.raises(DataError, match="holds points in 3D"):
+    with pytest.raises(DataError, match="found points in 3D"):
         load(tmp_path / "walk.npz")
 
 
@@ -92,7 +92,7 @@ def test_a_numbered_joint_that_lacks_leaves_its_place(tmp_path):
 
 def test_numbers_that_do_not_say_where_they_begin_are_refused(tmp_path):
     rows = [[k, j, *p[j]] for k, p in enumerate(WALK.tolist()) for j in range(2, 17)]
-    with pytest.raises(DataError, match=r"walk\.csv: found joints numbered 2 to 16, expected them from 0 or 1"):
+    with pytest.raises(DataError, match=r"walk\.csv: found joints numbered 2 to 16, expected them to start at 0 or 1"):
         from_table(tmp_path, rows, ["frame,joint_id,x,y,score"])
     for high in (10**20, 2000):
         with pytest.raises(DataError, match=r"found joints numbered 0 to [0-9]+, expected each number once, and at most 1000"):
@@ -142,7 +142,7 @@ def test_visibility_goes_before_presence(tmp_path, presence):
 
 def test_confidences_in_percent(tmp_path):
     header, rows = wide(GUESSED * [1, 1, 100], COCO)
-    with pytest.warns(UserWarning, match=r"walk\.csv: third numbers of 2 to 75 are taken as confidences in percent"):
+    with pytest.warns(UserWarning, match=r"walk\.csv: found third numbers of 2 to 75, using them as confidences in percent"):
         track = from_table(tmp_path, rows, header)
     is_walker(track, without=ANKLES)
     assert track.confidences.max() == 0.75
@@ -158,7 +158,9 @@ def test_a_third_coordinate_without_a_confidence_is_warned_of(tmp_path):
     (tmp_path / "b.csv").write_text(table(long, ["frame,joint,x,y,z"]))
     write_json(tmp_path / "c.json", [{"keypoints": named(p, COCO, ("x", "y", "z"))} for p in MILLIMETRES])
     for name in ("a.csv", "b.csv", "c.json"):
-        with pytest.warns(UserWarning, match="joints have a third coordinate, which is left out; are these points in 3D"):
+        with pytest.warns(
+            UserWarning, match="found a third coordinate of joints, using x and y as pixels; are these points in 3D"
+        ):
             load(tmp_path / name)
     header, rows = wide(WALK * [1, 1, -0.3], COCO, ("_x", "_y", "_z"))  # MediaPipe's depth
     with warnings.catch_warnings(action="error"):

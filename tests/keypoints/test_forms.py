@@ -473,21 +473,19 @@ def test_layouts_are_told_by_how_people_look(tmp_path):
         assert (track.layout or which_layout.guess(track, "walk.npz")) == layout
     noise = np.random.default_rng(0).uniform(100, 500, (9, 17, 2))
     np.savez(tmp_path / "walk.npz", keypoints=noise)
-    with pytest.raises(UserError, match=r"--layout: not set, and walk.npz does not say it; its 17 joints fit coco or "):
+    with pytest.raises(UserError, match=r"--layout: not set and not in walk.npz, expected coco or .* for 17 joints"):
         which_layout.guess(*keypoint_files.load(tmp_path / "walk.npz"), "walk.npz")
 
 
 def test_joints_in_another_layout_than_said_are_warned_of():
     points = walker("h36m")
     track = tracks.Track("walk", points[..., :2], points[..., 2], 0, "coco", SIZE, 30, np.ones(len(points), bool))
-    with pytest.warns(
-        UserWarning, match="walk: lengths between joints are no person's in the layout coco; they fit the layout h36m"
-    ):
+    with pytest.warns(UserWarning, match="walk: joint distances do not fit a person in layout coco; they fit layout h36m"):
         which_layout.warn_if_implausible(track)
     right = dataclasses.replace(track, layout="h36m")
     with warnings.catch_warnings(action="error"):
         which_layout.warn_if_implausible(right)
-    with pytest.warns(UserWarning, match="walk: people look upside down; is y counted from the top of the image"):
+    with pytest.warns(UserWarning, match="walk: found people upside down, expected y to increase from the top of the image"):
         which_layout.warn_if_implausible(dataclasses.replace(right, keypoints=points[..., :2] * [1, -1] + [0, 720]))
 
 
@@ -555,7 +553,7 @@ def test_several_people_in_a_table(tmp_path):
 def test_frames_without_people(tmp_path):
     kinetics = {"data": [], "label": "unknown", "label_index": -1, "has_skeleton": False}
     for content in (kinetics, {"frames": []}, [[], []], {"keypoints": [], "skeleton": {}}, {"images": [], "annotations": []}):
-        with pytest.raises(DataError, match=r"walk\.json: (no person in any frame|found .*, expected a keypoint format)"):
+        with pytest.raises(DataError, match=r"walk\.json: (found no person in any frame|found .*, expected a keypoint format)"):
             keypoint_files.load(write_json(tmp_path / "walk.json", content), Hints(image_size=SIZE))
     content = [[], *JSON["movenet, poses of frames"][0][1:]]
     (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))

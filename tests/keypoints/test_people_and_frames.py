@@ -198,7 +198,7 @@ def test_videos_of_frames_in_json(tmp_path):
 def test_people_without_frames_are_counted_each(tmp_path):
     _, others = wide(OTHER, COCO, ("_x", "_y"))
     rows = [[person, *row[1:]] for pair in zip(ROWS, others, strict=True) for person, row in zip((1, 2), pair, strict=True)]
-    with pytest.warns(UserWarning, match=r"walk\.csv: has no column for the frame, each person's lines are counted"):
+    with pytest.warns(UserWarning, match=r"walk\.csv: found no column for the frame, counting the lines of each person"):
         found = from_table(tmp_path, rows, f"person,{JOINTS}")
     is_walker(found["person_1"])
     is_walker(found["person_2"], OTHER)
@@ -232,14 +232,14 @@ def test_sizes_of_images_are_each_ones(tmp_path):
         "0": (1, sizes[0]),
         "1": (1, sizes[1]),
     }
-    with pytest.warns(UserWarning, match=r"has images of 3000 x 4000 pixels, taken as 640 x 480 \(--width, --height\)"):
+    with pytest.warns(UserWarning, match=r"found images of 3000 x 4000 pixels, using 640 x 480 \(--width, --height\)"):
         assert {track.image_size for track in load(path, image_size=(640, 480)).values()} == {(640, 480)}
 
 
 def test_a_size_that_is_given_counts_for_shares_too(tmp_path):
     content = {"width": 640, "height": 480, "frames": [{"landmarks": dots(p)} for p in LANDMARKS]}
     path = write_json(tmp_path / "walk.json", content)
-    with pytest.warns(UserWarning, match="has images of 640 x 480 pixels, taken as 1280 x 720"):
+    with pytest.warns(UserWarning, match="found images of 640 x 480 pixels, using 1280 x 720"):
         (track,) = load(path, image_size=SIZE).values()
     assert track.image_size == SIZE
     is_walker(track, LANDMARKS)
@@ -292,7 +292,7 @@ def test_files_beside_those_of_the_pictures(tmp_path):
     (folder / "._w_000000000000_keypoints.json").write_bytes(b"\0\5\x16\7")
     is_walker(load(folder)["walk"], walker("body_25"))
     write_json(folder / "metadata.json", {"fps": 30, "video": "a.mp4"})
-    with pytest.warns(UserWarning, match=r"walk: 1 of 26 files hold no keypoints, such as metadata\.json"):
+    with pytest.warns(UserWarning, match=r"walk: found 1 of 26 files without keypoints, such as metadata\.json"):
         is_walker(load(folder)["walk"], walker("body_25"))
 
 

@@ -9,13 +9,13 @@ import pytest
 from srnet_jax.errors import DataError
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.keypoints import tracks
-from srnet_jax.keypoints.people import Seen, gather
+from srnet_jax.keypoints.people import Detection, gather
 from tests.keypoints.test_keypoint_files import person
 
 
 def people(*found):
     """Return People of (frame, track id, [J, 3] values)."""
-    (made,) = gather((Seen(*one) for one in found), Path("dance.json"), Budget(10**9))
+    (made,) = gather((Detection(*one) for one in found), Path("dance.json"), Budget(10**9))
     return made
 
 
