@@ -1,4 +1,4 @@
-"""Which joint is which, and how sure: confidences, numbered and named joints, and third coordinates."""
+"""Confidences, numbered and named joints, and third coordinates in keypoint files."""
 
 import warnings
 
@@ -116,7 +116,7 @@ def test_a_comma_at_the_end_of_rows_is_no_column(tmp_path, header):
         names = header + names.partition(",")[2]
         is_walker(from_table(tmp_path, [[*(row if header else row[1:]), ""] for row in rows], [names]))
         if header:
-            is_walker(from_table(tmp_path, rows, [names.partition(",")[2]]))  # an index without a name
+            is_walker(from_table(tmp_path, rows, [names.partition(",")[2]]))  # an index column without a name
 
 
 @pytest.mark.parametrize("presence", [None, 0.0, 0.99])
@@ -192,7 +192,7 @@ def test_a_number_beyond_all_bounds_in_a_table_without_a_header_is_one_line(tmp_
 )
 def test_tables_without_a_header(tmp_path, person, layout, first):
     rows = [[*([k] if first else []), *p.ravel().tolist()] for k, p in enumerate(person)]
-    with warnings.catch_warnings(action="ignore"):  # percent
+    with warnings.catch_warnings(action="ignore"):  # confidences in percent
         track = from_table(tmp_path, rows, [], image_size=SIZE)
     assert track.keypoints.shape[1] == len(LAYOUTS[layout].joints)
     is_walker(track, walker(layout))
@@ -230,7 +230,7 @@ def test_our_own_joint_names_are_known(tmp_path):
     track = from_table(tmp_path, rows, header)
     assert track.layout == "h36m"
     is_walker(track, walker("h36m"))
-    feet = [*COCO, "left_foot", "right_foot"]  # beside ankles they are other joints
+    feet = [*COCO, "left_foot", "right_foot"]  # in addition to ankles, feet are other joints
     header, rows = wide(np.concatenate([WALK, WALK[:, :2]], 1), feet)
     is_walker(from_table(tmp_path, rows, header))
 

@@ -1,4 +1,4 @@
-"""Frames of videos and pictures: the right ones, upright, at their times, and the focal length where metadata say it."""
+"""Frames of videos and pictures: numbers, orientation, times, and the focal length in the metadata."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def uneven(tmp_path_factory):
 
 def test_times_are_those_of_the_container(uneven):
     found = footage.open_footage(uneven)
-    np.testing.assert_allclose(found.times, UNEVEN, atol=1e-4)  # the clock's steps
+    np.testing.assert_allclose(found.times, UNEVEN, atol=1e-4)  # the resolution of the time stamps
     assert found.uneven
     assert found.fps == pytest.approx(59 / UNEVEN[-1])
     assert found.image_size == (64, 48)
@@ -30,11 +30,11 @@ def test_a_rate_that_is_given_is_the_one_clock(uneven):
     found = footage.open_footage(uneven, fps=40.0)
     np.testing.assert_allclose(found.times, np.arange(60) / 40)
     assert (found.fps, found.uneven) == (40, False)
-    np.testing.assert_array_equal(found.stamps, footage.open_footage(uneven).stamps)  # which find the images
+    np.testing.assert_array_equal(found.stamps, footage.open_footage(uneven).stamps)  # the time stamps, which locate the images
 
 
 def test_even_times_are_left_to_the_rate(tmp_path):
-    for name in ("x.mp4", "x.mkv"):  # the latter has whole milliseconds
+    for name in ("x.mp4", "x.mkv"):  # .mkv stores whole milliseconds
         found = footage.open_footage(videos.write(tmp_path / name, videos.numbered(10), np.arange(10) / 30))
         assert not found.uneven
         assert found.fps == pytest.approx(30)
@@ -65,7 +65,7 @@ def test_frames_before_a_part_are_not_decoded(uneven, monkeypatch):
 
 
 def test_seeking_that_goes_too_far_begins_again(uneven, monkeypatch):
-    """A container whose index is wrong, as some have, costs time and no frame."""
+    """A wrong index in a container, as some files have, costs time but no frame."""
     video = footage.open_footage(uneven)
     decoded = footage._decoded
     monkeypatch.setattr(
@@ -82,7 +82,7 @@ def test_frames_without_time_stamps_are_counted(tmp_path):
 
 
 def test_images_are_turned_as_the_metadata_say_and_as_asked(uneven, tmp_path):
-    """Clockwise, the upper left corner goes to the upper right, the lower right, the lower left."""
+    """Rotated clockwise, the upper left corner moves to the upper right, the lower right, the lower left."""
     turned = videos.turned_by_metadata(uneven, tmp_path / "turned.mp4", 64, 48)
     corners = [(False, False), (False, True), (True, True), (True, False)]
     for path, already in ((uneven, 0), (turned, 1)):
@@ -138,7 +138,7 @@ def test_what_is_no_video_is_named(tmp_path, monkeypatch):
 
 
 def test_a_35_mm_equivalent_compares_diagonals():
-    """A 35 mm camera's own picture, at 100 pixels a mm, has its own focal length, and any other shape its diagonal's."""
+    """A 3:2 image at 100 pixels per mm has the 35 mm focal length; in other shapes the diagonal determines it."""
     assert footage.focal_in_pixels(50.0, (3600, 2400)) == pytest.approx(5000)
     assert footage.focal_in_pixels(26.0, (4032, 3024)) == pytest.approx(26 * 5040 / np.sqrt(36**2 + 24**2))
 
@@ -180,8 +180,8 @@ def test_the_focal_length_of_pictures(tmp_path):
     assert one.source == "28 mm (35 mm equivalent) in the EXIF data of 0.jpg"
     assert found((28, None), (50, None)) is None  # zoomed
     assert found((28, None), (None, None)) is None
-    assert found((0, None)) is None  # which EXIF has for not known
-    assert found((28, (640, 640))) is None  # cut to another shape
+    assert found((0, None)) is None  # 0 means not known in EXIF
+    assert found((28, (640, 640))) is None  # cropped to another shape
 
 
 def test_the_size_of_a_folders_pictures_is_known_without_decoding_them(tmp_path, monkeypatch):
@@ -201,7 +201,7 @@ def test_the_size_of_a_folders_pictures_is_known_without_decoding_them(tmp_path,
 def test_pictures_are_numbered_and_upright(tmp_path):
     images = videos.numbered(40)
     for number in (30, 4, 17):
-        save(tmp_path / f"f_{number:03}.jpg", np.rot90(images[number]), orientation=6)  # shown turned clockwise
+        save(tmp_path / f"f_{number:03}.jpg", np.rot90(images[number]), orientation=6)  # to be rotated clockwise
     found = footage.open_footage(tmp_path, fps=10)
     assert found.image_size == (64, 48)
     np.testing.assert_array_equal(found.numbers, [4, 17, 30])

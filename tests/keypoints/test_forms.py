@@ -1,4 +1,4 @@
-"""What detectors and people really write: one walking person in each form, read as the same keypoints."""
+"""The forms that detectors and people write: the same walking person is read from each of them."""
 
 import dataclasses
 import json
@@ -189,7 +189,7 @@ LINES = {
 
 
 def same(path, layout, first=0):
-    """Read a file, and compare it with the walker."""
+    """Read a file and compare it with the walking person."""
     (track,) = keypoint_files.load(path, Hints(image_size=SIZE))
     expected = walker(layout)
     assert track.first_frame == first
@@ -210,7 +210,7 @@ def test_json_lines(tmp_path, form):
     same(write_json(tmp_path / "walk.json", LINES[form][0], lines=True), LINES[form][1])
 
 
-FOLDERS = {  # form: (name of a file, content of each, layout)
+FOLDERS = {  # form: (file name, content of each file, layout)
     "openpose": ("walk_{:012d}_keypoints.json", [openpose(p) for p in BODY], "body_25"),
     "openpose, old": ("walk_{:012d}_keypoints.json", [openpose(p, "pose_keypoints") for p in walker("coco_18")], "coco_18"),
     "openpose, 15 joints": ("a_{}_keypoints.json", [openpose(p) for p in walker("openpose_mpi_15")], "openpose_mpi_15"),
@@ -390,7 +390,7 @@ def test_arrays(tmp_path):
         same(tmp_path / "walk.npy", "coco")
     np.save(tmp_path / "walk.npy", WALK[0])
     assert keypoint_files.load(tmp_path / "walk.npy")[0].keypoints.shape == (1, 17, 2)
-    whole = np.stack([wholebody(p, 553) for p in LANDMARKS * [1, 1, -100]])  # FreeMoCap's, of two cameras
+    whole = np.stack([wholebody(p, 553) for p in LANDMARKS * [1, 1, -100]])  # FreeMoCap's array of two cameras
     np.save(tmp_path / "walk.npy", np.stack([whole, whole + [300, 0, 0]]))
     first, second = keypoint_files.load(tmp_path / "walk.npy")
     assert first.layout == "mediapipe_33"
@@ -427,7 +427,7 @@ def test_annotations_of_coco_and_posetrack(tmp_path):
 
 
 def test_pictures_that_are_no_video_are_lifted_one_by_one(tmp_path):
-    """Of names that are alike in nothing, or ids that are far and unevenly apart; a person each."""
+    """Pictures with unrelated names, or with ids that are far and unevenly spaced; one person in each."""
     folder = tmp_path / "images"
     for index, name in enumerate(["bend_1200x900", "jump", "reach_2", "IMG_20240501_1200x900"]):
         write_json(folder / f"{name}_keypoints.json", openpose(BODY[index]))

@@ -1,4 +1,4 @@
-"""Every format holds the same person, whom the readers find again."""
+"""Write the same person in every format, read the files, and compare; wrong files are rejected."""
 
 import json
 
@@ -15,14 +15,14 @@ SHOWN = [frame for frame in range(FRAMES) if frame not in MISSING]
 
 
 def person(joints=17, start=(400, 300), step=(4, 1), frames=FRAMES):
-    """Return keypoints [T, J, 3] of somebody who walks: x, y, confidence; eighths of pixels, so that floats are exact."""
+    """Return keypoints [T, J, 3] of a walking person: x, y, confidence, in eighths of pixels, so that floats are exact."""
     rng = np.random.default_rng(0)
     body = np.round(rng.uniform((-60, -150), (60, 150), (40, 2)) * 8) / 8
     points = body + np.array(start) + np.arange(frames)[:, None, None] * np.array(step)
     return np.concatenate([points, np.broadcast_to(0.5 + np.arange(40)[:, None] / 128, (frames, 40, 1))], -1)[:, :joints]
 
 
-# Writers, one a format: people is {track id or None: [T, J, 3]}; frames in `missing` are not there.
+# One writer for each format: people is {track id or None: [T, J, 3]}; frames in `missing` are left out.
 
 
 def write_videopose3d(path, people, missing=MISSING, size=(("w", SIZE), ("h", SIZE), ("fps", 25)), **other):
@@ -66,7 +66,7 @@ def write_openpose(path, people, missing=MISSING, start=0):
 
 
 def in_frames(people, missing):
-    """Return, for each frame, (track id, flat x, y, confidence) of those who are there."""
+    """Return, for each frame, (track id, flat x, y, confidence) of the people in it."""
     frames = len(next(iter(people.values())))
     return [
         [(name, values[frame].ravel().tolist()) for name, values in people.items() if frame not in missing]
@@ -142,7 +142,7 @@ def blanked(values, missing=MISSING):
     return np.where(np.isin(np.arange(len(values)), missing)[:, None, None], 0, values)
 
 
-WRITERS = {  # format or variant: (writer of one person, joints, layout, name, whether size and fps are told)
+WRITERS = {  # format or variant: (writer of one person, joints, layout, name, whether the file has size and fps)
     "videopose3d": (lambda f, p: write_videopose3d(f / "x.npz", p), 17, "coco", "dance", (True, True)),
     "detectron2": (lambda f, p: write_detectron2(f / "dance.mp4.npz", p), 17, "coco", "dance", (True, False)),
     "openpose": (lambda f, p: write_openpose(f / "dance", p), 25, "body_25", "dance", (False, False)),
@@ -229,7 +229,7 @@ TRACKED = {
 
 @pytest.mark.parametrize("name", TRACKED)
 def test_people_who_cross_are_told_apart_by_ids(tmp_path, name):
-    """They meet in the same place, where linking could exchange them: one turns back there."""
+    """Two people meet at the same place, where linking could exchange them: one turns back there."""
     towards, away = person(start=(400, 300), step=(8, 0)), person(start=(592, 300), step=(-8, 0))
     away[13:] = away[12::-1][:12]
     tracks = {track.name: track for track in keypoint_files.load(TRACKED[name](tmp_path, {"1": towards, "2": away}))}
@@ -292,7 +292,7 @@ def test_tables_of_pairs(tmp_path):
 def test_what_is_missing_in_a_table(tmp_path, nothing):
     rows = table({None: person()}, missing=()).splitlines()
     cells = rows[3].split(",")
-    cells[4], cells[5] = nothing, nothing  # of the joint 1 in frame 2
+    cells[4], cells[5] = nothing, nothing  # joint 1 in frame 2
     (track,) = keypoint_files.load(write_text(tmp_path / "x.csv", "\n".join([*rows[:3], ",".join(cells), *rows[4:]])))
     assert np.argwhere(track.confidences == 0).tolist() == [[2, 1]]
     assert np.argwhere(np.isnan(track.keypoints).any(-1)).tolist() == [[2, 1]]
@@ -311,11 +311,11 @@ def test_what_is_missing_in_json(tmp_path, nothing):
     assert (track.confidences[2, 1] > 0) == (nothing == (5, 5, 0.04))
 
 
-# What is refused.
+# Files that are rejected
 
 
 def entries(**changes):
-    """Return AlphaPose's entries, the third of which is changed."""
+    """Return AlphaPose's entries with the third one changed."""
     content = alphapose({None: person()})
     content[2] |= changes
     return content

@@ -1,4 +1,4 @@
-"""Who is whom, and which frame of which video a picture is, in the files that people have."""
+"""People and their ids, and the frames and videos that pictures belong to, in keypoint files."""
 
 import warnings
 
@@ -45,7 +45,7 @@ def yolo(person, **more):
 
 @pytest.mark.parametrize("key", ["id", "track_id", "pid", "tracking_id"])
 def test_ids_tell_people_apart_who_cross(tmp_path, key):
-    """At a speed at which the nearest in the next frame is the other."""
+    """Two people move so fast that the nearest one in the next frame is the other."""
     steps = np.arange(len(WALK))[:, None, None] * [130, 0, 0]
     towards, away = WALK + steps, WALK + [3180, 0, 0] - steps
     frames = [
@@ -81,7 +81,7 @@ def test_frames_are_no_people(tmp_path, form):
 
 
 def test_people_are_no_frames(tmp_path):
-    """Five people beside each other, in every form that may hold frames too."""
+    """Five people side by side in one picture, in every form that may contain frames instead."""
     people = [WALK[0] + [200 * k, 0, 0] for k in range(5)]
     np.save(tmp_path / "walk.npy", np.stack(people)[None, ..., :2])
     forms = [
@@ -227,7 +227,7 @@ def test_sizes_of_images_are_each_ones(tmp_path):
     images = [{"id": i, "file_name": f"{i}.jpg", "width": w, "height": h} for i, (w, h) in enumerate(sizes)]
     people = [{"image_id": i, "keypoints": flat(WALK[i])} for i in range(2)]
     path = write_json(tmp_path / "walk.json", {"images": images, "annotations": people})
-    found = load(path)  # no video: their sizes differ
+    found = load(path)  # not a video, because the sizes differ
     assert {name: (len(track.keypoints), track.image_size) for name, track in found.items()} == {
         "0": (1, sizes[0]),
         "1": (1, sizes[1]),
@@ -312,7 +312,7 @@ def test_images_in_three_columns_of_deeplabcut(tmp_path):
 @pytest.mark.parametrize(
     ("degrees", "raw"),
     [
-        (90, lambda p: np.stack([p[..., 1], SIZE[0] - p[..., 0]], -1)),  # as a camera turned by 270 degrees sees it
+        (90, lambda p: np.stack([p[..., 1], SIZE[0] - p[..., 0]], -1)),  # as seen by a camera rotated by 270 degrees
         (180, lambda p: np.stack([SIZE[0] - p[..., 0], SIZE[1] - p[..., 1]], -1)),
         (270, lambda p: np.stack([SIZE[1] - p[..., 1], p[..., 0]], -1)),
     ],

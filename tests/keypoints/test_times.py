@@ -1,4 +1,4 @@
-"""Parts of keypoint files, time stamps in them, and the videos that they belong to."""
+"""Parts of keypoint files, their time stamps, and the videos that they belong to."""
 
 import itertools
 import json
@@ -105,7 +105,7 @@ def test_a_tables_time_stamps_are_used(tmp_path, name, factor, numbered):
 
 
 def test_even_time_stamps_are_a_frame_rate_and_gaps_are_kept(tmp_path):
-    """Two people in a table without frame numbers; nobody in frames 8 to 10."""
+    """Two people in a table without frame numbers; no person in frames 8 to 10."""
     rows = []
     for index in [*range(8), *range(11, 25)]:
         for person, shift in (("a", 0), ("b", 300)):
@@ -148,7 +148,7 @@ LONG = walker("coco", frames=100)
     ids=["tenths", "hundredths", "one twice", "whole seconds", "no unit", "inference", "inference, ms", "backwards"],
 )
 def test_times_that_do_not_number_frames_are_left_out_and_lines_counted(tmp_path, name, column, message):
-    """One person, a line a frame in order: the lines are the frames, whatever the times are."""
+    """With one line per frame in order, the lines are the frames if the times cannot be used."""
     rows = [[repr(time), *person.ravel()] for time, person in zip(column.tolist(), LONG, strict=True)]
     with pytest.warns(UserWarning, match="not used") as warned:
         (track,) = load(table(tmp_path / "x.csv", [name, *names()], rows), Hints(image_size=(1280, 720)))
@@ -173,7 +173,7 @@ def test_rounded_times_of_even_frames_make_no_gaps(tmp_path, fps, digits):
 @pytest.mark.parametrize("by", ["frame", "person"])
 @pytest.mark.parametrize("lines", ["wide", "long"])
 def test_times_number_the_frames_of_people_in_either_order(tmp_path, by, lines):
-    """A table that is sorted by person has times that begin again; the second person comes at frame 5."""
+    """In a table sorted by person the times start again; the second person appears at frame 5."""
     people = {"a": walker("coco"), "b": walker("coco", 300)}
     seen = [(index, person) for index in range(25) for person in people if person == "a" or index >= 5]
     seen.sort(key=lambda one: (one[1], one[0]) if by == "person" else one)
@@ -246,7 +246,7 @@ def test_keypoints_take_size_and_times_from_their_video(walk, video):
 
 
 def test_a_rate_that_is_given_selects_by_the_clock_that_is_written(walk, video):
-    """A part of a slow-motion video, by --fps, of a file and of a detector: its frames are at those seconds."""
+    """A part of a slow-motion video with --fps, from a file and a detector, has the frames at these times."""
     video = footage.open_footage(video.path, fps=100.0)
     wanted = times.make_part(0.1, 0.2)
     (track,) = times.select(times.with_footage(load(walk / "bare.npz"), video, "x"), wanted, None, "x")

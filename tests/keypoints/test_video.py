@@ -1,4 +1,4 @@
-"""Videos become tracks, whatever finds the people in them."""
+"""Detecting people in videos and pictures, with MediaPipe and other detectors."""
 
 import importlib.util
 import os
@@ -19,12 +19,12 @@ from tests.keypoints import videos
 
 @pytest.fixture(scope="module")
 def dance(tmp_path_factory):
-    """A video of 20 frames, 25 a second."""
+    """A video of 20 frames at 25 frames per second."""
     return videos.write(tmp_path_factory.mktemp("videos") / "dance.mp4", videos.numbered(20), np.arange(20) / 25)
 
 
 class Finder:
-    """Finds one person, who walks, except in frames 5 to 7."""
+    """A detector that finds one walking person, except in frames 5 to 7."""
 
     layout = "coco"
 
@@ -85,7 +85,7 @@ def test_many_frames_that_cannot_be_decoded_give_a_warning(dance, monkeypatch):
 
 
 class Scripted:
-    """Sees in each frame the people whose places are given, 100 pixels high."""
+    """A detector that finds people, 100 pixels high, at given places in each frame."""
 
     layout = "coco"
 
@@ -174,7 +174,7 @@ def test_a_model_is_asked_for_where_the_package_has_none(tmp_path, monkeypatch):
 
 
 class Landmarker:
-    """Stands for MediaPipe's PoseLandmarker; finds as many people as it may, at the middle of the image."""
+    """A stand-in for MediaPipe's PoseLandmarker that finds `num_poses` people in the middle of the image."""
 
     @classmethod
     def create_from_options(cls, options):

@@ -16,7 +16,7 @@ def camera():
 
 def test_orientation_is_w_x_y_z_and_turns_camera_axes_into_the_worlds(camera):
     w, x, y, z = camera.orientation
-    axis = 2 * np.array([x * z + w * y, y * z - w * x, w * w + z * z - 0.5])  # where z goes
+    axis = 2 * np.array([x * z + w * y, y * z - w * x, w * w + z * z - 0.5])  # direction of the camera's z axis
     ahead = cameras.camera_to_world(np.array([[0.0, 0.0, 3.0]]), camera)
     np.testing.assert_allclose(ahead[0] - camera.translation, 3 * axis, atol=1e-12)
 
@@ -53,7 +53,7 @@ def test_a_camera_moves_until_it_sees_all_points_and_no_farther(rng, margin):
         placed, back = cameras.moved_until_visible(points, camera, margin=margin, nearest_m=1.0)
         assert placed.orientation == camera.orientation
         moved = np.subtract(placed.translation, camera.translation)
-        np.testing.assert_allclose(moved @ camera.rotation[:, 1:], [0, -back], atol=1e-9)  # sideways and back
+        np.testing.assert_allclose(moved @ camera.rotation[:, 1:], [0, -back], atol=1e-9)  # moved only sideways and back
         seen = cameras.world_to_camera(points, placed)
         share = cameras.project(seen, placed) / [800, 600]
         assert share.min() > margin - 1e-9

@@ -1,4 +1,4 @@
-"""All filters together: live equals offline, the order, gaps, sizes."""
+"""All filters together: their order, live against offline, gaps and sizes."""
 
 import dataclasses
 import time
@@ -87,7 +87,7 @@ def test_live_is_fast(track):
         begun = time.perf_counter()
         live.push(pose)
         taken.append(time.perf_counter() - begun)
-    assert np.median(taken) < 0.005  # ten times what is measured
+    assert np.median(taken) < 0.005  # ten times the measured duration
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Knees and elbows of a body built by hand, seen from any side."""
+"""Knees and elbows of a body built by hand, in any camera's axes."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def without_wrong_bends(poses):
 
 
 def body(hinge, bend_deg, raised_deg=0.0, twist_deg=0.0):
-    """Return a pose whose limb is raised forwards, then turned about its upper bone, and whose hinge is bent."""
+    """Return a pose whose limb is raised forwards, then rotated about its upper bone, and whose hinge is bent."""
     pose = np.array([STANDING[name] for name in H36M_17.joints], float)
     first, last, sign = LIMBS[hinge]
     upper, lower = pose[J[hinge]] - pose[J[first]], pose[J[last]] - pose[J[hinge]]
@@ -71,7 +71,7 @@ def test_straightening_moves_both_joints_as_little_as_they_can():
     pose = body("LKnee", -20)
     hip, knee, foot = (pose[J[name]] for name in ("LHip", "LKnee", "LFoot"))
     thigh, shank = np.linalg.norm(knee - hip), np.linalg.norm(foot - knee)
-    direction = thigh * (knee - hip) + (thigh + shank) * (foot - hip)  # of the straight leg with the least squares
+    direction = thigh * (knee - hip) + (thigh + shank) * (foot - hip)  # best direction of a straight leg
     direction /= np.linalg.norm(direction)
     made = without_wrong_bends(pose[None])[0]
     np.testing.assert_allclose(made[J["LKnee"]], hip + thigh * direction, atol=1e-6)
