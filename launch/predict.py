@@ -126,13 +126,13 @@ def main() -> None:
     settings = motion.settings_of(
         _FILTERS.value, stature_m=_STATURE.value, leg_m=_LEG.value, up=_UP.value, lock_feet=_LOCK_FEET.value
     )
-    part = times.part(_START.value, _END.value, _EVERY.value)
+    part = times.make_part(_START.value, _END.value, _EVERY.value)
     model = _WORKDIR.value or _WEIGHTS.value
     inputs = [str(_KEYPOINTS.value or _VIDEO.value), str(_VIDEO.value or ""), str(model or "")]
     files = lift_file.check_outputs(_OUTPUT.value, _RENDER.value, _BVH.value, _ANGLES.value, inputs)
     lifter = load(model, _CHECKPOINT.value) if model else None
     source = Path(str(_KEYPOINTS.value or _VIDEO.value))
-    filmed = footage.opened(_VIDEO.value, rotate=int(_ROTATE.value), fps=_FPS.value) if _VIDEO.value else None
+    filmed = footage.open_footage(_VIDEO.value, rotate=int(_ROTATE.value), fps=_FPS.value) if _VIDEO.value else None
     tracks = _people(source, part, filmed)
     tracks = lift_file.described(tracks, source, layout=_LAYOUT.value, fps=_FPS.value, focal_px=_FOCAL.value)
     model = model or lift_file.usual_network(tracks)

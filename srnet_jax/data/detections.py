@@ -93,7 +93,7 @@ def detected(sequence: Sequence, errors: Errors, rng: np.random.Generator, fps: 
             unseen[:, [H36M_17.joints.index(name) for name in _DERIVED]] = True
         points = complete(np.where(unseen[..., None], np.nan, points), (~unseen).astype(float), "h36m", fps).points
     elif errors.derived_joints:
-        points = layouts.derived_as_detected(points)
+        points = layouts.with_derived_joints(points)
     return dataclasses.replace(sequence, inputs_2d=points)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from srnet_jax.data.dataset import Sequence, film
-from srnet_jax.pose.cameras import Camera, misses, moved_to_see, world_to_camera
+from srnet_jax.pose.cameras import Camera, moved_until_visible, out_of_view, world_to_camera
 from srnet_jax.pose.skeleton import ROOT
 
 _TOLERANCE = 0.05  # fraction of the image by which a joint may be outside before the camera moves
@@ -87,7 +87,7 @@ def film_all(motions: Iterable[Motion], cameras: tuple[Camera, ...]) -> tuple[tu
 
 
 def _missed(poses: np.ndarray, camera: Camera) -> np.ndarray:
-    return misses(poses, camera, beyond=_TOLERANCE, nearest_m=_NEAREST_M)
+    return out_of_view(poses, camera, beyond=_TOLERANCE, nearest_m=_NEAREST_M)
 
 
 def _pieces(poses: np.ndarray, cameras: tuple[Camera, ...]) -> Iterator[tuple[np.ndarray, tuple[Camera, ...], float]]:
@@ -96,7 +96,7 @@ def _pieces(poses: np.ndarray, cameras: tuple[Camera, ...]) -> Iterator[tuple[np
     for camera in cameras:
         if _missed(poses, camera).any():
             distance = float(world_to_camera(poses[:, ROOT], camera)[:, 2].mean())
-            camera, back = moved_to_see(poses, camera, margin=_MARGIN, nearest_m=_NEAREST_M)
+            camera, back = moved_until_visible(poses, camera, margin=_MARGIN, nearest_m=_NEAREST_M)
             if back > distance and len(poses) >= 2 * _SHORTEST:
                 half = len(poses) // 2
                 yield from _pieces(centred(poses[:half]), cameras)

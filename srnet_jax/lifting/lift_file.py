@@ -20,7 +20,7 @@ from srnet_jax.lifting.result import ANGLE_SUFFIXES, USUAL_FPS, Result, check_fi
 from srnet_jax.lifting.result import SUFFIXES as FILES
 from srnet_jax.lifting.scene import SUFFIXES, Images, Scene
 from srnet_jax.pose import layouts
-from srnet_jax.pose.complete import FEWEST, Completed, Source, complete
+from srnet_jax.pose.complete import MIN_JOINTS, Completed, Source, complete
 from srnet_jax.pose.expected_errors import expected_errors
 from srnet_jax.pose.normalization import USUAL_FOCAL
 
@@ -107,7 +107,7 @@ def lift(
         which_layout.warn_if_implausible(track)
         people.append(complete(track.keypoints, track.confidences, track.layout, track.fps))
     if not any(person.lifted.any() for person in people):
-        raise DataError(f"{tracks[0].name}: no frame shows {FEWEST} of the 17 joints")
+        raise DataError(f"{tracks[0].name}: no frame shows {MIN_JOINTS} of the 17 joints")
     _warn_of_missing(tracks, people)
     if any(track.seconds is None and len(track.keypoints) > 1 for track in tracks):
         warnings.warn(f"frames per second not known, taken as {USUAL_FPS:g} (--fps)", stacklevel=2)

@@ -10,14 +10,14 @@ from srnet_jax.config import joint_sets
 from srnet_jax.config.config_files import CONFIG_FILE
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.files import plain
-from srnet_jax.keypoints.points import marked
+from srnet_jax.keypoints.points import mark_missing
 from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
 from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_filters, pinhole
 from srnet_jax.lifting.motion import USUAL, MotionSettings
 from srnet_jax.lifting.result import USUAL_FPS, Result
 from srnet_jax.models.predict import predict
-from srnet_jax.pose.complete import FEWEST, Completed, complete
+from srnet_jax.pose.complete import MIN_JOINTS, Completed, complete
 from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.frames import Frames, interpolated
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, View, normalize_image
@@ -86,7 +86,7 @@ def completed(
         raise DataError(f"confidences: found shape {sure.shape} of {sure.dtype}, expected {keypoints.shape[:2]} of numbers")
     if (sure > _MOST_CONFIDENCE).any():
         raise DataError(f"confidences: found {np.nanmax(sure):g}, expected 0 to 1")
-    values = marked(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), min_confidence)
+    values = mark_missing(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), min_confidence)
     shown = np.isfinite(values[..., 0]).any(-1)
     check_pixels(values[shown], np.flatnonzero(shown), "keypoints")
     return complete(values[..., :2], values[..., 2], layout, fps)
@@ -151,7 +151,7 @@ class KeypointLifter:
         self.check_focal(focal_px)
         person = completed(keypoints, confidences, layout, fps, min_confidence)
         if not person.lifted.any():
-            raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
+            raise DataError(f"keypoints: no frame shows {MIN_JOINTS} of the 17 joints")
         times = np.arange(len(keypoints)) / fps if fps else None
         (poses,) = self.lift([person], [image_size], [times], focal_px=focal_px, flip=flip, batch_frames=batch_frames, up=up)
         rate = fps or self.trained.fps or USUAL_FPS

@@ -12,7 +12,7 @@ from srnet_jax.pose.complete import Source
 from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.footlock import FEET, footlock
 from srnet_jax.pose.ground import direction, ground
-from srnet_jax.pose.root_path import bridged, root_path, with_median_bones
+from srnet_jax.pose.root_path import root_path, with_gaps_filled, with_median_bones
 from srnet_jax.pose.skeleton import H36M_17
 
 FILTERS = ("smooth", "bones", "knees", "elbows")
@@ -109,7 +109,7 @@ def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Re
         poses = filtered(poses, result.confidences, times, settings.filters)
     focal, center = pinhole(result.image_size, result.focal_px)
     bones = with_median_bones(poses)
-    path = bridged(root_path(bones, points, result.confidences, focal, center, times), poses, times)
+    path = with_gaps_filled(root_path(bones, points, result.confidences, focal, center, times), poses, times)
     seen = result.sources == Source.SEEN
     if settings.lock_feet:
         path = footlock(path, bones, times, seen)

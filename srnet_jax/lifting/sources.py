@@ -43,14 +43,14 @@ def from_file(
       UserError: if a file is missing, damaged or not understood, the files do not belong together, or the part shows no person.
     """
     if filmed is None:
-        return times.chosen(keypoint_files.load(path, hints), part, fps, str(path))
+        return times.select(keypoint_files.load(path, hints), part, fps, str(path))
     if hints.image_size not in (None, filmed.size_before):
         given, expected = ("{} x {}".format(*size) for size in (hints.image_size or (0, 0), filmed.size_before))
         raise UserError(
             f"--width, --height: found {given}, expected neither flag, or the size of {filmed.path}, {expected} pixels"
         )
     tracks = keypoint_files.load(path, dataclasses.replace(hints, usual_size=filmed.size_before))
-    return times.chosen(times.filmed(tracks, filmed, str(path)), part, None, str(path))
+    return times.select(times.with_footage(tracks, filmed, str(path)), part, None, str(path))
 
 
 def from_video(

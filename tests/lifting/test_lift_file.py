@@ -205,7 +205,7 @@ def test_an_image_size_that_is_not_known_is_a_usual_one_and_said(tmp_path, middl
     points = points - np.median(points, axis=(0, 1)) + middle
     points = points * [1, 150 / np.ptp(points[..., 1])] + [0, middle[1] * (1 - 150 / np.ptp(points[..., 1]))]
     np.savez(tmp_path / "x.npz", keypoints=points)
-    with pytest.warns(UserWarning, match=f"x.npz: image size not known, taken as {size[0]} x {size[1]}"):
+    with pytest.warns(UserWarning, match=f"x.npz: image size not known, assuming {size[0]} x {size[1]}"):
         (track,) = lift_file.described(keypoint_files.load(tmp_path / "x.npz"), tmp_path / "x.npz", layout="coco", fps=None)
     assert track.image_size == size
 
@@ -233,7 +233,9 @@ def test_somebody_without_a_pose_does_not_stop_the_others(tmp_path):
 def test_layouts_that_do_not_fit_are_named(tmp_path):
     np.savez(tmp_path / "x.npz", keypoints=np.random.default_rng(0).uniform(10, 500, (5, 9, 2)))
     tracks = keypoint_files.load(tmp_path / "x.npz")
-    with pytest.raises(UserError, match=r"x\.npz has 9 joints, expected those of a layout: coco \(17\), halpe_26"):
+    with pytest.raises(
+        UserError, match=r"--layout: found 9 joints in .*x\.npz, expected the number of a layout: coco \(17\), halpe_26"
+    ):
         lift_file.described(tracks, tmp_path / "x.npz", layout=None, fps=None)
     with pytest.raises(DataError, match=r"x\.npz: keypoints: found 9 joints, expected the 16 of layout mpii"):
         lift_file.described(tracks, tmp_path / "x.npz", layout="mpii", fps=None)
@@ -298,7 +300,7 @@ def test_what_is_written_of_a_part_has_the_videos_numbers_and_times(tmp_path, li
     np.savez(tmp_path / "x.npz", keypoints=walker("coco"), fps=10.0, image_size=(1280, 720))
     tracks = keypoint_files.load(tmp_path / "x.npz")
     for fps in (None, 10.0):
-        part = times.chosen(tracks, times.part(0.5, 1.8, 4), fps, "x")
+        part = times.select(tracks, times.make_part(0.5, 1.8, 4), fps, "x")
         part = lift_file.described(part, tmp_path, layout="coco", fps=fps)
         (found,) = lift_file.lift(part, lifter, flip=False)
         found.save(tmp_path / "y.npz")
@@ -312,11 +314,11 @@ def test_the_focal_length_is_the_given_or_the_cameras(tmp_path, lifter):
     metadata = {"com.apple.quicktime.camera.focal_length.35mm_equivalent": "26"}
     options = {"movflags": "use_metadata_tags"}
     path = videos.write(tmp_path / "x.mov", videos.numbered(3), np.arange(3) / 30, metadata=metadata, options=options)
-    filmed = footage.opened(path)
+    filmed = footage.open_footage(path)
     assert lift_file.focal_length(70.0, filmed) == (70.0, "focal length 70 px, as given")
     px, said = lift_file.focal_length(None, filmed)
     assert px == pytest.approx(26 * 80 / np.hypot(36, 24))
-    assert said == "focal length 48 px: 26 mm in the 35 mm format, says x.mov"
+    assert said == "focal length 48 px: 26 mm (35 mm equivalent) in x.mov"
     assert lift_file.focal_length(None, None) == (
         None,
         "focal length not known, taken as 0.85 times the image's longer side",

@@ -226,10 +226,10 @@ def test_a_config_of_another_version_is_refused(lifter, tmp_path):
         (np.zeros((0, 17, 2), np.float32), r"found shape \(0, 17, 2\)"),
         (np.full((3, 17, 2), np.nan), "keypoints: no frame shows 4 of the 17 joints"),
         (np.zeros((3, 25, 2)), "found 25 joints, expected the 17 of layout coco; body_25 and body_25b have 25"),
-        (np.full((3, 17, 2), 0.5), r"keypoints: all keypoints are within .*1\.5, they seem normalised, expected pixels"),
-        (np.full((3, 17, 2), 7.0), "keypoints: all joints are at one place in each frame, expected a person's"),
-        (np.full((3, 17, 2), 1e9), "keypoints: keypoints of 1,000,000 or more at frame 0, expected pixels"),
-        (np.full((3, 17, 2), 1e200), "keypoints: keypoints of 1,000,000 or more at frame 0, expected pixels"),
+        (np.full((3, 17, 2), 0.5), r"keypoints: found only keypoints within .*1\.5, which seem normalised, expected pixels"),
+        (np.full((3, 17, 2), 7.0), "keypoints: found all joints at one point in each frame, expected a person's"),
+        (np.full((3, 17, 2), 1e9), "keypoints: found keypoints of 1,000,000 or more in frame 0, expected pixels"),
+        (np.full((3, 17, 2), 1e200), "keypoints: found keypoints of 1,000,000 or more in frame 0, expected pixels"),
     ],
 )
 def test_wrong_keypoints_are_refused(lifter, keypoints, message):

@@ -13,7 +13,7 @@ from srnet_jax.lifting import lift_file
 from srnet_jax.lifting.lifter import completed, load
 from srnet_jax.pose import layouts
 from srnet_jax.pose.cameras import project, virtual_cameras, world_to_camera
-from srnet_jax.pose.complete import FEWEST, Source, complete, without_leaps
+from srnet_jax.pose.complete import MIN_JOINTS, Source, complete, without_leaps
 from srnet_jax.pose.layouts import H36M
 
 COCO = layouts.find("coco").joints
@@ -132,7 +132,7 @@ def test_what_is_hidden_is_marked_and_named(joints, start, length):
     _, expected = layouts.derived(hidden, sure, "coco")
     np.testing.assert_array_equal(found.confidences, np.where(found.lifted[:, None], expected, 0))
     shown = (expected > 0).sum(-1)
-    assert found.lifted[shown >= FEWEST].all()
+    assert found.lifted[shown >= MIN_JOINTS].all()
     counted = found.lifted & (shown > 0)
     share = (expected[counted] == 0).mean(0)
     assert found.missing == pytest.approx({joint: s for joint, s in zip(H36M.joints, share, strict=True) if s > 0.05})
