@@ -24,7 +24,7 @@ def main() -> None:
     from srnet_jax.training.state import count_parameters
 
     if _FIELDS.value:
-        print(schema.described(_FIELDS.value))
+        print(schema.describe_fields(_FIELDS.value))
         return
     model = create_model(command_line.load().model)
     parameters = variable_shapes(model)["params"]

@@ -53,7 +53,7 @@ def test_a_config_keeps_the_set_without_the_file(toml, tiny_config):
         ('hands = ["LHand", "RHand"]', 'hands = ["LHand", "Thumb"]', "groups: 'Thumb' is no joint"),
         ('hands = ["LHand", "RHand"]', "hands = 3", "groups: found 3, expected lists of joints"),
         ('Hip = ""', "Hip = 0", "found 0, expected a printable name"),
-        ("[joints]", "[bones]", "'bones' is not understood"),
+        ("[joints]", "[bones]", "found the key 'bones'"),
         ("[groups]", "", "groups: missing, expected a table"),
         ("[groups]", "[groups", "damaged, cut short or another kind of file, expected TOML of a joint set"),
     ],

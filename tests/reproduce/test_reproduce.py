@@ -362,9 +362,9 @@ def test_fields_are_checked():
         ({"workdir": None}, "--workdir: missing"),
         ({"shard": "3/2"}, "--shard=3/2: not understood, expected I/N"),
         ({"data": "h36m"}, "--data.path: missing, expected where the h36m data are"),
-        ({"changes": {"model.hops": 2}}, "config.model.hops: set, but nothing reads it here"),
-        ({"changes": {"data.path": "x"}}, "config.data.path: set, but nothing reads it here"),
-        ({"changes": {"test_data.path": "x"}}, "config.test_data.path: set, but nothing reads it here"),
+        ({"changes": {"model.hops": 2}}, "config.model.hops: set, but it is read only with"),
+        ({"changes": {"data.path": "x"}}, "config.data.path: set, but it is read only with"),
+        ({"changes": {"test_data.path": "x"}}, "config.test_data.path: set, but it is read only with"),
     ],
 )
 def test_mistakes_are_named_before_the_first_training(changed, message, tmp_path):
