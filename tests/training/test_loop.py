@@ -250,7 +250,7 @@ def test_a_workdir_that_cannot_be_used_is_refused_before_the_data_are_read(tiny_
     monkeypatch.delattr(loop, "load_training_data")
     file = tmp_path / "file"
     file.write_text("")
-    for place, message in ((file, "found a file, expected a folder"), (file / "run", "not a folder that may be written to")):
+    for place, message in ((file, "found a file, expected a folder"), (file / "run", "not a folder with write permission")):
         with pytest.raises(UserError, match=f"{file}: {message}"):
             train_and_evaluate(tiny_config, place)
     (tmp_path / "run").mkdir()
