@@ -26,7 +26,7 @@ def test_shipped_configs_are_valid(name):
 
 @pytest.mark.slow
 def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypatch):
-    """Train and evaluate with both sources; each field must be read outside `validate`, `save` and comparisons."""
+    """Train and evaluate with several sources; code must read each field outside `validate`, `save` and comparisons."""
     read = set()
     paths, alive = {}, []
     getitem = ConfigDict.__getitem__
@@ -36,7 +36,7 @@ def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypa
         path = f"{paths.get(id(self), '')}{key}"
         if isinstance(value, ConfigDict):
             paths[id(value)] = f"{path}."
-            alive.append(value)  # else another config may get its id
+            alive.append(value)  # otherwise another config may get its id
         else:
             read.add(path)
         return value
@@ -224,7 +224,7 @@ def test_members_of_an_ensemble(tiny_config):
     ("protocol", "changes", "message"),
     [
         ("subject", {"actions_train": ("Walking",)}, "config.ensemble.actions_train: not allowed under the protocol 'subject'"),
-        ("cross_action", {"actions_train": ("a b", "a/b")}, "two members would be named action_a_b"),
+        ("cross_action", {"actions_train": ("a b", "a/b")}, "two runs would have the folder action_a_b"),
         ("subject", {"seeds": (1, 1)}, r"config.ensemble.seeds: \(1, 1\) is not allowed"),
         ("subject", {"seeds": (-1,)}, r"config.ensemble.seeds: \(-1,\) is not allowed"),
         ("subject", {"learning_rates": (0.0,)}, "config.ensemble.learning_rates: "),

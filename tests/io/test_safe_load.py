@@ -19,7 +19,7 @@ from srnet_jax.io.safe_pickle import RandomState
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """Pickles as a global; callable, because pickle insists on that in a __reduce__."""
+    """An object that is pickled as a global; callable, as pickle requires in a __reduce__."""
 
     module: str
     name: str
@@ -37,14 +37,14 @@ class Call:
 
 
 class Storage:
-    """The raw data of tensors; `view` is a legacy (key, offset, size)."""
+    """Raw data of tensors; `view` is a legacy (key, offset, size)."""
 
     def __init__(self, kind, data, view=None):
         self.kind, self.data, self.view = kind, np.asarray(data), view
 
 
 class Pickler(pickle._Pickler):
-    """Write what torch.save writes."""
+    """A pickler that writes the format of torch.save."""
 
     def __init__(self, stream, protocol, legacy):
         super().__init__(stream, protocol)
@@ -105,7 +105,7 @@ def tensor(storage, size, stride, offset=0):
 
 
 def state_dict():
-    """Return tensors of every kind, and what they must be read as."""
+    """Return tensors of every kind, and the arrays that reading must give."""
     saved, expected = collections.OrderedDict(), {}
     for kind, dtype in (pair.split(":") for pair in KINDS.split()):
         array = np.arange(-1, 5).astype(dtype).reshape(2, 3)
@@ -234,7 +234,7 @@ def refusal_of_pickle(data, tmp_path):
 
 
 class Evil(Call):
-    """Pickles as os.system(f"touch {path}")."""
+    """An object that is pickled as a call of os.system(f"touch {path}")."""
 
     def __init__(self, path):
         self.reduced = (os.system, (f"touch {path}",))

@@ -284,12 +284,12 @@ def test_unfinished_runs_and_those_of_other_data_are_not_taken(two_rows, tmp_pat
     assert training(moved).evaluations()
     with np.load(moved) as clips:
         np.savez(tmp_path / "other.npz", **{name: clip * 1.1 for name, clip in clips.items()})
-    with pytest.raises(TrainingError, match="holds a run with another data"):
+    with pytest.raises(TrainingError, match="found a run with another data"):
         training(tmp_path / "other.npz").run()
     same = moved.read_bytes()
     (tmp_path / "other.npz").replace(moved)  # under the name that the run knows
     assert training(moved).evaluations() is None
-    with pytest.raises(TrainingError, match="holds a run with another data"):
+    with pytest.raises(TrainingError, match="found a run with another data"):
         training(moved).run()
     moved.write_bytes(same)
     training(moved).run()
@@ -379,7 +379,7 @@ def test_a_config_file_is_refused_in_one_line():
     command = [sys.executable, "-m", "launch.reproduce", "--table=2", "--workdir=x", "--config=configs/default.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "--config: not understood here" in done.stderr
+    assert "--config: not accepted here" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
