@@ -53,9 +53,9 @@ def test_a_config_keeps_the_set_without_the_file(toml, tiny_config):
         ('hands = ["LHand", "RHand"]', 'hands = ["LHand", "Thumb"]', "groups: 'Thumb' is not a joint"),
         ('hands = ["LHand", "RHand"]', "hands = 3", "groups: found 3, expected lists of joints"),
         ('Hip = ""', "Hip = 0", "found 0, expected a printable name"),
-        ("[joints]", "[bones]", "'bones' is not understood"),
+        ("[joints]", "[bones]", "found the key 'bones'"),
         ("[groups]", "", "groups: missing, expected a table"),
-        ("[groups]", "[groups", "damaged, cut short or another kind of file, expected TOML of a joint set"),
+        ("[groups]", "[groups", "damaged, cut short or another kind of file, expected a joint set in TOML"),
     ],
 )
 def test_what_is_no_joint_set_is_refused_in_one_line(toml, old, new, words):
@@ -76,7 +76,7 @@ def test_a_config_of_no_joint_set_is_refused(tiny_config, value):
 
 
 def test_built_in_sets():
-    """Left, right and parents of the published numbers."""
+    """Left, right and parents agree with the published numbers."""
     humaneva, coco = BUILT_IN["humaneva_15"], BUILT_IN["coco_17"]
     assert humaneva.parents == (-1, 0, 1, 2, 3, 1, 5, 6, 0, 8, 9, 0, 11, 12, 1)
     assert (humaneva.joints_left, humaneva.joints_right) == ((2, 3, 4, 8, 9, 10), (5, 6, 7, 11, 12, 13))

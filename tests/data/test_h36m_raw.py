@@ -295,7 +295,7 @@ def test_folders_that_are_refused(tmp_path, motions):
         convert_refused(tmp_path / "absent", output, f"{name}: exists already", UserError)
         assert (output / name).read_text() == "mine"
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file: not a folder that may be written to"):
+    with pytest.raises(UserError, match="file: not a folder with write permission"):
         raw_files.convert(tmp_path / "raw", tmp_path / "file")
 
 

@@ -285,12 +285,12 @@ def test_unfinished_runs_and_those_of_other_data_are_not_taken(two_rows, tmp_pat
     assert training(moved).evaluations()
     with np.load(moved) as clips:
         np.savez(tmp_path / "other.npz", **{name: clip * 1.1 for name, clip in clips.items()})
-    with pytest.raises(TrainingError, match="holds a run with another data"):
+    with pytest.raises(TrainingError, match="found a run with another data"):
         training(tmp_path / "other.npz").run()
     same = moved.read_bytes()
     (tmp_path / "other.npz").replace(moved)  # under the name in the config of the run
     assert training(moved).evaluations() is None
-    with pytest.raises(TrainingError, match="holds a run with another data"):
+    with pytest.raises(TrainingError, match="found a run with another data"):
         training(moved).run()
     moved.write_bytes(same)
     training(moved).run()
@@ -363,9 +363,9 @@ def test_fields_are_checked():
         ({"workdir": None}, "--workdir: missing"),
         ({"shard": "3/2"}, "--shard=3/2: not understood, expected I/N"),
         ({"data": "h36m"}, "--data.path: missing, expected where the h36m data are"),
-        ({"changes": {"model.hops": 2}}, "config.model.hops: set, but nothing reads it here"),
-        ({"changes": {"data.path": "x"}}, "config.data.path: set, but nothing reads it here"),
-        ({"changes": {"test_data.path": "x"}}, "config.test_data.path: set, but nothing reads it here"),
+        ({"changes": {"model.hops": 2}}, "config.model.hops: set, but it is read only with"),
+        ({"changes": {"data.path": "x"}}, "config.data.path: set, but it is read only with"),
+        ({"changes": {"test_data.path": "x"}}, "config.test_data.path: set, but it is read only with"),
     ],
 )
 def test_mistakes_are_named_before_the_first_training(changed, message, tmp_path):
@@ -380,7 +380,7 @@ def test_a_config_file_is_refused_in_one_line():
     command = [sys.executable, "-m", "launch.reproduce", "--table=2", "--workdir=x", "--config=configs/default.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "--config: not understood here" in done.stderr
+    assert "--config: not accepted here" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
