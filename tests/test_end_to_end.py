@@ -110,7 +110,7 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
             ("launch.rarity", ("--workdir=nothing",), "nothing/config.json: no such file"),
             ("launch.predict", ("--output=x.npz", "--people=five"), "--people=five: expected an integer in the range [1, 20]"),
             ("launch.predict", ("--noflip", "--flip", "--output=x.npz"), "error: --flip: is given twice, expected it once"),
-            ("launch.predict", ("--filters=", "--output=x.npz"), "--filters: empty, expected: Of the poses: smooth"),
+            ("launch.predict", ("--filters=", "--output=x.npz"), "--filters: empty, expected: Filters of the poses: smooth"),
             ("launch.reproduce", ("--scale=tiny",), "--scale=tiny: expected one of full, long, medium, quick, smoke"),
             (
                 "launch.evaluate",

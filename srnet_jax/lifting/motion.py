@@ -63,8 +63,9 @@ def settings_of(
     if stature_m is not None and leg_m is not None:
         raise UserError("stature_m, leg_m: found both, expected one of them")
     if isinstance(filters, Settings):
-        sizes = {name: value for name, value in (("stature_m", stature_m), ("leg_m", leg_m)) if value is not None}
-        return MotionSettings(dataclasses.replace(filters, **sizes), _up(up), lock_feet)
+        if stature_m is not None or leg_m is not None:
+            filters = dataclasses.replace(filters, stature_m=stature_m, leg_m=leg_m)
+        return MotionSettings(filters, _up(up), lock_feet)
     names = _names(filters)
     chosen = Settings(
         smooth="smooth" in names,
