@@ -8,7 +8,7 @@ cannot hold one.
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run to export.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write.", required=True)

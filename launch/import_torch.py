@@ -12,7 +12,7 @@ config.
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 app.define_config()
 _CHECKPOINT = flags.DEFINE_string(

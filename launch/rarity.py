@@ -9,7 +9,7 @@ set, sigma and the formula. --compare shows how the ranking depends on choices t
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 app.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run, whose config is used instead of --config.")
@@ -22,8 +22,8 @@ _PARTS = flags.DEFINE_bool("parts", False, "Print how rare the parts (legs, trun
 
 
 def main() -> None:
-    """Rank the poses, print the tables, and write the ranking."""
-    from launch.console import print_table
+    """Rank, print which poses are rare, and write the file."""
+    from srnet_jax.commands.console import print_table
     from srnet_jax.config import command_line, ensembles
     from srnet_jax.data.sources import load_split
     from srnet_jax.errors import UserError

@@ -13,7 +13,7 @@ table_NAME-DATA-SCALE.md, .csv and .png to the workdir.
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 app.define_config(file=False)
 _LIST = flags.DEFINE_bool("list", False, "Print all tables and figures, the data that they need and their cost, and exit.")
@@ -39,8 +39,8 @@ _TEST_PATH = flags.DEFINE_string(
 
 
 def main() -> None:
-    """Train and evaluate the runs, and print and write the table."""
-    from launch.console import print_table
+    """Train, evaluate and print."""
+    from srnet_jax.commands.console import print_table
     from srnet_jax.config import command_line
     from srnet_jax.reproduce import listing, make
 

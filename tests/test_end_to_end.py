@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from launch.console import console
+from srnet_jax.commands.console import console
 
 ROOT = Path(__file__).parent.parent
 CHECKPOINT = ROOT / "tests" / "data" / "parity" / "sr5_mul_333_c42.bin"
@@ -112,7 +112,7 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
             ("launch.rarity", ("--workdir=nothing",), "nothing/config.json: no such file"),
             ("launch.predict", ("--output=x.npz", "--people=five"), "--people=five: expected an integer in the range [1, 20]"),
             ("launch.predict", ("--noflip", "--flip", "--output=x.npz"), "error: --flip: is given twice, expected it once"),
-            ("launch.predict", ("--filters=", "--output=x.npz"), "--filters: empty, expected: Of the poses: smooth"),
+            ("launch.predict", ("--filters=", "--output=x.npz"), "--filters: empty, expected: Filters of the poses: smooth"),
             ("launch.reproduce", ("--scale=tiny",), "--scale=tiny: expected one of full, long, medium, quick, smoke"),
             (
                 "launch.evaluate",
@@ -418,7 +418,7 @@ def test_a_training_is_stopped_while_it_starts(number, module, tmp_path):
 @pytest.mark.parametrize("error", ["MemoryError()", "RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.')"])
 def test_too_little_memory_is_one_line(error):
     done = subprocess.run(
-        [sys.executable, "-c", f"from launch import app\ndef main():\n    raise {error}\napp.run(main)"],
+        [sys.executable, "-c", f"from srnet_jax.commands import app\ndef main():\n    raise {error}\napp.run(main)"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""From a detector's keypoints to 3D: layouts, missing joints, normalisation, frame rates and a trained network."""
+"""Lift a detector's keypoints to 3D with a trained network: layouts, missing joints, normalisation and frame rates."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,9 +13,11 @@ from srnet_jax.io.files import plain
 from srnet_jax.keypoints.points import mark_missing
 from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
-from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_filters, pinhole
-from srnet_jax.lifting.motion import USUAL, MotionSettings
-from srnet_jax.lifting.result import USUAL_FPS, Result
+from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_filters
+from srnet_jax.lifting.lifted_people import LiftedPeople
+from srnet_jax.lifting.motion import USUAL_FILTERS, settings_of
+from srnet_jax.lifting.result import USUAL_FPS
+from srnet_jax.lifting.roll import seen, turned_back, turned_level
 from srnet_jax.models.predict import predict
 from srnet_jax.pose.complete import MIN_JOINTS, Completed, complete
 from srnet_jax.pose.filters import Settings, filtered
@@ -28,40 +30,7 @@ _FOLDER = Path(__file__).parent / "pretrained"
 _MOST_CONFIDENCE = 10.0  # some detectors go above 1
 _SAME_RATE = 0.01  # relative difference of frame rates that does not matter
 _MOST_FRAMES = 10_000_000  # of a person at the network's rate
-_STEEP = 0.2  # sine of the angle between up and the optical axis, below which roll says nothing
-_FARTHEST_M = 10.0  # a joint from the hip
-
-
-def seen(points: np.ndarray, image_size: tuple[int, int], focal_px: float | None) -> View:
-    """Return the view of keypoints [T, 17, 2], pixels: the principal point is the image's middle.
-
-    Args:
-      points: of `skeleton.H36M_17`.
-      image_size: width and height, pixels.
-      focal_px: focal length, pixels; None for USUAL_FOCAL times the longer side.
-    """
-    focal, center = pinhole(image_size, focal_px)
-    return View.seen(points, (focal, focal), center, image_size)
-
-
-def turned_level(points: np.ndarray, up: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """Turn keypoints [..., 2], pixels, about the image's middle as if the camera were not rolled, where up [3] is known."""
-    center = np.array(image_size) / 2
-    return ((points - center) @ _roll(up) + center).astype(points.dtype)
-
-
-def turned_back(poses: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Turn poses [..., 3] of keypoints from `turned_level` to the axes of the rolled camera."""
-    return np.concatenate([poses[..., :2] @ _roll(up).T, poses[..., 2:]], -1).astype(poses.dtype)
-
-
-def _roll(up: np.ndarray) -> np.ndarray:
-    """Return the rotation [2, 2], of rows, that takes the image of up to the image's top; none if up is along the axis."""
-    x, y = up[0], -up[1]
-    length = np.hypot(x, y)
-    if length < _STEEP * np.linalg.norm(up):
-        return np.eye(2)
-    return np.array([[y, -x], [x, y]]) / length  # (x, -y) @ this = (0, -length)
+_FARTHEST_M = 10.0  # distance of a joint from the hip
 
 
 def completed(
@@ -71,7 +40,7 @@ def completed(
     fps: float | None = None,
     min_confidence: float = MIN_CONFIDENCE,
 ) -> Completed:
-    """Return the 17 joints of one person's keypoints, what is missing among them filled; see `KeypointLifter.__call__`.
+    """Return the 17 joints of one person's keypoints, with missing joints filled; see `KeypointLifter.__call__`.
 
     Raises:
       DataError: if the keypoints or the confidences have another shape, or the keypoints cannot be a person's in pixels.
@@ -94,7 +63,7 @@ def completed(
 
 @dataclasses.dataclass(frozen=True)
 class KeypointLifter:
-    """A trained network that takes keypoints of any layout, in pixels.
+    """A trained network that lifts keypoints of any layout, in pixels.
 
     Attributes:
       trained: the network.
@@ -119,32 +88,38 @@ class KeypointLifter:
     ) -> np.ndarray:
         """Lift one person's keypoints.
 
-        A temporal network sees the video at the frame rate that it was trained on: keypoints are interpolated linearly to
-        its frames, and its poses back to the video's. Past the video's ends it sees the nearest frame.
+        A temporal network sees the video at the frame rate that it was trained on: keypoints are interpolated linearly to that
+        rate, and the poses back to the video's. Beyond the ends of the video it sees the nearest frame.
 
         Args:
-          keypoints: [T, J, 2] of each frame, pixels. NaN, (0, 0) and -1 mean that a joint is missing; see `complete` for what
-            is done about it.
+          keypoints: [T, J, 2] of each frame, pixels. NaN, (0, 0) and -1 mean that a joint is missing; `complete` estimates it.
           layout: a name of `layouts.LAYOUTS`.
           image_size: width and height of the image, pixels.
           confidences: [T, J], 0 to 1; None if not known.
           fps: frames per second of the video; None for those of the network. Single-frame networks need none.
           focal_px: the camera's focal length, pixels; None for 0.85 times the image's longer side. It matters little: 0.7 to
-            1.2 times change the result by few millimetres.
+            1.2 times the true length change the result by a few millimetres.
           min_confidence: a joint whose confidence is lower is missing.
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
-          batch_frames: frames that are lifted at a time; bounds the memory.
+          batch_frames: frames that are lifted at a time; this bounds the memory.
           filters: of the poses, as `pose.filters.Settings()`; None for poses as the network gives them.
-          up: [3] direction of up in the camera frame, if it is known: a rolled camera's keypoints are lifted as a level one's.
+          up: [3] direction of up in the camera frame, if it is known: the keypoints are turned as if the camera were level.
 
         Returns:
           [T, 17, 3] float32 joints of `skeleton.H36M_17`, camera frame (x right, y down, z away from the camera), metres,
           relative to the hip. A joint that was not seen is an estimate. NaN in frames that show too little of the person.
 
         Raises:
-          UserError: for an unknown layout, or an image size or frame rate that cannot be.
+          UserError: for an unknown layout, or an image size or frame rate out of range.
           DataError: if the keypoints or the confidences have another shape, cannot be a person's in pixels, or no frame shows
             enough joints.
+
+        Example:
+          >>> import numpy as np
+          >>> import srnet_jax
+          >>> keypoints = np.random.default_rng(0).uniform(200, 800, (1, 17, 2))  # your detector's, [frames, joints, 2] pixels
+          >>> srnet_jax.load("single")(keypoints, layout="coco", image_size=(1920, 1080)).shape
+          (1, 17, 3)
         """
         check_arguments(layout, image_size, fps, focal_px, min_confidence)
         check_filters(filters)
@@ -164,56 +139,99 @@ class KeypointLifter:
         layout: str | None = None,
         image_size: tuple[int, int] | None = None,
         fps: float | None = None,
+        format: str | None = None,
         focal_px: float | None = None,
         min_confidence: float | None = None,
-        format: str | None = None,
+        video: str | Path | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        every: int = 1,
+        rotate: int = 0,
         flip: bool = True,
-        settings: MotionSettings | None = USUAL,
-    ) -> list[Result]:
-        """Lift the people of a file, or a folder, of keypoints in any format that `launch.predict` reads.
+        filters: str | Sequence[str] | Settings | None = USUAL_FILTERS,
+        stature_m: float | None = None,
+        leg_m: float | None = None,
+        up: str | Sequence[float] = "estimate",
+        lock_feet: bool = False,
+    ) -> LiftedPeople:
+        """Lift the people of a file, or a folder, of 2D keypoints that a detector wrote.
+
+        It does what the command `srnet-lift --keypoints=PATH` does, which has flags of the same names.
 
         Args:
-          path: of the file or the folder.
-          layout: a name of `layouts.LAYOUTS`; None if the file, or the look of its joints, tells.
-          image_size: width and height, pixels; None if the file tells, or else for a usual one, with a warning.
-          fps: frames per second; None if the file tells, or else for those of the network, with a warning.
-          focal_px: see `__call__`.
-          min_confidence: a joint whose confidence is lower is missing; None for the format's own.
-          format: a name of `keypoint_files`, where the content does not tell.
-          flip: see `__call__`.
-          settings: of filters, the hip's path, and the floor; None for poses as the network gives them.
+          path: of the file or the folder; `srnet-lift --list_formats` prints the formats.
+          layout: a name of `layouts.LAYOUTS`; None to take it from the file, or to guess it from how the joints look.
+          image_size: width and height of the image before `rotate`, pixels; None to take it from the file or the video, or to
+            assume a usual one, with a warning.
+          fps: frames per second; None to take them from the file or the video, or to assume 30, with a warning.
+          format: a name of `keypoint_files`, if the content does not show the format.
+          focal_px: the camera's focal length, pixels; None to take it from the video's metadata, or 0.85 times the image's
+            longer side.
+          min_confidence: a joint whose confidence is lower is missing; None for the format's own limit.
+          video: that the keypoints were found in (needs the extra `footage`); its times, size, focal length and images are
+            used.
+          start: seconds in the video of the first frame, at the earliest; None for the beginning.
+          end: seconds in the video, which the last frame is before; None for the end.
+          every: take the frames whose number, from 0, is a multiple of this.
+          rotate: degrees by which to turn the image clockwise: 0, 90, 180 or 270.
+          flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
+          filters: of the poses: names from `motion.FILTERS`, or `pose.filters.Settings`; None for no filter.
+          stature_m: the person's height, metres, for poses of that size.
+          leg_m: length of thigh and shank together, metres, instead of the stature.
+          up: "estimate", "camera" for a level camera, or the direction of up [3] in the camera frame.
+          lock_feet: whether to correct the hip's path so that standing feet slide less.
 
         Returns:
-          A `Result` of each person.
+          The people, a sequence of `Result`.
 
         Raises:
-          UserError: if the file is missing, damaged or not understood, or an argument does not fit.
-        """
-        from srnet_jax.keypoints import keypoint_files  # readers of files, which keypoints in arrays do not need
-        from srnet_jax.lifting import lift_file
+          UserError: if a file is missing, damaged or not understood, or an argument does not fit.
+          DataError: if no frame shows enough joints of any person.
 
-        if settings is not None and not isinstance(settings, MotionSettings):
-            raise UserError(f"settings: found {one_line(repr(settings), 100)}, expected lifting.motion.MotionSettings, or None")
+        Example:
+          >>> import srnet_jax
+          >>> people = srnet_jax.load("video").lift_file("tests/lifting/walk.json")
+          >>> print(people)  # doctest: +ELLIPSIS
+          1 person in tests/lifting/walk.json, lifted by the network video to 17 joints in metres
+            walk: 30 frames, 1.0 s at 30 fps, detected in 100% of the frames, expected error ... mm
+          >>> people[0].poses_3d.shape
+          (30, 17, 3)
+          >>> people.save("walk.bvh")  # doctest: +SKIP
+          [PosixPath('walk.bvh')]
+        """
+        from srnet_jax.keypoints import times  # files need readers, which keypoints in arrays do not
+        from srnet_jax.keypoints.keypoint_files import Hints
+        from srnet_jax.lifting import lift_file, sources
+
         at_least = 0.0 if min_confidence is None else min_confidence
         check_arguments(layout or "coco", image_size or (1, 1), fps, focal_px if image_size else None, at_least)
-        hints = keypoint_files.Hints(format, image_size, min_confidence)
-        tracks = keypoint_files.load(Path(path), hints)
-        tracks = lift_file.described(tracks, Path(path), layout=layout, fps=fps, focal_px=focal_px)
-        return lift_file.lift(tracks, self, flip=flip, focal_px=focal_px, settings=settings)
+        if rotate not in (0, 90, 180, 270):
+            raise UserError(f"rotate: found {one_line(repr(rotate), 100)}, expected 0, 90, 180 or 270 degrees")
+        settings = settings_of(filters, stature_m=stature_m, leg_m=leg_m, up=up, lock_feet=lock_feet)
+        request = sources.Request(
+            keypoints=Path(path),
+            video=None if video is None else Path(video),
+            hints=Hints(format, image_size, min_confidence, rotate),
+            part=times.make_part(start, end, every),
+            layout=layout,
+            fps=fps,
+            focal_px=focal_px,
+        )
+        return lift_file.lift_recording(sources.read(request), self, flip=flip, settings=settings)
 
     @property
     def uses_focal(self) -> bool:
-        """Whether the focal length counts."""
+        """Whether the poses depend on the focal length."""
         return self.trained.config.model.normalization == "turned"
 
     @property
     def streams(self) -> bool:
-        """Whether the network sees no later frames, so that it can lift live."""
+        """Whether the network needs no later frames and can lift live."""
         model = self.trained.model
         return model.receptive_field == 1 or bool(getattr(model, "causal", False))
 
     def check_focal(self, focal_px: float | None) -> None:
-        """Refuse, with a UserError, a focal length that the network does not use."""
+        """Reject, with a UserError, a focal length that the network does not use."""
         if focal_px is not None and not self.uses_focal:
             raise UserError(
                 f"focal_px: not used by {self.trained.name}, whose normalization is {self.trained.config.model.normalization}"
@@ -245,10 +263,10 @@ class KeypointLifter:
           Poses [T, 17, 3] of each person; NaN in frames that are not lifted.
 
         Raises:
-          UserError: if the network gives poses that no body has: its weights are damaged.
+          UserError: if the network gives poses that are impossible for a body: its weights are damaged.
         """
         own, temporal = self.trained.fps, self.trained.model.receptive_field > 1
-        pieces = []  # person, first frame, each frame's place among the network's frames, keypoints and view there
+        pieces = []  # person, first frame, position of each frame among the network's frames, keypoints and view there
         for index, (person, size, seconds) in enumerate(zip(people, image_sizes, times, strict=True)):
             ends = np.flatnonzero(np.diff(np.concatenate([[False], person.lifted, [False]]).astype(int)))
             for start, end in ends.reshape(-1, 2).tolist():
@@ -311,7 +329,13 @@ def load(name: str | Path = "single", checkpoint: str = "best") -> KeypointLifte
       checkpoint: of a workdir: "best", "latest" or a step.
 
     Raises:
-      UserError: if there is no such network, it is damaged, or it needs to know more than keypoints.
+      UserError: if there is no such network, it is damaged, or it needs more input than keypoints.
+
+    Example:
+      >>> import srnet_jax
+      >>> lifter = srnet_jax.load("single")
+      >>> lifter.trained.model.receptive_field
+      1
     """
     trained = load_trained(name, checkpoint)
     joints, keypoints = joint_sets.of(trained.config.model)

@@ -8,8 +8,9 @@ import numpy as np
 
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.lifting.arguments import check_filters, pinhole
-from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed, seen, turned_back, turned_level
+from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed
 from srnet_jax.lifting.result import USUAL_FPS
+from srnet_jax.lifting.roll import seen, turned_back, turned_level
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.complete import LONGEST_GAP_S
 from srnet_jax.pose.filters import LiveFilter, Settings
