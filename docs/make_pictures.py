@@ -22,7 +22,6 @@ from configs import quickstart
 from srnet_jax.data import embedded
 from srnet_jax.data.sources import load_split
 from srnet_jax.evaluation import ranking
-from srnet_jax.lifting.lift_file import scene
 from srnet_jax.lifting.rendering import COLOURS, turned
 from srnet_jax.lifting.result import Result
 from srnet_jax.lifting.scene import bones_3d
@@ -73,7 +72,7 @@ def draw_bones(axes: Axes, points: np.ndarray, bones: Sequence, sides: Sequence[
 
 def draw_pair(axes: Sequence[Axes], result: Result, frame: int, title: str, size: tuple[int, int] | None) -> None:
     """Draw a frame's keypoints in the image, or around the person if no size is given, and below it the lifted pose."""
-    shown = scene(result)
+    shown = result.scene()
     draw_bones(axes[0], shown.keypoints_2d[frame], shown.bones_2d, shown.sides_2d)
     known = shown.keypoints_2d[frame][np.isfinite(shown.keypoints_2d[frame]).all(-1)]
     middle, half = (known.min(0) + known.max(0)) / 2, 250

@@ -22,7 +22,7 @@ from srnet_jax.io.files import plain, reading, size_of
 from srnet_jax.io.text import listed, numbers_of_shape
 from srnet_jax.keypoints import keypoint_files
 from srnet_jax.keypoints.tracks import Track
-from srnet_jax.lifting import lift_file
+from srnet_jax.lifting import sources
 from srnet_jax.pose.layouts import LAYOUTS
 from srnet_jax.pose.multiview import CalibratedCamera
 
@@ -155,7 +155,7 @@ def _track(file: Path, camera: CalibratedCamera, fps: float | None, layout: str 
             f"{file}: {outside:.0%} of the keypoints are outside of the image of {size[0]} x {size[1]} that the calibration of "
             f"{camera.name} has, expected keypoints in it; is the video of another size?"
         )
-    return lift_file.described((best,), file, layout=layout, fps=fps)[0]
+    return sources.described((best,), file, layout=layout, fps=fps)[0]
 
 
 def _worlds(folder: Path, cameras: tuple[CalibratedCamera, ...], frames: int) -> tuple[np.ndarray, ...] | None:

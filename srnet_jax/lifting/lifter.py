@@ -14,8 +14,9 @@ from srnet_jax.keypoints.points import marked
 from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
 from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_filters, pinhole
-from srnet_jax.lifting.motion import USUAL, MotionSettings
-from srnet_jax.lifting.result import USUAL_FPS, Result
+from srnet_jax.lifting.lifted_people import LiftedPeople
+from srnet_jax.lifting.motion import USUAL_FILTERS, settings_of
+from srnet_jax.lifting.result import USUAL_FPS
 from srnet_jax.models.predict import predict
 from srnet_jax.pose.complete import FEWEST, Completed, complete
 from srnet_jax.pose.filters import Settings, filtered
@@ -164,42 +165,85 @@ class KeypointLifter:
         layout: str | None = None,
         image_size: tuple[int, int] | None = None,
         fps: float | None = None,
+        format: str | None = None,
         focal_px: float | None = None,
         min_confidence: float | None = None,
-        format: str | None = None,
+        video: str | Path | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        every: int = 1,
+        rotate: int = 0,
         flip: bool = True,
-        settings: MotionSettings | None = USUAL,
-    ) -> list[Result]:
-        """Lift the people of a file, or a folder, of keypoints in any format that `launch.predict` reads.
+        filters: str | Sequence[str] | Settings | None = USUAL_FILTERS,
+        stature_m: float | None = None,
+        leg_m: float | None = None,
+        up: str | Sequence[float] = "estimate",
+        lock_feet: bool = False,
+    ) -> LiftedPeople:
+        """Lift the people of a file, or a folder, of 2D keypoints that a detector wrote.
+
+        It does what the command `srnet-lift --keypoints=PATH` does, which has flags of the same names.
 
         Args:
-          path: of the file or the folder.
-          layout: a name of `layouts.LAYOUTS`; None if the file, or the look of its joints, tells.
-          image_size: width and height, pixels; None if the file tells, or else for a usual one, with a warning.
-          fps: frames per second; None if the file tells, or else for those of the network, with a warning.
-          focal_px: see `__call__`.
-          min_confidence: a joint whose confidence is lower is missing; None for the format's own.
-          format: a name of `keypoint_files`, where the content does not tell.
-          flip: see `__call__`.
-          settings: of filters, the hip's path, and the floor; None for poses as the network gives them.
+          path: of the file or the folder; `srnet-lift --list_formats` prints the formats.
+          layout: a name of `layouts.LAYOUTS`; None to take it from the file, or to guess it from how the joints look.
+          image_size: width and height of the image before `rotate`, pixels; None to take it from the file or the video, or to
+            assume a usual one, with a warning.
+          fps: frames per second; None to take them from the file or the video, or to assume 30, with a warning.
+          format: a name of `keypoint_files`, if the content does not show the format.
+          focal_px: the camera's focal length, pixels; None to take it from the video's metadata, or 0.85 times the image's
+            longer side.
+          min_confidence: a joint whose confidence is lower is missing; None for the format's own limit.
+          video: that the keypoints were found in (needs the extra `footage`); its times, size, focal length and images are
+            used.
+          start: seconds in the video of the first frame, at the earliest; None for the beginning.
+          end: seconds in the video, which the last frame is before; None for the end.
+          every: take the frames whose number, from 0, is a multiple of this.
+          rotate: degrees by which to turn the image clockwise: 0, 90, 180 or 270.
+          flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
+          filters: of the poses: names from `motion.FILTERS`, or `pose.filters.Settings`; None for no filter.
+          stature_m: the person's height, metres, for poses of that size.
+          leg_m: length of thigh and shank together, metres, instead of the stature.
+          up: "estimate", "camera" for a level camera, or the direction of up [3] in the camera frame.
+          lock_feet: whether to correct the hip's path so that standing feet slide less.
 
         Returns:
-          A `Result` of each person.
+          The people, a sequence of `Result`.
 
         Raises:
-          UserError: if the file is missing, damaged or not understood, or an argument does not fit.
-        """
-        from srnet_jax.keypoints import keypoint_files  # readers of files, which keypoints in arrays do not need
-        from srnet_jax.lifting import lift_file
+          UserError: if a file is missing, damaged or not understood, or an argument does not fit.
+          DataError: if no frame shows enough joints of any person.
 
-        if settings is not None and not isinstance(settings, MotionSettings):
-            raise UserError(f"settings: found {one_line(repr(settings), 100)}, expected lifting.motion.MotionSettings, or None")
+        Example:
+          >>> import srnet_jax
+          >>> people = srnet_jax.load("video").lift_file("tests/lifting/walk.json")
+          >>> print(people)  # doctest: +ELLIPSIS
+          1 person in tests/lifting/walk.json, lifted by the network video to 17 joints in metres
+            walk: 30 frames, 1.0 s at 30 fps, detected in 100% of the frames, expected error ... mm
+          >>> people[0].poses_3d.shape
+          (30, 17, 3)
+          >>> people.save("walk.bvh")  # doctest: +SKIP
+          [PosixPath('walk.bvh')]
+        """
+        from srnet_jax.keypoints import times  # files need readers, which keypoints in arrays do not
+        from srnet_jax.keypoints.keypoint_files import Hints
+        from srnet_jax.lifting import lift_file, sources
+
         at_least = 0.0 if min_confidence is None else min_confidence
         check_arguments(layout or "coco", image_size or (1, 1), fps, focal_px if image_size else None, at_least)
-        hints = keypoint_files.Hints(format, image_size, min_confidence)
-        tracks = keypoint_files.load(Path(path), hints)
-        tracks = lift_file.described(tracks, Path(path), layout=layout, fps=fps, focal_px=focal_px)
-        return lift_file.lift(tracks, self, flip=flip, focal_px=focal_px, settings=settings)
+        if rotate not in (0, 90, 180, 270):
+            raise UserError(f"rotate: found {one_line(repr(rotate), 100)}, expected 0, 90, 180 or 270 degrees")
+        settings = settings_of(filters, stature_m=stature_m, leg_m=leg_m, up=up, lock_feet=lock_feet)
+        request = sources.Request(
+            keypoints=Path(path),
+            video=None if video is None else Path(video),
+            hints=Hints(format, image_size, min_confidence, rotate),
+            part=times.part(start, end, every),
+            layout=layout,
+            fps=fps,
+            focal_px=focal_px,
+        )
+        return lift_file.lift_recording(sources.read(request), self, flip=flip, settings=settings)
 
     @property
     def uses_focal(self) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from srnet_jax.pose.root_path import bridged, root_path, with_median_bones
 from srnet_jax.pose.skeleton import H36M_17
 
 FILTERS = ("smooth", "bones", "knees", "elbows")
+USUAL_FILTERS = ("smooth", "bones", "knees")
 LEVEL = (0.0, -1.0, 0.0)  # up of a camera that is level
 
 
@@ -38,35 +40,32 @@ USUAL = MotionSettings()
 
 
 def settings_of(
-    filters: list[str],
+    filters: str | Sequence[str] | Settings | None = USUAL_FILTERS,
     *,
     stature_m: float | None = None,
     leg_m: float | None = None,
-    up: str = "estimate",
+    up: str | Sequence[float] = "estimate",
     lock_feet: bool = False,
 ) -> MotionSettings:
-    """Return the settings that flags describe.
+    """Return settings from a user's arguments.
 
     Args:
-      filters: of FILTERS, or "none".
+      filters: names from FILTERS, or `pose.filters.Settings` with all parameters; None, "none" or () for no filter.
       stature_m: body height, metres.
-      leg_m: length of thigh and shank, metres.
-      up: "estimate", "camera" for a level camera, or three numbers with commas between them.
+      leg_m: length of thigh and shank together, metres; instead of the stature.
+      up: "estimate", "camera" for a level camera, or the direction of up in the camera frame: three numbers, which text
+        separates by commas.
       lock_feet: see `MotionSettings`.
 
     Raises:
-      UserError: names the flag, what was found and what was expected.
+      UserError: names the argument, what was found and what was expected.
     """
-    if "none" in filters and len(filters) > 1:
-        raise UserError("--filters: found none beside others, expected it alone")
     if stature_m is not None and leg_m is not None:
-        raise UserError("--stature, --leg: expected one of them")
-    names = [] if filters == ["none"] else filters
-    for flag, value, low, high in (("--stature", stature_m, 0.4, 2.8), ("--leg", leg_m, 0.2, 1.5)):
-        if value is not None and not low <= value <= high:
-            raise UserError(f"{flag}={value:g}: expected {low:g} to {high:g} metres")
-    if unknown := [name for name in names if name not in FILTERS]:
-        raise UserError(f"--filters: found {one_line(unknown[0], 50)}, expected some of {', '.join(FILTERS)}, or none")
+        raise UserError("stature_m, leg_m: found both, expected one of them")
+    if isinstance(filters, Settings):
+        sizes = {name: value for name, value in (("stature_m", stature_m), ("leg_m", leg_m)) if value is not None}
+        return MotionSettings(dataclasses.replace(filters, **sizes), _up(up), lock_feet)
+    names = _names(filters)
     chosen = Settings(
         smooth="smooth" in names,
         constant_bones="bones" in names,
@@ -78,14 +77,28 @@ def settings_of(
     return MotionSettings(chosen, _up(up), lock_feet)
 
 
-def _up(text: str) -> tuple[float, float, float] | None:
-    if text in ("estimate", "camera"):
-        return LEVEL if text == "camera" else None
+def _names(filters: str | Sequence[str] | None) -> list[str]:
+    """Return the names of filters, none for "none"."""
+    expected = f"expected some of {', '.join(FILTERS)}, or none"
+    if not (filters is None or isinstance(filters, str | list | tuple)):
+        raise UserError(f"filters: found {one_line(repr(filters), 100)}, {expected}, or pose.filters.Settings")
+    names = filters.split(",") if isinstance(filters, str) else list(filters or [])
+    if "none" in names and len(names) > 1:
+        raise UserError("filters: found none beside others, expected it alone")
+    if unknown := [name for name in names if name not in (*FILTERS, "none")]:
+        raise UserError(f"filters: found {one_line(unknown[0], 50)}, {expected}")
+    return names
+
+
+def _up(up: str | Sequence[float]) -> tuple[float, float, float] | None:
+    """Return the direction of up, or None to estimate it."""
+    if isinstance(up, str) and up in ("estimate", "camera"):
+        return LEVEL if up == "camera" else None
     try:
-        x, y, z = map(float, text.split(","))
+        x, y, z = map(float, up.split(",") if isinstance(up, str) else up)
         direction(np.array([x, y, z]))
-    except (ValueError, UserError):
-        raise UserError(f"--up={one_line(text, 50)}: expected estimate, camera, or a direction as 0,-1,0") from None
+    except (TypeError, ValueError, UserError):
+        raise UserError(f"up: found {one_line(up, 50)}, expected estimate, camera, or a direction as 0,-1,0") from None
     return x, y, z
 
 

@@ -1,7 +1,6 @@
-"""One person in 3D, and the files that it is written to."""
+"""One person in 3D, and the files that hold it."""
 
 import dataclasses
-import importlib.util
 import warnings
 from pathlib import Path
 from typing import ClassVar
@@ -9,16 +8,17 @@ from typing import ClassVar
 import numpy as np
 
 from srnet_jax.errors import UserError
-from srnet_jax.io.files import plain
+from srnet_jax.lifting import webpage
 from srnet_jax.lifting.formats import c3d, npz, table, trc
 from srnet_jax.lifting.formats.motion import Motion
-from srnet_jax.pose import angles, ground
+from srnet_jax.lifting.outputs import ANGLES, JOINTS, PICTURES, check_file
+from srnet_jax.lifting.scene import Images, Scene
+from srnet_jax.lifting.show import show
+from srnet_jax.pose import angles, ground, layouts
 from srnet_jax.pose.complete import Source
 from srnet_jax.pose.skeleton import H36M_17
 
-SUFFIXES = (".npz", ".trc", ".csv", ".c3d", ".bvh")  # of files of joints
-ANGLE_SUFFIXES = (".csv", ".mot")
-USUAL_FPS = 30.0  # of a video that does not say, for pictures and files that need a rate
+USUAL_FPS = 30.0  # for pictures and files that need a rate, where the video's is not known
 FRAME = "camera: x right, y down, z away from the camera; relative to the hip"
 _IMAGE_UP = np.array([0.0, -1, 0])
 
@@ -31,26 +31,27 @@ class Result:
       name: of the person, fit for a file name.
       poses_3d: [T, 17, 3] float32 joints of `joints`, camera frame (x right, y down, z away from the camera), metres, relative
         to the hip; NaN in frames that are not lifted.
-      confidences: [T, 17] float32, 0 to 1, of the keypoints that each joint was lifted from; 0 where it was not seen, so that
-        it is an estimate.
-      sources: [T, 17] uint8, where each joint comes from, see `Source`.
-      keypoints_2d: [T, K, 2] pixels, as detected, in the joints of the detector; NaN where it did not see them.
+      confidences: [T, 17] float32, 0 to 1, of the keypoints that each joint was lifted from; 0 where it was not seen and is
+        an estimate.
+      sources: [T, 17] uint8, how each joint is known, see `Source`.
+      keypoints_2d: [T, K, 2] pixels, as detected, in the joints of the detector; NaN where it did not detect them.
       detected: [T] bool, whether the person was found in a frame.
       layout: name of the layout of the keypoints.
       image_size: width and height of the image, pixels; None if not known.
-      fps: frames per second here, None if not known.
-      model: what the network is called.
+      fps: frames per second of the result, None if not known.
+      model: name of the network.
       times: [T] seconds of each frame, if they are known not to be even, else None.
       first_frame: number of the video's frame that is the first here.
       every: how many frames of the video a frame is after the one before.
-      origin: [3] hip in the camera frame, metres, below which the world's x and y are 0; None for the first of this person.
-      focal_px: the camera's focal length as it was given, pixels; None if it was not.
+      origin: [3] hip in the camera frame, metres; the world's x and y are 0 below it. None for this person's first hip.
+      focal_px: the camera's focal length, pixels, if it was given or is in the video's metadata; None otherwise.
       root: [T, 3] float64 path of the hip, camera frame, metres; None if it was not estimated, NaN in frames without it.
       up: [3] float64 unit vector that points up, camera frame; None if not known.
       up_error_deg: standard error of it, degrees; 0 if it was given.
       ground: height of the floor, metres: each of its points p has p . up = ground; below 0 if it is below the camera. None if
         not known.
       errors_m: [T, 17] expected error of each joint, metres; None if not estimated.
+      images: reads the video's frames, which films and sheets show behind the keypoints; None if there is no video.
       joints: names of the 17 joints, in order.
       parents: index of each joint's parent, -1 for the hip.
       unit: of `poses_3d` and `root`.
@@ -77,6 +78,7 @@ class Result:
     ground: float | None = None
     errors_m: np.ndarray | None = None
     origin: np.ndarray | None = None
+    images: Images | None = None
 
     joints: ClassVar[tuple[str, ...]] = H36M_17.joints
     parents: ClassVar[tuple[int, ...]] = H36M_17.parents
@@ -84,7 +86,7 @@ class Result:
     axes: ClassVar[str] = FRAME
 
     def __post_init__(self) -> None:
-        """Refuse, with a ValueError, parts that do not fit: a world from them would be wrong without a sign of it."""
+        """Reject, with a ValueError, parts that do not fit together: the world from them would be silently wrong."""
         shapes = {"root": (len(self.poses_3d), 3), "up": (3,), "errors_m": self.poses_3d.shape[:2]}
         for name, shape in shapes.items():
             value = getattr(self, name)
@@ -94,19 +96,40 @@ class Result:
             raise ValueError(f"up: found a length of {np.linalg.norm(self.up):.6g}, expected 1")
 
     def __repr__(self) -> str:
-        """Return a few lines for people."""
+        """Return a few lines for a reader."""
         lifted = self.sources != Source.NOT_LIFTED
         of = [f"{(self.sources == s).sum() / max(lifted.sum(), 1):.0%} {s.name.lower()}" for s in list(Source)[1:]]
         gaps = int((~lifted.all(1)).sum())
         known = {"hip's path": self.root, "up": self.up, "ground": self.ground, "errors": self.errors_m}
         there, not_there = (", ".join(n for n, v in known.items() if (v is None) is no) or "none" for no in (False, True))
-        rate = f"{len(self.frames) / self.fps:.1f} s at {self.fps:g} fps" if self.fps else "fps not known"
+        frames = f"{len(self.frames):,} frames from {self.first_frame:,}"
         return (
-            f"Result({self.name!r}: {len(self.frames):,} frames from {self.first_frame:,}, {rate}, network {self.model})\n"
-            f"  joints: {len(self.joints)}, {', '.join(of)}{f'; {gaps:,} frames not lifted' * (gaps > 0)}\n"
-            f"  poses_3d: metres, {self.axes}\n"
+            f"Result({self.name!r}: {frames}, {self._rate}, network {self.model})\n"
+            f"  {self._quality}{f'; {gaps:,} frames not lifted' * (gaps > 0)}\n"
+            f"  joints: {len(self.joints)}, {', '.join(of)}\n"
+            f"  poses_3d: {self.unit}s, {self.axes}\n"
             f"  known: {there}; not known: {not_there}"
         )
+
+    def summary(self) -> str:
+        """Return one line: the name, frames, duration, the share of frames with the person, and the mean expected error."""
+        count = len(self.frames)
+        return f"{self.name}: {count:,} {'frame' if count == 1 else 'frames'}, {self._rate}, {self._quality}"
+
+    @property
+    def _rate(self) -> str:
+        return f"{len(self.frames) / self.fps:.1f} s at {self.fps:g} fps" if self.fps else "fps not known"
+
+    @property
+    def _quality(self) -> str:
+        error = "not known" if self.expected_error_m is None else f"{1000 * self.expected_error_m:.0f} mm"
+        return f"detected in {self.detected.mean():.0%} of the frames, expected error {error}"
+
+    @property
+    def expected_error_m(self) -> float | None:
+        """The mean expected error over joints and lifted frames, metres; None if not estimated."""
+        errors = np.array([]) if self.errors_m is None else self.errors_m[np.isfinite(self.errors_m)]
+        return float(errors.mean()) if len(errors) else None
 
     @property
     def frames(self) -> np.ndarray:
@@ -121,7 +144,7 @@ class Result:
         return self.frames / (self.fps * self.every) if self.fps else None
 
     def joints_camera(self) -> np.ndarray:
-        """Return the joints where the camera sees them.
+        """Return the joints at their places before the camera.
 
         Returns:
           [T, 17, 3] float64, camera frame (x right, y down, z away), metres, from the camera's centre; NaN in frames that are
@@ -137,15 +160,15 @@ class Result:
     def joints_world(self) -> np.ndarray:
         """Return the joints in a level world.
 
-        Its x is to the camera's right, y away from the camera, both level, and z up: right-handed. What is known decides about
-        the origin, see `place`:
+        The x axis points to the camera's right, y away from the camera, and z up; x and y are level, and the axes are
+        right-handed. The origin depends on what is known, see `place`:
 
         - root and ground: z is 0 on the floor, and x and y are 0 at the hip in the first frame that has one; people of one
           video share the origin.
-        - root alone: the hip is at the origin in that frame, since where the floor is is not known.
+        - root alone: the hip is at the origin in that frame, because the floor is not known.
         - no root: the hip is at the origin in every frame.
 
-        A camera that looks straight down or up is above or below the middle of its image: y is then the image's up or down.
+        For a camera that looks straight down, y is the image's up; for one that looks straight up, the image's down.
 
         Returns:
           [T, 17, 3] float64, metres; NaN in frames that are not lifted or without a root.
@@ -174,7 +197,7 @@ class Result:
 
     @property
     def place(self) -> str:
-        """What files of this motion have for axes and origin, as text; a `.npz` file is as `axes` says."""
+        """The axes and the origin of the files of this motion, as text; those of a `.npz` file are in `axes`."""
         axes = "level, x right, y away from the camera, z up" if self.up is not None else "upright as the camera is, z up"
         if self.root is None:
             return f"{axes}; relative to the hip"
@@ -183,7 +206,7 @@ class Result:
         return f"{axes} from the floor; from below the hip of the first frame"
 
     def motion(self) -> Motion:
-        """Return what files are written from: `joints_world`, or if up is not known the same with the camera's up for it."""
+        """Return the motion that files hold: `joints_world`, with the camera's up in place of up where that is not known."""
         seconds, rate = self.seconds, self.fps
         if seconds is None:
             seconds, rate = self.frames / USUAL_FPS, USUAL_FPS / self.every
@@ -205,9 +228,9 @@ class Result:
         return angles.joint_angles(self.motion().points, level=self.up is not None)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all that is known as arrays, as a `.npz` file holds it.
+        """Return the arrays of a `.npz` file.
 
-        `fps` and `focal_px` are 0 if not known. `times` (seconds), `root`, `up`, `ground` and `errors_m` are there if known.
+        `fps` and `focal_px` are 0 if not known. `times` (seconds), `root`, `up`, `ground` and `errors_m` are present if known.
         """
         kept = {"times": self.seconds, "root": self.root, "up": self.up, "ground": self.ground, "errors_m": self.errors_m}
         kept |= {"up_error_deg": self.up_error_deg}
@@ -233,19 +256,26 @@ class Result:
         }
 
     def save(self, path: str | Path) -> None:
-        """Write the joints to a file as its name's ending says, whole or not at all; docs/files_out.md describes each.
+        """Write a file, whole or not at all; the ending of its name chooses the format. docs/files_out.md describes each.
 
         - `.npz`: all arrays, in the camera frame, see `arrays`.
         - `.trc`: for OpenSim and Pose2Sim. `.c3d`: for programs of biomechanics (needs the extra `c3d`).
         - `.csv`: a table. `.bvh`: an animation with bones of constant length.
+        - `.html`, `.gif`, `.mp4`, `.png`: pictures of the keypoints and the poses, see `rendering.render`.
 
-        All but `.npz` are as `place` says, in each format's usual axes and unit. Where times are uneven, `.c3d` and `.bvh` have
-        frames between them at even ones. Warns where a file needs a frame rate that is not known.
+        The joints in `.trc`, `.c3d`, `.csv` and `.bvh` have the axes and the origin of `place`, in the usual order and unit of
+        each format. Where times are uneven, `.c3d` and `.bvh` have interpolated frames at even times. Warns if a file needs a
+        frame rate and it is not known.
 
         Raises:
-          UserError: for another ending, a folder that does not exist, a missing package, or if no frame is lifted.
+          UserError: for another ending, a folder that does not exist, a missing package or program, or if no frame is lifted.
         """
-        path = check_file(path, SUFFIXES)
+        path = check_file(path, JOINTS + PICTURES)
+        if path.suffix in PICTURES:
+            from srnet_jax.lifting import rendering  # matplotlib takes a third of a second
+
+            rendering.render(self.scene(), path)
+            return
         if path.suffix == ".npz":
             npz.write(path, self.arrays())
             return
@@ -267,7 +297,7 @@ class Result:
         Raises:
           UserError: for another ending, a folder that does not exist, or if no frame is lifted.
         """
-        path = check_file(path, ANGLE_SUFFIXES)
+        path = check_file(path, ANGLES)
         if path.suffix == ".csv":
             table.write_angles(path, self._for_file(path))
         else:
@@ -275,8 +305,41 @@ class Result:
 
             opensim_motion.write(path, self._for_file(path))
 
+    def show(self) -> Path | None:
+        """Display a page with the 2D keypoints and the 3D poses in a notebook, or else open it in the browser.
+
+        Returns:
+          The temporary file of the page, which is kept, and printed if there is no browser; None in a notebook.
+        """
+        return show(webpage.page(self.scene()))
+
+    def scene(self) -> Scene:
+        """Return what pictures of the person show.
+
+        Raises:
+          UserError: if the image size is not known.
+        """
+        if self.image_size is None:
+            raise UserError(f"{self.name}: the image size is not known, expected a result with `image_size`")
+        layout = layouts.find(self.layout)
+        return Scene(
+            keypoints_2d=self.keypoints_2d,
+            bones_2d=layout.bones,
+            sides_2d=tuple(_side({layout.joints[index].partition("_")[0] for index in bone}) for bone in layout.bones),
+            names_2d=layout.joints,
+            poses=self.poses_3d,
+            estimated=self.confidences == 0,
+            image_size=self.image_size,
+            fps=self.fps or USUAL_FPS,
+            title=self.name,
+            first_frame=self.first_frame,
+            every=self.every,
+            times=self.times,
+            images=self.images,
+        )
+
     def _for_file(self, path: Path) -> Motion:
-        """Return the motion for a file of it, with warnings of what the file cannot say."""
+        """Return the motion for a file, and warn if its frame rate is not known."""
         motion = self.motion()
         if not motion.known.any():
             raise UserError(f"{path}: not written, no frame of {self.name} has a pose{' and a root' * (self.root is not None)}")
@@ -285,20 +348,7 @@ class Result:
         return motion.even if path.suffix in (".c3d", ".bvh") else motion
 
 
-def check_file(path: str | Path, suffixes: tuple[str, ...], where: str = "") -> Path:
-    """Return a path that may be written, without `..`.
-
-    Args:
-      path: of the file.
-      suffixes: that its name may end in.
-      where: begins messages, by default the path.
-
-    Raises:
-      UserError: for another ending, a folder that does not exist, or if a package is missing.
-    """
-    file, where = plain(path), where or str(path)
-    if file.suffix not in suffixes or not file.parent.is_dir():
-        raise UserError(f"{where}: expected a name ending in {' or '.join(suffixes)} in a folder that exists")
-    if file.suffix == ".c3d" and not importlib.util.find_spec("ezc3d"):
-        raise UserError(f"{where}: needs ezc3d, which is not installed, expected `pip install -e .[c3d]`")
-    return file
+def _side(of_joints: set[str]) -> str:
+    """Return the side of a bone: that of its joints, unless they are on both sides or in the middle."""
+    sides = of_joints & {"left", "right"}
+    return sides.pop() if len(sides) == 1 else "center"

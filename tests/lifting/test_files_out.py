@@ -385,7 +385,10 @@ def test_formats_without_times_get_even_frames(walk):
 
 def test_mistakes_are_one_line_and_leave_nothing(walk, tmp_path, monkeypatch):
     found, _ = walk
-    with pytest.raises(UserError, match=r"x\.txt: expected a name ending in \.npz or \.trc or \.csv or \.c3d or \.bvh in a"):
+    with pytest.raises(
+        UserError,
+        match=r"x\.txt: expected a name ending in \.npz or \.trc or .* or \.bvh or \.html or \.gif or \.mp4 or \.png in a",
+    ):
         found.save(tmp_path / "x.txt")
     with pytest.raises(UserError, match=r"x\.trc: expected a name ending in .* in a folder that exists"):
         found.save(tmp_path / "nowhere" / "x.trc")

@@ -1,5 +1,6 @@
 """A file of keypoints becomes files of poses: the same ones, whatever the format."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -12,10 +13,10 @@ import pytest
 
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.keypoints import footage, keypoint_files, times
-from srnet_jax.lifting import lift_file
+from srnet_jax.lifting import lift_file, outputs, sources
 from srnet_jax.lifting.lifter import PRETRAINED, load
-from srnet_jax.lifting.motion import USUAL
-from srnet_jax.lifting.result import SUFFIXES as FILES
+from srnet_jax.lifting.motion import LEVEL, USUAL, MotionSettings
+from srnet_jax.lifting.outputs import JOINTS as FILES
 from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.skeleton import H36M_17
 from tests.keypoints import test_keypoint_files as files
@@ -36,10 +37,10 @@ def test_all_formats_give_the_same_poses(tmp_path, lifter, variant):
     layout = layout or {17: "coco", 26: "halpe_26"}[joints]
     path = write(tmp_path, {None: walker(layout)})
     hints = keypoint_files.Hints(image_size=(1024, 1024))
-    tracks = lift_file.described(keypoint_files.load(path, hints), path, layout=layout, fps=30)
+    tracks = sources.described(keypoint_files.load(path, hints), path, layout=layout, fps=30)
     (found,) = lift_file.lift(tracks, lifter, flip=True)
     plain = keypoint_files.load(files.WRITERS["npz"][0](tmp_path, {None: walker("coco")}), hints)
-    expected = lift_file.described(plain, path, layout="coco", fps=30)
+    expected = sources.described(plain, path, layout="coco", fps=30)
     np.testing.assert_allclose(found.poses_3d, lift_file.lift(expected, lifter, flip=True)[0].poses_3d, atol=2e-3)
 
 
@@ -47,22 +48,28 @@ def test_a_lifter_lifts_a_file_as_the_command_does(tmp_path, lifter):
     path = files.WRITERS["npz"][0](tmp_path, {None: walker("coco")})
     (found,) = lifter.lift_file(path, layout="coco", image_size=(1024, 1024), fps=30)
     hints = keypoint_files.Hints(image_size=(1024, 1024))
-    tracks = lift_file.described(keypoint_files.load(path, hints), path, layout="coco", fps=30)
+    tracks = sources.described(keypoint_files.load(path, hints), path, layout="coco", fps=30)
     (expected,) = lift_file.lift(tracks, lifter, settings=USUAL)
     for name in ("poses_3d", "root", "up", "ground"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     (plain,) = lift_file.lift(tracks, lifter)
-    np.testing.assert_array_equal(
-        lifter.lift_file(path, layout="coco", fps=30, image_size=(1024, 1024), settings=None)[0].poses_3d, plain.poses_3d
-    )
+    (unfiltered,) = lifter.lift_file(path, layout="coco", fps=30, image_size=(1024, 1024), filters=None)
+    np.testing.assert_array_equal(unfiltered.poses_3d, plain.poses_3d)
     assert plain.root is None
     rate = filtered(plain.poses_3d, plain.confidences, 30.0, USUAL.filters)
     np.testing.assert_allclose(found.poses_3d, rate, atol=1e-6)
     assert (found.layout, found.image_size, found.fps, found.model) == ("coco", (1024, 1024), 30, "causal")
     found.save(tmp_path / "x.trc")
     assert (tmp_path / "x.trc").read_text().startswith("PathFileType")
-    with pytest.raises(UserError, match=r"settings: found Settings\(.*expected lifting\.motion\.MotionSettings"):
-        lifter.lift_file(path, settings=Settings())
+    (tall,) = lifter.lift_file(path, layout="coco", image_size=(1024, 1024), fps=30, stature_m=1.9, up="camera", lock_feet=True)
+    settings = MotionSettings(Settings(stature_m=1.9), up=LEVEL, lock_feet=True)
+    (expected,) = lift_file.lift(tracks, lifter, settings=settings)
+    np.testing.assert_array_equal(tall.poses_3d, expected.poses_3d)
+    np.testing.assert_array_equal(tall.root, expected.root)
+    with pytest.raises(UserError, match=r"filters: found True, expected some of smooth.*or pose\.filters\.Settings"):
+        lifter.lift_file(path, filters=True)
+    with pytest.raises(UserError, match=r"rotate: found 45, expected 0, 90, 180 or 270 degrees"):
+        lifter.lift_file(path, rotate=45)
     with pytest.raises(UserError, match=r"filters: found True, expected pose\.filters\.Settings"):
         lifter(walker("coco")[..., :2], layout="coco", image_size=(1024, 1024), filters=True)
     for arguments, message in (({"image_size": 3}, "image_size: found 3"), ({"fps": -1}, "fps: found -1")):
@@ -137,8 +144,8 @@ def test_mistakes_are_one_line(tmp_path, arguments, message):
 def test_what_is_read_is_not_written_over(tmp_path):
     for name in ("one.npz", str(tmp_path / "one.npz"), str(tmp_path / ".." / tmp_path.name / "one.npz")):
         with pytest.raises(UserError, match=r"--output=.*one\.npz: is read too, expected another file"):
-            lift_file.check_outputs(str(tmp_path / "one.npz"), inputs=[str(tmp_path / name)])
-    assert lift_file.check_outputs(str(tmp_path / "two.npz"), inputs=["single", str(tmp_path / "one.npz")])
+            outputs.check_outputs(str(tmp_path / "one.npz"), inputs=[str(tmp_path / name)])
+    assert outputs.check_outputs(str(tmp_path / "two.npz"), inputs=["single", str(tmp_path / "one.npz")])
 
 
 def test_the_files_of_several_people_do_not_replace_what_is_read(tmp_path):
@@ -146,22 +153,31 @@ def test_the_files_of_several_people_do_not_replace_what_is_read(tmp_path):
     read = tmp_path / "walk_person_1.npz"
     np.savez(read, keypoints=both, fps=30.0, image_size=(1280, 720))
     before = read.read_bytes()
-    tracks = lift_file.described(keypoint_files.load(read), read, layout="coco", fps=None)
-    files = lift_file.check_outputs(str(tmp_path / "walk.npz"), inputs=[str(read)])
-    made = lift_file.lift_all(tracks, None, files, flip=False, model="single", inputs=[str(read)])  # nothing lifts
+    tracks = sources.described(keypoint_files.load(read), read, layout="coco", fps=None)
+    files = outputs.check_outputs(str(tmp_path / "walk.npz"), inputs=[str(read)])
+    recording = sources.Recording(
+        tracks=tracks, source=read, focal_px=None, focal_source="", images=None, inputs=(tmp_path / "other.npz",)
+    )
     with pytest.raises(UserError, match=r"--output=.*walk_person_1\.npz: is read too, expected another file"):
-        next(made)
+        lift_file.check_files(files, recording, [str(read)])
+    recording = dataclasses.replace(recording, inputs=(read,))
+    with pytest.raises(UserError, match=r"--output=.*walk_person_1\.npz: is read too, expected another file"):
+        lift_file.check_files(files, recording, [])
+    people = lift_file.lift_recording(recording, load("single"), flip=False)
+    with pytest.raises(UserError, match=r"^[^=]*walk_person_1\.npz: is read too, expected another file"):
+        people.save(tmp_path / "walk.npz")
     assert read.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [read.name]
 
 
 def test_all_files_are_checked_before_anything_is_read(tmp_path):
     names = [str(tmp_path / f"x{suffix}") for suffix in FILES]
-    found = lift_file.check_outputs(names, [str(tmp_path / "x.png")], str(tmp_path / "y.bvh"), str(tmp_path / "y.csv"))
-    assert [(flag, path.name) for flag, path in found] == [
+    found = outputs.check_outputs(names, [str(tmp_path / "x.png")], str(tmp_path / "y.bvh"), str(tmp_path / "y.csv"))
+    assert [(file.where, file.path.name) for file in found] == [
         *(("--output", f"x{suffix}") for suffix in (".npz", ".trc", ".csv", ".c3d", ".bvh")),
         *(("--render", "x.png"), ("--bvh", "y.bvh"), ("--angles", "y.csv")),
     ]
+    assert [file.path.name for file in found if file.angles] == ["y.csv"]
     for arguments, message in (
         (([*names, str(tmp_path / "x.mot")],), r"--output=.*x\.mot: expected a name ending in \.npz or \.trc or \.csv or"),
         ((names, (), str(tmp_path / "x.trc")), r"--bvh=.*x\.trc: expected a name ending in \.bvh in"),
@@ -170,21 +186,21 @@ def test_all_files_are_checked_before_anything_is_read(tmp_path):
         (([str(tmp_path / "no" / "x.trc")],), r"--output=.*x\.trc: expected .* in a folder that exists"),
     ):
         with pytest.raises(UserError, match=message):
-            lift_file.check_outputs(*arguments)
+            outputs.check_outputs(*arguments)
 
 
 def test_what_a_file_says_is_taken_and_what_is_given_counts(tmp_path):
     path = files.write_videopose3d(tmp_path / "x.npz", {None: walker("coco")})
-    (track,) = lift_file.described(keypoint_files.load(path), path, layout=None, fps=None)
+    (track,) = sources.described(keypoint_files.load(path), path, layout=None, fps=None)
     assert (track.layout, track.image_size, track.fps) == ("coco", (1024, 1024), 25)
-    (track,) = lift_file.described(keypoint_files.load(path), path, layout="h36m", fps=60.0)
+    (track,) = sources.described(keypoint_files.load(path), path, layout="h36m", fps=60.0)
     assert (track.layout, track.image_size, track.fps) == ("h36m", (1024, 1024), 60)
 
 
 def test_a_temporal_network_asks_for_the_rate(tmp_path, lifter):
     np.savez(tmp_path / "x.npz", keypoints=walker("coco"), image_size=(640, 480))
     tracks = keypoint_files.load(tmp_path / "x.npz")
-    tracks = lift_file.described(tracks, tmp_path, layout="coco", fps=None)
+    tracks = sources.described(tracks, tmp_path, layout="coco", fps=None)
     with pytest.warns(UserWarning, match="frames per second not known, taken as 30"):
         lift_file.lift(tracks, lifter, flip=False)
 
@@ -206,7 +222,7 @@ def test_an_image_size_that_is_not_known_is_a_usual_one_and_said(tmp_path, middl
     points = points * [1, 150 / np.ptp(points[..., 1])] + [0, middle[1] * (1 - 150 / np.ptp(points[..., 1]))]
     np.savez(tmp_path / "x.npz", keypoints=points)
     with pytest.warns(UserWarning, match=f"x.npz: image size not known, taken as {size[0]} x {size[1]}"):
-        (track,) = lift_file.described(keypoint_files.load(tmp_path / "x.npz"), tmp_path / "x.npz", layout="coco", fps=None)
+        (track,) = sources.described(keypoint_files.load(tmp_path / "x.npz"), tmp_path / "x.npz", layout="coco", fps=None)
     assert track.image_size == size
 
 
@@ -220,11 +236,10 @@ def test_somebody_without_a_pose_does_not_stop_the_others(tmp_path):
     both = np.stack([walker("coco"), walker("coco", 300)], 1)
     both[:, 1, 3:] = 0
     np.savez(tmp_path / "two.npz", keypoints=both, fps=30.0, image_size=(1024, 1024))
-    tracks = lift_file.described(keypoint_files.load(tmp_path / "two.npz"), tmp_path, layout="coco", fps=None)
-    files = lift_file.check_outputs([str(tmp_path / "x.npz"), str(tmp_path / "x.trc")], angles=str(tmp_path / "x.mot"))
+    files = outputs.check_outputs([str(tmp_path / "x.npz"), str(tmp_path / "x.trc")], angles=str(tmp_path / "x.mot"))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        written = [paths for _, paths in lift_file.lift_all(tracks, load("single"), files, flip=False, model="single")]
+        written = load("single").lift_file(tmp_path / "two.npz", layout="coco", flip=False).write(files)
     assert [len(paths) for paths in written] == [3, 1]
     assert any("person_2: no frame has a pose, motions are not written" in str(warning.message) for warning in said)
     assert all(path.is_file() for paths in written for path in paths)
@@ -234,9 +249,9 @@ def test_layouts_that_do_not_fit_are_named(tmp_path):
     np.savez(tmp_path / "x.npz", keypoints=np.random.default_rng(0).uniform(10, 500, (5, 9, 2)))
     tracks = keypoint_files.load(tmp_path / "x.npz")
     with pytest.raises(UserError, match=r"x\.npz has 9 joints, expected those of a layout: coco \(17\), halpe_26"):
-        lift_file.described(tracks, tmp_path / "x.npz", layout=None, fps=None)
+        sources.described(tracks, tmp_path / "x.npz", layout=None, fps=None)
     with pytest.raises(DataError, match=r"x\.npz: keypoints: found 9 joints, expected the 16 of layout mpii"):
-        lift_file.described(tracks, tmp_path / "x.npz", layout="mpii", fps=None)
+        sources.described(tracks, tmp_path / "x.npz", layout="mpii", fps=None)
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
@@ -280,7 +295,7 @@ def test_a_temporal_network_sees_even_frames_of_uneven_times(tmp_path, lifter):
 
     from srnet_jax.keypoints.video import detect
 
-    tracks = lift_file.described(detect(path, Finder()), path, layout=None, fps=None)
+    tracks = sources.described(detect(path, Finder()), path, layout=None, fps=None)
     np.testing.assert_allclose(tracks[0].times, uneven, atol=1e-4)
     (found,) = lift_file.lift(tracks, lifter, flip=False)
     poses = lifter(moved(even)[..., :2], layout="coco", image_size=(64, 64), fps=30, flip=False)
@@ -290,7 +305,7 @@ def test_a_temporal_network_sees_even_frames_of_uneven_times(tmp_path, lifter):
     with np.load(tmp_path / "x.npz") as stored:
         np.testing.assert_allclose(stored["times"], uneven, atol=1e-4)
         np.testing.assert_array_equal(stored["frames"], np.arange(90))
-    (given,) = lift_file.described(tracks, path, layout=None, fps=25.0)
+    (given,) = sources.described(tracks, path, layout=None, fps=25.0)
     np.testing.assert_allclose(given.seconds, np.arange(90) / 25)
 
 
@@ -299,7 +314,7 @@ def test_what_is_written_of_a_part_has_the_videos_numbers_and_times(tmp_path, li
     tracks = keypoint_files.load(tmp_path / "x.npz")
     for fps in (None, 10.0):
         part = times.chosen(tracks, times.part(0.5, 1.8, 4), fps, "x")
-        part = lift_file.described(part, tmp_path, layout="coco", fps=fps)
+        part = sources.described(part, tmp_path, layout="coco", fps=fps)
         (found,) = lift_file.lift(part, lifter, flip=False)
         found.save(tmp_path / "y.npz")
         with np.load(tmp_path / "y.npz") as stored:
@@ -313,11 +328,11 @@ def test_the_focal_length_is_the_given_or_the_cameras(tmp_path, lifter):
     options = {"movflags": "use_metadata_tags"}
     path = videos.write(tmp_path / "x.mov", videos.numbered(3), np.arange(3) / 30, metadata=metadata, options=options)
     filmed = footage.opened(path)
-    assert lift_file.focal_length(70.0, filmed) == (70.0, "focal length 70 px, as given")
-    px, said = lift_file.focal_length(None, filmed)
+    assert sources.focal_length(70.0, filmed) == (70.0, "focal length 70 px, as given")
+    px, said = sources.focal_length(None, filmed)
     assert px == pytest.approx(26 * 80 / np.hypot(36, 24))
     assert said == "focal length 48 px: 26 mm in the 35 mm format, says x.mov"
-    assert lift_file.focal_length(None, None) == (
+    assert sources.focal_length(None, None) == (
         None,
         "focal length not known, taken as 0.85 times the image's longer side",
     )

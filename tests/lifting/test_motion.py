@@ -122,9 +122,13 @@ def test_up_that_points_down_is_said():
         finished(lifted(one), one.pixels, MotionSettings(up=(0.0, 1.0, 0.0)))
 
 
-def test_flags_become_settings():
-    assert settings_of(["smooth", "bones", "knees"]) == USUAL
+def test_arguments_become_settings():
+    assert settings_of(["smooth", "bones", "knees"]) == settings_of("smooth,bones,knees") == settings_of() == USUAL
     assert settings_of(["none"], up="camera").up == LEVEL
+    none = Settings(smooth=False, constant_bones=False, knees=False)
+    assert all(settings_of(filters).filters == none for filters in (["none"], "none", (), None))
+    assert settings_of(Settings(cutoff_hz=3.0), leg_m=0.8).filters == Settings(cutoff_hz=3.0, leg_m=0.8)
+    assert settings_of(up=[0.1, -1, 0]).up == (0.1, -1.0, 0.0)
     chosen = settings_of(["elbows"], stature_m=1.7, up="0.1,-1,0", lock_feet=True)
     assert chosen.filters == Settings(smooth=False, constant_bones=False, knees=False, elbows=True, stature_m=1.7)
     assert (chosen.up, chosen.lock_feet) == ((0.1, -1.0, 0.0), True)
@@ -133,14 +137,16 @@ def test_flags_become_settings():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"filters": ["smoth"]}, "--filters: found smoth, expected some of smooth, bones, knees, elbows, or none"),
-        ({"filters": ["none", "smooth"]}, "--filters: found none beside others, expected it alone"),
-        ({"filters": [], "leg_m": 80.0}, "--leg=80: expected 0.2 to 1.5 metres"),
-        ({"filters": [], "leg_m": 0.8, "stature_m": 1.7}, "--stature, --leg: expected one of them"),
-        ({"filters": [], "up": "up"}, "--up=up: expected estimate, camera, or a direction as 0,-1,0"),
-        ({"filters": [], "up": "0,0,0"}, "--up=0,0,0: expected estimate"),
-        ({"filters": [], "up": "1,2"}, "--up=1,2: expected estimate"),
-        ({"filters": [], "stature_m": 17.0}, "--stature=17: expected 0.4 to 2.8 metres"),
+        ({"filters": ["smoth"]}, "^filters: found smoth, expected some of smooth, bones, knees, elbows, or none$"),
+        ({"filters": ["none", "smooth"]}, "^filters: found none beside others, expected it alone$"),
+        ({"filters": True}, r"^filters: found True, expected some of .*, or none, or pose\.filters\.Settings$"),
+        ({"filters": [], "leg_m": 80.0}, r"^leg_m: found 80\.0, expected 0\.2 to 1\.5$"),
+        ({"filters": [], "leg_m": 0.8, "stature_m": 1.7}, "^stature_m, leg_m: found both, expected one of them$"),
+        ({"filters": [], "up": "up"}, "^up: found up, expected estimate, camera, or a direction as 0,-1,0$"),
+        ({"filters": [], "up": "0,0,0"}, "^up: found 0,0,0, expected estimate"),
+        ({"filters": [], "up": "1,2"}, "^up: found 1,2, expected estimate"),
+        ({"filters": [], "up": None}, "^up: found None, expected estimate"),
+        ({"filters": [], "stature_m": 17.0}, r"^stature_m: found 17\.0, expected 0\.4 to 2\.8$"),
     ],
 )
 def test_settings_that_cannot_be_are_named(arguments, message):
