@@ -4,13 +4,12 @@ import dataclasses
 import json
 import re
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from srnet_jax.errors import DataError, UserError
-from srnet_jax.keypoints import formats, keypoint_files, tracks, which_layout
+from srnet_jax.keypoints import keypoint_files, tracks, which_layout
 from srnet_jax.keypoints.keypoint_files import Hints
 from srnet_jax.pose.layouts import LAYOUTS
 from tests.keypoints.builders import (
@@ -565,8 +564,3 @@ def test_a_joint_that_an_object_lacks_is_missing(tmp_path):
     del content[4]["keypoints"][9]
     (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
     assert np.argwhere(np.isnan(track.keypoints[..., 0])).tolist() == [[4, 9]]
-
-
-def test_readme_lists_the_formats_as_the_code_has_them():
-    text = (Path(__file__).parent.parent.parent / "README.md").read_text()
-    assert text.partition("<!-- formats -->\n")[2].partition("\n<!-- end of formats -->")[0] == formats.listing()
