@@ -21,7 +21,7 @@ python -m launch.benchmark motion --data=FILE  # where people are: paths, up and
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 _COMMANDS: tuple[str, ...] = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
 _COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video", "views", "filters", "motion", "expected")
@@ -47,7 +47,7 @@ def main(command: str) -> None:
 
     from rich.table import Table
 
-    from launch.console import console, print_table
+    from srnet_jax.commands.console import console, print_table
     from srnet_jax.io.files import plain
 
     if _JSON.value and not plain(_JSON.value).parent.is_dir():

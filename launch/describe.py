@@ -6,7 +6,7 @@ python -m launch.describe --fields=train.        # the fields with this prefix; 
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 app.define_config()
 _FIELDS = flags.DEFINE_string(
@@ -18,7 +18,7 @@ def main() -> None:
     """Print the layer plan, or the fields."""
     from rich.table import Table
 
-    from launch.console import console
+    from srnet_jax.commands.console import console
     from srnet_jax.config import command_line, schema
     from srnet_jax.models.pose_lifter import PoseLifter, create_model, variable_shapes
     from srnet_jax.training.state import count_parameters

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 app.define_config(file=False)
 _WORKDIR = flags.DEFINE_list(
@@ -28,7 +28,7 @@ def main() -> None:
     """Evaluate, print the tables and write the comparison."""
     import json
 
-    from launch.console import print_table
+    from srnet_jax.commands.console import print_table
     from srnet_jax.config import command_line
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import evaluate, figures, tables

@@ -11,7 +11,7 @@ and the output.
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Of --workdir: best (on the validation split), latest, or a step.")

@@ -7,7 +7,7 @@ The official `--evaluate` takes the file; its `--resume` also wants a pickled ra
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "The file to write.", required=True)

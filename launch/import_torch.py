@@ -12,7 +12,7 @@ training are the config's.
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 app.define_config()
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The file, in PyTorch's zip or older format.", required=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 _SOURCE = flags.DEFINE_string(
     "source", None, "h36m, mocap: folder of the original files; embedded, pose_prior: .npz file of joint positions."
@@ -50,7 +50,7 @@ _NEEDED = {
 
 def main(command: str) -> None:
     """Run one of the commands."""
-    from launch.console import track
+    from srnet_jax.commands.console import track
     from srnet_jax.data import prepare
     from srnet_jax.data.h36m import raw_files
     from srnet_jax.io.files import plain
@@ -78,7 +78,7 @@ def main(command: str) -> None:
 
 
 def _convert(source: Path, output: Path) -> None:
-    from launch.console import track
+    from srnet_jax.commands.console import track
     from srnet_jax.data import prepare
     from srnet_jax.data.mocap.conversion import Options
     from srnet_jax.errors import one_line
@@ -99,7 +99,7 @@ def _convert(source: Path, output: Path) -> None:
 def _check(data: Path) -> None:
     from rich.table import Table
 
-    from launch.console import console
+    from srnet_jax.commands.console import console
     from srnet_jax.data.h36m import verification
 
     rows = verification.check(data, keypoints=_KEYPOINTS.value)

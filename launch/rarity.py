@@ -9,7 +9,7 @@ formula. --compare shows how it changes with what the paper leaves open.
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 app.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run whose config is taken, instead of --config.")
@@ -21,7 +21,7 @@ _PARTS = flags.DEFINE_bool("parts", False, "Also say how rare the parts of rare 
 
 def main() -> None:
     """Rank, print which poses are rare, and write the file."""
-    from launch.console import print_table
+    from srnet_jax.commands.console import print_table
     from srnet_jax.config import command_line, ensembles
     from srnet_jax.data.sources import load_split
     from srnet_jax.errors import UserError

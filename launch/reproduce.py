@@ -12,7 +12,7 @@ config can be changed for all rows, as --config.train.epochs=10. Writes table_NA
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 
 app.define_config(file=False)
 _LIST = flags.DEFINE_bool("list", False, "Print what can be made, what it needs and what it costs, and end.")
@@ -35,7 +35,7 @@ _TEST_PATH = flags.DEFINE_string("test_data.path", None, "Where the data are tha
 
 def main() -> None:
     """Train, evaluate and print."""
-    from launch.console import print_table
+    from srnet_jax.commands.console import print_table
     from srnet_jax.config import command_line
     from srnet_jax.reproduce import make, report
 

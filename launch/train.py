@@ -23,7 +23,7 @@ interruption.stop_at_once()  # before imports that take seconds
 
 from absl import flags
 
-from launch import app
+from srnet_jax.commands import app
 from srnet_jax.training import processes
 
 app.define_config()

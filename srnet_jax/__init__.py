@@ -14,21 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from srnet_jax.lifting.lifter import load
 
-    __version__: str
-
 __all__ = ["__version__", "load"]
+
+__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is public when it is first used: JAX takes a second to start, and data tools do without."""
+    """Import a public name when it is first used: JAX takes a second to import, and data tools do not need it."""
     if name == "load":
         from srnet_jax.lifting.lifter import load
 
         return load
-    if name == "__version__":
-        import importlib.metadata
-
-        return importlib.metadata.version(__name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from launch.console import console
+from srnet_jax.commands.console import console
 
 ROOT = Path(__file__).parent.parent
 CHECKPOINT = ROOT / "tests" / "data" / "parity" / "sr5_mul_333_c42.bin"

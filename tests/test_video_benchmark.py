@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from launch.console import print_table
 from srnet_jax.benchmarks import path_errors, recorded_paths, recording, video
 from srnet_jax.benchmarks.triangulated import JOINTS, triangulated
+from srnet_jax.commands.console import print_table
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.evaluation.tables import to_markdown
 from srnet_jax.pose import cameras, layouts, metrics

@@ -88,12 +88,12 @@ def changes(short: Mapping[str, str | None] = {}) -> dict[str, Any]:
 
 
 def check_flags(module: str) -> None:
-    """Refuse flags of a module that were given without a value, as --workdir=, which would mean the current folder.
+    """Reject flags of a module that were given without a value, as --workdir=, which would mean the current folder.
 
     Raises:
       UserError: names the first.
     """
-    for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
+    for flag in flags.FLAGS.get_key_flags_for_module(module):
         if flag.present and flag.value in ("", [], [""]) and flag.value != flag.default:
             raise UserError(f"--{flag.name}: empty, expected: {flag.help}")
 

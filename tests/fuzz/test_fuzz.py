@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from launch import app
+from srnet_jax.commands import app
 from tests.fuzz import audit
 from tests.fuzz.readers import READERS
 from tests.fuzz.run import Bench

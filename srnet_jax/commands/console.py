@@ -1,4 +1,4 @@
-"""What launchers print besides lines: tables and progress."""
+"""Print tables and progress bars to the terminal."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from srnet_jax.evaluation.tables import Grid
 
 _Item = TypeVar("_Item")
-_WIDEST = 1000  # characters of a table, which is never so narrow that numbers are cut
+_WIDEST = 1000  # characters; a table is never so narrow that numbers are cut
 
 
 def console(width: int) -> Console:
-    """Return a console for tables, of that width unless it is a terminal, which prints text as it is."""
+    """Return a console for tables that prints text without markup; `width` in characters applies unless it is a terminal."""
     return Console(highlight=False, markup=False, emoji=False, width=None if Console().is_terminal else width)
 
 
 def print_table(grid: "Grid") -> None:
-    """Print a table, as wide as the terminal, or as its numbers need."""
+    """Print a table as wide as the terminal, or wider if its numbers need it."""
     from srnet_jax.evaluation.tables import to_rich
 
     out = console(width=160)
@@ -29,5 +29,5 @@ def print_table(grid: "Grid") -> None:
 
 
 def track(items: Iterable[_Item]) -> Iterable[_Item]:
-    """Yield the items beside a progress bar; without a length it pulses."""
+    """Yield the items and show a progress bar; the bar pulses if the number of items is not known."""
     return rich_track(items, description="reading", transient=True)
