@@ -69,8 +69,9 @@ def film_all(motions: Iterable[Motion], cameras: tuple[Camera, ...]) -> tuple[tu
     for motion in motions:
         count += 1
         frames += len(cameras) * len(motion.poses)
-        missed += sum(int(_missed(motion.poses, camera).sum()) for camera in cameras)
-        pieces = list(_pieces(motion.poses, cameras))
+        outside = sum(int(_missed(motion.poses, camera).sum()) for camera in cameras)
+        missed += outside
+        pieces = list(_pieces(motion.poses, cameras)) if outside else [(motion.poses, cameras, 0.0)]
         cut += len(pieces) > 1
         moved += any(placed != cameras for _, placed, _ in pieces)
         for poses, placed, back in pieces:

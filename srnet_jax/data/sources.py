@@ -6,10 +6,8 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import joint_sets
 from srnet_jax.config.schema import PAIRED, SHIPPED
-from srnet_jax.data import detections, embedded, mpi_inf_3dhp, mpi_inf_3dhp_npz, synthetic, threedpw
+from srnet_jax.data import detections
 from srnet_jax.data.dataset import PoseDataset
-from srnet_jax.data.h36m import npz_files
-from srnet_jax.data.mocap import clip_files
 from srnet_jax.data.protocols import Split, split
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.pose.cameras import virtual_cameras
@@ -75,21 +73,33 @@ def _load(data: ConfigDict, model: ConfigDict) -> PoseDataset:
         raise ConfigError(
             f"config.model.confidences: config.data.source {data.source!r} has none, expected keypoints of a detector"
         )
-    match data.source:
+    match data.source:  # a source's module is imported when it is read: SciPy and h5py take half a second
         case "synthetic":
+            from srnet_jax.data import synthetic
+
             cameras = virtual_cameras(**data.cameras.to_dict())
             dataset = synthetic.load(num_frames=data.num_frames, cameras=cameras, seed=data.seed)
         case "embedded":
+            from srnet_jax.data import embedded
+
             dataset = embedded.load(virtual_cameras(**data.cameras.to_dict()))
         case "mocap":
+            from srnet_jax.data.mocap import clip_files
+
             dataset = clip_files.load(data.path, fps=data.fps, cameras=virtual_cameras(**data.cameras.to_dict()))
         case "h36m" | "humaneva":
+            from srnet_jax.data.h36m import npz_files
+
             form = npz_files.HUMAN36M if data.source == "h36m" else npz_files.HUMANEVA
             layout = npz_files.Layout(joints, keypoints, model.confidences)
             dataset = npz_files.load(data.path, keypoints=data.keypoints, form=form, layout=layout)
         case "3dpw":
+            from srnet_jax.data import threedpw
+
             dataset = threedpw.load(data.path)
         case _:
+            from srnet_jax.data import mpi_inf_3dhp, mpi_inf_3dhp_npz
+
             test = data.source == "mpi_inf_3dhp"
             packed = mpi_inf_3dhp_npz.file_at(data.path, test=test)
             home = mpi_inf_3dhp_npz if packed else mpi_inf_3dhp

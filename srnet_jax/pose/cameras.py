@@ -6,6 +6,8 @@ left corner. All functions use NumPy and keep the input's float dtype.
 """
 
 import dataclasses
+import functools
+import math
 
 import numpy as np
 
@@ -38,10 +40,46 @@ class Camera:
 
     @property
     def rotation(self) -> np.ndarray:
-        """Rotation matrix [3, 3] from camera to world axes, float64."""
-        from scipy.spatial.transform import Rotation  # here, because it takes a fifth of the lifter's import time
+        """Rotation matrix [3, 3] from camera to world axes, float64, read-only."""
+        return _to_matrix(self.orientation)
 
-        return Rotation.from_quat(self.orientation, scalar_first=True).as_matrix()
+
+@functools.lru_cache(1000)
+def _to_matrix(quaternion: tuple[float, float, float, float]) -> np.ndarray:
+    """Return the rotation matrix [3, 3] of a quaternion (w, x, y, z); SciPy gives the same but takes a second to import."""
+    w, x, y, z = quaternion
+    norm = math.sqrt(x * x + y * y + z * z + w * w)
+    if not norm:
+        raise ValueError("a quaternion of zeros, expected a rotation")
+    w, x, y, z = w / norm, x / norm, y / norm, z / norm
+    matrix = np.array(
+        [
+            [x * x - y * y - z * z + w * w, 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), -x * x + y * y - z * z + w * w, 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), -x * x - y * y + z * z + w * w],
+        ]
+    )
+    matrix.setflags(write=False)
+    return matrix
+
+
+def _to_quaternion(matrix: np.ndarray) -> tuple[float, float, float, float]:
+    """Return the unit quaternion (w, x, y, z), w not negative, of a rotation matrix [3, 3].
+
+    Source: Shepperd, Quaternion from Rotation Matrix, 1978: the largest component first, which is accurate for every angle.
+    """
+    m = matrix.tolist()
+    trace = m[0][0] + m[1][1] + m[2][2]
+    i = int(np.argmax([m[0][0], m[1][1], m[2][2], trace]))
+    if i == 3:
+        w, vector = 1 + trace, [m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1]]
+    else:
+        j, k = (i + 1) % 3, (i + 2) % 3
+        w, vector = m[k][j] - m[j][k], [0.0, 0.0, 0.0]
+        vector[i], vector[j], vector[k] = 1 - trace + 2 * m[i][i], m[j][i] + m[i][j], m[k][i] + m[i][k]
+    x, y, z = vector
+    norm = math.copysign(math.sqrt(x * x + y * y + z * z + w * w), w)
+    return w / norm, x / norm, y / norm, z / norm
 
 
 def world_to_camera(points_world: np.ndarray, camera: Camera) -> np.ndarray:
@@ -110,14 +148,18 @@ def project(points_cam: np.ndarray, camera: Camera) -> np.ndarray:
     points = points_cam.astype(np.float64)
     ray = points[..., :2] / points[..., 2:]
     if any((*camera.radial, *camera.tangential)):
-        ray = np.clip(ray, -1, 1)
+        ray = _distorted(np.clip(ray, -1, 1), camera)
+    return (ray * np.asarray(camera.focal) + np.asarray(camera.center)).astype(points_cam.dtype)
+
+
+def _distorted(ray: np.ndarray, camera: Camera) -> np.ndarray:
+    """Return where the camera's lens puts rays (X, Y) / Z [..., 2]."""
     squared = np.sum(ray**2, -1, keepdims=True)
     k1, k2, k3 = camera.radial
     tangential = np.asarray(camera.tangential)
     radial = 1 + squared * (k1 + squared * (k2 + squared * k3))
     skew = np.sum(ray * tangential, -1, keepdims=True)
-    distorted = ray * (radial + skew) + tangential * squared
-    return (distorted * np.asarray(camera.focal) + np.asarray(camera.center)).astype(points_cam.dtype)
+    return ray * (radial + skew) + tangential * squared
 
 
 def look_at(position: tuple[float, float, float], target: tuple[float, float, float]) -> tuple[float, float, float, float]:
@@ -130,15 +172,12 @@ def look_at(position: tuple[float, float, float], target: tuple[float, float, fl
     Returns:
       Unit quaternion (w, x, y, z) of the rotation from camera to world axes.
     """
-    from scipy.spatial.transform import Rotation
-
     forward = np.subtract(target, position).astype(np.float64)
     forward /= np.linalg.norm(forward)
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)
     down = np.cross(forward, right)
-    rotation = Rotation.from_matrix(np.stack([right, down, forward], axis=1))
-    return tuple(rotation.as_quat(canonical=True, scalar_first=True).tolist())
+    return _to_quaternion(np.stack([right, down, forward], axis=1))
 
 
 def rolled(camera: Camera, angle: float) -> Camera:

@@ -2,7 +2,8 @@
 
 `jax.distributed` connects the processes, detects a process that ends, and ends the others. All processes run the same program
 on their part of each batch; process 0 writes the workdir (see `run_directory`) and prints. In a single process all functions
-here return at once.
+here return at once. JAX is imported where it is used, because
+`python -m launch.train --help` does without it.
 
 JAX's coordination service has no authentication: every client that can reach the coordinator's port can take part. The service
 listens on the given address, and gloo's sockets between CPUs on the machine's own address; use both only in a trusted network.
@@ -17,9 +18,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
 from srnet_jax.errors import UserError, one_line
 
@@ -74,6 +73,8 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
     check(coordinator, num_processes, process_id, within_s)
     if coordinator is None:
         return
+    import jax
+
     given: dict[str, Any] = {}
     if coordinator != AUTO:
         given = {"coordinator_address": coordinator, "num_processes": num_processes, "process_id": process_id}
@@ -104,9 +105,13 @@ def check_same(fields: dict[str, Any], *close: float) -> None:
     Raises:
       UserError: in all processes; names the fields of the first process that differs from process 0.
     """
+    import jax
+
     if jax.process_count() == 1:
         return
     checksums = np.array([zlib.crc32(json.dumps(value).encode()) for value in fields.values()], np.uint32)
+    from jax.experimental import multihost_utils
+
     gathered = multihost_utils.process_allgather((checksums, np.array(close, np.float32)))
     others, numbers = (np.asarray(array).reshape(jax.process_count(), -1) for array in gathered)
     for number in range(jax.process_count()):
@@ -120,10 +125,14 @@ def check_same(fields: dict[str, Any], *close: float) -> None:
 
 def broadcast(tree: Any) -> Any:
     """Return the arrays of process 0, equal to the bit, in every process; the shapes must be equal in all."""
+    import jax
+
     if jax.process_count() == 1:
         return tree
     leaves, structure = jax.tree.flatten(jax.tree.map(np.asarray, tree))
     data = np.concatenate([np.ascontiguousarray(leaf).reshape(-1).view(np.uint8) for leaf in leaves])
+    from jax.experimental import multihost_utils
+
     data = np.asarray(multihost_utils.broadcast_one_to_all(data))
     parts = np.split(data, np.cumsum([leaf.nbytes for leaf in leaves])[:-1])
     arrays = [part.copy().view(leaf.dtype).reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
@@ -136,14 +145,20 @@ def exiting() -> Iterator[None]:
     try:
         yield
     except SystemExit as exit_:
-        if jax.distributed.is_initialized() and exit_.code not in (None, 0, 75):
+        if _connected() and exit_.code not in (None, 0, 75):
             _end(exit_.code if isinstance(exit_.code, int) else 1)
         raise
     except Exception as error:
-        if not jax.distributed.is_initialized():
+        if not _connected():
             raise
         print(f"error: {one_line(error)}; {_RESTART}", file=sys.stderr)
         _end(1)
+
+
+def _connected() -> bool:
+    """Return whether this is one of several processes; without JAX it is not."""
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.distributed.is_initialized()
 
 
 def _end(code: int) -> None:

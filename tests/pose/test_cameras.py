@@ -21,6 +21,27 @@ def test_orientation_is_w_x_y_z_and_turns_camera_axes_into_the_worlds(camera):
     np.testing.assert_allclose(ahead[0] - camera.translation, 3 * axis, atol=1e-12)
 
 
+def test_orientations_are_scipys_to_the_bit(rng):
+    for _ in range(500):
+        quaternion = tuple(rng.normal(size=4).tolist())
+        rotation = Rotation.from_quat(quaternion, scalar_first=True)
+        camera = Camera("c", quaternion, (0, 0, 0), (1.0, 1.0), (0.0, 0.0), 1, 1)
+        np.testing.assert_array_equal(camera.rotation, rotation.as_matrix())
+        position, target = rng.normal(size=3), rng.normal(size=3)
+        orientation = cameras.look_at(tuple(position), tuple(target))
+        axes = Rotation.from_quat(orientation, scalar_first=True).as_matrix()
+        assert orientation == tuple(Rotation.from_matrix(_looking(position, target)).as_quat(canonical=True, scalar_first=True))
+        np.testing.assert_allclose(axes[:, 2], (target - position) / np.linalg.norm(target - position), atol=1e-12)
+
+
+def _looking(position, target):
+    forward = target - position
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    return np.stack([right, np.cross(forward, right), forward], axis=1)
+
+
 def test_world_to_camera_and_back(camera, rng):
     points = rng.normal(size=(5, 17, 3))
     np.testing.assert_allclose(cameras.camera_to_world(cameras.world_to_camera(points, camera), camera), points, atol=1e-12)

@@ -12,7 +12,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from srnet_jax.data import calibration_files
 from srnet_jax.data.dataset import Sequence
@@ -112,6 +111,8 @@ def check(sequences: list[Sequence], keypoints: Skeleton, joints: Skeleton, file
 
 def _check_order(sequences: list[Sequence], seen: list[int], shown: list[int], file: Path) -> None:
     """Reject cameras that fit the keypoints' arrays far better in another order."""
+    from scipy.optimize import linear_sum_assignment
+
     cameras = list(dict.fromkeys(s.camera.name for s in sequences))
     first = {s.camera.name: s for s in reversed(sequences) if (s.action, s.trial) == (sequences[0].action, sequences[0].trial)}
     if len(cameras) < 2 or len(first) < len(cameras):
