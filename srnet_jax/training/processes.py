@@ -2,8 +2,7 @@
 
 `jax.distributed` connects the processes, detects a process that ends, and ends the others. All processes run the same program
 on their part of each batch; process 0 writes the workdir (see `run_directory`) and prints. In a single process all functions
-here return at once. JAX is imported where it is used, because
-`python -m launch.train --help` does without it.
+here return at once. JAX is imported where it is used, because `python -m launch.train --help` does without it.
 
 JAX's coordination service has no authentication: every client that can reach the coordinator's port can take part. The service
 listens on the given address, and gloo's sockets between CPUs on the machine's own address; use both only in a trusted network.
