@@ -134,7 +134,7 @@ def draw_mistakes() -> None:
         "image_size.png",
         [
             ("the image's true size", lifted(aside), FRAME, SIZE),
-            ("told twice the size", lifted(aside, size=doubled), FRAME, doubled),
+            ("twice the size given", lifted(aside, size=doubled), FRAME, doubled),
         ],
     )
 
