@@ -177,4 +177,5 @@ def _report(people: "LiftedPeople", written: list[list[Path]], recording: "Recor
     if ".npz" in suffixes:
         print(f".npz: joints in metres, {Result.axes}")
     if others := sorted(suffixes - {".npz"}):
-        print(f"{', '.join(others)}: {' or '.join(sorted({person.place for person in people}))} (docs/files_out.md)")
+        places = " or ".join(sorted({person.place for person in people}))
+        print(f"{', '.join(others)}: {places} (axes of each format: docs/files_out.md)")

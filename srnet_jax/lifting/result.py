@@ -197,13 +197,16 @@ class Result:
 
     @property
     def place(self) -> str:
-        """The axes and the origin of the files of this motion, as text; those of a `.npz` file are in `axes`."""
-        axes = "level, x right, y away from the camera, z up" if self.up is not None else "upright as the camera is, z up"
+        """How the world of the files of this motion is placed, as text: what is level, and where its origin is.
+
+        Each format has its own order of axes (docs/files_out.md). Those of a `.npz` file are in `axes`.
+        """
+        axes = "level, as seen by the camera" if self.up is not None else "upright as the camera is"
         if self.root is None:
             return f"{axes}; relative to the hip"
         if self.up is None or self.ground is None:
             return f"{axes}; from the hip of the first frame, height above the floor not known"
-        return f"{axes} from the floor; from below the hip of the first frame"
+        return f"{axes}; on the floor, from below the hip of the first frame"
 
     def motion(self) -> Motion:
         """Return the motion that files hold: `joints_world`, with the camera's up in place of up where that is not known."""

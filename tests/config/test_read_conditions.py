@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from srnet_jax.config import ensembles, schema
-from srnet_jax.data import redraw, sources
+from srnet_jax.data import detections, embedded, mpi_inf_3dhp, redraw, sources, synthetic, threedpw
 from srnet_jax.data.dataset import PoseDataset, film
+from srnet_jax.data.h36m import npz_files
+from srnet_jax.data.mocap import clip_files
 from srnet_jax.data.protocols import split
 from srnet_jax.errors import UserError
 from srnet_jax.evaluation.ranking import rank
@@ -82,14 +84,14 @@ def loading(config):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "virtual_cameras", lambda **options: options)
         for home, name in (
-            (sources.synthetic, "load"),
-            (sources.embedded, "load"),
-            (sources.clip_files, "load"),
-            (sources.npz_files, "load"),
-            (sources.mpi_inf_3dhp, "load_test"),
-            (sources.mpi_inf_3dhp, "load_train"),
-            (sources.threedpw, "load"),
-            (sources.detections, "simulate"),
+            (synthetic, "load"),
+            (embedded, "load"),
+            (clip_files, "load"),
+            (npz_files, "load"),
+            (mpi_inf_3dhp, "load_test"),
+            (mpi_inf_3dhp, "load_train"),
+            (threedpw, "load"),
+            (detections, "simulate"),
         ):
             patch.setattr(home, name, recorded(name))
         try:

@@ -329,7 +329,7 @@ def test_what_is_not_known_is_not_made_up(walk):
     assert np.isnan(plain.angles()[0, angles.NAMES.index("pelvis_tilt")])
     level = result(seen, up=found.up)
     np.testing.assert_allclose(level.joints_world(), with_gap(truth - truth[:, :1]), atol=1e-6)
-    assert level.place == "level, x right, y away from the camera, z up; relative to the hip"
+    assert level.place == "level, as seen by the camera; relative to the hip"
     no_floor = result(seen, up=found.up, root=found.root)
     np.testing.assert_allclose(no_floor.joints_world(), with_gap(truth - truth[0, 0]), atol=1e-6)
     assert no_floor.place.endswith("from the hip of the first frame, height above the floor not known")
