@@ -1,4 +1,4 @@
-"""SRNet on Human3.6M, Cross-Action protocol: trained on one action, tested on the others; data as in configs/h36m_sr.py.
+"""SRNet on Human3.6M, Cross-Action protocol: train on one action, test on the others; data as in configs/h36m_sr.py.
 
     python -m launch.train --config=configs/h36m_cross_action.py --config.data.path=DIR --workdir=runs/h36m/Walking
 
@@ -12,7 +12,7 @@ from configs import h36m_sr
 
 
 def get_config() -> ConfigDict:
-    """Return the settings of configs/h36m_sr.py, trained on Walking alone."""
+    """Return the config of configs/h36m_sr.py, trained on Walking only."""
     config = h36m_sr.get_config()
     config.protocol.name = "cross_action"
     config.protocol.actions_train = ("Walking",)

@@ -11,7 +11,7 @@ from configs import h36m_sr
 
 
 def get_config() -> ConfigDict:
-    """Return the settings of configs/h36m_sr.py with fully connected layers."""
+    """Return the config of configs/h36m_sr.py with fully connected layers."""
     config = h36m_sr.get_config()
     config.model.network = "fc"
     return config

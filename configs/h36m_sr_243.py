@@ -11,7 +11,7 @@ from configs import h36m_sr
 
 
 def get_config() -> ConfigDict:
-    """Return the settings of configs/h36m_sr.py with a receptive field of 243 frames."""
+    """Return the config of configs/h36m_sr.py with a receptive field of 243 frames."""
     config = h36m_sr.get_config()
     config.model.filter_widths = (3, 3, 3, 3, 3)
     return config

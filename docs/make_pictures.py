@@ -22,7 +22,7 @@ from configs import quickstart
 from srnet_jax.data import embedded
 from srnet_jax.data.sources import load_split
 from srnet_jax.evaluation import ranking
-from srnet_jax.lifting.rendering import COLOURS, turned
+from srnet_jax.lifting.rendering import COLOURS, seen_from_aside
 from srnet_jax.lifting.result import Result
 from srnet_jax.lifting.scene import bones_3d
 from srnet_jax.pose import cameras, layouts
@@ -79,7 +79,7 @@ def draw_pair(axes: Sequence[Axes], result: Result, frame: int, title: str, size
     axes[0].set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] + half, middle[1] - half), title=title)
     if size:
         axes[0].set(xlim=(0, size[0]), ylim=(size[1], 0))
-    draw_bones(axes[1], turned(shown.poses[frame]), *bones_3d(), shown.estimated[frame])
+    draw_bones(axes[1], seen_from_aside(shown.poses[frame]), *bones_3d(), shown.estimated[frame])
     axes[1].set(xlim=(-1.1, 1.1), ylim=(1.1, -1.1))
 
 
@@ -182,7 +182,7 @@ def draw_rarity(count: int = 6) -> None:
     grid = figure.subplots(3, count)
     for axes_row, (name, frames) in zip(grid, rows.items(), strict=True):
         for axes, frame in zip(axes_row, frames, strict=True):
-            draw_bones(axes, turned(poses[frame]), *bones_3d())
+            draw_bones(axes, seen_from_aside(poses[frame]), *bones_3d())
             place = 100 * (values < values[frame]).mean()
             sequence = parts.test[recording[frame]]
             axes.set(xlim=(-1.1, 1.1), ylim=(1.1, -1.1))

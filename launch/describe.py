@@ -1,7 +1,7 @@
-"""Print a network's layers and its number of parameters, without training it; or what the fields of a config mean.
+"""Print the layers and the number of parameters of a config's network, or the meaning of config fields.
 
 python -m launch.describe --config=configs/default.py [--config.model.recombine=add ...]
-python -m launch.describe --fields=train.        # the fields with this prefix; --fields=config. lists all
+python -m launch.describe --fields=train.        # fields with this prefix; --fields=config. lists all
 """
 
 from absl import flags
@@ -10,12 +10,12 @@ from srnet_jax.commands import app
 
 app.define_config()
 _FIELDS = flags.DEFINE_string(
-    "fields", None, "Print the fields whose names begin with this prefix, with defaults and meanings."
+    "fields", None, "Print the config fields whose names begin with this prefix, with defaults and meanings."
 )
 
 
 def main() -> None:
-    """Print the layer plan, or the fields."""
+    """Print the layers of the network, or the fields."""
     from rich.table import Table
 
     from srnet_jax.commands.console import console
@@ -24,7 +24,7 @@ def main() -> None:
     from srnet_jax.training.state import count_parameters
 
     if _FIELDS.value:
-        print(schema.described(_FIELDS.value))
+        print(schema.describe_fields(_FIELDS.value))
         return
     model = create_model(command_line.load().model)
     parameters = variable_shapes(model)["params"]

@@ -1,43 +1,49 @@
-"""Write a trained network for use elsewhere: as weights, as a StableHLO program, or as ONNX.
+"""Export a trained network: as a file of weights, as a StableHLO program, or as an ONNX model.
 
 python -m launch.export --workdir=runs/mine --output=mine.npz          # for srnet_jax.load and launch.predict --weights
 python -m launch.export --workdir=runs/mine --output=mine.npz --calibrate=FOLDER  # with the expected errors of joints
 python -m launch.export --workdir=runs/mine --output=mine.stablehlo    # for jax.export (needs the extra `export`)
 python -m launch.export --weights=single --output=single.onnx          # for onnxruntime (needs the extra `onnx`)
 
-A program is compared with the network on random keypoints before it is kept; a JSON file beside it describes the input
-and the output.
+The command compares a program or model with the network on random keypoints, and keeps it only if they agree. A JSON file
+beside it describes the input and the output.
 """
 
 from absl import flags
 
 from srnet_jax.commands import app
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training.")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "Of --workdir: best (on the validation split), latest, or a step.")
-_WEIGHTS = flags.DEFINE_string("weights", None, "Instead of --workdir: single, causal or video (which ship), or a .npz file.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "For --workdir: best (on the validation split), latest, or a step.")
+_WEIGHTS = flags.DEFINE_string(
+    "weights", None, "Instead of --workdir: single, causal or video (included weights), or a .npz file."
+)
 _OUTPUT = flags.DEFINE_string("output", None, "The file to write: .npz, .stablehlo or .onnx.", required=True)
 _CALIBRATE = flags.DEFINE_string(
-    "calibrate", None, "Of .npz: joint positions of the network's test subjects, file or folder, to measure expected errors on."
+    "calibrate",
+    None,
+    "For .npz: file or folder of joint positions of the network's test subjects, to measure expected errors on.",
 )
-_FRAMES = flags.DEFINE_integer("frames", None, "Of .onnx: frames of a sequence, by default the receptive field.", lower_bound=1)
+_FRAMES = flags.DEFINE_integer(
+    "frames", None, "For .onnx: number of frames of a sequence; by default the receptive field.", lower_bound=1
+)
 
 
 def main() -> None:
-    """Export."""
+    """Load the network, and write the file."""
     from srnet_jax.io.files import plain
     from srnet_jax.lifting import export, lifter
 
     if bool(_WORKDIR.value) == bool(_WEIGHTS.value):
-        app.fail("--workdir, --weights: expected one of them")
+        app.fail(f"--workdir, --weights: found {'both' if _WORKDIR.value else 'neither'}, expected one of them")
     output = plain(str(_OUTPUT.value))
     if output.suffix not in export.SUFFIXES or not output.parent.is_dir():
         endings = ", ".join(export.SUFFIXES)
         app.fail(f"--output={output}: expected a name ending in one of {endings}, in a folder that exists")
     if _FRAMES.value and output.suffix != ".onnx":
-        app.fail(f"--frames={_FRAMES.value}: only .onnx has a fixed number of frames, found {output}")
+        app.fail(f"--frames={_FRAMES.value}: only .onnx has a fixed number of frames, found --output={output}")
     if _CALIBRATE.value and output.suffix != ".npz":
-        app.fail(f"--calibrate: only a .npz file holds expected errors, found {output}")
+        app.fail(f"--calibrate: only a .npz file can hold expected errors, found --output={output}")
     name = str(_WORKDIR.value or _WEIGHTS.value)
     trained = lifter.load_trained(name, _CHECKPOINT.value)
     if _CALIBRATE.value:
@@ -45,10 +51,12 @@ def main() -> None:
 
         network, found = expected.calibrated(lifter.load(name, _CHECKPOINT.value), _CALIBRATE.value)
         trained = network.trained
-        print(f"expected errors: {expected.RANK} {found[expected.RANK]:.2f} with those of the clips that were not used")
-    apart = export.write(output, trained, frames=_FRAMES.value)
+        print(f"expected errors: {expected.RANK} {found[expected.RANK]:.2f} with the errors of clips that were left out")
+    difference = export.write(output, trained, frames=_FRAMES.value)
     size = output.stat().st_size / 2**20
-    print(f"wrote {output}, {size:.1f} MiB; it differs from the network by {apart:.1e} of the largest output")
+    print(
+        f"wrote {output}, {size:.1f} MiB; outputs differ from the network's by at most {difference:.1e} of the largest output"
+    )
 
 
 if __name__ == "__main__":

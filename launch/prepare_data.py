@@ -1,12 +1,12 @@
-"""Make and check data files.
+"""Make and check data files: Human3.6M, motion capture, the generated and embedded sets, the pose prior.
 
-python -m launch.prepare_data h36m --source=DIR --output=DIR          # from Human3.6M's .cdf files (or archives), or .h5 files
-python -m launch.prepare_data check --data=DIR [--keypoints=gt]       # Human3.6M files: expected and found
-python -m launch.prepare_data mocap --source=DIR --output=FILE.npz    # BVH, ASF/AMC, C3D, TRC, AMASS: docs/motion_files.md
-python -m launch.prepare_data synthetic --output=DIR                  # generated motion in the form of Human3.6M's files
-python -m launch.prepare_data synthetic --output=FILE.npz             # and of mocap's: joint positions
-python -m launch.prepare_data embedded --source=FILE.npz --output=FILE.npz     # the embedded set (srnet_jax/data/embedded.py)
-python -m launch.prepare_data pose_prior --source=FILE.npz --output=FILE.npz   # how people look in images (pose/prior.py)
+python -m launch.prepare_data h36m --source=DIR --output=DIR          # convert Human3.6M's .cdf or .h5 files, or its archives
+python -m launch.prepare_data check --data=DIR [--keypoints=gt]       # compare Human3.6M files with the published counts
+python -m launch.prepare_data mocap --source=DIR --output=FILE.npz    # convert motion capture files: see docs/motion_files.md
+python -m launch.prepare_data synthetic --output=DIR                  # generate motion, as files in Human3.6M's form
+python -m launch.prepare_data synthetic --output=FILE.npz             # generate motion, as a joint-position file
+python -m launch.prepare_data embedded --source=FILE.npz --output=FILE.npz     # make the embedded set (data/embedded.py)
+python -m launch.prepare_data pose_prior --source=FILE.npz --output=FILE.npz   # fit the prior of 2D poses (pose/prior.py)
 """
 
 import sys
@@ -17,30 +17,30 @@ from absl import flags
 from srnet_jax.commands import app
 
 _SOURCE = flags.DEFINE_string(
-    "source", None, "h36m, mocap: folder of the original files; embedded, pose_prior: .npz file of joint positions."
+    "source", None, "h36m, mocap: folder with the original files; embedded, pose_prior: .npz file of joint positions."
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "h36m, synthetic: folder for the files; mocap, synthetic, embedded, pose_prior: the .npz file."
+    "output", None, "h36m, synthetic: folder for the new files; mocap, synthetic, embedded, pose_prior: new .npz file."
 )
-_DATA = flags.DEFINE_string("data", None, "check: folder of data_3d_h36m.npz and data_2d_h36m_*.npz.")
-_KEYPOINTS = flags.DEFINE_string("keypoints", "gt", "check: which data_2d_h36m_*.npz.")
+_DATA = flags.DEFINE_string("data", None, "check: folder with data_3d_h36m.npz and data_2d_h36m_*.npz.")
+_KEYPOINTS = flags.DEFINE_string("keypoints", "gt", "check: the part * of the name of the data_2d_h36m_*.npz file.")
 _SKELETON = flags.DEFINE_string(
     "skeleton",
     None,
-    "mocap: where the joints leave a doubt: cmu, mixamo, xsens ..., or a file that maps joints, see docs/motion_files.md.",
+    "mocap: skeleton, if it is not recognised: cmu, mixamo, xsens ..., or a file that maps joints (docs/motion_files.md).",
 )
-_DRAFT = flags.DEFINE_string("draft_skeleton", None, "mocap: write a draft of a file for --skeleton here, convert nothing.")
+_DRAFT = flags.DEFINE_string("draft_skeleton", None, "mocap: only write a draft of a file for --skeleton to this path.")
 _FPS = flags.DEFINE_float("fps", 30.0, "mocap, synthetic FILE.npz: frames per second of the output.", lower_bound=0.1)
 _SOURCE_FPS = flags.DEFINE_float(
     "source_fps",
     None,
-    "mocap: frames per second of the files, instead of what they say; .amc files say none: 120.",
+    "mocap: frames per second of the files, instead of the rate in them; .amc files have none, and 120 is assumed.",
     lower_bound=0.1,
 )
-_NAME = flags.DEFINE_string("name", "", "mocap: how files are named, such as {subject}_{action}_{clip}; * is anything.")
-_REPORT = flags.DEFINE_string("report", None, "mocap: .html or .json file of what was found in each subject and file.")
+_NAME = flags.DEFINE_string("name", "", "mocap: pattern of file names, such as {subject}_{action}_{clip}; * matches anything.")
+_REPORT = flags.DEFINE_string("report", None, "mocap: .html or .json file for a report on each subject and file.")
 _NUM_FRAMES = flags.DEFINE_integer(
-    "num_frames", 200_000, "synthetic: frames over four cameras.", lower_bound=2000, upper_bound=10_000_000
+    "num_frames", 200_000, "synthetic: number of frames over four cameras.", lower_bound=2000, upper_bound=10_000_000
 )
 _NEEDED = {
     **{"h36m": (_SOURCE, _OUTPUT), "check": (_DATA,), "mocap": (_SOURCE, _OUTPUT)},
@@ -57,7 +57,7 @@ def main(command: str) -> None:
 
     for flag in (_SOURCE,) if command == "mocap" and _DRAFT.value else _NEEDED[command]:
         if not flag.value:
-            app.fail(f"--{flag.name}: not set, {command} needs it")
+            app.fail(f"--{flag.name}: not set, expected a path for {command}")
     source, output = (plain(flag.value or "") for flag in (_SOURCE, _OUTPUT))
     match command:
         case "h36m":

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Set up, train SRNet and the fully connected baseline on the embedded data set, evaluate both, with tables and figures.
-# Run it again to continue after an interruption. Usage: bash launch/quickstart.sh [SEED]
+# Install, train SRNet and the fully connected baseline on the embedded data set, and evaluate both with tables and figures.
+# After an interruption, the same command continues. Usage: bash launch/quickstart.sh [SEED]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
 if ! [[ $seed =~ ^[0-9]+$ ]]; then
-  echo "error: seed '$seed': expected a whole number" >&2
+  echo "error: SEED: found '$seed', expected a whole number, 0 or more" >&2
   exit 2
 fi
 bash launch/setup.sh
@@ -17,4 +17,4 @@ for network in fc sr; do
 done
 echo
 .venv/bin/python -m launch.evaluate --workdir="$runs/fc,$runs/sr" --output="$runs/comparison"
-echo "everything is in $runs: checkpoints, config.json, metrics.jsonl, results.json and results.csv of each network; tables and figures in comparison/"
+echo "results: $runs has a folder for each network (checkpoints, config.json, metrics.jsonl, results.json, results.csv) and comparison/ (tables, figures)"

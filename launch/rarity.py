@@ -1,10 +1,10 @@
-"""Rank the test poses of any data set by rarity (paper Eq. 9, 10).
+"""Rank the test poses of a data set by rarity (paper Eq. 9 and 10).
 
 python -m launch.rarity --config=configs/mocap_subject.py --config.data.path=FILE.npz --output=ranks.csv
 python -m launch.rarity --workdir=runs/sr [--config.FIELD=VALUE ...]   # the data and the protocol of a run
 
-The ranking is cached in a folder `rarity_cache` beside the data, under a hash of the poses, the reference set, sigma and the
-formula. --compare shows how it changes with what the paper leaves open.
+The ranking is cached in a folder `rarity_cache` beside the data. The file is named after a hash of the poses, the reference
+set, sigma and the formula. --compare shows how the ranking depends on choices that the paper does not state.
 """
 
 from absl import flags
@@ -12,11 +12,13 @@ from absl import flags
 from srnet_jax.commands import app
 
 app.define_config()
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run whose config is taken, instead of --config.")
-_OUTPUT = flags.DEFINE_string("output", None, "CSV file: every test pose with its commonness, rarest first.")
-_METHOD = flags.DEFINE_enum("method", "auto", ["auto", "exact", "grid"], "How to compute the occurrence; auto goes by size.")
-_COMPARE = flags.DEFINE_bool("compare", False, "Rank with other sigmas, reference sets and formulas, too, and compare.")
-_PARTS = flags.DEFINE_bool("parts", False, "Also say how rare the parts of rare poses are: legs, trunk and arms.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run, whose config is used instead of --config.")
+_OUTPUT = flags.DEFINE_string("output", None, "CSV file to write: every test pose with its commonness, rarest first.")
+_METHOD = flags.DEFINE_enum(
+    "method", "auto", ["auto", "exact", "grid"], "How to compute the occurrence; auto chooses by the number of poses."
+)
+_COMPARE = flags.DEFINE_bool("compare", False, "Compare the ranking with those by other sigmas, reference sets and formulas.")
+_PARTS = flags.DEFINE_bool("parts", False, "Print how rare the parts (legs, trunk and arms) of the rarest poses are.")
 
 
 def main() -> None:
@@ -32,10 +34,12 @@ def main() -> None:
     if output and (output.suffix != ".csv" or not output.parent.is_dir()):
         raise UserError(f"--output={output}: expected a name ending in .csv in a folder that exists")
     if _WORKDIR.value and not flags.FLAGS["config"].using_default_value:
-        raise UserError("--config, --workdir: expected one of them")
+        raise UserError("--config, --workdir: found both, expected one of them")
     config = command_line.load(_WORKDIR.value, new=False)
     if config.ensemble.actions_train:
-        raise UserError(f"config.ensemble.actions_train: set, expected one run: {', '.join(ensembles.members(config))}")
+        raise UserError(
+            f"config.ensemble.actions_train: set, expected the --workdir of one run: {', '.join(ensembles.members(config))}"
+        )
     dataset, parts = load_split(config)
     found = ranking.rank_test_poses(config, parts, _METHOD.value)
     percents = config.protocol.rare_percents

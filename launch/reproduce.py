@@ -1,13 +1,14 @@
-"""Make a table or a figure of the paper: train what is missing, evaluate, and print ours beside the paper's.
+"""Make a table or a figure of the paper: train the missing runs, evaluate them, and compare with the paper's numbers.
 
 python -m launch.reproduce --list
 python -m launch.reproduce --table=2 --data=synthetic --scale=quick --workdir=runs/reproduce
 python -m launch.reproduce --table=2 --data=mocap --data.path=FILE.npz --scale=long --seeds=3 --workdir=runs/hdm05
 python -m launch.reproduce --table=2 --data=h36m --data.path=DIR --workdir=runs/h36m   # the paper's experiment
 
-Finished runs in the workdir are used again, by other tables too; interrupted ones go on. --shard=2/4 trains every fourth
-row from the second on, on another machine with the same workdir, or one whose runs are copied together. Fields of the
-config can be changed for all rows, as --config.train.epochs=10. Writes table_NAME-DATA-SCALE.md, .csv and .png to the workdir.
+Finished runs in the workdir are reused, also by other tables; interrupted runs continue. --shard=2/4 trains every fourth row,
+beginning with the second. Shards can run on several machines that share the workdir, or whose runs are copied into one folder
+afterwards. Fields of the config can be changed for all rows, for example --config.train.epochs=10. The command writes
+table_NAME-DATA-SCALE.md, .csv and .png to the workdir.
 """
 
 from absl import flags
@@ -15,33 +16,37 @@ from absl import flags
 from srnet_jax.commands import app
 
 app.define_config(file=False)
-_LIST = flags.DEFINE_bool("list", False, "Print what can be made, what it needs and what it costs, and end.")
+_LIST = flags.DEFINE_bool("list", False, "Print all tables and figures, the data that they need and their cost, and exit.")
 _TABLE = flags.DEFINE_string(
-    "table", None, "1 to 10, s1 to s6 (of the supplement), fig4 to fig6, or one of our own, as steps and parts; see --list."
+    "table", None, "1 to 10, s1 to s6 (supplement), fig4 to fig6, or one of ours, such as steps and parts; see --list."
 )
-_DATA = flags.DEFINE_enum("data", "synthetic", ["h36m", "mocap", "synthetic"], "What to train and test on.")
+_DATA = flags.DEFINE_enum("data", "synthetic", ["h36m", "mocap", "synthetic"], "The data to train and test on.")
 _SCALE = flags.DEFINE_enum(
     "scale",
     "full",
     ["full", "long", "medium", "quick", "smoke"],
-    "full: the paper's settings; long: half the width, to its end; the others are short.",
+    "full: the paper's settings; long: half the width, 360 epochs; medium, quick, smoke: narrower networks, fewer epochs.",
 )
-_SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each row, trained as one program.", lower_bound=1, upper_bound=1000)
-_SHARD = flags.DEFINE_string("shard", "1/1", "I/N: train every N-th row alone, beginning with the I-th.")
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 3, "Number of runs of each row, which are trained as one program.", lower_bound=1, upper_bound=1000
+)
+_SHARD = flags.DEFINE_string("shard", "1/1", "I/N: train only every N-th row, beginning with the I-th.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for the runs and the tables.")
-_PATH = flags.DEFINE_string("data.path", None, "Where the data are; short for --config.data.path.")
-_TEST_PATH = flags.DEFINE_string("test_data.path", None, "Where the data are that table 6 tests on.")
+_PATH = flags.DEFINE_string("data.path", None, "File or folder of the data; short for --config.data.path.")
+_TEST_PATH = flags.DEFINE_string(
+    "test_data.path", None, "File or folder of the test data of table 6; short for --config.test_data.path."
+)
 
 
 def main() -> None:
     """Train, evaluate and print."""
     from srnet_jax.commands.console import print_table
     from srnet_jax.config import command_line
-    from srnet_jax.reproduce import make, report
+    from srnet_jax.reproduce import listing, make
 
     changes = command_line.changes({"data.path": _PATH.value, "test_data.path": _TEST_PATH.value})
     if _LIST.value:
-        print_table(report.listing(_DATA.value, _SCALE.value, _SEEDS.value, changes))
+        print_table(listing.listing(_DATA.value, _SCALE.value, _SEEDS.value, changes))
         return
     make.make(
         _TABLE.value,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv with the tested versions and install the project into it; quick when nothing changed.
-# Usage: bash launch/setup.sh [EXTRA], where EXTRA is one of pyproject.toml's, for example dev.
+# Make .venv and install the project into it, with the tested versions of its packages; do nothing if it is up to date.
+# Usage: bash launch/setup.sh [EXTRA], where EXTRA is an optional dependency group of pyproject.toml, for example dev.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extra=${1:-}
@@ -10,7 +10,7 @@ for python in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
   python=
 done
 if [ -z "$python" ]; then
-  echo "error: found no Python 3.11 or newer; name one with PYTHON=/path/to/python3" >&2
+  echo "error: Python: found none of version 3.11 or newer, expected one on PATH or PYTHON=/path/to/python3" >&2
   exit 1
 fi
 
@@ -26,4 +26,4 @@ fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
   --constraint launch/constraints.txt --editable ".${extra:+[$extra]}"
 echo "$stamp" > "$done_file"
-echo "set up."
+echo "set up .venv"

@@ -1,9 +1,14 @@
-"""Split-and-recombine networks that lift 2D human keypoints to 3D poses, in JAX.
+"""Lift 2D human keypoints to 3D poses with split-and-recombine networks, in JAX.
 
     import srnet_jax
 
+    lifter = srnet_jax.load("video")
+    result = lifter.lift_file("keypoints.json")  # a detector's file: every person in it
+    result.save("out.bvh")  # or .npz, .trc, .csv, .c3d, .html, .gif, .mp4, .png
+    result.show()  # a page in the notebook or the browser
+
     lifter = srnet_jax.load("single")
-    poses = lifter(keypoints, layout="coco", image_size=(1920, 1080))  # [T, 17, 3] metres
+    poses = lifter(keypoints, layout="coco", image_size=(1920, 1080))  # arrays: [T, 17, 3] metres
 
 "The official code" in docstrings is the paper's PyTorch code, github.com/ailingzengzzz/Split-and-Recombine-Net, commit
 1b6285c; "paper" and "supplement" are Zeng et al., SRNet, ECCV 2020 (arXiv 2007.09389).

@@ -1,4 +1,4 @@
-"""The one error a user can cause, and what else ends a run."""
+"""Exceptions for user mistakes and interruptions, and helpers that build one-line messages."""
 
 import contextlib
 import errno
@@ -11,34 +11,34 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserError(Exception):
-    """A mistake in an input: its message is one line that says what was found and what was expected.
+    """A mistake in an input; the message is one line that says what was found and what was expected.
 
-    Launchers print the message and exit with code 2; nothing else is shown to the user.
+    Launchers print the message, without a traceback, and exit with code 2.
     """
 
 
 class ConfigError(UserError):
-    """A config field is unknown, has the wrong type, or a value that is not allowed."""
+    """A config field is unknown, has the wrong type, or has a value that is not allowed."""
 
 
 class DataError(UserError):
-    """A data file is missing, damaged, or does not hold what was expected."""
+    """A data file is missing or damaged, or does not hold what was expected."""
 
 
 class TrainingError(UserError):
-    """A run cannot go on: a non-finite loss, or a workdir that belongs to another run."""
+    """A run cannot continue: a non-finite loss, or a workdir that belongs to another run."""
 
 
 class DiskFullError(TrainingError):
-    """A checkpoint or a metric could not be written for want of space."""
+    """A checkpoint or the metrics could not be written because the disk is full."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGTERM or Ctrl-C asked for a stop: launchers print the message and exit with code 75, "try again"."""
+    """SIGTERM or Ctrl-C stopped the program; launchers print the message and exit with code 75 (EX_TEMPFAIL, "try again")."""
 
 
 def full_disk(error: Exception) -> str | None:
-    """Return the text of an error that says that there is no space; None for another error."""
+    """Return the reason, in lower case, of an error caused by a full disk, a quota or a file size limit; else None."""
     number = error.errno if isinstance(error, OSError) else None
     found = re.search(r"os_error_code='(\d+)'", str(error))  # tensorstore's
     number = int(found[1]) if found else number
@@ -46,7 +46,7 @@ def full_disk(error: Exception) -> str | None:
 
 
 def one_line(text: object, length: int = 300) -> str:
-    """Return text from a file as it may stand in a message: printable, on one line, not long."""
+    """Make text from a file safe for a message: printable, on one line, and at most `length` characters long."""
     line = str(text)[: length + 1]
     line = line if line.isprintable() else line.encode("unicode_escape").decode()
     return line if len(line) <= length else f"{line[: length - 3]}..."
@@ -54,7 +54,7 @@ def one_line(text: object, length: int = 300) -> str:
 
 @contextlib.contextmanager
 def naming(path: str | Path) -> Iterator[None]:
-    """Begin the message of a UserError with the file or folder, unless it names it already."""
+    """Prefix the message of a UserError with a file or folder, unless the message already names it."""
     try:
         yield
     except UserError as error:

@@ -1,11 +1,11 @@
-"""Kill a training again and again, damage its checkpoints, and compare what comes out with a training left alone.
+"""Kill a training repeatedly, damage its checkpoints, and compare the result with that of an undisturbed training.
 
 python tests/chaos.py --kills=50 [--seed=0]
 
-A tiny network is trained by `python -m launch.train` over and over in one workdir, each time killed by kill -9, SIGTERM or
-Ctrl-C: as it starts, at a random moment, or while a checkpoint is being written. Now and then the latest checkpoint is
-damaged. The run that is at last left to finish must equal the one that was never touched: state, best checkpoint and metrics,
-bit by bit. Exit code 1 if it does not.
+`python -m launch.train` trains a tiny network repeatedly in one workdir, and is killed each time by kill -9, SIGTERM or
+Ctrl-C: as it starts, at a random moment, or while a checkpoint is being written. Sometimes the latest checkpoint is damaged.
+Finally the run is left to finish; its state, best checkpoint and metrics must equal those of an undisturbed run, bit by bit.
+The exit code is 1 if they do not.
 """
 
 import argparse
@@ -38,7 +38,7 @@ TINY = (
 )
 
 
-CODES = {  # the exit codes; those below zero are of a Python that has not yet begun to run the launcher
+CODES = {  # exit codes; negative ones come from a Python that has not started the launcher yet
     "kill -9": (-9,),
     "SIGTERM": (75, -15),
     "Ctrl-C": (75, -2, 1),
@@ -48,7 +48,7 @@ CODES = {  # the exit codes; those below zero are of a Python that has not yet b
 
 
 class Training:
-    """A training in another process."""
+    """A training in a child process."""
 
     def __init__(self, workdir: Path, cache: Path, epochs: int) -> None:
         environment = os.environ | {
@@ -64,7 +64,7 @@ class Training:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
     def wait_until(self, condition, timeout: float) -> bool:
-        """Wait for a condition, for the end of the process, or so many seconds; tell whether the process still runs."""
+        """Wait for a condition, for the end of the process, or `timeout` seconds; return whether the process still runs."""
         deadline = time.monotonic() + timeout
         while self.process.poll() is None and time.monotonic() < deadline and not condition():
             time.sleep(0.001)
@@ -78,7 +78,7 @@ class Training:
 
 
 def finish(workdir: Path, cache: Path, epochs: int) -> tuple[tuple[float, float, float], bool]:
-    """Train to the end; return the seconds to the data, to the first epoch's end and to the last's, and whether it resumed."""
+    """Train to the end; return the seconds to the data, from there to the first epoch, and for the rest; and if it resumed."""
     training = Training(workdir, cache, epochs)
     training.wait_until(training.trains, 600)
     began = time.monotonic()
@@ -91,10 +91,10 @@ def finish(workdir: Path, cache: Path, epochs: int) -> tuple[tuple[float, float,
 
 
 def kill(training: Training, rng: random.Random, startup: float, first: float, window: float) -> str | None:
-    """Kill a training at some moment, and return in words how; None if it was done before it took notice.
+    """Kill a training at a random moment, and return a description; None if the training ended before it was killed.
 
-    Every third comes within `startup` or `first` seconds, while the program starts or compiles; the others at most twice
-    `window` seconds after it has finished an epoch.
+    About a third of the kills come within `startup` or `first` seconds, while the program starts or compiles; the others come
+    at most 2 * `window` seconds after the end of an epoch.
     """
     workdir = training.output.with_suffix("")
     checkpoints = workdir / "checkpoints"
@@ -136,7 +136,7 @@ def kill(training: Training, rng: random.Random, startup: float, first: float, w
 
 
 def damage_latest(workdir: Path, rng: random.Random, damaged: dict[Path, int]) -> str | None:
-    """Damage the latest checkpoint, if it is not the only one and not damaged already; return how."""
+    """Damage the latest checkpoint, unless it is the only sound one or already damaged; return the kind of damage."""
     folder = workdir / "checkpoints"
     steps = sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal()) if folder.is_dir() else []
     sound = [step for step in steps if damaged.get(folder / str(step)) != (folder / str(step)).stat().st_ino]
@@ -149,7 +149,7 @@ def damage_latest(workdir: Path, rng: random.Random, damaged: dict[Path, int]) -
 
 
 def differences(workdir: Path, expected: Path) -> list[str]:
-    """Compare two runs bit by bit, and name what differs."""
+    """Compare two runs bit by bit, and return the names of the differences."""
     import jax
     import numpy as np
 
@@ -175,10 +175,10 @@ def differences(workdir: Path, expected: Path) -> list[str]:
 
 
 def main() -> None:
-    """Kill, compare and report."""
+    """Run the test and report the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments; they also depend on the machine's load")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the moments, which also depend on the machine's load")
     options = parser.parse_args()
     rng, began = random.Random(options.seed), time.monotonic()
     epochs = 20 + 3 * options.kills
@@ -188,7 +188,7 @@ def main() -> None:
         finish(Path(folder) / "first", cache, 1)
         (startup, first, training), _ = finish(whole, cache, epochs)
         print(
-            f"left alone: {startup:.1f} s to start, {first:.1f} s to the first epoch, {training:.1f} s to the {epochs}th",
+            f"undisturbed: {startup:.1f} s to start, {first:.1f} s to the first epoch, {training:.1f} s to the {epochs}th",
             flush=True,
         )
         damaged: dict[Path, int] = {}

@@ -1,4 +1,4 @@
-"""Strictness for every test, and the small inputs that several share."""
+"""Strict settings of JAX for every test, and small fixtures that several tests share."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ os.environ["XLA_FLAGS"] = " ".join(
     [
         os.environ.get("XLA_FLAGS", ""),
         "--xla_force_host_platform_device_count=8",
-        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",  # most of the time is compilation
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",  # compilation takes most of the time
     ]
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -22,7 +22,7 @@ import pytest
 
 from configs import default
 
-hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)  # the same on any machine
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)  # the same examples on every machine
 hypothesis.settings.load_profile("tests")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -40,16 +40,16 @@ def tiny_config():
 
 @pytest.fixture(scope="module")
 def shared_config():
-    """As `tiny_config`, for fixtures that live as long as a module."""
+    """Return the same as `tiny_config`, for fixtures of module scope."""
     return make_tiny_config()
 
 
 def make_tiny_config():
-    """Return the smallest config that trains: seconds."""
+    """Return a config that trains in seconds."""
     config = default.get_config()
     config.data.num_frames = 2000
     config.data.cameras.number = 1
-    config.model.network = "fc"  # compiles the fastest; the layers have tests of their own
+    config.model.network = "fc"  # compiles fastest; the layers have their own tests
     config.model.channels = 40
     config.model.filter_widths = (1, 1)
     config.num_devices = 1
@@ -61,7 +61,7 @@ def make_tiny_config():
 
 @pytest.fixture
 def mocap_clips(rng):
-    """Plausible joint positions of two subjects: {key: [T, 17, 3] world metres}."""
+    """Return plausible joint positions of three subjects: {key: [T, 17, 3], world frame, metres}."""
     base = rng.normal(0, 0.4, (17, 3)) + [0, 0, 0.9]
     return {
         f"{subject}/{action}/1": (base + rng.normal(0, 0.05, (12, 17, 3))).astype(np.float32)

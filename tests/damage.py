@@ -1,4 +1,4 @@
-"""Ways in which a checkpoint's folder can be damaged: by a disk, a copy that was cut off, a person, or another program."""
+"""Ways to damage the folder of a checkpoint, as a disk, an interrupted copy, a person or another program may do."""
 
 import json
 import os
@@ -56,7 +56,7 @@ DAMAGE = {
     "a file where `variables` was": lambda step: _into_file(step / "variables"),
     "another step's checkpoint under its name": _exchange,
 }
-HARMLESS = {"array metadata deleted", "array metadata overwritten with garbage"}  # not read
+HARMLESS = {"array metadata deleted", "array metadata overwritten with garbage"}  # these files are not read
 
 
 def _replace_by(path: Path, make) -> None:
@@ -71,7 +71,7 @@ def _linked(path: Path) -> None:
 
 
 def describe(step: Path, item: str, name: str = "bytes", **changes) -> None:
-    """Change what is said of an array beside it."""
+    """Change the metadata that are stored beside an array."""
     import tensorstore as ts
 
     store = ts.KvStore.open(
@@ -82,7 +82,7 @@ def describe(step: Path, item: str, name: str = "bytes", **changes) -> None:
 
 
 def rewrite_about(step: Path, edit) -> None:
-    """Change `about` by a function of its values, or to the text that it returns, and make the checksum right."""
+    """Edit `about` with a function that changes its values or returns the new text, and correct the checksum."""
     from srnet_jax.training import checkpoint_format
 
     file = step / "about" / "metadata"
@@ -93,7 +93,7 @@ def rewrite_about(step: Path, edit) -> None:
     file.write_text(text if isinstance(text, str) else json.dumps(about))
 
 
-HOSTILE = {  # not what happens, but what may be made
+HOSTILE = {  # damage that does not happen by accident, but can be made on purpose
     "a pipe where `about` was": lambda step: _replace_by(step / "about" / "metadata", os.mkfifo),
     "a pipe where a shard was": lambda step: _replace_by(_largest(step / "training"), os.mkfifo),
     "a device where a shard was": lambda step: _replace_by(_largest(step / "variables"), lambda p: p.symlink_to("/dev/zero")),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up and run the checks: ruff, mypy, import-linter and pytest. Usage: bash tests/run.sh [PYTEST ARGUMENTS], for example -m slow.
+# Install the project, and run ruff, mypy, import-linter and pytest. Usage: bash tests/run.sh [PYTEST ARGUMENTS], for example -m slow.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash launch/setup.sh dev

@@ -1,4 +1,4 @@
-"""The commands as a user types them."""
+"""Tests of the commands, run as a user types them."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def run(*command, timeout=300):
 
 
 def first(number, cases):
-    """Leave all cases but the first ones to the slow tests: each starts a program."""
+    """Mark all cases but the first ones as slow, because each starts a program."""
     return cases[:number] + [pytest.param(*case, marks=pytest.mark.slow) for case in cases[number:]]
 
 
@@ -59,7 +59,7 @@ def first(number, cases):
                 ("--config=configs/quikstart.py",),
                 "--config=configs/quikstart.py: no such file, did you mean configs/quickstart.py?",
             ),
-            (("--config.data.path=/nowhere",), "config.data.path: set, but nothing reads it here"),
+            (("--config.data.path=/nowhere",), "config.data.path: set, but it is read only with"),
             (("--workdir=",), "--workdir: empty, expected: Folder of this run"),
             (("--config.data.cameras.number:3",), "--config: "),
             (("train",), "train: not understood, expected --flag=value"),
@@ -81,7 +81,9 @@ def first(number, cases):
     ),
 )
 def test_mistakes_are_one_line(arguments, message, tmp_path):
-    tiny = TINY[2:] if any("source" in argument for argument in arguments) else TINY  # others do not read the first two
+    tiny = (
+        TINY[2:] if any("source" in argument for argument in arguments) else TINY
+    )  # other sources do not read the first two fields
     workdir = () if "--workdir=" in arguments else (f"--workdir={tmp_path / 'run'}",)
     done = run("launch.train", *workdir, *tiny, *arguments)
     assert done.returncode == 2
@@ -106,16 +108,16 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
             ("launch.evaluate", (), "--workdir: not set, expected: Folder of a run"),
             ("launch.train", (), "--workdir: not set, expected: Folder of this run"),
             ("launch.describe", ("--fields=trian.",), "config.trian.: no such field"),
-            ("launch.describe", ("--config.model.hops=2",), "config.model.hops: set, but nothing reads it here"),
+            ("launch.describe", ("--config.model.hops=2",), "config.model.hops: set, but it is read only with"),
             ("launch.rarity", ("--workdir=nothing",), "nothing/config.json: no such file"),
             ("launch.predict", ("--output=x.npz", "--people=five"), "--people=five: expected an integer in the range [1, 20]"),
             ("launch.predict", ("--noflip", "--flip", "--output=x.npz"), "error: --flip: is given twice, expected it once"),
-            ("launch.predict", ("--filters=", "--output=x.npz"), "--filters: empty, expected: Of the poses: smooth"),
+            ("launch.predict", ("--filters=", "--output=x.npz"), "--filters: empty, expected: Filters of the poses: smooth"),
             ("launch.reproduce", ("--scale=tiny",), "--scale=tiny: expected one of full, long, medium, quick, smoke"),
             (
                 "launch.evaluate",
                 ("--workdir=x", "--config=configs/default.py"),
-                "--config: not understood here, runs keep their",
+                "--config: not accepted here, expected --config.F",
             ),
             ("launch.evaluate", ("--workdir=x", "--config.protocol.nam=x"), "did you mean config.protocol.name?"),
         ],
@@ -164,7 +166,7 @@ def test_official_checkpoint_is_evaluated_and_exported(tmp_path):
     done = run(*command, "--config.model.channels=64")
     assert (done.returncode, done.stderr) == (
         2,
-        f"error: config.model.channels: set, but {CHECKPOINT} decides it, expected no such field\n",
+        f"error: config.model.channels: set, expected it unset, because {CHECKPOINT} decides it\n",
     )
     done = run(*command)
     assert "5 groups, multiply context from others, 17 keypoints to 17 joints, filter widths 3,3,3" in done.stdout, done.stderr
@@ -178,7 +180,7 @@ def test_official_checkpoint_is_evaluated_and_exported(tmp_path):
 
 @pytest.mark.slow
 def test_names_may_hold_two_dots(tmp_path):
-    """Each command finds what the one before it wrote, though the folder before the dots does not exist."""
+    """Each command finds the files of the one before it, although the folder before the dots does not exist."""
     odd = tmp_path / "nothing" / ".." / "runs" / "one"
     done = run("launch.train", f"--workdir={odd}", *TINY, "--config.model.network=fc", "--config.train.epochs=1")
     assert done.stdout.endswith(f"done. Evaluate with: python -m launch.evaluate --workdir={odd}\n"), done.stderr
@@ -207,7 +209,7 @@ def test_a_workdir_remembers_its_config(tmp_path):
     assert (config["model"]["network"], config["evaluate"]) == ("fc", {"flip": False, "batch_frames": 100})
     done = run("launch.train", workdir, "--config.model.channels=48")
     assert done.returncode == 2
-    assert "holds a run with another config.model.channels" in done.stderr
+    assert "found a run with another config.model.channels" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -217,7 +219,7 @@ def test_a_workdir_remembers_its_config(tmp_path):
         3,
         [
             ((), "nothing: not understood, expected one of h36m, check, mocap, synthetic, embedded, pose_prior first"),
-            (("h36m",), "--source: not set, h36m needs it"),
+            (("h36m",), "--source: not set, expected a path for h36m"),
             (("mocap", "--source=.", "--skeleton=cmu", "--output=README.md"), "README.md: expected a name ending in .npz"),
             (("h36m", "--source=nothing", "--output=out"), "nothing"),
             (("check", "--data=nothing"), "nothing"),
@@ -251,7 +253,7 @@ def test_prepare_data_goes_on_after_a_bad_motion_file(tmp_path):
 
 @pytest.mark.slow
 def test_generated_data_in_the_form_of_human36m_train(tmp_path):
-    """From nothing to a result: files, check, training under a shipped config, evaluation."""
+    """Test the whole path: write files, check them, train with a shipped config, evaluate."""
     done = run("launch.prepare_data", "synthetic", f"--output={tmp_path / 'data'}", "--num_frames=2000")
     assert done.returncode == 0, done.stderr
     done = run("launch.prepare_data", "check", f"--data={tmp_path / 'data'}")
@@ -284,10 +286,10 @@ def test_fields_are_described():
     done = run("launch.describe", "--fields=train.camera")
     assert done.stdout == (
         "train.camera_roll_share = 0.0\n"
-        "    share of the samples that are turned about the optical axis, in 2D and in 3D\n"
+        "    share of the samples that are rotated about the optical axis, in 2D and in 3D\n"
         "    a number, 0 or more and at most 1\n"
         "train.camera_roll_degrees = 180.0\n"
-        "    largest random angle of this turn, degrees\n"
+        "    largest angle of this random rotation, degrees\n"
         "    a number, 0 or more and at most 180; read only with train.camera_roll_share other than 0\n"
     )
 
@@ -346,7 +348,7 @@ def test_train_evaluate_and_draw(tmp_path, mocap_file):
     assert set(results["actions"]) <= {"walk", "sit"}
     assert results["changed"] == {"protocol.name": "rare_pose", "data.path": str(moved)}
     ranks = set((tmp_path / "rarity_cache").iterdir())
-    assert len(ranks) == 3  # the paper's, of articulation and of orientation
+    assert len(ranks) == 3  # ranks of the paper's measure, of articulation and of orientation
     output = tmp_path / "ranks.csv"
     subjects = ("--config.protocol.subjects_train=('a', 'b')", "--config.protocol.subjects_test=('c',)")
     done = run(
@@ -357,14 +359,12 @@ def test_train_evaluate_and_draw(tmp_path, mocap_file):
     done = run("launch.rarity", f"--workdir={workdir}", f"--config.data.path={moved}", f"--output={tmp_path / 'again.csv'}")
     assert (tmp_path / "again.csv").read_text() == output.read_text(), done.stderr
     done = run("launch.evaluate", f"--workdir={workdir}", f"--data.path={moved}", "--config.data.num_frames=5000")
-    assert done.stderr == (
-        "error: config.data.num_frames: set, but nothing reads it here; it is read only with data.source synthetic\n"
-    )
+    assert done.stderr == "error: config.data.num_frames: set, but it is read only with data.source synthetic\n"
 
 
 @pytest.mark.slow
 def test_a_stopped_training_continues(tmp_path):
-    """Exit codes of SIGTERM, of a second training in the same workdir, and of a fork."""
+    """Check the exit codes of SIGTERM, of a second training in the same workdir, and of a fork."""
     workdir = tmp_path / "run"
     command = ("launch.train", f"--workdir={workdir}", *TINY, "--config.model.network=fc", "--config.train.epochs=9999")
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
@@ -390,7 +390,7 @@ def test_a_stopped_training_continues(tmp_path):
     ("number", "module"), [(signal.SIGTERM, "absl"), (signal.SIGINT, "absl"), (signal.SIGTERM, "jax"), (signal.SIGINT, "jax")]
 )
 def test_a_training_is_stopped_while_it_starts(number, module, tmp_path):
-    """The signal comes with the import of a module, one that loses exceptions."""
+    """The signal comes during the import of a module that swallows exceptions."""
     code = f"""if True:
         import os, runpy, sys
         class Signal:
@@ -418,7 +418,7 @@ def test_a_training_is_stopped_while_it_starts(number, module, tmp_path):
 @pytest.mark.parametrize("error", ["MemoryError()", "RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.')"])
 def test_too_little_memory_is_one_line(error):
     done = subprocess.run(
-        [sys.executable, "-c", f"from launch import app\ndef main():\n    raise {error}\napp.run(main)"],
+        [sys.executable, "-c", f"from srnet_jax.commands import app\ndef main():\n    raise {error}\napp.run(main)"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -444,7 +444,7 @@ def test_killed_trainings_end_as_if_left_alone():
 
 @pytest.mark.slow
 def test_quickstart_survives_a_kill(tmp_path):
-    """Kill the quickstart's training half-way, run it again: it resumes, finishes, and beats the mean pose by far."""
+    """Kill the quickstart's training halfway and run it again: it resumes, finishes, and is far better than the mean pose."""
     workdir = tmp_path / "sr"
     shorter = ("--config.train.epochs=5", "--config.data.downsample=4")
     command = ("launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}", *shorter)

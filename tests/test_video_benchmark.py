@@ -260,7 +260,7 @@ def test_what_does_not_fit_is_one_line(folder, spoil, message):
 
 def test_a_file_whose_images_have_another_size_is_said(folder):
     write(folder, CAMERAS[0], np.full((FRAMES, 17, 2), 50.0) + np.arange(17)[:, None], image_size=np.array([640, 480]))
-    with pytest.warns(UserWarning, match=r"camera0.npz: has images of 640 x 480 pixels, taken as 1280 x 960"):
+    with pytest.warns(UserWarning, match=r"camera0.npz: found images of 640 x 480 pixels, using 1280 x 960"):
         recording.load(folder)
 
 

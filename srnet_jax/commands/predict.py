@@ -148,7 +148,7 @@ def _request() -> "Request":
         keypoints=Path(_KEYPOINTS.value) if _KEYPOINTS.value else None,
         video=Path(_VIDEO.value) if _VIDEO.value else None,
         hints=keypoint_files.Hints(_FORMAT.value, size, _MIN_CONFIDENCE.value, int(_ROTATE.value)),
-        part=times.part(_START.value, _END.value, _EVERY.value),
+        part=times.make_part(_START.value, _END.value, _EVERY.value),
         finder=sources.Finder(Path(_DETECTOR_MODEL.value) if _DETECTOR_MODEL.value else None, _PEOPLE.value),
         layout=_LAYOUT.value,
         fps=_FPS.value,

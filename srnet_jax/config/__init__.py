@@ -1,1 +1,1 @@
-"""The config of a run: its fields, its files, and the runs that one config asks for."""
+"""Configs: their fields, their files, and the runs that one config asks for."""

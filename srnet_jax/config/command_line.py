@@ -1,4 +1,4 @@
-"""The config of a command line, --config=FILE --config.FIELD=VALUE ..., and what is wrong with flags, in one line."""
+"""Build a config from the flags --config=FILE and --config.FIELD=VALUE, and explain wrong flags in one line."""
 
 import difflib
 import itertools
@@ -15,12 +15,16 @@ from srnet_jax.config import config_files, joint_sets, schema
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.io.files import plain
 
-_HELP = "Config file (Python, trusted); change its fields with --config.FIELD=VALUE."
+_HELP = "Config file in Python, which is executed; change its fields with --config.FIELD=VALUE."
 _FIELDS_HELP = "Change a field of every run with --config.FIELD=VALUE; a config file is not accepted here."
 
 
 def define(arguments: Sequence[str], *, file: bool = True) -> None:
-    """Define the flag --config and its fields; `file`: whether the command takes a config file.
+    """Define the flag --config and a flag for each config field.
+
+    Args:
+      arguments: the command line without the name of the program.
+      file: whether the command accepts a config file.
 
     Raises:
       UserError: if the arguments name a field or a file that does not exist, or the file cannot be used.
@@ -33,7 +37,7 @@ def define(arguments: Sequence[str], *, file: bool = True) -> None:
             _check_file(following if given[1] is None else given[1])
     try:
         config_flags.DEFINE_config_file("config", "configs/default.py", _HELP if file else _FIELDS_HELP)
-    except Exception as error:  # an override that is not understood, or whatever a config file raises
+    except Exception as error:  # an override that cannot be parsed, or any error of a config file
         raise UserError(explain(error)) from error
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS["config"])  # for --help
 
@@ -43,19 +47,19 @@ def _check_file(name: str) -> None:
     if path.is_file():
         return
     near = difflib.get_close_matches(path.name, [file.name for file in path.parent.glob("*.py")], n=1)
-    hint = f", did you mean {path.parent / near[0]}?" if near else ", expected a Python file, as configs/default.py"
+    hint = f", did you mean {path.parent / near[0]}?" if near else ", expected a Python file such as configs/default.py"
     raise ConfigError(f"--config={name}: no such file{hint}")
 
 
 def load(workdir: str | None = None, *, new: bool = True) -> ConfigDict:
-    """Return the config of --config, or without it that of the workdir, with the fields that the command line changes.
+    """Return the config that --config names, or else the workdir's, with the changes of the command line.
 
     Args:
-      workdir: of a run; None for none.
-      new: whether the workdir may hold no config, as before a training.
+      workdir: the folder of a run, or None.
+      new: whether the workdir may lack a config, as before a training.
 
     Raises:
-      UserError: if there is none, or a field has a value that is not allowed, or was changed and is not read.
+      UserError: if no config is found, a field has a value that is not allowed, or a changed field is not read.
     """
     flag = flags.FLAGS["config"]
     config, changed = flag.value, config_flags.get_override_values(flag)
@@ -73,17 +77,17 @@ def load(workdir: str | None = None, *, new: bool = True) -> ConfigDict:
 
 
 def changes(short: Mapping[str, str | None] = {}) -> dict[str, Any]:
-    """Return the fields that the command line changes in configs that come from elsewhere.
+    """Return the fields that the command line changes, for a command that takes its configs from workdirs.
 
     Args:
-      short: the values of flags that are short for a field, by its name; None where one is not given.
+      short: values of flags that abbreviate a field, by the name of the field; None for a flag that was not given.
 
     Raises:
-      UserError: if there is a --config.
+      UserError: if --config names a file.
     """
     flag = flags.FLAGS["config"]
     if not flag.using_default_value:
-        raise UserError("--config: not understood here, runs keep their config; change fields with --config.FIELD=VALUE")
+        raise UserError("--config: not accepted here, expected --config.FIELD=VALUE to change a field of the stored configs")
     return config_flags.get_override_values(flag) | {name: value for name, value in short.items() if value is not None}
 
 
@@ -91,7 +95,7 @@ def check_flags(module: str) -> None:
     """Reject flags of a module that were given without a value, as --workdir=, which would mean the current folder.
 
     Raises:
-      UserError: names the first.
+      UserError: names the first such flag.
     """
     for flag in flags.FLAGS.get_key_flags_for_module(module):
         if flag.present and flag.value in ("", [], [""]) and flag.value != flag.default:
@@ -99,7 +103,7 @@ def check_flags(module: str) -> None:
 
 
 def explain(error: Exception) -> str:
-    """Return what absl, ml_collections or a config file raised as one line: the flag, what was found, what was expected."""
+    """Explain an error of absl, ml_collections or a config file in one line: the flag, what was found, what was expected."""
     text = str(error)
     if missing := re.fullmatch(r"flag --([\w.]+)=None: Flag .* must have a value other than None\.", text):
         return f"--{missing[1]}: not set, expected: {flags.FLAGS[missing[1]].help}"

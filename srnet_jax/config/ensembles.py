@@ -1,4 +1,4 @@
-"""The runs that one config asks for: a single one, or every combination of what `config.ensemble` varies."""
+"""Expand a config into the runs that it asks for: one run, or one for each combination of values in `config.ensemble`."""
 
 import itertools
 import re
@@ -13,7 +13,7 @@ from srnet_jax.errors import ConfigError
 from srnet_jax.io.files import plain
 
 _VARIED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
-    # field of config.ensemble: how a member's folder begins, the field that it sets, and the value
+    # field of config.ensemble: (first part of a run's folder name, field that it sets, value of that field)
     "actions_train": ("action", "protocol.actions_train", lambda action: (action,)),
     "learning_rates": ("learning_rate", "train.learning_rate", lambda rate: rate),
     "seeds": ("seed", "seed", lambda seed: seed),
@@ -21,12 +21,12 @@ _VARIED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
 
 
 def members(config: ConfigDict) -> dict[str, ConfigDict]:
-    """Return the runs that a config asks for, by the name of their folder in the workdir.
+    """Return the config of each run that a config asks for, by the name of the run's folder in the workdir.
 
-    Each has the config that it would have alone. Without `config.ensemble` it is one, named "".
+    Each run has the config that it would have on its own. Without `config.ensemble` there is one run, named "".
 
     Raises:
-      ConfigError: if actions are to be trained under another protocol than cross_action, or two names would be the same.
+      ConfigError: if `ensemble.actions_train` is set under a protocol other than cross_action, or two runs have one name.
     """
     if config.ensemble.actions_train and config.protocol.name != "cross_action":
         raise ConfigError(
@@ -39,18 +39,18 @@ def members(config: ConfigDict) -> dict[str, ConfigDict]:
         member.ensemble.update(dict.fromkeys(_VARIED, ()))
         parts = []
         for (part, field, setting, _), value in zip(varied, values, strict=True):
-            with member.ignore_type():  # a learning rate may be a whole number
+            with member.ignore_type():  # a learning rate may be an int
                 member.update_from_flattened_dict({field: setting(value)})
             parts.append(f"{part}_{re.sub(r'[^A-Za-z0-9_.+-]', '_', str(value))}")
         name = "-".join(parts)
         if name in found:
-            raise ConfigError(f"config.ensemble: two members would be named {name}, expected different names")
+            raise ConfigError(f"config.ensemble: two runs would have the folder {name}, expected different names")
         found[name] = member
     return found
 
 
 def workdirs(workdir: Path) -> list[Path]:
-    """Return the workdirs of the runs of an ensemble, or the workdir itself."""
+    """Return the workdirs of an ensemble's runs; for a single run, the workdir itself."""
     workdir = plain(workdir)
     if not (workdir / config_files.ENSEMBLE_FILE).is_file():
         return [workdir]

@@ -1,6 +1,6 @@
-"""Joint sets in configs: the name of a built-in set, or a set of one's own as JSON, so that a config needs no other file.
+"""Read and parse joint sets: the name of a built-in set, or a custom set.
 
-A set of one's own is written as TOML:
+A user declares a custom set in a TOML file; the config stores its content as JSON, so that a run does not need the file:
 
     left = ["LHip", "LKnee"]            # joints on the person's left side
     right = ["RHip", "RKnee"]           # their mirror images, in the same order
@@ -10,12 +10,12 @@ A set of one's own is written as TOML:
     LKnee = "LHip"
     RHip = "Hip"
     RKnee = "RHip"
-    [groups]                            # body parts of the split networks; each joint in one of them
+    [groups]                            # body parts of the split networks; each joint is in one of them
     left_leg = ["LHip", "LKnee"]
     right_leg = ["Hip", "RHip", "RKnee"]
 
-The names are free. A joint that is called as in `skeleton.BUILT_IN` is recognised: among keypoints, and for the subsets of an
-evaluation.
+Joints may have any names. A joint with a name of `skeleton.BUILT_IN` is recognised: when keypoints are matched, and for the
+subsets of an evaluation.
 """
 
 import json
@@ -27,27 +27,27 @@ from ml_collections import ConfigDict
 
 from srnet_jax.errors import ConfigError, DataError, one_line
 from srnet_jax.io.files import plain, reading, size_of
-from srnet_jax.io.text import in_utf_8
+from srnet_jax.io.text import described, in_utf_8
 from srnet_jax.pose.skeleton import BUILT_IN, ROOT, Skeleton, make_skeleton
 
 MOST_JOINTS = 1000
-EXPECTED = f"one of {', '.join(BUILT_IN)}, or a .toml file of one's own joints"
-_LARGEST = 2**20  # bytes of a file
+EXPECTED = f"one of {', '.join(BUILT_IN)}, or a .toml file of a custom joint set"
+_LARGEST = 2**20  # bytes of a TOML file
 _PARTS = {"left": list, "right": list, "joints": dict, "groups": dict}
 
 
 def read(path: str | Path) -> str:
-    """Read a joint set of one's own from TOML.
+    """Read a custom joint set from a TOML file.
 
     Returns:
-      The set as text for `config.model.joints` or `input_joints`.
+      The set as JSON text, for `config.model.joints` or `config.model.input_joints`.
 
     Raises:
       DataError: if the file is missing or damaged, or does not declare a joint set.
     """
-    path, expected = Path(path), "TOML of a joint set"
+    path, expected = Path(path), "a joint set in TOML"
     if (size := size_of(path, expected)) > _LARGEST:
-        raise DataError(f"{path}: found {size:,} bytes, expected {expected} of at most {_LARGEST:,}")
+        raise DataError(f"{path}: found {size:,} bytes, expected at most {_LARGEST:,} for {expected}")
     with reading(path, expected):
         table = tomllib.loads(in_utf_8(path.read_bytes()).decode())
     table = {"name": path.stem} | table
@@ -59,7 +59,7 @@ def read(path: str | Path) -> str:
 
 
 def with_files_read(config: ConfigDict) -> ConfigDict:
-    """Return a config whose joint sets are no longer names of TOML files but their content."""
+    """Return a copy of a config in which each TOML file of a joint set is replaced by its content."""
     copy = config.copy_and_resolve_references()
     model = copy.get("model", {})
     for field in ("joints", "input_joints"):
@@ -69,10 +69,10 @@ def with_files_read(config: ConfigDict) -> ConfigDict:
 
 
 def parse(text: str) -> Skeleton:
-    """Return the set that a config's text names or declares.
+    """Return the joint set that a config's text names or declares.
 
     Raises:
-      ValueError: if it does neither; says why.
+      ValueError: if the text does neither; the message says why.
     """
     if text in BUILT_IN:
         return BUILT_IN[text]
@@ -81,15 +81,15 @@ def parse(text: str) -> Skeleton:
     try:
         table = json.loads(text)
     except RecursionError as error:
-        raise ValueError("found JSON in too many levels, expected a joint set") from error
+        raise ValueError("found JSON that is nested too deeply, expected a joint set") from error
     return _declared(table)
 
 
 def of(model: ConfigDict) -> tuple[Skeleton, Skeleton]:
-    """Return the joints that `config.model` puts out, and the keypoints that it takes.
+    """Return the joint sets of `config.model`: its 3D joints (output) and its keypoints (input).
 
     Raises:
-      ConfigError: if a field declares no joint set.
+      ConfigError: if a field neither names nor declares a joint set.
     """
     found = []
     for field in ("joints", "input_joints"):
@@ -101,17 +101,18 @@ def of(model: ConfigDict) -> tuple[Skeleton, Skeleton]:
 
 
 def share_root(joints: Skeleton, inputs: Skeleton) -> bool:
-    """Return whether the root of the 3D joints is a keypoint, and the root of these."""
+    """Return whether the root of the 3D joints is also the root of the keypoints."""
     return joints.joints[ROOT] == inputs.joints[ROOT]
 
 
 def _declared(table: dict[str, Any]) -> Skeleton:
-    """Return the joint set of a table as the head of this module shows it; `name` is text."""
+    """Return the joint set that a table declares; the docstring of this module shows the table."""
     if odd := sorted(set(table) - set(_PARTS) - {"name"}):
-        raise ValueError(f"{odd[0]!r} is not understood, expected left, right, [joints] and [groups]")
+        raise ValueError(f"found the key {odd[0]!r}, expected left, right, [joints] and [groups]")
     for part, kind in _PARTS.items():
         if not isinstance(table.get(part), kind):
-            raise ValueError(f"{part}: {'missing' if part not in table else 'not understood'}, expected {_what(part)}")
+            found = f"found {described(table[part])}" if part in table else "missing"
+            raise ValueError(f"{part}: {found}, expected {_form_of(part)}")
     texts = [table.get("name"), *table["left"], *table["right"], *table["joints"], *table["joints"].values(), *table["groups"]]
     for members in table["groups"].values():
         if not isinstance(members, list):
@@ -121,11 +122,12 @@ def _declared(table: dict[str, Any]) -> Skeleton:
         if not isinstance(text, str) or not text.isprintable() or len(text) > 100:
             raise ValueError(f"found {one_line(repr(text), 60)}, expected a printable name of at most 100 characters")
     if table["name"] in BUILT_IN or not table["name"] or "" in table["joints"]:
-        raise ValueError(f"the name {table['name'] if '' not in table['joints'] else ''!r} is not allowed, expected another")
+        name = table["name"] if "" not in table["joints"] else ""
+        raise ValueError(f"found the name {name!r}, expected one that is not empty and not a built-in set's")
     if not 2 <= len(table["joints"]) <= MOST_JOINTS:
         raise ValueError(f"joints: found {len(table['joints'])}, expected 2 to {MOST_JOINTS:,}")
     return make_skeleton(**{"parents" if part == "joints" else part: value for part, value in table.items()})
 
 
-def _what(part: str) -> str:
+def _form_of(part: str) -> str:
     return {"joints": "a table: joint = parent", "groups": "a table: group = list of joints"}.get(part, "a list of joints")

@@ -1,14 +1,12 @@
-"""Calibrations of several cameras, in the files that other programs write.
+"""Read camera calibrations from the files of Pose2Sim, Anipose, FreeMoCap and Qualisys.
 
-- `.toml` of Pose2Sim, Anipose or FreeMoCap: one table a camera, with `size` (width, height), `matrix` (3 x 3), `distortions`
-  (OpenCV's k1, k2, p1, p2 and perhaps k3), `rotation` (Rodrigues vector, world to camera) and `translation`, and perhaps
-  `name`. Metres; where two cameras are more than 100 units apart, or the only one that far from the origin, millimetres.
-  Fisheye cameras are refused.
-- `.qca.txt` of Qualisys: XML with a `camera` for each: `fov_video` (the image), `transform` (position in millimetres; the rows
-  of r11 to r33 are the camera's axes, x right, y up, z backward) and `intrinsic` (64ths of pixels, distortion without unit).
-  Cameras whose view is turned are refused.
-
-Cameras come in the order of their names, numbers in names by value.
+- `.toml` of Pose2Sim, Anipose or FreeMoCap: one table for each camera, with `size` (width, height), `matrix` (3 x 3),
+  `distortions` (OpenCV's k1, k2, p1, p2 and optionally k3), `rotation` (Rodrigues vector, world to camera), `translation` and
+  optionally `name`. The unit is metres. It is taken to be millimetres if two cameras are more than 100 units apart, or a single
+  camera is more than 100 units from the origin. Fisheye cameras are rejected.
+- `.qca.txt` of Qualisys: XML with one element `camera` for each camera. It has `fov_video` (the image), `transform` (position
+  in millimetres; the rows of r11 to r33 are the camera's axes, x right, y up, z backward) and `intrinsic` (in 1/64 pixels;
+  distortion without unit). Cameras with a rotated view are rejected.
 """
 
 import dataclasses
@@ -26,39 +24,39 @@ from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.text import described, in_utf_8, listed, shown
 from srnet_jax.pose.multiview import CalibratedCamera
 
-_LARGEST = 16 * 1024**2  # bytes
-_MOST = 100  # cameras
-_FARTHEST = 100.0  # units between two cameras; beyond, they are millimetres
-_ROUNDING = 1e-2  # of the elements of a rotation matrix
-_FARTHEST_PX = 1e6
+_LARGEST = 16 * 1024**2  # bytes of a file
+_MOST = 100  # cameras in a file
+_FARTHEST = 100.0  # units between two cameras; beyond, the unit is taken to be millimetres
+_ROUNDING = 1e-2  # allowed error of the elements of a rotation matrix
+_FARTHEST_PX = 1e6  # of image sizes, focal lengths and centres
 _EXPECTED = "a calibration of cameras"
 _DISTORTION = ("radialDistortion1", "radialDistortion2", "tangentalDistortion1", "tangentalDistortion2", "radialDistortion3")
 
 
 def load(path: str | Path) -> tuple[CalibratedCamera, ...]:
-    """Read the cameras of a calibration file.
+    """Read two or more cameras from a calibration file, sorted by name.
 
     Args:
-      path: of the file; one whose name ends in `.toml` is read as such, any other as Qualisys'.
+      path: the file. A name that ends in `.toml` is read as TOML, any other as Qualisys' XML.
 
     Returns:
-      The cameras, by name; the world's axes are the file's.
+      The cameras in the natural order of their names (cam2 before cam10). World axes are those of the file.
 
     Raises:
-      DataError: if the file is missing or damaged, or does not describe two cameras or more.
+      DataError: if the file is missing or damaged, or describes fewer than two cameras or one of an unsupported kind.
     """
     return tuple(sorted(read(path, fewest=2), key=lambda camera: natural_order(camera.name)))
 
 
 def read(path: str | Path, *, fewest: int = 1) -> tuple[CalibratedCamera, ...]:
-    """Read the cameras of a calibration file in its order; see `load`.
+    """Read the cameras of a calibration file, in the file's order.
 
     Args:
-      path: of the file.
-      fewest: cameras that it must have.
+      path: the file, as in `load`.
+      fewest: minimum number of cameras.
 
     Raises:
-      DataError: as `load`.
+      DataError: if the file is missing or damaged, or describes fewer cameras or one of an unsupported kind.
     """
     path = Path(path)
     if (size := size_of(path, _EXPECTED)) > _LARGEST:
@@ -68,21 +66,25 @@ def read(path: str | Path, *, fewest: int = 1) -> tuple[CalibratedCamera, ...]:
         names = [camera.name for camera in cameras]
         if not fewest <= len(names) <= _MOST or len(set(names)) < len(names):
             named = f"found {len(names)} cameras, named {listed(names)}"
-            raise DataError(f"{named}; expected {fewest} to {_MOST} with names of their own")
+            raise DataError(f"{named}; expected {fewest} to {_MOST} with different names")
     return cameras
 
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a key that sorts names as people do: cam2 before cam10."""
+    """Return a sort key that compares the numbers in names by value: cam2 comes before cam10."""
     parts = re.findall(r"\d{1,18}|\D+", name)
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts)
 
 
 def read_toml(path: Path, expected: str) -> dict[str, Any]:
-    """Return the content of a TOML file.
+    """Read a TOML file.
+
+    Args:
+      path: the file.
+      expected: what the file should be, for the message.
 
     Raises:
-      DataError: if it is damaged; says what was expected.
+      DataError: if the file is damaged.
     """
     with reading(path, expected):
         return tomllib.loads(in_utf_8(path.read_bytes()).decode())
@@ -92,7 +94,7 @@ def _from_toml(path: Path) -> Iterable[CalibratedCamera]:
     tables = {name: table for name, table in read_toml(path, _EXPECTED).items() if name.lower() != "metadata"}
     made = [_from_table(name, table) for name, table in tables.items() if isinstance(table, dict)]
     places = np.array([camera.position for camera in made]).reshape(-1, 3)
-    apart = places[:, None] - (places if len(made) > 1 else np.zeros(3))  # one camera: from the world's origin
+    apart = places[:, None] - (places if len(made) > 1 else np.zeros(3))  # a single camera: from the world's origin
     if len(made) and np.linalg.norm(apart, axis=-1).max() > _FARTHEST:
         made = [dataclasses.replace(camera, translation=camera.translation / 1000) for camera in made]
     return made
@@ -103,7 +105,8 @@ def _from_table(key: str, table: dict[str, Any]) -> CalibratedCamera:
 
     where = f"camera {one_line(key, 60)}"
     if table.get("fisheye", False) is not False:
-        raise DataError(f"{where}: fisheye: found {described(table['fisheye'])}, expected false: fisheye lenses are not read")
+        found = described(table["fisheye"])
+        raise DataError(f"{where}: fisheye: found {found}, expected false: fisheye lenses are not supported")
     matrix = _array(table, "matrix", ((3, 3),), where)
     distortion = _array(table, "distortions", ((4,), (5,)), where)
     return _camera(
@@ -117,7 +120,7 @@ def _from_table(key: str, table: dict[str, Any]) -> CalibratedCamera:
 
 
 def _array(table: dict[str, Any], key: str, shapes: tuple[tuple[int, ...], ...], where: str) -> np.ndarray:
-    """Return finite numbers of one of the shapes."""
+    """Return a field of a table as an array of finite numbers that has one of the shapes."""
     expected = f"expected {' or '.join(' x '.join(map(str, shape)) for shape in shapes)} finite numbers"
     if key not in table:
         raise DataError(f"{where}: {key}: missing, {expected}")
@@ -147,7 +150,7 @@ def _from_element(element: ElementTree.Element) -> CalibratedCamera:
     name = element.get("serial", "")
     where = f"camera {one_line(name, 60)}"
     if (turned := element.get("viewrotation", "0")) not in ("0", "0.0"):
-        raise DataError(f"{where}: viewrotation: found {shown(turned)}, expected 0: turned views are not read")
+        raise DataError(f"{where}: viewrotation: found {shown(turned)}, expected 0: rotated views are not supported")
 
     def number(tag: str, key: str, default: str | None = None) -> float:
         child = element.find(tag)
@@ -179,15 +182,18 @@ def _camera(
     rotation: np.ndarray,
     translation: np.ndarray,
 ) -> CalibratedCamera:
-    """Return a camera whose numbers are those of one.
+    """Check the numbers of a camera and return it.
 
     Args:
-      name: not empty.
+      name: the camera's name.
       size: [2] width and height, pixels.
       intrinsic: fx, fy, cx, cy, pixels.
       distortion: [5] k1, k2, p1, p2, k3.
-      rotation: [3, 3] world to camera, up to rounding.
-      translation: [3] metres.
+      rotation: [3, 3] world to camera; rounding errors are removed.
+      translation: [3] world to camera, metres.
+
+    Raises:
+      DataError: if the name is empty, or a number is impossible for a camera.
     """
     where = f"camera {one_line(name, 60)}"
     if not name.strip() or not name.isprintable():
@@ -199,8 +205,8 @@ def _camera(
             f"{where}: found focal lengths {intrinsic[0]:g}, {intrinsic[1]:g} and centre {intrinsic[2]:g}, {intrinsic[3]:g}, "
             "expected pixels"
         )
-    square = np.abs(rotation @ rotation.T - np.eye(3)).max() <= _ROUNDING  # not of NaN, which a huge vector becomes
-    if not square or np.linalg.det(rotation) < 0:
+    orthogonal = np.abs(rotation @ rotation.T - np.eye(3)).max() <= _ROUNDING  # False for NaN, from a huge rotation vector
+    if not orthogonal or np.linalg.det(rotation) < 0:
         raise DataError(f"{where}: found axes that are not perpendicular, of length 1 and right-handed, expected a rotation")
     u, _, v = np.linalg.svd(rotation)
     k1, k2, p1, p2, k3 = map(float, distortion)

@@ -1,4 +1,4 @@
-"""Sequences of poses seen by a camera, and the data set that every source gives."""
+"""The data set that every source returns: sequences of 2D keypoints and 3D poses, each seen by one camera."""
 
 import dataclasses
 import operator
@@ -18,13 +18,13 @@ class Sequence:
     """One recorded motion seen by one camera.
 
     Attributes:
-      subject: who moves.
-      action: what they do, the exact name without a trial number.
-      trial: which recording of the action.
-      camera: the camera that sees it.
-      inputs_2d: [T, K, 2] float32 keypoints, pixels; [T, K, 3] with their confidences.
+      subject: name of the person.
+      action: name of the action, without a trial number; names are compared exactly.
+      trial: which recording of the action this is.
+      camera: the camera that sees the motion.
+      inputs_2d: [T, K, 2] float32 keypoints, pixels; [T, K, 3] with a confidence as the last value.
       poses_3d: [T, J, 3] float32 joints, camera frame, metres (absolute: the root is not subtracted).
-      scene: where it was recorded, for data whose results are given by scene.
+      scene: place of the recording, for data whose results are reported by scene; "" otherwise.
     """
 
     subject: str
@@ -37,7 +37,7 @@ class Sequence:
 
     @property
     def name(self) -> str:
-        """What messages call the sequence."""
+        """The sequence's name in messages: subject/action/trial/camera."""
         return f"{self.subject}/{self.action}/{self.trial}/{self.camera.name}"
 
     @property
@@ -48,19 +48,20 @@ class Sequence:
 
 @dataclasses.dataclass(frozen=True)
 class PoseDataset:
-    """Sequences that share a skeleton and a frame rate; every data source gives one.
+    """Sequences that share a skeleton and a frame rate. Every data source returns one.
 
     Attributes:
-      name: what tables call the data.
+      name: the data set's name in tables.
       skeleton: the 3D joints.
       fps: frames per second.
       sequences: in the source's order.
-      conventions: where its joints differ from those of other sources, in a few words; printed beside results across data sets.
+      conventions: short note on how the joints differ from those of other sources, printed beside results across data sets.
       keypoints: the 2D joints.
-      views: what virtual cameras saw, see `filming.film_all`; printed before training and beside results.
+      views: one line on what virtual cameras would have missed (`filming.film_all`), printed before training and beside
+        results; "" for real cameras.
 
     Raises:
-      DataError: on creation, if a sequence has wrong shapes, non-finite values or joints behind its camera.
+      DataError: on creation, if there is no sequence, or one has a wrong shape, non-finite values or joints behind its camera.
     """
 
     name: str
@@ -79,12 +80,12 @@ class PoseDataset:
 
     @property
     def num_frames(self) -> int:
-        """Number of frames over all cameras."""
+        """Number of frames, summed over all cameras."""
         return sum(sequence.num_frames for sequence in self.sequences)
 
     @property
     def mirrored(self) -> Mirrored:
-        """Which keypoints and joints are exchanged in a mirror image."""
+        """The keypoints and joints that a mirror image exchanges."""
         return Mirrored(self.keypoints.mirrored, self.skeleton.mirrored)
 
     def names(self, field: str) -> tuple[str, ...]:
@@ -92,10 +93,10 @@ class PoseDataset:
         return tuple(dict.fromkeys(map(operator.attrgetter(field), self.sequences)))
 
     def with_joints(self, keypoints: Skeleton, joints: Skeleton) -> "PoseDataset":
-        """Keep the keypoints and joints of other sets, by name.
+        """Return a data set with only the given 2D keypoints and 3D joints, selected by name.
 
         Raises:
-          DataError: names a joint that these data lack.
+          DataError: if the data set lacks one of them.
         """
         if (keypoints, joints) == (self.keypoints, self.skeleton):
             return self
@@ -107,10 +108,10 @@ class PoseDataset:
         return dataclasses.replace(self, skeleton=joints, keypoints=keypoints, sequences=tuple(taken))
 
     def with_actions(self, actions: tuple[str, ...]) -> "PoseDataset":
-        """Keep the recordings of these actions, exact names; of all for (). Warns of an action that is not there.
+        """Return a data set with only the recordings of these actions; () keeps all. Warns if some of the actions are missing.
 
         Raises:
-          DataError: if none is left.
+          DataError: if the data set has none of the actions.
         """
         if missing := [action for action in actions if action not in self.names("action")]:
             text = f"{self.name}: no recording of {', '.join(missing)}, only of {', '.join(self.names('action'))}"
@@ -121,7 +122,7 @@ class PoseDataset:
         return dataclasses.replace(self, sequences=kept)
 
     def downsampled(self, step: int) -> "PoseDataset":
-        """Keep every `step`-th frame of each sequence, beginning with its first."""
+        """Return a data set with every `step`-th frame of each sequence, starting with its first."""
         if step == 1:
             return self
         thinned = (dataclasses.replace(s, inputs_2d=s.inputs_2d[::step], poses_3d=s.poses_3d[::step]) for s in self.sequences)
@@ -147,7 +148,16 @@ def _check_sequence(sequence: Sequence, dataset: PoseDataset) -> None:
 
 
 def check_finite(array: np.ndarray, name: str, kept: np.ndarray | None = None) -> None:
-    """Refuse an array [T, ...] of which a frame, one of those kept [T] if given, holds NaN or infinity."""
+    """Check that all frames of an array hold finite numbers.
+
+    Args:
+      array: [T, ...].
+      name: start of the message.
+      kept: [T] bool, the frames to check; None for all.
+
+    Raises:
+      DataError: if a checked frame holds NaN or infinity.
+    """
     broken = ~np.isfinite(array).reshape(len(array), -1).all(-1)
     if kept is not None:
         broken &= kept
@@ -155,13 +165,19 @@ def check_finite(array: np.ndarray, name: str, kept: np.ndarray | None = None) -
         raise DataError(f"{name} holds NaN or infinity at frame {broken.argmax()}, expected finite numbers")
 
 
-@np.errstate(over="ignore", invalid="ignore")  # whoever checks the values names what is too large
+@np.errstate(over="ignore", invalid="ignore")  # values that are too large are reported by other checks
 def sides_swapped(
     inputs_2d: np.ndarray, poses_3d: np.ndarray, keypoints: Skeleton = H36M_17, joints: Skeleton = H36M_17
 ) -> bool:
-    """Return whether most left joints are on the other side of their right ones in 2D [T, K, 2] than in 3D [T, J, 3].
+    """Return whether left and right are swapped between 2D keypoints and 3D joints.
 
-    Pairs that have the same names in both are compared; without any the answer is no.
+    They are if, for most pairs, the left joint is on one side of the right joint in 2D and on the other in 3D.
+
+    Args:
+      inputs_2d: [T, K, 2 or 3] keypoints, x to the right.
+      poses_3d: [T, J, 3] joints, camera frame.
+      keypoints: names of the keypoints.
+      joints: names of the joints; pairs with the same names in 2D and 3D are compared. Without any the result is False.
     """
     pairs = [
         {(s.joints[a], s.joints[b]) for a, b in zip(s.joints_left, s.joints_right, strict=True)} for s in (keypoints, joints)
@@ -179,7 +195,15 @@ def sides_swapped(
 
 
 def film(poses_world: np.ndarray, cameras: Iterable[Camera], *, subject: str, action: str, trial: str) -> Iterator[Sequence]:
-    """Project a motion [T, J, 3], world frame, metres, into each camera: one exact sequence a camera."""
+    """Yield the sequence that each camera sees of a motion; keypoints are exact projections.
+
+    Args:
+      poses_world: [T, J, 3] joints, world frame, metres.
+      cameras: the cameras.
+      subject: name of the person.
+      action: name of the action.
+      trial: which recording of the action this is.
+    """
     for camera in cameras:
         poses_3d = cameras_lib.world_to_camera(poses_world, camera).astype(np.float32)
         inputs_2d = cameras_lib.project(poses_3d, camera)

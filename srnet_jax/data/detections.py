@@ -1,20 +1,23 @@
-"""Simulated 2D detections: what a keypoint detector might have seen where only exact projections are known.
+"""Simulate the errors of a 2D keypoint detector on exact projections.
 
-The model, in this order:
+The errors are applied in this order. The unit is the person's size (the diagonal of the box around the exact joints) times the
+joint's difficulty (1 for the torso, shoulders and hips, up to 2 for wrists and feet).
 
-1. every joint moves by Gaussian noise of `sigma` times the person's size times the joint's difficulty, new in each frame;
-2. an outlier, a share `outliers` of the joints, lands anywhere in the person's box, evenly;
-3. in a share `swaps` of the frames, apart for arms and legs, left and right are exchanged;
-4. a missing joint, a share `missing`, keeps the place where it was last seen;
-5. every joint moves by `drift` times the same as noise, slowly: the correlation falls to 1/e in a third of a second;
-6. and by `offset` times the same for the whole sequence: a detector's hip is not motion capture's;
-7. a share `hidden` of the joints is not seen for a second on average, and filled as `pose.complete` fills a detector's;
-8. with `derived_joints`, those joints that detectors do not see come from the others, by the rules of `layouts`.
+1. Noise: every joint moves by Gaussian noise of `sigma` units, drawn anew for each frame.
+2. Outliers: a fraction `outliers` of the joints is placed at random, uniformly in the person's box.
+3. Swaps: in a fraction `swaps` of the frames, independently for arms and legs, left and right are exchanged.
+4. Missing joints: a fraction `missing` of the joints keeps its last seen place.
+5. Drift: every joint moves slowly by Gaussian noise of `drift` units, whose correlation falls to 1/e in a third of a second.
+6. Offset: every joint moves by Gaussian noise of `offset` units, constant over the sequence, because a detector's hip is not at
+   the place of motion capture's hip.
+7. Hidden joints: a fraction `hidden` of the joints is not seen, for a second on average, and is filled in as `pose.complete`
+   fills in a detector's joints.
+8. Derived joints: with `derived_joints`, joints that detectors do not report are computed from the others, by the rules of
+   `pose.layouts`.
 
-The size is the diagonal of the box around the exact joints. On real video, errors of 1 to 4.4 % of the person's size an axis
-were measured, correlated by 0.8 to 0.97 with the frame before, by 0.4 to 0.6 over five frames and by 0.2 to 0.5 over 15, with
-offsets of 2.5 % at the shoulders and 4.7 % at the head. Results on simulated detections compare with each other, not with those
-of a detector.
+On real video, detectors' errors measured 1 to 4.4 % of the person's size an axis, with a correlation of 0.8 to 0.97 from one
+frame to the next, 0.4 to 0.6 over five frames and 0.2 to 0.5 over 15, and offsets of 2.5 % at the shoulders and 4.7 % at the
+head. Results on simulated detections can be compared with each other, but not with results on a detector's keypoints.
 """
 
 import dataclasses
@@ -27,24 +30,24 @@ from srnet_jax.pose.complete import complete
 from srnet_jax.pose.skeleton import H36M_17
 
 _ARMS, _LEGS = ("Shoulder", "Elbow", "Wrist"), ("Hip", "Knee", "Foot")
-_FEWEST_SEEN = 10  # joints; a frame that would show fewer shows all
+_FEWEST_SEEN = 10  # joints; a frame in which fewer would be seen hides none
 _DRIFT_S, _HIDDEN_S = 1 / 3, 1.0  # seconds
 _DERIVED = ("Hip", "Spine", "Thorax", "Neck")
-_DIFFICULTY = {"Elbow": 1.5, "Knee": 1.5, "Wrist": 2.0, "Foot": 2.0}  # our choice: the ends of limbs move and hide most
+_DIFFICULTY = {"Elbow": 1.5, "Knee": 1.5, "Wrist": 2.0, "Foot": 2.0}  # chosen: the ends of limbs move and hide most
 
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
-    """How large a detector's errors are; see the head of this module.
+    """Sizes and frequencies of a simulated detector's errors; the module's docstring defines each.
 
     Attributes:
-      sigma: noise of a joint of difficulty 1 (torso, shoulders, hips), as a share of the person's size.
-      drift: slow error, the same.
-      offset: constant error, the same.
-      outliers: share of joints that are mistaken for something else.
-      swaps: share of frames in which the arms, and of those in which the legs, are exchanged.
-      missing: share of joints that keep their last place.
-      hidden: share of joints that are not seen.
+      sigma: standard deviation of the noise of a joint of difficulty 1, as a fraction of the person's size.
+      drift: standard deviation of the slow error, the same unit.
+      offset: standard deviation of the constant error, the same unit.
+      outliers: fraction of joints that are placed at random.
+      swaps: fraction of frames in which left and right arms are exchanged, and the same for legs.
+      missing: fraction of joints that keep their last seen place.
+      hidden: fraction of joints that are not seen.
       derived_joints: whether pelvis, spine, thorax and the base of the skull are derived from hips, shoulders and head.
     """
 
@@ -59,7 +62,13 @@ class Errors:
 
 
 def simulate(dataset: PoseDataset, errors: Errors, *, seed: int) -> PoseDataset:
-    """Replace the exact 2D joints of a data set, in the joints of `skeleton.H36M_17`, by simulated detections."""
+    """Replace the exact keypoints of a data set by simulated detections.
+
+    Args:
+      dataset: with exact projections of the joints of `skeleton.H36M_17`.
+      errors: of the detector.
+      seed: of the errors; each sequence draws its own.
+    """
     sequences = tuple(
         detected(sequence, errors, np.random.default_rng([seed, index]), dataset.fps)
         for index, sequence in enumerate(dataset.sequences)
@@ -68,7 +77,14 @@ def simulate(dataset: PoseDataset, errors: Errors, *, seed: int) -> PoseDataset:
 
 
 def detected(sequence: Sequence, errors: Errors, rng: np.random.Generator, fps: float) -> Sequence:
-    """Replace the exact 2D joints of a sequence of that many frames per second."""
+    """Replace the exact keypoints of one sequence by simulated detections.
+
+    Args:
+      sequence: with exact projections of the joints of `skeleton.H36M_17`.
+      errors: of the detector.
+      rng: of the errors.
+      fps: frames per second of the sequence, for errors that last.
+    """
     points = _with_errors(sequence.inputs_2d.astype(np.float64), errors, rng, fps).astype(np.float32)
     unseen = hidden_stretches(points.shape[:2], errors.hidden, rng, fps) if errors.hidden else np.zeros(points.shape[:2], bool)
     if unseen.any():
@@ -77,7 +93,7 @@ def detected(sequence: Sequence, errors: Errors, rng: np.random.Generator, fps: 
             unseen[:, [H36M_17.joints.index(name) for name in _DERIVED]] = True
         points = complete(np.where(unseen[..., None], np.nan, points), (~unseen).astype(float), "h36m", fps).points
     elif errors.derived_joints:
-        points = layouts.derived_as_detected(points)
+        points = layouts.with_derived_joints(points)
     return dataclasses.replace(sequence, inputs_2d=points)
 
 
@@ -95,7 +111,7 @@ def _with_errors(exact: np.ndarray, errors: Errors, rng: np.random.Generator, fp
         points[swapped, left + right] = points[swapped, right + left]
     seen = rng.random((frames, joints)) >= errors.missing
     seen[0] = True
-    last = np.maximum.accumulate(np.where(seen, np.arange(frames)[:, None], 0))  # [T, J] frame of the last sight
+    last = np.maximum.accumulate(np.where(seen, np.arange(frames)[:, None], 0))  # [T, J] frame in which each was last seen
     points = points[last, np.arange(joints)]
     if errors.drift:
         points += _slow(exact.shape, rng, fps) * errors.drift * size * difficulty
@@ -105,7 +121,7 @@ def _with_errors(exact: np.ndarray, errors: Errors, rng: np.random.Generator, fp
 
 
 def _slow(shape: tuple[int, ...], rng: np.random.Generator, fps: float) -> np.ndarray:
-    """Return noise [T, ...] of variance 1 whose correlation falls exponentially with time."""
+    """Return Gaussian noise [T, ...] of variance 1 whose correlation falls exponentially with time."""
     from scipy.signal import lfilter
 
     kept = np.exp(-1 / (_DRIFT_S * fps))
@@ -115,7 +131,17 @@ def _slow(shape: tuple[int, ...], rng: np.random.Generator, fps: float) -> np.nd
 
 
 def hidden_stretches(shape: tuple[int, int], share: float, rng: np.random.Generator, fps: float) -> np.ndarray:
-    """Return which joints are hidden: a mask [T, J] that holds for a share of the frames, about a second at a time."""
+    """Draw which joints are hidden in which frames, about a second at a time.
+
+    Args:
+      shape: T frames and J joints.
+      share: mean fraction of frames in which a joint is hidden, below 1.
+      rng: of the draws.
+      fps: frames per second.
+
+    Returns:
+      [T, J] bool.
+    """
     ends = 1 / max(_HIDDEN_S * fps, 1)  # chance that a hidden joint is seen again in the next frame
     begins = ends * share / (1 - share)
     changes = rng.random(shape)

@@ -1,20 +1,21 @@
-"""The embedded data set: recorded motion that ships with the project.
+"""Load the embedded data set: recorded motion that ships with the project.
 
-`motion.npz` holds a part of the CMU Graphics Lab Motion Capture Database as joint positions at 30 frames a second. It is free
-for all uses, but not to be resold; `CREDIT` must go with it. `select` makes it from a joint-position file of the database
-(`mocap.clip_files`), by rules that looked at the recordings and at no network's result:
+`motion.npz` holds a part of the CMU Graphics Lab Motion Capture Database as joint positions at 30 frames a second. The data are
+free for all uses, but must not be resold, and `CREDIT` must go with them. `select` makes the file from a joint-position file of
+the database (`mocap.clip_files`). Its rules were chosen by looking at the recordings, never at a network's results:
 
-- The file holds the 12 people of `SUBJECTS_TRAIN` and `SUBJECTS_TEST`: walking, running, jumping, dance, climbing, sword play,
-  work with the hands, martial arts, acrobatics, basketball. Nobody is in both lists; 60 and 61 dance with each other and are
-  in one.
-- The clips of `LEFT_OUT` are damaged, and are left out.
-- Of each clip the middle 12 seconds are kept, so that long dances do not outweigh the rest; of `PARTS` the part with motion.
-- Each clip is moved so that its mean hip is above the origin and its floor at 0: the hundredth part of its frames has an
-  ankle below `ANKLE_M`. The recordings' own floors are up to 1 m lower.
+- The file holds the 12 people of `SUBJECTS_TRAIN` and `SUBJECTS_TEST`. They walk, run, jump, dance, climb, play with swords,
+  work with their hands, and do martial arts, acrobatics and basketball. No person is in both lists; 60 and 61 dance with each
+  other, so both are in the same list.
+- The clips of `LEFT_OUT` are damaged and left out.
+- The middle 12 seconds of each clip are kept, so that long dances do not outweigh the rest. Of the clips in `PARTS`, the part
+  with motion is kept.
+- Each clip is moved until its mean hip is above the origin and its floor is at 0: in 1 % of its frames an ankle is below
+  `ANKLE_M`. The floors of the original recordings are up to 1 m lower.
 
-Positions are rounded to a fifth of a millimetre. The archive has an array [T, 17, 3] int16 a clip, the key as in
-joint-position files: the hip and, for the other joints, the difference to the hip, each as the change since the frame before,
-which compresses best. An array `credit` holds the credit as text.
+Positions are rounded to 0.2 mm. The archive has one array [T, 17, 3] int16 for each clip, with the keys of joint-position
+files. It stores the hip, and for the other joints the difference to the hip, each as the change since the frame before: this
+compresses best. An array `credit` holds the credit as text.
 """
 
 from collections.abc import Mapping
@@ -39,45 +40,46 @@ SUBJECTS_TRAIN = ("01", "02", "03", "05", "07", "60", "61", "94")
 SUBJECTS_TEST = ("06", "88", "90", "135")
 LEFT_OUT = {
     **dict.fromkeys(("01_06", "60_09-daz", "60_10-daz", "60_13-daz", "60_15-daz", "94_04-daz", "94_07-daz"), "joints jump"),
-    "03_02": "begins in a pose of rest and jumps",
-    "07_01-cc": "the hip has one height",
+    "03_02": "begins in a rest pose and jumps out of it",
+    "07_01-cc": "the height of the hip is constant",
 }
-PARTS = {"90_02-sk01": (70, 150)}  # frames; he stands with his arms out before and after
+PARTS = {"90_02-sk01": (70, 150)}  # frames; before and after, the person stands in a T-pose
 ANKLE_M = 0.08
 _LONGEST = 360  # frames
 _UNIT_M = 2e-4
 
 
 def load(cameras: tuple[Camera, ...]) -> PoseDataset:
-    """Read the data set, filmed by cameras that keep the people in the image, see `filming`."""
+    """Load the data set as virtual cameras see it; the cameras move where a person would leave the image (`filming`)."""
     motions = (Motion.named(key, poses) for key, poses in clips().items())
     sequences, views = film_all(motions, cameras)
     return PoseDataset("embedded", H36M_17, FPS, sequences, CONVENTIONS, views=views)
 
 
 def clips() -> dict[str, np.ndarray]:
-    """Return the clips, {"subject/action/clip": [T, 17, 3] float32 joints, world frame, metres}."""
+    """Load the clips: {"subject/action/clip": [T, 17, 3] float32 joints, world frame, metres}."""
     with np.load(FILE, allow_pickle=False) as archive:
         return {key: _decoded(archive[key]) for key in archive.files if key != "credit"}
 
 
 def select(recordings: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Choose the clips and bring them to the form of the file.
+    """Choose the clips of the embedded set and encode them for `motion.npz`.
 
     Args:
-      recordings: the clips of a joint-position file of CMU's database at 30 frames a second.
+      recordings: {"subject/action/clip": [T, 17, 3] joints, world frame, metres}, the clips of a joint-position file of CMU's
+        database at 30 frames a second.
 
     Returns:
-      {name: array} of the file.
+      The arrays of the file, by name.
 
     Raises:
-      DataError: if a person of the data set, or a clip of `LEFT_OUT` or `PARTS`, is not there.
+      DataError: if a person of the data set, or a clip of `LEFT_OUT` or `PARTS`, is missing.
     """
     chosen = {key: recordings[key] for key in sorted(recordings) if key.split("/")[0] in (*SUBJECTS_TRAIN, *SUBJECTS_TEST)}
     names = {key.split("/")[0] for key in chosen} | {key.split("/")[2] for key in chosen}
     for name in (*SUBJECTS_TRAIN, *SUBJECTS_TEST, *LEFT_OUT, *PARTS):
         if name not in names:
-            raise DataError(f"found no {name}, expected the joint positions of CMU's people that `data/embedded.py` names")
+            raise DataError(f"found no subject or clip {name}, expected all that `srnet_jax/data/embedded.py` names")
     arrays = {"credit": np.array(CREDIT)}
     for key, poses in chosen.items():
         name = key.split("/")[2]
@@ -89,14 +91,14 @@ def select(recordings: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _on_floor(poses: np.ndarray) -> np.ndarray:
-    """Return poses [T, 17, 3] whose floor is at 0."""
+    """Move poses [T, 17, 3], metres, up or down until their floor is at 0."""
     feet = [H36M_17.joints.index(side + "Foot") for side in "LR"]
     lowest = poses[:, feet, 2].min(1)
     return poses - [0, 0, np.percentile(lowest, 1) - ANKLE_M]
 
 
 def _encoded(poses: np.ndarray) -> np.ndarray:
-    """Return poses [T, 17, 3] in metres as int16 [T, 17, 3], see the module."""
+    """Encode poses [T, 17, 3] in metres as int16 [T, 17, 3], in the file's form."""
     whole = np.rint(poses / _UNIT_M).astype(np.int64)
     others = np.arange(len(H36M_17.joints)) != ROOT
     whole[:, others] -= whole[:, ROOT : ROOT + 1]
@@ -107,7 +109,7 @@ def _encoded(poses: np.ndarray) -> np.ndarray:
 
 
 def _decoded(changes: np.ndarray) -> np.ndarray:
-    """Return int16 [T, 17, 3] as poses [T, 17, 3] float32 in metres, see the module."""
+    """Decode int16 [T, 17, 3] of the file to poses [T, 17, 3], metres."""
     whole = changes.cumsum(0, dtype=np.int64)
     others = np.arange(len(H36M_17.joints)) != ROOT
     whole[:, others] += whole[:, ROOT : ROOT + 1]

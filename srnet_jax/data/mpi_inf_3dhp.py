@@ -1,11 +1,12 @@
-"""MPI-INF-3DHP, from the annotation files of its authors (Mehta et al., 3DV 2017).
+"""Load MPI-INF-3DHP from the annotation files of its authors (Mehta et al., 3DV 2017).
 
-Poses are in the frame of the camera that sees them, millimetres, and there are two of each: `annot3` ("metric") projects to
-the keypoints `annot2`; `univ_annot3` ("univ") shows everyone scaled to one height, and does not. The field reports on the
-second. The files are MATLAB's, of version 7.3 (HDF5) or older, which their content shows.
+Poses are in the frame of the camera that sees them, in millimetres. There are two annotations of each pose. `annot3` ("metric")
+projects to the keypoints `annot2`. `univ_annot3` ("univ") is scaled to the same height for all people and does not project to
+them; published results use it. The files are MATLAB files of version 7.3 (HDF5) or older; the version is detected from their
+content.
 
 Source: README, `mpii_get_joint_set`, `mpii_get_camera_set`, `mpii_get_sequence_info` and `mpii_get_activity_name` of the
-authors' tools, unless another is named.
+authors' tools, unless another source is given.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ from srnet_jax.io.text import described, numbered_lines, numbers, numbers_of_sha
 from srnet_jax.pose.cameras import Camera, project
 from srnet_jax.pose.skeleton import H36M_17
 
-SCENES = {  # of the test set's sequences
+SCENES = {  # scene of each test sequence
     "TS1": "green screen",
     "TS2": "green screen",
     "TS3": "no green screen",
@@ -43,7 +44,7 @@ ACTIVITIES = (  # numbered from 1 in the files
     "Miscellaneous",
 )
 SUBJECTS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8")  # of the training set
-CAMERAS = (0, 1, 2, 4, 5, 6, 7, 8)  # chest-high, knee-high, and two that look down; the chest-high ones are 0, 2, 4, 7, 8
+CAMERAS = (0, 1, 2, 4, 5, 6, 7, 8)  # 0, 2, 4, 7 and 8 are chest-high; the others are knee-high or look down
 
 CONVENTIONS = "markerless capture; Thorax is the base of the neck, Neck a point inside the head; hips and spine lie elsewhere"
 _TRAINING_JOINTS = (
@@ -57,7 +58,7 @@ TEST_JOINTS = (
     *("head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
     *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "pelvis", "spine", "head"),
 )
-_AS_H36M = (  # the joint taken for each of H36M_17
+_AS_H36M = (  # the joint used for each joint of H36M_17
     *("pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
     *("spine", "neck", "head", "head_top"),
     *("left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist"),
@@ -76,16 +77,16 @@ _VIDEOS = {  # frames and frames per second of Seq1 and Seq2
     "S7": ((6239, 25), (6320, 25)),
     "S8": ((6468, 25), (6054, 25)),
 }
-_MIRRORED = {("S4", 2): slice(3759, 5853)}  # left and right exchanged, in 2D and 3D (github.com/vegesm/pose_refinement)
+_MIRRORED = {("S4", 2): slice(3759, 5853)}  # left and right are exchanged in 2D and 3D (github.com/vegesm/pose_refinement)
 _NEAREST_M = 0.5  # S3 comes up to camera 2 and walks past it (same source)
 
-_EXTENT_MM = (300.0, 5000.0)  # of a typical pose
-_MAX_NORMALISED = 1.5  # screen coordinates end at 1, or a little above on a high image
-_MAX_ERROR_PX = 50.0  # of a typical joint of a pose that should project to its keypoint
+_EXTENT_MM = (300.0, 5000.0)  # limits of a typical pose's extent
+_MAX_NORMALISED = 1.5  # normalised screen coordinates are at most 1, or slightly more in a portrait image
+_MAX_ERROR_PX = 50.0  # maximum distance of a typical keypoint from its projected joint
 
 
 def fixed_camera(name: str, focal: tuple[float, float], center: tuple[float, float], width: int, height: int) -> Camera:
-    """Return a camera at the origin of its own frame; focal lengths and centre in pixels."""
+    """Return a camera whose frame is the world frame; focal lengths, centre, width and height in pixels."""
     return Camera(name, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), focal, center, width, height)
 
 
@@ -96,22 +97,22 @@ _OUTDOOR = fixed_camera("outdoor", (1683.482559482185, 1671.927242063379), (939.
 
 @sandbox.one_process()
 def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
-    """Read the test set: its valid frames, 2,929 in the published files.
+    """Load the valid frames of the test set, 2,929 in the published files.
 
     Args:
-      path: the folder that holds `TS1/annot_data.mat` to `TS6/annot_data.mat`.
+      path: folder with `TS1/annot_data.mat` to `TS6/annot_data.mat`.
       annotation: `univ` or `metric`.
 
     Returns:
-      One sequence for each run of valid frames of one activity, so that no window crosses a gap: the subject is the test
-      sequence, the action one of `ACTIVITIES`, the trial the run's number, counted from 1.
+      One sequence for each run of valid frames of one activity, so that no window crosses a gap. The subject is the test
+      sequence (TS1 to TS6), the action one of `ACTIVITIES`, and the trial the run's number, counted from 1.
 
     Raises:
-      DataError: if a file is missing or damaged, or does not hold what was expected.
+      DataError: if a file is missing or damaged, or has unexpected content.
 
     Note:
-      A temporal network sees nothing beyond a run. Other code (P-STMO's) shows it the invalid frames around, too.
-      The frame rate of the test set is not published; 25 fps is that of most training videos.
+      A temporal network sees only the frames of a run. Other code (P-STMO's) also feeds it the invalid frames around a run.
+      The frame rate of the test set is not published; 25 fps, the rate of most training videos, is assumed.
     """
     _check_known("annotation", (annotation,), _ANNOTATIONS)
     key = _ANNOTATIONS[annotation]
@@ -141,22 +142,24 @@ def load_train(
     cameras: tuple[int, ...] = CAMERAS,
     subjects: tuple[str, ...] = SUBJECTS,
 ) -> PoseDataset:
-    """Read the training set, at 25 fps: of the videos of 50 fps every other frame.
+    """Load the training set at 25 fps; of videos at 50 fps, every other frame is used.
+
+    Some frames are left out: annotated frames after the video's end, frames with a joint behind the camera or less than 0.5 m
+    in front of it, and frames 3759 to 5852 of S4/Seq2, in which left and right are exchanged.
 
     Args:
-      path: the folder that holds `S1/Seq1/annot.mat` to `S8/Seq2/annot.mat`, each beside its `camera.calibration`.
+      path: folder with `S1/Seq1/annot.mat` to `S8/Seq2/annot.mat`, each beside its `camera.calibration`.
       annotation: `univ` or `metric`.
       cameras: numbers of the cameras, 0 to 13; those above 10 look down from the ceiling.
       subjects: some of `SUBJECTS`.
 
     Returns:
-      Sequences ordered by subject, recording and camera. The action is the recording, `Seq1` (standing, exercising, sitting,
-      crouching) or `Seq2` (floor, sports, sitting, miscellaneous), for single activities are not marked. The trial is a
-      number, 1 where nothing is left out: not annotated frames beyond the video's end, not frames with a joint less than
-      0.5 m in front of the camera or behind it, and not frames 3759 to 5852 of S4/Seq2, where left and right are exchanged.
+      Sequences ordered by subject, recording and camera, one for each run of frames that are kept. The action is the recording,
+      `Seq1` (standing, exercising, sitting, crouching) or `Seq2` (floor, sports, sitting, miscellaneous), because activities
+      are not annotated. The trial is always 1.
 
     Raises:
-      DataError: if a file is missing or damaged, or does not hold what was expected.
+      DataError: if a file is missing or damaged, or has unexpected content.
     """
     _check_known("annotation", (annotation,), _ANNOTATIONS)
     key = _ANNOTATIONS[annotation]
@@ -189,16 +192,19 @@ def evaluation_runs(
     annotation: str,
     name: str,
 ) -> list[Sequence]:
-    """Return the runs of a sequence of the test set.
+    """Check a sequence of the test set, and split it into runs of valid frames of one action.
 
     Args:
       keypoints: [T, 17, 2], pixels.
-      poses: [T, 17, 3], millimetres.
-      labels: [T]; label n marks a valid frame of the n-th action, 0 one that is left out.
+      poses: [T, 17, 3], camera frame, millimetres.
+      labels: [T]; n marks a valid frame of the n-th action (counted from 1), 0 a frame that is left out.
       subject: TS1 to TS6.
-      actions: names.
-      annotation: of the poses, for the checks.
-      name: where messages begin.
+      actions: names of the actions.
+      annotation: of the poses, `univ` or `metric`.
+      name: start of messages.
+
+    Raises:
+      DataError: if the keypoints or the poses have a wrong unit or do not fit together.
     """
     scene = SCENES[subject]
     camera = _OUTDOOR if scene == "outdoor" else STUDIO
@@ -209,16 +215,19 @@ def evaluation_runs(
 def training_runs(
     keypoints: np.ndarray, poses: np.ndarray, video: str, camera: Camera, *, annotation: str, name: str, fps: float = 0
 ) -> list[Sequence]:
-    """Return what is kept of a video of the training set, see `load_train`, at 25 fps.
+    """Check a video of the training set, and split it at 25 fps into runs of frames that `load_train` keeps.
 
     Args:
       keypoints: [T, 17, 2], pixels.
-      poses: [T, 17, 3], millimetres.
-      video: such as "S1 Seq2".
+      poses: [T, 17, 3], camera frame, millimetres.
+      video: name of the video, such as "S1 Seq2".
       camera: the camera that sees it.
-      annotation: of the poses, for the checks.
-      name: where messages begin.
-      fps: frames per second of the arrays, 0 for the video's.
+      annotation: of the poses, `univ` or `metric`.
+      name: start of messages.
+      fps: frames per second of the arrays; 0 for the rate of the video.
+
+    Raises:
+      DataError: if the keypoints or the poses have a wrong unit or do not fit together.
     """
     subject, recording = video.split()
     frames, own_fps = _VIDEOS[subject][int(recording[-1]) - 1]
@@ -228,13 +237,13 @@ def training_runs(
     keypoints, poses = _checked(keypoints, poses, keep, camera, annotation, name)
     keep &= poses[..., 2].min(axis=1) >= _NEAREST_M
     runs = _runs(keypoints[::step], poses[::step], keep[::step].astype(int), subject, (recording,), camera)
-    return [dataclasses.replace(run, trial="1") for run in runs]  # one recording, in pieces that differ by camera
+    return [dataclasses.replace(run, trial="1") for run in runs]  # runs of one recording differ between cameras
 
 
 def _runs(
     keypoints: np.ndarray, poses: np.ndarray, labels: np.ndarray, subject: str, actions: tuple[str, ...], camera: Camera
 ) -> Iterator[Sequence]:
-    """Yield each run of equal labels; label n is the n-th action, 0 marks frames that are left out."""
+    """Yield a sequence for each run of equal labels [T]; n is the n-th action, 0 marks frames that are left out."""
     bounds = (0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels))
     runs = [(start, stop) for start, stop in itertools.pairwise(bounds) if labels[start]]
     for trial, (start, stop) in enumerate(runs, 1):
@@ -242,11 +251,11 @@ def _runs(
         yield Sequence(subject, action, str(trial), camera, keypoints[start:stop], poses[start:stop])
 
 
-@np.errstate(all="ignore")  # PoseDataset names what is not finite in the end
+@np.errstate(all="ignore")  # values that are not finite are reported by PoseDataset
 def _checked(
     keypoints: np.ndarray, poses: np.ndarray, keep: np.ndarray, camera: Camera, annotation: str, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Check the frames [T] to be kept of keypoints, pixels, and poses, millimetres; return both, pixels and metres."""
+    """Check the frames `keep` [T] of keypoints, pixels, and poses, millimetres. Return all frames, in pixels and metres."""
     if len(keypoints) != len(poses):
         raise DataError(f"{name}: found {len(keypoints)} frames in 2D and {len(poses)} in 3D, expected equal numbers")
     for array, key in ((keypoints, "annot2"), (poses, _ANNOTATIONS[annotation])):
@@ -271,9 +280,10 @@ def _checked(
 
 
 def _calibration(file: Path, cameras: tuple[int, ...]) -> dict[int, Camera]:
-    """Read the intrinsics of `camera.calibration`: a line of words for each property, `name` first, row-major 4 x 4 matrices.
+    """Read the intrinsics of cameras from `camera.calibration`.
 
-    The extrinsics are not needed, for the poses are in the cameras' frames.
+    The file has one line for each property of a camera, `name` first; matrices are 4 x 4 and row-major. The extrinsics are not
+    needed, because poses are in the cameras' frames.
     """
     blocks: dict[str, dict[str, list[str]]] = {}
     for words in (line.split() for _, line in numbered_lines(file)):
@@ -308,9 +318,22 @@ def _check_known(what: str, names: Iterable[Any], known: Iterable[Any]) -> None:
         raise DataError(f"MPI-INF-3DHP, {what}: found {unknown[0]!r}, expected some of {', '.join(map(str, known))}")
 
 
-@np.errstate(all="ignore")  # HDF5 has numbers larger than float64's
+@np.errstate(all="ignore")  # HDF5 can hold larger numbers than float64
 def joints_of(array: np.ndarray, shape: tuple[int, ...], joints: tuple[str, ...], name: str) -> np.ndarray:
-    """Return [T, 17, 2 or 3] float64 in the order of H36M_17, of an array [T, *shape] of the joints named."""
+    """Select the joints of H36M_17 from an array.
+
+    Args:
+      array: [T, *shape] coordinates.
+      shape: expected shape of a frame.
+      joints: names of the array's joints.
+      name: start of messages.
+
+    Returns:
+      [T, 17, 2 or 3] float64 in the order of H36M_17.
+
+    Raises:
+      DataError: if the array has another shape.
+    """
     numbers_of_shape(array, ("frames >= 1", *shape), name)
     chosen = [joints.index(joint) for joint in _AS_H36M]
     return array.reshape(len(array), len(joints), -1)[:, chosen].astype(np.float64)
@@ -318,14 +341,14 @@ def joints_of(array: np.ndarray, shape: tuple[int, ...], joints: tuple[str, ...]
 
 @np.errstate(all="ignore")
 def _row(array: np.ndarray, count: int, name: str) -> np.ndarray:
-    """Return [count] float64."""
+    """Return an array of `count` numbers as [count] float64."""
     if array.dtype.kind not in "fiub" or array.size != count:
         raise DataError(f"{name}: found {described(array)}, expected {count} numbers")
     return array.ravel().astype(np.float64)
 
 
 def _cell(cells: np.ndarray, numbers: list[float], camera: int, name: str) -> np.ndarray:
-    """Return what a cell array holds for a camera; `numbers` are the cameras of the cells."""
+    """Return the content of a camera's cell; `numbers` has the camera of each cell."""
     if cells.dtype.kind != "O" or cells.size != len(numbers) or camera not in numbers:
         raise DataError(f"{name}: found {described(cells)}, expected {_NUM_CAMERAS} cells, this camera's among them")
     return cells.ravel()[numbers.index(camera)]

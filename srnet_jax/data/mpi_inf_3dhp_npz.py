@@ -1,10 +1,10 @@
-"""MPI-INF-3DHP, from the two files that P-STMO's scripts make of its authors' files, and that much of the field uses.
+"""Load MPI-INF-3DHP from the two `.npz` files that P-STMO's scripts make and that many papers' code uses.
 
 - `data_test_3dhp.npz`: `data`, a dict {"TS1": {"data_2d": [T, 17, 2], "data_3d": [T, 17, 3], "valid": [T]}};
 - `data_train_3dhp.npz`: `data`, a dict {"S1 Seq1": [{"0": {"data_2d", "data_3d"}}, fps]}, with an entry for each camera.
 
-Joints are the test set's 17 in its order, the pelvis fifteenth; keypoints are `annot2`, pixels, and poses `univ_annot3`,
-millimetres, camera frame. Of what `mpi_inf_3dhp` reads the files lack activities and cameras.
+Joints are the 17 of the test set in its order, in which the pelvis is the fifteenth. Keypoints are `annot2`, pixels; poses are
+`univ_annot3`, camera frame, millimetres. Unlike the authors' files (`mpi_inf_3dhp`) these have no activities and no cameras.
 
 Source: common/load_data_3dhp_mae.py and data_to_npz_3dhp.py of github.com/paTRICK-swk/P-STMO.
 """
@@ -32,12 +32,12 @@ from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.text import described, listed
 from srnet_jax.pose.skeleton import H36M_17
 
-ACTION = "not marked"  # of the test set: the file has no activities
+ACTION = "not marked"  # action of all test frames: the file has no activities
 _VIDEOS = tuple(f"{subject} Seq{number}" for subject in SUBJECTS for number in (1, 2))
-_MOST_UNLIKE = 0.7  # a bone's length, over that of the other side's
+_MOST_UNLIKE = 0.7  # minimum ratio of the lengths of left and right bones
 
-# Focal lengths and centres, pixels, of the training cameras as `camera.calibration` of S1/Seq1 has them; the field's code takes
-# them for all recordings (mpi_inf_3dhp_cameras_intrinsic_params in several repositories).
+# Focal lengths and centres, pixels, of the training cameras, from `camera.calibration` of S1/Seq1. Published code uses them for
+# all recordings (mpi_inf_3dhp_cameras_intrinsic_params in several repositories).
 _INTRINSICS = {
     0: ((1497.693, 1497.103), (1024.704, 1051.394)),
     1: ((1495.217, 1495.52), (1030.519, 1052.626)),
@@ -57,7 +57,15 @@ _INTRINSICS = {
 
 
 def file_at(path: str | Path, *, test: bool) -> Path | None:
-    """Return the path if it is an `.npz` file, else the file in the folder, or None if it is not there or the authors' are."""
+    """Find the `.npz` file of the test or the training set.
+
+    Args:
+      path: an `.npz` file, or a folder.
+      test: whether to find the test set.
+
+    Returns:
+      `path` if its name ends in `.npz`, else the file in the folder; None if there is none, or the authors' files are there.
+    """
     path = Path(path)
     name, original = ("data_test_3dhp.npz", "TS1") if test else ("data_train_3dhp.npz", "S1")
     if path.suffix == ".npz":
@@ -66,17 +74,17 @@ def file_at(path: str | Path, *, test: bool) -> Path | None:
 
 
 def load_test(file: str | Path, *, annotation: str = "univ") -> PoseDataset:
-    """Read `data_test_3dhp.npz`: the valid frames of the test set.
+    """Load the valid frames of the test set from `data_test_3dhp.npz`.
 
     Args:
       file: the file.
-      annotation: what its 3D poses are, `univ` as P-STMO has them, or `metric`.
+      annotation: annotation of its 3D poses, `univ` for P-STMO's file, or `metric`.
 
     Returns:
-      One sequence for each run of valid frames, as `mpi_inf_3dhp.load_test`, but of whatever activity: the action is `ACTION`.
+      One sequence for each run of valid frames, as from `mpi_inf_3dhp.load_test`, except that the action is always `ACTION`.
 
     Raises:
-      DataError: if the file is missing or damaged, or does not hold what was expected.
+      DataError: if the file is missing or damaged, or has unexpected content.
     """
     data = stored_dict(load_npz(file), "data", file)
     if sorted(map(str, data)) != sorted(SCENES):
@@ -94,17 +102,18 @@ def load_test(file: str | Path, *, annotation: str = "univ") -> PoseDataset:
 
 
 def load_train(file: str | Path, *, annotation: str = "univ") -> PoseDataset:
-    """Read `data_train_3dhp.npz`: the cameras of the training set that the field uses, at 25 fps.
+    """Load the training set at 25 fps from `data_train_3dhp.npz`.
 
     Args:
       file: the file.
-      annotation: what its 3D poses are, `univ` as P-STMO has them, or `metric`.
+      annotation: annotation of its 3D poses, `univ` for P-STMO's file, or `metric`.
 
     Returns:
-      What `mpi_inf_3dhp.load_train` gives for the recordings and cameras in the file, but with the intrinsics of S1/Seq1.
+      The data set that `mpi_inf_3dhp.load_train` returns for the recordings and cameras in the file, except that all recordings
+      have the intrinsics of S1/Seq1.
 
     Raises:
-      DataError: if the file is missing or damaged, or does not hold what was expected.
+      DataError: if the file is missing or damaged, or has unexpected content.
     """
     data = stored_dict(load_npz(file), "data", file)
     _check_names(data, _VIDEOS, f"{file}: data")
@@ -122,7 +131,7 @@ def load_train(file: str | Path, *, annotation: str = "univ") -> PoseDataset:
 
 
 def _views(entry: Any, name: str) -> tuple[dict[Any, Any], float]:
-    """Return a recording's cameras, and the frame rate of its arrays; 0 if the file does not say."""
+    """Return the views of a recording by camera, and the frame rate of its arrays; 0 if the file has none."""
     parts = entry if isinstance(entry, list | tuple) else [entry]
     if not 1 <= len(parts) <= 2 or not isinstance(parts[0], dict):
         raise DataError(f"{name}: found {described(entry)}, expected a list: a dict of cameras, and frames per second")
@@ -153,7 +162,7 @@ def _arrays(entry: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _valid(entry: dict[Any, Any], frames: int, name: str) -> np.ndarray:
-    """Return which frames [T] count."""
+    """Return which frames [T] are marked as valid."""
     valid = entry.get("valid")
     if not isinstance(valid, np.ndarray) or valid.dtype.kind not in "fiub" or valid.size != frames:
         raise DataError(f"{name}: found {'nothing' if valid is None else described(valid)}, expected {frames} numbers")
@@ -162,9 +171,9 @@ def _valid(entry: dict[Any, Any], frames: int, name: str) -> np.ndarray:
     return valid.ravel() == 1
 
 
-@np.errstate(all="ignore")  # what is not finite is named elsewhere
+@np.errstate(all="ignore")  # values that are not finite are reported by other checks
 def _check_order(poses: np.ndarray, name: str) -> None:
-    """Refuse poses [T, 17, 3] whose left and right bones differ: the joints are in another order, perhaps Human3.6M's."""
+    """Reject poses [T, 17, 3] whose left and right bones differ: the joints are in another order, perhaps Human3.6M's."""
     lengths = np.median(np.linalg.norm(poses - poses[:, np.maximum(H36M_17.parents, 0)], axis=-1), axis=0)
     for left, right in zip(H36M_17.joints_left, H36M_17.joints_right, strict=True):
         shorter, longer = sorted(lengths[[left, right]].tolist())

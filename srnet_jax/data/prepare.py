@@ -1,4 +1,7 @@
-"""Make joint-position files and generated data sets, and say what was written."""
+"""Write data files: joint positions from motion capture, the generated and embedded data sets, and the pose prior.
+
+Each function returns the lines that a command prints about what it wrote.
+"""
 
 import dataclasses
 import io
@@ -17,19 +20,19 @@ from srnet_jax.io.safe_load import load_npz
 from srnet_jax.pose import prior
 from srnet_jax.pose.cameras import project, virtual_cameras, world_to_camera
 
-_MOST_LINES = 20  # of refused files, each with its reason
-_MOST_NAMES = 20  # of subjects, in the line that says what was written
+_MOST_LINES = 20  # refused files that are listed one by one; more are grouped by reason
+_MOST_NAMES = 20  # subjects that are named in a line
 
 
 @dataclasses.dataclass(frozen=True)
 class Converted:
-    """What became of a folder of motion capture files.
+    """Summary of a conversion of motion capture files.
 
     Attributes:
-      written: what was written, as text; empty if nothing was.
-      files: how many files were converted.
-      refused: how many were not.
-      reasons: which files were refused and why, a line each; many with one reason share a line.
+      written: lines on the skeletons found and the file written; empty if none was.
+      files: number of files that were converted.
+      refused: number of files that were refused.
+      reasons: one line for each refused file with its reason; for many files, one line for each reason.
     """
 
     written: str
@@ -47,19 +50,19 @@ def mocap_file(
     report_file: Path | None = None,
     track: Callable[[list[Any]], Iterable[Any]] = lambda files: files,
 ) -> Converted:
-    """Convert motion capture to a joint-position file, and write a report, also if files are refused.
+    """Convert motion capture files to a joint-position file, and write a report. Refused files do not stop the others.
 
     Args:
-      source: folder or file, as `skeleton`, `options` and `track` of `conversion.convert`.
-      output: the `.npz` file.
-      skeleton: see `source`.
-      options: see `source`.
+      source: folder, or one file.
+      output: the `.npz` file; must not exist.
+      skeleton: name of a known skeleton or mapping file; None to recognise it (`conversion.convert`).
+      options: how files are read.
       report_file: `.html` or `.json`; None for no report.
-      track: see `source`.
+      track: wraps the list of files, to show progress.
 
     Raises:
-      DataError: if there is one file, and it is refused; and as `conversion.convert`.
-      UserError: as `clip_files.check_output` and `report.check_path`.
+      DataError: if there is no motion file, no such skeleton, or only one file and it is refused.
+      UserError: if the output exists or cannot be written, or an output's name has a wrong ending.
     """
     clip_files.check_output(output)
     if report_file:
@@ -77,19 +80,27 @@ def mocap_file(
 
 
 def draft_skeleton(source: Path, output: Path) -> str:
-    """Write a draft of a mapping file for the first motion of a source, see `draft.mapping`; refuse a file that exists."""
+    """Write a draft of a mapping file for the first motion file of a source (`draft.mapping`).
+
+    Raises:
+      UserError: if the output exists.
+      DataError: if there is no motion file, or the first is damaged.
+    """
     check_new(output)
     write_whole(output, draft.mapping(source))
-    return f"wrote {output}; fill in what it lacks, then convert with --skeleton={output}"
+    return f"wrote {output}; fill in the missing joints, then convert with --skeleton={output}"
 
 
 def synthetic_files(output: Path, *, num_frames: int, fps: float) -> str:
-    """Write the generated set as a joint-position file where the name ends in .npz, else as a folder of Human3.6M's files.
+    """Write the generated data set as a joint-position file, or as a folder of files in Human3.6M's form.
 
     Args:
-      output: the file or folder.
-      num_frames: over four cameras.
-      fps: frames per second of a joint-position file.
+      output: the joint-position file if the name ends in `.npz`, else the folder.
+      num_frames: number of frames over four cameras.
+      fps: frames per second of the joint-position file.
+
+    Raises:
+      UserError: if an output file exists.
     """
     recordings = synthetic.recordings(num_frames // 4, seed=0)
     if output.suffix != ".npz":
@@ -103,7 +114,16 @@ def synthetic_files(output: Path, *, num_frames: int, fps: float) -> str:
 
 
 def embedded_file(source: Path, output: Path) -> str:
-    """Write the embedded data set, see `embedded.select`, from a joint-position file of CMU's database, 30 frames a second."""
+    """Write the file of the embedded data set (`embedded.select`).
+
+    Args:
+      source: joint-position file of CMU's database, 30 frames a second.
+      output: the `.npz` file; must not exist.
+
+    Raises:
+      DataError: if the source is missing or damaged, has another frame rate, or lacks a person or clip.
+      UserError: if the output exists or cannot be written.
+    """
     clip_files.check_output(output)
     recordings, fps = clip_files.read(source, embedded.FPS)
     if fps != embedded.FPS:
@@ -118,10 +138,14 @@ def embedded_file(source: Path, output: Path) -> str:
 
 
 def pose_prior(source: Path, output: Path) -> str:
-    """Write how people look in images, see `pose.prior`, from a joint-position file.
+    """Fit the prior of 2D poses in images (`pose.prior`) to a joint-position file, and write it.
 
-    Every sixth frame of each clip, begun at the origin, is seen by four level cameras of its own, 2.7 to 6.3 m away and 0.5 to
-    2.5 m high; frames with a joint nearer than half a metre are left out.
+    Every sixth frame of each clip is seen by four level cameras that are drawn for the clip, 2.7 to 6.3 m away and 0.5 to 2.5 m
+    high. The clip starts at the origin. Frames with a joint nearer than half a metre are left out.
+
+    Raises:
+      DataError: if the source is missing or damaged, or gives fewer than 1,000 poses.
+      UserError: if the output exists or cannot be written.
     """
     clip_files.check_output(output)
     clips = load_npz(source)
@@ -129,7 +153,7 @@ def pose_prior(source: Path, output: Path) -> str:
     for seed, key in enumerate(sorted(clips)):
         clip = clips[key]
         if getattr(clip, "shape", ())[1:] != (17, 3):
-            continue  # what is beside the clips
+            continue  # an array that is no clip, such as fps
         world = clip[::6] - clip[:1, :1] * np.array([1, 1, 0], np.float32)
         cameras = virtual_cameras(
             number=4,

@@ -1,4 +1,4 @@
-"""Which sequences train, validate and test: the paper's protocols, as functions of a data set."""
+"""Split a data set into sequences that train, validate and test, by the paper's protocols."""
 
 import dataclasses
 import operator
@@ -23,12 +23,12 @@ class Split:
     """The sequences of one experiment.
 
     Attributes:
-      train: what the network is trained on.
-      validation: what chooses the best checkpoint.
-      test: what the results are computed on.
-      labels: what a reader must know beside the results, such as which data chose the checkpoint.
-      rarest_percent: the share of the test poses that the results count, the rarest; 100 for all.
-      pairing: the label that says what is trained on and what is tested; "" if the protocol has none.
+      train: sequences that the network is trained on.
+      validation: sequences on which the best checkpoint is chosen.
+      test: sequences on which results are computed.
+      labels: notes that must be printed beside results, such as which data chose the checkpoint.
+      rarest_percent: percentage of the test poses, the rarest ones, that results count; 100 for all.
+      pairing: the label that names the training and the test data; "" if the protocol has none.
     """
 
     train: Sequences
@@ -40,10 +40,16 @@ class Split:
 
 
 def split(dataset: PoseDataset, protocol: ConfigDict, test_dataset: PoseDataset | None = None) -> Split:
-    """Split a data set as `config.protocol` says; `test_dataset` is the other one of `cross_dataset`.
+    """Split a data set by the protocol of a config.
+
+    Args:
+      dataset: the data set to split.
+      protocol: `config.protocol`.
+      test_dataset: the data set to test on, for the protocol `cross_dataset`.
 
     Raises:
-      ConfigError: if a subject, an action or a camera is not in the data, trains and tests, or leaves a part empty.
+      ConfigError: if a subject, an action or a camera of the config is not in the data, is used for training and test, or if
+        there is no training or no test sequence.
     """
     if protocol.name == "cross_dataset" and test_dataset is not None:
         parts = cross_dataset(dataset, test_dataset, protocol)
@@ -61,7 +67,7 @@ def subject(dataset: PoseDataset, protocol: ConfigDict) -> Split:
 
 
 def rare_pose(dataset: PoseDataset, protocol: ConfigDict) -> Split:
-    """As `subject`, but count only the rarest poses of the test subjects (paper Sec. 4.2, "Rare Pose Protocol")."""
+    """Split by subject, and count only the rarest poses of the test subjects (paper Sec. 4.2, "Rare Pose Protocol")."""
     percent = protocol.rare_percents[0] if protocol.rare_percents else 0
     if not percent:
         raise ConfigError("config.protocol.rare_percents: empty, expected the share of the rare_pose protocol first, as (20,)")
@@ -73,8 +79,8 @@ def rare_pose(dataset: PoseDataset, protocol: ConfigDict) -> Split:
 def cross_action(dataset: PoseDataset, protocol: ConfigDict) -> Split:
     """Train on some actions and test on others (paper Sec. 4.2, "Cross Action Protocol").
 
-    `protocol.cross_action_test` names what is tested: `others`, the other actions of the test subjects; `all`, all their
-    actions; `all_subjects`, all actions of all subjects, which also all train, as the official code does.
+    `protocol.cross_action_test` selects the test sequences: `others`, the other actions of the test subjects; `all`, all their
+    actions; `all_subjects`, all actions of all subjects. In the last case all subjects also train, as in the official code.
     """
     _check("actions_train", protocol.actions_train, dataset.names("action"), dataset.name)
     if protocol.cross_action_test == "all_subjects":
@@ -90,7 +96,7 @@ def cross_action(dataset: PoseDataset, protocol: ConfigDict) -> Split:
 
 
 def cross_camera(dataset: PoseDataset, protocol: ConfigDict) -> Split:
-    """As `subject`, but train on some cameras and test on others (the official code's `--cam-train`, `--cam-test`)."""
+    """Split by subject, train on some cameras and test on others (the official code's `--cam-train`, `--cam-test`)."""
     train, test = _parts("camera.name", protocol, dataset, dataset)
     _parts("subject", protocol, dataset, dataset)  # checks the names
     train = tuple(s for s in train if s.subject in protocol.subjects_train)
@@ -117,21 +123,21 @@ PROTOCOLS: dict[str, Callable[[PoseDataset, ConfigDict], Split]] = {
 
 
 def _parts(field: str, protocol: ConfigDict, train: PoseDataset, test: PoseDataset) -> tuple[Sequences, Sequences]:
-    """Return the sequences of one data set that train and those of another that test, by `subject` or `camera.name`."""
+    """Select the sequences of `train` that train and those of `test` that test, by `subject` or `camera.name`."""
     what, value = f"{field.partition('.')[0]}s", operator.attrgetter(field)
     for part, dataset in (("train", train), ("test", test)):
         _check(f"{what}_{part}", protocol[f"{what}_{part}"], dataset.names(field), dataset.name)
     names_train, names_test = protocol[f"{what}_train"], protocol[f"{what}_test"]
     both = sorted(set(names_train) & set(names_test))
     if both and train.name == test.name:
-        raise ConfigError(f"config.protocol.{what}_test: {', '.join(both)} also in {what}_train, expected others")
+        raise ConfigError(f"config.protocol.{what}_test: {', '.join(both)} is in {what}_train too, expected others")
     pairs = ((train, names_train), (test, names_test))
     chosen, tested = (tuple(s for s in dataset.sequences if value(s) in names) for dataset, names in pairs)
     return chosen, tested
 
 
 def _check(field: str, names: Iterable[str], available: Iterable[str], where: str) -> None:
-    """Refuse an empty list, or a name that the data do not have, exactly as it is written."""
+    """Reject an empty list, or a name that the data do not have; names are compared exactly."""
     if not names:
         raise ConfigError(f"config.protocol.{field}: empty, expected some of {', '.join(available)}")
     for name in names:
@@ -145,10 +151,17 @@ def _check_parts(train: Sequences, test: Sequences, label: str) -> None:
 
 
 def _with_validation(train: Sequences, test: Sequences, protocol: ConfigDict, pairing: str = "", *others: str) -> Split:
-    """Choose what validates; `pairing` and `others` are labels.
+    """Choose the validation sequences by `protocol.validation`.
 
-    `protocol.validation`: `train_subjects` holds recordings out of training, all cameras of a recording together; `test`
-    trains on everything and chooses the checkpoint on the test split, as the official code does.
+    `train_subjects` holds some recordings out of training, with all cameras of a recording. `test` trains on all training
+    sequences and chooses the checkpoint on the test sequences, as the official code does.
+
+    Args:
+      train: training sequences.
+      test: test sequences.
+      protocol: `config.protocol`.
+      pairing: label of the training and the test data, or "".
+      others: further labels.
     """
     labels = (*([pairing] if pairing else []), *others)
     if protocol.validation == "test":
@@ -168,7 +181,7 @@ def _recording(sequence: Sequence) -> tuple[str, str, str]:
 
 
 def _spread(recordings: list[tuple[str, str, str]], fraction: float) -> set[tuple[str, str, str]]:
-    """Choose about this fraction of the recordings, at least one and not all, evenly over their order."""
+    """Choose about this fraction of the recordings, at least one but not all, spread evenly over their order."""
     if len(recordings) < 2:
         raise ConfigError(
             f"config.protocol.validation: {len(recordings)} training recording(s), expected at least 2 to hold one out "

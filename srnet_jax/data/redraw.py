@@ -1,25 +1,24 @@
-"""Training sequences whose cameras, bodies and detector's errors are drawn anew in each epoch.
+"""Augment training sequences: draw new cameras, bodies, poses and detection errors for every epoch.
 
-A network that is to lift any person from any camera must not learn the few cameras and bodies that motion capture came with.
-What is drawn for each piece of a sequence, evenly unless it says otherwise:
+A network for any person and any camera must not learn the few cameras and bodies of a motion capture database. For each piece
+of a sequence, these are drawn, uniformly unless stated otherwise:
 
-- *the camera*: distance from the person (evenly in its logarithm, and farther for who comes too near or walks past), height
-  above the floor, direction, roll, how far the hip is from the optical axis, and by which factor the focal length that is told
-  differs from the true one (log-normal);
-- *the body*: the stature; the length of the torso and the widths of hips and shoulders; and a factor for each bone (normal),
-  the same on both sides. Detectors and recordings differ about where hips and shoulders are: in HDM05 and CMU the hips are 0.13
-  to 0.27 of the legs' length apart, the shoulders 0.28 to 0.60. A network that learned a recording's proportions takes other
-  ones for bent knees and leaning torsos. The stature of a recording's person follows from the legs, by the ratios of
-  `skeleton.RATIOS`;
-- *the pose*: in a share of the pieces the upper body is that of another recording, turned about the vertical to the hips: the
-  idea of the paper, parts of poses that are known in combinations that are not, as augmentation. So do arms and legs change,
-  which turn with the torso.
-  In a share of the pieces legs that are nearly straight, and a torso that is nearly upright, become more so: actors in motion
-  capture hardly ever stand like people who wait (in HDM05 99 % of the frames have a knee bent by 24 degrees or more), and
-  a network that learned from them alone bends the knees of whoever stands straight;
-- *the detections*, see `detections`.
+- *The camera*: distance from the person (uniform in its logarithm; larger if the person would come too near or walk past),
+  height above the floor, direction, roll, the angle between the hip and the optical axis, and the factor (log-normal) by which
+  the focal length given to the network differs from the true one.
+- *The body*: the stature, the length of the torso, the widths of hips and shoulders, and a factor (normal) for each bone, the
+  same on both sides. Detectors and recordings disagree on where hips and shoulders are: in HDM05 and CMU the distance between
+  the hips is 0.13 to 0.27 of the legs' length, and between the shoulders 0.28 to 0.60. A network that learned the proportions
+  of one recording mistakes other proportions for bent knees and leaning torsos. The stature of a recording's person is computed
+  from the legs, with the ratios of `skeleton.RATIOS`.
+- *The pose*: in a fraction of the pieces, the upper body is replaced by that of another recording, turned about the vertical to
+  the direction of the hips. This is the idea of the paper as augmentation: known parts of poses in new combinations. Arms and
+  legs are replaced in the same way and turn with the torso. In a fraction of the pieces, nearly straight legs and a nearly
+  upright torso are straightened further. Actors in motion capture hardly ever stand like people who wait: in HDM05 99 % of the
+  frames have a knee bent by 24 degrees or more. A network trained on them alone bends the knees of people who stand straight.
+- *The detections*: errors of a keypoint detector (`detections`).
 
-All draws are a function of seed, epoch and piece.
+All draws depend only on the seed, the epoch and the piece.
 """
 
 import dataclasses
@@ -34,15 +33,15 @@ from srnet_jax.pose import cameras
 from srnet_jax.pose.cameras import Camera, camera_to_world
 from srnet_jax.pose.skeleton import H36M_17, RATIOS, ROOT
 
-_PIECE = 256  # frames that share a camera, at most
-_NEAREST_M = 0.7  # joint of a camera; it moves away from a person who comes nearer
-_WIDEST = np.tan(np.radians(45))  # angle between a joint's ray and the optical axis, for people who walk past
-_MOST_APART = np.radians(40)  # tilts of two torsos that are exchanged
-_BENT, _TILTED = np.radians(60), np.radians(20)  # angles from which on a knee or a torso stays mostly as it is
-_LONG = 90  # percentile of a distance over the frames that is its length: trunks bend, and collar bones move
-_LEVEL_M = 0.05  # least length of the hips seen from above, which tells where a person faces
+_PIECE = 256  # maximum number of frames that share a camera
+_NEAREST_M = 0.7  # minimum depth of a joint; the camera moves away from a person who comes nearer
+_WIDEST = np.tan(np.radians(45))  # maximum angle between a joint's ray and the optical axis
+_MOST_APART = np.radians(40)  # maximum difference in tilt of two torsos that are exchanged
+_BENT, _TILTED = np.radians(60), np.radians(20)  # a knee or torso with a larger angle is hardly straightened
+_LONG = 90  # percentile over the frames that is taken as a distance's length: trunks bend, and collar bones move
+_LEVEL_M = 0.05  # minimum distance of the hips seen from above, below which the direction a person faces is unknown
 
-_STEEPEST = np.sin(np.radians(80))
+_STEEPEST = np.sin(np.radians(80))  # maximum slope of the optical axis
 
 _JOINTS = H36M_17.joints
 _UPPER = [_JOINTS.index("Spine"), *range(_JOINTS.index("Thorax"), len(_JOINTS))]
@@ -54,7 +53,7 @@ _SIDES = [_JOINTS.index("RHip"), _JOINTS.index("LHip")]
 
 
 def pieces(sequences: Seq[Sequence]) -> tuple[Sequence, ...]:
-    """Cut sequences into pieces of at most 256 frames, each of which is to have a camera of its own."""
+    """Cut sequences into pieces of at most 256 frames; each piece will have its own camera."""
     return tuple(
         dataclasses.replace(one, inputs_2d=one.inputs_2d[start : start + _PIECE], poses_3d=one.poses_3d[start : start + _PIECE])
         for one in sequences
@@ -65,17 +64,17 @@ def pieces(sequences: Seq[Sequence]) -> tuple[Sequence, ...]:
 def redrawn(
     parts: Seq[Sequence], settings: ConfigDict, errors: detections.Errors, *, fps: float, epoch: int
 ) -> tuple[Sequence, ...]:
-    """Draw cameras, bodies, poses and detections of an epoch.
+    """Draw the cameras, bodies, poses and detections of an epoch.
 
     Args:
-      parts: from `pieces`, of `skeleton.H36M_17`.
+      parts: sequences from `pieces`, with the joints of `skeleton.H36M_17`.
       settings: `config.redraw`.
-      errors: of the detections.
+      errors: of the simulated detector.
       fps: frames per second.
       epoch: counted from 0.
 
     Returns:
-      As many sequences of the same lengths. Their camera has the focal length that is told.
+      One sequence for each part, of the same length. Its camera has the wrong focal length that the network is given.
     """
     return tuple(
         _redrawn(parts, index, settings, errors, fps, np.random.default_rng([settings.seed, epoch, index]))
@@ -105,9 +104,9 @@ def _redrawn(
     seen = dataclasses.replace(
         one, camera=true, poses_3d=poses_3d.astype(np.float32), inputs_2d=cameras.project(poses_3d, true)
     )
-    wrong = float(np.exp(rng.normal() * settings.focal_error))
-    told = dataclasses.replace(true, focal=(true.focal[0] * wrong, true.focal[1] * wrong))
-    return dataclasses.replace(detections.detected(seen, errors, rng, fps), camera=told)
+    factor = float(np.exp(rng.normal() * settings.focal_error))
+    given = dataclasses.replace(true, focal=(true.focal[0] * factor, true.focal[1] * factor))
+    return dataclasses.replace(detections.detected(seen, errors, rng, fps), camera=given)
 
 
 def _in_world(sequence: Sequence) -> np.ndarray:
@@ -115,10 +114,15 @@ def _in_world(sequence: Sequence) -> np.ndarray:
 
 
 def with_upper_body(poses: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return poses [T, 17, 3] with the upper bodies of others [N, 17, 3], world frame, metres.
+    """Replace the upper bodies of poses by those of others, turned about the vertical to the direction of the hips.
 
-    They are turned about the vertical so that the hips have the same direction. Where there are fewer frames, where the hips'
-    direction cannot be told, or where one torso is more than 40 degrees more upright, poses stay as they are.
+    Args:
+      poses: [T, 17, 3] joints, world frame, metres.
+      others: [N, 17, 3] joints, the same.
+
+    Returns:
+      [T, 17, 3]; `poses` itself if N < T, if the direction of the hips is unknown, or if the tilts of the torsos differ by more
+      than 40 degrees.
     """
     if len(others) < len(poses) or abs(_tilt(poses) - _tilt(others)) > _MOST_APART:
         return poses
@@ -135,15 +139,15 @@ def with_upper_body(poses: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def with_limb(poses: np.ndarray, others: np.ndarray, limb: Seq[int]) -> np.ndarray:
-    """Exchange an arm or a leg for that of other poses, turned with the torso.
+    """Replace an arm or a leg of poses by that of others, turned with the torso.
 
     Args:
-      poses: [T, 17, 3] any axes, metres.
-      others: [N, 17, 3] the same; if there are fewer frames, the poses stay as they are.
-      limb: shoulder or hip, elbow or knee, and wrist or foot.
+      poses: [T, 17, 3] joints, any axes, metres.
+      others: [N, 17, 3] joints, the same.
+      limb: indices of shoulder or hip, elbow or knee, and wrist or foot.
 
     Returns:
-      [T, 17, 3].
+      [T, 17, 3]; `poses` itself if N < T.
     """
     if len(others) < len(poses):
         return poses
@@ -165,10 +169,13 @@ def _torso(poses: np.ndarray, sides: Seq[int]) -> np.ndarray:
 
 
 def straightened(poses: np.ndarray, kept: float) -> np.ndarray:
-    """Return poses [T, 17, 3], world frame, of which straight legs are straighter and upright torsos more upright.
+    """Straighten nearly straight legs and nearly upright torsos further.
 
-    Of a small angle of a knee, or of the torso to the vertical, a share `kept` stays; of a large one nearly all. Bones keep
-    their lengths, and the hip its place.
+    Bones keep their lengths, and the hip keeps its place.
+
+    Args:
+      poses: [T, 17, 3] joints, world frame, metres.
+      kept: fraction that is kept of a small angle of a knee, or of the torso to the vertical. Large angles are hardly changed.
     """
     made = poses.copy()
     for hip, knee, foot in _LEGS:
@@ -187,33 +194,33 @@ def straightened(poses: np.ndarray, kept: float) -> np.ndarray:
 
 
 def _turn(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return axes [T, 3] and angles [T] of the smallest rotations between the directions of vectors [T, 3]."""
+    """Return axes [T, 3] and angles [T], radians, of the smallest rotations from the directions `before` to `after` [T, 3]."""
     cross, dot = np.cross(before, after), (before * after).sum(-1)
     sine = np.linalg.norm(cross, axis=-1)
     return cross / np.maximum(sine, 1e-12)[:, None], np.arctan2(sine, dot)
 
 
 def _rotated(vectors: np.ndarray, axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Rotate vectors [T, 3] about unit axes [T, 3] by angles [T] (Rodrigues)."""
+    """Rotate vectors [T, 3] about unit axes [T, 3] by angles [T], radians (Rodrigues' formula)."""
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
     along = (axis * vectors).sum(-1, keepdims=True)
     return vectors * cos + np.cross(axis, vectors) * sin + axis * along * (1 - cos)
 
 
 def _tilt(poses: np.ndarray) -> float:
-    """Return the mean angle of the torso from the vertical."""
+    """Return the mean angle between torso and vertical, radians."""
     torso = poses[:, _JOINTS.index("Thorax")] - poses[:, ROOT]
     return float(np.arccos(np.clip(torso[:, 2] / np.linalg.norm(torso, axis=-1), -1, 1)).mean())
 
 
 def with_proportions(poses: np.ndarray, torso: float, hips: float, shoulders: float) -> np.ndarray:
-    """Return poses with other proportions of the trunk; limbs are moved with it, and keep their lengths and directions.
+    """Change the proportions of the trunk. Limbs move with it and keep their lengths and directions.
 
     Args:
-      poses: [T, 17, 3] any axes, metres.
-      torso: distance of the middles of hips and shoulders, as a share of the legs' length.
-      hips: distance of the hips, the same.
-      shoulders: distance of the shoulders, the same.
+      poses: [T, 17, 3] joints, any axes, metres.
+      torso: distance between the middles of hips and shoulders, as a fraction of the legs' length.
+      hips: distance between the hips, the same.
+      shoulders: distance between the shoulders, the same.
     """
     legs = np.mean([np.linalg.norm(np.diff(poses[:, leg], axis=1), axis=-1).sum(1).mean() for leg in _LEGS])
     made = poses.copy()
@@ -230,12 +237,12 @@ def with_proportions(poses: np.ndarray, torso: float, hips: float, shoulders: fl
 
 
 def with_body(poses: np.ndarray, stature_m: float, factors: np.ndarray) -> np.ndarray:
-    """Return the poses of a person of another stature and other proportions, whose feet and path are scaled alike.
+    """Scale poses to another stature, and each bone by its own factor. The path of the hip is scaled by the stature alone.
 
     Args:
-      poses: [T, 17, 3] world frame, metres.
-      stature_m: body height, metres.
-      factors: [17] of the bone that ends at each joint, beside the stature's.
+      poses: [T, 17, 3] joints, world frame, metres.
+      stature_m: new body height, metres.
+      factors: [17] further factor of the bone that ends at each joint.
     """
     legs = np.mean([np.linalg.norm(np.diff(poses[:, leg], axis=1), axis=-1).sum(1).mean() for leg in _LEGS])
     scale = stature_m * (RATIOS["thigh"] + RATIOS["shank"]) / float(legs)
@@ -248,7 +255,7 @@ def with_body(poses: np.ndarray, stature_m: float, factors: np.ndarray) -> np.nd
 
 
 def _factors(rng: np.random.Generator, spread: float) -> np.ndarray:
-    """Return a factor for each bone, the same on both sides."""
+    """Draw a factor for each bone, the same on both sides."""
     factors = 1 + spread * rng.normal(size=len(_JOINTS)).clip(-2, 2)
     factors[list(H36M_17.joints_right)] = factors[list(H36M_17.joints_left)][_RIGHT_OF_LEFT]
     return factors
@@ -260,7 +267,7 @@ _RIGHT_OF_LEFT = [
 
 
 def _camera(poses: np.ndarray, like: Camera, settings: ConfigDict, rng: np.random.Generator) -> Camera:
-    """Draw where a camera stands and looks; it goes back until no joint of the whole piece is more than 45 degrees aside."""
+    """Draw a camera's position and direction, then move it back until all joints are within 45 degrees of the optical axis."""
     camera = camera_at(
         poses,
         like,
@@ -288,16 +295,16 @@ def camera_at(
     direction: float,
     roll: float,
 ) -> Camera:
-    """Return a camera that sees a person, farther away than asked for if a joint would be beside or behind it.
+    """Place a camera that sees a person; it is farther away than asked for if a joint would be nearer than 0.7 m or behind it.
 
     Args:
-      poses: [T, 17, 3] world frame, metres.
-      like: has its image and its lens.
-      azimuth: of the camera as seen from the mean of the hip, radians.
-      distance_m: horizontal distance from there.
+      poses: [T, 17, 3] joints, world frame, metres.
+      like: camera with the image size and the lens of the result.
+      azimuth: direction of the camera as seen from the mean hip, radians.
+      distance_m: horizontal distance from the mean hip.
       height_m: above the floor.
-      off: angle between the optical axis and the ray to the mean of the hip, radians.
-      direction: in which the axis is off, radians: 0 to the side, a quarter of a turn upwards.
+      off: angle between the optical axis and the ray to the mean hip, radians.
+      direction: in which the optical axis is turned away from that ray, radians: 0 is to the side, pi / 2 upwards.
       roll: about the optical axis, radians.
     """
     middle = poses[:, ROOT].mean(0)

@@ -1,4 +1,4 @@
-"""From a config to the data of an experiment, whatever the source."""
+"""Load the data set that a config describes, from any source."""
 
 import dataclasses
 
@@ -6,30 +6,32 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import joint_sets
 from srnet_jax.config.schema import PAIRED, SHIPPED
-from srnet_jax.data import detections, embedded, mpi_inf_3dhp, mpi_inf_3dhp_npz, synthetic, threedpw
+from srnet_jax.data import detections
 from srnet_jax.data.dataset import PoseDataset
-from srnet_jax.data.h36m import npz_files
-from srnet_jax.data.mocap import clip_files
 from srnet_jax.data.protocols import Split, split
 from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.pose.cameras import virtual_cameras
 
 
 def load_split(config: ConfigDict) -> tuple[PoseDataset, Split]:
-    """Load the data that a config describes and split them as its protocol says.
+    """Load the data that a config describes and split them by its protocol.
 
     Returns:
-      The data set that is trained on, and the parts.
+      The training data set, and the sequences that train, validate and test.
 
     Raises:
-      UserError: as `load_dataset` and `protocols.split`.
+      UserError: if the data cannot be loaded (`load_dataset`) or split (`protocols.split`).
     """
     dataset, other = load_datasets(config)
     return dataset, split(dataset, config.protocol, other)
 
 
 def load_datasets(config: ConfigDict) -> tuple[PoseDataset, PoseDataset | None]:
-    """Load the data that a config describes: what is trained on and, under cross_dataset, what is tested on."""
+    """Load the training data set of a config and, for the protocol cross_dataset, its test data set (None otherwise).
+
+    Raises:
+      UserError: as `load_dataset`.
+    """
     other = config.protocol.name == "cross_dataset"
     sets = [("config.data", config.data), *([("config.test_data", config.test_data)] if other else [])]
     found = [load_dataset(data, config.model, section) for section, data in sets]
@@ -37,11 +39,17 @@ def load_datasets(config: ConfigDict) -> tuple[PoseDataset, PoseDataset | None]:
 
 
 def load_dataset(data: ConfigDict, model: ConfigDict, section: str = "config.data") -> PoseDataset:
-    """Load the data that `config.data`, or another section of its form, describes, in the joints of `config.model`.
+    """Load the data set that a section of a config describes, with the joints of the model.
+
+    Args:
+      data: `config.data`, or another section with the same fields.
+      model: `config.model`.
+      section: the section's name in messages.
 
     Raises:
-      ConfigError: if the source needs a path and none is given.
-      DataError: if the data are missing or damaged, or lack a joint or the confidences that the network is to see.
+      ConfigError: if the source needs a path and none is set, errors are simulated on top of a detector's keypoints, or the
+        model needs confidences and the source has none.
+      DataError: if the data are missing or damaged, or lack a joint of the model.
     """
     try:
         return _load(data, model)
@@ -50,7 +58,7 @@ def load_dataset(data: ConfigDict, model: ConfigDict, section: str = "config.dat
 
 
 def errors_of(section: ConfigDict) -> detections.Errors:
-    """Return the errors that `config.data.detections` asks for; none if it does not simulate them."""
+    """Return the simulated detection errors of `config.data.detections`; all zero if `simulate` is False."""
     names = [field.name for field in dataclasses.fields(detections.Errors)]
     return detections.Errors(**{name: section[name] for name in names}) if section.simulate else detections.Errors()
 
@@ -65,21 +73,33 @@ def _load(data: ConfigDict, model: ConfigDict) -> PoseDataset:
         raise ConfigError(
             f"config.model.confidences: config.data.source {data.source!r} has none, expected keypoints of a detector"
         )
-    match data.source:
+    match data.source:  # a source's module is imported when it is read: SciPy and h5py take half a second
         case "synthetic":
+            from srnet_jax.data import synthetic
+
             cameras = virtual_cameras(**data.cameras.to_dict())
             dataset = synthetic.load(num_frames=data.num_frames, cameras=cameras, seed=data.seed)
         case "embedded":
+            from srnet_jax.data import embedded
+
             dataset = embedded.load(virtual_cameras(**data.cameras.to_dict()))
         case "mocap":
+            from srnet_jax.data.mocap import clip_files
+
             dataset = clip_files.load(data.path, fps=data.fps, cameras=virtual_cameras(**data.cameras.to_dict()))
         case "h36m" | "humaneva":
+            from srnet_jax.data.h36m import npz_files
+
             form = npz_files.HUMAN36M if data.source == "h36m" else npz_files.HUMANEVA
             layout = npz_files.Layout(joints, keypoints, model.confidences)
             dataset = npz_files.load(data.path, keypoints=data.keypoints, form=form, layout=layout)
         case "3dpw":
+            from srnet_jax.data import threedpw
+
             dataset = threedpw.load(data.path)
         case _:
+            from srnet_jax.data import mpi_inf_3dhp, mpi_inf_3dhp_npz
+
             test = data.source == "mpi_inf_3dhp"
             packed = mpi_inf_3dhp_npz.file_at(data.path, test=test)
             home = mpi_inf_3dhp_npz if packed else mpi_inf_3dhp

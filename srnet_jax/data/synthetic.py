@@ -1,33 +1,32 @@
-"""Generated motion: articulated bodies, of any number of frames, for people without licensed data.
+"""Generate a data set of moving articulated bodies, of any number of frames, that needs no licence.
 
 The generating model
 --------------------
-*Hypothesis* (paper Sec. 1): poses are long-tailed as wholes, while the configurations of single limbs are
-shared between them. The generator states just that. It was written from the hypothesis and from the published
-ranges below before any network saw its data, and is not to be tuned to the result of one.
+*Hypothesis* (paper Sec. 1): whole poses have a long-tailed distribution, while different poses share the configurations of
+single limbs. The generator implements this hypothesis. It was written from the hypothesis and the published ranges below before
+any network was trained on its data, and must not be tuned to a network's results.
 
-*Bodies.* A subject is a stature and eleven segment lengths: the ratios of Drillis and Contini (1966, as given
-in Winter, Biomechanics and Motor Control of Human Movement, 4th ed., Fig. 4.1) times the stature, each varied
-by 4 % (standard deviation) between subjects. Statures are spread over the adult range of 1.52 to 1.88 m.
+*Bodies.* A subject has a stature and eleven segment lengths: the ratios of Drillis and Contini (1966, as given in Winter,
+Biomechanics and Motor Control of Human Movement, 4th ed., Fig. 4.1) times the stature, each varied by 4 % (standard deviation)
+between subjects. Statures are spread over the adult range of 1.52 to 1.88 m.
 
-*Local motion.* Each limb has a library of primitives (`LEGS`, `ARMS`, `TORSO`): a mean joint-angle configuration
-and a sinusoidal motion around it. All actions draw from the same libraries. A drawn primitive is varied in
-mean, amplitude, tempo and phase, a subject has an own style (constant offsets), and a slow tremor is added.
-All angles are softly limited to the ranges of motion of the American Academy of Orthopaedic Surgeons (Joint
-Motion: Method of Measuring and Recording, 1965), `RANGES`.
+*Local motion.* Each limb has a library of primitives (`LEGS`, `ARMS`, `TORSO`): a mean configuration of joint angles and a
+sinusoidal motion around it. All actions draw from the same libraries. Each draw varies the primitive's mean, amplitude, tempo
+and phase. A subject's style adds constant offsets, and a slow tremor is added. All angles are softly limited to the ranges of
+motion (`RANGES`) of the American Academy of Orthopaedic Surgeons (Joint Motion: Method of Measuring and Recording, 1965).
 
-*Global poses.* An action is a list of habits: favourite primitives of the legs (together), the torso and each arm,
-drawn with Zipf weights 1 / rank. Torso, legs and each arm change their primitive independently, after 0.8 s and
-an exponential time of mean 1.2 s, by a smooth cross-fade of 0.5 s. At each change a limb breaks its habit with
-probability `NOVELTY` and draws from its whole library instead, again with Zipf weights. So most poses are habitual
-combinations, and there is a long tail of combinations that are hardly ever seen but made of familiar limbs. Who walks
-does not sit down: the legs of the walking actions break their habit with primitives of people on their feet, `AFOOT`.
+*Global poses.* An action is a list of habits: favourite primitives of the legs (together), the torso and each arm, drawn with
+Zipf weights 1 / rank. Torso, legs and each arm change their primitive independently, after 0.8 s plus an exponential time of
+mean 1.2 s, with a smooth cross-fade of 0.5 s. At each change a limb breaks its habit with probability `NOVELTY`: it then draws
+from its whole library, again with Zipf weights. So most poses are habitual combinations, and a long tail of combinations is
+rarely seen but made of familiar limbs. In the walking actions people do not sit down: legs that break their habit draw only
+from the standing primitives `AFOOT`.
 
-*Placement.* The person turns slowly, or goes on a circle in the walking actions, while both legs make `STEPS`; and the
+*Placement.* The person turns slowly. In the walking actions the person moves on a circle while both legs make `STEPS`. The
 lowest joint touches the floor (by a smooth minimum).
 
-*Cameras.* Four level cameras around the room with focal length 1145 px and images of 1000 x 1000 px at a distance
-of about 5.2 m, close to those of Human3.6M, without distortion; 2D points are exact projections.
+*Cameras.* By default four level cameras stand around the room at a distance of about 5.2 m, with a focal length of 1145 px and
+images of 1000 x 1000 px, close to those of Human3.6M but without distortion. Keypoints are exact projections.
 """
 
 import dataclasses
@@ -47,7 +46,7 @@ TRIALS = ("1", "2")
 NOVELTY = 0.15
 
 # Degrees of freedom of each limb, and their ranges of motion in degrees (AAOS 1965). Negative shoulder abduction
-# is adduction across the chest; the pelvis has no joint below it, its limits only keep the body from falling over.
+# is adduction across the chest. The pelvis is the root: its limits only keep the body from falling over.
 RANGES = {
     "leg": {"flexion": (-30, 120), "abduction": (-30, 45), "rotation": (-45, 45), "knee": (0, 135)},
     "arm": {"flexion": (-60, 180), "abduction": (-45, 180), "rotation": (-90, 70), "elbow": (0, 150)},
@@ -65,9 +64,13 @@ RANGES = {
 
 @dataclasses.dataclass(frozen=True)
 class Primitive:
-    """A limb's motion: mean angles and amplitudes in degrees, in the order of RANGES, and a tempo in Hz.
+    """A sinusoidal motion of one limb.
 
-    `lag` is the phase, in cycles, by which the last angle (knee, elbow) follows the others.
+    Attributes:
+      mean: mean joint angles, degrees, in the order of RANGES.
+      amplitude: amplitudes around them, degrees.
+      tempo: frequency, Hz.
+      lag: phase, in cycles, by which the last angle (knee, elbow) follows the others.
     """
 
     mean: tuple[float, ...]
@@ -76,7 +79,7 @@ class Primitive:
     lag: float = 0.0
 
 
-# Libraries, most common first: rank k is drawn with weight 1 / k when a habit is broken.
+# Libraries of primitives, most common first: a limb that breaks its habit draws the k-th with weight 1 / k.
 LEGS = {
     "stand": Primitive((2, 5, 0, 5), (2, 1, 2, 3)),
     "gait": Primitive((10, 3, 0, 30), (25, 2, 3, 27), 1.0, 0.2),
@@ -94,7 +97,7 @@ LEGS = {
     "kick": Primitive((35, 5, 0, 40), (40, 6, 6, 35), 0.9, 0.15),
 }
 STEPS = ("gait", "march")  # primitives that carry the body forward
-AFOOT = ("stand", "gait", "shift", "side_step", "lunge_front", "lunge_back", "march", "kick")  # what breaks a walker's habit
+AFOOT = ("stand", "gait", "shift", "side_step", "lunge_front", "lunge_back", "march", "kick")  # of people on their feet
 ARMS = {
     "hang": Primitive((2, 8, 5, 15), (4, 3, 5, 6)),
     "gesture": Primitive((35, 20, 15, 80), (18, 10, 20, 25), 0.8, 0.1),
@@ -133,7 +136,15 @@ TORSO = {
 
 @dataclasses.dataclass(frozen=True)
 class Habits:
-    """What an action's legs, torso, left and right arm usually do, names with the most usual first; and whether it walks."""
+    """Usual primitives of an action.
+
+    Attributes:
+      legs: names of primitives, separated by spaces, most usual first.
+      torso: the same.
+      left_arm: the same.
+      right_arm: the same.
+      walks: whether people walk in this action.
+    """
 
     legs: str
     torso: str
@@ -177,10 +188,10 @@ def load(*, num_frames: int, cameras: tuple[Camera, ...], seed: int = 0) -> Pose
     """Generate the data set.
 
     Args:
-      num_frames: frames over all cameras; rounded up to a whole number for each camera and to at least one for each
-        recording. They are spread evenly over 7 subjects x 15 actions x 2 trials, so more frames mean longer recordings.
+      num_frames: frames over all cameras, rounded up to a whole number for each camera and to at least one for each
+        recording. They are spread evenly over 7 subjects x 15 actions x 2 trials: more frames mean longer recordings.
       cameras: the cameras that see every recording.
-      seed: of the bodies and the motions; the same arguments give the same bytes.
+      seed: of the bodies and the motions. The same arguments return the same bytes.
     """
     motions = (Motion(*one) for one in recordings(-(-num_frames // len(cameras)), seed))
     sequences, views = film_all(motions, cameras)
@@ -188,7 +199,15 @@ def load(*, num_frames: int, cameras: tuple[Camera, ...], seed: int = 0) -> Pose
 
 
 def recordings(num_frames: int, seed: int) -> Iterator[tuple[str, str, str, np.ndarray]]:
-    """Yield every subject, action, trial and motion [T, 17, 3], world metres; `num_frames` in all, at least one each."""
+    """Yield subject, action, trial and motion of every recording.
+
+    Args:
+      num_frames: of all recordings together; each has at least one.
+      seed: of the bodies and the motions.
+
+    Yields:
+      The three names, and [T, 17, 3] joints, world frame (z up), metres.
+    """
     names = [(s, a, t) for s in SUBJECTS for a in ACTIONS for t in TRIALS]
     bounds = np.linspace(0, max(num_frames, len(names)), len(names) + 1).round().astype(int)
     bodies = _bodies(seed)
@@ -218,7 +237,18 @@ def motion(
     rng: np.random.Generator,
     style_rng: np.random.Generator,
 ) -> np.ndarray:
-    """Generate one recording: [T, 17, 3] float32 joints, world frame (z up), metres."""
+    """Generate one recording.
+
+    Args:
+      body: the subject's segment lengths, metres.
+      habits: of the action.
+      num_frames: T.
+      rng: of the motion.
+      style_rng: of the subject's style.
+
+    Returns:
+      [T, 17, 3] joints, world frame (z up), metres.
+    """
     time = np.arange(num_frames) / FPS
     right, left, stepping = _legs(habits, time, rng)
     limbs = {
@@ -246,14 +276,14 @@ def _zipf(count: int) -> np.ndarray:
 def _draw(
     library: Mapping[str, Primitive], habit: str, rng: np.random.Generator, others: tuple[str, ...] = ()
 ) -> tuple[Primitive, bool]:
-    """Draw a primitive, and return also whether it breaks the habit: with one of the library, or of the others if given."""
+    """Draw a primitive, and return whether it breaks the habit; such a draw is from `others` if given, else the library."""
     novel = bool(rng.random() < NOVELTY)
     names = (others or tuple(library)) if novel else habit.split()
     return library[names[rng.choice(len(names), p=_zipf(len(names)))]], novel
 
 
 def _changes(duration: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the times of change, from minus infinity to infinity, within [0, duration]."""
+    """Draw the times, in seconds, at which a limb changes its primitive; the first is minus infinity, the last infinity."""
     times = [rng.uniform(-1.0, 1.0)]
     while times[-1] < duration:
         times.append(times[-1] + 0.8 + rng.exponential(1.2))
@@ -261,7 +291,7 @@ def _changes(duration: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _limb(library: Mapping[str, Primitive], habit: str, time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a limb's angles [T, D] in degrees."""
+    """Generate a limb's angles [T, D], degrees."""
     changes = _changes(time[-1], rng)
     angles = np.zeros((len(time), len(next(iter(library.values())).mean)))
     for begin, end in itertools.pairwise(changes):
@@ -271,9 +301,9 @@ def _limb(library: Mapping[str, Primitive], habit: str, time: np.ndarray, rng: n
 
 
 def _legs(habits: Habits, time: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the right and the left leg's angles, and which share of each frame [T] is a step.
+    """Generate the right and the left leg's angles [T, D], degrees, and the weight [T], 0 to 1, of steps in each frame.
 
-    Both legs do the same, half a cycle apart, until a habit is broken.
+    Both legs do the same, half a cycle apart, unless a habit is broken.
     """
     others = AFOOT if habits.walks else ()
     changes = _changes(time[-1], rng)
@@ -315,22 +345,22 @@ def _add(
 
 
 def _fade(t: np.ndarray) -> np.ndarray:
-    """Return a twice differentiable step from 0 to 1 around time 0."""
+    """Return a twice differentiable step from 0 to 1 around time 0; times in seconds."""
     x = np.clip((t + _FADE_S) / (2 * _FADE_S), 0, 1)
     return x**3 * (10 - 15 * x + 6 * x**2)
 
 
 def _tremor(shape: tuple[int, ...], time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return slow angle noise [T, D] in degrees."""
+    """Draw slow noise of angles [T, D], degrees."""
     frequencies = rng.uniform(0.1, 0.7, (3, 1, shape[1]))
     phases = rng.uniform(0, 2 * np.pi, (3, 1, shape[1]))
     return _TREMOR_DEG * np.sin(2 * np.pi * frequencies * time[:, None] + phases).sum(0)
 
 
 def _within_range(angles: np.ndarray, ranges: Mapping[str, tuple[float, float]]) -> np.ndarray:
-    """Limit angles [T, D] to their ranges, in degrees, and return radians.
+    """Limit angles [T, D], degrees, to their ranges and return radians.
 
-    The map is the identity in the middle 85 % of a range and saturates beyond, with a continuous derivative.
+    Angles in the middle 85 % of a range stay as they are. Beyond, they saturate with a continuous derivative.
     """
     low, high = np.array(list(ranges.values()), float).T
     middle, half = (low + high) / 2, (high - low) / 2
@@ -354,12 +384,17 @@ def _rotation(axis: int, angle: np.ndarray) -> np.ndarray:
 
 
 def _ball(pitch: np.ndarray, roll: np.ndarray, twist: np.ndarray) -> np.ndarray:
-    """Return rotations [T, 3, 3]: twist about z, then roll about x (forward), then pitch about y (left)."""
+    """Return rotations [T, 3, 3] by angles, radians: twist about z, then roll about x (forward), then pitch about y (left)."""
     return _rotation(1, pitch) @ _rotation(0, roll) @ _rotation(2, twist)
 
 
 def _forward_kinematics(body: Mapping[str, float], limbs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return joints [T, 17, 3] in the body's own frame: hip at the origin, x forward, y left, z up; metres."""
+    """Return joints [T, 17, 3], metres, in the body's frame: hip at the origin, x forward, y left, z up.
+
+    Args:
+      body: segment lengths, metres.
+      limbs: angles [T, D] of each limb, radians.
+    """
     torso = limbs["torso"].T
     still = np.zeros_like(torso[0])
     pelvis = _ball(torso[0], torso[1], still)
@@ -394,14 +429,17 @@ def _forward_kinematics(body: Mapping[str, float], limbs: Mapping[str, np.ndarra
 def _place(
     poses: np.ndarray, body: Mapping[str, float], walked: np.ndarray | None, time: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Put poses [T, 17, 3] of the body's frame into the room: heading, path, and feet on the floor.
+    """Place poses in the room: turn them, move them along a path, and put their feet on the floor.
 
     Args:
-      poses: metres.
+      poses: [T, 17, 3] joints, body's frame, metres.
       body: segment lengths, metres.
-      walked: [T] for how long the person has been walking, seconds; None for people who stay in their place.
+      walked: [T] time that the person has walked so far, seconds; None for actions in one place.
       time: [T] seconds.
-      rng: of the place and the path.
+      rng: of the heading and the path.
+
+    Returns:
+      [T, 17, 3] joints, world frame (z up), metres.
     """
     start, turn = rng.uniform(0, 2 * np.pi, 2)
     if walked is not None:
@@ -416,7 +454,7 @@ def _place(
         path = rng.uniform(-0.8, 0.8, 2) + sway
     placed = poses @ np.swapaxes(_rotation(2, heading), -1, -2)
     placed[..., :2] += path[:, None]
-    softness = 0.01  # metres; the smooth minimum lies below the true one, so that no joint sinks into the floor
+    softness = 0.01  # metres; the smooth minimum is below the true one, so that no joint is below the floor
     lowest = placed[..., 2].min(-1)
     smooth = lowest - softness * np.log(np.exp((lowest[:, None] - placed[..., 2]) / softness).sum(-1))
     placed[..., 2] += (body["ankle_height"] - smooth)[:, None]

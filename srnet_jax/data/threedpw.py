@@ -1,16 +1,16 @@
-"""3DPW, people outdoors before a moving camera, from the files of its authors (von Marcard et al., ECCV 2018), for tests.
+"""Load the test set of 3DPW, people outdoors seen by a moving camera, from its authors' files (von Marcard et al., ECCV 2018).
 
-A file `<sequence>_<number>.pkl` is a pickle of Python 2, a dict:
+A file `<sequence>_<number>.pkl` is a Python 2 pickle of a dict:
 
 - `sequence`: its name;
 - `jointPositions`: for each person [T, 72], the 24 joints of SMPL, world frame, metres, at 30 fps;
-- `campose_valid`: for each person [T], 1 where the camera's pose is good;
-- `cam_poses`: [T, 4, 4] from the world's to the camera's axes;
-- `cam_intrinsics`: [3, 3], pixels; the centre is the image's middle.
+- `campose_valid`: for each person [T], 1 where the camera's pose is valid;
+- `cam_poses`: [T, 4, 4], from the world frame to the camera frame;
+- `cam_intrinsics`: [3, 3], pixels; the centre is the middle of the image.
 
 Note:
-  Figures of the literature are of 14 joints that are regressed from the body's surface, which takes the SMPL model. These are
-  of SMPL's own joints, and compare with figures of this program alone.
+  Published results are for 14 joints that are regressed from the body's surface, which needs the SMPL model. Results here are
+  for SMPL's own joints, and can be compared only with other results of this program.
 
 Source: the authors' readme; R. von Marcard et al., "Recovering Accurate 3D Human Pose in The Wild Using IMUs and a Moving
 Camera", ECCV 2018; M. Loper et al., "SMPL: A Skinned Multi-Person Linear Model", 2015, for the joints.
@@ -33,32 +33,33 @@ from srnet_jax.pose.skeleton import H36M_17, ROOT
 
 CONVENTIONS = (
     "joints of SMPL, fitted to inertial sensors: Spine is spine2, Thorax the neck, Neck the head's joint, Head in line with "
-    "them; figures of the literature are of other joints"
+    "them; published results are for other joints"
 )
 _FPS = 30.0
-_SMPL = {  # the joint taken for each of H36M_17; Head is derived
+_SMPL = {  # the joint used for each joint of H36M_17; Head is derived
     **{"Hip": 0, "RHip": 2, "RKnee": 5, "RFoot": 8, "LHip": 1, "LKnee": 4, "LFoot": 7, "Spine": 6, "Thorax": 12, "Neck": 15},
     **{"LShoulder": 16, "LElbow": 18, "LWrist": 20, "RShoulder": 17, "RElbow": 19, "RWrist": 21},
 }
-_SKULL_BASE = 0.6  # share of the way from thorax to head, as in pose.layouts
-_NEAREST_M = 0.1
-_EXTENT_M = (0.3, 5.0)  # of a typical pose
-_PLACES = ("", "test", "sequenceFiles/test")  # of the files below a path
+_SKULL_BASE = 0.6  # fraction of the way from thorax to head, as in pose.layouts
+_NEAREST_M = 0.1  # minimum depth of a joint
+_EXTENT_M = (0.3, 5.0)  # limits of a typical pose's extent
+_PLACES = ("", "test", "sequenceFiles/test")  # folders in which files are looked for
 
 
 def load(path: str | Path) -> PoseDataset:
-    """Read the test set.
+    """Load the test set.
 
     Args:
-      path: the folder of the `.pkl` files, or the one that holds `sequenceFiles/test`.
+      path: folder with the `.pkl` files, or with the folder `sequenceFiles/test`.
 
     Returns:
-      For each person one sequence for each run of frames in which the camera's pose is valid, all joints are before the camera
-      and the hip is in the image. The subject is the folder's name, `test`, the action the sequence's name without its number,
-      and the trial that number, the person and the run. Keypoints are exact projections; the camera's own frame moves.
+      For each person, one sequence for each run of frames in which the camera's pose is valid, all joints are in front of the
+      camera and the hip is in the image. The subject is the folder's name, `test`. The action is the name of the sequence
+      without its number. The trial is that number, the person and the run. Keypoints are exact projections. Poses are in the
+      frame of the moving camera.
 
     Raises:
-      DataError: if a file is missing or damaged, or does not hold what was expected.
+      DataError: if a file is missing or damaged, or has unexpected content.
     """
     folders = [Path(path) / place for place in _PLACES]
     found = next((files for files in (sorted(folder.glob("*.pkl")) for folder in folders) if files), [])
@@ -69,9 +70,9 @@ def load(path: str | Path) -> PoseDataset:
         return PoseDataset("3DPW", H36M_17, _FPS, tuple(sequences), CONVENTIONS)
 
 
-@np.errstate(all="ignore")  # frames with what is not finite are left out
+@np.errstate(all="ignore")  # frames with values that are not finite are left out
 def _sequences(file: Path) -> list[Sequence]:
-    """Return the sequences of a file."""
+    """Load the sequences of a file."""
     data = load_pickle(file)
     needed = ("sequence", "jointPositions", "campose_valid", "cam_poses", "cam_intrinsics")
     if not isinstance(data, dict) or any(name not in data for name in needed):
@@ -103,7 +104,7 @@ def _sequences(file: Path) -> list[Sequence]:
 
 
 def _in_view(poses: np.ndarray, seen: np.ndarray, camera: Camera) -> np.ndarray:
-    """Return in which frames [T] all joints are before the camera, and the hip is in the image."""
+    """Return in which frames [T] all joints are in front of the camera and the hip is in the image."""
     inside = ((seen[:, ROOT] >= 0) & (seen[:, ROOT] < (camera.width, camera.height))).all(-1)
     finite = np.isfinite(poses).all((1, 2)) & np.isfinite(seen).all((1, 2))
     return finite & inside & (poses[..., 2].min(-1) >= _NEAREST_M)
@@ -117,20 +118,20 @@ def _flags(value: np.ndarray, frames: int, name: str) -> np.ndarray:
 
 
 def _as_h36m(smpl: np.ndarray) -> np.ndarray:
-    """Return joints [T, 17, 3] of H36M_17 for SMPL's [T, 24, 3]."""
+    """Return the joints [T, 17, 3] of H36M_17 from SMPL's [T, 24, 3]."""
     thorax, skull_base = smpl[:, _SMPL["Thorax"]], smpl[:, _SMPL["Neck"]]
     head = thorax + (skull_base - thorax) / _SKULL_BASE
     return np.stack([smpl[:, _SMPL[joint]] if joint in _SMPL else head for joint in H36M_17.joints], axis=1)
 
 
 def _runs(kept: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield first frame and end of each run of frames that are kept."""
+    """Yield the first frame and the end (exclusive) of each run of frames that are kept."""
     bounds = (0, *(np.flatnonzero(np.diff(kept.astype(int))) + 1).tolist(), len(kept))
     yield from ((start, stop) for start, stop in itertools.pairwise(bounds) if kept[start])
 
 
 def _camera(matrix: Any, name: str) -> Camera:
-    """Return the camera in its own frame; the image is twice as wide and high as its centre."""
+    """Return a camera whose frame is the world frame; the image's size is twice the centre's coordinates."""
     k = numbers_of_shape(matrix, (3, 3), name).astype(np.float64)
     fx, fy, cx, cy = k[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()
     if not all(1 <= value < 1e5 for value in (fx, fy, cx, cy)) or k[0, 1]:
@@ -141,7 +142,7 @@ def _camera(matrix: Any, name: str) -> Camera:
 
 
 def _people(value: Any, name: str) -> list[Any]:
-    """Return what a file holds for each person: a list, or an array of them."""
+    """Return the arrays of all people, from a list or an array of them."""
     people = list(value) if isinstance(value, list | np.ndarray) and np.ndim(value) else []
     if not people or not all(isinstance(person, np.ndarray) for person in people):
         raise DataError(f"{name}: found {described(value)}, expected a list with an array for each person")

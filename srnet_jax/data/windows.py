@@ -1,4 +1,4 @@
-"""Training windows: one sample for each frame and, if mirrored, its mirror image."""
+"""Cut sequences into training windows: one sample for each frame, and one for its mirror image if mirroring is on."""
 
 import dataclasses
 from collections.abc import Sequence as Seq
@@ -15,7 +15,15 @@ from srnet_jax.pose.skeleton import Mirrored
 
 
 def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
-    """Normalise sequences and lay their frames behind one another."""
+    """Normalise sequences and concatenate their frames.
+
+    Args:
+      sequences: the sequences, of any lengths.
+      normalization: a name of `pose.normalization`.
+
+    Raises:
+      DataError: if the normalisation needs a focal length and a camera has none.
+    """
     unknown = [s for s in sequences if not np.isfinite(s.camera.focal).all()]
     if unknown and normalization not in ("basic", "centered"):
         raise DataError(
@@ -35,7 +43,7 @@ def stack_frames(sequences: Seq[Sequence], normalization: str) -> Frames:
 
 
 def _normalized(normalization: str, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
-    points, confidences = np.split(sequence.inputs_2d, [2], axis=-1)  # the second is empty without confidences
+    points, confidences = np.split(sequence.inputs_2d, [2], axis=-1)  # [T, K, 2] and [T, K, 0 or 1]
     inputs, targets = normalize(normalization, points, sequence.poses_3d, sequence.camera)
     return np.concatenate([inputs, confidences], -1), targets
 
@@ -46,20 +54,22 @@ def _view(normalization: str, sequence: Sequence) -> View:
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-    """All frames of a training set and its samples by index: NumPy arrays on the host or JAX arrays on a device.
+    """All frames of a training set, and index tables of its samples: NumPy arrays on the host or JAX arrays on a device.
+
+    N is the number of frames, S the number of samples.
 
     Attributes:
-      inputs_2d: [N, K, F], see `pose.frames.Frames`.
-      targets: [N, J, 3].
-      views: [N, 1, ...].
-      low: [N] first frame of each frame's sequence.
-      high: [N] last frame of each frame's sequence.
-      frame: [S] each sample's output frame.
-      flip: [S] whether it is mirrored.
+      inputs_2d: [N, K, F] normalised keypoints, as in `pose.frames.Frames`.
+      targets: [N, J, 3] normalised joints.
+      views: [N, 1, ...] what takes each frame's targets back to metres.
+      low: [N] index of the first frame of each frame's sequence.
+      high: [N] index of the last frame of each frame's sequence.
+      frame: [S] index of each sample's output frame.
+      flip: [S] bool, whether the sample is a mirror image.
       receptive_field: frames in a window.
-      offset: of the output frame in its window.
-      mirrored: `PoseDataset.mirrored`, or None for no mirror images.
-      normalization: see `Frames`.
+      offset: index of the output frame within its window.
+      mirrored: joints that a mirror image exchanges (`PoseDataset.mirrored`); None without mirror images.
+      normalization: name of the normalisation.
     """
 
     inputs_2d: Any
@@ -75,13 +85,13 @@ class Samples:
     normalization: str
 
     def take(self, numbers: Any) -> dict[str, Any]:
-        """Gather samples.
+        """Gather a batch of samples.
 
         Args:
-          numbers: [B] of the samples, an array of the same kind.
+          numbers: [B] indices of samples, an array of the same library (NumPy or JAX) as the frames.
 
         Returns:
-          `inputs_2d` [B, R, K, F], `targets` [B, 1, J, 3] and `views` [B, 1, 1, ...].
+          `inputs_2d` [B, R, K, F] with R frames in a window, `targets` [B, 1, J, 3] and `views` [B, 1, 1, ...].
         """
         frame = self.frame[numbers]
         inputs = self.inputs_2d[windows(frame - self.offset, self.low[frame], self.high[frame], self.receptive_field)]
@@ -96,18 +106,26 @@ class Samples:
 
 
 class TrainingWindows:
-    """All windows of a training set, one for each frame and, if mirrored, its mirror image.
+    """All windows of a training set: one for each frame, and one for its mirror image if mirroring is on.
 
-    Samples are listed as in the official code: for each sequence its frames and then the mirrored frames.
-    The order of an epoch is a function of the seed and the epoch's number alone.
+    Samples are numbered as in the official code: for each sequence first its frames, then its mirrored frames.
+    The order of an epoch depends only on the seed and the epoch's number.
 
     Attributes:
-      frames: that the windows are cut from.
-      samples: the index tables.
+      frames: the frames that the windows are cut from.
+      samples: the frames with the index tables.
     """
 
     def __init__(self, frames: Frames, *, receptive_field: int, causal: bool, mirrored: Mirrored | None, seed: int) -> None:
-        """Index the windows; `seed` is that of the order."""
+        """Build the index tables.
+
+        Args:
+          frames: the frames of all sequences.
+          receptive_field: frames in a window.
+          causal: whether the output frame is the last of its window instead of the middle one.
+          mirrored: joints that a mirror image exchanges; None for no mirror images.
+          seed: of the order of samples in each epoch.
+        """
         copies = 1 if mirrored is None else 2
         self.frames = frames
         self._seed = seed
@@ -134,10 +152,10 @@ class TrainingWindows:
         return len(self.samples.frame)
 
     def steps(self, batch_size: int) -> int:
-        """Number of batches in an epoch: the last may be short, but never a single sample (see BatchNorm)."""
+        """Return the number of batches in an epoch. A last batch of a single sample is dropped: BatchNorm needs two."""
         full, rest = divmod(len(self), batch_size)
         return full + (rest > 1)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Return the samples [S] of an epoch (counted from 0) in their order."""
+        """Return the indices [S] of all samples in the order of an epoch (counted from 0)."""
         return np.random.default_rng([self._seed, epoch]).permutation(len(self))

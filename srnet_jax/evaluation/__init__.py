@@ -1,1 +1,1 @@
-"""Evaluation: prediction of whole sequences, results, tables and figures."""
+"""Evaluate trained networks on a test set: errors, rankings by rarity, tables and figures."""

@@ -1,6 +1,6 @@
-"""The style of all figures, and charts of numbers: training, errors by rareness, errors by joint.
+"""Draw training curves, errors by rareness and errors by joint, in the style that all figures share.
 
-A run has the same colour in every figure; runs that differ only in the seed share it.
+A run has the same colour in every figure. Runs that differ only in the seed share a colour.
 """
 
 import io
@@ -38,11 +38,11 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "text.parse_math": False,  # a name may hold dollar signs
 }
-RUNS = ("#117733", "#AA4499", "#DDAA33", "#332288", "#66CCEE", "#000000")  # distinct for the colour-blind too
-SIDES = ("#0072B2", "#D55E00", "#404040")  # the person's left and right, and the middle
-PALE_SIDES = ("#BBD9EA", "#F6D2B6", "#D6D6D6")  # the same for the truth
+RUN_COLOURS = ("#117733", "#AA4499", "#DDAA33", "#332288", "#66CCEE", "#000000")  # colour-blind readers can tell them apart too
+SIDE_COLOURS = ("#0072B2", "#D55E00", "#404040")  # the person's left side, right side and middle
+PALE_SIDE_COLOURS = ("#BBD9EA", "#F6D2B6", "#D6D6D6")  # the same, for the ground truth
 _MARKERS = "osD^vP"
-STANDING = {  # a person seen from the front: x and y of each joint in metres, and the offset of its number in points
+STANDING = {  # a standing person, seen from the front: x and y of each joint, metres; offset of its label in x and y, points
     "Hip": (0.0, 0.95, 0, -17),
     "RHip": (-0.17, 0.93, -10, 0),
     "RKnee": (-0.21, 0.5, -10, 0),
@@ -65,14 +65,17 @@ STANDING = {  # a person seen from the front: x and y of each joint in metres, a
 
 @rc_context(STYLE)
 def draw_training_curves(evaluations: list[Evaluation]) -> Figure | None:
-    """Draw the MPJPE of the training and the validation split against the epoch, mm, and mark the evaluated checkpoints.
+    """Plot training and validation MPJPE, mm, against the epoch, and mark the evaluated checkpoints.
 
-    Runs without `metrics.jsonl`, such as imported checkpoints, are left out; None if no run has one.
+    Runs without `metrics.jsonl`, such as imported checkpoints, are left out.
+
+    Returns:
+      The figure; None if no run has the file.
     """
     figure = Figure((8, 4.2), layout="constrained")
     axes = figure.add_subplot()
     handles = []
-    for group, colour in zip(group_seeds(evaluations), cycle(RUNS), strict=False):
+    for group, colour in zip(group_seeds(evaluations), cycle(RUN_COLOURS), strict=False):
         histories = [(run.results["step"], history(run.workdir)) for run in group.runs]
         histories = [(step, lines) for step, lines in histories if lines]
         for step, lines in histories:
@@ -103,17 +106,21 @@ def draw_training_curves(evaluations: list[Evaluation]) -> Figure | None:
 
 
 def history(workdir: Path) -> list[dict[str, float]]:
-    """Read the metrics of a run's epochs; none if it has no file."""
+    """Read the metrics of a run's epochs; return an empty list if the run has no `metrics.jsonl`."""
     lines = [line for _, line in read_lines(workdir / METRICS_FILE)]
     return [line for line in lines if {"epoch", "train_mpjpe_mm", "validation_mpjpe_mm"} <= set(line)]
 
 
 @rc_context(STYLE)
 def draw_error_by_rareness(evaluations: list[Evaluation], names: Seq[str] | None = None) -> Figure:
-    """Draw MPJPE over the rarest R % of the test poses, and in each tenth of them, mm, with a band of ± 1 deviation over seeds.
+    """Plot MPJPE, mm, over the rarest R % of the test poses and in each tenth of them, with a band of ± 1 deviation over seeds.
 
-    The mean pose, several times worse than a trained network, has a strip with a scale of its own above the runs. Runs that
-    differ only in the seed are one curve; `names` names the curves, otherwise they are called after their networks.
+    The mean pose is several times worse than a trained network, so it has a separate strip with its own scale above the runs.
+    Runs that differ only in the seed are one curve.
+
+    Args:
+      evaluations: the runs.
+      names: of the curves; None to name each curve after its network.
 
     Source: paper Fig. 5.
     """
@@ -129,7 +136,7 @@ def draw_error_by_rareness(evaluations: list[Evaluation], names: Seq[str] | None
     )
     for (above, axes), (kind, percent, title, label) in zip(grid.T, curves, strict=True):
         above.plot(percent, first[f"{kind}_mean_pose_mpjpe_mm"], "--.", color="#808080")
-        for group, colour, marker in zip(groups, cycle(RUNS), cycle(_MARKERS), strict=False):
+        for group, colour, marker in zip(groups, cycle(RUN_COLOURS), cycle(_MARKERS), strict=False):
             values = np.array([run.results["rareness"][f"{kind}_mpjpe_mm"] for run in group.runs])
             mean = values.mean(0)
             axes.plot(percent, mean, color=colour, marker=marker, markersize=4, linewidth=1.3)
@@ -147,7 +154,7 @@ def draw_error_by_rareness(evaluations: list[Evaluation], names: Seq[str] | None
     handles = [
         Line2D([], [], color=colour, marker=marker, markersize=4, label=_with_seeds(name, len(group.runs)))
         for group, name, colour, marker in zip(
-            groups, names or [group.name for group in groups], cycle(RUNS), cycle(_MARKERS), strict=False
+            groups, names or [group.name for group in groups], cycle(RUN_COLOURS), cycle(_MARKERS), strict=False
         )
     ]
     mean_pose = Line2D([], [], color="#808080", linestyle="--", marker=".", label="mean training pose (own scale)")
@@ -158,14 +165,17 @@ def draw_error_by_rareness(evaluations: list[Evaluation], names: Seq[str] | None
 
 @rc_context(STYLE)
 def draw_joint_errors(test: TestSet, evaluations: list[Evaluation]) -> Figure | None:
-    """Draw each joint's mean error, mm, on a standing person seen from the front: one person for each run, its seeds' mean.
+    """Draw each joint's mean error, mm, on a standing person seen from the front.
 
-    None, with a warning, if the person has no place for a joint.
+    There is one person for each network; runs that differ only in the seed are averaged.
+
+    Returns:
+      The figure; None, with a warning, if the skeleton has a joint that `STANDING` lacks.
     """
     groups = group_seeds(evaluations)
     joints = test.skeleton.joints
     if unknown := [name for name in joints if name not in STANDING]:
-        text = f"the figure of the joints' errors is left out: it has no place for {fitted(', '.join(unknown), 100, 1)}"
+        text = f"joint_errors.png: not drawn, it has no position for the joints {fitted(', '.join(unknown), 100, 1)}"
         warnings.warn(text, stacklevel=2)
         return None
     errors = [
@@ -178,7 +188,7 @@ def draw_joint_errors(test: TestSet, evaluations: list[Evaluation]) -> Figure | 
     figure = Figure((2.7 * columns + 1, 3.9 * rows), layout="compressed")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, group, values in zip(grid.flat, groups, errors, strict=False):
-        bones(axes, points, test.skeleton, PALE_SIDES, 5)
+        draw_bones(axes, points, test.skeleton, PALE_SIDE_COLOURS, 5)
         axes.scatter(
             *points.T,
             s=40 + 120 * scale(values),
@@ -193,7 +203,7 @@ def draw_joint_errors(test: TestSet, evaluations: list[Evaluation]) -> Figure | 
             x, y, right, up = STANDING[joint]
             side = "left" if right > 0 else "right" if right < 0 else "center"
             axes.annotate(f"{value:.0f}", (x, y), (right, up), textcoords="offset points", ha=side, va="center", zorder=4)
-        for x, side, colour in ((0.3, "left", SIDES[0]), (-0.3, "right", SIDES[1])):
+        for x, side, colour in ((0.3, "left", SIDE_COLOURS[0]), (-0.3, "right", SIDE_COLOURS[1])):
             axes.text(x, -0.14, side, ha="center", va="center", color=colour)
         axes.set_title(f"{fitted(group.name, 30, 3)}\nmean of the joints {values.mean():.1f} mm")
         axes.set(xlim=(-0.88, 0.88), ylim=(-0.24, 1.95), aspect="equal")
@@ -209,23 +219,23 @@ def _with_seeds(name: str, seeds: int) -> str:
 
 @rc_context(STYLE)
 def to_png(figure: Figure) -> bytes:
-    """Return a figure as PNG, with everything at its edges."""
+    """Return a figure as PNG, with nothing cut off at its edges."""
     picture = io.BytesIO()
     figure.savefig(picture, dpi=150, format="png", bbox_inches="tight", pad_inches=0.08)
     return picture.getvalue()
 
 
 def fitted(text: str, width: int, lines: int) -> str:
-    """Break a text into at most `lines` lines of at most `width` characters, and cut its middle if it is longer."""
+    """Break a text into at most `lines` lines of at most `width` characters; cut out its middle if it is longer."""
     wrapped = list(_wrapped(text, width))
-    if len(wrapped) > lines:  # keep the end: the folders of runs differ there
-        kept = width * lines - 1 - (lines - 1) * width // 3  # lines are not full where names are broken
+    if len(wrapped) > lines:  # keep the end, where the folders of runs differ
+        kept = width * lines - 1 - (lines - 1) * width // 3  # lines that break between names are not full
         wrapped = list(_wrapped(f"{text[: kept // 3]}…{text[kept // 3 - kept :]}", width))[:lines]
     return "\n".join(wrapped)
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Break a text into lines of at most `width` characters, between the parts of its names if possible."""
+    """Yield lines of at most `width` characters, broken between the parts of names where possible."""
     line = ""
     for part in re.split(r"(?<=[\s/_.-])|(?<=[a-z0-9])(?=[A-Z])", text):
         if line and len(line) + len(part) > width:
@@ -240,15 +250,15 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
 
 def legend(figure: Figure, handles: Seq[Line2D], title: str | None = None) -> None:
     """Put the figure's only legend below it, in as many columns as fit."""
-    widths = [4.6 * len(str(handle.get_label())) + 40 for handle in handles]  # points, of the characters and the line sample
+    widths = [4.6 * len(str(handle.get_label())) + 40 for handle in handles]  # of the text and the line sample, points
     columns = len(handles)
     while columns > 1 and sum(max(part) for part in np.array_split(widths, columns)) > 72 * figure.get_figwidth():
         columns -= 1
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, title=title)
 
 
-def bones(axes: Axes, points: np.ndarray, skeleton: Skeleton, colours: Seq[str], linewidth: float) -> None:
-    """Draw the bones between 2D joints [J, 2]; `colours` are those of the left, the right and the middle."""
+def draw_bones(axes: Axes, points: np.ndarray, skeleton: Skeleton, colours: Seq[str], linewidth: float) -> None:
+    """Draw the bones between 2D joints [J, 2]; `colours` are for the left side, the right side and the middle."""
     joints = [joint for joint, parent in enumerate(skeleton.parents) if parent >= 0]
     side = [0 if joint in skeleton.joints_left else 1 if joint in skeleton.joints_right else 2 for joint in joints]
     segments = [points[[skeleton.parents[joint], joint]] for joint in joints]

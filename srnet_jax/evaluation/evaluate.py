@@ -1,4 +1,4 @@
-"""Results of trained runs on the test split: per action, both averages, rare poses, scenes and joints."""
+"""Evaluate trained runs on their test split, and write `results.json` and `results.csv`."""
 
 import csv
 import dataclasses
@@ -27,13 +27,20 @@ from srnet_jax.training.records import fork_labels
 from srnet_jax.training.state import count_parameters
 
 RESULTS_FILE = "results.json"
-RESULTS_VERSION = 3  # of its keys: 2 has `subsets`, 3 `recordings`
-_CHANGEABLE = ("data.", "test_data.", "protocol.", "evaluate.")  # fields that evaluation may change
+RESULTS_VERSION = 3  # of the keys in results.json: 2 added `subsets`, 3 added `recordings`
+_CHANGEABLE = ("data.", "test_data.", "protocol.", "evaluate.")  # prefixes of the fields that an evaluation may change
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """One run's results, as in `results.json`, and its predictions [N, J, 3]."""
+    """The results of one run on a test set.
+
+    Attributes:
+      workdir: of the run.
+      config: the run's config, with the changes of this evaluation.
+      results: as in `results.json`.
+      predicted: [N, J, 3] predicted joints, metres, in the frame of `Frames.truth`; empty where only the results are known.
+    """
 
     workdir: Path
     config: ConfigDict
@@ -43,10 +50,10 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Runs whose configs differ in the seed and in nothing else.
+    """Runs whose configs differ only in the seed.
 
     Attributes:
-      name: the network; with the first workdir if several groups have this network.
+      name: the network, followed by the first workdir if several groups have this network.
       runs: one for each seed.
     """
 
@@ -55,10 +62,12 @@ class Group:
 
 
 def runs_with_checkpoint(workdir: Path, checkpoint: str) -> list[Path]:
-    """Return the workdirs of the runs of an ensemble that have a checkpoint, warning of the others, or a run's own workdir.
+    """Return the workdirs of an ensemble's runs that have a checkpoint, and warn about the runs that lack it.
+
+    The workdir of a single run is returned unchecked.
 
     Raises:
-      UserError: if no run of the ensemble has it.
+      UserError: if no run of the ensemble has the checkpoint.
     """
     members = ensembles.workdirs(workdir)
     if len(members) == 1:
@@ -70,27 +79,29 @@ def runs_with_checkpoint(workdir: Path, checkpoint: str) -> list[Path]:
                 checkpoints.find(checkpoint)
             found.append(member)
         except UserError as error:
-            warnings.warn(f"{error}; left out", stacklevel=2)
+            warnings.warn(f"{error}; this run is left out", stacklevel=2)
     if not found:
-        raise UserError(f"{workdir}: no run has the checkpoint {checkpoint!r}")
+        raise UserError(f"{workdir}: none of its {len(members)} runs has the checkpoint {checkpoint!r}")
     return found
 
 
 def evaluate(
     workdirs: list[Path], checkpoint: str = "best", changes: dict[str, Any] | None = None
 ) -> tuple[list[Evaluation], list[TestSet]]:
-    """Evaluate runs from their checkpoints and write `results.json` and `results.csv` to each workdir.
+    """Evaluate a checkpoint of each run, and write `results.json` and `results.csv` to its workdir.
 
     Args:
       workdirs: of finished or running trainings.
       checkpoint: "best", "latest" or a step.
-      changes: fields of the data, the protocol or the evaluation, by dotted name, that differ from the runs' configs.
+      changes: values by dotted field name that replace those of the runs' configs; only fields of `data`, `test_data`,
+        `protocol` and `evaluate`.
 
     Returns:
-      The evaluation and the test set of each workdir, in order; equal data and protocols share one test set.
+      The evaluation and the test set of each workdir, in order. Runs with equal data and protocols share one test set.
 
     Raises:
-      UserError: if a workdir holds no run or no such checkpoint, a change is not allowed or not read, or data are missing.
+      UserError: if a workdir holds no run or no such checkpoint, a change is not allowed or no run reads it, the data are
+        missing, or a prediction is not finite.
     """
     found = list(evaluate_checkpoints([(workdir, checkpoint) for workdir in workdirs], changes))
     for evaluation, _ in found:
@@ -104,7 +115,19 @@ def evaluate_checkpoints(
     changes: dict[str, Any] | None = None,
     find_subsets: FindSubsets = subsets.find,
 ) -> Iterator[tuple[Evaluation, TestSet]]:
-    """Yield what `evaluate` returns, of a workdir and a checkpoint each, on any subsets; nothing is written."""
+    """Evaluate checkpoints as `evaluate` does, but write nothing.
+
+    Args:
+      checkpoints: pairs of a run's workdir and a checkpoint: "best", "latest" or a step.
+      changes: see `evaluate`.
+      find_subsets: finds the subsets of the test poses that the results list.
+
+    Yields:
+      The evaluation and the test set of each pair, in order.
+
+    Raises:
+      UserError: see `evaluate`.
+    """
     changes = changes or {}
     workdirs = [workdir for workdir, _ in checkpoints]
     as_trained = [config_files.load(workdir) for workdir in workdirs]
@@ -146,15 +169,15 @@ def evaluate_checkpoints(
 
 
 def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
-    """Return a run's config with some fields changed for evaluation.
+    """Return a copy of a run's config with some fields changed for evaluation.
 
     Raises:
-      ConfigError: if a field is not of the data, the protocol or the evaluation, or a value is not allowed.
+      ConfigError: if evaluation may not change a field, or a value is not allowed.
     """
     if changes.get("protocol.name") == "cross_dataset" != config.protocol.name and not any(
         name.startswith("test_data.") for name in changes
     ):
-        raise ConfigError("config.test_data: not set, expected what cross_dataset tests on, as --config.test_data.path")
+        raise ConfigError("config.test_data: not set, expected the data that cross_dataset tests on: --config.test_data.path")
     for name in changes:
         if not name.startswith(_CHANGEABLE):
             raise ConfigError(
@@ -168,13 +191,13 @@ def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
 
 
 def differing_test_fields(workdirs: list[Path], changes: dict[str, Any]) -> list[str]:
-    """Return the fields in which the runs' test sets differ: none if they are tested on the same poses."""
+    """Return the config fields in which the runs' test sets differ; empty if all runs are tested on the same poses."""
     sets = [fields_of_test_set(changed(config_files.load(workdir), changes)) for workdir in workdirs]
     return [name for name in sets[0] if any(other[name] != sets[0][name] for other in sets)]
 
 
 def _circumstances(test: TestSet, config: ConfigDict, workdir: Path, step: int) -> dict[str, Any]:
-    """Return what a reader must know to compare the numbers of a run's checkpoint."""
+    """Return the part of the results that describes the data, the protocol and the ranking by rarity."""
     protocol, normalization = config.protocol, config.model.normalization
     source = imported_from(workdir, step)
     origin = [f"checkpoint imported from {source}" if source else test.parts.labels[0], *fork_labels(workdir, step)]
@@ -200,7 +223,7 @@ def _circumstances(test: TestSet, config: ConfigDict, workdir: Path, step: int) 
 
 
 def group_seeds(evaluations: list[Evaluation]) -> list[Group]:
-    """Put together the runs whose configs differ in the seed and in nothing else; the same run twice is two groups."""
+    """Group the runs whose configs differ only in the seed; a run that is given twice is in two groups."""
     groups: list[list[Evaluation]] = []
     for evaluation in evaluations:
         for group in groups:
@@ -217,7 +240,7 @@ def group_seeds(evaluations: list[Evaluation]) -> list[Group]:
 
 
 def to_csv(evaluations: list[Evaluation]) -> str:
-    """Return results as CSV: a line for each row of each run, with every metric."""
+    """Return results as CSV, with a line for each row of each run and a column for each metric."""
     text = io.StringIO()
     names = [name for name in evaluations[0].results["average_over_frames"] if name != "frames"]
     table = csv.writer(text, lineterminator="\n")

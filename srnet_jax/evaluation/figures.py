@@ -1,6 +1,6 @@
-"""Every figure of an evaluation, and those of lifted poses beside their ground truth.
+"""Draw lifted poses beside their ground truth, and write all figures of an evaluation.
 
-Runs that differ only in the seed are drawn by the first seed.
+Where runs differ only in the seed, the poses of the first seed are drawn.
 """
 
 from collections.abc import Sequence as Seq
@@ -13,18 +13,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from srnet_jax.evaluation import charts
-from srnet_jax.evaluation.charts import PALE_SIDES, SIDES, STYLE, bones, fitted
+from srnet_jax.evaluation.charts import PALE_SIDE_COLOURS, SIDE_COLOURS, STYLE, draw_bones, fitted
 from srnet_jax.evaluation.evaluate import Evaluation, group_seeds
 from srnet_jax.evaluation.test_set import TestSet
 from srnet_jax.io.files import write_whole
 
-_TURN = np.radians(60)  # the 3D poses are seen from the side of the camera, so that depth shows
-_MARGIN = 1.15  # of the boxes around poses
-_LARGEST = 1.5  # times the largest true pose: larger predictions are cut off, so that a wild one does not shrink all others
+_TURN = np.radians(60)  # the 3D poses are turned by this angle, so that depth shows
+_MARGIN = 1.15  # factor on the size of the boxes around poses
+_LARGEST = 1.5  # of the largest true pose: larger predictions are cut off, so that one outlier does not shrink all others
 
 
 def draw_all(folder: Path, test: TestSet, evaluations: list[Evaluation]) -> list[Path]:
-    """Write every figure of runs on one test set to a folder that exists, and return the files written."""
+    """Write every figure of runs on one test set to an existing folder, and return the paths of the files."""
     figures = {
         "training_curves": charts.draw_training_curves(evaluations),
         "error_by_rareness": charts.draw_error_by_rareness(evaluations),
@@ -40,12 +40,14 @@ def draw_all(folder: Path, test: TestSet, evaluations: list[Evaluation]) -> list
 
 @rc_context(STYLE)
 def draw_best_and_worst(test: TestSet, evaluations: list[Evaluation], count: int = 4) -> Figure:
-    """Draw the poses with the lowest and the highest errors of the last run: input, and every run's pose over the truth.
+    """Draw the poses on which the last run has its lowest and its highest errors.
+
+    Each column is a pose: the 2D input, then the pose of every run over the truth.
 
     Args:
-      test: the data of all evaluations.
-      evaluations: the runs; a row for the first seed of each.
-      count: poses of either kind; fewer are drawn if fewer differ (see `choose_apart`).
+      test: the test set of all evaluations.
+      evaluations: the runs; each network has a row, which shows its first seed.
+      count: best poses, and also worst poses; fewer are drawn if fewer of them differ, see `choose_apart`.
     """
     groups = group_seeds(evaluations)
     shown, names = [group.runs[0] for group in groups], [group.name for group in groups]
@@ -83,11 +85,13 @@ def draw_best_and_worst(test: TestSet, evaluations: list[Evaluation], count: int
 
 @rc_context(STYLE)
 def draw_qualitative(test: TestSet, evaluations: list[Evaluation], count: int = 6) -> Figure:
-    """Draw poses from the most usual (top) to the rarest (bottom): input, each run's pose over the truth, and the truth.
+    """Draw poses from the most common (top) to the rarest (bottom).
+
+    Each row is a pose: the 2D input, the pose of every run over the truth, and the truth alone.
 
     Args:
-      test: the data of all evaluations.
-      evaluations: the runs, baselines first; a column for the first seed of each.
+      test: the test set of all evaluations.
+      evaluations: the runs, baselines first; each network has a column, which shows its first seed.
       count: number of poses, at even steps of rarity from the 1st to the 99th percentile of the counted frames.
 
     Source: the layout of the paper's qualitative results.
@@ -114,15 +118,18 @@ def draw_qualitative(test: TestSet, evaluations: list[Evaluation], count: int = 
 
 
 def choose_apart(test: TestSet, order: np.ndarray, count: int) -> np.ndarray:
-    """Return the first `count` frames of an order that do not show nearly the same as a frame before.
+    """Choose the first `count` frames of an order, and skip those that look nearly like a frame chosen before.
 
-    Frames of one recording, by any camera, show nearly the same if they are closer in time than all recordings' length over
-    2 `count`: each of many recordings gives at most one frame, and few long ones give several.
+    Two frames of one recording, seen by any cameras, look nearly alike if they are closer in time than the total length of all
+    recordings divided by 2 `count`. So each of many recordings gives at most one frame, and a few long recordings give several.
 
     Args:
       test: the test set.
-      order: [K] test frames.
-      count: frames to choose; fewer are returned if there are fewer moments.
+      order: [K] int, test frames in order of preference.
+      count: frames to choose.
+
+    Returns:
+      [count] int, the chosen frames; fewer if the recordings have fewer distinct moments.
     """
     recordings: dict[tuple[str, ...], int] = {}
     number = np.array([recordings.setdefault((s.subject, s.action, s.trial), len(recordings)) for s in test.parts.test])
@@ -140,28 +147,31 @@ def choose_apart(test: TestSet, order: np.ndarray, count: int) -> np.ndarray:
 
 
 def choose_by_rarity(commonness: np.ndarray, counted: np.ndarray, count: int) -> np.ndarray:
-    """Return up to `count` of the counted frames [C] at even steps of rarity, the most usual first.
+    """Choose frames at even steps of rarity, the most common first.
 
     Args:
-      commonness: [N] of each test pose.
-      counted: [C] the frames to choose from.
+      commonness: [N] float64 commonness of each test pose.
+      counted: [C] int, the frames to choose from.
       count: frames to choose.
+
+    Returns:
+      [count] int, the chosen frames; fewer if C is smaller.
     """
-    usual_first = counted[np.argsort(-commonness[counted], kind="stable")]
+    common_first = counted[np.argsort(-commonness[counted], kind="stable")]
     places = np.rint(np.linspace(0.01, 0.99, count) * (len(counted) - 1)).astype(int)
-    return usual_first[np.unique(places)]
+    return common_first[np.unique(places)]
 
 
 def _pose_legend(figure: Figure, test: TestSet, half: float) -> None:
     names = ("person's left", "person's right", "torso and head")
-    handles = [Line2D([], [], color=colour, linewidth=2, label=name) for colour, name in zip(SIDES, names, strict=True)]
-    truth = Line2D([], [], color=PALE_SIDES[2], linewidth=5, label="truth (pale)")
+    handles = [Line2D([], [], color=colour, linewidth=2, label=name) for colour, name in zip(SIDE_COLOURS, names, strict=True)]
+    truth = Line2D([], [], color=PALE_SIDE_COLOURS[2], linewidth=5, label="truth (pale)")
     title = f"{test.dataset_name}; 3D poses seen {np.degrees(_TURN):.0f}° from the camera's side, boxes {2 * half:.1f} m wide"
     charts.legend(figure, [*handles, truth], title=title)
 
 
 def _caption(test: TestSet, frame: int, width: int) -> str:
-    """Return a frame's action, sequence and number in lines of at most `width` characters."""
+    """Return the action, the sequence and the number of a frame, in lines of at most `width` characters."""
     sequence = test.frames.sequence_of[frame]
     of = test.parts.test[sequence]
     recorded = fitted(f"{of.subject} / {of.trial} / {of.camera.name}", width, 2)
@@ -169,12 +179,12 @@ def _caption(test: TestSet, frame: int, width: int) -> str:
 
 
 def _mpjpe_mm(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the mean joint error [N] of poses [N, J, 3] in metres, millimetres."""
+    """Return the mean joint error [N], millimetres, of poses [N, J, 3], metres."""
     return 1000 * np.linalg.norm(predicted - target, axis=-1).mean(-1, dtype=np.float64)
 
 
 def _from_the_side(poses_cam: np.ndarray) -> np.ndarray:
-    """Turn camera-frame poses [..., J, 3] about the vertical and drop their depth: [..., J, 2], metres, y up."""
+    """Turn poses [..., J, 3], camera frame, about the vertical, and return them without depth: [..., J, 2], metres, y up."""
     x, y, z = np.moveaxis(poses_cam, -1, 0)
     return np.stack([np.cos(_TURN) * x + np.sin(_TURN) * z, -y], -1)
 
@@ -185,7 +195,7 @@ def _centre(points: np.ndarray) -> np.ndarray:
 
 
 def _half_box(test: TestSet, shown: Seq[Evaluation], frames: np.ndarray) -> float:
-    """Return half the width, metres, of the square around each frame's truth that holds all poses but wild ones."""
+    """Return half the width, metres, of the square around each frame's truth that holds all poses except outliers."""
     truth = _from_the_side(test.frames.truth[frames])
     centres = np.array([_centre(points) for points in truth])[:, None]
     poses = [truth, *(_from_the_side(evaluation.predicted[frames]) for evaluation in shown)]
@@ -194,7 +204,7 @@ def _half_box(test: TestSet, shown: Seq[Evaluation], frames: np.ndarray) -> floa
 
 
 def _frame_box(axes: Axes, centre: np.ndarray, half: float, down: bool = False) -> None:
-    """Show a square of the plane, in metres with y upwards, or in pixels with y downwards."""
+    """Limit the axes to a square around a centre: metres with y up, or with `down` pixels with y down."""
     up = -half if down else half
     axes.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - up, centre[1] + up))
     axes.set(aspect="equal", xticks=[], yticks=[])
@@ -205,23 +215,23 @@ def _frame_box(axes: Axes, centre: np.ndarray, half: float, down: bool = False) 
 def _draw_input(axes: Axes, test: TestSet, frame: int) -> None:
     sequence = test.frames.sequence_of[frame]
     points = test.parts.test[sequence].inputs_2d[frame - test.frames.starts[sequence], :, :2]
-    bones(axes, points, test.keypoints, SIDES, 1.6)
+    draw_bones(axes, points, test.keypoints, SIDE_COLOURS, 1.6)
     half = _MARGIN * float(np.ptp(points, axis=0).max()) / 2
     _frame_box(axes, _centre(points), half, down=True)
     axes.set_xlabel(f"box {2 * half:.0f} px")
 
 
 def _draw_lifted(axes: Axes, test: TestSet, frame: int, evaluation: Evaluation | None, half: float) -> None:
-    """Draw a run's pose over the truth, with its error, or the truth alone."""
+    """Draw the pose of a run over the truth, with its error; without a run, draw the truth alone."""
     target = test.frames.truth[frame]
     truth = _from_the_side(target)
     if evaluation:
         predicted = evaluation.predicted[frame]
         points = _from_the_side(predicted)
-        bones(axes, truth, test.skeleton, PALE_SIDES, 5)
-        bones(axes, points, test.skeleton, SIDES, 1.6)
+        draw_bones(axes, truth, test.skeleton, PALE_SIDE_COLOURS, 5)
+        draw_bones(axes, points, test.skeleton, SIDE_COLOURS, 1.6)
         cut = " (cut off)" if np.abs(points - _centre(truth)).max() > half else ""
         axes.set_xlabel(f"{_mpjpe_mm(predicted[None], target[None])[0]:.0f} mm{cut}")
     else:
-        bones(axes, truth, test.skeleton, SIDES, 1.6)
+        draw_bones(axes, truth, test.skeleton, SIDE_COLOURS, 1.6)
     _frame_box(axes, _centre(truth), half)

@@ -1,4 +1,4 @@
-"""Confidence intervals of the difference between two networks: a paired bootstrap over recordings and seeds."""
+"""Estimate confidence intervals of the difference between two networks, by a paired bootstrap over recordings and seeds."""
 
 import dataclasses
 import warnings
@@ -11,18 +11,18 @@ from srnet_jax.evaluation.evaluate import Evaluation
 
 DRAWS = 2000
 _LEVEL = 95.0  # percent
-_FEWEST = 5  # recordings with frames in a row; the spread of fewer says nothing
+_FEWEST = 5  # recordings with frames in the row; fewer do not show how much recordings vary
 _RowKey = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Gain:
-    """By how much one network's MPJPE is lower than another's, in percent of the other's.
+    """How much lower the MPJPE of one network is than that of another, in percent of the other's.
 
     Attributes:
-      percent: of the means over all recordings and seeds; positive if the first network is better.
+      percent: the difference of the means over all recordings and seeds; positive if the first network is better.
       low: lower end of the 95 % interval.
-      high: upper end.
+      high: upper end of the 95 % interval.
     """
 
     percent: float
@@ -38,19 +38,20 @@ class Gain:
 def gain(runs: Sequence[Evaluation], others: Sequence[Evaluation], row: _RowKey) -> Gain | None:
     """Compare two networks on one row of the results.
 
-    Recordings (all frames and cameras of one take) and seeds are drawn with replacement: the same recordings for both
-    networks, the seeds for each. So the interval holds for other recordings of the same people and other initial weights.
-    It does not hold for other people: test sets have too few to draw from. With few seeds it is a little narrow, and with
-    one seed it holds for that seed. MPI-INF-3DHP and 3DPW are read as runs of valid frames: these count as recordings of their
-    own, and the intervals there are too narrow.
+    Recordings (all frames and cameras of one take) and seeds are drawn with replacement. Each draw uses the same recordings for
+    both networks, and draws the seeds of each network separately. So the interval holds for other recordings of the same people
+    and for other initial weights. It does not hold for other people, because test sets have too few people to draw from. With
+    few seeds the interval is a little too narrow, and with one seed it holds for that seed only. MPI-INF-3DHP and 3DPW are read
+    as runs of valid frames; each run counts as a recording, so the intervals there are too narrow.
 
     Args:
-      runs: the network's results, one for each seed.
-      others: those of the network that it is compared with.
-      row: of the results, by kind and name; see `measure.Row.key`.
+      runs: evaluations of the network, one for each seed.
+      others: evaluations of the network that it is compared with.
+      row: kind and name of the row of the results; see `measure.Row.key`.
 
     Returns:
-      The gain; None if a run has no such row, or it has frames of fewer than five recordings.
+      The gain; None if a run lacks the row, the runs are tested on different recordings, or the row has frames of fewer than
+      five recordings.
     """
     tables = [_table(evaluations, row) for evaluations in (runs, others)]
     if any(table is None for table in tables):
@@ -69,7 +70,7 @@ def gain(runs: Sequence[Evaluation], others: Sequence[Evaluation], row: _RowKey)
 
 
 def _table(evaluations: Sequence[Evaluation], row: _RowKey) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
-    """Return summed errors [S, R] by seed and recording, frames [R], and the actions [R] for an average over these."""
+    """Return the summed errors [S, R] by seed and recording, the frames [R], and for the average over actions, these [R]."""
     kind, name = ("average", "frames") if row == ("average", "actions") else row
     stored: list[dict[str, Any]] = [evaluation.results["recordings"] for evaluation in evaluations]
     if not stored or any(name not in recordings["rows"].get(kind, {}) for recordings in stored):
@@ -81,8 +82,8 @@ def _table(evaluations: Sequence[Evaluation], row: _RowKey) -> tuple[np.ndarray,
 
 
 def _mean(sums: np.ndarray, counts: np.ndarray, actions: np.ndarray | None) -> np.ndarray:
-    """Return the mean error [...] of sums and counts [..., R], unweighted over actions if they are given."""
+    """Return the mean error [...] of sums and counts [..., R]; with actions, the unweighted mean over actions."""
     parts = [slice(None)] if actions is None else [actions == action for action in dict.fromkeys(actions.tolist())]
     with np.errstate(invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a draw without any of the frames is NaN, and does not count
+        warnings.simplefilter("ignore", RuntimeWarning)  # a draw without any of the frames is NaN and does not count
         return np.nanmean([sums[..., part].sum(-1) / counts[..., part].sum(-1) for part in parts], axis=0)

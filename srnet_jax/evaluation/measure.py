@@ -1,4 +1,4 @@
-"""Errors of predictions: of each test frame, and averaged over the rows of the results."""
+"""Measure the errors of predictions: for each test frame, and averaged over the rows of the results."""
 
 import dataclasses
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from srnet_jax.evaluation.test_set import TestSet
 from srnet_jax.pose import metrics, rarity
 
-_DECILES = tuple(range(10, 101, 10))  # of rareness, percent (paper Fig. 5)
+_DECILES = tuple(range(10, 101, 10))  # of the poses in order of rarity, percent (paper Fig. 5)
 _LABELS = {"average": "average over {}", "rare": "rarest {} %", "scene": "scene: {}"}
 
 
@@ -18,8 +18,9 @@ class Row:
 
     Attributes:
       kind: "action", "average", "rare", "subset" or "scene".
-      name: the action, subset or scene; "actions" or "frames", which an average is over; the percentage of rare poses.
-      numbers: of frames, and the errors by metric.
+      name: of the action, subset or scene; for an average, what it is over: "actions" or "frames"; for rare poses, their
+        percentage.
+      numbers: `frames`, the number of frames, and the errors by metric.
     """
 
     kind: str
@@ -28,17 +29,17 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What identifies the row among those of a run."""
+        """The kind and the name, which identify the row among the rows of a run."""
         return self.kind, self.name
 
     @property
     def label(self) -> str:
-        """What tables call the row."""
+        """The name of the row in tables."""
         return _LABELS.get(self.kind, "{}").format(self.name)
 
 
 def rows(results: dict[str, Any]) -> list[Row]:
-    """Return the rows of results in the order of the tables."""
+    """Return the rows of a run's results, in the order of the tables."""
     parts = {
         "action": results["actions"],
         "average": {name: results[f"average_over_{name}"] for name in ("actions", "frames")},
@@ -50,17 +51,23 @@ def rows(results: dict[str, Any]) -> list[Row]:
 
 
 def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ...]) -> dict[str, Any]:
-    """Return the errors of predictions [N, J, 3], metres.
+    """Measure predictions on a test set.
 
-    Keys, over the counted frames: `actions` (by name), `average_over_actions` (unweighted, the field's headline),
-    `average_over_frames`, `scenes` (by name, if the data have scenes) and `joints` (by name). Over all test frames:
-    `rare` (by percent), `subsets` (by name, see `subsets.find`), `rareness`, the curves of Fig. 5, and `recordings`, from which
-    `intervals` compares runs. Rows hold the number of
-    `frames`, every metric in millimetres or percent (None if no frame has it), and `mean_pose_mpjpe_mm`, the error of always
-    predicting the training set's mean pose.
+    Args:
+      test: the test set of N frames.
+      predicted: [N, J, 3] joints, in the frame of `Frames.truth`, metres.
+      rare_percents: for each, a row with this percentage of the test poses, the rarest.
+
+    Returns:
+      Rows over the counted frames: `actions` (by name), `average_over_actions` (unweighted, the number that papers report),
+      `average_over_frames`, `scenes` (by name, if the data have scenes) and `joints` (by name). Rows over all test frames:
+      `rare` (by percentage) and `subsets` (by name, see `subsets.find`). Also `rareness`, the curves of Fig. 5, and
+      `recordings`, from which `intervals` compares runs.
+
+      A row has the number of `frames`, every metric in millimetres or percent (None if no frame has it), and
+      `mean_pose_mpjpe_mm`, the error of always predicting the mean pose of the training set. `joints` has MPJPE alone.
     """
     errors, joints = _frame_errors(test, predicted)
-
     rare = {f"{p:g}": rarity.rarest(test.commonness, p) for p in rare_percents}
 
     def over_frames(where: np.ndarray) -> dict[str, Any]:
@@ -91,7 +98,7 @@ def measure(test: TestSet, predicted: np.ndarray, rare_percents: tuple[float, ..
 
 
 def _by_recording(test: TestSet, errors: np.ndarray, parts: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
-    """Return the frames and the summed MPJPE of each recording in each row of the results, by the row's kind and name."""
+    """Return the number of frames and the summed MPJPE of each recording, for each row by its kind and name."""
     named = [f"{s.subject}/{s.action}/{s.trial}" for s in test.parts.test]
     names = list(dict.fromkeys(named))
     recording = np.array([names.index(name) for name in named])[test.frames.sequence_of]
@@ -110,11 +117,12 @@ def _by_recording(test: TestSet, errors: np.ndarray, parts: dict[str, dict[str, 
 
 
 def _frame_errors(test: TestSet, predicted: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the errors of each test frame, by their names in the results, and of each joint.
+    """Return the errors of each test frame, and the error of each joint in each frame.
 
     Returns:
-      {name: [N]} in millimetres or percent; the velocity error, of the movement since the frame before, is NaN in the first
-      frame of a sequence. And [N, J] in millimetres.
+      {name: [N]} by the metric's name in the results, millimetres or percent. The velocity error compares the movement since
+      the previous frame, and is NaN in the first frame of a sequence.
+      [N, J] error of each joint, millimetres.
     """
     target = test.frames.truth
     found = metrics.measure(predicted, target, test.skeleton)
@@ -130,13 +138,13 @@ def _frame_errors(test: TestSet, predicted: np.ndarray) -> tuple[dict[str, np.nd
 
 
 def _mean(values: np.ndarray) -> float | None:
-    """Return the mean of the values that are not NaN; None if all are."""
+    """Return the mean of the values that are not NaN; None if all are NaN."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else None
 
 
 def _rareness(commonness: np.ndarray, errors: dict[str, np.ndarray]) -> dict[str, list[float]]:
-    """Return MPJPE over the rarest R % of poses, and in each interval of 10 % (paper Fig. 5)."""
+    """Return MPJPE, mm, over the rarest R % of the poses and in each interval of 10 % (paper Fig. 5)."""
     order = rarity.rarest(commonness, 100)
     ends = [max(round(len(order) * percent / 100), 1) for percent in _DECILES]
     curves: dict[str, list[float]] = {"percent": list(_DECILES)}

@@ -1,9 +1,10 @@
-"""Is a pose rare as a whole and common in its parts? The paper's argument (Fig. 1), as subsets of the test poses.
+"""Find test poses that are rare as a whole although their parts are common.
 
-Eq. 10 is a mean over joints, each compared alone, so it cannot distinguish a rare whole from rare parts. Here the joints of a
-pose, or of a part, are compared together: two configurations of joints have the similarity exp(-m / (2 sigma^2)), with m the
-mean over the joints of the squared distance, relative to the root in the camera's frame as in Eq. 9. The occurrence is the mean
-similarity to the reference. A part is one of the groups of the joint set: of the 17, the paper's five.
+This tests the paper's argument (Fig. 1). Eq. 10 is a mean over joints, each compared alone, so it cannot distinguish a rare
+whole from rare parts. Here all joints of a pose, or of a part, are compared together: two configurations of joints have the
+similarity exp(-m / (2 sigma^2)), where m is the mean over the joints of the squared distance, relative to the root in the
+camera frame as in Eq. 9. The occurrence is the mean similarity to the reference poses. A part is one of the groups of the joint
+set; for the 17 joints, one of the paper's five groups.
 """
 
 from functools import partial
@@ -19,26 +20,29 @@ from srnet_jax.evaluation.ranking import root_relative_poses
 from srnet_jax.pose import rarity
 
 COMMON_PARTS, RARE_PARTS, COMMON_WHOLE = "rare whole, common parts", "rare whole, rare parts", "common whole"
-_RARE_PERCENT = 20.0  # of whole poses
+_RARE_PERCENT = 20.0  # of the whole poses count as rare
 _QUERIES, _REFERENCES = 512, 8192  # poses compared at a time
 
 
 def find(config: ConfigDict, parts: Split, commonness: np.ndarray) -> dict[str, np.ndarray]:
-    """Return subsets of the test poses, as indices, by their names in the results.
+    """Find the test poses with a common whole, and those with a rare whole and common or rare parts.
 
-    The rarest 20 % of whole poses are halved by their rarest part: the place of that part among the same part of all test
-    poses. The others are the common ones.
+    The rarest 20 % of the whole poses are halved by the rarity of their rarest part, which is ranked among the same part of all
+    test poses. The other 80 % have a common whole.
 
     Args:
       config: of the data and the protocol: `rare_sigma_mm`, `rare_reference` and `rare_reference_step`.
-      parts: whose test and training poses these are.
-      commonness: not used: the same arguments as `subsets.find`.
+      parts: the split with the test and training sequences.
+      commonness: not used; the signature is that of `subsets.find`.
+
+    Returns:
+      Indices of test poses, by the name of the subset in the results.
     """
     del commonness
     whole, by_part = occurrences(config, parts)
     order = rarity.rarest(whole, 100)
     rare, common = np.split(order, [round(len(order) * _RARE_PERCENT / 100)])
-    rarest_part = places(by_part).min(0)[rare]
+    rarest_part = relative_ranks(by_part).min(0)[rare]
     by_rarest_part = rare[np.argsort(rarest_part, kind="stable")]
     with_rare_parts, with_common_parts = np.array_split(by_rarest_part, 2)
     found = {COMMON_WHOLE: common, COMMON_PARTS: with_common_parts, RARE_PARTS: with_rare_parts}
@@ -46,23 +50,37 @@ def find(config: ConfigDict, parts: Split, commonness: np.ndarray) -> dict[str, 
 
 
 def names(config: ConfigDict) -> tuple[str, ...]:
-    """Return what tables call the parts."""
+    """Return the names of the parts, for tables."""
     return tuple(name.replace("_", " ") for name, _ in joint_sets.of(config.model)[0].groups)
 
 
-def part_places(whole: np.ndarray, by_part: np.ndarray, percent: float) -> tuple[np.ndarray, float]:
-    """Say how rare the parts of the rarest whole poses are; arguments as `occurrences` returns them.
+def ranks_of_parts(whole: np.ndarray, by_part: np.ndarray, percent: float) -> tuple[np.ndarray, float]:
+    """Return how rare the parts of the rarest whole poses are.
+
+    Args:
+      whole: [N] float64 occurrence of each whole test pose, see `occurrences`.
+      by_part: [P, N] float64 occurrence of each part.
+      percent: of the whole poses to look at, the rarest.
 
     Returns:
-      The median place [P] of each part, percent of all test poses: 0 is the rarest, 50 is usual. And the share of these poses
-      whose parts are all outside the rarest `percent` % of that part, so that only the whole is rare.
+      [P] float64 median rank of each part among all test poses, percent: 0 is the rarest, 50 the median.
+      The share, 0 to 1, of these poses in which no part is among the rarest `percent` % of its kind, so that only the whole is
+      rare.
     """
-    found = places(by_part)[:, rarity.rarest(whole, percent)]
+    found = relative_ranks(by_part)[:, rarity.rarest(whole, percent)]
     return 100 * np.median(found, axis=1), float((found.min(0) > percent / 100).mean())
 
 
 def occurrences(config: ConfigDict, parts: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Return the occurrence of each whole test pose [N] and of each of its parts [P, N], float64."""
+    """Compute the occurrence of each test pose as a whole, and of each of its parts.
+
+    Args:
+      config: of the data and the protocol.
+      parts: the split with the test and training sequences.
+
+    Returns:
+      [N] of each whole test pose, and [P, N] of each part; float64, between 0 and 1.
+    """
     protocol = config.protocol
     poses = root_relative_poses(parts.test)
     reference = root_relative_poses(parts.train) if protocol.rare_reference == "train" else poses
@@ -74,19 +92,19 @@ def occurrences(config: ConfigDict, parts: Split) -> tuple[np.ndarray, np.ndarra
     return found[0], np.array(found[1:])
 
 
-def places(values: np.ndarray) -> np.ndarray:
-    """Return the place of each value [..., N] among those of its row, from 0 (the smallest) to 1."""
+def relative_ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value [..., N] in its row, from 0 (the smallest) to 1 (the largest), float64."""
     ranks = np.argsort(np.argsort(values, axis=-1, kind="stable"), axis=-1)
     return ranks / max(values.shape[-1] - 1, 1)
 
 
 def configuration_occurrence(poses: np.ndarray, reference: np.ndarray, sigmas_m: np.ndarray) -> np.ndarray:
-    """Return the mean over a reference of exp(-m / 2), with m the mean over joints of (distance / sigma) squared.
+    """Return the mean over the reference poses of exp(-m / 2), where m is the mean over joints of (distance / sigma)^2.
 
     Args:
       poses: [N, K, 3] the K joints of a part, metres.
-      reference: [M, K, 3] the same joints of the reference.
-      sigmas_m: [K] falloff of the similarity, metres.
+      reference: [M, K, 3] the same joints of the reference poses, metres.
+      sigmas_m: [K] float64 sigma of each joint, metres.
 
     Returns:
       [N] float64, between 0 and 1.
@@ -107,7 +125,7 @@ def configuration_occurrence(poses: np.ndarray, reference: np.ndarray, sigmas_m:
 
 @partial(jax.jit)
 def _sums(points: jax.Array, others: jax.Array, real: jax.Array) -> jax.Array:
-    """Return for each point [P, D] the sum of exp(-squared distance) to the others [R, D] that are real [R]."""
+    """Return [P], for each point [P, D] the sum of exp(-squared distance) to those of `others` [R, D] that are `real` [R]."""
     squared = jnp.square(points).sum(-1)[:, None] + jnp.square(others).sum(-1)[None]
     squared -= 2 * jnp.matmul(points, others.T, precision="highest")
     return jnp.where(real[None], jnp.exp(-jnp.maximum(squared, 0)), 0).sum(-1)

@@ -1,4 +1,4 @@
-"""Rank the test poses of an experiment by rarity, and keep the ranking beside the data."""
+"""Rank the test poses of a config by rarity, and cache the ranking in a folder beside the data."""
 
 import contextlib
 import csv
@@ -43,20 +43,20 @@ _VARIANTS = {
         "rare_reference_step": 10,
     },
 }
-_CACHE_VERSION = 1  # raise it when a change of `rarity.py` changes the values
+_CACHE_VERSION = 1  # increase it when a change of `rarity.py` changes the values
 
 
 def rank(
     poses: np.ndarray, reference: np.ndarray, protocol: ConfigDict, cache: Path | None, method: str = "auto"
 ) -> Commonness:
-    """Return how common poses are by `config.protocol.rare_*`, from the cache if it was computed before.
+    """Return how common poses are, by the ranking of `config.protocol.rare_*`; read it from the cache if it is there.
 
     Args:
       poses: [N, J, 3] root-relative test poses, camera frame, metres.
-      reference: [M, J, 3] all poses of the reference set; every `rare_reference_step`-th is taken.
+      reference: [M, J, 3] all poses of the reference set; every `rare_reference_step`-th one is used.
       protocol: `config.protocol`.
-      cache: folder of the cache, None for none. A file there is named after a hash of everything that the values depend on.
-      method: as in `rarity.commonness`.
+      cache: folder of the cache; None for no cache. A file there is named after a hash of everything that the values depend on.
+      method: see `rarity.commonness`.
     """
     reference = reference[:: protocol.rare_reference_step]
     sigma_m = tuple(sigma / 1000 for sigma in protocol.rare_sigma_mm)
@@ -70,7 +70,13 @@ def rank(
 
 
 def rank_test_poses(config: ConfigDict, parts: Split, method: str = "auto") -> Commonness:
-    """Return how common the poses of a split's test sequences are, one sequence after another; see `rank`."""
+    """Return how common the test poses of a split are, in the order of its test sequences.
+
+    Args:
+      config: of the data, the protocol and its ranking.
+      parts: the split with the test and training sequences.
+      method: see `rarity.commonness`.
+    """
     poses = root_relative_poses(parts.test)
     reference = root_relative_poses(parts.train) if config.protocol.rare_reference == "train" else poses
     tested = config.test_data if config.protocol.name == "cross_dataset" else config.data
@@ -78,16 +84,20 @@ def rank_test_poses(config: ConfigDict, parts: Split, method: str = "auto") -> C
 
 
 def root_relative_poses(sequences: tuple[Sequence, ...]) -> np.ndarray:
-    """Return the poses of sequences, one after another: [N, J, 3], camera frame, metres."""
+    """Return the root-relative poses of sequences, one sequence after another: [N, J, 3], camera frame, metres."""
     return np.concatenate([root_relative(s.poses_3d) for s in sequences])
 
 
 def agreements(config: ConfigDict, parts: Split) -> list[tuple[str, float, list[float]]]:
-    """Return how far rankings with other sigmas, references and formulas agree with the config's own.
+    """Compare the config's ranking with rankings by other sigmas, reference sets and formulas.
+
+    Args:
+      config: of the data, the protocol and its ranking.
+      parts: the split with the test and training sequences.
 
     Returns:
-      For each: its name, its rank correlation with the config's ranking (Spearman's), and for each of
-      `protocol.rare_percents` the share of the rarest poses that are the same.
+      For each other ranking: its name, its rank correlation (Spearman's) with the config's ranking, and for each of
+      `protocol.rare_percents` the share, 0 to 1, of the rarest poses that both rankings have.
     """
     own = rank_test_poses(config, parts).values
     found = []
@@ -102,12 +112,15 @@ def agreements(config: ConfigDict, parts: Split) -> list[tuple[str, float, list[
 
 
 def find_rarest(config: ConfigDict, parts: Split, commonness: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the rarest test poses by other sigmas and references: {"sigma 50 mm, train, rarest 10 %": indices}.
+    """Find the rarest test poses by other sigmas and reference sets.
 
     Args:
       config: of the data and the protocol.
-      parts: whose test and training poses these are.
-      commonness: not used: the same arguments as `subsets.find`.
+      parts: the split with the test and training sequences.
+      commonness: not used; the signature is that of `subsets.find`.
+
+    Returns:
+      Indices of test poses by name, such as "sigma 50 mm, train, rarest 10 %".
     """
     del commonness
     found = {}
@@ -126,7 +139,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def to_csv(parts: Split, ranking: Commonness) -> str:
-    """Return the test poses as CSV, rarest first: source, commonness, and the share of poses that are rarer."""
+    """Return the test poses as CSV, rarest first: their sequence and frame, commonness, and the percentage of rarer poses."""
     order = rarity.rarest(ranking.values, 100)
     names = [(s.subject, s.action, s.trial, s.camera.name, frame) for s in parts.test for frame in range(s.num_frames)]
     text = io.StringIO()
@@ -138,7 +151,7 @@ def to_csv(parts: Split, ranking: Commonness) -> str:
 
 
 def cache_folder(data: ConfigDict) -> Path | None:
-    """Return the folder of the rankings of these data: beside the file, or in the folder, of `data.path`; None without one."""
+    """Return the cache folder of these data: in the folder of `data.path`, or beside the file; None if no path is set."""
     path = Path(data.path)
     return (path if path.is_dir() else path.parent) / CACHE_FOLDER if data.path else None
 
@@ -163,7 +176,7 @@ def _read(file: Path, count: int) -> Commonness | None:
 
 
 def _write(file: Path, ranking: Commonness) -> None:
-    """Write a cache file whole or not at all; nothing is written to a folder that is read-only."""
+    """Write a cache file, whole or not at all; do nothing if the folder is read-only."""
     content = io.BytesIO()
     np.savez(content, values=ranking.values, how=np.array(ranking.how))
     with contextlib.suppress(OSError):

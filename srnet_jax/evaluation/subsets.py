@@ -1,7 +1,7 @@
-"""Subsets of the test poses by what is rare about them: how the body is bent, or how it is turned.
+"""Find subsets of the test poses: rare by the body's articulation, or rare by the body's orientation.
 
-The occurrence of Eq. 10 compares poses as the camera sees them, so a pose can be rare for its articulation or for the body's
-orientation, such as that of a person lying down. This module separates the two.
+The occurrence of Eq. 10 compares poses in the camera frame, so a pose can be rare because of its articulation or because of the
+body's orientation, such as that of a person lying down. This module separates the two.
 """
 
 import warnings
@@ -24,14 +24,18 @@ _ORIENTATION_SIGMA_DEG = 20.0
 
 
 def body_frames(poses: np.ndarray, skeleton: Skeleton = H36M_17) -> np.ndarray:
-    """Return the orientation of each body: rotations [N, 3, 3] whose columns are its left, up and forward axes.
+    """Return the orientation of each body.
 
-    Left is from the right to the left hip; up is from the root to the thorax, made orthogonal to it; forward follows. If hips
-    or torso have no extent, or the same direction, an axis of the poses' own frame takes their place.
+    Left points from the right hip to the left hip. Up points from the root to the thorax, made orthogonal to left. Forward is
+    left x up. If the hips or the torso have no length, or both have the same direction, an axis of the poses' frame replaces
+    them.
 
     Args:
-      poses: [N, J, 3] in any frame, any unit of length near a metre.
-      skeleton: of the J joints; it has a thorax and hips.
+      poses: [N, J, 3] in any frame, metres.
+      skeleton: of the J joints; it needs a thorax and hips.
+
+    Returns:
+      [N, 3, 3] float64 rotations, whose columns are the left, up and forward axes of the body.
     """
     thorax, left_hip, right_hip = skeleton.indices(_NEEDED)
     left = _directions(poses[:, left_hip] - poses[:, right_hip], np.array([1.0, 0.0, 0.0]))
@@ -43,44 +47,66 @@ def body_frames(poses: np.ndarray, skeleton: Skeleton = H36M_17) -> np.ndarray:
 
 
 def _directions(vectors: np.ndarray, instead: np.ndarray) -> np.ndarray:
-    """Return vectors [N, 3] with length one, float64; those of no length are replaced first."""
+    """Return vectors [N, 3] scaled to length one, float64; vectors without length are replaced by `instead`."""
     vectors = vectors.astype(np.float64)
     vectors = np.where(np.linalg.norm(vectors, axis=-1, keepdims=True) < _SHORT_M, instead, vectors)
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def aligned(poses: np.ndarray, skeleton: Skeleton = H36M_17) -> np.ndarray:
-    """Return poses [N, J, 3] relative to the root in the body's own frame, see `body_frames`: articulation alone."""
+    """Return poses in the frame of the body (see `body_frames`), so that only the articulation is left.
+
+    Args:
+      poses: [N, J, 3] in any frame, metres.
+      skeleton: of the J joints.
+
+    Returns:
+      [N, J, 3] root-relative joints, body frame, metres.
+    """
     relative = root_relative(poses)
     return (relative.astype(np.float64) @ body_frames(relative, skeleton)).astype(poses.dtype)
 
 
 def torso_tilts(poses: np.ndarray, up: np.ndarray, skeleton: Skeleton = H36M_17) -> np.ndarray:
-    """Return the angle [N] in degrees between a body's torso, from the root to the thorax, and the vertical [N, 3]."""
+    """Return the angle between each body's torso, from the root to the thorax, and the vertical.
+
+    Args:
+      poses: [N, J, 3] in any frame, metres.
+      up: [N, 3] unit vector that points up, in the frame of the poses.
+      skeleton: of the J joints.
+
+    Returns:
+      [N] float64 degrees.
+    """
     torso = _directions(poses[:, skeleton.joints.index("Thorax")] - poses[:, ROOT], np.array([0.0, 0.0, 1.0]))
     return np.degrees(np.arccos(np.clip((torso * up).sum(-1), -1, 1)))
 
 
 def find(config: ConfigDict, parts: Split, commonness: np.ndarray) -> dict[str, np.ndarray]:
-    """Return subsets of the test poses, as indices, by their names in the results.
+    """Find common, rare and tilted test poses.
 
-    - the most common half, by the config's ranking;
-    - the rarest by articulation: the config's ranking of `aligned` poses;
-    - the rarest by orientation: Eq. 10 of the vertical's direction in the body's frame, with a sigma of 20°, so that the
-      heading does not count;
-    - by the torso's tilt, and of the upright (below 15°) the rarest by articulation.
+    - "common half": the most common half, by the config's ranking;
+    - "articulation": the rarest by articulation, which is the config's ranking of `aligned` poses;
+    - "orientation": the rarest by orientation, which is Eq. 10 for the direction of the vertical in the body frame, with a
+      sigma of 20°; so the heading does not count;
+    - "torso tilt": three ranges of the torso's angle to the vertical;
+    - "upright, articulation": the rarest by articulation among the poses with a tilt below 15°.
 
-    The last two are left out if a camera's place in the world is not known; all but the first, with a warning, if the joints
-    have no thorax or hips. Percentages are `protocol.rare_percents`.
+    Orientation, tilt and upright need the world's vertical; they are left out if a camera's orientation is not known. All but
+    the first are left out, with a warning, if the skeleton has no thorax or hips. The rarest are `protocol.rare_percents` of
+    the poses.
 
     Args:
       config: of the data and the protocol.
-      parts: whose test and training poses these are.
-      commonness: [N] of the test poses, by the config's ranking.
+      parts: the split with the test and training sequences.
+      commonness: [N] float64 commonness of the test poses, by the config's ranking.
+
+    Returns:
+      Indices of test poses, by the name of the subset in the results.
     """
     protocol = config.protocol
     cache = cache_folder(config.test_data if protocol.name == "cross_dataset" else config.data)
-    against = protocol.rare_reference == "train"  # which of a pair, test and training poses, is the reference
+    against = protocol.rare_reference == "train"  # index into (test, training): which of the two is the reference
     poses = [root_relative_poses(part) for part in (parts.test, parts.train)]
     found = {"common half": rarity.rarest(-commonness, 50)}
 
@@ -90,7 +116,7 @@ def find(config: ConfigDict, parts: Split, commonness: np.ndarray) -> dict[str, 
 
     skeleton, _ = joint_sets.of(config.model)
     if missing := [name for name in _NEEDED if name not in skeleton.joints]:
-        text = f"{skeleton.name} has no joint {', '.join(missing)}: results by articulation, orientation and tilt are left out"
+        text = f"joint set {skeleton.name}: no {', '.join(missing)}; results by articulation, orientation and tilt are left out"
         warnings.warn(text, stacklevel=2)
         return found
     every = np.arange(len(poses[0]))
@@ -114,7 +140,7 @@ def find(config: ConfigDict, parts: Split, commonness: np.ndarray) -> dict[str, 
 
 
 def _ups(sequences: tuple[Sequence, ...]) -> np.ndarray | None:
-    """Return the world's vertical in each frame's camera [N, 3], or None if a camera's place in the world is not known."""
+    """Return the world's up in the camera frame of each test frame [N, 3]; None if a camera's orientation is not known."""
     if any(s.camera.orientation == (1.0, 0.0, 0.0, 0.0) for s in sequences):
         return None
     return np.concatenate([np.broadcast_to(s.camera.rotation[2], (s.num_frames, 3)) for s in sequences])

@@ -1,4 +1,4 @@
-"""Results of one or several runs as tables: on the console, and as Markdown."""
+"""Make tables of the results of runs, for the console and as Markdown."""
 
 import dataclasses
 import statistics
@@ -14,7 +14,7 @@ from rich.text import Text
 from srnet_jax.data.protocols import Split
 from srnet_jax.evaluation.evaluate import Evaluation, Group, group_seeds
 from srnet_jax.evaluation.measure import Row, rows
-from srnet_jax.evaluation.parts import names, occurrences, part_places
+from srnet_jax.evaluation.parts import names, occurrences, ranks_of_parts
 from srnet_jax.pose.rarity import Commonness, rarest
 
 METRICS = {  # by their keys in the results
@@ -25,7 +25,7 @@ METRICS = {  # by their keys in the results
     "bone_length_mm": "bone length error, mm",
     "symmetry_mm": "left/right bone asymmetry, mm",
 }
-_SHARES = {"pck": "PCK 150 mm", "auc": "AUC"}  # their keys also have the number of joints
+_SHARES = {"pck": "PCK 150 mm", "auc": "AUC"}  # metrics in percent; their keys in the results also name the number of joints
 _RANKINGS = {
     "occurrence": "lowest occurrence (Eq. 10)",
     "exponential": "lowest mean of exp(-distance / sigma)",
@@ -38,11 +38,11 @@ class Grid:
     """A table as text.
 
     Attributes:
-      title: one line above it.
-      header: one cell for each column, the first above the rows' names; a newline breaks a cell.
+      title: one line above the table.
+      header: one cell for each column; the first column names the rows; a newline breaks a cell.
       rows: the cells of each row.
-      sections: numbers of the rows that begin a new section.
-      notes: lines below it.
+      sections: indices of the rows that begin a new section.
+      notes: lines below the table.
     """
 
     title: str
@@ -53,8 +53,8 @@ class Grid:
 
 
 def to_rich(grid: Grid) -> Table:
-    """Return a table for the console."""
-    caption = Text("\n".join(grid.notes)) if grid.notes else None  # as Text: names may look like rich's markup
+    """Return a grid as a `rich` table, for the console."""
+    caption = Text("\n".join(grid.notes)) if grid.notes else None  # as Text, because names may look like rich's markup
     table = Table(title=Text(grid.title), title_justify="left", caption=caption, caption_justify="left")
     for index, cell in enumerate(grid.header):
         longest = max((len(row[index]) for row in grid.rows), default=0)
@@ -68,7 +68,7 @@ def to_rich(grid: Grid) -> Table:
 
 
 def to_markdown(grid: Grid) -> str:
-    """Return a table for a README."""
+    """Return a grid as a Markdown table."""
 
     def line(cells: Iterable[str]) -> str:
         return "| " + " | ".join(cell.replace("\n", " ").replace("|", "\\|") for cell in cells) + " |"
@@ -79,11 +79,17 @@ def to_markdown(grid: Grid) -> str:
 
 
 def comparison(evaluations: list[Evaluation]) -> list[Grid]:
-    """Return the tables of runs on one test set, with a column for each run.
+    """Make the tables that compare runs on one test set.
 
-    The first has MPJPE and PA-MPJPE by action, averages and rare poses, beside the mean pose; the second every metric,
-    averaged over actions; the third, for data that have scenes, PCK and AUC by scene. Runs that differ only in the seed
-    share a column: mean ± standard deviation over the seeds.
+    Each run has a column. Runs that differ only in the seed share a column, with the mean ± the standard deviation over the
+    seeds.
+
+    Args:
+      evaluations: of the runs.
+
+    Returns:
+      A table with MPJPE and PA-MPJPE by action, their averages, and rare poses, beside the error of the mean pose; a table with
+      every metric, averaged over actions; and, for data that have scenes, a table with PCK, AUC and MPJPE by scene.
     """
     groups = group_seeds(evaluations)
     first = evaluations[0].results
@@ -131,14 +137,14 @@ def comparison(evaluations: list[Evaluation]) -> list[Grid]:
 
 
 def _shares(metrics: Iterable[str]) -> dict[str, str]:
-    """Return those of the metrics that are shares, by key, and their names: of fewer joints first, PCK before AUC."""
+    """Return the names of the metrics in percent, by key: fewer joints first, PCK before AUC."""
     found = [key.split("_") for key in metrics if key.startswith(tuple(_SHARES))]
     ordered = sorted(found, key=lambda parts: (int(parts[1]), list(_SHARES).index(parts[0])))
     return {f"{kind}_{joints}_{unit}": f"{_SHARES[kind]}, {joints} joints, %" for kind, joints, unit in ordered}
 
 
 def mean_cell(values: Iterable[float | None]) -> str:
-    """Return the mean of numbers, with ± the standard deviation of several, or "-" if there are none."""
+    """Return the mean of the numbers that are not None, with ± the standard deviation if there are several; "-" for none."""
     known = [value for value in values if value is not None]
     if not known:
         return "-"
@@ -146,7 +152,14 @@ def mean_cell(values: Iterable[float | None]) -> str:
 
 
 def rare_actions(name: str, parts: Split, ranking: Commonness, percents: tuple[float, ...]) -> Grid:
-    """Return which actions the rarest test poses come from, most of the first percentage first."""
+    """Make the table of the actions that the rarest test poses come from.
+
+    Args:
+      name: of the data set.
+      parts: the split with the test sequences.
+      ranking: commonness of the test poses.
+      percents: a column for each; the actions are sorted by the first, largest share first.
+    """
     actions = np.concatenate([[s.action] * s.num_frames for s in parts.test])
     rare = [Counter(actions[rarest(ranking.values, percent)].tolist()) for percent in percents]
     of_all = Counter(actions.tolist())
@@ -164,7 +177,7 @@ def rare_actions(name: str, parts: Split, ranking: Commonness, percents: tuple[f
 
 
 def agreement(found: list[tuple[str, float, list[float]]], percents: tuple[float, ...]) -> Grid:
-    """Return how far other rankings agree with the config's, see `ranking.agreements`."""
+    """Make the table that compares other rankings with the config's; `found` is from `ranking.agreements`."""
     return Grid(
         title="Agreement of other rankings with the config's own",
         header=("ranking", "rank\ncorrelation", *(f"same among\nrarest {percent:g} %" for percent in percents)),
@@ -173,11 +186,11 @@ def agreement(found: list[tuple[str, float, list[float]]], percents: tuple[float
 
 
 def part_rarity(config: ConfigDict, parts: Split) -> Grid:
-    """Return how rare the parts are of poses that are rare as a whole, see `evaluation.parts`."""
+    """Make the table of how rare the parts of the rarest whole poses are, see `evaluation.parts`."""
     whole, by_part = occurrences(config, parts)
-    found = {percent: part_places(whole, by_part, percent) for percent in config.protocol.rare_percents}
+    found = {percent: ranks_of_parts(whole, by_part, percent) for percent in config.protocol.rare_percents}
     return Grid(
-        title="How rare are the parts of poses that are rare as a whole?",
+        title="Rarity of the parts of poses that are rare as a whole",
         header=("", *(f"rarest {percent:g} %" for percent in found)),
         rows=(
             *(
@@ -187,19 +200,19 @@ def part_rarity(config: ConfigDict, parts: Split) -> Grid:
             ("only the whole is rare", *(f"{100 * share:.1f} %" for _, share in found.values())),
         ),
         notes=(
-            "Of each part: the median share of test poses in which it is rarer still. Last line: the share of the rarest whole "
-            "poses of which no part is among the rarest of its kind.",
+            "For each part: the median over these poses of the percentage of test poses in which the part is rarer. Last line: "
+            "the percentage of these poses in which no part is among the rarest of its kind.",
         ),
     )
 
 
 def notes(evaluations: list[Evaluation]) -> tuple[str, ...]:
-    """Return what a reader must know to compare the numbers, in lines."""
+    """Return the notes below a comparison: data, checkpoints, ranking and sizes, one line each."""
     first = evaluations[0].results
     rarity, counts = first["rarity"], first["counts"]
 
     def of_each(describe: Callable[[dict[str, Any]], str]) -> list[str]:
-        """Describe the runs' results: once if they are alike, otherwise each with its workdir."""
+        """Describe each run's results: once if all descriptions are equal, otherwise each with its workdir."""
         texts = [describe(evaluation.results) for evaluation in evaluations]
         return (
             texts[:1] if len(set(texts)) == 1 else [f"{e.workdir}: {text}" for e, text in zip(evaluations, texts, strict=True)]

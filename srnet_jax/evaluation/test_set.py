@@ -1,4 +1,4 @@
-"""What runs are measured on: the test frames of a config, ranked by rarity, and what a reader must know of them."""
+"""Load the test set of a config: its test frames, their ranking by rarity, and subsets of them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,29 +17,29 @@ from srnet_jax.pose import rarity
 from srnet_jax.pose.frames import Frames
 from srnet_jax.pose.skeleton import Mirrored, Skeleton
 
-_MODEL_FIELDS = ("normalization", "joints", "input_joints", "confidences")  # that decide what a network sees and gives
+_MODEL_FIELDS = ("normalization", "joints", "input_joints", "confidences")  # these define a network's inputs and outputs
 
-FindSubsets = Callable[[ConfigDict, Split, np.ndarray], dict[str, np.ndarray]]  # as `subsets.find`
+FindSubsets = Callable[[ConfigDict, Split, np.ndarray], dict[str, np.ndarray]]  # the signature of `subsets.find`
 
 
 @dataclasses.dataclass(frozen=True)
 class TestSet:
-    """What the runs of one comparison are measured on.
+    """The test frames on which the runs of one comparison are measured.
 
     Attributes:
-      dataset_name: what the data are called.
+      dataset_name: name of the data set.
       skeleton: the 3D joints.
       keypoints: the 2D joints.
-      parts: the sequences of each part.
+      parts: the training, validation and test sequences.
       frames: the test frames.
-      actions: [N] action of each test frame.
-      scenes: [N] scene of each test frame, "" if the data have no scenes.
-      commonness: [N] of each test pose, by the protocol's ranking: its occurrence (Eq. 10) by default.
-      ranked: how the commonness was computed.
-      subsets: test frames by name, see `subsets.find`.
-      counted: the test frames that the results count: all, or the rarest ones.
-      mean_pose: [J, 3] mean of the training poses, metres: the constant prediction to beat.
-      splits: the protocol's fields that made the parts.
+      actions: [N] str, action of each test frame.
+      scenes: [N] str, scene of each test frame; "" if the data have no scenes.
+      commonness: [N] float64 commonness of each test pose by the protocol's ranking: by default its occurrence (Eq. 10).
+      ranked: how the commonness was computed, as text.
+      subsets: indices of test frames by name, see `subsets.find`.
+      counted: indices of the test frames that the results count: all, or the rarest ones.
+      mean_pose: [J, 3] mean of the training poses, metres; as a constant prediction, the simplest baseline.
+      splits: the protocol's fields that define the parts.
     """
 
     dataset_name: str
@@ -58,12 +58,17 @@ class TestSet:
 
     @property
     def mirrored(self) -> Mirrored:
-        """See `PoseDataset.mirrored`."""
+        """The left and right joints in 2D and in 3D, see `PoseDataset.mirrored`."""
         return Mirrored(self.keypoints.mirrored, self.skeleton.mirrored)
 
 
 def load_test_set(config: ConfigDict, find_subsets: FindSubsets = subsets.find) -> TestSet:
-    """Load the data of a config, split it, rank the test poses by rarity, and find subsets of them."""
+    """Load the data of a config, split them, rank the test poses by rarity, and find subsets of them.
+
+    Args:
+      config: of the data, the protocol and the normalization.
+      find_subsets: finds the subsets of the test poses.
+    """
     dataset, parts = load_split(config)
     frames = stack_frames(parts.test, config.model.normalization)
     ranking = rank_test_poses(config, parts)
@@ -85,7 +90,7 @@ def load_test_set(config: ConfigDict, find_subsets: FindSubsets = subsets.find) 
 
 
 def fields_of_test_set(config: ConfigDict) -> dict[str, str]:
-    """Return the fields of a config that the test set and its ranking depend on."""
+    """Return the fields of a config on which the test set and its ranking depend, as text by dotted name."""
     fields = {f"config.{part}": config[part].to_json() for part in ("data", "test_data")}
     fields |= {f"config.protocol.{name}": repr(value) for name, value in config.protocol.items()}
     if config.protocol.rare_reference != "train":
@@ -94,12 +99,15 @@ def fields_of_test_set(config: ConfigDict) -> dict[str, str]:
 
 
 def with_own_training(test: TestSet, config: ConfigDict, own: ConfigDict) -> TestSet:
-    """Return the test set with the parts, the mean pose and the labels of a run's own training.
+    """Replace the training parts, the mean pose and the labels of a test set by those of a run's own training.
 
     Args:
-      test: of `config`, or of another run that has the same test set.
-      config: the run's config with its changes.
+      test: the test set of `config`, or of another run that has the same test set.
+      config: the run's config with the changes of this evaluation.
       own: the run's config as it was trained.
+
+    Returns:
+      The test set, whose labels say what the run was trained on and how many of the test sequences were among that.
     """
     if config.data == own.data and config.test_data == own.test_data and _splits(config) == _splits(own) == test.splits:
         return test

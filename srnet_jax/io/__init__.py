@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, and read without trusting what they say."""
+"""Write files whole or not at all, and read untrusted files safely."""

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, paths that may be links, and the errors of files that are read."""
+"""Write and remove files safely, normalise paths, and turn the errors of damaged files into one line."""
 
 import contextlib
 import os
@@ -11,20 +11,23 @@ from srnet_jax.errors import DataError, UserError, one_line
 
 
 def plain(path: str | Path) -> Path:
-    """Return a path without `..`; a link before a `..` is followed, as the file system does, a missing folder is left out."""
+    """Resolve the `..` in a path as the file system does: links before a `..` are followed; missing folders are allowed."""
     path = Path(path)
     return path.resolve() if ".." in path.parts else path
 
 
 def absolute(path: str | Path) -> Path:
-    """Return an absolute path without `..`, see `plain`."""
+    """Return a path as an absolute path without `..`; see `plain`."""
     return plain(path).absolute()
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it never holds a part of the content, whenever the program or the machine is stopped.
+    """Write a file atomically: it never holds only a part of the content, even if the program or the machine stops.
 
-    A link in its place is replaced, not followed. If it cannot be written, nothing is left, and the OSError names the file.
+    An existing link is replaced, not followed.
+
+    Raises:
+      OSError: if the file cannot be written; the error names the file, and nothing is left on the disk.
     """
     path = plain(path)
     data = content.encode() if isinstance(content, str) else content
@@ -49,7 +52,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link (not what it leads to), or a folder and as much as possible of what is in it; or nothing."""
+    """Remove a file, a link (but not its target) or as much as possible of a folder; do nothing if the path is missing."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -60,7 +63,7 @@ def size_of(path: str | Path, expected: str) -> int:
     """Return the size of a file in bytes.
 
     Raises:
-      DataError: if there is no such file, or it is empty; the message says what was expected.
+      DataError: if the file is missing or empty; the message ends with `expected`, a description of the file.
     """
     path = Path(path)
     if not path.is_file():
@@ -71,20 +74,24 @@ def size_of(path: str | Path, expected: str) -> int:
 
 
 def check_new(path: str | Path) -> None:
-    """Refuse, with a UserError, a path that exists or that cannot be made."""
+    """Check that a file or folder can be created at a path.
+
+    Raises:
+      UserError: if the path exists, or its folder is not writable.
+    """
     path = Path(path)
     if path.exists():
         raise UserError(f"{path}: exists already, expected a new file")
     above = next(folder for folder in absolute(path).parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise UserError(f"{above}: not a folder that may be written to")
+        raise UserError(f"{above}: not a folder with write permission")
 
 
 @contextlib.contextmanager
 def reading(path: str | Path, expected: str) -> Iterator[None]:
-    """Turn every error that a damaged file causes into one DataError of one line, which begins with the path."""
+    """Convert any error that reading a damaged file raises into a DataError of one line that begins with the path."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of odd spellings in a header or a pickle
+        with warnings.catch_warnings(action="ignore"):  # about odd spellings in a header or a pickle
             yield
     except Exception as error:  # damage makes pickle, zipfile, NumPy, h5py and cdflib raise almost anything
         text = one_line(error)  # names in the file may hold line breaks

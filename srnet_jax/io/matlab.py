@@ -1,7 +1,7 @@
-"""Arrays of MATLAB files, version 7.3 (HDF5) and version 5, without anything that executes.
+"""Read numeric arrays from MATLAB files of version 7.3 (HDF5) and version 5, without executing anything.
 
-Damage can make HDF5's library and SciPy's reader of version 5 end the process. So the first runs in another process, see
-`sandbox`, and the second is replaced by a reader of numeric arrays and cells of them, which is all that is needed.
+A damaged file can crash HDF5's library and SciPy's reader of version 5. HDF5 therefore runs in another process (`sandbox`), and
+version 5 has a reader here, which supports only numeric arrays and cells of them.
 """
 
 import itertools
@@ -20,17 +20,24 @@ from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import listed
 
-_RATIO = 16  # of what may be read to the size of the file: coordinates hardly compress
-_HDF5, _HDF5_PLACES = b"\x89HDF\r\n\x1a\n", (0, 512, 1024, 2048)  # where such a file can begin
-_MAX_CELLS = 14  # the cameras of MPI-INF-3DHP
-_PIECE = 2**24  # bytes that are decompressed at a time
-_MATRIX, _COMPRESSED = 14, 15  # elements of MATLAB's version 5
+_RATIO = 16  # limit of the bytes read to the size of the file: coordinates hardly compress
+_HDF5, _HDF5_PLACES = b"\x89HDF\r\n\x1a\n", (0, 512, 1024, 2048)  # offsets at which an HDF5 file can begin
+_MAX_CELLS = 14  # cameras of MPI-INF-3DHP
+_PIECE = 2**24  # bytes decompressed at a time
+_MATRIX, _COMPRESSED = 14, 15  # types of data elements in version 5
 _NUMBER_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _CELL_CLASS, _NUMBER_CLASSES = 1, range(6, 16)
 
 
 def read_variables(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read variables of a MATLAB file, axes in MATLAB's order: arrays of numbers, or object arrays of them for cells."""
+    """Read variables of a MATLAB file, of version 7.3 or 5.
+
+    Returns:
+      {name: array} of numbers, or object arrays of such arrays for cells; the axes are in MATLAB's order.
+
+    Raises:
+      DataError: if the file is missing or damaged, lacks a variable, or holds anything else under its name.
+    """
     size_of(file, "a MATLAB file")
     with file.open("rb") as stream:
         start = stream.read(_HDF5_PLACES[-1] + len(_HDF5))
@@ -42,14 +49,18 @@ def read_variables(file: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 
 def read_hdf5(file: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read arrays, or cells of them, that an HDF5 file itself holds, axes reversed; call it in another process."""
+    """Read arrays, or cells of arrays, of an HDF5 file, with the axes reversed; use it only through `sandbox.read`.
+
+    Raises:
+      DataError: if the file is damaged, or an array is missing, is not numeric or is stored in another file.
+    """
     with reading(file, "an HDF5 file"), h5py.File(file, "r") as stored:
         budget = Budget(_RATIO * file.stat().st_size)
         _check_names(stored, names)
         found = {}
         for name in names:
             if not isinstance(stored.get(name, getlink=True), h5py.HardLink):
-                raise DataError(f"{name} is a link, expected an array")
+                raise DataError(f"{name}: found a link, expected an array")
             array = _stored_array(stored[name], name, budget)
             if array.dtype.kind == "O":
                 for index, reference in np.ndenumerate(array):
@@ -59,7 +70,7 @@ def read_hdf5(file: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _stored_array(item: Any, name: str, budget: Budget, *, cells: bool = True) -> np.ndarray:
-    """Return what an HDF5 data set holds; `cells` allows references, but nothing from another file."""
+    """Return the array of an HDF5 data set; `cells` allows references, and data in other files are always rejected."""
     if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual or item.size is None:
         raise DataError(f"{name}: found a {type(item).__name__}, expected an array that the file itself holds")
     dtype = item.dtype
@@ -71,14 +82,14 @@ def _stored_array(item: Any, name: str, budget: Budget, *, cells: bool = True) -
 
 
 def _from_version_5(data: memoryview, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read the numbers and cells of a file of version 5, compressed or not.
+    """Read the numeric arrays and cells of a file of version 5, compressed or not.
 
-    Source: MathWorks, "MAT-File Format". SciPy's reader is not used, because damaged files can crash it and Python with it.
+    Source: MathWorks, "MAT-File Format".
     """
     budget = Budget(_RATIO * len(data))
     order = {b"\0\1IM": "<", b"\1\0MI": ">"}.get(bytes(data[124:128]))
     if order is None:
-        raise ValueError("neither version 7.3 nor version 5")
+        raise ValueError("found a version other than 7.3 and 5")
     found = {}
     for kind, content in _elements(data[128:], order):
         if kind == _COMPRESSED:
@@ -92,7 +103,7 @@ def _from_version_5(data: memoryview, names: tuple[str, ...]) -> dict[str, np.nd
 
 
 def _inflated(content: memoryview, budget: Budget) -> bytes:
-    """Decompress an element piece by piece, and charge each piece."""
+    """Decompress an element in pieces, and charge each piece to the budget."""
     stream = zlib.decompressobj()
     pieces: list[bytes] = []
     while not stream.eof:
@@ -109,7 +120,7 @@ def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
     start = 0
     while start < len(data):
         kind, size = struct.unpack_from(f"{order}II", data, start)
-        if small := kind >> 16:  # up to four bytes, in the place of the size
+        if small := kind >> 16:  # a small element: up to four bytes in place of the size
             kind, size = kind & 0xFFFF, small
         first = start + (4 if small else 8)
         if first + size > len(data):
@@ -119,7 +130,7 @@ def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
 
 
 def _matrix(data: memoryview, order: str, *, cells: bool = True) -> tuple[str, np.ndarray]:
-    """Return the name and the value of an array; what is neither numbers nor cells comes back as an empty text."""
+    """Return the name and the value of an array; an array that is neither numbers nor cells gives an empty text array."""
     elements = _elements(data, order)
     flags, shape, name = (content for _, content in itertools.islice(elements, 3))
     kind, array = struct.unpack_from(f"{order}I", flags)[0] & 0xFF, np.empty(0, "U")

@@ -1,12 +1,12 @@
-"""Read pickles without running anything that they name.
+"""Read untrusted pickles of arrays and tensors without executing anything that they name.
 
-A pickle is a program: read in the usual way, it imports and calls whatever it likes. Here
+A pickle is a program: an ordinary unpickler imports and calls anything that it names. Here
 
-- a name that a file asks for is looked up in one table, `_NAMES`; what is not there is refused;
-- what the table gives is ours, cannot be altered by the file, and only writes down the call that the file wants. When
-  the pickle has been read, tensors and arrays are made here, from numbers that were checked;
-- each pickle is scanned first, for what exhausts memory, time or the C stack without asking for a name;
-- what the pickles of a file ask for is charged to a `Budget`: memory and time stay in proportion to the file.
+- a name in a pickle is looked up in one table, `_NAMES`; all other names are rejected;
+- the objects in the table belong to this module, cannot be altered by a file, and only record the call that the file wants.
+  After the pickle has been read, this module builds the tensors and arrays itself, from checked numbers;
+- each pickle is first scanned for operations that exhaust memory, time or the C stack without naming anything;
+- the costs of a file's pickles are charged to a `Budget`, so that memory and time stay in proportion to the file.
 
 `safe_load` turns every error into a `DataError` of one line.
 """
@@ -25,58 +25,62 @@ import numpy as np
 
 from srnet_jax.errors import DataError
 
-_FREE_BYTES = 2**28  # what the smallest file may cost
-_OPCODE_BYTES = 256  # charged for each; the worst is a set, about 600 with what it is turned into
-_MAX_HASHED = 10_000  # ints of one hash are easily made, and all compared: so many take a second, twice as many four
+_FREE_BYTES = 2**28  # budget of an empty file
+_OPCODE_BYTES = 256  # charged for each opcode; the worst, a set, takes about 600 with its result
+_MAX_HASHED = 10_000  # ints with equal hashes are compared pairwise: this many take a second, twice as many four
 _MAX_BITS = 512  # of an integer
-_LONG = 256  # characters, as no name has
-_NEVER_WRITTEN = {"DUP", "OBJ", "EXT1", "EXT2", "EXT4"}  # EXT can pass by find_class; _scan does not follow the others
+_LONG_TEXT = 256  # characters; no name is as long
+_NEVER_WRITTEN = {"DUP", "OBJ", "EXT1", "EXT2", "EXT4"}  # EXT can bypass find_class; _scan cannot follow the others
 _CALLS = {"REDUCE", "INST", "NEWOBJ", "NEWOBJ_EX"}
 _PUSHES = {code.name for code in pickletools.opcodes if not code.stack_before and len(code.stack_after) == 1} - {"MARK"}
-_KEYS = dict.fromkeys(["SETITEM", "SETITEMS", "DICT"], slice(1, None, 2))  # where they are in what the opcode takes
+_KEYS = dict.fromkeys(["SETITEM", "SETITEMS", "DICT"], slice(1, None, 2))  # opcode: the keys among its operands
 _KEYS |= dict.fromkeys(["ADDITEMS", "FROZENSET"], slice(None))
-_STORAGES = "Float:f4 Double:f8 Half:f2 BFloat16:u2 Long:i8 Int:i4 Short:i2 Char:i1 Byte:u1 Bool:?"  # torch's name: dtype
+_STORAGES = "Float:f4 Double:f8 Half:f2 BFloat16:u2 Long:i8 Int:i4 Short:i2 Char:i1 Byte:u1 Bool:?"  # PyTorch type:dtype
 
 
 class Budget:
-    """What it may still cost to read a file: `size` and 256 MiB of memory, and hashing `_MAX_HASHED` values as keys."""
+    """Limit the cost of reading a file: `size` + 256 MiB of memory, and `_MAX_HASHED` values hashed as keys."""
 
     def __init__(self, size: int) -> None:
         self._size, self._left, self._hashed = size + _FREE_BYTES, size + _FREE_BYTES, 0
 
     def charge(self, cost: int, hashed: int = 0) -> None:
-        """Count bytes, and values that are hashed; refuse them if they are too many."""
+        """Count bytes and hashed values.
+
+        Raises:
+          DataError: if there are too many.
+        """
         self._left -= cost
         self._hashed += hashed
         if self._left < 0:
             raise DataError(f"refused: reading it would take more than {self._size} bytes, out of proportion to the file")
         if self._hashed > _MAX_HASHED:
-            raise DataError(f"refused: more than {_MAX_HASHED} values in keys that are not names, which no checkpoint has")
+            raise DataError(f"refused: found more than {_MAX_HASHED} values in keys that are not names, expected fewer")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class RandomState:
-    """A `numpy.random.RandomState` of the file, which is not built again.
+    """The state of a `numpy.random.RandomState` in a file; the generator itself is not rebuilt.
 
     Attributes:
-      state: what its `set_state` takes (a dict; a tuple from NumPy before 1.17), or None.
+      state: the argument of `set_state` (a dict; a tuple from NumPy before 1.17), or None.
     """
 
     state: Any
 
 
 class _Inert:
-    """What a pickle can hold and not alter: it has no attributes but slots, and no state to set."""
+    """Base of objects that a pickle can hold but not alter: they have slots only, and reject a state."""
 
     __slots__ = ()
 
     def __setstate__(self, state: Any) -> None:
-        raise DataError("refused: the file sets the state of an object that has none")
+        raise DataError("refused: the file sets the state of an object that has no state")
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Storage(_Inert):
-    """The raw data of tensors, by key; `view` is (key, offset, size) of a legacy storage that is a part of it."""
+    """A reference, by key, to the raw data of tensors; `view` is the (key, offset, size) of a partial legacy storage."""
 
     key: str
     dtype: np.dtype
@@ -87,7 +91,7 @@ class Storage(_Inert):
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Name(_Inert):
-    """A name of `_NAMES`: a function, a storage type (`storage`), or a class that is only an argument (neither)."""
+    """An entry of `_NAMES`: a function (`make`), a storage type (`storage`), or a class that is only an argument (neither)."""
 
     make: Callable[..., Any] | None = None
     at_once: bool = False
@@ -97,13 +101,13 @@ class _Name(_Inert):
 
     def __call__(self, *args: Any) -> Any:
         if self.make is None:
-            raise DataError("refused: the file calls a class that is no function in a checkpoint")
+            raise DataError("refused: the file calls a class that no checkpoint calls")
         return self.make(*args) if self.at_once else _Call(self, args)
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Call(_Inert):
-    """A call that a file asks for, and the state that it gives the result."""
+    """A recorded call that a file asks for, and the state that it sets on the result."""
 
     function: _Name
     args: tuple[Any, ...]
@@ -116,25 +120,25 @@ class _Call(_Inert):
 
 
 class _OrderedDict(dict[Any, Any]):
-    """An OrderedDict, while the pickle is being read."""
+    """A stand-in for OrderedDict while a pickle is read."""
 
     __slots__ = ()
 
     def __init__(self, pairs: Any = ()) -> None:
-        """Take the list of pairs that Python 2 wrote, and empty it: a file cannot have it copied again and again."""
+        """Take the list of pairs that Python 2 writes, and empty it, so that a file cannot have it copied repeatedly."""
         for key, value in pairs:
-            if type(key) is not str or len(key) >= _LONG:
-                raise DataError("an OrderedDict with a key that is not a name")
+            if type(key) is not str or len(key) >= _LONG_TEXT:
+                raise DataError("found an OrderedDict with a key that is not a name, expected names")
             self[key] = value
         if pairs:
             pairs.clear()
 
     def __setstate__(self, state: Any) -> None:
-        """Drop the state: a state_dict's `_metadata`, the versions of its modules."""
+        """Discard the state, which is the `_metadata` of a state_dict (versions of its modules)."""
 
 
 class _Unpickler(pickle.Unpickler):
-    """An unpickler that knows only `_NAMES`, and collects the storages."""
+    """An unpickler that resolves only `_NAMES`, and collects the storages."""
 
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream, encoding="latin1")  # Python 2 wrote an array's bytes as str
@@ -143,7 +147,9 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> _Name:
         if (module, name) not in _NAMES:
             asked = f"{module}.{name}"
-            raise DataError(f"refused: the file asks for {asked}, which no checkpoint needs; nothing of it was run")
+            raise DataError(
+                f"refused: the file asks for {asked}, expected only names of arrays and tensors; nothing was executed"
+            )
         return _NAMES[module, name]
 
     def persistent_load(self, pid: Any) -> Storage:
@@ -153,15 +159,15 @@ class _Unpickler(pickle.Unpickler):
             case ("storage", _Name(storage=str(dtype)), str(key), _, int(numel), (str(), int(), int()) | None as view) if dtype:
                 pass
             case _:
-                raise DataError("a persistent id of another kind, expected that of a tensor's storage")
-        if len(key) >= _LONG:
-            raise DataError("a storage with a key that is not a name")
+                raise DataError("found a persistent id of another kind, expected that of a tensor's storage")
+        if len(key) >= _LONG_TEXT:
+            raise DataError("found a storage with a key that is not a name, expected a name")
         storage = self.storages.setdefault((key, dtype), Storage(key, np.dtype(dtype), dtype == "u2", numel, None))
         return storage if view is None else dataclasses.replace(storage, view=view)
 
 
 def unpickle(stream: io.BytesIO, budget: Budget) -> tuple[Any, list[Storage]]:
-    """Read one pickle; return its object, for `Resolver`, and the storages that it names."""
+    """Read one pickle; return its object, unresolved (see `Resolver`), and the storages that it names."""
     start = stream.tell()
     _scan(stream, budget)
     stream.seek(start)
@@ -170,11 +176,11 @@ def unpickle(stream: io.BytesIO, budget: Budget) -> tuple[Any, list[Storage]]:
 
 
 def _scan(stream: io.BytesIO, budget: Budget) -> None:
-    """Refuse a pickle that would exhaust memory, time or the C stack, which could not be caught.
+    """Reject a pickle that would exhaust memory, time or the C stack, because those failures cannot be caught.
 
-    The memo is an array as long as its largest index: every writer numbers from 0 or 1. And a key is hashed, and may be
-    compared, with each tuple in it as often as it occurs: so the stack is followed, where a value stands as what that
-    costs at most: the number of values in it. A short string is free, for nobody can foresee its hash. A mark is None.
+    The memo is an array as long as its largest index, so indices must be consecutive (writers number from 0 or 1). Hashing or
+    comparing a key visits a nested tuple as often as it occurs, so the stack is simulated with each value's maximal cost: the
+    number of values in it. A short string costs nothing, because its hash cannot be predicted. A mark is None.
     """
     stack: list[int | None] = []
     memo: dict[Any, int | None] = {}
@@ -182,18 +188,18 @@ def _scan(stream: io.BytesIO, budget: Budget) -> None:
         budget.charge(_OPCODE_BYTES)
         name = opcode.name
         if name in _NEVER_WRITTEN:
-            raise DataError(f"refused: a pickle with the opcode {name}, which no checkpoint has")
+            raise DataError(f"refused: found the opcode {name}, which no checkpoint has")
         if isinstance(argument, int) and argument.bit_length() > _MAX_BITS:
-            raise DataError(f"refused: an integer of more than {_MAX_BITS} bits, which no checkpoint has")
+            raise DataError(f"refused: found an integer of more than {_MAX_BITS} bits, which no checkpoint has")
         if name.endswith("GET"):
             stack.append(memo[argument])
         elif name.endswith("PUT") or name == "MEMOIZE":
             index = len(memo) if argument is None else argument
             if index > len(memo) + 1:
-                raise DataError(f"a damaged pickle: memo index {index} after {len(memo)} others")
+                raise DataError(f"found memo index {index} after {len(memo)} others, expected consecutive indices")
             memo[index] = stack[-1]
         elif name in _PUSHES:
-            stack.append(len(argument) // _LONG if isinstance(argument, str | bytes) else 1)
+            stack.append(len(argument) // _LONG_TEXT if isinstance(argument, str | bytes) else 1)
         else:
             taken: list[int] = []
             for kind in reversed(opcode.stack_before):
@@ -208,14 +214,14 @@ def _scan(stream: io.BytesIO, budget: Budget) -> None:
 
 
 class Resolver:
-    """Turn what the unpickler gave into arrays and plain containers; what was shared stays shared."""
+    """Convert the output of the unpickler to arrays and plain containers; shared objects stay shared."""
 
     def __init__(self, contents: Mapping[str, bytes], byte_order: Literal["<", ">"], budget: Budget) -> None:
         self._contents, self._byte_order, self._budget = contents, byte_order, budget
         self._done: dict[int, Any] = {}  # by id: the root keeps every object alive
 
     def resolve(self, item: Any) -> Any:
-        """Return what an object of the pickle stands for."""
+        """Return the value of an object of the pickle."""
         if isinstance(item, None | bool | int | float | str | bytes | bytearray):
             return item
         if id(item) not in self._done:
@@ -241,10 +247,10 @@ class Resolver:
             made = item.function.make(*args, *state)
             self._budget.charge(made.nbytes if isinstance(made, np.ndarray | np.generic) else sys.getsizeof(made))
             return made
-        raise DataError("holds a bare class or function, expected arrays and plain values")
+        raise DataError("found a bare class or function, expected arrays and plain values")
 
     def _storage(self, storage: Storage) -> np.ndarray:
-        """Return the raw data, [numel]."""
+        """Return the raw data of a storage, [numel]."""
         data = self._contents.get(storage.key, b"")
         expected = storage.numel * storage.dtype.itemsize
         if len(data) != expected:
@@ -252,38 +258,42 @@ class Resolver:
         array = np.ndarray(storage.numel, storage.dtype.newbyteorder(self._byte_order), data)
         _, offset, size = storage.view or ("", 0, array.size)
         if not 0 <= offset <= offset + size <= array.size:
-            raise DataError(f"storage {storage.key} has {array.size} elements, a view of it asks for {size} from {offset}")
+            raise DataError(
+                f"storage {storage.key}: found a view of {size} elements from {offset}, expected it within {array.size}"
+            )
         array = array[offset : offset + size]
         if storage.bfloat16:
-            array = (array.astype(np.uint32) << 16).view(np.float32)  # it is the upper half of a float32
+            array = (array.astype(np.uint32) << 16).view(np.float32)  # a bfloat16 is the upper half of a float32
             self._budget.charge(array.nbytes)
         return array
 
 
 def _sizes(values: Any) -> tuple[int, ...]:
-    """Check a shape, strides or an offset."""
+    """Check that a shape, strides or an offset is a tuple of reasonable sizes, and return it."""
     if type(values) is not tuple or len(values) > 64 or any(type(v) is not int or not 0 <= v < 2**48 for v in values):
-        raise DataError("a shape, strides or an offset that is not a tuple of at most 64 integers from 0 to 2 ** 48")
+        raise DataError("found another shape, strides or offset, expected a tuple of at most 64 integers from 0 to 2 ** 48")
     return values
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, _requires_grad: Any = False, _hooks: Any = None) -> np.ndarray:
-    """Do what `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2` do, but for metadata (a negated view)."""
+    """Do the work of `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`, except for metadata (a negated view)."""
     (offset,), size, stride = _sizes((offset,)), _sizes(size), _sizes(stride)
     if not isinstance(storage, np.ndarray) or storage.ndim != 1 or storage.dtype.hasobject:
-        raise DataError("a tensor without a storage")
+        raise DataError("found a tensor without a storage, expected one with a storage")
     if 0 in size:
         return np.zeros(size, storage.dtype.newbyteorder("="))
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
     if last >= storage.size or math.prod(size) > storage.size:
-        raise DataError(f"a tensor of offset {offset}, size {size}, stride {stride} exceeds its storage of {storage.size}")
+        raise DataError(
+            f"a tensor of offset {offset}, size {size}, stride {stride} exceeds its storage of {storage.size} elements"
+        )
     item_size = storage.dtype.itemsize
     return _native(np.ndarray(size, storage.dtype, storage, offset * item_size, [step * item_size for step in stride]))
 
 
 def _parameter(tensor: Any, _requires_grad: Any, _hooks: Any) -> np.ndarray:
     if not isinstance(tensor, np.ndarray):
-        raise DataError("a parameter that is not a tensor")
+        raise DataError("found a parameter that is not a tensor, expected a tensor")
     return tensor
 
 
@@ -293,45 +303,45 @@ def _native(array: np.ndarray) -> np.ndarray:
 
 def _dtype(name: Any, _align: Any, _copy: Any, state: Any) -> np.dtype:
     if not re.fullmatch(r"[biufcSU][1-9]\d{0,8}|O\d?", name):
-        raise DataError(f"an array of dtype {name}, expected booleans, numbers, text, bytes or objects")
+        raise DataError(f"found an array of dtype {name}, expected booleans, numbers, text, bytes or objects")
     return np.dtype(object) if name.startswith("O") else np.dtype(name).newbyteorder(state[1])
 
 
 def _array(data: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndarray:
-    """Make an array of bytes, or of a list of objects."""
+    """Build an array from bytes or from a list of objects."""
     if isinstance(data, str):  # bytes in Python 2
         data = data.encode("latin1")
     count = math.prod(_sizes(shape)) * (1 if dtype.hasobject else dtype.itemsize)
     if type(data) not in ([list] if dtype.hasobject else [bytes, bytearray]) or len(data) != count:
-        raise DataError(f"an array of {len(data)} bytes or objects, expected shape {shape} of {dtype}")
+        raise DataError(f"found an array of {len(data)} bytes or objects, expected shape {shape} of {dtype}")
     if not dtype.hasobject:
         return _native(np.ndarray(shape, dtype, data, order=order))
     array = np.empty(count, object)
-    for index, item in enumerate(data):  # one by one: NumPy would take lists and arrays apart
+    for index, item in enumerate(data):  # one by one: NumPy would unpack lists and arrays
         array[index] = item
     return array.reshape(shape, order=order)
 
 
 def _array_of_state(state: Any) -> np.ndarray:
-    """Do what `numpy.ndarray.__setstate__` does."""
+    """Do the work of `numpy.ndarray.__setstate__`."""
     _version, shape, dtype, is_fortran, data = state
     return _array(data, dtype, shape, "F" if is_fortran else "C")
 
 
 def _scalar(dtype: Any, data: Any) -> Any:
     if dtype.hasobject:
-        raise DataError("a NumPy scalar that is an object, which no checkpoint has")
+        raise DataError("found a NumPy scalar that is an object, expected a number")
     return _array(data, dtype, (), "C")[()]
 
 
 def _encode(text: Any, encoding: Any) -> bytes:
     if encoding != "latin1":
-        raise DataError("bytes in another encoding than latin1, the one that pickle writes")
+        raise DataError("found bytes in another encoding, expected latin1")
     return text.encode("latin1")
 
 
 def _names() -> dict[tuple[str, str], _Name]:
-    """Return all that a file may ask for."""
+    """Return the table of all names that a file may use."""
     random_state = _Name(RandomState, takes_args=False, takes_state=True)
     names = {
         ("torch", "Size"): _Name(_sizes),

@@ -1,7 +1,7 @@
-"""Read files in another process, where a library that a damaged file crashes or keeps busy forever does no harm.
+"""Read files in a child process, so that a library that crashes or hangs on a damaged file does no harm.
 
-HDF5's library and cdflib are such libraries. The other process has limits of processor time and memory in proportion to the
-file, and returns arrays in NumPy's format, never as pickles. Whatever ends it is a `DataError` here.
+HDF5's library and cdflib do so. The child's processor time and memory are limited in proportion to the file, and it returns
+arrays in NumPy's format, never as pickles. Any end of the child raises a `DataError` in the parent.
 """
 
 import contextlib
@@ -27,22 +27,23 @@ from srnet_jax.errors import DataError, UserError, naming
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from srnet_jax.io import sandbox; sandbox.serve()"
 _ENVIRONMENT = {
     **{"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},  # a thread reserves memory
-    "HDF5_PLUGIN_PRELOAD": "::",  # a file cannot have a library loaded
+    "HDF5_PLUGIN_PRELOAD": "::",  # a file cannot make HDF5 load a plugin
 }
 _Arrays = dict[str, np.ndarray]  # of numbers, or object arrays of such arrays
 
 
 def read(function: Callable[..., _Arrays], file: Path, *arguments: Any) -> _Arrays:
-    """Return `function(file, *arguments)`, called in another process.
+    """Call `function(file, *arguments)` in a child process and return the result.
 
     Args:
-      function: of a module, found there by its name; returns arrays of numbers by name, or object arrays of such arrays.
-      file: what it reads.
-      arguments: plain values that JSON can hold.
+      function: a function of a module, imported by name in the child; returns {name: array} of numbers, or of object arrays
+        of such arrays.
+      file: the file to read.
+      arguments: plain values that JSON can represent.
 
     Raises:
-      UserError: as the function.
-      DataError: if it takes more time or memory than the file can be worth, or ends the process.
+      UserError: if the function raises it.
+      DataError: if the function exceeds the limits of time or memory, or ends the process.
     """
     with one_process():
         assert _current is not None
@@ -51,7 +52,7 @@ def read(function: Callable[..., _Arrays], file: Path, *arguments: Any) -> _Arra
 
 @contextlib.contextmanager
 def one_process() -> Iterator[None]:
-    """Share one process, which takes 0.3 s to start, between all reads in the block."""
+    """Use one child process, which takes 0.3 s to start, for all reads in the block."""
     global _current
     if _current is not None:
         yield
@@ -65,7 +66,7 @@ def one_process() -> Iterator[None]:
 
 
 class _Child:
-    """The other process; it starts with the first file, and again if it has ended."""
+    """The child process; it starts with the first file, and again after it has ended."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen | None = None
@@ -85,7 +86,7 @@ class _Child:
                 raise getattr(errors, head["error"])(head["message"])
             return {name: _receive(channel, cells) for name, cells in head["cells"].items()}
         except (OSError, ValueError, MemoryError) as error:
-            process.kill()  # if it still runs: it sent no answer
+            process.kill()  # it may still run, but it sent no valid answer
             code = process.wait()
             self.end()
             if code == -signal.SIGPROF:
@@ -108,7 +109,7 @@ class _Child:
         return self._process, self._channel
 
     def end(self) -> None:
-        """End the process and remove the files that it left."""
+        """Kill the process and remove its temporary files."""
         if self._process is not None and self._channel is not None and self._folder is not None:
             self._process.kill()
             self._process.wait()
@@ -122,12 +123,12 @@ _current: _Child | None = None
 
 
 def _seconds(size: int) -> float:
-    """Return the seconds of processor time that a file of this many bytes may take: a hundred times what it should."""
+    """Return the limit of processor time, in seconds, for a file of this many bytes: about 100 times the usual time."""
     return 10.0 + size / 2**20
 
 
 def _memory(size: int) -> int:
-    """Return the address space, in bytes, for a file of this many bytes."""
+    """Return the limit of address space, in bytes, for a file of this many bytes."""
     return 5 * 2**27 + 20 * size
 
 
@@ -135,13 +136,13 @@ def _too_long(seconds: float) -> str:
     return f"damaged, reading it took more than {seconds:.3g} s of processor time"
 
 
-# In the other process.
+# Below: code that runs in the child process.
 
 
 def serve() -> None:
-    """Answer requests, each one line, until the input ends."""
+    """Answer requests, one on each line of standard input, until the input ends."""
     channel = io.BufferedRWPair(io.FileIO(0), io.FileIO(os.dup(1), "w"))
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # keep the output of libraries out of the answers
     while line := channel.readline():
         module, name, file, arguments, seconds, memory = json.loads(line)
         function = getattr(importlib.import_module(module), name)
@@ -164,7 +165,7 @@ def serve() -> None:
 
 @contextlib.contextmanager
 def _limits(seconds: float, memory: int) -> Iterator[None]:
-    """Interrupt Python when the time is over, end the process if that does not help, and limit its memory."""
+    """Limit memory and time: raise a DataError when the time is over; end the process if Python cannot raise it."""
 
     def stop(*_: Any) -> None:
         raise DataError(_too_long(seconds))
@@ -174,7 +175,7 @@ def _limits(seconds: float, memory: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, (memory if most == resource.RLIM_INFINITY else min(memory, most), most))
     signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    signal.setitimer(signal.ITIMER_PROF, 2 * seconds)  # which nothing handles
+    signal.setitimer(signal.ITIMER_PROF, 2 * seconds)  # not handled, so it ends the process
     try:
         yield
     finally:
@@ -183,7 +184,7 @@ def _limits(seconds: float, memory: int) -> Iterator[None]:
 
 
 def _receive(channel: Any, cells: list[int] | None) -> np.ndarray:
-    """Return an array of numbers, or an object array of this shape of them."""
+    """Receive an array of numbers, or an object array of shape `cells` of such arrays."""
     if cells is not None:
         array = np.empty(math.prod(cells), object)
         for index in range(len(array)):
@@ -191,5 +192,5 @@ def _receive(channel: Any, cells: list[int] | None) -> np.ndarray:
         return array.reshape(cells)
     array = np.lib.format.read_array(channel, allow_pickle=False)
     if array.dtype.kind not in "fiub":
-        raise ValueError("an array that is not of numbers")
+        raise ValueError("found an array that is not numeric")
     return array

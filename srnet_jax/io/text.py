@@ -1,4 +1,4 @@
-"""Text files read line by line, and quotations from files that are safe in a message."""
+"""Read text files line by line, check numbers of files, and quote values of files safely in messages."""
 
 import codecs
 import itertools
@@ -12,25 +12,27 @@ import numpy as np
 from srnet_jax.errors import DataError
 from srnet_jax.io.files import size_of
 
-codecs.lookup("utf-16")  # imported now
+codecs.lookup("utf-16")  # imports the codec now, not while an untrusted file is read
 
 
 def in_utf_8(data: bytes) -> bytes:
-    """Return text in UTF-8 without a byte order mark; with one it may be in UTF-16, as spreadsheets and PowerShell write."""
+    """Return text as UTF-8 without a byte order mark; text with the mark of UTF-16 (spreadsheets, PowerShell) is converted."""
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return data.decode("utf-16", errors="replace").encode(errors="replace")
     return data.removeprefix(codecs.BOM_UTF8)
 
 
 def numbered_lines(path: str | Path) -> Iterator[tuple[str, str]]:
-    """Return an iterator over the lines of a text file that are not blank, each after its place: `<path>: line 1`.
+    """Return an iterator of (place, line) over the non-blank lines of a text file; a place is `<path>: line 1`.
 
     Raises:
-      DataError: if there is no such file, or only blank lines.
+      DataError: if the file is missing or has only blank lines.
     """
     size_of(path, "a text file")
     data = in_utf_8(Path(path).read_bytes())
-    lines = [line.decode(errors="replace") for line in data.splitlines()]  # before decoding: that knows other line breaks
+    lines = [
+        line.decode(errors="replace") for line in data.splitlines()
+    ]  # split before decoding: str.splitlines knows more line breaks
     found = [(f"{path}: line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
         raise DataError(f"{path}: empty file, expected a text file")
@@ -38,10 +40,10 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[str, str]]:
 
 
 def numbers(words: list[str], count: int, where: str) -> list[float]:
-    """Return words as finite numbers.
+    """Convert words to finite numbers.
 
     Raises:
-      DataError: beginning with `where`, if there are not `count` of them or one is no finite number.
+      DataError: if the number of words is not `count` or one is not a finite number; the message begins with `where`.
     """
     values: list[float] = []
     for word in words:
@@ -57,13 +59,13 @@ def numbers(words: list[str], count: int, where: str) -> list[float]:
 
 
 def shown(text: str) -> str:
-    """Quote text for a message, on one line and not long."""
+    """Quote text for a message, on one line and at most 60 characters long (before escapes)."""
     text = text.strip()
     return ascii(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def described(value: Any) -> str:
-    """Describe a value of a file for a message, in a few words."""
+    """Describe a value of a file for a message: its type and size, or a short text or number itself."""
     if isinstance(value, str):
         return shown(value)
     if isinstance(value, np.ndarray):
@@ -76,21 +78,21 @@ def described(value: Any) -> str:
 
 
 def listed(names: Iterable[Any]) -> str:
-    """List at most a dozen names of a file for a message."""
+    """List at most 12 names of a file for a message."""
     shown = [described(name) for name in itertools.islice(names, 13)]
     return ", ".join(shown[:12] + ["..."] * (len(shown) > 12)) or "nothing"
 
 
 def numbers_of_shape(value: Any, shape: tuple[Any, ...], name: str) -> np.ndarray:
-    """Return a value of a file that is an array of numbers of a shape.
+    """Check that a value of a file is an array of numbers of the given shape, and return it.
 
     Args:
-      value: anything.
+      value: any value.
       shape: for each axis its size, a tuple of allowed sizes, or a description of any size but 0, such as "frames >= 1".
-      name: where the message begins.
+      name: the start of the message.
 
     Raises:
-      DataError: if it is another value.
+      DataError: if the value is anything else.
     """
     axes = [axis if isinstance(axis, tuple) else (axis,) for axis in shape]
     fits = isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and value.ndim == len(axes)

@@ -1,6 +1,6 @@
-"""Write a file that `torch.load(weights_only=True)` reads, without PyTorch.
+"""Write files that `torch.load(weights_only=True)` reads, without PyTorch.
 
-The format is a zip archive of a pickle, which names the tensors' constructors, and one raw file a tensor.
+The format is a zip archive that holds a pickle, which names the constructors of the tensors, and one raw file for each tensor.
 """
 
 import collections
@@ -19,16 +19,16 @@ from srnet_jax.io.files import absolute
 
 _STORAGES = {"float32": "FloatStorage", "float64": "DoubleStorage", "int64": "LongStorage", "int32": "IntStorage"}
 _FOLDER = "archive"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first date: equal contents give equal files
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date of a zip archive; a fixed date makes equal contents give equal files
 
 
 def save_torch(path: str | Path, value: Any) -> None:
-    """Write nested dicts, lists and tuples of numbers, text and NumPy arrays, which become tensors.
+    """Save nested dicts, lists and tuples of numbers, text and NumPy arrays; arrays become tensors.
 
     Dicts keep their order and their class: `collections.OrderedDict` stays one. The file appears whole or not at all.
 
     Raises:
-      TypeError: for anything else.
+      TypeError: for a value or a dtype of another kind.
     """
     path = Path(path)
     tensors: list[np.ndarray] = []
@@ -52,7 +52,7 @@ def save_torch(path: str | Path, value: Any) -> None:
 
 
 def _write(stream: io.BytesIO, value: Any, tensors: list[np.ndarray]) -> None:
-    """Append a value to a pickle of protocol 2, its tensors to the list."""
+    """Append a value to a pickle of protocol 2, and its tensors to `tensors`."""
     if value is None:
         stream.write(pickle.NONE)
     elif isinstance(value, bool):
@@ -83,7 +83,7 @@ def _write(stream: io.BytesIO, value: Any, tensors: list[np.ndarray]) -> None:
             _write(stream, part, tensors)
         stream.write(pickle.APPENDS if isinstance(value, list) else pickle.TUPLE)
     else:
-        raise TypeError(f"found a {type(value).__name__}, expected dicts, lists, tuples, numbers, text and arrays")
+        raise TypeError(f"found a {type(value).__name__}, expected a dict, list, tuple, number, text or array")
 
 
 def _write_tensor(stream: io.BytesIO, array: np.ndarray, tensors: list[np.ndarray]) -> None:

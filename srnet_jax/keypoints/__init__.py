@@ -1,1 +1,1 @@
-"""The keypoints that detectors write: readers, people followed over time, and videos."""
+"""Read 2D keypoints from the files of many detectors, or detect them in videos, and track people over time."""

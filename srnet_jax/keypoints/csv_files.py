@@ -1,9 +1,9 @@
-"""Keypoints in tables: one core for all ways in which people write them.
+"""Read keypoints from tables (CSV, TSV, text) with many different headers and arrangements.
 
-A table has commas, semicolons, tabs or blanks between its cells. Its header names joints and axes in any usual way (`nose_x`,
-`nose.y`, `left_hip_X`, `x0`, DeepLabCut's three lines); a line is a frame, a person in a frame, or (with a column for the
-joint) a joint. Columns for the frame, the time, the track and the confidence are found by their names, others are left out. In
-a table without a column for the frame, times that increase number the frames, see `csv_columns.numbered`.
+Cells are separated by commas, semicolons, tabs or spaces. The header names joints and axes in any common way (`nose_x`,
+`nose.y`, `left_hip_X`, `x0`, DeepLabCut's three lines). A line is a frame, a person in a frame, or (if there is a column for
+the joint) a joint. Columns for the frame, the time, the track and the confidence are recognised by their names; other columns
+are ignored. If a table has no column for the frame, increasing times number the frames (`csv_columns.numbered`).
 """
 
 import collections
@@ -20,29 +20,33 @@ from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import listed, numbered_lines, shown
 from srnet_jax.keypoints.csv_columns import FRAME, IMAGE, ROW, Columns, Rows, is_number, numbered
 from srnet_jax.keypoints.formats import NUMBERS, TABLES, nearest
-from srnet_jax.keypoints.joint_order import FEWEST_NAMES
-from srnet_jax.keypoints.people import Seen
-from srnet_jax.keypoints.points import CONFIDENCES, is_deep, plain
+from srnet_jax.keypoints.joint_order import MIN_NAMES
+from srnet_jax.keypoints.people import Detection
+from srnet_jax.keypoints.points import CONFIDENCES, is_depth, letters
 
-_DECIMAL = re.compile(r"^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)  # 1,5 for 1.5
+_DECIMAL = re.compile(r"^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)  # matches 1,5 for 1.5
 _MAX_BYTES = 2_000_000_000
 _AXES = {"x": 0, "y": 1, **dict.fromkeys(CONFIDENCES, 2), "z": 3}
 _MISSING = ("", "nan", "none", "null", "na", "n/a")
 _UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position", "2d")
-_FEW_ROWS = 3  # of which each may be another person
+_FEW_ROWS = 3  # in so short a table, each line may be another person
 
 
-def read(path: Path, budget: Budget) -> tuple[list[Seen], bool]:
-    """Read a table.
+def read(path: Path, budget: Budget) -> tuple[list[Detection], bool]:
+    """Read the detected people from a table.
+
+    Args:
+      path: of the file.
+      budget: limit on the memory for reading the file.
 
     Returns:
-      The people, and whether it is DeepLabCut's.
+      The detected people, and whether the table is in DeepLabCut's format.
 
     Raises:
-      DataError: if the file is missing or empty, or names the line or the column that is not as it should be.
+      DataError: if the file is missing, empty or not a valid table; the message names the line or the column.
     """
     if (size := size_of(path, "a table")) > _MAX_BYTES:
-        raise DataError(f"{path}: {size:,} bytes, expected a table of at most {_MAX_BYTES:,}")
+        raise DataError(f"{path}: found {size:,} bytes, expected a table of at most {_MAX_BYTES:,}")
     lines = list(numbered_lines(path))
     while len(lines) > 1 and lines[0][1].startswith("#"):
         comma = _delimiter(lines[1][1])
@@ -62,7 +66,7 @@ def read(path: Path, budget: Budget) -> tuple[list[Seen], bool]:
     for where, row in body:
         if len(row) != len(names):
             raise DataError(
-                f"{where}: found {len(row)} columns, expected {len(names)}, as in {cells[0][0].removeprefix(f'{path}: ')}"
+                f"{where}: found {len(row)} columns, expected {len(names)} as in {cells[0][0].removeprefix(f'{path}: ')}"
             )
         budget.charge(100 * len(row))
         found.append((where, row))
@@ -70,7 +74,7 @@ def read(path: Path, budget: Budget) -> tuple[list[Seen], bool]:
 
 
 def _delimiter(line: str) -> str:
-    return next((mark for mark in (";", "\t", ",") if mark in line), " ")  # in that order: 1,5 may be a number
+    return next((mark for mark in (";", "\t", ",") if mark in line), " ")  # commas last: 1,5 may be a number
 
 
 def _cells(line: str, comma: str) -> list[str]:
@@ -80,11 +84,11 @@ def _cells(line: str, comma: str) -> list[str]:
 
 
 def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
-    """Split a table into the names of its columns, none without a header, and its rows; and tell whether it is DeepLabCut's."""
+    """Split a table into column names (none without a header) and rows, and return whether it is DeepLabCut's."""
     first = cells[0][1]
     if first[0].lower() == "scorer" and len(cells) > 2:
         parts = cells[1][1]
-        index = next((number for number, part in enumerate(parts[1:], 1) if part), 1)  # columns that say which image
+        index = next((number for number, part in enumerate(parts[1:], 1) if part), 1)  # the columns before it name the image
         cells = [(where, ["/".join(filter(None, row[:index])), *row[index:]]) for where, row in cells]
         kinds = [row[0].lower() for _, row in cells[1:4]]
         if kinds[:2] == ["bodyparts", "coords"]:
@@ -100,55 +104,55 @@ def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
     if body and len(names) == len(body[0][1]) - 1:
         if _ends_empty(names, body):
             body = [(where, row[:-1] if not row[-1] else row) for where, row in body]
-        else:  # a header without the index
+        else:  # the header does not name the index column
             names = ["", *names]
     names = [name or f"column_{index}" for index, name in enumerate(names)]
-    if names[0] == "column_0" and not any(plain(name) in (*FRAME, *IMAGE, *ROW) for name in names):
+    if names[0] == "column_0" and not any(letters(name) in (*FRAME, *IMAGE, *ROW) for name in names):
         names[0] = "frame"
     if body and sum(map(bool, body[0][1])) > 1 and not any(is_number(c) or c.lower() in _MISSING[1:] for c in body[0][1]):
-        body = body[1:]  # units
+        body = body[1:]  # a line of units
     return names, body, False
 
 
 def _ends_empty(names: list[str], body: Rows) -> bool:
-    """Return whether rows of one cell more than the header end with a comma, rather than begin with a number of the line."""
+    """Return whether rows with one more cell than the header end with a comma, rather than begin with a line number."""
     if any(row[-1:] != [""] for _, row in body):
         return False
     firsts = [row[0] for _, row in body]
     counts = firsts in ([str(number) for number in range(start, start + len(firsts))] for start in (0, 1))
-    return not counts or plain(names[0]) in (*FRAME, *IMAGE, *ROW)
+    return not counts or letters(names[0]) in (*FRAME, *IMAGE, *ROW)
 
 
 def _individuals(cells: Rows, path: Path) -> tuple[list[str], Rows]:
-    """Return DeepLabCut's table of several animals with a line for each in each frame."""
+    """Convert DeepLabCut's table of several individuals to one with a line for each individual in each frame."""
     (_, animals), (_, parts), (_, axes) = cells[1:4]
     if not len(animals) == len(parts) == len(axes):
         raise DataError(
-            f"{path}: found header lines of {len(animals)}, {len(parts)} and {len(axes)} columns, expected the same"
+            f"{path}: found header lines of {len(animals)}, {len(parts)} and {len(axes)} columns, expected equal numbers"
         )
     columns: dict[str, dict[str, int]] = {}
     for column in range(1, len(animals)):
         columns.setdefault(animals[column], {})[f"{parts[column]}_{axes[column]}"] = column
     names = list(dict.fromkeys(name for own in columns.values() for name in own))
     if len(names) * len(columns) > 4 * len(animals):
-        raise DataError(f"{path}: found individuals with different body parts, expected the same of all")
+        raise DataError(f"{path}: found individuals with different body parts, expected the same for all")
     body = []
     for where, row in cells[4:]:
         if len(row) != len(animals):
-            raise DataError(f"{where}: found {len(row)} columns, expected {len(animals)}, as in line 2")
+            raise DataError(f"{where}: found {len(row)} columns, expected {len(animals)} as in line 2")
         for animal, own in columns.items():
             body.append((where, [row[0], animal, *(row[own[name]] if name in own else "" for name in names)]))
     return ["frame", "individual", *names], body
 
 
 def _unnamed(body: Rows, path: Path) -> list[str]:
-    """Name the columns of a table without a header: perhaps the frame's number, then x, y, or x, y, confidence of each."""
+    """Name the columns of a table without a header: an optional frame number, then x, y or x, y, confidence of each joint."""
     width = len(body[0][1])
     if width < 3:
         raise DataError(f"{body[0][0]}: found {shown(','.join(body[0][1]))}, expected frame, x, y, ...")
     values = np.array([[_number(cell, where) for cell in row] for where, row in body if len(row) == width])
     first = values[:, 0]
-    with np.errstate(invalid="ignore"):  # of numbers too large to be any
+    with np.errstate(invalid="ignore"):  # for numbers that are too large
         counted = (np.diff(first) == 1).all() if len(first) > 1 else False
     starts = (1,) if counted else (1, 0) if ((first >= 0) & (first == np.floor(first))).all() else (0,)
     options = [(axes, start, True) for axes in ("xyc", "xyzc", "xy", "xyz") for start in starts]
@@ -163,12 +167,12 @@ def _unnamed(body: Rows, path: Path) -> list[str]:
     raise DataError(f"{found}, expected x, y or x, y, confidence of each joint; {nearest((), TABLES)}")
 
 
-def _people(names: list[str], rows: Rows, path: Path) -> Iterator[Seen]:
+def _people(names: list[str], rows: Rows, path: Path) -> Iterator[Detection]:
     at = Columns.of(names, rows)
     numbers_lines = at.track is not None and len(rows) > _FEW_ROWS and len({at.person(row) for _, row in rows}) == len(rows)
     axes = [axis if axis and not part else None for part, axis in map(_split, names)]
     joints = {part for part, axis in map(_split, names) if part and axis == "x"}
-    if "x" in axes and "y" in axes and len(joints) < FEWEST_NAMES:
+    if "x" in axes and "y" in axes and len(joints) < MIN_NAMES:
         own = at._replace(track=None) if numbers_lines else at
         if (joint := own.joint(rows)) is not None:
             own = own._replace(track=None) if joint == own.track else own
@@ -179,21 +183,21 @@ def _people(names: list[str], rows: Rows, path: Path) -> Iterator[Seen]:
     yield from _wide(rows, at, path)
 
 
-def _wide(rows: Rows, at: Columns, path: Path) -> Iterator[Seen]:
-    """Yield the people of a table with a line a person."""
-    columns: dict[str, list[int]] = {}  # of each joint: x, y, confidence, z, -1 where there is none
+def _wide(rows: Rows, at: Columns, path: Path) -> Iterator[Detection]:
+    """Yield the detected people of a table with one line per person and frame."""
+    columns: dict[str, list[int]] = {}  # {joint: columns of x, y, confidence, z}, -1 for a missing one
     for column, name in enumerate(at.names):
         part, axis = _split(name)
         if column not in (at.frame, at.track, at.video, at.time) and axis is not None and part:
             place = columns.setdefault(part, [-1, -1, -1, -1])
             before = _split(at.names[place[2]])[1] if axis in CONFIDENCES and place[2] >= 0 else None
-            if axis not in CONFIDENCES or (_holds(rows, column) and not _surer(before, axis)):
+            if axis not in CONFIDENCES or (_holds(rows, column) and not _is_preferred(before, axis)):
                 place[_AXES[axis]] = column
     columns = {part: place for part, place in columns.items() if place[0] >= 0 and place[1] >= 0}
     if not columns:
         raise DataError(
             f"{path}: found the columns {shown(','.join(at.names))}, expected x and y of each joint, as nose_x, nose_y; "
-            f"{nearest(map(plain, at.names), TABLES)}"
+            f"{nearest(map(letters, at.names), TABLES)}"
         )
     at = numbered(at, rows, path)
     counts: collections.Counter[tuple[str, str | None]] = collections.Counter()
@@ -204,21 +208,22 @@ def _wide(rows: Rows, at: Columns, path: Path) -> Iterator[Seen]:
         picture = at.picture(row, counts[clip, person], where)
         counts[clip, person] += 1
         values = np.array([[1.0 if c < 0 else _number(row[c], where) for c in place[:3]] for place in columns.values()])
-        deep = is_deep(np.array([_number(row[c], where) for c in depths]))
-        yield Seen(picture, person, values, tuple(columns), deep, clip, clock=at.clock(row))
+        has_depth = is_depth(np.array([_number(row[c], where) for c in depths]))
+        yield Detection(picture, person, values, tuple(columns), has_depth, clip, clock=at.clock(row))
 
 
 def _holds(rows: Rows, column: int) -> bool:
-    """Return whether any line has something in a column."""
+    """Return whether any line has a value in a column."""
     return any(row[column].lower() not in _MISSING for _, row in rows)
 
 
-def _surer(before: str | None, axis: str) -> bool:
+def _is_preferred(before: str | None, axis: str) -> bool:
+    """Return whether the confidence column `before` has a name that is preferred to `axis`, or the same."""
     return before in CONFIDENCES and CONFIDENCES.index(before) <= CONFIDENCES.index(axis)
 
 
-def _long(axes: list[str | None], rows: Rows, at: Columns, joint: int) -> Iterator[Seen]:
-    """Yield the people of a table with a line a joint."""
+def _long(axes: list[str | None], rows: Rows, at: Columns, joint: int) -> Iterator[Detection]:
+    """Yield the detected people of a table with one line per joint."""
     x, y = axes.index("x"), axes.index("y")
     sure = next((axes.index(name) for name in CONFIDENCES if name in axes and _holds(rows, axes.index(name))), None)
     depth = axes.index("z") if "z" in axes and sure is None else None
@@ -229,17 +234,17 @@ def _long(axes: list[str | None], rows: Rows, at: Columns, joint: int) -> Iterat
         person = people.setdefault((at.clip(row), picture, at.person(row)), {})
         clocks[at.clip(row), picture] = at.clock(row)
         if row[joint] in person:
-            raise DataError(f"{where}: found {shown(row[joint])} of frame {picture} again, expected each joint once")
+            raise DataError(f"{where}: found {shown(row[joint])} twice in frame {picture}, expected each joint once")
         person[row[joint]] = [1.0 if column is None else _number(row[column], where) for column in (x, y, sure, depth)]
     joints = list(dict.fromkeys(name for person in people.values() for name in person))
     missing = [np.nan, np.nan, 0.0, np.nan]
     for (clip, picture, name), person in people.items():
         values = np.array([person.get(one, missing) for one in joints])
-        yield Seen(picture, name, values[:, :3], tuple(joints), is_deep(values[:, 3]), clip, clock=clocks[clip, picture])
+        yield Detection(picture, name, values[:, :3], tuple(joints), is_depth(values[:, 3]), clip, clock=clocks[clip, picture])
 
 
 def _split(name: str) -> tuple[str, str | None]:
-    """Return the joint and the axis that a column's name means: `nose_x`, `nose.X`, `x_nose`, `kp_x_0`, `x0`, `noseX`."""
+    """Split a column name into joint and axis: `nose_x`, `nose.X`, `x_nose`, `kp_x_0`, `x0`, `noseX`."""
     words = [word for word in re.split(r"[\s_.:/()\[\]\-]+", name) if word]
     while len(words) > 1 and words[-1].lower() in _UNITS:
         words.pop()
@@ -257,7 +262,7 @@ def _split(name: str) -> tuple[str, str | None]:
 
 
 def _number(cell: str, where: str) -> float:
-    """Return a number; NaN for an empty cell."""
+    """Convert a cell to a number; NaN for an empty cell."""
     if cell.lower() in _MISSING:
         return np.nan
     try:

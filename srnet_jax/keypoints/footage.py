@@ -1,7 +1,8 @@
-"""The images of a video, of a picture or of a folder of pictures: their numbers, times and focal length, a few in memory.
+"""Read the images of a video, a picture or a folder of pictures, with their frame numbers, times and focal length.
 
-Videos are read with PyAV, pictures with Pillow. Images are turned as the file's metadata say (display matrix, EXIF). Frames are
-numbered in the order of their time stamps, from 0; pictures as `pictures` does.
+Videos are read with PyAV, pictures with Pillow; only a few images are in memory at a time. Images are rotated as the file's
+metadata (display matrix, EXIF) require. Video frames are numbered from 0 in the order of their time stamps, pictures by their
+names (`pictures`).
 """
 
 import dataclasses
@@ -18,21 +19,21 @@ from srnet_jax.io.files import reading, size_of
 from srnet_jax.keypoints.pictures import Place, places
 from srnet_jax.keypoints.tracks import is_uneven
 
-_MOST_FPS = 1000
-_WHOLE = 0.9  # of the frames that a file declares; some declare a few too many
-_ROUNDED = 1.5e-3  # seconds by which a time stamp may be off; some containers have whole milliseconds
-_FAR = 48  # frames that need not be decoded make seeking worth it
+_MAX_FPS = 1000
+_WHOLE = 0.9  # of the declared frames, below which a file seems cut short; some files declare a few too many
+_ROUNDED = 1.5e-3  # rounding error of time stamps, seconds; some containers store whole milliseconds
+_FAR = 48  # seek if it saves decoding this many frames
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-_MOST_PICTURES = 1_000_000
-_FULL_FRAME = float(np.hypot(36, 24))  # mm
-_FOCALS = (5.0, 2000.0)  # mm, in the 35 mm format
-_ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF's orientations that swap width and height
-_SAME = 0.02  # relative difference of focal lengths or shapes
+_MAX_PICTURES = 1_000_000
+_FULL_FRAME = float(np.hypot(36, 24))  # diagonal of the 35 mm format, mm
+_FOCALS = (5.0, 2000.0)  # plausible 35 mm equivalent focal lengths, mm
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+_SAME = 0.02  # relative difference of focal lengths or aspect ratios that are still the same
 _APPLE = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
 
 
 class Focal(NamedTuple):
-    """A focal length in pixels, and where it comes from."""
+    """A focal length in pixels, and a description of its source."""
 
     px: float
     source: str
@@ -40,20 +41,20 @@ class Focal(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Footage:
-    """A video or pictures, turned upright.
+    """A video or a set of pictures whose images are upright.
 
     Attributes:
       path: of the file or folder.
-      image_size: width and height, pixels; of the first picture, if they differ.
-      numbers: [N] of the frames, which increase; all 0 if each picture is for itself.
-      times: [N] seconds since the first frame; None for pictures of which nobody says the rate.
-      fps: frames per second; None as `times`.
-      uneven: whether the times are not those of the rate.
-      focal: the focal length, if metadata say it and all pictures agree.
-      rotate: degrees by which images are turned further, clockwise: 0, 90, 180 or 270.
-      files: of the pictures; none if it is a video.
-      stamps: [N] time stamps of a video, in its own unit; None if it has none that tell its frames apart.
-      keys: [N] bool, frames at which decoding can begin.
+      image_size: width and height, pixels; those of the first picture if sizes differ.
+      numbers: [N] increasing frame numbers; all 0 if the pictures are independent.
+      times: [N] seconds since the first frame; None for pictures without a known frame rate.
+      fps: frames per second; None for pictures without a known frame rate.
+      uneven: whether the times differ from those of a constant frame rate.
+      focal: the focal length, if the metadata contain it and all pictures agree.
+      rotate: additional clockwise rotation of the images, degrees: 0, 90, 180 or 270.
+      files: the picture files; empty for a video.
+      stamps: [N] time stamps of a video, in its own unit; None if they do not distinguish the frames.
+      keys: [N] bool, key frames at which decoding can begin.
     """
 
     path: Path
@@ -70,26 +71,29 @@ class Footage:
 
     @property
     def size_before(self) -> tuple[int, int]:
-        """The image size before `rotate`."""
+        """The image size before the rotation by `rotate`."""
         return self.image_size[::-1] if self.rotate in (90, 270) else self.image_size
 
     @property
     def still(self) -> bool:
-        """Whether each picture is for itself."""
+        """Whether the pictures are independent, and not frames of a video."""
         return len(self.numbers) > 1 and not self.numbers.any()
 
 
-def opened(path: str | Path, *, rotate: int = 0, fps: float | None = None) -> Footage:
-    """Return what a video, a picture or a folder of pictures is, decoding one image; a video's time stamps are all read.
+def open_footage(path: str | Path, *, rotate: int = 0, fps: float | None = None) -> Footage:
+    """Open a video, a picture or a folder of pictures: decode one image, and read all time stamps of a video.
 
     Args:
       path: of the file or folder.
-      rotate: 0, 90, 180 or 270 degrees, by which images are turned clockwise after what their metadata say.
-      fps: frames per second, which count before a video's times; those of pictures in a folder, where nobody else says them.
+      rotate: additional clockwise rotation of the images after that of the metadata: 0, 90, 180 or 270 degrees.
+      fps: frames per second, which override a video's times and are needed for times of pictures in a folder.
+
+    Returns:
+      The video or the pictures.
 
     Raises:
       UserError: if PyAV is needed and not installed.
-      DataError: if the file is missing, or none that can be read.
+      DataError: if the file is missing or cannot be read.
     """
     path = Path(path)
     found = _of_pictures(path, fps) if path.is_dir() or path.suffix.lower() in _PICTURES else _of_video(path)
@@ -100,13 +104,13 @@ def opened(path: str | Path, *, rotate: int = 0, fps: float | None = None) -> Fo
 
 
 def images(footage: Footage, numbers: Sequence[int] | np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number and the image, [H, W, 3] uint8 RGB, of frames; those that are damaged are left out.
+    """Yield the number and the image, [H, W, 3] uint8 RGB, of frames; damaged frames are skipped.
 
-    Only images in demand are decoded, and those on the way to them from the last frame at which decoding can begin.
+    Only the requested images are decoded, and those between them and the preceding key frame.
 
     Args:
       footage: the video or pictures, not `still`.
-      numbers: of the frames, increasing.
+      numbers: increasing frame numbers.
     """
     rows = np.searchsorted(footage.numbers, numbers)
     rows = rows[(rows < len(footage.numbers)) & (footage.numbers[np.minimum(rows, len(footage.numbers) - 1)] == numbers)]
@@ -115,9 +119,9 @@ def images(footage: Footage, numbers: Sequence[int] | np.ndarray) -> Iterator[tu
 
 
 def focal_in_pixels(mm: float, image_size: tuple[int, int]) -> float:
-    """Return a 35 mm equivalent focal length in pixels: that with the same angle of view over the image's diagonal.
+    """Convert a 35 mm equivalent focal length, mm, to pixels, so that the angle of view over the diagonal is the same.
 
-    Source: CIPA DCG-001, which EXIF's FocalLengthIn35mmFilm follows, compares diagonals; the film's picture has 36 x 24 mm.
+    Source: CIPA DCG-001, which EXIF's FocalLengthIn35mmFilm follows, compares diagonals; an image on film has 36 x 24 mm.
     """
     return mm * float(np.hypot(*image_size)) / _FULL_FRAME
 
@@ -131,7 +135,7 @@ def _of_video(path: Path) -> Footage:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise DataError(f"{path}: holds no images, expected a video")
+                raise DataError(f"{path}: found no images, expected a video")
             stream = container.streams.video[0]
             rate, declared, unit = float(stream.average_rate or 0), int(stream.frames), stream.time_base
             focal = _apple_focal([stream.metadata, container.metadata])
@@ -139,19 +143,19 @@ def _of_video(path: Path) -> Footage:
         image = next((_upright(frame) for frame in _decoded(av, path, None)), None)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = one_line(getattr(error, "strerror", None) or error, 100)
-        raise DataError(f"{path}: holds no image that PyAV can read ({reason}), expected a video") from error
+        raise DataError(f"{path}: found no image that PyAV can read ({reason}), expected a video") from error
     if image is None or not packets:
-        raise DataError(f"{path}: holds no image that PyAV can read, expected a video")
+        raise DataError(f"{path}: found no image that PyAV can read, expected a video")
     if len(packets) < _WHOLE * declared:
         warnings.warn(
-            f"{path}: found {len(packets)} frames, expected the {declared} it declares; is it cut short?", stacklevel=3
+            f"{path}: found {len(packets)} frames, expected the declared {declared}; the file may be cut short", stacklevel=3
         )
     stamped = all(pts is not None for pts, _ in packets) and len({pts for pts, _ in packets}) == len(packets)
     packets.sort(key=lambda packet: packet[0] if stamped else 0)
     stamps = np.array([pts for pts, _ in packets]) if stamped else None
     times, rate = _times(None if stamps is None else (stamps - stamps[0]) * float(unit), len(packets), rate)
-    if not 0 < rate <= _MOST_FPS:
-        raise DataError(f"{path}: found {rate:g} frames a second, expected a video's rate, at most {_MOST_FPS}")
+    if not 0 < rate <= _MAX_FPS:
+        raise DataError(f"{path}: found {rate:g} frames per second, expected more than 0 and at most {_MAX_FPS}")
     size = image.shape[1], image.shape[0]
     return Footage(
         path,
@@ -160,14 +164,14 @@ def _of_video(path: Path) -> Footage:
         times,
         rate,
         is_uneven(times, np.arange(len(times)) / rate),
-        Focal(focal_in_pixels(focal, size), f"{focal:g} mm in the 35 mm format, says {path.name}") if focal else None,
+        Focal(focal_in_pixels(focal, size), f"{focal:g} mm (35 mm equivalent) in {path.name}") if focal else None,
         stamps=stamps,
         keys=np.array([key for _, key in packets]) if stamped else None,
     )
 
 
 def _times(times: np.ndarray | None, count: int, declared: float) -> tuple[np.ndarray, float]:
-    """Return the seconds [N] and the rate of frames; the declared rate only where it fits."""
+    """Return the seconds [N] and the rate of the frames; the declared rate is used only if it fits the times."""
     counted = np.arange(count)
     if times is None:
         return counted / declared if declared > 0 else counted * 1.0, declared
@@ -177,7 +181,7 @@ def _times(times: np.ndarray | None, count: int, declared: float) -> tuple[np.nd
 
 
 def _frames(footage: Footage, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the rows and images of frames, seeking where that leaves out many frames."""
+    """Yield the rows and images of frames, seeking if it saves decoding many frames."""
     keys = np.flatnonzero(footage.keys) if footage.keys is not None else np.empty(0, int)
     start = 0
     for end in range(1, len(rows) + 1):
@@ -189,7 +193,7 @@ def _frames(footage: Footage, rows: np.ndarray) -> Iterator[tuple[int, np.ndarra
 
 
 def _run(footage: Footage, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the rows and images of frames that are decoded in one go, with those between them."""
+    """Yield the rows and images of frames from one continuous run of decoding."""
     av, wanted, first, last = _pyav(footage.path), set(rows.tolist()), int(rows[0]), int(rows[-1])
     stamps, seek = footage.stamps, None
     if stamps is not None and footage.keys is not None and footage.keys[1 : first + 1].any():
@@ -198,7 +202,7 @@ def _run(footage: Footage, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]
         for count, frame in enumerate(_decoded(av, footage.path, begin)):
             row = count if stamps is None or frame.pts is None else int(np.searchsorted(stamps, frame.pts, side="right")) - 1
             if begin is not None and not count and row > first:
-                break  # seeking went too far: from the beginning
+                break  # seeking went too far: decode from the beginning
             if row > last:
                 return
             if row in wanted:
@@ -211,7 +215,7 @@ def _run(footage: Footage, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]
 
 
 def _decoded(av: Any, path: Path, seek: int | None) -> Iterator[Any]:
-    """Yield the frames of a video, from the last key frame before a time stamp; what is damaged is left out."""
+    """Yield the frames of a video from the last key frame before a time stamp; damaged frames are skipped."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -236,7 +240,7 @@ def _upright(frame: Any) -> np.ndarray:
 
 
 def _apple_focal(metadata: Sequence[dict[str, str]]) -> float | None:
-    """Return the 35 mm equivalent focal length, mm, in the metadata of a QuickTime file."""
+    """Return the 35 mm equivalent focal length, mm, from the metadata of a QuickTime file; None without one."""
     for one in metadata:
         try:
             mm = float(one.get(_APPLE, ""))
@@ -248,10 +252,10 @@ def _apple_focal(metadata: Sequence[dict[str, str]]) -> float | None:
 
 
 def _pyav(path: Path) -> Any:
-    """Return PyAV.
+    """Import PyAV.
 
     Raises:
-      UserError: if it is not installed, or lacks a library of the system.
+      UserError: if it is not installed, or a system library is missing.
     """
     try:
         import av
@@ -271,8 +275,8 @@ def _of_pictures(path: Path, fps: float | None) -> Footage:
     else:
         size_of(path, "a picture")
         files = [path]
-    if not files or len(files) > _MOST_PICTURES:
-        raise DataError(f"{path}: found {len(files):,} pictures, expected 1 to {_MOST_PICTURES:,} ({', '.join(_PICTURES)})")
+    if not files or len(files) > _MAX_PICTURES:
+        raise DataError(f"{path}: found {len(files):,} pictures, expected 1 to {_MAX_PICTURES:,} ({', '.join(_PICTURES)})")
     placed = places([file.name for file in files])
     found = [placed[file.name] for file in files]
     if any(place.still for place in found) or len({place.clip for place in found}) > 1:
@@ -300,7 +304,7 @@ def _pictures(footage: Footage, rows: np.ndarray) -> Iterator[tuple[int, np.ndar
 
 
 def picture(path: Path) -> np.ndarray:
-    """Return a picture [H, W, 3] uint8 RGB, turned as its EXIF data say.
+    """Read a picture [H, W, 3] uint8 RGB, rotated as its EXIF data require.
 
     Raises:
       DataError: if it cannot be read.
@@ -310,28 +314,28 @@ def picture(path: Path) -> np.ndarray:
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return the size of a picture turned as its EXIF data say, without decoding it."""
+    """Return the size of a picture after the rotation of its EXIF data, without decoding it."""
     width, height = image.size
-    return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE else (width, height)
+    return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS else (width, height)
 
 
 def _exif_focal(files: Sequence[Path], size: tuple[int, int]) -> Focal | None:
-    """Return the focal length that all pictures have, None if one does not say it, has another size, or was cut."""
+    """Return the focal length of all pictures; None if one does not state it, has another size, or was cropped."""
     found = []
     for file in files:
         with reading(file, "a picture"), Image.open(file) as image:
             own = _upright_size(image)
             tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
         mm = tags.get(ExifTags.Base.FocalLengthIn35mmFilm)
-        filmed = [tags.get(tag) for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)]
+        original = [tags.get(tag) for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)]
         if not isinstance(mm, int | float) or not _FOCALS[0] <= mm <= _FOCALS[1] or own != size:
             return None
-        if all(isinstance(side, int) and side > 0 for side in filmed):
-            shape, whole = max(size) / min(size), max(filmed) / min(filmed)  # type: ignore[type-var, operator]
+        if all(isinstance(side, int) and side > 0 for side in original):
+            shape, whole = max(size) / min(size), max(original) / min(original)  # type: ignore[type-var, operator]
             if abs(shape / whole - 1) > _SAME:
                 return None
         found.append(float(mm))
     if max(found) / min(found) > 1 + _SAME:
         return None
     mm = float(np.median(found))
-    return Focal(focal_in_pixels(mm, size), f"{mm:g} mm in the 35 mm format, says {files[0].name}'s EXIF")
+    return Focal(focal_in_pixels(mm, size), f"{mm:g} mm (35 mm equivalent) in the EXIF data of {files[0].name}")

@@ -1,14 +1,18 @@
-"""What is known of each format: a description of ten lines, from which reading, recognition, help and README are made.
+"""Descriptions of all keypoint formats, from which files are recognised and read, and the help and the README are made.
 
-A JSON format says where its frames are and where a frame's people are:
+The description of a JSON format says where a file has its frames, a frame its people, and a person its joints:
 
     frames  ""        the file is one frame
-            "KEY"     the file is an object, whose KEY holds a list of frames
+            "KEY"     the file is an object, and its KEY contains a list of frames
             "[]"      the file is a list of frames
-            "{}"      the file is an object of frames by name
-            "flat"    the file, or its KEY after "flat:", is a list of people, each with the picture that shows it
-    people  keys of a frame that may hold its people, a list or an object by track id; "|" at the end if the frame may be those
-    points  keys of a person that may hold the joints, see `points`; "" at the end if the person may be the joints
+            "{}"      the file is an object with names as keys and frames as values
+            "flat"    the file, or its KEY if this is "flat:KEY", is a list of people, each with the name of its picture
+    people  keys of a frame that may contain its people, as a list, or as an object with track ids as keys; ends with "|" if the
+            frame itself may be its people
+    points  keys of a person that may contain the joints, in a form that `points` describes; ends with "" if the person itself
+            may be the joints
+
+Several alternatives are separated by "|".
 """
 
 import dataclasses
@@ -18,30 +22,31 @@ from typing import Any
 
 from srnet_jax.pose.layouts import LAYOUTS
 
-Layouts = Mapping[int, tuple[str, int]]  # joints in the file: layout, and how many of them belong to it
+Layouts = Mapping[int, tuple[str, int]]  # {number of joints in the file: (layout, how many of them belong to it)}
 
-_COCO = {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17), 136: ("halpe_26", 26)}  # whole bodies begin so
+# Whole-body keypoints (133, 136) begin with those of the body.
+_COCO = {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17), 136: ("halpe_26", 26)}
 _OPENPOSE = {25: ("body_25", 25), 18: ("coco_18", 18), 15: ("openpose_mpi_15", 15)}
-_LANDMARKS = dict.fromkeys((33, 75, 501, 543, 553), ("mediapipe_33", 33))  # then hands and face
+_LANDMARKS = dict.fromkeys((33, 75, 501, 543, 553), ("mediapipe_33", 33))  # hands and face follow
 _LANDMARK_KEYS = {"landmarks", "landmark", "pose_landmarks", "poseLandmarks"}
 _PEOPLE = ("people", "persons", "poses", "pose", "instances", "detections", "predictions", "bodies", "objects", "skeletons")
-FRAME = ("frame", "frame_id", "frame_index", "frame_number", "frame_idx", "frame_no")  # of which the number is meant
+FRAME = ("frame", "frame_id", "frame_index", "frame_number", "frame_idx", "frame_no")  # their value is a frame number
 _IMAGE = ("image_id", "image", "image_name", "file_name", "filename")
 _TRACK = ("track_id", "idx", "person_id", "id_")
-_OWN_TRACK = (*_TRACK, "tracking_id", "tracker_id", "player_id", "pid", "id")  # where no annotation has an id
+_OWN_TRACK = (*_TRACK, "tracking_id", "tracker_id", "player_id", "pid", "id")  # in formats in which "id" is not an annotation's
 _POINTS = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose")
 _INSIDE = ("frames", "data", "results", "annotations", "instance_info", *_PEOPLE, *_POINTS, *sorted(_LANDMARK_KEYS))
 
 
 @dataclasses.dataclass(frozen=True)
 class Peek:
-    """The first things in a JSON file, which tell its format.
+    """The first keys and values of a JSON file, by which its format is recognised.
 
     Attributes:
-      root: keys of the file's object; empty if it is a list.
+      root: keys of the file's object; empty if the file is a list.
       entry: keys of the first entry of the list, or of the first value of the object.
-      inner: keys of what `entry` first holds that is not empty: an object, or the first one in lists there.
-      first: the first entry, or value.
+      inner: keys of the first nonempty object inside this entry, or in lists inside it.
+      first: the first entry or value.
     """
 
     root: frozenset[str]
@@ -51,34 +56,34 @@ class Peek:
 
     @classmethod
     def of(cls, content: Any) -> "Peek":
-        """Look at a file's content."""
+        """Collect the first keys and values of a file's content."""
         first = _first(content)
         inner = _first(first)
-        while isinstance(inner, list) and isinstance(_first(inner), list | dict):  # of several people
+        while isinstance(inner, list) and isinstance(_first(inner), list | dict):  # a list of several people
             inner = _first(inner)
         return cls(_keys(content), _keys(first), _keys(inner), first)
 
     def is_text(self, key: str) -> bool:
-        """Return whether the first entry has text under a key."""
+        """Return whether the first entry has text as the value of a key."""
         return isinstance(self.first, dict) and isinstance(self.first.get(key), str)
 
 
 def _first(value: Any) -> Any:
-    """Return the first object or list in a value that is not empty; of an object's those that formats know go first."""
+    """Return the first nonempty object or list in a value; in an object, keys that formats use come first."""
     items = [value[key] for key in (*_INSIDE, *value) if key in value] if isinstance(value, dict) else value
     items = items if isinstance(items, list) else []
     return next((item for item in items if item and isinstance(item, list | dict)), None)
 
 
 def _is_numbers(value: Any) -> bool:
-    """Return whether a list holds numbers, in lists in it or not."""
+    """Return whether a list contains numbers, directly or in nested lists."""
     while isinstance(value, list) and value:
         value = _first(value) or value[0]
     return isinstance(value, int | float)
 
 
 def _has_names(peek: "Peek") -> bool:
-    """Return whether an object's keys are frames' numbers or images' names."""
+    """Return whether an object's keys look like frame numbers or image names."""
     return any(any(letter.isdigit() or letter == "." for letter in key) for key in peek.root)
 
 
@@ -88,24 +93,24 @@ def _keys(value: Any) -> frozenset[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A format of keypoint files.
+    """The description of a format of keypoint files.
 
     Attributes:
-      name: as `--format` takes it.
-      text: what it is, and how it is recognised.
-      min_confidence: below which a joint counts as missing.
-      layouts: by the number of joints; empty if the file must say.
-      normalised: whether coordinates are shares of the image's width and height.
-      told_by: whether a JSON file is of this format, of a `Peek`.
-      frames: where the frames are, as the head of this module explains.
+      name: name of the format, a value of `--format`.
+      text: what the format is and how it is recognised, for users.
+      min_confidence: confidence below which a joint counts as missing.
+      layouts: {number of joints: layout}; empty if the file must name it.
+      normalised: whether coordinates are fractions of the image's width and height.
+      matches: a function of a `Peek` that returns whether a JSON file is in this format.
+      frames: where the frames are, as this module's docstring explains.
       people: where a frame's people are, likewise.
       points: where a person's joints are, likewise.
-      alone: whether a list of people without a picture's name or number is one picture's, unless they move as one does.
+      alone: whether a list of people without names or numbers of pictures is one picture, unless they move like one person.
       y_first: whether y comes before x.
-      picture: keys that hold a frame's number or image name.
-      track: keys that hold a person's track id.
-      scores: keys of a person that hold confidences beside the joints.
-      folder: whether a folder of such files, one a picture, is read as a whole.
+      picture: keys of a frame's number or image name.
+      track: keys of a person's track id.
+      scores: keys of a person's confidences that are separate from the joints.
+      folder: whether a folder of such files, one for each picture, is read as one video.
     """
 
     name: str
@@ -113,7 +118,7 @@ class Format:
     min_confidence: float = 0.1
     layouts: Layouts = dataclasses.field(default_factory=dict)
     normalised: bool = False
-    told_by: Callable[["Peek"], bool] | None = None
+    matches: Callable[["Peek"], bool] | None = None
     frames: str = ""
     people: str = ""
     points: tuple[str, ...] = ("keypoints",)
@@ -126,7 +131,7 @@ class Format:
 
     @property
     def words(self) -> set[str]:
-        """Keys and endings that its files have."""
+        """The keys and file endings of the format's files."""
         keys = "|".join((self.frames, self.people, *self.points, *self.picture)).replace(":", "|").split("|")
         return {key.strip("{}[]") for key in keys} | set(re.findall(r"\w{3,}", self.text))
 
@@ -140,46 +145,46 @@ DATA_SETS: Mapping[str, Layouts] = {
 JSON_FORMATS = (
     Format(
         "openpose",
-        "OpenPose's {people: [{pose_keypoints_2d}]}, one file a picture, in a folder; also of rtmlib, Pose2Sim and Sports2D",
+        "OpenPose's {people: [{pose_keypoints_2d}]}, a folder of one file for each picture; also of rtmlib, Pose2Sim, Sports2D",
         min_confidence=0.05,
         layouts=_OPENPOSE | {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17)},
-        told_by=lambda peek: "people" in peek.root,
+        matches=lambda peek: "people" in peek.root,
         people="people",
         points=("pose_keypoints_2d", "pose_keypoints"),
     ),
     Format(
         "alphapose",
-        "AlphaPose's list of {image_id, keypoints}, with image names",
+        "AlphaPose's list of {image_id, keypoints}; image_id is an image name",
         layouts=_COCO,
-        told_by=lambda peek: "image_id" in peek.entry and (peek.is_text("image_id") or bool({"idx", "box"} & peek.entry)),
+        matches=lambda peek: "image_id" in peek.entry and (peek.is_text("image_id") or bool({"idx", "box"} & peek.entry)),
         frames="flat",
         picture=("image_id",),
     ),
     Format(
         "mmpose",
-        "MMPose's {instance_info: [{frame_id, instances}]}, or a list of frames, or the list of one picture's people",
+        "MMPose's {instance_info: [{frame_id, instances}]}, or a list of frames, or a list of the people in one picture",
         min_confidence=0.2,
         layouts=_COCO,
-        told_by=lambda peek: "instance_info" in peek.root or "instances" in peek.entry or "keypoint_scores" in peek.entry,
+        matches=lambda peek: "instance_info" in peek.root or "instances" in peek.entry or "keypoint_scores" in peek.entry,
         frames="instance_info|[]",
         people="instances",
         picture=FRAME,
     ),
     Format(
         "coco",
-        "results in COCO's form: a list of {image_id, keypoints, score}, with numbers of images",
+        "results in COCO's format: a list of {image_id, keypoints, score}; image_id is a number",
         min_confidence=0.05,
         layouts=_COCO,
-        told_by=lambda peek: "image_id" in peek.entry,
+        matches=lambda peek: "image_id" in peek.entry,
         frames="flat",
         picture=("image_id",),
     ),
     Format(
         "coco_annotations",
-        "COCO's or PoseTrack's annotations: {images, annotations, categories}",
+        "annotations of COCO or PoseTrack: {images, annotations, categories}",
         min_confidence=0.0,
         layouts=_COCO,
-        told_by=lambda peek: {"images", "annotations"} <= peek.root,
+        matches=lambda peek: {"images", "annotations"} <= peek.root,
         frames="flat:annotations",
         folder=False,
         picture=("image_id",),
@@ -188,26 +193,26 @@ JSON_FORMATS = (
         "motionbert",
         "{annotations: [{frame_id, keypoints}]}",
         layouts=_COCO,
-        told_by=lambda peek: "annotations" in peek.root,
+        matches=lambda peek: "annotations" in peek.root,
         frames="flat:annotations",
         folder=False,
         picture=(*FRAME, *_IMAGE),
     ),
     Format(
         "openpifpaf",
-        "openpifpaf's list of one picture's {keypoints, bbox, score}, or {frame, predictions}, one object a line",
+        "openpifpaf's list of {keypoints, bbox, score} of one picture, or one object {frame, predictions} on each line",
         layouts=_COCO,
-        told_by=lambda peek: "predictions" in peek.entry | peek.root or {"keypoints", "category_id"} <= peek.entry,
+        matches=lambda peek: "predictions" in peek.entry | peek.root or {"keypoints", "category_id"} <= peek.entry,
         frames="[]",
         people="predictions",
         picture=FRAME,
     ),
     Format(
         "yolo",
-        "ultralytics' to_json(): a list of {name, box, keypoints: {x, y, visible}}, of one picture or a list of such lists",
+        "ultralytics' to_json(): a list of {name, box, keypoints: {x, y, visible}} of one picture, or a list of such lists",
         min_confidence=0.25,
         layouts=_COCO,
-        told_by=lambda peek: {"box", "keypoints"} <= peek.entry | peek.inner,
+        matches=lambda peek: {"box", "keypoints"} <= peek.entry | peek.inner,
         frames="frames|data|results|[]",
         people="results|detections|instances|people|persons|",
         picture=(*FRAME, *_IMAGE),
@@ -215,10 +220,10 @@ JSON_FORMATS = (
     ),
     Format(
         "kinetics",
-        "Kinetics-skeleton's {data: [{frame_index, skeleton: [{pose, score}]}]}, shares of the image",
+        "Kinetics-skeleton's {data: [{frame_index, skeleton: [{pose, score}]}]}; fractions of the image size",
         layouts=_OPENPOSE,
         normalised=True,
-        told_by=lambda peek: "data" in peek.root and ("skeleton" in peek.inner or "label" in peek.root),
+        matches=lambda peek: "data" in peek.root and ("skeleton" in peek.inner or "label" in peek.root),
         frames="data",
         people="skeleton",
         points=("pose",),
@@ -227,10 +232,10 @@ JSON_FORMATS = (
     ),
     Format(
         "mediapipe",
-        "MediaPipe's 33 landmarks of a person or several in each frame, as people write them down; shares of the image",
+        "MediaPipe's 33 landmarks of one or more people in each frame, in common forms; fractions of the image size",
         layouts=_LANDMARKS,
         normalised=True,
-        told_by=lambda peek: (
+        matches=lambda peek: (
             bool(_LANDMARK_KEYS & (peek.root | peek.entry | peek.inner))
             or ("x" in peek.entry | peek.inner and not {*_PEOPLE, *_POINTS} & (peek.root | peek.entry))
         ),
@@ -242,9 +247,9 @@ JSON_FORMATS = (
     ),
     Format(
         "alphapose_frames",
-        "AlphaPose's other forms, an object of image names: {bodies: [{joints}]}, {people: [{pose_keypoints_2d}]}, or tracked",
+        "AlphaPose's objects with image names as keys: {bodies: [{joints}]}, {people: [{pose_keypoints_2d}]}, or tracked",
         layouts=_COCO | {18: ("coco_18", 18)},
-        told_by=lambda peek: (
+        matches=lambda peek: (
             "bodies" in peek.root or (_has_names(peek) and bool({"bodies", "people"} & peek.entry or "keypoints" in peek.inner))
         ),
         frames="{}",
@@ -255,7 +260,7 @@ JSON_FORMATS = (
         "vitpose",
         "easy_ViTPose's {keypoints: [{id: [[y, x, confidence]]}], skeleton: names}",
         layouts=_COCO,
-        told_by=lambda peek: {"keypoints", "skeleton"} <= peek.root,
+        matches=lambda peek: {"keypoints", "skeleton"} <= peek.root,
         frames="keypoints",
         people="|",
         points=("",),
@@ -263,10 +268,10 @@ JSON_FORMATS = (
     ),
     Format(
         "json",
-        "anything else like {frames: [{people: [{keypoints}]}]}, without frames or people too, or each person's frames; keys "
-        "of other usual names",
+        "other JSON like {frames: [{people: [{keypoints}]}]}; frames or people may be missing, or each person has the frames; "
+        "other common keys are known too",
         layouts=_COCO | _LANDMARKS,
-        told_by=lambda peek: (
+        matches=lambda peek: (
             bool({"frames", *_PEOPLE, *_POINTS} & (peek.root | peek.entry | peek.inner)) or _is_numbers(peek.first)
         ),
         frames="|".join(("frames", "data", "results", *_POINTS, "[]", "{}")),
@@ -281,26 +286,28 @@ JSON_FORMATS = (
 OTHER_FORMATS = (
     Format(
         "videopose3d",
-        "VideoPose3D's data_2d_custom_*.npz, one or several people in each of several videos",
+        "VideoPose3D's data_2d_custom_*.npz: one or more videos, each of one or more people",
         min_confidence=0.05,
     ),
     Format(
-        "detectron2", ".npz of VideoPose3D's infer_video_d2.py; the person of the surest box in each frame", min_confidence=0.05
+        "detectron2",
+        ".npz of VideoPose3D's infer_video_d2.py; the person with the highest box score in each frame is read",
+        min_confidence=0.05,
     ),
     Format("reconstruction", ".npz of the MHFormer family, `reconstruction` [1, T, J, 2 or 3]", layouts={17: ("h36m", 17)}),
     Format(
         "npz",
-        ".npz with `keypoints` [T, J, 2 or 3] or, of several people, [T, P, J, 2 or 3]; perhaps `confidences` or `scores`, "
+        ".npz with `keypoints` [T, J, 2 or 3], or [T, P, J, 2 or 3] of several people; optional `confidences` or `scores`, "
         "`image_size`, `fps`, `layout`, `frames`, `times`",
     ),
     Format(
         "npy",
-        ".npy array [T, J, 2 or 3], [T, 2 or 3, J], or of several people [P, T, J, 2 or 3]; FreeMoCap's too",
+        ".npy array [T, J, 2 or 3] or [T, 2 or 3, J], or [P, T, J, 2 or 3] of several people; also FreeMoCap's",
         layouts={joints: _LANDMARKS[joints] for joints in (543, 553)},
     ),
     Format(
         "yolo_txt",
-        "ultralytics' folder of labels/*.txt, one a picture, or with --format one of them; shares of the image",
+        "ultralytics' folder of labels/*.txt, one for each picture, or with --format a single one; fractions of the image size",
         0.25,
         _COCO,
         normalised=True,
@@ -308,8 +315,8 @@ OTHER_FORMATS = (
     Format("deeplabcut", ".csv of DeepLabCut, with its three header lines", min_confidence=0.6),
     Format(
         "csv",
-        "a table with commas, semicolons or tabs: a line a frame, a person in a frame, or a joint; a header names the joints, "
-        "or they are in a known order",
+        "table with commas, semicolons, tabs or spaces; each line is a frame, a person in a frame, or a joint; a header names "
+        "the joints, or they are in a known order",
     ),
 )
 
@@ -321,13 +328,13 @@ NUMBERS = frozenset(len(layout.joints) for layout in LAYOUTS.values()).union(
 
 
 def nearest(found: Iterable[Any], formats: Iterable[Format]) -> str:
-    """Return the end of a refusal: the two formats that have most of the words found in a file."""
+    """Return the end of an error message: the two formats that share the most words with a file."""
     words = {str(word) for word in found}
     first, second = sorted(formats, key=lambda one: -len(one.words & words))[:2]
     return f"the nearest are {first.name} and {second.name} (--list_formats shows all)"
 
 
 def listing() -> str:
-    """Return the formats as a Markdown table, which README holds."""
+    """Return the formats as a Markdown table, which the README contains."""
     rows = [f"| `{one.name}` | {one.text} | {one.min_confidence:g} |" for one in FORMATS.values()]
     return "\n".join(["| format | what it is | missing below |", "|---|---|--:|", *rows])

@@ -1,4 +1,4 @@
-"""Keypoints in JSON, in any format that `formats` describes."""
+"""Read keypoints from JSON files in any format that `formats` describes."""
 
 import json
 import re
@@ -12,34 +12,34 @@ from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.text import described, in_utf_8, listed
 from srnet_jax.keypoints.formats import DATA_SETS, FRAME, JSON_FORMATS, Format, Peek, nearest
-from srnet_jax.keypoints.joint_order import FEWEST_NAMES
-from srnet_jax.keypoints.people import MOVES_ON, TIME_UNITS, Seen, image_size, is_number, motion
-from srnet_jax.keypoints.points import as_points, is_joints, joint_name, plain
+from srnet_jax.keypoints.joint_order import MIN_NAMES
+from srnet_jax.keypoints.people import MOVES_ON, TIME_UNITS, Detection, image_size, is_number, motion
+from srnet_jax.keypoints.points import as_points, is_joints, joint_name, letters
 
 _MAX_BYTES = 2_000_000_000
 _NOTHING: tuple[Any, ...] = (None, [], {}, "")
 _VIDEO = ("video", "video_name", "video_id", "clip", "sequence", "camera")
 _PERSON = {"", "person", "personid", "player", "subject", "track", "trackid", "id", "individual", "actor", "p"}
 _IDS = ("track_id", "person_id", "id", "name")
-_FEW, _CROWD, _LOOKED_AT = 3, 20, 200  # people who may be close in a picture, or in it at all; entries of a list
+_FEW, _CROWD, _EXAMINED = 3, 20, 200  # people who may be alike in a picture, people in a picture, examined list entries
 
 
 def load_json(path: Path) -> Any:
-    """Return what a file holds: one value, or a list of those on its lines.
+    """Load a JSON file, or a file with one JSON object on each line, as a list.
 
     Raises:
-      DataError: if it is no JSON, or too large.
+      DataError: if the file is not JSON or is too large.
     """
     size = size_of(path, "a JSON file")
     if size > _MAX_BYTES:
-        raise DataError(f"{path}: {size:,} bytes, expected a JSON file of at most {_MAX_BYTES:,}")
+        raise DataError(f"{path}: found {size:,} bytes, expected a JSON file of at most {_MAX_BYTES:,}")
     data = in_utf_8(path.read_bytes())
     with reading(path, "a JSON file"):
         text = data.decode()
         try:
             content = json.loads(text, parse_constant=lambda _: None)  # NaN and infinity: missing
             if isinstance(content, list) and content and all(isinstance(item, str) and item[:1] in "[{" for item in content):
-                return [json.loads(item, parse_constant=lambda _: None) for item in content]  # as a library returned them
+                return [json.loads(item, parse_constant=lambda _: None) for item in content]  # some libraries return JSON texts
             return content
         except json.JSONDecodeError:
             lines = [line for line in text.splitlines() if line.strip()]
@@ -49,13 +49,13 @@ def load_json(path: Path) -> Any:
 
 
 def recognise(content: Any, path: Path) -> Format:
-    """Return the format of a file's content.
+    """Recognise the format of a file's content.
 
     Raises:
-      DataError: says what was found, and which formats are the nearest.
+      DataError: if it is none; the message says what was found, and which formats are the nearest.
     """
     peek = Peek.of(content)
-    if (one := _told(peek)) is not None:
+    if (one := _matching(peek)) is not None:
         return one
     if isinstance(content, dict):
         found = f"an object with {listed(content)}"
@@ -68,33 +68,37 @@ def recognise(content: Any, path: Path) -> Format:
     )
 
 
-def _told(peek: Peek) -> Format | None:
-    return next((one for one in JSON_FORMATS if one.told_by and one.told_by(peek)), None)
+def _matching(peek: Peek) -> Format | None:
+    return next((one for one in JSON_FORMATS if one.matches and one.matches(peek)), None)
 
 
 def is_known(content: Any) -> bool:
-    """Return whether a file's content is of any format."""
-    return _told(Peek.of(content)) is not None
+    """Return whether a file's content is in a known format."""
+    return _matching(Peek.of(content)) is not None
 
 
 def by_person(content: Any) -> list[tuple[str | None, Any]]:
-    """Return what a file holds of each person whom it keeps apart, after the person's id; of others the whole without an id.
+    """Split a file that has the frames of each person separately.
 
-    Such a file is an object of people, `{"person_1": frames, ...}`, or a list of them, `{"people": [{"id": 1, "frames":}]}`.
+    Such a file is an object of people, `{"person_1": frames, ...}`, or has a list of them, `{"people": [{"id": 1,
+    "frames":}]}`.
+
+    Returns:
+      The id and the frames of each person; for other files, None and the whole content.
     """
     if not isinstance(content, dict):
         return [(None, content)]
     people = _value(content, ("people", "persons", "tracks"))
     if isinstance(people, list) and people and all(isinstance(one, dict) and "frames" in one for one in people):
         return [(str(_value(one, _IDS) or number), one) for number, one in enumerate(people, 1)]
-    words = {plain(key) if re.search("[0-9]", key) else key for key in content}
+    words = {letters(key) if re.search("[0-9]", key) else key for key in content}
     if content and words <= _PERSON and all(_is_one_person(one, words != {""}) for one in content.values()):
         return [(re.sub(r"^[^0-9]+", "", key), one) for key, one in content.items()]
     return [(None, content)]
 
 
 def _is_one_person(value: Any, named: bool) -> bool:
-    """Return whether a value is one person's frames, rather than a frame's people; `named` if its key says so."""
+    """Return whether a value is one person's frames, and not one frame's people; `named` says that its key names a person."""
     if isinstance(value, dict) and isinstance(value.get("frames"), list | dict):
         return True
     items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
@@ -107,27 +111,27 @@ def _is_one_person(value: Any, named: bool) -> bool:
 
 
 def _one_moves(items: list[Any]) -> bool:
-    """Return whether joints in a list are those of one person who moves, rather than of several in a picture."""
+    """Return whether a list of joints belongs to one moving person, and not to several people in one picture."""
     try:
-        points = [as_points(item, None, "").values for item in items[:_LOOKED_AT] if item not in _NOTHING]
-    except DataError:  # named when it is read
+        points = [as_points(item, None, "").values for item in items[:_EXAMINED] if item not in _NOTHING]
+    except DataError:  # reported when it is read
         return False
     return len(points) > _FEW and len({len(one) for one in points}) == 1 and motion(np.stack(points)) < MOVES_ON
 
 
-def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
-    """Yield the people that a file shows.
+def read(content: Any, one: Format, path: Path) -> Iterator[Detection]:
+    """Yield the detected people of a file.
 
     Args:
-      content: of the file.
-      one: its format.
-      path: of the file, whose name is that of the picture if it shows one alone.
+      content: content of the file.
+      one: format of the file.
+      path: of the file; its name is that of the picture if the file has only one.
 
     Raises:
-      DataError: names what is not as the format has it.
+      DataError: if the content does not follow the format; the message names the place.
     """
-    told, sizes = _joint_names(content), _image_sizes(content, path)
-    numbers = {str(number): number for number in range(len(told or ()))}
+    joints, sizes = _joint_names(content), _image_sizes(content, path)
+    numbers = {str(number): number for number in range(len(joints or ()))}
     lacking: list[str] = []
     found = False
     for number, (image, frame) in enumerate(_frames(content, one, path)):
@@ -146,17 +150,17 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
             if points in _NOTHING or (isinstance(points, list) and all(item in _NOTHING for item in points)):
                 continue
             found = True
-            values, names, deep = as_points(points, scores, where)
+            values, names, has_depth = as_points(points, scores, where)
             if one.y_first:
                 values = values[:, [1, 0, 2]]
-            if told and (len(told) == len(values) if names is None else all(name in numbers for name in names)):
-                names = told if names is None else tuple(told[numbers[name]] for name in names)
-            yield Seen(
+            if joints and (len(joints) == len(values) if names is None else all(name in numbers for name in names)):
+                names = joints if names is None else tuple(joints[numbers[name]] for name in names)
+            yield Detection(
                 picture,
                 _track(track, where),
                 values,
                 names,
-                deep,
+                has_depth,
                 str(clip)[:100] if isinstance(clip, str | int) else "",
                 size,
                 clock,
@@ -166,15 +170,17 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Seen]:
 
 
 def _clock(frame: Any) -> tuple[float, float] | None:
-    """Return the time stamp of a frame and its unit, see `Seen`."""
+    """Return the time stamp of a frame and its unit in seconds, as in `Detection`."""
     if not isinstance(frame, dict):
         return None
-    found = [(value, TIME_UNITS[plain(key)]) for key, value in frame.items() if plain(key) in TIME_UNITS and is_number(value)]
+    found = [
+        (value, TIME_UNITS[letters(key)]) for key, value in frame.items() if letters(key) in TIME_UNITS and is_number(value)
+    ]
     return (float(found[0][0]), found[0][1]) if found else None
 
 
-def about(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
-    """Return what a file's object says of image size, frames per second, and the data set whose joints it has."""
+def file_info(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
+    """Return the image size, the frames per second and the name of the data set that a file's object gives; None for others."""
     if not isinstance(content, dict):
         return None, None, None
     size = None
@@ -185,7 +191,7 @@ def about(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
 
 
 def _joint_names(content: Any) -> tuple[str, ...] | None:
-    """Return the names of joints that a file gives once for all, as COCO's categories and ViTPose do, if they are a body's."""
+    """Return the joint names that a file gives once for all people, as COCO and ViTPose do, if they are a body's."""
     if not isinstance(content, dict):
         return None
     categories = content.get("categories")
@@ -197,11 +203,11 @@ def _joint_names(content: Any) -> tuple[str, ...] | None:
     names = list(names.values()) if isinstance(names, dict) else names
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return None
-    return tuple(names) if sum(joint_name(name) is not None for name in names) >= FEWEST_NAMES else None
+    return tuple(names) if sum(joint_name(name) is not None for name in names) >= MIN_NAMES else None
 
 
 def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[str | None, Any]]:
-    """Yield each frame, or each person of a flat list, with the picture's name where the frame itself does not have it."""
+    """Yield each frame, or each person of a flat list, with the picture's name if the frame does not contain it."""
     options = one.frames.split("|")
     key = next((option for option in options if isinstance(content, dict) and option in content), None)
     if one.frames == "":
@@ -219,13 +225,13 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[str | None,
             if image is None:
                 raise DataError(f"{path}: entry {number}: found {listed(person)}, expected {' or '.join(one.picture)}")
             yield (names.get(image) if isinstance(image, int | str) else None), person
-    elif key is None and one.points[-1] == "" and is_joints(content):  # of one person in one picture
+    elif key is None and one.points[-1] == "" and is_joints(content):  # one person in one picture
         yield path.name, content
     elif key is not None or isinstance(content, list):
         found = content if key is None else content[key]
         if key in one.points:
             scores = _value(content, one.scores)
-            if is_joints(found) or (key in one.people.split("|") and not _are_frames(found)):  # of one picture
+            if is_joints(found) or (key in one.people.split("|") and not _are_frames(found)):  # one picture
                 yield path.name, content
             elif isinstance(found, list) and isinstance(scores, list) and len(scores) == len(found):
                 yield from ((None, {key: item, one.scores[0]: sure}) for item, sure in zip(found, scores, strict=True))
@@ -241,7 +247,7 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[str | None,
         if one.alone and isinstance(entry, dict) and not keys & entry.keys() and set(one.points) & entry.keys():
             people = [_value(item, one.points) for item in items if isinstance(item, dict)]
             if len(people) < len(items) or not _one_moves(people):
-                yield path.name, {one.people.split("|")[0]: items} if one.people else items  # of one picture's people
+                yield path.name, {one.people.split("|")[0]: items} if one.people else items  # the people of one picture
                 return
         yield from ((None, item) for item in items)
     elif isinstance(content, dict) and (set(one.people.split("|")) - {""}) & content.keys():
@@ -255,18 +261,18 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[str | None,
     elif isinstance(content, dict):
         yield None, content
     else:
-        raise DataError(f"{path}: found {described(content)}, expected the form of {one.name}")
+        raise DataError(f"{path}: found {described(content)}, expected the format {one.name}")
 
 
 def _are_frames(found: Any) -> bool:
-    """Return whether a list under a key for people and for joints holds those of each frame, rather than each person's."""
+    """Return whether a list, whose key may mean people or joints, has one entry for each frame, and not for each person."""
     if not isinstance(found, list) or not all(map(is_joints, filter(None, found))):
         return isinstance(found, list)
     return len(found) > _CROWD or _one_moves(found)
 
 
 def _image_names(content: Any) -> dict[Any, str]:
-    """Return the name of each image of COCO's annotations, by id."""
+    """Return {id: file name} of the images of COCO annotations."""
     images = content.get("images") if isinstance(content, dict) else None
     found = {}
     for image in images if isinstance(images, list) else ():
@@ -276,7 +282,7 @@ def _image_names(content: Any) -> dict[Any, str]:
 
 
 def _image_sizes(content: Any, path: Path) -> dict[str, tuple[int, int]]:
-    """Return the size of each image of COCO's annotations, by id."""
+    """Return {id: (width, height)} of the images of COCO annotations."""
     images = content.get("images") if isinstance(content, dict) else None
     return {
         str(image.get("id")): image_size(image.get("width"), image.get("height"), str(path))
@@ -286,7 +292,7 @@ def _image_sizes(content: Any, path: Path) -> dict[str, tuple[int, int]]:
 
 
 def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield the track id, the joints and the confidences of each person of a frame; add to `lacking` those without joints."""
+    """Yield track id, joints and confidences of a frame's people; add messages about people without joints to `lacking`."""
     keys = () if one.frames.startswith("flat") else tuple(key for key in one.people.split("|") if key)
     if isinstance(frame, dict) and (key := next((key for key in keys if key in frame), None)):
         frame = frame[key]
@@ -296,7 +302,7 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
         raise DataError(f"{where}: found {described(frame)}, expected {'people' if one.points[-1] else 'joints'}")
     if frame in _NOTHING:
         return
-    if isinstance(frame, dict) and all(key.isdecimal() for key in frame) and not is_joints(frame):  # by track id
+    if isinstance(frame, dict) and all(key.isdecimal() for key in frame) and not is_joints(frame):  # with track ids as keys
         people = list(frame.items())
     elif isinstance(frame, list) and not (one.points[-1] == "" and is_joints(frame)):
         people = [(None, person) for person in frame]
@@ -307,7 +313,7 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
     for track, person in people:
         if person in _NOTHING:
             continue
-        if isinstance(person, dict) and one.points[-1] and not person.keys() & set(one.points):  # a box alone
+        if isinstance(person, dict) and one.points[-1] and not person.keys() & set(one.points):  # only a box
             lacking.append(f"{where}: found a person with {listed(person)}, expected {' or '.join(one.points)}")
             continue
         track, points, scores = track or _value(person, one.track), _points(person, one, where), _value(person, one.scores)
@@ -318,9 +324,9 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
             and isinstance(points[0], list)
             and not is_joints(points)
         ):
-            for index, own in enumerate(points):  # [people, joints, 2 or 3], as Python's detectors have it
+            for index, own in enumerate(points):  # [people, joints, 2 or 3], as detectors written in Python return it
                 sure = scores[index] if isinstance(scores, list) and index < len(scores) else None
-                yield None, own, sure if isinstance(sure, list) else None  # or of the person
+                yield None, own, sure if isinstance(sure, list) else None  # a number is the score of the person
         else:
             yield track, points, None if is_number(scores) else scores
 
@@ -332,11 +338,11 @@ def _points(person: Any, one: Format, where: str) -> Any:
         return person[key]
     if one.points[-1] == "":
         return person
-    raise DataError(f"{where}: found {described(person)}, expected a person's object")
+    raise DataError(f"{where}: found {described(person)}, expected an object for a person")
 
 
 def _value(item: Any, keys: tuple[str, ...]) -> Any:
-    """Return the first value that an object has under one of the keys and that is not None."""
+    """Return an object's first value under one of the keys that is not None; else None."""
     return next((item[key] for key in keys if item.get(key) is not None), None) if isinstance(item, dict) else None
 
 
@@ -347,16 +353,16 @@ def _list(items: Any, what: str, path: Path) -> list[Any]:
 
 
 def _picture(value: Any, where: str) -> str:
-    """Return a picture's name; a whole number as its digits."""
+    """Check and return a picture's name; a whole number becomes its digits."""
     if isinstance(value, str) and 0 < len(value) <= 1000 and value.isprintable():
         return value
     if is_number(value) and value == int(value) and 0 <= value < 10**15:
         return str(int(value))
-    raise DataError(f"{where}: found {described(value)}, expected a frame's number or an image's name")
+    raise DataError(f"{where}: found {described(value)}, expected a frame number or an image name")
 
 
 def _track(value: Any, where: str) -> str | None:
-    """Return a track id: a whole number or the first of a list, or a short text; None for -1, which means no id."""
+    """Return a track id as text: a whole number, a short text, or the first entry of a list; None for -1, which means no id."""
     for _ in range(3):
         value = (value[0] if value else None) if isinstance(value, list) else value
     if value is None or (isinstance(value, str) and 0 < len(value) <= 60):

@@ -1,7 +1,8 @@
-"""Keypoints of one's own videos and pictures, in the files that detectors write; `formats` describes them.
+"""Load a file or folder of 2D keypoints in any known format, and return the track of each person.
 
-Each format has its joints in the order of its detector; `layouts` turns one order into another. `tracks` says how people are
-followed, `pictures` which frame a picture is, `points` what counts as missing, and `complete` how it is filled.
+`formats` describes the formats. Joints stay in the order of the detector; `pose.layouts` converts between orders. `tracks`
+explains how people are tracked, `pictures` which frame a picture is, `points` which joints are missing, and `pose.complete` how
+missing joints are filled in.
 """
 
 import collections
@@ -20,28 +21,28 @@ from srnet_jax.io.text import in_utf_8
 from srnet_jax.keypoints import csv_files, json_files, npz_files, which_layout, yolo_labels
 from srnet_jax.keypoints.formats import DATA_SETS, FORMATS, JSON_FORMATS, Format, nearest
 from srnet_jax.keypoints.joint_order import in_layout, named_alike
-from srnet_jax.keypoints.people import People, Seen, frame_rate, gather
+from srnet_jax.keypoints.people import Detection, People, frame_rate, gather
 from srnet_jax.keypoints.tracks import MAX_NORMALISED, Track, follow, turned
 from srnet_jax.pose.layouts import LAYOUTS
 
-_RATIO = 64  # of a budget to the size of the files: a number has several digits, and npz may be compressed
+_RATIO = 64  # memory limit over the size of the files; .npz files may be compressed
 _MAX_FILES = 1_000_000
-_NEGATIVE = 0.2  # of shares of an image, a few of which may lie left of it or above
-_NO_CONFIDENCE, _NO_SCORE, _PERCENT = 0.05, 10.0, 100.0  # some detectors' scores go below 0 or above 1 a little
-_FARTHEST_SHARE = 10.0
+_NEGATIVE = 0.2  # largest fraction of negative coordinates; a few joints may be left of the image or above it
+_NO_CONFIDENCE, _NO_SCORE, _PERCENT = 0.05, 10.0, 100.0  # some detectors' scores are a little below 0 or above 1
+_FARTHEST_SHARE = 10.0  # largest normalised coordinate
 _JSON = {one.name for one in JSON_FORMATS}
 
 
 @dataclasses.dataclass(frozen=True)
 class Hints:
-    """What a user says of a file, where it does not.
+    """The user's information about a keypoint file.
 
     Attributes:
-      keypoint_format: a name of FORMATS; None finds it from the content.
-      image_size: width and height of the pictures, pixels.
-      min_confidence: below which a joint is missing; None for the format's own.
-      rotate: degrees to turn the pictures, clockwise: 0, 90, 180 or 270.
-      usual_size: as `image_size`, where the file does not say it.
+      keypoint_format: a name of `FORMATS`; None to recognise the format from the content.
+      image_size: width and height of the pictures, pixels; overrides the file's.
+      min_confidence: confidence below which a joint is missing; None for the format's own.
+      rotate: clockwise rotation of the pictures: 0, 90, 180 or 270 degrees.
+      usual_size: width and height, pixels, to use if the file does not give them.
     """
 
     keypoint_format: str | None = None
@@ -52,18 +53,18 @@ class Hints:
 
 
 def load(path: str | Path, hints: Hints = Hints()) -> tuple[Track, ...]:
-    """Read the keypoints of each person in a file, or in a folder of files of one picture each.
+    """Load the keypoints of each person from a file, or from a folder with one file for each picture.
 
     Args:
       path: of the file or folder.
-      hints: what the file does not say.
+      hints: information that the file does not contain.
 
     Returns:
-      At least one track; those that show their person in most frames first.
+      At least one track; those with the most frames first.
 
     Raises:
       UserError: if there is no such format.
-      DataError: if the file is missing or damaged, does not hold what was expected, or shows nobody.
+      DataError: if the file is missing, damaged or not as expected, or contains no person.
     """
     path, name = Path(path), hints.keypoint_format
     if name not in (None, *FORMATS):
@@ -81,21 +82,21 @@ def load(path: str | Path, hints: Hints = Hints()) -> tuple[Track, ...]:
                 people = dataclasses.replace(people, values=people.values * [1, 1, scale])
             tracks += follow(_in_pixels(people, one, hints.image_size or people.image_size or hints.usual_size), budget, least)
     if not tracks:
-        raise DataError(f"{path}: no person in any frame")
+        raise DataError(f"{path}: found no person in any frame")
     others = {people.image_size for people, _ in everyone} - {None, hints.image_size}
     if hints.image_size and others:
         (width, height), *_ = sorted(size for size in others if size)
         given = "{} x {}".format(*hints.image_size)
-        warnings.warn(f"{path}: has images of {width} x {height} pixels, taken as {given} (--width, --height)", stacklevel=2)
+        warnings.warn(f"{path}: found images of {width} x {height} pixels, using {given} (--width, --height)", stacklevel=2)
     tracks.sort(key=lambda track: -int(track.detected.sum()))
-    return tuple(_with_own_names(which_layout.settled(turned(tracks, hints.rotate, str(path)))))
+    return tuple(_with_own_names(which_layout.with_body_25b(turned(tracks, hints.rotate, str(path)))))
 
 
 def _scale_of_confidences(everyone: list[People], path: Path) -> float:
-    """Return the factor that makes a file's confidences 0 to 1: 0.01 if they are in percent.
+    """Return the factor that scales a file's confidences to 0 to 1: 0.01 if they are in percent, else 1.
 
     Raises:
-      DataError: says that points are in 3D, if the third number of a joint is no confidence.
+      DataError: if the third number of a joint is not a confidence, as for points in 3D.
     """
     thirds = [people.values[..., 2][np.isfinite(people.values[..., 2])] for people in everyone]
     for people, third in zip(everyone, thirds, strict=True):
@@ -108,19 +109,19 @@ def _scale_of_confidences(everyone: list[People], path: Path) -> float:
     if not (every > 0).any() or np.median(every[every > 0]) <= _NO_SCORE or every.max() > _PERCENT:
         return 1.0
     found = f"{every.min():.3g} to {every.max():.3g}"
-    warnings.warn(f"{path}: third numbers of {found} are taken as confidences in percent", stacklevel=2)
+    warnings.warn(f"{path}: found third numbers of {found}, using them as confidences in percent", stacklevel=2)
     return 1 / _PERCENT
 
 
 def _size(path: Path) -> int:
-    """Return the bytes of a file, or of the files that a folder holds."""
+    """Return the size of a file, or of all files in a folder, bytes."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
     return size_of(path, "keypoints of a video")
 
 
 def _read(path: Path, hints: Hints, budget: Budget) -> Iterator[tuple[People, Format]]:
-    """Yield the people of each video or picture, and the format that they are in."""
+    """Yield the people of each video or picture, and their format."""
     name = hints.keypoint_format
     if path.is_dir():
         yield from _read_folder(path, name, budget)
@@ -142,12 +143,12 @@ def _read(path: Path, hints: Hints, budget: Budget) -> Iterator[tuple[People, Fo
             seen = json_files.read(own, one, path)
             if person is not None:
                 seen = (each._replace(track=person) for each in seen)
-            yield from _of_seen(seen, one, path, budget, json_files.about(content, path))
+            yield from _of_seen(seen, one, path, budget, json_files.file_info(content, path))
     elif name == "yolo_txt":
         yield from _of_seen(yolo_labels.read([path]), FORMATS[name], path, budget)
     elif name is None and suffix not in (".csv", ".tsv", ".txt") and not any(c in head.split(b"\n")[0] for c in b",;\t"):
         raise DataError(
-            f"{path}: found neither NumPy's form, nor JSON, nor a table, expected a keypoint format; "
+            f"{path}: found neither a NumPy file, nor JSON, nor a table, expected a keypoint format; "
             f"{nearest([suffix.strip('.')], FORMATS.values())}"
         )
     else:
@@ -158,7 +159,7 @@ def _read(path: Path, hints: Hints, budget: Budget) -> Iterator[tuple[People, Fo
 
 
 def _read_folder(folder: Path, name: str | None, budget: Budget) -> Iterator[tuple[People, Format]]:
-    """Read a folder of files of one picture each: JSON, or YOLO's labels."""
+    """Read a folder with one file for each picture: JSON files or YOLO labels."""
     if name not in (None, "yolo_txt", *_JSON):
         raise DataError(f"{folder}: found a folder, expected a file of the format {name}")
     files = sorted(
@@ -172,14 +173,14 @@ def _read_folder(folder: Path, name: str | None, budget: Budget) -> Iterator[tup
     files = wanted[suffix]
     if not files:
         inside = [child for child in sorted(folder.iterdir()) if child.is_dir()]
-        hint = f"; is it {inside[0].name} in it?" if inside else ""
+        hint = f"; is it the folder {inside[0].name} inside?" if inside else ""
         raise DataError(f"{folder}: found no {suffix if name else '.json or .txt'} file, expected one for each picture{hint}")
     if len(files) > _MAX_FILES:
         raise DataError(f"{folder}: found {len(files):,} files, expected at most {_MAX_FILES:,}")
     if suffix == ".txt":
         yield from _of_seen(yolo_labels.read(files), FORMATS["yolo_txt"], folder, budget)
         return
-    found: list[Seen] = []
+    found: list[Detection] = []
     one = FORMATS[name] if name else None
     others = []
     for file in files:
@@ -198,27 +199,27 @@ def _read_folder(folder: Path, name: str | None, budget: Budget) -> Iterator[tup
         found += [person._replace(picture=picture) for person in people]
         budget.charge(sum(2 * person.values.nbytes for person in people))
     if others and not found:
-        json_files.recognise(json_files.load_json(others[0]), others[0])  # says what is wrong
+        json_files.recognise(json_files.load_json(others[0]), others[0])  # raises the error
     if others:
-        found_in = f"{len(others):,} of {len(files):,} files hold no keypoints, such as {one_line(others[0].name, 60)}"
-        warnings.warn(f"{folder}: {found_in}", stacklevel=2)
+        unread = f"{len(others):,} of {len(files):,} files without keypoints, such as {one_line(others[0].name, 60)}"
+        warnings.warn(f"{folder}: found {unread}", stacklevel=2)
     if one:
         yield from _of_seen(iter(found), one, folder, budget)
 
 
 def _of_seen(
-    seen: Iterator[Seen],
+    seen: Iterator[Detection],
     one: Format,
     path: Path,
     budget: Budget,
-    about: tuple[tuple[int, int] | None, object, object] = (None, None, None),
+    info: tuple[tuple[int, int] | None, object, object] = (None, None, None),
 ) -> Iterator[tuple[People, Format]]:
-    """Yield the people of each video or picture, in the layout that names or numbers of joints tell."""
-    size, fps, data_set = about
+    """Yield the people of each video or picture, in the layout that the names or the number of joints determine."""
+    size, fps, data_set = info
     pictures = list(seen)
-    if any(person.deep for person in pictures):
+    if any(person.has_depth for person in pictures):
         warnings.warn(
-            f"{path}: joints have a third coordinate, which is left out; are these points in 3D? x and y are lifted as pixels",
+            f"{path}: found a third coordinate of joints, using x and y as pixels; are these points in 3D?",
             stacklevel=2,
         )
     named = named_alike(pictures, path)
@@ -233,7 +234,7 @@ def _of_seen(
 
 
 def _with_layout(people: People, one: Format, data_set: object) -> People:
-    """Say which layout people have, and leave out what follows its joints."""
+    """Set the layout of people by their number of joints, and remove additional joints after those of the layout."""
     layouts = one.layouts
     if isinstance(data_set, str) and one.layouts:
         layouts = DATA_SETS.get(data_set, {})
@@ -245,39 +246,39 @@ def _with_layout(people: People, one: Format, data_set: object) -> People:
 
 
 def _in_pixels(people: People, one: Format, image_size: tuple[int, int] | None) -> People:
-    """Turn shares of the image into pixels, if the format has them or all values are such."""
+    """Convert coordinates from fractions of the image size to pixels if they are fractions."""
     size = image_size or people.image_size
     points = people.values[..., :2]
     numbers = points[np.isfinite(points).all(-1) & (points != 0).any(-1) & (points != -1).all(-1)]
     shares = not len(numbers) or bool(np.median(np.abs(numbers)) <= MAX_NORMALISED)
     if len(numbers) and shares and (numbers < 0).mean() > _NEGATIVE:
         raise DataError(
-            f"{people.where}: found coordinates around 0 to +-1, as of points in 3D or counted from the image's centre, "
-            "expected pixels, or shares of the image from its upper left corner"
+            f"{people.where}: found coordinates around 0 to +-1, as of points in 3D or relative to the image's centre, "
+            "expected pixels, or fractions of the image size from the upper left corner"
         )
     if not shares or not len(numbers):
         return dataclasses.replace(people, image_size=size)
     if size is None:
         raise DataError(
-            f"{people.where}: keypoints are around 0 to 1, they seem normalised, expected pixels, or the image's size (--width "
-            "and --height)"
+            f"{people.where}: found keypoints around 0 to 1, which seem normalised, expected pixels, or the image's size "
+            "(--width and --height)"
         )
     if len(numbers) and np.abs(numbers).max() > _FARTHEST_SHARE:
         raise DataError(
-            f"{people.where}: found a coordinate of {np.abs(numbers).max():.6g}, expected shares of the image's width and "
-            "height, 0 to 1"
+            f"{people.where}: found a coordinate of {np.abs(numbers).max():.6g}, expected fractions of the image's width "
+            "and height, 0 to 1"
         )
     return dataclasses.replace(people, values=people.values * [*size, 1], image_size=size)
 
 
 def _with_own_names(tracks: list[Track]) -> list[Track]:
-    """Number the tracks whose name another has."""
+    """Append numbers to the names of tracks that would have the same name."""
     taken: set[str] = set()
     numbers: collections.Counter[str] = collections.Counter()
     made = []
     for track in tracks:
         name = track.name
-        while name.lower() in taken:  # lower: file systems that know no capitals
+        while name.lower() in taken:  # lower case, because some file systems ignore case
             numbers[track.name] += 1
             name = f"{track.name}_{numbers[track.name] + 1}"
         taken.add(name.lower())

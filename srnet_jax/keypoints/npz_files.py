@@ -1,4 +1,4 @@
-"""Keypoints in NumPy's files: VideoPose3D's `data_2d_custom_*.npz`, what its Detectron2 script writes, and plain arrays."""
+"""Read keypoints from NumPy files: VideoPose3D's `data_2d_custom_*.npz`, its Detectron2 script's output, and plain arrays."""
 
 import dataclasses
 import warnings
@@ -16,8 +16,8 @@ from srnet_jax.io.text import described, listed, numbers_of_shape
 from srnet_jax.keypoints import formats
 from srnet_jax.keypoints.people import (
     MOVES_ON,
+    Detection,
     People,
-    Seen,
     frame_rate,
     gather,
     image_size,
@@ -30,28 +30,28 @@ from srnet_jax.keypoints.points import FlatPoints3DError
 from srnet_jax.pose import layouts
 
 FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
-_MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame: one array may stand for all frames of a file
+_MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame; a small file may repeat one array for all frames
 _COCO_JOINTS = 17
-_MOST_FRAMES = 1e15
-_LOOKED_AT, _CROWD = 200, 20  # frames or people; people in one picture
+_MAX_FRAMES = 1e15
+_EXAMINED, _CROWD = 200, 20  # frames or people that are examined; largest number of people in one picture
 _POINTS = ("keypoints", "kpts", "keypoints_2d", "kps", "joints_2d", "poses_2d", "arr_0")
 _CONFIDENCES = ("confidences", "keypoint_scores", "scores", "confidence", "conf", "visibility", "likelihood", "arr_1")
-FREEMOCAP = (543, 553)  # landmarks: of body, hands and face
+FREEMOCAP = (543, 553)  # numbers of landmarks of body, hands and face
 
 
 def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, Iterator[People]]:
-    """Read an archive of any of the formats, one video after another.
+    """Read an .npz file in any of `FORMATS`, one video after another.
 
     Args:
       path: of the file.
-      keypoint_format: one of FORMATS; None finds it from the content.
-      budget: what it may still cost to read the file.
+      keypoint_format: one of `FORMATS`; None to recognise it from the content.
+      budget: limit on the memory for reading the file.
 
     Returns:
       The name of the format, and the people of each video.
 
     Raises:
-      DataError: if the file is damaged, or does not hold what was expected.
+      DataError: if the file is damaged or its content is not as expected.
     """
     arrays = load_npz(path)
     name = keypoint_format or recognised(arrays, path)
@@ -67,15 +67,18 @@ def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, 
 
 
 def read_npy(path: Path, budget: Budget) -> People:
-    """Read one array: [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 or J*3] of a person, of several [P, T, J, 2 or 3].
+    """Read an .npy file with one array of keypoints.
+
+    The array is [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 or J*3] for one person, or [P, T, J, 2 or 3] for
+    several.
 
     Raises:
-      DataError: if the file is damaged, or holds another array, such as points in 3D.
+      DataError: if the file is damaged or has another array, such as 3D points.
     """
     with reading(path, "an .npy array of numbers"):
-        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # mapped: a header cannot ask for more than there is
+        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # mapped: a false header cannot allocate memory
     joints = {len(one.joints) for one in layouts.LAYOUTS.values()}
-    if array.ndim == 2 and array.shape[1] in (2, 3) and len(array) in joints:  # of one picture
+    if array.ndim == 2 and array.shape[1] in (2, 3) and len(array) in joints:  # one picture
         array = array[None]
     elif array.ndim == 2 and (size := next((n for n in (3, 2) if array.shape[1] / n in joints), 0)):
         array = array.reshape(len(array), -1, size)
@@ -83,16 +86,16 @@ def read_npy(path: Path, budget: Budget) -> People:
         array = np.swapaxes(array, 1, 2)
     if array.ndim > 2 and array.shape[-1] == 4:  # x, y, depth, confidence
         array = array[..., [0, 1, 3]]
-    if array.ndim == 4 and array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # its third number is MediaPipe's depth
+    if array.ndim == 4 and array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # the third number is MediaPipe's depth
         array = array[..., :2]
     return _plain({"keypoints": array}, path, budget)
 
 
 def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
-    """Return the name of a file's format.
+    """Recognise the format of a file from its keys.
 
     Raises:
-      DataError: if it is none of FORMATS.
+      DataError: if it is none of `FORMATS`.
     """
     keys = {"positions_2d": "videopose3d", "segments": "detectron2", "reconstruction": "reconstruction"}
     for key, name in (keys | dict.fromkeys(_POINTS, "npz")).items():
@@ -105,7 +108,7 @@ def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
 
 
 def _frames_first(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
-    """Return `reconstruction` [P, T, J, 2 or 3] as `keypoints` [T, P, J, 2 or 3], and what has its people and frames alike."""
+    """Turn `reconstruction` [P, T, J, 2 or 3] into `keypoints` [T, P, J, 2 or 3], and arrays of the same leading shape too."""
     points = arrays.get("reconstruction")
     if points is None:
         raise DataError(f"{path}: found no reconstruction, expected an array (1, frames, joints, 2 or 3)")
@@ -115,33 +118,33 @@ def _frames_first(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.nda
 
 
 def _videopose3d(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> Iterator[People]:
-    """Read the people of each video.
+    """Read the people of each video from VideoPose3D's format.
 
-    `positions_2d` is {video: {"custom": [keypoints [T, J, 2 or 3] of each person]}}; `metadata` has `video_metadata`: {video:
-    {"w": width, "h": height}}, perhaps with "fps", and perhaps `layout_name`.
+    `positions_2d` is {video: {"custom": [keypoints [T, J, 2 or 3] of each person]}}. `metadata` contains `video_metadata`,
+    which is {video: {"w": width, "h": height}} with an optional "fps", and optionally `layout_name`.
 
     Source: VideoPose3D's documentation of inference in the wild.
     """
     positions, metadata = (stored_dict(arrays, name, path) for name in ("positions_2d", "metadata"))
     sizes = metadata.get("video_metadata")
     if not isinstance(sizes, dict):
-        raise DataError(f"{path}: metadata: found no video_metadata, expected width and height of each video")
+        raise DataError(f"{path}: metadata: found no video_metadata, expected the width and height of each video")
     if not positions:
-        raise DataError(f"{path}: positions_2d holds no video")
+        raise DataError(f"{path}: positions_2d: found no video, expected at least one")
     layout = layout_name(metadata.get("layout_name"), f"{path}: metadata")
     for name, recordings in positions.items():
         if not isinstance(name, str) or not name.isprintable() or len(name) > 200:
-            raise DataError(f"{path}: positions_2d holds a video of the name {described(name)}, expected a file's")
+            raise DataError(f"{path}: positions_2d: found the video name {described(name)}, expected a file name")
         where = f"{path}: {name}"
         people = recordings.get("custom") if isinstance(recordings, dict) else None
         if not _is_sequence(people) or not len(people):
-            raise DataError(f"{where}: expected the action 'custom' with the keypoints of each person")
+            raise DataError(f"{where}: found no action 'custom', expected one with the keypoints of each person")
         size = sizes.get(name)
-        about = size if isinstance(size, dict) else {}
+        info = size if isinstance(size, dict) else {}
         values = [_rows(points, (3,), where, budget) for points in people]
         ragged = {points.shape[1] for points in values}
         if len(ragged) > 1:
-            raise DataError(f"{where}: found people of {' and '.join(map(str, sorted(ragged)))} joints, expected one number")
+            raise DataError(f"{where}: found people of {' and '.join(map(str, sorted(ragged)))} joints, expected equal numbers")
         yield People(
             where,
             video_name(name),
@@ -150,16 +153,16 @@ def _videopose3d(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> I
             np.concatenate(values),
             prefix=f"{video_name(name)}_",
             layout=layout,
-            image_size=image_size(about.get("w"), about.get("h"), f"{where}: video_metadata"),
-            fps=frame_rate(about.get("fps"), f"{where}: video_metadata"),
+            image_size=image_size(info.get("w"), info.get("h"), f"{where}: video_metadata"),
+            fps=frame_rate(info.get("fps"), f"{where}: video_metadata"),
         )
 
 
 def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
-    """Read one person's `keypoints` [T, J, 2 or 3], or those of several, [T, P, J, 2 or 3]: pixels, and confidence.
+    """Read `keypoints` [T, J, 2 or 3] of one person or [T, P, J, 2 or 3] of several: pixels, and an optional confidence.
 
-    Each of several has the same place in all frames. There may be `confidences` [T, J] or [T, P, J], `image_size` (width,
-    height), `fps`, `layout`, and [T] `times` in seconds and `frames`, their numbers.
+    Each of several people has the same index in all frames. Optional arrays are `confidences` [T, J] or [T, P, J], `image_size`
+    (width, height), `fps`, `layout`, `times` [T] in seconds, and `frames` [T], the frame numbers.
     """
     key = next((key for key in _POINTS if key in arrays), None)
     if key is None:
@@ -170,17 +173,17 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
     if sure is not None:
         confidences = numbers_of_shape(arrays[sure], values.shape[:-1], f"{path}: {sure}")
         if arrays[key].shape[-1] > 2 and not ((values[..., 2] >= 0) & (values[..., 2] <= 1) | np.isnan(values[..., 2])).all():
-            raise FlatPoints3DError(f"{path}: holds points in 3D, expected a detector's 2D keypoints; nothing is left to lift")
+            raise FlatPoints3DError(f"{path}: found points in 3D, expected a detector's 2D keypoints")
         with np.errstate(over="ignore", invalid="ignore"):
             values[..., 2] = confidences
     if unused := [name for name in others if name != sure]:
-        warnings.warn(f"{path}: {listed(unused)} not used, expected confidences of the name {_CONFIDENCES[0]}", stacklevel=2)
+        warnings.warn(f"{path}: {listed(unused)} not used, expected confidences under the name {_CONFIDENCES[0]}", stacklevel=2)
     if values.ndim == 4 and _people_first(values):
         values = np.swapaxes(values, 0, 1)
     shape = values.shape[:-1]
     size = arrays.get("image_size", np.empty(0))
     if "image_size" in arrays and size.shape != (2,):
-        raise DataError(f"{path}: image_size holds {described(size)}, expected width and height")
+        raise DataError(f"{path}: image_size: found {described(size)}, expected width and height")
     people = shape[1] if len(shape) == 3 else 1
     frames, times = (_each_frame(arrays, name, shape[0], path) for name in ("frames", "times"))
     numbers = np.arange(shape[0]) if frames is None else frames.astype(np.int64)
@@ -198,40 +201,40 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
 
 
 def _each_frame(arrays: dict[str, np.ndarray], name: str, count: int, path: Path) -> np.ndarray | None:
-    """Return an array [T] of numbers that increase; None if there is none of the name, or with a warning if they do not."""
+    """Return an array [T] of increasing numbers; None if there is none, or, with a warning, if they do not increase."""
     found = arrays.get(name)
     if found is None or found.shape != (count,) or found.dtype.kind not in "fiu":
         return None
     found = found.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        usable = np.isfinite(found).all() and (np.diff(found) > 0).all() and abs(found[[0, -1]]).max() < _MOST_FRAMES
+        usable = np.isfinite(found).all() and (np.diff(found) > 0).all() and abs(found[[0, -1]]).max() < _MAX_FRAMES
     if name == "frames":
         usable = usable and found[0] >= 0 and bool((found == np.round(found)).all())
     if not usable:
-        warnings.warn(f"{path}: {name} not used, expected numbers that increase", stacklevel=2)
+        warnings.warn(f"{path}: {name} not used, expected increasing numbers", stacklevel=2)
     return found if usable else None
 
 
 def _people_first(values: np.ndarray) -> bool:
     """Return whether keypoints are [P, T, J, 3], rather than [T, P, J, 3].
 
-    From frame to frame people move less than they differ. If people are alike, there are more frames than people; if there is
-    one frame or one person, those count as frames who move as one does.
+    A person moves less from frame to frame than people differ from each other. If people hardly differ, the longer axis is the
+    frames. If the first axis has length 1, the second is frames if it moves like one person, or is too long for one picture.
     """
-    looked_at = values[:_LOOKED_AT, :_LOOKED_AT]
-    along, across = motion(looked_at), motion(np.swapaxes(looked_at, 0, 1))
+    examined = values[:_EXAMINED, :_EXAMINED]
+    along, across = motion(examined), motion(np.swapaxes(examined, 0, 1))
     if len(values) == 1:
         return across < MOVES_ON or values.shape[1] > _CROWD
     return values.shape[1] > len(values) if max(along, across) < MOVES_ON else across < along
 
 
 def _item(arrays: dict[str, np.ndarray], key: str) -> Any:
-    """Return the value of an array of shape () or (1,), None if there is no such array."""
+    """Return the value of an array of one element; None if there is no such array."""
     return arrays[key].item() if key in arrays and arrays[key].size == 1 else arrays.get(key)
 
 
 def _rows(points: Any, dimensions: tuple[int, ...], where: str, budget: Budget) -> np.ndarray:
-    """Return keypoints [T, ..., J, 2 or 3] as float64 with a confidence, which is 1 if there is none."""
+    """Convert keypoints [T, ..., J, 2 or 3] to float64 [T, ..., J, 3], with a confidence of 1 if there is none."""
     if (
         not isinstance(points, np.ndarray)
         or points.ndim not in dimensions
@@ -244,18 +247,19 @@ def _rows(points: Any, dimensions: tuple[int, ...], where: str, budget: Budget) 
             f"{where}: found {described(points)}, expected keypoints (frames >= 1, {several}joints, 2 or 3) of numbers"
         )
     count = points.size // points.shape[-1]
-    budget.charge(80 * count)  # this and copies to come
+    budget.charge(80 * count)  # for this array and later copies
     values = np.ones((*points.shape[:-1], 3))
-    with np.errstate(over="ignore", invalid="ignore"):  # refused later
+    with np.errstate(over="ignore", invalid="ignore"):  # rejected later
         values[..., : points.shape[-1]] = points
     return values
 
 
 def _detectron2(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> Iterator[People]:
-    """Read one person a frame, who has the box of the highest score.
+    """Read the person with the highest box score of each frame.
 
-    `boxes` and `keypoints` have a pair for each frame: nothing, and arrays [N, 5] with the score at the end, [N, 4, J] of x, y,
-    logit and probability. `metadata` has the width and the height of the images.
+    `boxes` and `keypoints` contain a pair for each frame: an empty entry and an array. The array is [N, 5], with the score
+    last, for boxes, and [N, 4, J], of x, y, logit and probability, for keypoints. `metadata` has the width and height of the
+    images.
 
     Source: VideoPose3D, `inference/infer_video_d2.py` and `data/prepare_data_2d_custom.py`.
     """
@@ -264,16 +268,16 @@ def _detectron2(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> It
             raise DataError(f"{path}: found the keys {listed(arrays)}, expected boxes and keypoints of each frame")
     boxes, keypoints = arrays["boxes"], arrays["keypoints"]
     if len(boxes) != len(keypoints):
-        raise DataError(f"{path}: found boxes of {len(boxes)} frames and keypoints of {len(keypoints)}, expected the same")
-    about = stored_dict(arrays, "metadata", path)
-    size = image_size(about.get("w"), about.get("h"), f"{path}: metadata")
-    fps = frame_rate(about.get("fps"), f"{path}: metadata")
+        raise DataError(f"{path}: found boxes of {len(boxes)} frames and keypoints of {len(keypoints)}, expected equal numbers")
+    info = stored_dict(arrays, "metadata", path)
+    size = image_size(info.get("w"), info.get("h"), f"{path}: metadata")
+    fps = frame_rate(info.get("fps"), f"{path}: metadata")
     for people in gather(_surest(boxes, keypoints, path), path, budget):
         layout = "coco" if people.values.shape[1] == _COCO_JOINTS else None
         yield dataclasses.replace(people, layout=layout, image_size=size, fps=fps)
 
 
-def _surest(boxes: np.ndarray, keypoints: np.ndarray, path: Path) -> Iterator[Seen]:
+def _surest(boxes: np.ndarray, keypoints: np.ndarray, path: Path) -> Iterator[Detection]:
     for frame, (box_pair, keypoint_pair) in enumerate(zip(boxes, keypoints, strict=True)):
         where = f"{path}: frame {frame}"
         found = (
@@ -283,16 +287,16 @@ def _surest(boxes: np.ndarray, keypoints: np.ndarray, path: Path) -> Iterator[Se
         if found[0] is None or found[1] is None:
             continue
         if len(found[0]) != len(found[1]):
-            raise DataError(f"{where}: found {len(found[0])} boxes and keypoints of {len(found[1])}, expected the same number")
+            raise DataError(f"{where}: found {len(found[0])} boxes and keypoints of {len(found[1])}, expected equal numbers")
         with np.errstate(over="ignore", invalid="ignore"):
             person = found[1][np.argmax(found[0][:, 4])].astype(np.float64)  # [4, J]
-        yield Seen(frame, None, np.ascontiguousarray(person[[0, 1, 3]].T))
+        yield Detection(frame, None, np.ascontiguousarray(person[[0, 1, 3]].T))
 
 
 def _of_a_person(pair: Any, shape: tuple[Any, ...], where: str) -> np.ndarray | None:
-    """Return the array of the class "person", the second, of a frame; None if it is empty."""
+    """Return a frame's array of the class "person", the second of the pair; None if it is empty."""
     if not _is_sequence(pair) or len(pair) != 2:
-        raise DataError(f"{where}: found {described(pair)}, expected nothing and the people")
+        raise DataError(f"{where}: found {described(pair)}, expected a pair of an empty entry and the people")
     people = pair[1]
     if _is_sequence(people) and not len(people):
         return None

@@ -1,4 +1,4 @@
-"""What the readers of keypoint files hand over, and the fields that several formats have."""
+"""The people that a keypoint file contains, as all readers return them, and fields that several formats share."""
 
 import collections
 import dataclasses
@@ -16,9 +16,9 @@ from srnet_jax.io.text import described
 from srnet_jax.keypoints.pictures import Place, places
 
 FARTHEST_PX = 1e6
-MOVES_ON = 0.2  # at most, of `motion`
+MOVES_ON = 0.2  # largest `motion` of one person from frame to frame
 _SAME_INSTANT = 1e-3  # seconds
-TIME_UNITS = {  # names of time stamps as `plain` gives them, and their unit in seconds
+TIME_UNITS = {  # {name of a time stamp, as `letters` returns it: unit in seconds}; NaN if the name does not give the unit
     **dict.fromkeys(("time", "times", "timestamp", "timestamps"), np.nan),
     **dict.fromkeys(("timesec", "timeseconds", "timeinseconds", "timestampsec", "timestampseconds", "seconds", "sec"), 1.0),
     **dict.fromkeys(("timems", "timemsec", "timemilliseconds", "timestampms", "milliseconds", "msec", "ms"), 1e-3),
@@ -29,25 +29,25 @@ _VIDEO = re.compile(r"\.(mp4|m4v|avi|mov|mkv|webm|mpe?g)$", re.IGNORECASE)
 _ENDING = re.compile(r"\.(npz|npy|json|csv|tsv|txt|jpe?g|png|bmp|tiff?|webp)$", re.IGNORECASE)
 
 
-class Seen(NamedTuple):
-    """A person whom a picture shows.
+class Detection(NamedTuple):
+    """One person in one picture.
 
     Attributes:
-      picture: number of a video's frame (int), or a picture's name or id (str).
-      track: track id, None if there is none.
-      values: [J, 3] x, y, confidence, not cleaned.
-      names: of the joints, None if the file does not give them.
-      deep: as in `points.Points`.
-      clip: name of the video, "" if the file holds one.
-      size: width and height of the picture, if it has one of its own.
-      clock: the picture's time stamp and its unit in seconds, NaN if the file does not say it; None without a time stamp.
+      picture: number of the video frame (int), or name or id of the picture (str).
+      track: track id; None if there is none.
+      values: [J, 3] x, y, confidence, as in the file; missing joints are not marked yet.
+      names: names of the joints; None if the file does not give them.
+      has_depth: whether there is a third coordinate, as in `points.Points`.
+      clip: name of the video; "" if the file has only one.
+      size: width and height of the picture, if the file gives them for each picture.
+      clock: time stamp of the picture and its unit in seconds, NaN if the unit is not known; None without a time stamp.
     """
 
     picture: int | str
     track: str | None
     values: np.ndarray
     names: tuple[str, ...] | None = None
-    deep: bool = False
+    has_depth: bool = False
     clip: str = ""
     size: tuple[int, int] | None = None
     clock: tuple[float, float] | None = None
@@ -55,20 +55,20 @@ class Seen(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class People:
-    """Whom a file shows in one video, or in one picture, in any order.
+    """All N detections of people in one video or in one picture, in any order.
 
     Attributes:
       where: begins messages: the file, and the video if there are several.
-      name: of a track that is the only one and has no id.
-      frames: [N] int64 number of the frame that shows the person.
-      ids: the track ids of the N, None where the file gives none.
-      values: [N, J, 3] float64: x and y, confidence; not cleaned yet.
+      name: name of the track, if there is only one and it has no id.
+      frames: [N] int64 frame number of each detection.
+      ids: track id of each detection; None where the file gives none.
+      values: [N, J, 3] float64 x, y, confidence, as in the file; missing joints are not marked yet.
       prefix: begins the names of several tracks.
       layout: as in `Track`.
       image_size: as in `Track`.
       fps: as in `Track`.
-      still: whether it is a picture for itself.
-      times: [N] seconds of the frames, which increase with their numbers; None if the file does not say them.
+      still: whether this is an independent picture.
+      times: [N] seconds of the frames, which increase with the frame numbers; None if not known.
     """
 
     where: str
@@ -84,21 +84,24 @@ class People:
     times: np.ndarray | None = None
 
 
-def gather(seen: Iterable[Seen], path: Path, budget: Budget) -> list[People]:
-    """Put people together that a file names one by one, those of each video and of each picture for itself.
+def gather(seen: Iterable[Detection], path: Path, budget: Budget) -> list[People]:
+    """Group single detections by video and by independent picture.
 
     Args:
-      seen: all people of the file.
+      seen: all detections of the file.
       path: of the file.
-      budget: what it may still cost to read the file.
+      budget: limit on the memory for reading the file.
+
+    Returns:
+      The people of each video and of each independent picture.
 
     Raises:
-      DataError: if people of one video have different numbers of joints.
+      DataError: if people in one video have different numbers of joints.
     """
-    people: list[Seen] = []
+    people: list[Detection] = []
     clips: dict[str, list[int]] = {}
     for index, person in enumerate(seen):
-        budget.charge(2 * person.values.nbytes)  # here and together
+        budget.charge(2 * person.values.nbytes)  # here and in the grouped arrays
         people.append(person)
         clips.setdefault(person.clip, []).append(index)
     videos: dict[tuple[str, bool], list[tuple[int, int]]] = {}
@@ -115,7 +118,7 @@ def gather(seen: Iterable[Seen], path: Path, budget: Budget) -> list[People]:
         if odd is not None:
             raise DataError(
                 f"{path}: frame {one_line(people[indices[odd]].picture, 100)}: found {len(rows[odd])} joints, expected "
-                f"{len(rows[0])}, as in frame {one_line(people[indices[0]].picture, 100)}"
+                f"{len(rows[0])} as in frame {one_line(people[indices[0]].picture, 100)}"
             )
         alone = len(videos) == 1
         name = video_name(path.name) if alone and not still else video_name(clip) or video_name(path.name)
@@ -135,8 +138,8 @@ def gather(seen: Iterable[Seen], path: Path, budget: Budget) -> list[People]:
     return made
 
 
-def _times(people: list[Seen], frames: np.ndarray, where: str) -> np.ndarray | None:
-    """Return the seconds of people's frames [N]; None, with a warning if there are time stamps, where they are not usable."""
+def _times(people: list[Detection], frames: np.ndarray, where: str) -> np.ndarray | None:
+    """Return the seconds [N] of detections; None without time stamps, or, with a warning, if these are not usable."""
     clocks = [person.clock for person in people if person.clock is not None]
     if len(clocks) < len(people):
         return None
@@ -145,38 +148,41 @@ def _times(people: list[Seen], frames: np.ndarray, where: str) -> np.ndarray | N
 
 
 def in_order(seconds: np.ndarray | None, frames: np.ndarray, where: str) -> np.ndarray | None:
-    """Return the seconds [N] of frames [N]; None, with a warning, unless they increase with the frames' numbers."""
+    """Return the seconds [N] of frames [N] if they increase with the frame numbers; else None, with a warning."""
     if seconds is None:
         return None
     _, rows, places = np.unique(frames, return_index=True, return_inverse=True)
     alike = np.abs(seconds - seconds[rows][places]).max() < _SAME_INSTANT
     if np.isfinite(seconds).all() and alike and (np.diff(seconds[rows]) > 0).all():
         return seconds[rows][places]
-    warnings.warn(f"{where}: time stamps do not increase with the frames' numbers, they are not used", stacklevel=2)
+    warnings.warn(f"{where}: time stamps not used, expected them to increase with the frame numbers", stacklevel=2)
     return None
 
 
 def in_seconds(values: np.ndarray, unit: float, where: str) -> np.ndarray | None:
-    """Return time stamps [N] in seconds, None with a warning where nothing tells their unit.
+    """Convert time stamps to seconds.
 
     Args:
-      values: of each frame, in any order, with repetitions.
-      unit: seconds; NaN finds it from the usual step between two, as of a video: less than 1 are seconds, 5 to 1000
-        milliseconds, and so on.
+      values: [N] time stamps, in any order; repetitions are allowed.
+      unit: unit of the time stamps, seconds. If NaN, it is guessed from the median step, assuming the rate of a video: steps
+        below 1 are seconds, steps of 5 to 1000 milliseconds, and so on.
       where: begins the warning.
+
+    Returns:
+      [N] seconds; None, with a warning, if the unit cannot be guessed.
     """
     if usable := unit if np.isfinite(unit) else unit_of(values):
         return values * usable
     if len(steps := np.diff(np.unique(values[np.isfinite(values)]))):
         warnings.warn(
-            f"{where}: time stamps {np.median(steps):g} apart are not used, expected their unit in the name: time_ms",
+            f"{where}: time stamps {np.median(steps):g} apart not used, expected a name with their unit, such as time_ms",
             stacklevel=2,
         )
     return None
 
 
 def unit_of(values: np.ndarray) -> float | None:
-    """Return the unit, seconds, of time stamps [N], as in `in_seconds`; None where nothing tells it."""
+    """Guess the unit, seconds, of time stamps [N] as `in_seconds` describes; None if it is ambiguous."""
     steps = np.diff(np.unique(values[np.isfinite(values)]))
     step = float(np.median(steps)) if len(steps) else np.nan
     if 1e-4 <= step < 1:
@@ -184,8 +190,8 @@ def unit_of(values: np.ndarray) -> float | None:
     return next((10.0**-power for power in (3, 6, 9) if 0.005 <= step / 10**power < 1), None)
 
 
-def _places(people: list[Seen]) -> list[Place]:
-    """Return where the picture of each person of a video is; pictures of several sizes are no video's."""
+def _places(people: list[Detection]) -> list[Place]:
+    """Return the place of the picture of each detection; pictures of different sizes are independent."""
     pictures = [person.picture for person in people]
     if all(isinstance(picture, int) for picture in pictures):  # frame numbers
         return [Place("", int(picture), False) for picture in pictures]
@@ -203,9 +209,15 @@ def _places(people: list[Seen]) -> list[Place]:
 
 
 def motion(poses: np.ndarray) -> float:
-    """Return how far poses [N, ..., J, 2 or 3] are from the next at most, but for a tenth of them, in sizes of the person.
+    """Measure how much consecutive poses differ: the 90th percentile of the mean joint distance, in sizes of the person.
 
-    The frames of a video have about 0.02, different people in a picture more than 0.2. NaN if nothing can be compared.
+    Consecutive frames of a video have about 0.02, different people in one picture more than 0.2.
+
+    Args:
+      poses: [N, ..., J, 2 or 3] x, y.
+
+    Returns:
+      The motion; NaN if no joints can be compared.
     """
     points = np.where((poses[..., :2] == 0).all(-1, keepdims=True), np.nan, poses[..., :2]).astype(np.float64)
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning), np.errstate(all="ignore"):  # of missing joints
@@ -215,48 +227,48 @@ def motion(poses: np.ndarray) -> float:
 
 
 def video_name(name: str) -> str:
-    """Return the name of a video or of a file or folder with its keypoints, without what follows the last dots."""
+    """Remove the endings of a video file and of a keypoint file from a name."""
     return _VIDEO.sub("", _ENDING.sub("", name))
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """Return whether a value is an integer or a float, of Python or NumPy, and finite."""
+    """Return whether a value is a finite integer or float of Python or NumPy."""
     kinds = (int, float, np.integer, np.floating)
     return isinstance(value, kinds) and not isinstance(value, bool) and bool(-1e300 < value < 1e300)  # not NaN
 
 
 def image_size(width: Any, height: Any, where: str) -> tuple[int, int]:
-    """Return the size of the images, pixels.
+    """Check and return the width and height of images, pixels.
 
     Raises:
-      DataError: if it is none.
+      DataError: if one is not a positive whole number or is too large.
     """
     for key, value in (("width", width), ("height", height)):
         if not is_number(value) or value != int(value) or not 1 <= value <= FARTHEST_PX:
-            raise DataError(f"{where} has the {key} {described(value)}, expected the image's size in pixels")
+            raise DataError(f"{where}: found the {key} {described(value)}, expected the image's size in pixels")
     return int(width), int(height)
 
 
 def frame_rate(value: Any, where: str) -> float | None:
-    """Return frames per second; None stays None.
+    """Check and return frames per second; None stays None.
 
     Raises:
-      DataError: if it is no such number.
+      DataError: if it is not a number above 0 and below 10,000.
     """
     if value is None:
         return None
     if not is_number(value) or not 0 < value < 10_000:
         found = f"{value:g}" if is_number(value) else described(value)
-        raise DataError(f"{where} has fps {found}, expected frames per second")
+        raise DataError(f"{where}: found fps {found}, expected frames per second")
     return float(value)
 
 
 def layout_name(value: Any, where: str) -> str | None:
-    """Return the name of a layout; None stays None.
+    """Check and return the name of a layout; None stays None.
 
     Raises:
-      DataError: if it is no such name.
+      DataError: if it is not a printable name of 1 to 60 letters.
     """
     if value is not None and (not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 60):
-        raise DataError(f"{where} has the layout {described(value)}, expected a name such as 'coco'")
+        raise DataError(f"{where}: found the layout {described(value)}, expected a name such as 'coco'")
     return value

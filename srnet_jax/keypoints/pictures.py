@@ -1,10 +1,10 @@
-"""Which frame of which video a picture is, from the names or numbers that a file gives the pictures.
+"""Find out which video and which frame a picture belongs to, from the names or numbers of pictures in a keypoint file.
 
-Names that differ in nothing but numbers are the frames of one video: its frame number is the last of these numbers that no two
-of them share, so that a date or a size in a name is none, and that counts by one if another does not, as times do. A number
-after a letter that stays the same for a while tells several videos apart (`vid1_frame_1`). A name like no other is a picture
-for itself, as are numbers that are far and unevenly apart, such as the ids of a data set's images. Names like `0.033` are
-times, which follow on each other evenly.
+Names that differ only in numbers are the frames of one video. The frame number is the last of these numbers that is different
+in all names, so that a date or an image size is not taken as frame number; a number that increases by one is preferred to
+others, such as times. A number after a letter that stays the same for several frames distinguishes videos (`vid1_frame_1`).
+A picture is independent, not a frame of a video, if its name resembles no other name, or if its number is far and unevenly
+spaced from the others, as the ids of a data set's images are. Names like `0.033` are evenly spaced times.
 """
 
 import collections
@@ -16,19 +16,19 @@ from typing import NamedTuple
 import numpy as np
 
 _EXTENSION = re.compile(r"\.(jpe?g|png|bmp|tiff?|webp|json|txt)$", re.IGNORECASE)
-_FARTHEST_MEDIAN = 5  # frames between pictures of one video, or all about equally far apart
-_SAME_STEP = 0.9
+_FARTHEST_MEDIAN = 5  # frames between pictures of one video, unless they are evenly spaced
+_SAME_STEP = 0.9  # fraction of about equal steps from which on numbers are evenly spaced
 _TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
-_MOST_FRAMES = 1e9
+_MAX_FRAMES = 1e9
 
 
 class Place(NamedTuple):
-    """Where a picture is.
+    """The video and the frame that a picture belongs to.
 
     Attributes:
-      clip: what the video is called, "" if nothing tells; of a picture for itself its name.
-      frame: number of the frame, 0 for a picture for itself.
-      still: whether it is a picture for itself.
+      clip: name of the video, "" if it is not known; the name of an independent picture.
+      frame: number of the frame; 0 for an independent picture.
+      still: whether the picture is independent, and not a frame of a video.
     """
 
     clip: str
@@ -37,10 +37,13 @@ class Place(NamedTuple):
 
 
 def places(pictures: Sequence[Hashable]) -> dict[Hashable, Place]:
-    """Return where each picture is.
+    """Find the video and the frame of each picture.
 
     Args:
-      pictures: image names (str) or numbers (int), in any order, with repetitions.
+      pictures: image names (str) or numbers (int), in any order; repetitions are allowed.
+
+    Returns:
+      {picture: its place}.
     """
     distinct = list(dict.fromkeys(pictures))
     numbers = [picture for picture in distinct if isinstance(picture, int)]
@@ -72,18 +75,18 @@ def _with_number(clip: str, number: int) -> str:
 
 
 def _timed(names: list[str]) -> dict[Hashable, Place]:
-    """Return the places of pictures by their times: the frames of a video, or pictures for themselves if those are uneven."""
+    """Return the places of pictures whose names are times: frames of one video, or independent pictures if times coincide."""
     times = np.array([float(name) for name in names])
     steps = np.diff(np.sort(times))
     step = float(np.median(steps)) or 1.0
-    frames = np.round(times / step).astype(np.int64) if times.max() / step < _MOST_FRAMES else np.zeros(len(names), np.int64)
+    frames = np.round(times / step).astype(np.int64) if times.max() / step < _MAX_FRAMES else np.zeros(len(names), np.int64)
     if len(set(frames.tolist())) < len(names):
         return {name: Place(name, 0, True) for name in names}
     return {name: Place("", frame, False) for name, frame in zip(names, frames.tolist(), strict=True)}
 
 
 def _named(words: tuple[str, ...], names: list[str]) -> list[Place]:
-    """Return the places of names that differ in nothing but numbers."""
+    """Return the places of pictures whose names differ only in numbers."""
     stems = [_EXTENSION.sub("", name) for name in names]
     digits = [re.findall(r"[0-9]+", stem) for stem in stems]
     changing = [column for column in range(len(words) - 1) if len({row[column] for row in digits}) > 1]
@@ -96,7 +99,7 @@ def _named(words: tuple[str, ...], names: list[str]) -> list[Place]:
     column = max(whole, key=lambda column: (_evenness(digits, column), column)) if whole else changing[-1]
     if whole:
         apart = [other for other in changing if other not in whole and _tells_videos(words[other], digits, other, column)]
-    else:  # several videos in one file: the other numbers tell them apart
+    else:  # several videos in one file, distinguished by the other numbers
         apart = [other for other in changing if other != column]
     parts: dict[tuple[str, ...], list[int]] = collections.defaultdict(list)
     for index, row in enumerate(digits):
@@ -108,13 +111,13 @@ def _named(words: tuple[str, ...], names: list[str]) -> list[Place]:
 
 
 def _evenness(digits: list[list[str]], column: int) -> tuple[bool, bool, float]:
-    """Return how much a column's numbers look like a frame's: whether they count by one, in even steps, and in small ones."""
+    """Rate how much a column of numbers looks like frame numbers: steps of one, even steps, small steps; larger is better."""
     usual, even = _steps([int(row[column][-18:]) for row in digits])
     return usual == 1, even >= _SAME_STEP, -usual
 
 
 def _tells_videos(word: str, digits: list[list[str]], other: int, column: int) -> bool:
-    """Return whether a number after a word stays the same while the frame number runs, and does not come back."""
+    """Return whether a number after a word distinguishes videos: it is constant over runs of frames, and never recurs."""
     ordered = [row[other] for row in sorted(digits, key=lambda row: int(row[column][-18:]))]
     runs = 1 + sum(a != b for a, b in itertools.pairwise(ordered))
     return bool(re.search(r"[^\W\d_]", word)) and runs == len(set(ordered)) <= len(ordered) / 2
@@ -133,14 +136,14 @@ def _clip(name: str) -> str:
 
 
 def _steps(numbers: list[int]) -> tuple[float, float]:
-    """Return the usual step between numbers, and the share of the steps that are about it."""
+    """Return the median step between numbers, and the fraction of steps that are within 10 % of it."""
     steps = np.diff(sorted(numbers))
     usual = float(np.median(steps)) if len(steps) else 1.0
     return usual, float((np.abs(steps - usual) <= 0.1 * usual).mean()) if len(steps) else 1.0
 
 
 def _numbered(clip: str, numbers: list[int], names: list[str]) -> list[Place]:
-    """Return the frames of a video, or pictures for themselves where the numbers are no frames."""
+    """Return the frames of a video, or independent pictures if the numbers are not frame numbers."""
     usual, even = _steps(numbers)
     if usual > _FARTHEST_MEDIAN and even < _SAME_STEP:
         return [Place(name, 0, True) for name in names]

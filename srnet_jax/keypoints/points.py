@@ -1,12 +1,15 @@
-"""The joints of one person, in any of the forms in which detectors write them, as numbers.
+"""Convert the joints of one person from any form in which detectors write them in JSON to an array, and mark missing joints.
 
-    [x, y, c, x, y, c, ...]                  flat, or flat pairs beside a list of confidences
-    [[x, y], ...]  [[x, y, c], ...]          a row a joint; four numbers are x, y, z, confidence
-    [{"x":, "y":, "visibility":}, ...]       an object a joint
+The forms are:
+
+    [x, y, c, x, y, c, ...]                  flat; or flat pairs with a separate list of confidences
+    [[x, y], ...]  [[x, y, c], ...]          one row for each joint; four numbers are x, y, z, confidence
+    [{"x":, "y":, "visibility":}, ...]       one object for each joint
     {"x": [...], "y": [...], "visible":}     an object of lists
     {"nose": {"x":, "y":}, "left_eye": ...}  joints by name, as objects or rows
 
-A joint is missing, NaN, where it is None, NaN, exactly (0, 0), has a coordinate of -1 or a confidence of 0 or less.
+A joint is missing if it is None, NaN or exactly (0, 0), has a coordinate of -1, or a confidence of 0 or less. Missing joints
+become NaN.
 """
 
 import math
@@ -20,10 +23,10 @@ from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.text import described
 from srnet_jax.pose import layouts
 
-# Names of columns and keys, as `plain` gives them; the first that is there counts.
+# Names of columns and keys, as `letters` returns them; the first one that is found is used.
 CONFIDENCES = (
     *("conf", "confidence", "c", "likelihood", "p", "prob", "probability", "s", "score", "visibility", "visible", "vis", "v"),
-    "presence",  # MediaPipe's, in the image; 0 where it is not computed
+    "presence",  # MediaPipe's probability of being in the image; 0 if not computed
 )
 JOINT_KEYS = (
     *(
@@ -33,39 +36,42 @@ JOINT_KEYS = (
     ),
     *("bodypart", "name", "part", "label", "type", "index", "idx", "id"),
 )
-MOST_JOINTS = 1000
-_NOT_TOLD = math.inf  # for a confidence; JSON holds no infinity
-_DEEP = 2.0
+MAX_JOINTS = 1000
+_NO_CONFIDENCE = math.inf  # in place of a confidence; JSON contains no infinity
+_DEEP = 2.0  # range of third coordinates above which they are not fractions of the image size
 
 
 class Points(NamedTuple):
-    """A person's joints.
+    """The joints of one person.
 
     Attributes:
-      values: [J, 3] float64 x, y, confidence, not cleaned.
-      names: of the joints, None if the form has none.
-      deep: whether a third coordinate, in pixels or millimetres, is in the place of the confidence.
+      values: [J, 3] float64 x, y, confidence; missing joints are not marked yet.
+      names: names of the joints; None if the form has none.
+      has_depth: whether there is a third coordinate, in pixels or millimetres, but no confidence.
     """
 
     values: np.ndarray
     names: tuple[str, ...] | None
-    deep: bool
+    has_depth: bool
 
 
 class FlatPoints3DError(DataError):
-    """Points are already in 3D, where a detector's 2D keypoints were expected."""
+    """The points are in 3D, where a detector's 2D keypoints were expected."""
 
 
 def as_points(value: Any, scores: Any, where: str) -> Points:
-    """Return a person's joints.
+    """Convert a person's joints to an array.
 
     Args:
-      value: in one of the forms above.
-      scores: a list of confidences beside it, or None.
+      value: the joints, in one of the forms that this module's docstring lists.
+      scores: a separate list of confidences, or None.
       where: begins messages.
 
+    Returns:
+      The joints as an array, with their names.
+
     Raises:
-      DataError: if it is none of these forms.
+      DataError: if the joints are in none of these forms.
       FlatPoints3DError: if the points are in 3D.
     """
     names: tuple[str, ...] | None = None
@@ -85,40 +91,41 @@ def as_points(value: Any, scores: Any, where: str) -> Points:
     if len(widths) > 1 or not widths <= {2, 3, 4}:
         raise DataError(f"{where}: found joints of {' and '.join(map(str, sorted(widths)))} numbers, expected x, y, confidence")
     (width,) = widths
-    if len(rows) > MOST_JOINTS:
-        raise DataError(f"{where}: found {len(rows)} joints, expected at most {MOST_JOINTS}")
+    if len(rows) > MAX_JOINTS:
+        raise DataError(f"{where}: found {len(rows)} joints, expected at most {MAX_JOINTS}")
     array = np.array([row or [math.nan] * width for row in rows], np.float64)  # [J, 2 to 4]
     made = np.ones((len(rows), 3))
     made[:, :2] = array[:, :2]
-    told = width > 2 and bool((array[:, -1] != _NOT_TOLD).any())
-    if scores is not None and not (told and isinstance(scores, list) and len(scores) != len(rows)):  # those are people's
-        if told:
-            raise FlatPoints3DError(f"{where}: holds points in 3D, expected a detector's 2D keypoints; nothing is left to lift")
+    has_confidences = width > 2 and bool((array[:, -1] != _NO_CONFIDENCE).any())
+    of_people = has_confidences and isinstance(scores, list) and len(scores) != len(rows)  # scores of people, not joints
+    if scores is not None and not of_people:
+        if has_confidences:
+            raise FlatPoints3DError(f"{where}: found points in 3D, expected a detector's 2D keypoints")
         sure = np.array([_number(score, where) for score in scores]) if isinstance(scores, list) else np.empty(0)
         if len(sure) != len(rows):
             raise DataError(f"{where}: found {len(sure)} confidences, expected one for each of {len(rows)} joints")
         made[:, 2] = sure
-    elif told:
-        made[:, 2] = np.where(array[:, -1] == _NOT_TOLD, 1, array[:, -1])
-    return Points(made, names, width == 4 and not told and scores is None and is_deep(array[:, 2]))
+    elif has_confidences:
+        made[:, 2] = np.where(array[:, -1] == _NO_CONFIDENCE, 1, array[:, -1])
+    return Points(made, names, width == 4 and not has_confidences and scores is None and is_depth(array[:, 2]))
 
 
-def is_deep(z: np.ndarray) -> bool:
-    """Return whether third coordinates vary as pixels or millimetres do; MediaPipe's do not, which are shares of the image."""
+def is_depth(z: np.ndarray) -> bool:
+    """Return whether third coordinates vary like pixels or millimetres; MediaPipe's, fractions of the image size, do not."""
     z = z[np.isfinite(z)]
     return len(z) > 1 and bool(np.ptp(z) > _DEEP)
 
 
 def _of_joints(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the joints among what an object holds, which may be a frame's number too."""
+    """Return the joints in an object, without other entries such as a frame number."""
     return {name: point for name, point in value.items() if point is None or isinstance(point, list | dict)}
 
 
 def _own_names(points: list[Any]) -> tuple[str, ...] | None:
-    """Return the names or numbers of joints that are objects, by the first key whose values differ; None without."""
+    """Return the names or numbers of joints that are objects, from the first key with distinct values; None without one."""
     if not all(isinstance(point, dict) for point in points):
         return None
-    keys = {plain(key): key for key in points[0]}
+    keys = {letters(key): key for key in points[0]}
     for key in JOINT_KEYS:
         if key in keys:
             found = [point.get(keys[key]) for point in points]
@@ -130,7 +137,7 @@ def _own_names(points: list[Any]) -> tuple[str, ...] | None:
 
 
 def is_joints(value: Any) -> bool:
-    """Return whether a value is one person's joints, rather than several people's or frames'."""
+    """Return whether a value is the joints of one person, and not of several people or frames."""
     items = list(_of_joints(value).values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     first = next((item for item in items if item), None)
     if isinstance(first, dict):
@@ -144,23 +151,23 @@ def is_joints(value: Any) -> bool:
     return isinstance(first, int | float) and isinstance(value, list)
 
 
-def marked(values: np.ndarray, min_confidence: float) -> np.ndarray:
-    """Return joints [..., 3] with confidences of 0 to 1, in which those that are missing are NaN with a confidence of 0."""
+def mark_missing(values: np.ndarray, min_confidence: float) -> np.ndarray:
+    """Mark missing joints of joints [..., 3] as NaN with a confidence of 0, and clip confidences to 0 to 1."""
     with np.errstate(invalid="ignore", over="ignore"):
         x, y, confidence = (values[..., axis] for axis in range(3))
         missing = ~np.isfinite(x) | ~np.isfinite(y) | ((x == 0) & (y == 0)) | (x == -1) | (y == -1)
-        missing |= ~(confidence.astype(np.float32) > 0) | (confidence < min_confidence)  # float32: as a track holds it
+        missing |= ~(confidence.astype(np.float32) > 0) | (confidence < min_confidence)  # float32, as in a track
     clipped = np.concatenate([values[..., :2], confidence[..., None].clip(0, 1)], axis=-1)
     return np.where(missing[..., None], [math.nan, math.nan, 0.0], clipped)
 
 
-def plain(name: str) -> str:
-    """Return the letters of a column's name or of a key, in lower case."""
+def letters(name: str) -> str:
+    """Return only the letters of a column name or key, in lower case."""
     return re.sub(r"[^a-z]+", "", name.lower())
 
 
 def joint_name(text: str) -> str | None:
-    """Return the joint of the layouts' vocabulary that a name in a file means, None if it is none of them."""
+    """Translate a joint name of a file to the layouts' vocabulary; None if it is not a known joint."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text.strip()[:100]).lower()
     name = re.sub(r"^([lr])(?=(shoulder|elbow|wrist|hip|knee|ankle|foot|eye|ear|heel|big|small)_?(toe)?$)", r"\1_", name)
     words = [word for word in re.split(r"[^a-z]+", name) if word]
@@ -172,11 +179,14 @@ def joint_name(text: str) -> str | None:
 
 
 def joint_names(names: Sequence[str]) -> list[str | None]:
-    """Return the joints that a file's names mean: the neck beside a thorax is the skull's base, a foot beside an ankle none."""
+    """Translate all joint names of a file to the layouts' vocabulary.
+
+    If a file has both a thorax and a neck, the neck is the base of the skull; a foot in addition to an ankle is no known joint.
+    """
     found = [joint_name(name) for name in names]
     for index, joint in enumerate(found):
         if joint in ("thorax", "left_ankle", "right_ankle") and found.count(joint) > 1:
-            word = plain(names[index])
+            word = letters(names[index])
             if "neck" in word or "foot" in word:
                 found[index] = "skull_base" if "neck" in word and "skull_base" not in found else None
     return found
@@ -203,7 +213,7 @@ _SYNONYMS = {
 def _flat(value: list[Any], scores: Any, where: str) -> list[list[float]]:
     size = 2 if isinstance(scores, list) and len(value) == 2 * len(scores) else 3
     if len(value) % size:
-        raise DataError(f"{where}: hold {len(value)} numbers, expected x, y and confidence of each joint")
+        raise DataError(f"{where}: found {len(value)} numbers, expected x, y and confidence of each joint")
     if not {int, float, type(None)}.issuperset(map(type, value)):
         wrong = next(item for item in value if type(item) not in (int, float, type(None)))
         raise DataError(f"{where}: found {described(wrong)}, expected numbers")
@@ -224,14 +234,14 @@ def _columns(value: dict[str, Any], where: str) -> list[list[float]]:
 
 
 def _row(point: Any, where: str) -> list[float]:
-    """Return x, y and perhaps more numbers, of an object x, y, z and a confidence; nothing of a missing joint."""
+    """Convert a joint to x, y and further numbers; an object to x, y, z, confidence; a missing joint to nothing."""
     if point is None or point == []:
         return []
     if isinstance(point, dict):
         place = point.get("position")
         lower = {str(key).lower(): item for key, item in (point | (place if isinstance(place, dict) else {})).items()}
-        told = [lower[name] for name in CONFIDENCES if name in lower]
-        sure = next((item for item in told if item is not None), None if told else _NOT_TOLD)
+        confidences = [lower[name] for name in CONFIDENCES if name in lower]
+        sure = next((item for item in confidences if item is not None), None if confidences else _NO_CONFIDENCE)
         return [_number(item, where) for item in (lower.get("x"), lower.get("y"), lower.get("z"), sure)]
     if not isinstance(point, list):
         raise DataError(f"{where}: found {described(point)}, expected x, y and confidence of each joint")
@@ -239,7 +249,7 @@ def _row(point: Any, where: str) -> list[float]:
 
 
 def _number(value: Any, where: str) -> float:
-    """Return a number; NaN for None and for what is too large to be one."""
+    """Convert a JSON value to a number; NaN for None."""
     if value is None:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,17 +1,18 @@
-"""People whom a detector found in a video, followed through it: what the readers of all keypoint files have in common.
+"""Track people through a video: combine detections in single frames into one track of keypoints for each person.
 
-A reader says whom the file holds in which frame (`People`); `follow` makes the tracks:
+The readers of keypoint files return the people detected in each frame (`People`), and `follow` makes the tracks:
 
-- A joint is missing where `points.marked` says so, and in a frame in which all are the person is not shown.
-- People with a track id are followed by it. If one id is in a frame twice, the surer person is taken; if it is also the only
-  id, or if no id is there twice, the file does not track, and ids are ignored.
-- People without an id are linked from frame to frame, the nearest pairs first. Their distance is the mean over the joints that
-  both have; it may be half of a person's size (the diagonal of the box around the joints) for each frame that has passed, and
-  two sizes in all. A person who has not been seen for 30 frames is not looked for again. In a file that never has two people in
-  a frame, all are one person.
-- A track of fewer than 10 frames is dropped if the longest of its video has more than twenty times as many.
-- A track goes from the first to the last frame that shows the person. What is missing is NaN; `complete` fills it.
-- A picture for itself gives a track of one frame for each person.
+- `points.mark_missing` decides which joints are missing. A person all of whose joints are missing is not in the frame.
+- People with a track id are tracked by it. If an id occurs twice in a frame, the person with the higher confidence is used. If
+it
+  is also the only id, or if no id occurs twice in the file, ids do not identify people and are ignored.
+- People without an id are linked from frame to frame, nearest pairs first. The distance of a pair is the mean over the joints
+  that both have. It may be half of the person's size (the diagonal of the box around the joints) for each frame in between, and
+  two sizes at most. A person who was not seen for 30 frames is not continued. If no frame of a file has two people, all
+  detections are one person.
+- A track of fewer than 10 frames is dropped if the longest track of its video has more than twenty times as many.
+- A track extends from the first to the last frame that shows the person. Missing joints are NaN; `complete` fills them.
+- An independent picture gives a track of one frame for each person.
 """
 
 import dataclasses
@@ -24,16 +25,16 @@ import numpy as np
 from srnet_jax.errors import DataError
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.keypoints.people import FARTHEST_PX, People
-from srnet_jax.keypoints.points import marked
+from srnet_jax.keypoints.points import mark_missing
 
-MAX_NORMALISED = 1.5  # screen coordinates end at 1, or a little above on a high image
-_REACH, _FARTHEST_REACH, _MEMORY = 0.5, 2.0, 30  # sizes a frame, sizes, frames
-_MAX_PEOPLE = 100  # to link in a frame: all are compared with all
+MAX_NORMALISED = 1.5  # normalised coordinates end at 1, or a little above in a tall image
+_REACH, _FARTHEST_REACH, _MEMORY = 0.5, 2.0, 30  # linking: sizes per frame, largest distance in sizes, frames
+_MAX_PEOPLE = 100  # to link in a frame, because all pairs are compared
 _MAX_FRAMES = 1_000_000
-_FEW_IDS = 3  # which may be people of whom each is seen once
-_SHORT, _SHARE = 10, 0.05  # frames, of the longest track
+_FEW_IDS = 3  # so few different ids may be people who are each seen once
+_SHORT, _SHARE = 10, 0.05  # a track is dropped if shorter than this many frames and this fraction of the longest
 _UNEVEN = 0.2  # of the time between two frames
-_SAME_RATE = 0.02  # relative difference of a file's frame rate and that of its time stamps
+_SAME_RATE = 0.02  # relative difference between a file's frame rate and that of its time stamps
 _LANDSCAPE = ((640, 480), (1280, 720), (1920, 1080), (2560, 1440), (3840, 2160))
 _USUAL_SIZES = (*_LANDSCAPE, *((height, width) for width, height in _LANDSCAPE))
 
@@ -43,17 +44,17 @@ class Track:
     """One person's keypoints through a video.
 
     Attributes:
-      name: of the video, the person or both, fit for a file name; no two tracks of a file have the same.
-      keypoints: [T, J, 2] float32, pixels, in the joints of the detector; NaN where it did not see them.
-      confidences: [T, J] float32, 0 to 1: 0 where a joint is missing, 1 if the file has none.
-      first_frame: number of the video's frame that is row 0.
-      layout: name of the keypoint layout if the file tells, which need not be one that `layouts` knows, else None.
-      image_size: (width, height), pixels, if the file tells.
-      fps: frames per second, if the file tells.
-      detected: [T] bool; False where a frame does not show the person.
-      times: [T] seconds of each frame, if they are known not to be even.
-      every: how many frames of the video a row is after the row before; `fps` is the rate of the rows.
-      clip: name of the video, if the file holds several, else "".
+      name: name of the video, the person or both, valid as a file name; different for each track of a file.
+      keypoints: [T, J, 2] float32, pixels, of the detector's joints; NaN where a joint is missing.
+      confidences: [T, J] float32, 0 to 1: 0 where a joint is missing, 1 if the file has no confidences.
+      first_frame: number of the video's frame in row 0.
+      layout: name of the keypoint layout, which need not be in `layouts`; None if not known.
+      image_size: (width, height), pixels; None if not known.
+      fps: rows per second; None if not known.
+      detected: [T] bool; False if the frame does not show the person.
+      times: [T] seconds of each frame, if they are known to be uneven.
+      every: number of video frames from one row to the next.
+      clip: name of the video if the file has several, else "".
     """
 
     name: str
@@ -70,27 +71,30 @@ class Track:
 
     @property
     def frames(self) -> np.ndarray:
-        """The numbers [T] of the video's frames."""
+        """The video's frame numbers [T]."""
         return self.first_frame + self.every * np.arange(len(self.keypoints))
 
     @property
     def seconds(self) -> np.ndarray | None:
-        """When each frame [T] is in the video, None if nobody says."""
+        """The time [T] of each frame in the video, seconds; None if not known."""
         if self.times is not None or not self.fps:
             return self.times
         return self.frames / (self.fps * self.every)
 
 
 def follow(people: People, budget: Budget, min_confidence: float = 0.0) -> list[Track]:
-    """Return one track a person, those that show the person in most frames first; none if no frame shows anybody.
+    """Track the people of a video.
 
     Args:
-      people: of a video.
-      budget: what it may still cost to read the file.
-      min_confidence: below which a joint is missing.
+      people: the people detected in a video.
+      budget: limit on the memory for reading the file.
+      min_confidence: confidence below which a joint is missing.
+
+    Returns:
+      One track for each person, those with the most frames first; empty if no frame shows a person.
 
     Raises:
-      DataError: if a number is too large for pixels, if coordinates seem normalised, or for too many frames.
+      DataError: if a number is too large for pixels, coordinates seem normalised, or there are too many frames.
     """
     people = _shown(people, min_confidence)
     if not len(people.frames):
@@ -115,8 +119,8 @@ def follow(people: People, budget: Budget, min_confidence: float = 0.0) -> list[
 
 
 def _shown(people: People, min_confidence: float) -> People:
-    """Mark what is missing, and leave out those of whom everything is."""
-    values = marked(people.values, min_confidence)
+    """Mark missing joints, and remove people without any joint."""
+    values = mark_missing(people.values, min_confidence)
     shown = np.isfinite(values[..., 0]).any(-1)
     values = values[shown]
     frames = people.frames[shown]
@@ -126,32 +130,33 @@ def _shown(people: People, min_confidence: float) -> People:
 
 
 def check_pixels(values: np.ndarray, frames: np.ndarray, where: str) -> None:
-    """Refuse what cannot be pixels.
+    """Check that coordinates can be pixels.
 
     Args:
-      values: [N, J, 2 or more] x, y, NaN where a joint is missing; each row has a joint.
-      frames: [N] numbers of the frames.
+      values: [N, J, 2 or more] x, y; NaN where a joint is missing. Each row has a joint.
+      frames: [N] frame numbers.
       where: begins messages.
 
     Raises:
-      DataError: if a number is too large for pixels, coordinates seem normalised, or all joints are at one place.
+      DataError: if a number is too large for pixels, coordinates seem normalised, or all joints coincide.
     """
     if not len(values):
         return
     most = np.nanmax(np.abs(values[..., :2]), axis=(1, 2))
     if (most >= FARTHEST_PX).any():
         raise DataError(
-            f"{where}: keypoints of {FARTHEST_PX:,.0f} or more at frame {frames[most >= FARTHEST_PX].min()}, expected pixels"
+            f"{where}: found keypoints of {FARTHEST_PX:,.0f} or more in frame {frames[most >= FARTHEST_PX].min()}, "
+            "expected pixels"
         )
     if most.max() <= MAX_NORMALISED:
-        raise DataError(f"{where}: all keypoints are within +-{MAX_NORMALISED}, they seem normalised, expected pixels")
+        raise DataError(f"{where}: found only keypoints within +-{MAX_NORMALISED}, which seem normalised, expected pixels")
     spread = np.nanmax(values[..., :2], axis=1) - np.nanmin(values[..., :2], axis=1)  # [N, 2]
     if not spread.any() and np.isfinite(values[..., 0]).sum(-1).max() > 1:
-        raise DataError(f"{where}: all joints are at one place in each frame, expected a person's")
+        raise DataError(f"{where}: found all joints at one point in each frame, expected a person's")
 
 
 def turned(tracks: Sequence[Track], degrees: int, path: str) -> list[Track]:
-    """Return the tracks of a file as in pictures turned clockwise by 0, 90, 180 or 270 degrees."""
+    """Return the tracks of a file as if its images were rotated clockwise by 0, 90, 180 or 270 degrees."""
     return [_turned(track, degrees) for track in with_image_sizes(tracks, path)] if degrees else list(tracks)
 
 
@@ -165,10 +170,11 @@ def _turned(track: Track, degrees: int) -> Track:
 
 
 def with_image_sizes(tracks: Sequence[Track], path: str) -> list[Track]:
-    """Return the tracks of a file with image sizes.
+    """Give the tracks of a file an image size if they have none.
 
-    Where the file says none, a usual one that holds all keypoints is taken, with a warning: the one whose middle is nearest to
-    the median keypoint. The optical axis is taken to be there, and poses turn with the angle between it and the person.
+    An unknown size is assumed to be a common one that contains all keypoints, with a warning: the one whose middle is nearest
+    to the median keypoint. The optical axis is assumed to be in the middle of the image, and the orientation of poses depends
+    on the angle between the axis and the person.
     """
     if all(track.image_size for track in tracks):
         return list(tracks)
@@ -178,23 +184,23 @@ def with_image_sizes(tracks: Sequence[Track], path: str) -> list[Track]:
     fitting = [size for size in _USUAL_SIZES if width <= size[0] and height <= size[1]] or [(width, height)]
     size = min(fitting, key=lambda size: float(np.linalg.norm(middle - np.array(size) / 2)) / max(size))
     warnings.warn(
-        f"{path}: image size not known, taken as {size[0]} x {size[1]}; poses turn with it (--width, --height)",
+        f"{path}: image size not known, assuming {size[0]} x {size[1]}; poses depend on it (--width, --height)",
         stacklevel=2,
     )
     return [dataclasses.replace(track, image_size=track.image_size or size) for track in tracks]
 
 
 def _by_person(people: People) -> Iterator[tuple[str | None, np.ndarray]]:
-    """Yield the track id, None if the people had to be linked, and the rows of each person."""
+    """Yield the track id (None if the detections were linked) and the rows of each person."""
     groups: dict[str, list[int]] = {}
     unnamed: list[int] = []
     for row, track in enumerate(people.ids):
         (unnamed if track is None else groups.setdefault(track, [])).append(row)
     if len(groups) == 1:
         (rows,) = groups.values()
-        if len(set(people.frames[rows].tolist())) < len(rows):  # AlphaPose, when it does not track, gives all the same
+        if len(set(people.frames[rows].tolist())) < len(rows):  # AlphaPose gives all the same id if it does not track
             groups, unnamed = {}, list(range(len(people.frames)))
-    if len(groups) == len(people.ids) > _FEW_IDS and len(set(people.frames.tolist())) > 1:  # each detection has its own
+    if len(groups) == len(people.ids) > _FEW_IDS and len(set(people.frames.tolist())) > 1:  # each detection has its own id
         groups, unnamed = {}, list(range(len(people.frames)))
     for track, rows in groups.items():
         yield track, np.array(rows)
@@ -207,14 +213,14 @@ def _by_person(people: People) -> Iterator[tuple[str | None, np.ndarray]]:
 
 
 def _one_a_frame(people: People, rows: np.ndarray) -> np.ndarray:
-    """Return a person's rows in the order of their frames, the surest of each frame."""
+    """Return the rows of a person in the order of frames; of each frame only the row with the highest confidence."""
     frames = people.frames[rows]
     order = np.lexsort((people.values[rows, :, 2].mean(-1), frames))
     return rows[order[np.append(frames[order][1:] != frames[order][:-1], True)]]
 
 
 def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
-    """Return the number of the person that each is, [N]."""
+    """Link N detections without ids, and return the number of the person of each, [N]."""
     numbers, order = np.zeros(len(frames), np.int64), np.argsort(frames, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(frames[order])) + 1)
     most = max(groups, key=len)
@@ -224,7 +230,7 @@ def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
         raise DataError(
             f"{where}: found {len(most)} people without track ids in frame {frames[most[0]]}, expected at most {_MAX_PEOPLE}"
         )
-    last_rows, count = np.empty(0, np.int64), 0  # where each person that may go on was seen last
+    last_rows, count = np.empty(0, np.int64), 0  # the last row of each person who may be continued
     for rows in groups:
         last_rows = last_rows[frames[rows[0]] - frames[last_rows] <= _MEMORY]
         for before, row in _nearest(values, last_rows, rows, frames[rows[0]] - frames[last_rows]):
@@ -239,13 +245,16 @@ def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
 
 
 def _nearest(values: np.ndarray, before: np.ndarray, now: np.ndarray, passed: np.ndarray) -> list[tuple[int, int]]:
-    """Return which rows of earlier frames go on as which rows of this one, the nearest first.
+    """Match rows of earlier frames to rows of this frame, nearest pairs first.
 
     Args:
       values: [N, J, 3] x, y, confidence.
-      before: [A] rows.
-      now: [P] rows.
-      passed: [A] frames since each of `before`.
+      before: [A] rows of earlier frames.
+      now: [P] rows of this frame.
+      passed: [A] number of frames since each of `before`.
+
+    Returns:
+      Pairs (row of an earlier frame, row of this frame).
     """
     points = values[..., :2]
     both = _seen(values[before])[:, None] & _seen(values[now])  # [A, P, J]
@@ -266,12 +275,12 @@ def _nearest(values: np.ndarray, before: np.ndarray, now: np.ndarray, passed: np
 
 
 def _seen(values: np.ndarray) -> np.ndarray:
-    """Return which joints [..., J] are not missing."""
+    """Return the mask [..., J] of joints that are not missing."""
     return np.isfinite(values[..., 0])
 
 
 def _sizes(values: np.ndarray) -> np.ndarray:
-    """Return the diagonal of the box around the joints that are seen, pixels, for people [N, J, 3]."""
+    """Return the diagonal [N], pixels, of the box around the visible joints of people [N, J, 3]."""
     seen, points = _seen(values)[..., None], values[..., :2]
     low = np.where(seen, points, np.inf).min(1)
     high = np.where(seen, points, -np.inf).max(1)
@@ -279,7 +288,7 @@ def _sizes(values: np.ndarray) -> np.ndarray:
 
 
 def _track(people: People, rows: np.ndarray, name: str, budget: Budget) -> Track:
-    """Return the track of rows in the order of their frames."""
+    """Make a track from the rows of a person, which are in the order of frames."""
     frames, values = people.frames[rows], people.values[rows]
     length, joints = int(frames[-1] - frames[0]) + 1, values.shape[1]
     budget.charge(length * (40 * joints + 48))
@@ -293,7 +302,7 @@ def _track(people: People, rows: np.ndarray, name: str, budget: Budget) -> Track
 
 
 def _times(people: People, frames: np.ndarray) -> tuple[np.ndarray | None, float | None]:
-    """Return the seconds of frames [T], None if they are even, and the frame rate; between frames without people linearly."""
+    """Return the seconds of frames [T], None if they are even, and the frame rate; interpolated in frames without people."""
     if people.times is None:
         return None, people.fps
     known, rows = np.unique(people.frames, return_index=True)
@@ -310,7 +319,7 @@ def _times(people: People, frames: np.ndarray) -> tuple[np.ndarray | None, float
 
 
 def is_uneven(seconds: np.ndarray, grid: np.ndarray) -> bool:
-    """Return whether times [N] are farther from an even grid [N] than a fifth of its step."""
+    """Return whether times [N] deviate from an even grid [N] by more than a fifth of its step."""
     return len(grid) > 1 and bool(np.abs(seconds - grid).max() > _UNEVEN * np.diff(grid).min())
 
 

@@ -1,8 +1,8 @@
-"""Find people's keypoints in a video, with any detector; MediaPipe's comes with the extra `video`.
+"""Detect people's keypoints in a video or in pictures, with MediaPipe or any other detector.
 
-The official package `mediapipe` has the code and no model: its user names a pose landmarker's `.task` file, which MediaPipe's
-site offers. Builds of the package that hold a model for its older interface work without one. What MediaPipe itself prints
-when it starts cannot be turned off.
+MediaPipe is installed with the extra `video`. Its official package does not contain a model: the user provides the `.task` file
+of a pose landmarker, which MediaPipe's site offers. Builds of the package that contain a model for the older interface work
+without this file. The lines that MediaPipe prints when it starts cannot be turned off.
 """
 
 import contextlib
@@ -17,24 +17,24 @@ import numpy as np
 
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.safe_pickle import Budget
-from srnet_jax.keypoints.footage import Footage, images, opened, picture
-from srnet_jax.keypoints.people import People, Seen, gather
+from srnet_jax.keypoints.footage import Footage, images, open_footage, picture
+from srnet_jax.keypoints.people import Detection, People, gather
 from srnet_jax.keypoints.times import WHOLE, Part
 from srnet_jax.keypoints.tracks import Track, follow
 
-_MOST_BYTES = 1 << 32  # of the keypoints of a video
-_WHOLE = 0.9  # of the frames
-_STILL_FPS = 30.0  # of pictures without times, for detectors that want one
-_REACH, _FARTHEST_REACH, _MEMORY = 1.0, 2.0, 30  # sizes, sizes, frames
+_MAX_BYTES = 1 << 32  # of the keypoints of a video
+_WHOLE = 0.9  # of the frames, below which a video seems damaged
+_STILL_FPS = 30.0  # assumed for pictures without times, for detectors that need times
+_REACH, _FARTHEST_REACH, _MEMORY = 1.0, 2.0, 30  # continuing a person: distance and largest distance in sizes, frames
 
 _Frame = tuple[int, np.ndarray]
 
 
 class Detector(Protocol):
-    """Whatever finds people in an image.
+    """A callable that finds people in an image.
 
     Attributes:
-      layout: of its keypoints, a name of `layouts.LAYOUTS`.
+      layout: layout of the keypoints, a name of `layouts.LAYOUTS`.
     """
 
     layout: str
@@ -44,10 +44,10 @@ class Detector(Protocol):
 
         Args:
           image: [H, W, 3] uint8, RGB.
-          time_ms: of the image since the video's beginning; later in each call.
+          time_ms: time of the image since the beginning of the video, milliseconds; increases with each call.
 
         Returns:
-          [J, 3] of each person: x and y in pixels, confidence 0 to 1.
+          [J, 3] for each person: x and y in pixels, confidence 0 to 1.
         """
         ...
 
@@ -60,34 +60,35 @@ def detect(
     part: Part = WHOLE,
     track: Callable[[Iterable[_Frame]], Iterable[_Frame]] = lambda frames: frames,
 ) -> tuple[Track, ...]:
-    """Find the people in a video or in pictures, a few images in memory at a time; they are followed as `tracks` describes.
+    """Detect people in a video or in pictures and track them; only a few images are in memory at a time.
 
-    Other than there, people are told apart also if no frame shows two: a detector of one person, when it loses the person,
-    may go on with another. Frames have the times that the file gives them.
+    People are tracked as `tracks` describes, with one difference: several people are also distinguished if no frame shows two
+    of them, because a detector of one person may lose the person and continue with another. Frames have the times of the file.
 
     Args:
-      source: path of the video, the picture or the folder of pictures, which are turned as their metadata say; or `opened`.
-      detector: that looks at each frame.
-      rotate: 0, 90, 180 or 270 degrees, by which images are turned clockwise, for a file whose metadata do not say it.
-      part: the frames that the detector sees; others are not decoded where seeking can leave them out. Of pictures for
-        themselves all are seen.
-      track: what the frames, (number, image), pass through, to show progress.
+      source: path of a video, a picture or a folder of pictures, whose images are rotated as their metadata require; or
+        footage.
+      detector: applied to each frame.
+      rotate: clockwise rotation of the images, for a file without such metadata: 0, 90, 180 or 270 degrees.
+      part: the frames to detect people in; other frames are not decoded if seeking can skip them. Of independent pictures, all
+        are used.
+      track: a function through which the frames (number, image) pass, for instance to show progress.
 
     Returns:
-      At least one track; those that show their person in most frames first.
+      At least one track; those with the most frames first.
 
     Raises:
       UserError: if PyAV is not installed, or `part` needs the frame rate of pictures.
-      DataError: if the file is missing, no video, or shows nobody.
+      DataError: if the file is missing or is not a video, or no person is found.
     """
-    footage = source if isinstance(source, Footage) else opened(source, rotate=rotate)
+    footage = source if isinstance(source, Footage) else open_footage(source, rotate=rotate)
     path = footage.path
     if part.is_timed and footage.times is None:
         raise UserError(f"{path}: frames per second not known, expected --fps with --start and --end")
     wanted = footage.numbers[part.holds(footage.numbers, footage.times)]
     if not len(wanted):
-        raise DataError(f"{path}: holds no {part}, found {_extent(footage)}")
-    budget = Budget(_MOST_BYTES)
+        raise DataError(f"{path}: found {_extent(footage)}, expected {part}")
+    budget = Budget(_MAX_BYTES)
     if footage.still:
         seen = _stills(footage, track, detector)
     else:
@@ -96,32 +97,30 @@ def detect(
     for people in gather(seen, path, budget):
         size = people.image_size or footage.image_size
         people = dataclasses.replace(people, layout=detector.layout, image_size=size)
-        tracks += [_in_time(one, footage, 1 if footage.still else part.every) for one in follow(_told_apart(people), budget)]
+        tracks += [_in_time(one, footage, 1 if footage.still else part.every) for one in follow(_with_ids(people), budget)]
     if not tracks:
-        raise DataError(f"{path}: no person in any frame")
+        raise DataError(f"{path}: found no person in any frame")
     return tuple(tracks)
 
 
 def _extent(footage: Footage) -> str:
-    """Return how long a video is, for messages."""
-    until = "" if footage.times is None else f", the last at {footage.times[-1]:g} s"
+    """Describe the length of a video for messages."""
+    until = "" if footage.times is None else f" until {footage.times[-1]:g} s"
     return f"{len(footage.numbers):,} frames{until}"
 
 
 def _watched(footage: Footage, wanted: np.ndarray, track: Callable[[Iterable[_Frame]], Iterable[_Frame]]) -> Iterator[_Frame]:
-    """Yield frames; warn if many cannot be decoded."""
+    """Yield the decoded frames; warn if many cannot be decoded."""
     count = 0
     for frame in track(images(footage, wanted)):
         count += 1
         yield frame
     if count < _WHOLE * len(wanted):
-        warnings.warn(
-            f"{footage.path}: found {count} of {len(wanted)} frames that can be decoded; it seems damaged", stacklevel=2
-        )
+        warnings.warn(f"{footage.path}: decoded only {count} of {len(wanted)} frames; the file seems damaged", stacklevel=2)
 
 
 def _in_time(track: Track, footage: Footage, every: int) -> Track:
-    """Return a track of every n-th frame, counted one by one, with the video's numbers and times."""
+    """Give a track of every n-th frame, with consecutive frame numbers, the video's frame numbers and times."""
     track = dataclasses.replace(
         track, first_frame=track.first_frame * every, every=every, fps=footage.fps / every if footage.fps else None
     )
@@ -130,8 +129,8 @@ def _in_time(track: Track, footage: Footage, every: int) -> Track:
     return dataclasses.replace(track, times=footage.times[np.searchsorted(footage.numbers, track.frames)])
 
 
-def _found(frames: Iterable[_Frame], footage: Footage, detector: Detector, every: int) -> Iterator[Seen]:
-    """Yield each person whom the detector sees, every n-th frame counted one by one."""
+def _found(frames: Iterable[_Frame], footage: Footage, detector: Detector, every: int) -> Iterator[Detection]:
+    """Yield each detected person; every n-th frame gets a consecutive number."""
     before = -1
     for number, image in frames:
         seconds = number / _STILL_FPS if footage.times is None else footage.times[np.searchsorted(footage.numbers, number)]
@@ -139,26 +138,27 @@ def _found(frames: Iterable[_Frame], footage: Footage, detector: Detector, every
         yield from _people(image, before, number // every, detector)
 
 
-def _stills(footage: Footage, track: Callable[[Iterable[_Frame]], Iterable[_Frame]], detector: Detector) -> Iterator[Seen]:
-    """Yield each person whom the detector sees in pictures for themselves."""
+def _stills(footage: Footage, track: Callable[[Iterable[_Frame]], Iterable[_Frame]], detector: Detector) -> Iterator[Detection]:
+    """Yield each person detected in independent pictures."""
     for number, image in track((row, picture(file)) for row, file in enumerate(footage.files)):
         image = np.ascontiguousarray(np.rot90(image, -footage.rotate // 90))
         for seen in _people(image, 1000 * number, footage.files[number].name, detector):
             yield seen._replace(size=(image.shape[1], image.shape[0]))
 
 
-def _people(image: np.ndarray, time_ms: int, name: int | str, detector: Detector) -> Iterator[Seen]:
+def _people(image: np.ndarray, time_ms: int, name: int | str, detector: Detector) -> Iterator[Detection]:
     for person in detector(image, time_ms):
         values = np.asarray(person, np.float64)
         if (values[:, 2] != 0).any():
-            yield Seen(name, None, values)
+            yield Detection(name, None, values)
 
 
-def _told_apart(people: People) -> People:
-    """Give track ids to people of whom no frame shows two, if they are several.
+def _with_ids(people: People) -> People:
+    """Give detections track ids if no frame shows two people, but they are several people.
 
-    A person goes on with the nearest of those seen in the last 30 frames, or in the latest that shows anybody, if their joints
-    are on average within one size of the person (the diagonal of the box around the joints), two after four frames.
+    A detection continues the nearest person of the last 30 frames, or of the latest frame that shows a person. The mean
+    distance of their joints must be within one size of the person (the diagonal of the box around the joints), or within two
+    after four frames.
     """
     frames, values = people.frames, people.values
     if len(np.unique(frames)) < len(frames):
@@ -176,7 +176,7 @@ def _told_apart(people: People) -> People:
 
 
 def _sizes_apart(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the mean distance of the joints [J, 3] that both have, in sizes of the larger; 0 if nothing tells them apart."""
+    """Return the mean distance of the joints [J, 3] that both have, in sizes of the larger; 0 if they share none."""
     seen = [(values != 0).any(-1) for values in (one, other)]
     both = seen[0] & seen[1]
     if not both.any():
@@ -187,10 +187,10 @@ def _sizes_apart(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _imported(module: str, name: str, where: str) -> Any:
-    """Return a module of the extra `video`.
+    """Import a module of the extra `video`.
 
     Raises:
-      UserError: if it is not installed, or lacks a library of the system.
+      UserError: if it is not installed, or a system library is missing.
     """
     try:
         return importlib.import_module(module)
@@ -202,21 +202,24 @@ def _imported(module: str, name: str, where: str) -> Any:
 
 @contextlib.contextmanager
 def mediapipe(model: Path | None, people: int = 1, *, still: bool = False) -> Iterator[Detector]:
-    """Give MediaPipe's pose detector.
+    """Open MediaPipe's pose detector for the duration of a `with` block.
 
     Args:
-      model: a pose landmarker's `.task` file; None for the model that some builds of the package hold.
-      people: how many to look for; without a `.task` file one alone.
-      still: whether images are pictures for themselves, so that none says where the people of the next are.
+      model: the `.task` file of a pose landmarker; None for the model that some builds of the package contain.
+      people: the largest number of people to detect; only one without a `.task` file.
+      still: whether images are independent, so that the detector does not track people from one to the next.
+
+    Yields:
+      The detector.
 
     Raises:
-      UserError: if MediaPipe or the model is missing, or cannot be read.
+      UserError: if MediaPipe or the model is missing or cannot be loaded.
     """
     package = _imported("mediapipe", "MediaPipe", "--video")
     if model is None:
         solutions = getattr(package, "solutions", None)
         if solutions is None or people > 1:
-            what = "several people" if solutions else "this build of MediaPipe, which holds no model"
+            what = "several people" if solutions else "this build of MediaPipe, which contains no model"
             raise UserError(f"--detector_model: not set, expected a pose_landmarker .task file for {what}")
         with solutions.pose.Pose(static_image_mode=still) as pose:
             yield _Landmarks(
@@ -235,7 +238,8 @@ def mediapipe(model: Path | None, people: int = 1, *, still: bool = False) -> It
     try:
         landmarker = vision.PoseLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:
-        raise UserError(f"--detector_model={model}: no pose_landmarker .task file ({one_line(error, 200)})") from error
+        reason = one_line(error, 200)
+        raise UserError(f"--detector_model={model}: not loaded ({reason}), expected a pose_landmarker .task file") from error
     with landmarker:
         form = package.ImageFormat.SRGB
 
@@ -247,7 +251,7 @@ def mediapipe(model: Path | None, people: int = 1, *, still: bool = False) -> It
 
 
 class _Landmarks:
-    """MediaPipe's 33 landmarks, from either of its interfaces."""
+    """A detector of MediaPipe's 33 landmarks, for its older and its current interface."""
 
     layout = "mediapipe_33"
 

@@ -1,4 +1,4 @@
-"""Which layout keypoints are in, from how much they look like a person (`pose.prior`)."""
+"""Guess the layout of keypoints by how much they look like a person (`pose.prior`), and warn about wrong layouts."""
 
 import dataclasses
 import warnings
@@ -10,44 +10,51 @@ from srnet_jax.keypoints.tracks import Track
 from srnet_jax.pose import layouts, prior
 from srnet_jax.pose.complete import complete
 
-_FRAMES, _TRACKS = 100, 5  # looked at
-_CLEARLY = 0.5  # of the next best one's strangeness
-_STRANGE = 6.0  # a usual pose has about 1, an acrobat's 10
+_FRAMES, _TRACKS = 100, 5  # how many are examined
+_CLEARLY = 0.5  # the best layout's strangeness must be below this fraction of the next one's
+_STRANGE = 6.0  # strangeness of an implausible pose; a usual pose has about 1, an acrobat's 10
 _MOSTLY = 0.6  # of the frames
-_NOT_GUESSED = ("posetrack",)  # like coco but for the face
+_NOT_GUESSED = ("posetrack",)  # differs from coco only in the face
 
 
 def strangeness(track: Track, layout: str) -> float:
-    """Return how unlike a person a track looks in a layout: the median over frames of `prior.strangeness`."""
+    """Measure how unlike a person a track looks if it is in a layout: the median of `prior.strangeness` over frames."""
     step = max(len(track.keypoints) // _FRAMES, 1)
     found = complete(track.keypoints[::step], track.confidences[::step], layout, None)
     return float(np.median(prior.strangeness(found.points[found.lifted]))) if found.lifted.any() else np.inf
 
 
 def guess(track: Track, path: str) -> str:
-    """Return the layout of a track whose file does not say it.
+    """Guess the layout of a track whose file does not name it.
+
+    Args:
+      track: the track.
+      path: of the file, for messages.
+
+    Returns:
+      A name of `layouts.LAYOUTS`.
 
     Raises:
-      UserError: if no layout has its number of joints, or several fit alike.
+      UserError: if no layout has this number of joints, or several fit equally well.
     """
     joints = track.keypoints.shape[1]
     fitting = [one.name for one in layouts.LAYOUTS.values() if len(one.joints) == joints]
     if not fitting:
-        raise UserError(f"--layout: {path} has {joints} joints, expected those of a layout: {_listed()}")
+        raise UserError(f"--layout: found {joints} joints in {path}, expected the number of a layout: {_listed()}")
     if len(fitting) == 1:
         return fitting[0]
     scores = sorted((strangeness(track, name), name) for name in fitting if name not in _NOT_GUESSED)
     if not (scores[0][0] < _STRANGE and scores[0][0] < _CLEARLY * scores[1][0]):
-        raise UserError(f"--layout: not set, and {path} does not say it; its {joints} joints fit {' or '.join(fitting)}")
+        raise UserError(f"--layout: not set and not in {path}, expected {' or '.join(fitting)} for {joints} joints")
     return scores[0][1]
 
 
-def settled(tracks: list[Track]) -> list[Track]:
-    """Return a file's tracks in body_25b where they are said to be in body_25 and clearly look like the former."""
-    asked = [track for track in tracks if track.layout == "body_25"]
-    seen = sorted(asked, key=lambda track: -int(track.detected.sum()))[:_TRACKS]
+def with_body_25b(tracks: list[Track]) -> list[Track]:
+    """Change the layout of a file's tracks from body_25 to body_25b if most of them clearly fit the latter."""
+    candidates = [track for track in tracks if track.layout == "body_25"]
+    examined = sorted(candidates, key=lambda track: -int(track.detected.sum()))[:_TRACKS]
     votes = []
-    for track in seen:
+    for track in examined:
         usual, other = strangeness(track, "body_25"), strangeness(track, "body_25b")
         votes.append(other < _STRANGE and other < _CLEARLY * usual)
     if not votes or 2 * sum(votes) <= len(votes):
@@ -56,11 +63,11 @@ def settled(tracks: list[Track]) -> list[Track]:
 
 
 def warn_if_implausible(track: Track) -> None:
-    """Warn if a track, whose layout is known, looks upside down or like another layout of as many joints."""
+    """Warn if a track with a known layout looks lying, upside down, or like another layout of as many joints."""
     assert track.layout is not None
-    if lies(track):
+    if is_lying_down(track):
         warnings.warn(
-            f"{track.name}: people lie in most frames; is the video turned (--rotate), or y written before x?", stacklevel=2
+            f"{track.name}: found lying people in most frames; is the video rotated (--rotate), or y before x?", stacklevel=2
         )
         return
     own = strangeness(track, track.layout)
@@ -68,19 +75,19 @@ def warn_if_implausible(track: Track) -> None:
         return
     upside_down = dataclasses.replace(track, keypoints=track.keypoints * np.array([1, -1], np.float32))
     if strangeness(upside_down, track.layout) < _CLEARLY * own:
-        warnings.warn(f"{track.name}: people look upside down; is y counted from the top of the image?", stacklevel=2)
+        warnings.warn(f"{track.name}: found people upside down, expected y to increase from the top of the image", stacklevel=2)
         return
     others = [one.name for one in layouts.LAYOUTS.values() if len(one.joints) == track.keypoints.shape[1]]
     scores = sorted((strangeness(track, name), name) for name in others if name != track.layout)
     if scores and scores[0][0] < _CLEARLY * own:
-        hint = f"; they fit the layout {scores[0][1]} (--layout)"
+        hint = f"; they fit layout {scores[0][1]} (--layout)"
     else:
-        hint = "; is this the right layout (--layout), and are the points a person's?"
-    warnings.warn(f"{track.name}: lengths between joints are no person's in the layout {track.layout}{hint}", stacklevel=2)
+        hint = "; is the layout right (--layout), and are these a person's joints?"
+    warnings.warn(f"{track.name}: joint distances do not fit a person in layout {track.layout}{hint}", stacklevel=2)
 
 
-def lies(track: Track) -> bool:
-    """Return whether the trunk of a person is nearer to the horizontal in most of the frames that show it."""
+def is_lying_down(track: Track) -> bool:
+    """Return whether a person's trunk is more horizontal than vertical in most of the frames that show it."""
     assert track.layout is not None
     points, _ = layouts.derived(track.keypoints, track.confidences, track.layout)
     names = layouts.H36M.joints

@@ -1,4 +1,4 @@
-"""Keypoints in ultralytics' labels: a file a picture, a line a person."""
+"""Read keypoints from YOLO label files of ultralytics: one file for each picture, one line for each person."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,13 +7,19 @@ import numpy as np
 
 from srnet_jax.errors import DataError
 from srnet_jax.keypoints.formats import FORMATS
-from srnet_jax.keypoints.people import Seen
+from srnet_jax.keypoints.people import Detection
 
 _BOX = 5  # class, x, y, width, height
 
 
-def read(files: Iterable[Path]) -> Iterator[Seen]:
-    """Yield the people of YOLO's labels: class, box, x, y or x, y, confidence of each joint, perhaps confidence, track id."""
+def read(files: Iterable[Path]) -> Iterator[Detection]:
+    """Yield the detected people of label files.
+
+    A line holds class, box, and x, y or x, y, confidence of each joint; a confidence and a track id may follow.
+
+    Raises:
+      DataError: if a line is not in this form; the message names file and line.
+    """
     lines = [
         (file, f"{file}: line {number}", line.split())
         for file in files
@@ -26,17 +32,17 @@ def read(files: Iterable[Path]) -> Iterator[Seen]:
             rows.append((file, where, [float(word) for word in words]))
         except ValueError:
             raise DataError(f"{where}: found text, expected class, box and keypoints as numbers") from None
-    ends = all(row[-1] == abs(row[-1]) // 1 for _, _, row in rows)  # whole numbers: track ids
+    ends = all(row[-1] == abs(row[-1]) // 1 for _, _, row in rows)  # if all lines end with whole numbers, these are track ids
     for file, where, row in rows:
         joints, size = _form(len(row) - _BOX, where)
         made = np.ones((joints, 3))
         made[:, :size] = np.reshape(row[_BOX : _BOX + joints * size], (joints, size))
         more = len(row) - _BOX - joints * size
-        yield Seen(file.name, f"{row[-1]:.0f}" if more and ends else None, made)
+        yield Detection(file.name, f"{row[-1]:.0f}" if more and ends else None, made)
 
 
 def _form(count: int, where: str) -> tuple[int, int]:
-    """Return how many joints, of 2 or 3 numbers each, are among numbers that a confidence and a track id may follow."""
+    """Return the number of joints and the numbers per joint, 2 or 3, given how many numbers follow the box."""
     for size in (3, 2):
         for more in (0, 1, 2):
             joints, left = divmod(count - more, size)
@@ -45,4 +51,4 @@ def _form(count: int, where: str) -> tuple[int, int]:
     for size in (3, 2):
         if count >= size and count % size == 0:
             return count // size, size
-    raise DataError(f"{where}: found {max(count, 0)} numbers behind the box, expected x, y, confidence of each joint")
+    raise DataError(f"{where}: found {max(count, 0)} numbers after the box, expected x, y, confidence of each joint")

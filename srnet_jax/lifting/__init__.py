@@ -1,1 +1,1 @@
-"""From a person's keypoints to 3D: lifters, their files, pictures, and the weights that ship."""
+"""Lift a person's 2D keypoints to 3D poses, write them to files and pictures, and load the included weights."""

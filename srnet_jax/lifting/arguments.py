@@ -1,4 +1,4 @@
-"""Check what people say about keypoints before they are lifted."""
+"""Check the arguments that describe keypoints and their camera, before anything is lifted."""
 
 import numbers
 
@@ -9,19 +9,31 @@ from srnet_jax.pose import layouts
 from srnet_jax.pose.filters import Settings
 from srnet_jax.pose.normalization import USUAL_FOCAL
 
-MIN_CONFIDENCE = 0.1  # most detectors guess below it, see `formats`
+MIN_CONFIDENCE = 0.1  # below it most detectors guess, see `keypoints.formats`
 _SLOWEST, _FASTEST = 0.1, 10_000.0  # frames per second
 _SHORTEST, _LONGEST = 0.1, 100.0  # focal length over the image's longer side
 
 
 def pinhole(image_size: tuple[int, int], focal_px: float | None) -> tuple[float, tuple[float, float]]:
-    """Return the focal length and the principal point of a camera, pixels: the usual ones where they are not known."""
+    """Return the focal length and the principal point of a camera, pixels.
+
+    Args:
+      image_size: width and height of the image, pixels.
+      focal_px: focal length, pixels; None for the usual one, USUAL_FOCAL times the longer side.
+
+    Returns:
+      The focal length, and the principal point (x, y), which is the middle of the image.
+    """
     width, height = image_size
     return USUAL_FOCAL * max(width, height) if focal_px is None else focal_px, (width / 2, height / 2)
 
 
 def check_filters(filters: Settings | None) -> None:
-    """Refuse, with a UserError, filters that are no `pose.filters.Settings`."""
+    """Check the filters of the poses.
+
+    Raises:
+      UserError: if they are neither `pose.filters.Settings` nor None.
+    """
     if filters is not None and not isinstance(filters, Settings):
         raise UserError(f"filters: found {one_line(repr(filters), 100)}, expected pose.filters.Settings, or None")
 
@@ -33,7 +45,14 @@ def check_arguments(
     focal_px: float | None = None,
     min_confidence: float = MIN_CONFIDENCE,
 ) -> None:
-    """Check what describes keypoints: layout, the image's width and height, frame rate, focal length, least confidence.
+    """Check the arguments that describe keypoints and their camera.
+
+    Args:
+      layout: a name of `layouts.LAYOUTS`.
+      image_size: width and height of the image, pixels, above 0.
+      fps: 0.1 to 10,000 frames per second; None if not known.
+      focal_px: focal length, 0.1 to 100 times the image's longer side, pixels; None if not known.
+      min_confidence: 0 to 1.
 
     Raises:
       UserError: names the argument, what was found and what was expected.

@@ -1,7 +1,7 @@
-"""Write a trained network for other programs: weights alone, a StableHLO program, or ONNX.
+"""Export a trained network for other programs: as a file of weights, as a StableHLO program, or as an ONNX model.
 
-A program maps `inputs_2d` [B, T, 17, 2] (see `normalization`) to `poses_3d` [B, T - receptive_field + 1, 17, 3]; a JSON file
-beside it describes these. Each file is read back and compared with the network; a program that differs is not kept.
+A program maps `inputs_2d` [B, T, 17, 2] (see `normalization`) to `poses_3d` [B, T - receptive_field + 1, 17, 3]. A JSON file
+beside it describes both arrays. Each file is read back and compared with the network; a program that differs is deleted.
 """
 
 import contextlib
@@ -26,28 +26,28 @@ from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS
 SUFFIXES = (".npz", ".stablehlo", ".onnx")
 PLATFORMS = ("cpu", "cuda", "tpu")
 _ONNX = ("onnx", "onnxruntime")
-_MOST_APART = 1e-4  # of a program's outputs and the network's, relative to the largest
+_TOLERANCE = 1e-4  # largest difference of a program's outputs from the network's, relative to the largest output
 
 
 def write(path: Path, trained: Trained, *, frames: int | None = None) -> float:
-    """Write a network as the name's ending says, whole or not at all.
+    """Write a network in the format of the file name's ending, whole or not at all.
 
     - `.npz`: the weights and the config, which `srnet_jax.load` reads.
-    - `.stablehlo`: a program of `jax.export` for CPU, CUDA and TPU, for any number of sequences and frames.
-    - `.onnx`: for any number of sequences of `frames` frames.
+    - `.stablehlo`: a program for `jax.export`, on CPU, CUDA and TPU, for any number of sequences and frames.
+    - `.onnx`: a model for any number of sequences, of `frames` frames each.
 
     Args:
       path: of the file.
       trained: the network.
-      frames: T of an ONNX program; None for the receptive field.
+      frames: T of an ONNX model; None for the receptive field.
 
     Returns:
       The largest difference between the outputs of the file and of the network on random keypoints, relative to the largest
       output.
 
     Raises:
-      UserError: for another ending, too few frames, if a package is missing or cannot convert or run the network, or if a
-        program's outputs differ by more than 1e-4.
+      UserError: if the ending is not known, there are fewer frames than the receptive field, a package is missing or cannot
+        convert or run the network, or the outputs of a program differ by more than 1e-4.
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
@@ -62,21 +62,21 @@ def write(path: Path, trained: Trained, *, frames: int | None = None) -> float:
         length = (frames or field) if path.suffix == ".onnx" else None
         if length:
             with _in_one_line(path):
-                apart = _difference(trained, _write_onnx(draft, trained, length, path), _examples(trained, length))
+                difference = _difference(trained, _write_onnx(draft, trained, length, path), _examples(trained, length))
         else:
-            apart = _difference(trained, _write_stablehlo(draft, trained, path), _examples(trained))
-        if not apart <= _MOST_APART:
+            difference = _difference(trained, _write_stablehlo(draft, trained, path), _examples(trained))
+        if not difference <= _TOLERANCE:
             raise UserError(
-                f"{path}: not kept, its outputs differ from the network's by {apart:.1e}, expected {_MOST_APART:.0e}"
+                f"{path}: not kept, outputs differ from the network's by {difference:.1e}, expected at most {_TOLERANCE:.0e}"
             )
         write_whole(path.with_name(f"{path.name}.json"), json.dumps(_described(trained, length), indent=2) + "\n")
         draft.replace(absolute(path))
-    return apart
+    return difference
 
 
 @contextlib.contextmanager
 def _in_one_line(path: Path) -> Iterator[None]:
-    """Turn what onnx and onnxruntime raise, which is of any type and length, into a UserError that names who raised it."""
+    """Convert the errors of onnx and onnxruntime, which have any type and length, to a UserError of one line."""
     try:
         yield
     except UserError:
@@ -86,11 +86,13 @@ def _in_one_line(path: Path) -> Iterator[None]:
         if isinstance(error, ImportError | AttributeError):
             versions = " or ".join(f"{package} {importlib.metadata.version(package)}" for package in _ONNX)
             raise UserError(f"{path}: not written, {versions} does not work with JAX {jax.__version__}: {reason}") from error
-        raise UserError(f"{path}: not written, ONNX cannot hold this network, expected .stablehlo instead: {reason}") from error
+        raise UserError(
+            f"{path}: not written, this network cannot be converted to ONNX, expected .stablehlo: {reason}"
+        ) from error
 
 
 def _write_stablehlo(draft: Path, trained: Trained, path: Path) -> Callable:
-    _needed("flatbuffers", "export", path)
+    _check_installed("flatbuffers", "export", path)
     from jax import export as jax_export
 
     beyond = trained.model.receptive_field - 1
@@ -102,7 +104,7 @@ def _write_stablehlo(draft: Path, trained: Trained, path: Path) -> Callable:
 
 def _write_onnx(draft: Path, trained: Trained, frames: int, path: Path) -> Callable:
     for package in _ONNX:
-        _needed(package, "onnx", path)
+        _check_installed(package, "onnx", path)
     import onnxruntime
 
     from srnet_jax.lifting import onnx_program
@@ -115,17 +117,17 @@ def _write_onnx(draft: Path, trained: Trained, frames: int, path: Path) -> Calla
 
 
 def _network(trained: Trained) -> jax.stages.Wrapped:
-    """Return the network with its weights as constants: in bfloat16 it rounds otherwise where they are arguments."""
+    """Return the jitted network with its weights as constants; with weights as arguments, bfloat16 rounds differently."""
     return jax.jit(lambda inputs_2d: trained.model.apply(trained.variables, inputs_2d))
 
 
-def _needed(package: str, extra: str, path: Path) -> None:
+def _check_installed(package: str, extra: str, path: Path) -> None:
     if not importlib.util.find_spec(package):
         raise UserError(f"{path}: needs {package}, which is not installed, expected `pip install -e .[{extra}]`")
 
 
 def _examples(trained: Trained, frames: int | None = None) -> list[np.ndarray]:
-    """Return random inputs of two shapes."""
+    """Return random inputs [1, T, ...] and [3, T', ...] with T = T' = `frames`, or of different lengths if it is None."""
     field, rng = trained.model.receptive_field, np.random.default_rng(0)
     lengths = (frames, frames) if frames else (field, field + 9)
     shapes = [(rows, length, *trained.model.input_shape) for rows, length in zip((1, 3), lengths, strict=True)]
@@ -142,12 +144,12 @@ def _difference(trained: Trained, run: Callable, examples: list[np.ndarray]) -> 
 
 
 def _described(trained: Trained, frames: int | None) -> dict[str, Any]:
-    """Return the description of a program; `frames` is its T if it takes no other, else None."""
+    """Return the description of a program; `frames` is its fixed T, or None if T may vary."""
     normalization, field = trained.config.model.normalization, trained.model.receptive_field
-    metres = "metre, relative to the hip, joint 0, which is predicted too: subtract it"
+    metres = "metre, relative to the hip; subtract joint 0, the hip, whose predicted position is not exactly 0"
     others = f"as the targets of normalization {normalization}, see srnet_jax.pose.normalization.to_metres"
     turned = (
-        f"{metres}; in the axes of the camera turned to the hip: turn them back with srnet_jax.pose.normalization.to_metres"
+        f"{metres}; in the axes of a camera turned towards the hip, which srnet_jax.pose.normalization.to_metres turns back"
     )
     units = dict.fromkeys(IMAGE_NORMALIZATIONS, metres) | {"turned": turned}
     joints, keypoints = joint_sets.of(trained.config.model)

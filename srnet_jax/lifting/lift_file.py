@@ -17,7 +17,7 @@ from srnet_jax.lifting.lifted_people import LiftedPeople
 from srnet_jax.lifting.motion import MotionSettings, finished, in_one_world
 from srnet_jax.lifting.result import USUAL_FPS, Result
 from srnet_jax.lifting.sources import Recording
-from srnet_jax.pose.complete import FEWEST, Completed, Source, complete
+from srnet_jax.pose.complete import MIN_JOINTS, Completed, Source, complete
 from srnet_jax.pose.expected_errors import expected_errors
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def lift(
         which_layout.warn_if_implausible(track)
         people.append(complete(track.keypoints, track.confidences, track.layout, track.fps))
     if not any(person.lifted.any() for person in people):
-        raise DataError(f"{tracks[0].name}: no frame shows {FEWEST} of the 17 joints")
+        raise DataError(f"{tracks[0].name}: no frame shows {MIN_JOINTS} of the 17 joints")
     _warn_of_missing(tracks, people)
     if any(track.seconds is None and len(track.keypoints) > 1 for track in tracks):
         warnings.warn(f"frames per second not known, taken as {USUAL_FPS:g} (--fps)", stacklevel=2)

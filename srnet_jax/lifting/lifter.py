@@ -1,4 +1,4 @@
-"""From a detector's keypoints to 3D: layouts, missing joints, normalisation, frame rates and a trained network."""
+"""Lift a detector's keypoints to 3D with a trained network: layouts, missing joints, normalisation and frame rates."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,15 +10,16 @@ from srnet_jax.config import joint_sets
 from srnet_jax.config.config_files import CONFIG_FILE
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.files import plain
-from srnet_jax.keypoints.points import marked
+from srnet_jax.keypoints.points import mark_missing
 from srnet_jax.keypoints.tracks import check_pixels
 from srnet_jax.lifting import weights
-from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_filters, pinhole
+from srnet_jax.lifting.arguments import MIN_CONFIDENCE, check_arguments, check_filters
 from srnet_jax.lifting.lifted_people import LiftedPeople
 from srnet_jax.lifting.motion import USUAL_FILTERS, settings_of
 from srnet_jax.lifting.result import USUAL_FPS
+from srnet_jax.lifting.roll import seen, turned_back, turned_level
 from srnet_jax.models.predict import predict
-from srnet_jax.pose.complete import FEWEST, Completed, complete
+from srnet_jax.pose.complete import MIN_JOINTS, Completed, complete
 from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.frames import Frames, interpolated
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS, View, normalize_image
@@ -29,40 +30,7 @@ _FOLDER = Path(__file__).parent / "pretrained"
 _MOST_CONFIDENCE = 10.0  # some detectors go above 1
 _SAME_RATE = 0.01  # relative difference of frame rates that does not matter
 _MOST_FRAMES = 10_000_000  # of a person at the network's rate
-_STEEP = 0.2  # sine of the angle between up and the optical axis, below which roll says nothing
-_FARTHEST_M = 10.0  # a joint from the hip
-
-
-def seen(points: np.ndarray, image_size: tuple[int, int], focal_px: float | None) -> View:
-    """Return the view of keypoints [T, 17, 2], pixels: the principal point is the image's middle.
-
-    Args:
-      points: of `skeleton.H36M_17`.
-      image_size: width and height, pixels.
-      focal_px: focal length, pixels; None for USUAL_FOCAL times the longer side.
-    """
-    focal, center = pinhole(image_size, focal_px)
-    return View.seen(points, (focal, focal), center, image_size)
-
-
-def turned_level(points: np.ndarray, up: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """Turn keypoints [..., 2], pixels, about the image's middle as if the camera were not rolled, where up [3] is known."""
-    center = np.array(image_size) / 2
-    return ((points - center) @ _roll(up) + center).astype(points.dtype)
-
-
-def turned_back(poses: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Turn poses [..., 3] of keypoints from `turned_level` to the axes of the rolled camera."""
-    return np.concatenate([poses[..., :2] @ _roll(up).T, poses[..., 2:]], -1).astype(poses.dtype)
-
-
-def _roll(up: np.ndarray) -> np.ndarray:
-    """Return the rotation [2, 2], of rows, that takes the image of up to the image's top; none if up is along the axis."""
-    x, y = up[0], -up[1]
-    length = np.hypot(x, y)
-    if length < _STEEP * np.linalg.norm(up):
-        return np.eye(2)
-    return np.array([[y, -x], [x, y]]) / length  # (x, -y) @ this = (0, -length)
+_FARTHEST_M = 10.0  # distance of a joint from the hip
 
 
 def completed(
@@ -72,7 +40,7 @@ def completed(
     fps: float | None = None,
     min_confidence: float = MIN_CONFIDENCE,
 ) -> Completed:
-    """Return the 17 joints of one person's keypoints, what is missing among them filled; see `KeypointLifter.__call__`.
+    """Return the 17 joints of one person's keypoints, with missing joints filled; see `KeypointLifter.__call__`.
 
     Raises:
       DataError: if the keypoints or the confidences have another shape, or the keypoints cannot be a person's in pixels.
@@ -87,7 +55,7 @@ def completed(
         raise DataError(f"confidences: found shape {sure.shape} of {sure.dtype}, expected {keypoints.shape[:2]} of numbers")
     if (sure > _MOST_CONFIDENCE).any():
         raise DataError(f"confidences: found {np.nanmax(sure):g}, expected 0 to 1")
-    values = marked(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), min_confidence)
+    values = mark_missing(np.concatenate([keypoints, sure[..., None]], axis=-1).astype(np.float64), min_confidence)
     shown = np.isfinite(values[..., 0]).any(-1)
     check_pixels(values[shown], np.flatnonzero(shown), "keypoints")
     return complete(values[..., :2], values[..., 2], layout, fps)
@@ -95,7 +63,7 @@ def completed(
 
 @dataclasses.dataclass(frozen=True)
 class KeypointLifter:
-    """A trained network that takes keypoints of any layout, in pixels.
+    """A trained network that lifts keypoints of any layout, in pixels.
 
     Attributes:
       trained: the network.
@@ -120,39 +88,45 @@ class KeypointLifter:
     ) -> np.ndarray:
         """Lift one person's keypoints.
 
-        A temporal network sees the video at the frame rate that it was trained on: keypoints are interpolated linearly to
-        its frames, and its poses back to the video's. Past the video's ends it sees the nearest frame.
+        A temporal network sees the video at the frame rate that it was trained on: keypoints are interpolated linearly to that
+        rate, and the poses back to the video's. Beyond the ends of the video it sees the nearest frame.
 
         Args:
-          keypoints: [T, J, 2] of each frame, pixels. NaN, (0, 0) and -1 mean that a joint is missing; see `complete` for what
-            is done about it.
+          keypoints: [T, J, 2] of each frame, pixels. NaN, (0, 0) and -1 mean that a joint is missing; `complete` estimates it.
           layout: a name of `layouts.LAYOUTS`.
           image_size: width and height of the image, pixels.
           confidences: [T, J], 0 to 1; None if not known.
           fps: frames per second of the video; None for those of the network. Single-frame networks need none.
           focal_px: the camera's focal length, pixels; None for 0.85 times the image's longer side. It matters little: 0.7 to
-            1.2 times change the result by few millimetres.
+            1.2 times the true length change the result by a few millimetres.
           min_confidence: a joint whose confidence is lower is missing.
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
-          batch_frames: frames that are lifted at a time; bounds the memory.
+          batch_frames: frames that are lifted at a time; this bounds the memory.
           filters: of the poses, as `pose.filters.Settings()`; None for poses as the network gives them.
-          up: [3] direction of up in the camera frame, if it is known: a rolled camera's keypoints are lifted as a level one's.
+          up: [3] direction of up in the camera frame, if it is known: the keypoints are turned as if the camera were level.
 
         Returns:
           [T, 17, 3] float32 joints of `skeleton.H36M_17`, camera frame (x right, y down, z away from the camera), metres,
           relative to the hip. A joint that was not seen is an estimate. NaN in frames that show too little of the person.
 
         Raises:
-          UserError: for an unknown layout, or an image size or frame rate that cannot be.
+          UserError: for an unknown layout, or an image size or frame rate out of range.
           DataError: if the keypoints or the confidences have another shape, cannot be a person's in pixels, or no frame shows
             enough joints.
+
+        Example:
+          >>> import numpy as np
+          >>> import srnet_jax
+          >>> keypoints = np.random.default_rng(0).uniform(200, 800, (1, 17, 2))  # your detector's, [frames, joints, 2] pixels
+          >>> srnet_jax.load("single")(keypoints, layout="coco", image_size=(1920, 1080)).shape
+          (1, 17, 3)
         """
         check_arguments(layout, image_size, fps, focal_px, min_confidence)
         check_filters(filters)
         self.check_focal(focal_px)
         person = completed(keypoints, confidences, layout, fps, min_confidence)
         if not person.lifted.any():
-            raise DataError(f"keypoints: no frame shows {FEWEST} of the 17 joints")
+            raise DataError(f"keypoints: no frame shows {MIN_JOINTS} of the 17 joints")
         times = np.arange(len(keypoints)) / fps if fps else None
         (poses,) = self.lift([person], [image_size], [times], focal_px=focal_px, flip=flip, batch_frames=batch_frames, up=up)
         rate = fps or self.trained.fps or USUAL_FPS
@@ -238,7 +212,7 @@ class KeypointLifter:
             keypoints=Path(path),
             video=None if video is None else Path(video),
             hints=Hints(format, image_size, min_confidence, rotate),
-            part=times.part(start, end, every),
+            part=times.make_part(start, end, every),
             layout=layout,
             fps=fps,
             focal_px=focal_px,
@@ -247,17 +221,17 @@ class KeypointLifter:
 
     @property
     def uses_focal(self) -> bool:
-        """Whether the focal length counts."""
+        """Whether the poses depend on the focal length."""
         return self.trained.config.model.normalization == "turned"
 
     @property
     def streams(self) -> bool:
-        """Whether the network sees no later frames, so that it can lift live."""
+        """Whether the network needs no later frames and can lift live."""
         model = self.trained.model
         return model.receptive_field == 1 or bool(getattr(model, "causal", False))
 
     def check_focal(self, focal_px: float | None) -> None:
-        """Refuse, with a UserError, a focal length that the network does not use."""
+        """Reject, with a UserError, a focal length that the network does not use."""
         if focal_px is not None and not self.uses_focal:
             raise UserError(
                 f"focal_px: not used by {self.trained.name}, whose normalization is {self.trained.config.model.normalization}"
@@ -289,10 +263,10 @@ class KeypointLifter:
           Poses [T, 17, 3] of each person; NaN in frames that are not lifted.
 
         Raises:
-          UserError: if the network gives poses that no body has: its weights are damaged.
+          UserError: if the network gives poses that are impossible for a body: its weights are damaged.
         """
         own, temporal = self.trained.fps, self.trained.model.receptive_field > 1
-        pieces = []  # person, first frame, each frame's place among the network's frames, keypoints and view there
+        pieces = []  # person, first frame, position of each frame among the network's frames, keypoints and view there
         for index, (person, size, seconds) in enumerate(zip(people, image_sizes, times, strict=True)):
             ends = np.flatnonzero(np.diff(np.concatenate([[False], person.lifted, [False]]).astype(int)))
             for start, end in ends.reshape(-1, 2).tolist():
@@ -355,7 +329,13 @@ def load(name: str | Path = "single", checkpoint: str = "best") -> KeypointLifte
       checkpoint: of a workdir: "best", "latest" or a step.
 
     Raises:
-      UserError: if there is no such network, it is damaged, or it needs to know more than keypoints.
+      UserError: if there is no such network, it is damaged, or it needs more input than keypoints.
+
+    Example:
+      >>> import srnet_jax
+      >>> lifter = srnet_jax.load("single")
+      >>> lifter.trained.model.receptive_field
+      1
     """
     trained = load_trained(name, checkpoint)
     joints, keypoints = joint_sets.of(trained.config.model)

@@ -1,4 +1,4 @@
-"""From lifted poses to a motion: filters, the path of the hip, which way is up, and the floor."""
+"""Turn lifted poses into a motion: filter them, find the path of the hip, the direction of up, and the floor."""
 
 import dataclasses
 import warnings
@@ -13,7 +13,7 @@ from srnet_jax.pose.complete import Source
 from srnet_jax.pose.filters import Settings, filtered
 from srnet_jax.pose.footlock import FEET, footlock
 from srnet_jax.pose.ground import direction, ground
-from srnet_jax.pose.root_path import bridged, root_path, with_median_bones
+from srnet_jax.pose.root_path import root_path, with_gaps_filled, with_median_bones
 from srnet_jax.pose.skeleton import H36M_17
 
 FILTERS = ("smooth", "bones", "knees", "elbows")
@@ -23,10 +23,10 @@ LEVEL = (0.0, -1.0, 0.0)  # up of a camera that is level
 
 @dataclasses.dataclass(frozen=True)
 class MotionSettings:
-    """What is done to the poses of a file.
+    """How poses are filtered and placed in the world.
 
     Attributes:
-      filters: of the poses, see `pose.filters`; None for none.
+      filters: of the poses, see `pose.filters`; None for no filters.
       up: direction of up in the camera frame (x right, y down, z away); None to estimate it.
       lock_feet: whether the hip's path is corrected so that standing feet slide less.
     """
@@ -63,8 +63,9 @@ def settings_of(
     if stature_m is not None and leg_m is not None:
         raise UserError("stature_m, leg_m: found both, expected one of them")
     if isinstance(filters, Settings):
-        sizes = {name: value for name, value in (("stature_m", stature_m), ("leg_m", leg_m)) if value is not None}
-        return MotionSettings(dataclasses.replace(filters, **sizes), _up(up), lock_feet)
+        if stature_m is not None or leg_m is not None:
+            filters = dataclasses.replace(filters, stature_m=stature_m, leg_m=leg_m)
+        return MotionSettings(filters, _up(up), lock_feet)
     names = _names(filters)
     chosen = Settings(
         smooth="smooth" in names,
@@ -103,15 +104,15 @@ def _up(up: str | Sequence[float]) -> tuple[float, float, float] | None:
 
 
 def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Result:
-    """Filter a person's poses, and find where the person is.
+    """Filter the poses of a person, and estimate the person's place in the room.
 
     Args:
-      result: as lifted.
+      result: the lifted poses, with an image size.
       points: [T, 17, 2] keypoints that the poses were lifted from, pixels; NaN in frames that are not lifted.
-      settings: what to do.
+      settings: of the filters, up and the feet.
 
     Returns:
-      The result with its poses filtered and with `root`, `up` and, if a foot that is seen stands, or up is given, `ground`.
+      The result with filtered poses, `root` and `up`. It also has `ground`, if a visible foot stands or up is given.
     """
     assert result.image_size is not None
     seconds = result.seconds
@@ -122,7 +123,7 @@ def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Re
         poses = filtered(poses, result.confidences, times, settings.filters)
     focal, center = pinhole(result.image_size, result.focal_px)
     bones = with_median_bones(poses)
-    path = bridged(root_path(bones, points, result.confidences, focal, center, times), poses, times)
+    path = with_gaps_filled(root_path(bones, points, result.confidences, focal, center, times), poses, times)
     seen = result.sources == Source.SEEN
     if settings.lock_feet:
         path = footlock(path, bones, times, seen)
@@ -144,18 +145,24 @@ def finished(result: Result, points: np.ndarray, settings: MotionSettings) -> Re
 
 
 def _upside_down(joints: np.ndarray, up: np.ndarray) -> bool:
-    """Return whether the thorax is below the feet in most frames of joints [T, 17, 3]."""
+    """Return whether the thorax is below the feet in most frames of the joints [T, 17, 3]."""
     along = (joints[:, H36M_17.joints.index("Thorax")] - joints[:, FEET].mean(1)) @ up
     known = np.isfinite(along)
     return bool(known.any() and np.median(along[known]) < 0)
 
 
 def in_one_world(results: list[Result], clips: list[str]) -> list[Result]:
-    """Give the people of each video the up, the floor and the origin of the one of them who tells up best.
+    """Place all people of a video in one world: with the same up, floor and origin.
+
+    Up and the floor are those of the person with the smallest error of up, among those with a floor if there are any. The
+    origin is the first known position of a hip.
 
     Args:
       results: from `finished`.
-      clips: name of each one's video.
+      clips: for each result, the name of its video.
+
+    Returns:
+      The results, in order, with the common `up`, `up_error_deg`, `ground` and `origin`.
     """
     made = list(results)
     for clip in dict.fromkeys(clips):

@@ -1,6 +1,8 @@
-"""Convert a network to ONNX: JAX traces it; what depends on no input becomes constants, each other operation a node.
+"""Convert a network to an ONNX model.
 
-JAX traces with a stand-in for the number of sequences, so that each dimension that depends on it is known by its size.
+JAX traces the network. Operations that do not depend on the input are evaluated and become constants; each other operation
+becomes a node. The number of sequences is traced as one special number, so that the dimensions that depend on it are recognised
+by their size.
 """
 
 from collections.abc import Callable
@@ -10,8 +12,8 @@ import jax
 import numpy as np
 import onnx
 
-_ROWS = 65_537  # the stand-in: a prime above every width of a network, so that no other dimension is a multiple of it
-_OPSET, _IR_VERSION = 17, 8  # those of 2022, which old runtimes know too
+_ROWS = 65_537  # the special number of sequences: a prime above any width, so that no other dimension is a multiple of it
+_OPSET, _IR_VERSION = 17, 8  # of 2022, which older runtimes support too
 _NODES = {
     "add": "Add",
     "div": "Div",
@@ -24,18 +26,22 @@ _NODES = {
     "neg": "Neg",
     "sub": "Sub",
 }
-_CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "custom_jvp_call": "call_jaxpr"}  # operations that are programs, and where these are
+_CALLS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+}  # operations that contain a program: the parameter that holds it
 
 
 def convert(network: Callable[[jax.Array], jax.Array], shape: tuple[int, ...]) -> onnx.ModelProto:
-    """Return an ONNX model with the input `inputs_2d` and the output `poses_3d`.
+    """Convert a network to an ONNX model with the input `inputs_2d` and the output `poses_3d`.
 
     Args:
-      network: from an array [B, *shape] to one array, for any B.
+      network: maps an array [B, *shape] to one array, for any B.
       shape: of one sequence.
 
     Raises:
-      NotImplementedError: for an operation of JAX that this module does not know.
+      NotImplementedError: if the network has a JAX operation that this module cannot convert.
     """
     traced = jax.make_jaxpr(network)(jax.ShapeDtypeStruct((_ROWS, *shape), np.float32))
     graph = _Graph()
@@ -53,14 +59,14 @@ def convert(network: Callable[[jax.Array], jax.Array], shape: tuple[int, ...]) -
 
 
 class _Graph:
-    """The nodes and constants so far. A value is an array where it is known, and the name of a node's output elsewhere."""
+    """The nodes and constants of a model so far. A value is an array if constant, else the name of a node's output."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
     def add(self, traced: Any, inputs: list[Any]) -> list[Any]:
-        """Add the operations of a traced program, and return its outputs."""
+        """Add the operations of a traced program, and return its output values."""
         values: dict[Any, Any] = dict(zip(traced.jaxpr.invars, inputs, strict=True))
         values |= zip(traced.jaxpr.constvars, traced.consts, strict=True)
 
@@ -77,7 +83,7 @@ class _Graph:
         if name in _CALLS:
             return self.add(params[_CALLS[name]], inputs)
         if not any(isinstance(found, str) for found in inputs):
-            if name == "broadcast_in_dim":  # over the sequences ONNX broadcasts by itself
+            if name == "broadcast_in_dim":  # ONNX broadcasts over the sequences by itself
                 params = params | {"shape": tuple(1 if _depends(size) else size for size in params["shape"])}
             found = operation.primitive.bind(*inputs, **params)
             return list(found) if operation.primitive.multiple_results else [found]
@@ -118,7 +124,7 @@ class _Graph:
                 return self._node("Cast", inputs[0], to=onnx.helper.np_dtype_to_tensor_dtype(np.dtype(params["new_dtype"])))
             case "dot_general":
                 equation = _equation(params["dimension_numbers"], *map(len, shapes))
-                if equation == "ab,bd->ad":  # half the time of a single frame beside Einsum
+                if equation == "ab,bd->ad":  # for a single frame it takes half the time of Einsum
                     return self._node("MatMul", *inputs)
                 return self._node("Einsum", *inputs, equation=equation)
             case "gather" if isinstance(inputs[1], jax.Array | np.ndarray) and _is_take(params, shapes):
@@ -130,7 +136,9 @@ class _Graph:
                 after = np.array(shapes[0]) - shapes[2] - before
                 (padded,) = self._node("Pad", inputs[2], np.concatenate([before, after]))
                 return self._node("Add", inputs[0], padded)
-        raise NotImplementedError(f"no ONNX for JAX's {name}, {', '.join(f'{key}={item}' for key, item in params.items())}")
+        raise NotImplementedError(
+            f"JAX operation {name}: no ONNX node for it, {', '.join(f'{key}={item}' for key, item in params.items())}"
+        )
 
     def _node(self, kind: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> list[str]:
         names = [one if isinstance(one, str) else self._constant(one) for one in inputs]
@@ -145,12 +153,12 @@ class _Graph:
 
 
 def _depends(size: int) -> bool:
-    """Whether a dimension depends on the number of sequences."""
+    """Return whether a dimension depends on the number of sequences."""
     return size > 0 and size % _ROWS == 0
 
 
 def _equation(numbers: Any, left: int, right: int) -> str:
-    """Return a product of arrays of this many axes as Einstein's sum."""
+    """Return the equation, for Einsum, of a `dot_general` of arrays with `left` and `right` axes."""
     contracted, batch = numbers
     second = {axis: chr(ord("a") + left + axis) for axis in range(right)}
     first = {axis: chr(ord("a") + axis) for axis in range(left)}
@@ -161,7 +169,7 @@ def _equation(numbers: Any, left: int, right: int) -> str:
 
 
 def _is_take(params: dict[str, Any], shapes: list[tuple[int, ...]]) -> bool:
-    """Whether a gather takes whole slices along one axis."""
+    """Return whether a gather takes whole slices along one axis."""
     numbers, (operand, indices) = params["dimension_numbers"], shapes
     axes = numbers.start_index_map
     if len(axes) != 1 or numbers.collapsed_slice_dims != axes or numbers.operand_batching_dims:
@@ -172,6 +180,6 @@ def _is_take(params: dict[str, Any], shapes: list[tuple[int, ...]]) -> bool:
 
 
 def _is_window(params: dict[str, Any], shapes: list[tuple[int, ...]]) -> bool:
-    """Whether a scatter adds one block at one place."""
+    """Return whether a scatter adds one block at one position."""
     numbers = params["dimension_numbers"]
     return len(shapes[1]) == 1 and numbers.update_window_dims == tuple(range(len(shapes[0])))

@@ -1,4 +1,4 @@
-"""Pictures, films and pages of lifted poses: the 2D keypoints, perhaps over the video's images, beside the 3D pose."""
+"""Draw lifted poses as pictures, films and web pages: the 2D keypoints, with or without the video, beside the 3D pose."""
 
 import logging
 import shutil
@@ -23,27 +23,31 @@ from srnet_jax.lifting import webpage
 from srnet_jax.lifting.scene import SUFFIXES, Scene, bones_3d
 
 COLOURS = {"left": "#0072B2", "right": "#D55E00", "center": "#606060"}
-_SHEET, _FILM_FPS, _FILM_FRAMES = 6, 12.5, 300  # poses of a sheet; of a .gif, at most
-_UNEVEN_FPS = 60.0  # of a .mp4 of uneven times, at most, unless the video has more
-_TURN, _TILT = np.radians(30), np.radians(12)  # the 3D pose is seen from a little aside and above the camera
-_MARGIN = 1.1
-_AROUND, _LEAST = 1.3, 0.25  # of an image is shown: the person's extent times this, and this share of the longer side
-_DPI, _SHARP = 100, 150
+_SHEET, _FILM_FPS, _FILM_FRAMES = 6, 12.5, 300  # poses of a .png; frame rate and number of frames of a .gif, at most
+_UNEVEN_FPS = 60.0  # largest frame rate of a .mp4 of frames at uneven times, unless the video's own is higher
+_TURN, _TILT = np.radians(30), np.radians(12)  # the 3D pose is seen from the side of the camera and above it, by these angles
+_MARGIN = 1.1  # factor on the size of the box around the points
+_AROUND, _LEAST = 1.3, 0.25  # shown part of an image: the person's extent times 1.3, at least 1/4 of the image's longer side
+_DPI, _SHARP = 100, 150  # dots per inch of a drawing without and with images
 
 
 def render(scene: Scene, path: Path) -> None:
-    """Draw a scene as the name's ending says, whole or not at all.
+    """Draw a scene in the format of the file name's ending; write the file whole or not at all.
 
-    - `.html`: a page of its own with a 3D view that turns, see `webpage`.
-    - `.gif`, `.mp4`: a film in real time. A .gif has at most 12.5 frames a second and 300 in all: of a longer one frames are
-      left out, not the end. A .mp4 has all frames (of uneven times at most 60 a second) and needs ffmpeg.
+    - `.html`: a self-contained page with a 3D view that can be turned, see `webpage`.
+    - `.gif`, `.mp4`: a film in real time. A .gif has at most 12.5 frames a second and 300 frames in total; frames of a longer
+      film are skipped evenly. A .mp4 has all frames (at most 60 a second if their times are uneven) and needs ffmpeg.
     - `.png`: up to six poses, evenly spaced in time.
 
-    Films and `.png` show the keypoints over the scene's images, if it has them, around the person; these are decoded as the
-    film is written. Where a frame is damaged, its image is blank.
+    If the scene has images, `.gif`, `.mp4` and `.png` show the part around the person behind the keypoints. Images are decoded
+    while the file is written. The image of a damaged frame is blank.
+
+    Args:
+      scene: to draw.
+      path: of the file.
 
     Raises:
-      UserError: for another ending, or if ffmpeg is missing or fails.
+      UserError: if the ending is not known, or ffmpeg is missing or fails.
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
@@ -59,25 +63,43 @@ def render(scene: Scene, path: Path) -> None:
 
 
 def film_frames(num_frames: int, fps: float) -> tuple[np.ndarray, float]:
-    """Return which frames a .gif shows, and how many a second: real time, at most 12.5 a second and 300 in all."""
+    """Choose the frames of a .gif in real time: at most 12.5 frames a second, and 300 frames in total.
+
+    Args:
+      num_frames: of the scene.
+      fps: frames per second of the scene.
+
+    Returns:
+      Int indices of the frames, and the frames per second of the .gif.
+    """
     step = int(max(np.ceil(fps / _FILM_FPS), np.ceil(num_frames / _FILM_FRAMES), 1))
     return np.arange(0, num_frames, step), fps / step
 
 
 def steady_frames(seconds: np.ndarray, fps: float) -> np.ndarray:
-    """Return which of frames at uneven `seconds` [T] to show at `fps` frames a second: the nearest or the one before."""
+    """Choose the frames, of those at uneven times, that a film at a constant frame rate shows.
+
+    Args:
+      seconds: [T] increasing times of the frames.
+      fps: frames per second of the film.
+
+    Returns:
+      Int indices: for each frame of the film, the last frame that is no more than half a film frame later.
+    """
     grid = seconds[0] + np.arange(int((seconds[-1] - seconds[0]) * fps + 1.5)) / fps
     return np.maximum(np.searchsorted(seconds, grid + 0.5 / fps, side="right") - 1, 0)
 
 
 def _film_rows(scene: Scene, suffix: str) -> tuple[np.ndarray, float]:
-    """Return which rows of a scene a film shows, a .mp4 with repetitions, and how many a second, a .gif at most."""
+    """Return the rows of a scene that a film shows, with repetitions in a .mp4, and its frame rate (of a .gif the highest)."""
     if scene.times is None:
         return film_frames(len(scene.poses), scene.fps) if suffix == ".gif" else (np.arange(len(scene.poses)), scene.fps)
     if suffix == ".gif":
         fps = min(_FILM_FPS, (_FILM_FRAMES - 1) / max(float(np.ptp(scene.times)), 1.0))
         rows = np.unique(steady_frames(scene.times, fps))
-        begin = np.round(100 * (scene.times[rows] - scene.times[rows[0]]))  # hundredths, as `_write_gif` has them
+        begin = np.round(
+            100 * (scene.times[rows] - scene.times[rows[0]])
+        )  # hundredths of a second, which `_write_gif` rounds to
         return rows[np.unique(begin, return_index=True)[1]], fps
     shortest = float(np.quantile(np.diff(scene.times), 0.05)) if len(scene.times) > 1 else 1.0
     fps = max(min(1 / shortest, _UNEVEN_FPS), scene.fps)
@@ -87,7 +109,7 @@ def _film_rows(scene: Scene, suffix: str) -> tuple[np.ndarray, float]:
 def _draw_sheet(scene: Scene, path: Path) -> None:
     seconds = scene.seconds
     even = np.linspace(seconds[0], seconds[-1], min(_SHEET, len(seconds)))
-    frames = np.unique(np.abs(seconds[:, None] - even).argmin(0))  # the nearest to each
+    frames = np.unique(np.abs(seconds[:, None] - even).argmin(0))  # the frame nearest to each time
     count = len(frames)
     figure = Figure(figsize=(2.2 * count, 4.8), dpi=_SHARP if scene.images else _DPI, layout="constrained")
     grid = figure.subplots(2, count, squeeze=False)
@@ -110,7 +132,7 @@ def _draw_film(scene: Scene, path: Path) -> None:
     flat, solid = figure.subplots(1, 2, width_ratios=[aspect, 1])
     shown = _show_flat(flat, scene, rows, _Backdrop.of(scene, rows)), _show_solid(solid, scene, rows)
     flat.set_xlabel("2D keypoints")
-    solid.set_xlabel("3D pose, from aside and above" + ("; dashed: estimated" if scene.estimated.any() else ""))
+    solid.set_xlabel("3D pose, seen from the side and above" + ("; dashed: estimated" if scene.estimated.any() else ""))
 
     def frames() -> Iterator[Figure]:
         for number, row in enumerate(rows):
@@ -119,7 +141,7 @@ def _draw_film(scene: Scene, path: Path) -> None:
             flat.set_title(_clock(scene, row), fontsize=10)
             if not number:
                 figure.canvas.draw()
-                figure.set_layout_engine("none")  # laid out once
+                figure.set_layout_engine("none")  # keep the layout of the first frame
             yield figure
 
     if path.suffix == ".gif":
@@ -135,7 +157,7 @@ def _write_mp4(figure: Figure, frames: Iterator[Figure], fps: float, path: Path,
         fps=fps,  # type: ignore[arg-type]
         extra_args=["-pix_fmt", "yuv420p", "-loglevel", "error"],
     )
-    logging.getLogger("matplotlib.animation").setLevel(logging.ERROR)  # what ffmpeg prints is in the error
+    logging.getLogger("matplotlib.animation").setLevel(logging.ERROR)  # the error below holds what ffmpeg prints
     try:
         with writer.saving(figure, str(path), dpi=dpi):
             for _ in frames:
@@ -143,35 +165,38 @@ def _write_mp4(figure: Figure, frames: Iterator[Figure], fps: float, path: Path,
     except subprocess.CalledProcessError as error:
         lines = [line.strip() for line in str(error.stderr or error.output).splitlines() if line.strip()]
         reason = one_line(lines[-1], 200) if lines else f"exit code {error.returncode}"
-        raise UserError(f"{path.name}: ffmpeg cannot write it ({reason}); .html and .gif need none") from error
+        raise UserError(f"{path.name}: ffmpeg cannot write it ({reason}); .html and .gif do not need ffmpeg") from error
     if not path.is_file():
-        raise UserError(f"{path.name}: ffmpeg has written nothing; .html and .gif need none")
+        raise UserError(f"{path.name}: ffmpeg has written nothing; .html and .gif do not need ffmpeg")
 
 
 def _write_gif(frames: Iterator[Figure], seconds: np.ndarray, path: Path) -> None:
-    """Write a film of N frames that begin, and the last ends, at `seconds` [N + 1]; they are kept in 256 colours."""
+    """Write a .gif of N frames, in 256 colours each; `seconds` [N + 1] are the start of each frame and the end of the last."""
     drawn = []
     for figure in frames:
         canvas = figure.canvas
         assert isinstance(canvas, FigureCanvasAgg)
         canvas.draw()
         drawn.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(256, method=Image.Quantize.FASTOCTREE))
-    lasting = [int(10 * hundredths) for hundredths in np.diff(np.round(100 * seconds))]  # which is all that the format knows
+    lasting = [int(10 * hundredths) for hundredths in np.diff(np.round(100 * seconds))]  # the format's resolution
     drawn[0].save(path, save_all=True, append_images=drawn[1:], duration=lasting, loop=0, optimize=False)
 
 
 def find_ffmpeg(path: Path) -> str:
-    """Return the program that writes .mp4.
+    """Return the path of ffmpeg, which writes .mp4.
+
+    Args:
+      path: of the film, for the message.
 
     Raises:
-      UserError: if it is not installed.
+      UserError: if neither ffmpeg nor the package imageio_ffmpeg is installed.
     """
     found = shutil.which("ffmpeg")
     if not found:
         try:
             import imageio_ffmpeg
         except ImportError:
-            raise UserError(f"{path}: needs ffmpeg, which is not installed; .html and .gif need nothing") from None
+            raise UserError(f"{path}: needs ffmpeg, which is not installed; .html and .gif do not need it") from None
         found = imageio_ffmpeg.get_ffmpeg_exe()
     return found
 
@@ -181,25 +206,25 @@ def _clock(scene: Scene, frame: int) -> str:
 
 
 class _Backdrop:
-    """The images of a scene's frames, one at a time, in increasing order."""
+    """The images of a scene, decoded one at a time in increasing order."""
 
     def __init__(self, images: Iterator[tuple[int, np.ndarray]], numbers: np.ndarray) -> None:
         self._images, self._numbers, self._now = images, numbers, (-1, np.empty(0))
 
     @classmethod
     def of(cls, scene: Scene, rows: np.ndarray) -> "_Backdrop | None":
-        """Return the images of rows, None for a scene without images."""
+        """Return the images of the given rows; None if the scene has no images."""
         return cls(scene.images(np.unique(scene.numbers[rows])), scene.numbers) if scene.images else None
 
     def at(self, row: int) -> np.ndarray | None:
-        """Return the image of a row, which is not before the last one asked for; None if it is damaged."""
+        """Return the image of a row, or None if it is damaged; rows must not decrease from call to call."""
         while self._now[0] < self._numbers[row]:
             self._now = next(self._images, (np.iinfo(np.int64).max, np.empty(0)))
         return self._now[1] if self._now[0] == self._numbers[row] else None
 
 
 def _show_flat(axes: Axes, scene: Scene, frames: np.ndarray, backdrop: _Backdrop | None) -> Callable[[int], None]:
-    """Return what shows the keypoints of a frame in the image."""
+    """Prepare axes for the 2D keypoints, and return a function that shows those of a frame."""
     nothing = np.zeros(scene.keypoints_2d.shape[:2], bool)
     window = _window(scene.keypoints_2d[frames], 1, scene.image_size if backdrop else None)
     bones = _show_bones(axes, scene.keypoints_2d, nothing, (scene.bones_2d, scene.sides_2d), window)
@@ -216,26 +241,41 @@ def _show_flat(axes: Axes, scene: Scene, frames: np.ndarray, backdrop: _Backdrop
 
 
 def _show_solid(axes: Axes, scene: Scene, frames: np.ndarray) -> Callable[[int], None]:
-    """Return what shows the pose of a frame, seen from a little aside and above."""
-    points = turned(scene.poses)
+    """Prepare axes for the 3D pose, and return a function that shows that of a frame."""
+    points = seen_from_aside(scene.poses)
     return _show_bones(axes, points, scene.estimated, bones_3d(), _window(points[frames], 0.1))
 
 
-def turned(poses: np.ndarray) -> np.ndarray:
-    """Return poses [..., J, 3], camera frame, as seen by a camera a little aside and above: [..., J, 2], y down."""
+def seen_from_aside(poses: np.ndarray) -> np.ndarray:
+    """Project poses for a view from the side of the camera and above it.
+
+    Args:
+      poses: [..., J, 3] joints, camera frame, metres.
+
+    Returns:
+      [..., J, 2] joints in the view: x right, y down, metres.
+    """
     x, y, z = np.moveaxis(poses, -1, 0)
     aside, depth = x * np.cos(_TURN) + z * np.sin(_TURN), z * np.cos(_TURN) - x * np.sin(_TURN)
     return np.stack([aside, y * np.cos(_TILT) - depth * np.sin(_TILT)], -1)
 
 
 def _window(points: np.ndarray, smallest: float, image_size: tuple[int, int] | None = None) -> np.ndarray:
-    """Return the corners [2, 2], (x, y) least and greatest, of what is shown of points [T, K, 2]; NaN is left out.
+    """Return the corners of the window in which points are shown.
 
-    That is a square whose half is at least `smallest`; of an image the part of a larger square that is in it, and so much
-    beside the image as the points need, up to half of it.
+    Without an image, the window is a square around the points. With an image, it is the part of a larger square that is inside
+    the image, extended to points outside the image by at most half of the image's size.
+
+    Args:
+      points: [T, K, 2] points; those with NaN do not count.
+      smallest: half the side of the square, at least.
+      image_size: width and height of the image, pixels; None for no image.
+
+    Returns:
+      [2, 2] the smallest and the largest (x, y).
     """
     known = points[np.isfinite(points).all(-1)]
-    if not len(known):  # nobody is seen in them
+    if not len(known):  # no frame shows the person
         known = np.zeros((1, 2))
     low, high = known.min(0), known.max(0)
     centre, half = (low + high) / 2, max(float((high - low).max()) / 2, smallest)
@@ -249,7 +289,10 @@ def _window(points: np.ndarray, smallest: float, image_size: tuple[int, int] | N
 
 
 def _show_image(axes: Axes, image_size: tuple[int, int], window: np.ndarray) -> Callable[[np.ndarray | None], None]:
-    """Return what shows the part of an image that is in a window, in about as many pixels as the axes have."""
+    """Prepare axes for images, and return a function that shows the part of an image inside a window.
+
+    Images are reduced to about the number of pixels of the axes.
+    """
     (left, top), (right, bottom) = np.clip([np.floor(window[0]), np.ceil(window[1])], 0, image_size).astype(int).tolist()
     limits = axes.axis()
     drawn = axes.imshow(np.full((1, 1, 3), 255, np.uint8), extent=(left, right, bottom, top), zorder=0, aspect="equal")
@@ -277,10 +320,14 @@ def _show_bones(
     bones: tuple[tuple[tuple[int, int], ...], tuple[str, ...]],
     window: np.ndarray,
 ) -> Callable[[int], None]:
-    """Return what shows the bones of a frame, in a window [2, 2] with y downwards.
+    """Prepare axes for bones, and return a function that shows those of a frame.
 
-    `points` are [T, K, 2], and bones to those that are `estimated` [T, K] are dashed; `bones` are pairs of them and the side of
-    each.
+    Args:
+      axes: to draw in, with y down.
+      points: [T, K, 2] joints.
+      estimated: [T, K] bool, joints whose bones are dashed.
+      bones: pairs of joints, and the side of each pair: "left", "right" or "center".
+      window: [2, 2] the smallest and the largest (x, y) that is shown.
     """
     axes.set(xlim=window[:, 0], ylim=window[::-1, 1])
     axes.set(aspect="equal", xticks=[], yticks=[])

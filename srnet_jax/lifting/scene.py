@@ -1,4 +1,4 @@
-"""What pictures, films and pages show of a lifted person."""
+"""The scene that pictures, films and web pages show: one person's 2D keypoints and 3D poses."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ import numpy as np
 
 from srnet_jax.pose.skeleton import H36M_17
 
-Images = Callable[[np.ndarray], Iterator[tuple[int, np.ndarray]]]  # see `footage.images`
+Images = Callable[[np.ndarray], Iterator[tuple[int, np.ndarray]]]  # see `keypoints.footage.images`
 SUFFIXES = (".html", ".gif", ".mp4", ".png")  # of pictures
 
 
@@ -16,20 +16,20 @@ class Scene:
     """One person in 2D and in 3D.
 
     Attributes:
-      keypoints_2d: [T, K, 2] pixels, in the joints of the detector.
-      bones_2d: pairs of them that lines connect.
-      sides_2d: left, right or center, of each such pair.
-      names_2d: of the detector's joints.
+      keypoints_2d: [T, K, 2] keypoints of the detector, pixels; NaN where not seen.
+      bones_2d: pairs of keypoints that are connected by a line.
+      sides_2d: "left", "right" or "center" for each pair.
+      names_2d: of the K keypoints.
       poses: [T, 17, 3] joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip.
-      estimated: [T, 17] bool, joints that were not seen, drawn dashed.
+      estimated: [T, 17] bool, joints that were not seen; their bones are dashed.
       image_size: width and height of the image, pixels.
       fps: frames per second.
-      title: of the page.
-      first_frame: number of the video's frame that is the first here.
-      every: how many frames of the video each is after the one before.
-      times: [T] seconds in the video, if they are uneven.
-      images: gives the number and the image, [H, W, 3] uint8 RGB, of the video's frames with increasing numbers; None draws
-        the keypoints alone.
+      title: of the web page.
+      first_frame: number, in the video, of the first frame.
+      every: step, in frames of the video, from each frame to the next.
+      times: [T] float64 times in the video, seconds; None if they are even.
+      images: function that yields the number and the image, [H, W, 3] uint8 RGB, of the frames with the given increasing
+        numbers; None to draw the keypoints alone.
     """
 
     keypoints_2d: np.ndarray
@@ -48,24 +48,24 @@ class Scene:
 
     @property
     def numbers(self) -> np.ndarray:
-        """The numbers [T] of the video's frames."""
+        """The number [T] of each frame in the video."""
         return self.first_frame + self.every * np.arange(len(self.poses))
 
     @property
     def seconds(self) -> np.ndarray:
-        """When the frames [T] are in the video."""
+        """The time [T] of each frame in the video, seconds."""
         return self.numbers / (self.fps * self.every) if self.times is None else self.times
 
 
 def bones_3d() -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
-    """Return the bones of `skeleton.H36M_17`, parent first, and the side of each."""
+    """Return the bones of `skeleton.H36M_17`, as (parent, joint), and the side of each: "left", "right" or "center"."""
     joints = [joint for joint, parent in enumerate(H36M_17.parents) if parent >= 0]
     sides = dict.fromkeys(H36M_17.joints_left, "left") | dict.fromkeys(H36M_17.joints_right, "right")
     return tuple((H36M_17.parents[joint], joint) for joint in joints), tuple(sides.get(joint, "center") for joint in joints)
 
 
 def thinned(scene: Scene, most: int) -> tuple[Scene, int]:
-    """Return a scene of every n-th frame, at most `most` of them, and n."""
+    """Keep every n-th frame of a scene, so that at most `most` are left; return the scene and n."""
     step = -(-len(scene.poses) // most)
     keypoints, poses, estimated = (of[::step] for of in (scene.keypoints_2d, scene.poses, scene.estimated))
     thin = dataclasses.replace(scene, keypoints_2d=keypoints, poses=poses, estimated=estimated)

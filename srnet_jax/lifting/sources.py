@@ -19,7 +19,7 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]  # yields the items and show
 
 
 class Finder(NamedTuple):
-    """How MediaPipe looks for people.
+    """Settings of MediaPipe, which finds people in a video.
 
     Attributes:
       model: its `.task` file; None for the model that some builds of the package include.
@@ -91,7 +91,7 @@ def read(request: Request, progress: Progress = iter) -> Recording:
     """
     inputs = tuple(path for path in (request.keypoints, request.video) if path)
     source, rotate = inputs[0], request.hints.rotate
-    filmed = footage.opened(request.video, rotate=rotate, fps=request.fps) if request.video else None
+    filmed = footage.open_footage(request.video, rotate=rotate, fps=request.fps) if request.video else None
     if request.keypoints:
         tracks = from_file(request.keypoints, request.hints, request.part, request.fps, filmed)
     else:
@@ -113,7 +113,7 @@ def read(request: Request, progress: Progress = iter) -> Recording:
 def from_file(
     path: Path, hints: keypoint_files.Hints, part: times.Part, fps: float | None = None, filmed: Footage | None = None
 ) -> tuple[Track, ...]:
-    """Return the people of a keypoint file, in a part of the video.
+    """Load the people of a keypoint file, in a part of the video.
 
     Args:
       path: of the file or folder.
@@ -126,12 +126,14 @@ def from_file(
       UserError: if a file is missing, damaged or not understood, the files do not belong together, or the part shows no person.
     """
     if filmed is None:
-        return times.chosen(keypoint_files.load(path, hints), part, fps, str(path))
+        return times.select(keypoint_files.load(path, hints), part, fps, str(path))
     if hints.image_size not in (None, filmed.size_before):
         given, expected = ("{} x {}".format(*size) for size in (hints.image_size or (0, 0), filmed.size_before))
-        raise UserError(f"--width, --height: found {given}, expected none, or the {expected} pixels of {filmed.path}")
+        raise UserError(
+            f"--width, --height: found {given}, expected neither flag, or the size of {filmed.path}, {expected} pixels"
+        )
     tracks = keypoint_files.load(path, dataclasses.replace(hints, usual_size=filmed.size_before))
-    return times.chosen(times.filmed(tracks, filmed, str(path)), part, None, str(path))
+    return times.select(times.with_footage(tracks, filmed, str(path)), part, None, str(path))
 
 
 def from_video(filmed: Footage, finder: Finder, part: times.Part, progress: Progress) -> tuple[Track, ...]:

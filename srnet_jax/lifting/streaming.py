@@ -1,4 +1,4 @@
-"""Lift a person live, frame by frame."""
+"""Lift the keypoints of one person live, frame by frame."""
 
 from functools import partial
 from typing import Any
@@ -8,8 +8,9 @@ import numpy as np
 
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.lifting.arguments import check_filters, pinhole
-from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed, seen, turned_back, turned_level
+from srnet_jax.lifting.lifter import MIN_CONFIDENCE, KeypointLifter, check_arguments, completed
 from srnet_jax.lifting.result import USUAL_FPS
+from srnet_jax.lifting.roll import seen, turned_back, turned_level
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.complete import LONGEST_GAP_S
 from srnet_jax.pose.filters import LiveFilter, Settings
@@ -24,28 +25,28 @@ def step(model: PoseLifter, variables: Any, memory: Any, inputs_2d: jax.Array) -
     """Lift the next frame of several people.
 
     Args:
-      model: in its streaming form.
-      variables: its parameters and statistics.
-      memory: of the frames before, from `PoseLifter.empty_memory` or the last step; used up.
-      inputs_2d: [P, J, 2] normalised keypoints.
+      model: the network in its streaming form.
+      variables: parameters and statistics of the network.
+      memory: of the previous frames, from `PoseLifter.empty_memory` or the last step; the buffers are donated.
+      inputs_2d: [P, J, 2] normalised keypoints of P people.
 
     Returns:
-      The memory for the next step, and joints [P, J, 3].
+      The memory for the next step, and [P, J, 3] joints in the network's units.
     """
     poses, changed = model.apply(variables | {"memory": memory}, inputs_2d[:, None], mutable=["memory"])
     return changed.get("memory", {}), poses[:, 0]
 
 
 class StreamingLifter:
-    """Lift one person's keypoints as they come, each at the cost of one frame.
+    """Lift the keypoints of one person as they arrive, at the cost of one frame each.
 
-    Where all joints are seen, a causal network's poses are those of `KeypointLifter` for the whole video, to rounding; frames
-    must come at the rate that it was trained on. A missing joint is estimated from the frame's others, while `KeypointLifter`
-    interpolates it from the frames before and after. After more than LONGEST_GAP_S seconds without the person, the next frame
-    is the first.
+    Where all joints are seen, a causal network's poses equal those of `KeypointLifter` for the whole video, up to rounding.
+    Frames must arrive at the rate of the network's training data. A missing joint is estimated from the other joints of the
+    frame, whereas `KeypointLifter` interpolates it between earlier and later frames. After more than LONGEST_GAP_S seconds
+    without the person, the next frame is treated as the first.
 
     Attributes:
-      root: [3] float64 where the hip is in the newest frame, camera frame, metres; NaN if not known, or not asked for.
+      root: [3] float64 position of the hip in the newest frame, camera frame, metres; NaN if it is not known or not tracked.
     """
 
     def __init__(
@@ -65,19 +66,20 @@ class StreamingLifter:
         """Prepare the network and compile it.
 
         Args:
-          lifter: with a causal network, or one that sees single frames.
+          lifter: with a causal network, or a network of single frames.
           layout: of the keypoints, a name of `layouts.LAYOUTS`.
           image_size: width and height of the image, pixels.
           focal_px: the camera's focal length, pixels; None for 0.85 times the image's longer side.
           flip: whether each pose is averaged with the mirrored pose of the mirrored keypoints.
-          min_confidence: a joint whose confidence is lower is missing.
-          filters: of the poses, those of `pose.filters` that need no later frames; None for poses as the network gives them.
-          fps: frames per second; None for those of the network, or 30.
-          track_root: whether `root` follows the hip through the room.
-          up: [3] direction of up in the camera frame, if it is known, see `KeypointLifter`.
+          min_confidence: a joint with a lower confidence counts as missing.
+          filters: of the poses; those of `pose.filters` that need no later frames are applied. None for unfiltered poses.
+          fps: frames per second; None for the rate of the network, or 30 if that is not known.
+          track_root: whether to estimate `root`, the path of the hip through the room.
+          up: [3] direction of up, camera frame, see `KeypointLifter`; None if not known.
 
         Raises:
-          UserError: as `check_arguments`, or if the network needs later frames, or is no trunk.
+          UserError: if an argument is not valid, see `check_arguments`, or the network needs later frames or is not one of the
+            paper's own.
         """
         check_arguments(layout, image_size, fps, focal_px, min_confidence)
         check_filters(filters)
@@ -85,11 +87,14 @@ class StreamingLifter:
             lifter.check_focal(focal_px)
         trained, model = lifter.trained, lifter.trained.model
         if not isinstance(model, PoseLifter) or model.length_dependent:
-            raise UserError(f"{trained.name}: a network of this kind cannot be streamed, expected one of the paper's own")
+            found = trained.config.model.network + " with bug_compatible" * trained.config.model.bug_compatible
+            raise UserError(
+                f"{trained.name}: found network {found}, expected fc, gp, lf, es, sfs or sr, without bug_compatible"
+            )
         if model.receptive_field > 1 and not model.causal:
             raise UserError(
-                f"{trained.name}: sees {(model.receptive_field - 1) // 2} later frames, expected a causal network or one of "
-                "single frames"
+                f"{trained.name}: found a network that needs {(model.receptive_field - 1) // 2} later frames, expected a "
+                "causal network or one of single frames"
             )
         self._lifter, self._layout, self._image_size, self._flip = lifter, layout, image_size, flip
         self._focal_px, self._min_confidence, self._up = focal_px, min_confidence, up
@@ -104,7 +109,7 @@ class StreamingLifter:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was seen: the next frame is the first."""
+        """Forget all frames; the next frame is treated as the first."""
         self._forget()
         self._frame = 0
         self.root = np.full(3, np.nan)
@@ -114,7 +119,7 @@ class StreamingLifter:
             self._path.reset()
 
     def _forget(self) -> None:
-        """Forget the frames that the network remembers."""
+        """Forget the frames in the network's memory."""
         self._memory = self._model.empty_memory(2 if self._flip else 1)
         self._unseen = 0  # frames
 
@@ -122,15 +127,16 @@ class StreamingLifter:
         """Lift the next frame.
 
         Args:
-          keypoints: [J, 2] pixels; NaN, (0, 0) and -1 mean that a joint is missing. It is estimated from the others.
-          confidences: [J], 0 to 1; None if not known.
+          keypoints: [J, 2] pixels; NaN, (0, 0) and -1 mark a missing joint, which is estimated from the others.
+          confidences: [J] 0 to 1; None if not known.
 
         Returns:
-          [17, 3] float32 joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip; NaN if the frame shows too
-          little of the person, which then counts as not seen.
+          [17, 3] float32 joints of `skeleton.H36M_17`, camera frame, metres, relative to the hip. NaN if the frame shows too
+          little of the person; it then counts as a frame without the person.
 
         Raises:
-          DataError: if the keypoints have another shape, or cannot be a person's in pixels; the frame then counts as not seen.
+          DataError: if the keypoints have another shape, or cannot be those of a person in pixels; the frame then counts as one
+            without the person.
         """
         sure = None if confidences is None else np.asarray(confidences)[None]
         self._unseen += 1
@@ -141,7 +147,7 @@ class StreamingLifter:
             person = completed(np.asarray(keypoints)[None], sure, self._layout, min_confidence=self._min_confidence)
         except DataError:
             if self._filter:
-                self._filter.push(unknown)  # time passes
+                self._filter.push(unknown)  # the filter needs every frame, to keep the time
             raise
         if not person.lifted[0]:
             return self._filter.push(unknown) if self._filter else unknown

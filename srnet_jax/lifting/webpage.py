@@ -1,4 +1,7 @@
-"""A page of its own that shows 2D keypoints and the 3D pose, which can be turned: no network, no other file."""
+"""Make a self-contained web page that shows the 2D keypoints and a 3D pose that can be turned.
+
+The page needs no network access and no other file.
+"""
 
 import html
 import importlib.resources
@@ -14,7 +17,10 @@ _MOST_FRAMES = 20_000  # about 20 MB
 
 
 def page(scene: Scene) -> str:
-    """Return the page; of a scene of more than 20,000 frames every n-th is on it, and it says so."""
+    """Return the page of a scene, as HTML.
+
+    Of a scene with more than 20,000 frames, the page has every n-th frame, and its note says so.
+    """
     shown, step = thinned(scene, _MOST_FRAMES)
     bones, sides = bones_3d()
     data = {
@@ -34,17 +40,19 @@ def page(scene: Scene) -> str:
         "estimated": [np.flatnonzero(joints).tolist() for joints in shown.estimated],
     }
     note = "Camera frame: x right, y down, z away from the camera; relative to the hip."
-    note += " Dashed: to joints that were not seen, which are estimates." if shown.estimated.any() else ""
-    note += f" One in {step} frames of the video is shown." if step > 1 else ""
+    note += " Dashed bones end in joints that were not seen and are estimated." if shown.estimated.any() else ""
+    note += f" The page shows one in {step} frames of the video." if step > 1 else ""
     text = importlib.resources.files("srnet_jax.lifting").joinpath("webpage.html").read_text(encoding="utf-8")
     parts = {
         "__TITLE__": html.escape(scene.title),
         "__NOTE__": html.escape(note),
-        "__DATA__": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),  # so that no name ends the script
+        "__DATA__": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),  # so that no name can end the script
     }
-    return re.sub("|".join(parts), lambda found: parts[found[0]], text)  # at once: a title may hold another's place
+    return re.sub(
+        "|".join(parts), lambda found: parts[found[0]], text
+    )  # in one pass, because a title may contain a placeholder
 
 
 def _listed(points: np.ndarray) -> list[list[float | None]]:
-    """Return points [T, K, 2] as lists, one a frame, with null for what was not seen."""
+    """Return points [T, K, 2] as one list for each frame, with None for NaN."""
     return [[None if np.isnan(value) else value for value in row] for row in points.reshape(len(points), -1).tolist()]

@@ -1,8 +1,10 @@
-"""Trained networks as single files, such as those that ship with the project: `.npz`, read without running anything.
+"""Load and save trained networks as single `.npz` files, such as those included in the project.
 
-A file holds `config`, the JSON of the run's config without its paths; `fps`, the frames per second that a temporal network was
-trained on, 0 if that is not known; each array of the network's variables, as `params/layer_0/kernel`, in half precision; and
-perhaps `expected_errors` [5, 17], the arrays of `pose.expected_errors.Calibration`.
+Loading a file runs no code from it. A file holds
+- `config`: the run's config as JSON, without its paths;
+- `fps`: the frames per second of the training data of a temporal network, 0 if not known;
+- each array of the network's variables, under a name such as `params/layer_0/kernel`, in half precision;
+- optionally `expected_errors` [5, 17]: the arrays of `pose.expected_errors.Calibration`.
 """
 
 import dataclasses
@@ -32,13 +34,13 @@ class Trained:
     """A network with its weights.
 
     Attributes:
-      name: of the file or folder that it came from.
+      name: of the file or folder from which the network was loaded.
       config: of its training.
       model: the network in its dilated form.
-      variables: what `model.apply` takes.
-      fps: frames per second of the training data, None if not known.
-      step: of the checkpoint, None for a file.
-      calibration: of the expected errors, None if they were not measured.
+      variables: parameters and statistics, for `model.apply`.
+      fps: frames per second of the training data; None if not known.
+      step: of the checkpoint; None for a file.
+      calibration: of the expected errors; None if they were not measured.
     """
 
     name: str
@@ -50,7 +52,7 @@ class Trained:
     calibration: Calibration | None = None
 
     def __repr__(self) -> str:
-        """Return a line instead of all weights."""
+        """Describe the network in one line, without its weights."""
         field, parameters = self.model.receptive_field, count_parameters(self.variables["params"])
         return (
             f"Trained({self.name!r}, network {self.config.model.network}, {field} frame{'s' * (field > 1)}"
@@ -59,18 +61,18 @@ class Trained:
 
 
 def from_workdir(workdir: Path, checkpoint: str = "best") -> Trained:
-    """Read a checkpoint of a training.
+    """Load a checkpoint of a training run.
 
     Args:
       workdir: of the run.
       checkpoint: "best", "latest" or a step.
 
     Raises:
-      UserError: if there is no such run or checkpoint, or it is damaged.
+      UserError: if the workdir has no run or no such checkpoint, or the checkpoint is damaged.
     """
     config = config_files.load(workdir)
     model = create_model(config.model)
-    from srnet_jax.training.checkpoints import Checkpoints  # orbax takes a fifth of a second, which a file does not need
+    from srnet_jax.training.checkpoints import Checkpoints  # importing orbax takes 0.2 s, which loading a file does not need
     from srnet_jax.training.records import frame_rate
 
     with Checkpoints(workdir, read_only=True) as checkpoints:
@@ -79,7 +81,7 @@ def from_workdir(workdir: Path, checkpoint: str = "best") -> Trained:
 
 
 def save(path: Path, trained: Trained) -> None:
-    """Write a network to a file, whole or not at all."""
+    """Write a network to a `.npz` file, whole or not at all, in half precision."""
     arrays = {name: np.asarray(array).astype(np.float16) for name, array in flatten_dict(trained.variables, sep="/").items()}
     if trained.calibration is not None:
         arrays[_CALIBRATION] = np.stack(trained.calibration).astype(np.float32)
@@ -91,28 +93,28 @@ def save(path: Path, trained: Trained) -> None:
 
 
 def config_text(trained: Trained) -> str:
-    """Return a network's config as JSON, without paths, which mean nothing elsewhere."""
+    """Return a network's config as JSON, without paths, which have no meaning on other computers."""
     config = trained.config.copy_and_resolve_references()
     config.data.path = config.test_data.path = ""
     return config_files.to_json(config)
 
 
 def load(path: Path) -> Trained:
-    """Read what `save` wrote.
+    """Load a network from a file that `save` wrote.
 
     Raises:
-      DataError: if the file is missing, damaged, or does not hold the network that its config describes.
+      DataError: if the file is missing or damaged, or its arrays are not those of the network in its config.
     """
     stored = load_npz(path)
     text, fps, calibration = (stored.pop(name, None) for name in ("config", "fps", _CALIBRATION))
     if not (isinstance(text, np.ndarray) and text.dtype.kind == "U" and text.shape == ()):
-        raise DataError(f"{path}: found no config, expected a network that launch.export wrote")
+        raise DataError(f"{path}: config: not found, expected a file that launch.export wrote")
     if not (isinstance(fps, np.ndarray) and fps.shape == () and fps.dtype.kind == "f" and 0 <= fps < 1e6):
-        raise DataError(f"{path}: fps: expected one number of frames per second")
+        raise DataError(f"{path}: fps: found no number of frames per second, expected one from 0 to 1,000,000")
     if calibration is not None:
         numbers_of_shape(calibration, (len(Calibration._fields), H36M_17.num_joints), f"{path}: {_CALIBRATION}")
         if not (np.isfinite(calibration) & (calibration >= 0)).all():
-            raise DataError(f"{path}: {_CALIBRATION}: expected finite numbers of metres, 0 or more")
+            raise DataError(f"{path}: {_CALIBRATION}: found infinity, NaN or a negative number, expected metres")
     try:
         config = config_files.from_json(str(text))
     except ConfigError as error:
@@ -121,11 +123,13 @@ def load(path: Path) -> Trained:
     expected = flatten_dict(variable_shapes(model), sep="/")
     if unlike := sorted(set(expected) ^ set(stored)):
         where = "file" if unlike[0] in stored else "network of its config"
-        raise DataError(f"{path}: {one_line(unlike[0], 100)}: in the {where} alone, expected the same arrays in both")
+        raise DataError(f"{path}: {one_line(unlike[0], 100)}: found only in the {where}, expected the same arrays in both")
     for name, shape in expected.items():
         array = stored[name]
         if array.shape != shape.shape or array.dtype.kind != "f" or not np.isfinite(array).all():
-            raise DataError(f"{path}: {name}: found {array.shape} of {array.dtype}, expected {shape.shape} finite numbers")
+            raise DataError(
+                f"{path}: {name}: found {array.dtype} of shape {array.shape}, expected finite numbers of shape {shape.shape}"
+            )
     variables = unflatten_dict({name: stored[name].astype(np.float32) for name in expected}, sep="/")
     measured = None if calibration is None else Calibration(*calibration.astype(np.float64))
     return Trained(path.stem, config, model, variables, float(fps) or None, calibration=measured)

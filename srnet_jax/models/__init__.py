@@ -1,1 +1,1 @@
-"""The networks, in Flax linen."""
+"""The networks, written in Flax linen, and prediction of whole sequences."""

@@ -1,13 +1,13 @@
 """The paper's two graph baselines (Table 1): a graph convolution network [41] and a locally connected network [7].
 
-Both lift single frames with one residual trunk over the joints of a skeleton, and differ in how a layer connects them:
+Both lift single frames with a residual trunk over the joints of a skeleton. They differ in how a layer connects the joints:
 
 - SemGCN: L. Zhao et al., Semantic Graph Convolutional Networks for 3D Human Pose Regression, CVPR 2019 (arXiv 1904.03345). A
-  joint sees its neighbours through weights that all joints share.
+  joint sees its neighbours, through weights that all joints share.
 - LCN: H. Ci et al., Optimizing Network Structure for 3D Human Pose Estimation, ICCV 2019. A joint sees all joints within a few
-  hops, each through weights of their own.
+  hops, each pair through its own weights.
 
-What the publications leave open follows their code, github.com/garyzhao/SemGCN and github.com/CHUNYUWANG/lcn-pose.
+Details that the publications do not state follow their code, github.com/garyzhao/SemGCN and github.com/CHUNYUWANG/lcn-pose.
 """
 
 from collections.abc import Callable
@@ -25,18 +25,32 @@ from srnet_jax.errors import ConfigError
 from srnet_jax.models.layers import FULL_BATCH, Batch, BatchNorm, Groups, drop_out, like
 from srnet_jax.pose.skeleton import H36M_17, Skeleton
 
-LCN_LINKS = ((1, 7), (4, 7), (7, 11), (7, 14))  # of H36M_17, beside its bones: each hip and shoulder with the spine
-POOLED_PAIRS = ((2, 3), (5, 6), (1, 4), (0, 7), (8, 9), (15, 16), (12, 13), (11, 14))  # of H36M_17: like joints; not the head
+LCN_LINKS = (
+    (1, 7),
+    (4, 7),
+    (7, 11),
+    (7, 14),
+)  # edges of H36M_17 in addition to its bones: each hip and shoulder with the spine
+POOLED_PAIRS = (
+    (2, 3),
+    (5, 6),
+    (1, 4),
+    (0, 7),
+    (8, 9),
+    (15, 16),
+    (12, 13),
+    (11, 14),
+)  # similar joints of H36M_17; without the head
 _he_normal = nn.initializers.variance_scaling(2, "fan_in", "normal")
 
 
 def neighbourhoods(skeleton: Skeleton, hops: int = 1, links: Groups = ()) -> Groups:
-    """Return, for each joint, the joints within some hops of it, itself included, in ascending order.
+    """Return, for each joint, the joints within a number of hops, including the joint itself, in ascending order.
 
     Args:
-      skeleton: whose bones are the edges of the graph.
-      hops: the longest path, in edges; 0 leaves each joint alone.
-      links: more edges, pairs of joints.
+      skeleton: the skeleton; its bones are the edges of the graph.
+      hops: the longest path, in edges; 0 gives only the joint itself.
+      links: additional edges, pairs of joints.
     """
     adjacent = np.eye(skeleton.num_joints, dtype=bool)
     bones = [(joint, parent) for joint, parent in enumerate(skeleton.parents) if parent >= 0]
@@ -46,12 +60,12 @@ def neighbourhoods(skeleton: Skeleton, hops: int = 1, links: Groups = ()) -> Gro
 
 
 def _edges(neighbours: Groups) -> tuple[np.ndarray, np.ndarray]:
-    """Return the output and the input joint of each edge, [E] and [E], output joint by output joint."""
+    """Return the output joints [E] and the input joints [E] of all edges, sorted by output joint."""
     return np.repeat(np.arange(len(neighbours)), [len(seen) for seen in neighbours]), np.concatenate(neighbours)
 
 
 def _product(x: jax.Array, kernel: jax.Array, precision: str | None) -> jax.Array:
-    """Multiply x [..., D] by a matrix [D, F], or a vector [D], as one product of plain matrices."""
+    """Multiply x [..., D] by a matrix [D, F] or a vector [D], as one product of plain matrices."""
     rows = x.reshape(-1, x.shape[-1])
     return jnp.matmul(rows, kernel.astype(x.dtype), precision=precision).reshape(*x.shape[:-1], *kernel.shape[1:])
 
@@ -61,13 +75,13 @@ def _biased(y: jax.Array, bias: jax.Array) -> jax.Array:
 
 
 def _glorot_of_pair(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
-    """Draw two matrices [2, D, F] as the published code does: Glorot's rule with gain sqrt(2), and fans D * F and 2 * F."""
+    """Draw two matrices [2, D, F] as the published code does: Glorot's rule with gain sqrt(2) and fans D * F and 2 * F."""
     bound = (2 * 6 / (shape[1] * shape[2] + 2 * shape[2])) ** 0.5
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 def _he_blocks(neighbours: Groups) -> Callable:
-    """Return He's initialisation of blocks [E, D, F]; an output's fan in is all that its joint sees."""
+    """Return He's initialisation for blocks [E, D, F]; the fan-in of an output counts all features that its joint sees."""
     seen = np.concatenate([np.full(len(joints), len(joints)) for joints in neighbours])
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
@@ -79,13 +93,13 @@ def _he_blocks(neighbours: Groups) -> Callable:
 class SemGraphConv(nn.Module):
     """Semantic graph convolution: y_i = a_ii x_i W_0 + sum over neighbours j of a_ij x_j W_1.
 
-    A row of `a` is the softmax of learned numbers, one for each joint in the neighbourhood.
+    Each row of `a` is the softmax of learned numbers, one for each joint in the neighbourhood.
 
     Attributes:
-      neighbours: of each joint, itself included, from `neighbourhoods`.
-      features: of a joint in the output.
-      use_bias: whether the outputs have a bias, one for all joints.
-      precision: of the products, see `jax.lax.Precision`.
+      neighbours: the neighbours of each joint, including the joint itself, from `neighbourhoods`.
+      features: number of output features of each joint.
+      use_bias: whether the outputs have a bias, shared by all joints.
+      precision: precision of the matrix products, see `jax.lax.Precision`.
 
     Source: SemGCN Eq. 2, and Eq. 9 (appendix) for the self connection's own weights.
     """
@@ -100,7 +114,7 @@ class SemGraphConv(nn.Module):
         """Map [N, J, D] to [N, J, features].
 
         Note:
-          Joints are mixed before the products, by a product for each frame: on a CPU half the time of an einsum over the batch.
+          Joints are mixed first, with a matrix product for each frame, which takes half the time of an einsum on a CPU.
         """
         kernel = self.param("kernel", _glorot_of_pair, (2, x.shape[-1], self.features))
         affinity = self.affinity()
@@ -112,7 +126,7 @@ class SemGraphConv(nn.Module):
         return _biased(y, self.param("bias", nn.initializers.zeros, (self.features,))) if self.use_bias else y
 
     def affinity(self) -> jax.Array:
-        """Return how much each joint takes from each: [J, J], rows of sum one."""
+        """Return the weight of each input joint for each output joint, [J, J]; each row sums to one."""
         edges, shape = _edges(self.neighbours), (len(self.neighbours),) * 2
         learned = self.param("edges", nn.initializers.ones, edges[0].shape)
         connected = jnp.zeros(shape, bool).at[edges].set(True)
@@ -122,16 +136,16 @@ class SemGraphConv(nn.Module):
 class GraphNonLocal(nn.Module):
     """Let every joint see all others: x_i + BatchNorm(W mean over p of relu(u . theta_i + v . phi_p) g_p).
 
-    theta, phi and g are linear maps to half the features; phi and g are pooled, by their maximum, over pairs p of joints.
+    theta, phi and g are linear maps to half the features; phi and g are max-pooled over pairs p of joints.
 
     Attributes:
-      pairs: of joints.
+      pairs: pairs of joints that are pooled.
       precision: see `SemGraphConv`.
 
     Note:
-      This is the published code's form, not the embedded Gaussian. Its pooling leaves the head, the odd joint, out: it is a
-      query but never a key. BatchNorm's scale is zero at first: training begins with local layers. W's bias, which cancels, is
-      left out.
+      This is the published code's form, not the embedded Gaussian. Its pooling omits the head, which has no partner: the head
+      is a query but never a key. The scale of BatchNorm is initially zero, so training begins with local layers. The bias of W
+      is omitted, because BatchNorm cancels it.
 
     Source: SemGCN Eq. 4; Wang et al., Non-local Neural Networks, CVPR 2018, "concatenation".
     """
@@ -141,7 +155,7 @@ class GraphNonLocal(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, **settings: Any) -> jax.Array:
-        """Map [N, J, C] to the same shape; `settings` are the BatchNorm's."""
+        """Map [N, J, C] to the same shape; `settings` are arguments of BatchNorm."""
         channels, half = x.shape[-1], x.shape[-1] // 2
         theta = self.param("theta_kernel", _he_normal, (channels, half))
         theta_bias = self.param("theta_bias", nn.initializers.zeros, (half,))
@@ -162,10 +176,10 @@ class GraphNonLocal(nn.Module):
 
 
 class LocalDense(nn.Module):
-    """Locally connected layer: y_i = sum over the joints j that i sees of x_j W_ij, none of them shared.
+    """Locally connected layer: y_i = sum over the joints j that i sees of x_j W_ij, with separate weights for each pair.
 
     Attributes:
-      neighbours: see `SemGraphConv`, as for the others; here the bias is each joint's own.
+      neighbours: see `SemGraphConv`, also for the other fields; here each joint has its own bias.
 
     Source: LCN, with the fixed structure matrix of zeros and ones of the published code.
     """
@@ -180,8 +194,8 @@ class LocalDense(nn.Module):
         """Map [N, J, D] to [N, J, features].
 
         Note:
-          The blocks W_ij [E, D, features] are laid into one dense matrix: with three hops that took half the time, on a CPU, of
-          a product for each joint.
+          The blocks W_ij [E, D, features] are placed in one dense matrix. With three hops this took half the time of a product
+          for each joint on a CPU.
         """
         (joints, width), features = x.shape[1:], self.features
         outputs, inputs = _edges(self.neighbours)
@@ -197,22 +211,23 @@ class LocalDense(nn.Module):
 class GraphLifter(nn.Module):
     """Lift single frames with a residual trunk over joints; a drop-in for `PoseLifter`.
 
-    Layer, BatchNorm over frames and joints, activation and dropout, `num_layers` layers in all: the first, residual blocks of
-    two, and the last without normalisation. A subclass says what a layer is, and what follows the first and each block.
+    The trunk has `num_layers` layers: the first, residual blocks of two, and the last. Each layer but the last is followed by
+    BatchNorm over frames and joints, activation and dropout. A subclass defines the layers (`layer`) and a function that
+    follows the first layer and each block (`exchange`).
 
     Attributes:
-      skeleton: the graph.
+      skeleton: the joints and bones of the graph.
       num_layers: an even number, 2 or more.
-      channels: features of each joint.
-      adds_input: add the 2D input to the output's x and y, as the published LCN does with poses in screen coordinates.
-      strided: without effect; all forms of a single-frame network are one.
+      channels: number of features of each joint.
+      adds_input: add the 2D input to the output's x and y, as the published LCN does for poses in screen coordinates.
+      strided: has no effect, because all forms of a single-frame network are the same.
       activation: "leaky_relu" (slope 0.01) or "relu".
-      dropout: rate after each activation.
+      dropout: dropout rate after each activation.
       precision: see `PoseLifter`.
 
     Note:
-      The published layers have a bias before each BatchNorm, which takes it off again; here, as in `PoseLifter`, only the last
-      layer has one.
+      The published layers have a bias before each BatchNorm, which cancels it; here, as in `PoseLifter`, only the last layer
+      has one.
     """
 
     skeleton: Skeleton = H36M_17
@@ -233,12 +248,12 @@ class GraphLifter(nn.Module):
 
     @property
     def input_shape(self) -> tuple[int, int]:
-        """Number of keypoints, which are the joints, and of features of each."""
+        """Number of keypoints, which is that of the joints, and of features of each keypoint."""
         return self.num_joints, 2
 
     @property
     def product_precision(self) -> str:
-        """Precision of the products, see `jax.lax.Precision`."""
+        """Precision of the matrix products, see `jax.lax.Precision`."""
         return "high" if self.precision == "tf32" else "highest"
 
     @nn.nowrap
@@ -247,7 +262,10 @@ class GraphLifter(nn.Module):
         raise NotImplementedError
 
     def exchange(self, h: jax.Array, index: int, **settings: Any) -> jax.Array:
-        """Follow layer `index`, the first or the last of a block: h [N, J, C] to the same; `settings` are of a BatchNorm."""
+        """Map h [N, J, C] to the same shape after layer `index`, the first layer or the last of a block.
+
+        `settings` are arguments of BatchNorm. By default h is returned unchanged.
+        """
         del index, settings
         return h
 
@@ -255,16 +273,16 @@ class GraphLifter(nn.Module):
     def __call__(
         self, inputs_2d: jax.Array, *, train: bool = False, bn_momentum: float | jax.Array = 0.1, batch: Batch = FULL_BATCH
     ) -> jax.Array:
-        """Lift keypoints, each frame by itself.
+        """Lift 2D keypoints to 3D joints, each frame independently.
 
         Args:
           inputs_2d: [B, T, J, 2] normalised screen coordinates.
-          train: normalise with the batch's statistics, update the running ones and drop out.
+          train: normalise with the batch's statistics, update the running statistics, and apply dropout.
           bn_momentum: weight of the new batch in the running statistics; may be traced.
-          batch: which samples count in training, and over which devices they are spread.
+          batch: weights of the samples in training, and the devices over which they are spread.
 
         Returns:
-          [B, T, J, 3] joints, camera frame, metres, relative to the root. The root itself is predicted too.
+          [B, T, J, 3] joints, camera frame, metres, relative to the root. The root itself is predicted, too.
         """
 
         def block(index: int, h: jax.Array) -> jax.Array:
@@ -287,13 +305,14 @@ class GraphLifter(nn.Module):
 class SemGCN(GraphLifter):
     """Semantic graph convolution network.
 
-    As published: 128 channels, ReLU, no dropout, and four blocks, which are 10 layers (filter widths (1, 1, 1, 1, 1)), with a
-    non-local layer after the first and after each block: 434,733 parameters, 0.43 M, and 267,373, 0.27 M, without non-local
-    layers. Less the biases that cancel we have 432,941 and 266,221; with eight layers 333,451 and 200,075.
+    The published network has 128 channels, ReLU, no dropout, four blocks (10 layers: filter widths (1, 1, 1, 1, 1)) and a
+    non-local layer after the first layer and after each block. It has 434,733 parameters (0.43 M), or 267,373 (0.27 M) without
+    non-local layers. Ours has 432,941 and 266,221, because biases that cancel are omitted; with eight layers 333,451 and
+    200,075.
 
     Attributes:
-      non_local: whether there are non-local layers.
-      pairs: of joints, see `GraphNonLocal`.
+      non_local: whether the network has non-local layers.
+      pairs: pairs of joints, see `GraphNonLocal`.
     """
 
     non_local: bool = True
@@ -314,17 +333,17 @@ class SemGCN(GraphLifter):
 class LCN(GraphLifter):
     """Locally connected network.
 
-    As published: 64 channels, three hops over the bones and four links more, three blocks, which are 8 layers, LeakyReLU and
-    dropout 0.25: 4,357,747 parameters. The published code stores 7,203,507, with weights that its mask zeroes and biases that
-    cancel.
+    The published network has 64 channels, three hops over the bones and four additional links, three blocks (8 layers),
+    LeakyReLU and dropout 0.25. Ours has 4,357,747 parameters. The published code stores 7,203,507, which include weights that
+    its mask sets to zero and biases that cancel.
 
     Attributes:
-      hops: the longest path to a joint that is seen.
-      links: edges beside the bones, pairs of joints.
+      hops: the longest path to a joint that is seen, in edges.
+      links: edges in addition to the bones, pairs of joints.
 
     Note:
-      The published code also scales each layer's weights to a norm of at most one, which, but for its epsilon, a BatchNorm
-      undoes; has LeakyReLU with slope 0.2; and always adds the input (`adds_input`).
+      The published code also scales each layer's weights to a norm of at most one, which BatchNorm undoes except for its
+      epsilon; it has LeakyReLU with slope 0.2, and it always adds the input (`adds_input`).
     """
 
     channels: int = 64
@@ -343,8 +362,8 @@ class LCN(GraphLifter):
 def create_graph_model(model: ConfigDict) -> SemGCN | LCN:
     """Build the graph network that `config.model` describes: `semgcn` or `lcn`.
 
-    The publications name joints of Human3.6M beside its bones. Of other sets SemGCN pools each joint with its mirror image, and
-    LCN links no more than the bones.
+    The pairs and links of the publications are joints of Human3.6M. For other joint sets SemGCN pools each joint with its
+    mirror image, and LCN has only the bones as edges.
 
     Raises:
       ConfigError: if a filter width is above one, or the keypoints are not the joints.
@@ -352,11 +371,11 @@ def create_graph_model(model: ConfigDict) -> SemGCN | LCN:
     """
     if max(widths := tuple(model.filter_widths)) > 1:
         ones = (1,) * len(widths)
-        raise ConfigError(f"config.model.filter_widths is {widths}, expected {ones}: {model.network} lifts single frames")
+        raise ConfigError(f"config.model.filter_widths: found {widths}, expected {ones} for {model.network}")
     skeleton, keypoints = joint_sets.of(model)
     if keypoints != skeleton or model.confidences:
         raise ConfigError(
-            f"config.model.network: {model.network} sees the x and y of its own joints, expected no other keypoints"
+            f"config.model.network: {model.network} is not allowed with other keypoints than the joints, or with confidences"
         )
     h36m = skeleton == H36M_17
     common = {

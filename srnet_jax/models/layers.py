@@ -1,8 +1,8 @@
 """Grouped and split-recombine layers, dense and convolutional (paper Sec. 3, Eq. 4 to 6, Fig. 2).
 
-A layer has a partition of its input features into groups, and the output width of each group. Groups may
-share features: the official networks put the root joint into every group. Convolutions are "valid": no padding.
-With one group that holds all features, `GroupDense` and `GroupConv` are the fully connected layers of Eq. 1.
+A layer divides its input features into groups and has an output width for each group. Groups may share features: the official
+networks put the root joint into every group. Convolutions are "valid": they use no padding. With one group of all features,
+`GroupDense` and `GroupConv` are the fully connected layers of Eq. 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,9 +19,9 @@ from srnet_jax.config.schema import CONTEXT_FORMS, CONTEXT_FROM, RECOMBINE
 Groups = tuple[tuple[int, ...], ...]
 
 _EPSILON = 1e-5  # of BatchNorm
-_NARROW = 64  # outputs of a tap: below this width all taps share one matmul
-_CONTEXT_BN_MOMENTUM = 0.1  # never scheduled in the official code
-_torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # U(+-1 / sqrt(fan in))
+_NARROW = 64  # outputs of a tap; below this width all taps share one matmul
+_CONTEXT_BN_MOMENTUM = 0.1  # constant in the official code
+_torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # U(-b, b) with b = 1 / sqrt(fan in)
 
 
 def _torch_bias(fan_in: int) -> Callable:
@@ -30,36 +30,36 @@ def _torch_bias(fan_in: int) -> Callable:
 
 
 def like(vector: jax.Array, x: jax.Array) -> jax.Array:
-    """Give a vector [C] leading axes of size one, so that it broadcasts against x [..., C]."""
+    """Reshape a vector [C] to [1, ..., 1, C], so that it broadcasts against x [..., C] under strict rank promotion."""
     return vector.reshape((1,) * (x.ndim - 1) + (-1,))
 
 
 def split_widths(in_widths: tuple[int, ...], total: int) -> tuple[int, ...]:
     """Divide a layer's output width among groups in proportion to their input widths.
 
-    All but the last are truncated; the last takes the rest (the official code's rule).
+    All widths but the last are rounded down; the last group gets the rest (the official code's rule).
     """
     widths = [int(width / sum(in_widths) * total) for width in in_widths[:-1]]
     return (*widths, total - sum(widths))
 
 
 class Batch(NamedTuple):
-    """What BatchNorm needs to know of a training batch.
+    """The weights of the samples in a training batch, and the devices over which it is spread.
 
     Attributes:
-      weights: [B] 1 for a sample, 0 for padding, which leaves the statistics alone; None for a full batch.
-      axis_name: of `jax.pmap`, over whose devices the batch is spread, or None. (Under `jax.jit` XLA sums over all devices.)
+      weights: [B] 1 for a sample, 0 for padding, which does not affect BatchNorm's statistics; None for a full batch.
+      axis_name: axis of `jax.pmap` over whose devices the batch is spread, or None. (Under `jax.jit` XLA sums over devices.)
     """
 
     weights: jax.Array | None = None
     axis_name: str | None = None
 
     def total(self, x: Any) -> Any:
-        """Sum over the devices."""
+        """Sum a pytree over the devices."""
         return x if self.axis_name is None else jax.lax.psum(x, self.axis_name)
 
     def own_rows(self, draw: Callable[[int], jax.Array], rows: int) -> jax.Array:
-        """Return this device's rows of what `draw` gives for the rows of the whole batch."""
+        """Call `draw` for the number of rows of the whole batch, and return the rows of this device."""
         if self.axis_name is None:
             return draw(rows)
         whole = draw(rows * jax.lax.axis_size(self.axis_name))
@@ -73,29 +73,29 @@ FULL_BATCH = Batch()
 def batch_normalize(
     x: jax.Array, scale: jax.Array, bias: jax.Array, weights: jax.Array | None, slope: float, axis_name: str | None
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Normalise by the batch's statistics, then scale negative values by `slope`.
+    """Normalise a batch by its own mean and variance, then apply scale, bias and a (leaky) ReLU.
 
     Args:
-      x: [N, C].
-      scale: [C].
-      bias: [C].
+      x: [N, C] features.
+      scale: [C] factor after the normalisation.
+      bias: [C] offset after the normalisation.
       weights: [N, 1], see `Batch`, or None.
-      slope: of the activation for negative values: 1 for none, 0.01 for LeakyReLU, 0 for ReLU.
+      slope: slope of the activation for negative values: 1 for none, 0.01 for LeakyReLU, 0 for ReLU.
       axis_name: see `Batch`.
 
     Returns:
       The result [N, C], in x's dtype; mean [C], biased variance [C] and number of values [], float32 or wider.
 
     Note:
-      One function with a written-out gradient, which does not flow through the returned statistics: XLA's own took ten times as
-      long on a CPU. The variance is taken about the mean, which costs no time there: the mean square less the squared mean is
-      off by a thousandth of epsilon for the constant context that official training starts with, and its gradients show it.
+      The gradient is written by hand, because XLA's own took ten times as long on a CPU; it does not flow through the returned
+      statistics. The variance is computed about the mean, at no cost in time: the mean square minus the squared mean is off by
+      a thousandth of epsilon for the constant context at the start of official training, which is visible in the gradients.
     """
     return _normalize_forward(x, scale, bias, weights, slope, axis_name)[0]
 
 
 def _affine(scale, bias, mean, var):
-    """Return factor and offset [C] that normalise."""
+    """Return the factor [C] and the offset [C] that normalise by given statistics."""
     factor = scale * jax.lax.rsqrt(var + _EPSILON)
     return factor, bias - mean * factor
 
@@ -138,17 +138,17 @@ batch_normalize.defvjp(_normalize_forward, _normalize_backward)
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over all axes but the last, with PyTorch's running statistics, and the activation after it.
+    """Batch normalisation over all axes but the last, with PyTorch's running statistics, followed by an activation.
 
-    The batch is normalised with its biased variance and the running variance takes the unbiased one;
-    `momentum` is the weight of the new batch and may be traced, so that a schedule does not recompile.
+    The batch is normalised with its biased variance, and the running variance is updated with the unbiased one. `momentum` is
+    the weight of the new batch; it may be traced, so that a schedule does not recompile.
 
     Attributes:
       slope: see `batch_normalize`.
-      initial_scale: what training begins with; 0 silences a residual branch.
+      initial_scale: initial value of the scale; 0 silences a residual branch.
 
     Note:
-      flax.linen.BatchNorm keeps the biased variance and a fixed momentum, and cannot replay official training.
+      flax.linen.BatchNorm keeps the biased variance and a fixed momentum, so it cannot reproduce official training.
 
     Source: the official code.
     """
@@ -160,7 +160,7 @@ class BatchNorm(nn.Module):
     def __call__(
         self, parts: Sequence[jax.Array], *, train: bool, batch: Batch = FULL_BATCH, momentum: float | jax.Array = 0.1
     ) -> list[jax.Array]:
-        """Normalise features in several arrays [B, ..., C_g]; in training at least two values a channel are needed."""
+        """Normalise features that are split into arrays [B, ..., C_g]; training needs at least two values per channel."""
         ends = np.cumsum([part.shape[-1] for part in parts])
         scale = self.param("scale", nn.initializers.constant(self.initial_scale), (ends[-1],))
         bias = self.param("bias", nn.initializers.zeros, (ends[-1],))
@@ -189,12 +189,12 @@ class BatchNorm(nn.Module):
 
 
 def drop_out(module: nn.Module, parts: Sequence[jax.Array], rate: float, batch: Batch) -> list[jax.Array]:
-    """Zero features at random.
+    """Apply dropout: zero features at random.
 
     Args:
-      module: whose "dropout" keys are used, one for each array.
+      module: the module that draws the "dropout" keys, one for each array.
       parts: arrays [N, ...] whose first axis holds the samples in order, one or more rows for each.
-      rate: share of the features that become zero; the others are scaled up.
+      rate: share of the features that become zero; the others are divided by 1 - rate.
       batch: see `Batch`.
     """
 
@@ -207,7 +207,7 @@ def drop_out(module: nn.Module, parts: Sequence[jax.Array], rate: float, batch: 
 
 
 def take_features(x: jax.Array, indices: tuple[int, ...]) -> jax.Array:
-    """Select features of the last axis; a run of neighbours is a slice."""
+    """Select features of the last axis by their indices; consecutive indices become a slice."""
     first, last = indices[0], indices[-1] + 1
     if indices == tuple(range(first, last)):
         return x[..., first:last]
@@ -218,11 +218,11 @@ class GroupConv(nn.Module):
     """Group-connected 1D convolution over time: each group's outputs depend on its own inputs only (Eq. 4).
 
     Attributes:
-      groups: for each group the indices of its input features.
-      features: for each group its output width; outputs are laid one group after another.
-      use_bias: add a bias to every output.
-      precision: of the products, see `jax.lax.Precision`.
-      kernel_size: taps over time.
+      groups: indices of the input features of each group.
+      features: output width of each group; the outputs of the groups follow one another.
+      use_bias: whether every output has a bias.
+      precision: precision of the matrix products, see `jax.lax.Precision`.
+      kernel_size: number of taps over time.
       stride: frames between two outputs.
       dilation: frames between two taps.
     """
@@ -247,8 +247,8 @@ class GroupConv(nn.Module):
         """Map each group's features [..., T, D_g] to its outputs [..., W, features of the group].
 
         Args:
-          own: what each group sees of its own.
-          everything: arrays that together hold every input feature once; a group layer does not look at them.
+          own: the input features of each group.
+          everything: arrays that together hold every input feature once; a group layer does not use them.
           train: see `BatchNorm`.
           batch: see `BatchNorm`.
         """
@@ -257,12 +257,12 @@ class GroupConv(nn.Module):
         return self.biased([self.convolve([x], kernel, train) for x, kernel in zip(own, kernels, strict=True)], kernels)
 
     def kernels(self, widths: Sequence[int]) -> list[jax.Array]:
-        """Return each group's weights [k, D, F] for inputs of these widths."""
+        """Return the kernel [k, D, F] of each group, for inputs of these widths D."""
         shapes = [(self.kernel_size, width, out) for width, out in zip(widths, self.features, strict=True)]
         return [self.param(f"kernel_{index}", _torch_uniform, shape) for index, shape in enumerate(shapes)]
 
     def biased(self, outputs: list[jax.Array], kernels: Sequence[jax.Array]) -> list[jax.Array]:
-        """Add the bias, if there is one."""
+        """Add the bias to the outputs of each group, if `use_bias`."""
         if not self.use_bias:
             return outputs
         bias = self.param("bias", _torch_bias(min(len(k) * k.shape[1] for k in kernels)), (sum(self.features),))
@@ -270,10 +270,10 @@ class GroupConv(nn.Module):
         return [y + like(b, y).astype(y.dtype) for y, b in zip(outputs, parts, strict=True)]
 
     def num_windows(self, frames: int) -> int:
-        """Return the number of outputs, W, for frames of a sequence.
+        """Return the number of output frames, W, for a number of input frames.
 
         Raises:
-          ValueError: if there are too few.
+          ValueError: if there are too few input frames.
         """
         windows = (frames - (self.kernel_size - 1) * self.dilation - 1) // self.stride + 1
         if windows < 1:
@@ -281,7 +281,7 @@ class GroupConv(nn.Module):
         return windows
 
     def unfold(self, x: jax.Array) -> jax.Array:
-        """Lay the taps of each output side by side: [..., T, D] -> [..., W, k, D].
+        """Gather the taps of each output: [..., T, D] -> [..., W, k, D].
 
         Tap t of output w is frame w * stride + t * dilation; W = (T - (k - 1) * dilation - 1) // stride + 1.
         """
@@ -292,13 +292,13 @@ class GroupConv(nn.Module):
         return jnp.stack([x[..., t * dilation : t * dilation + last : stride, :] for t in range(k)], axis=-2)
 
     def shifts(self, train: bool) -> bool:
-        """Whether products are taken of frames and then shifted, and not of windows: over sequences the faster."""
+        """Return whether frames are multiplied first and the products shifted, which is faster over sequences than windows."""
         return not train and self.stride == 1
 
     def tap_products(self, x: jax.Array, kernel: jax.Array) -> list[jax.Array]:
-        """Multiply frames by each tap's matrix, and shift: [..., T, D] by [k, D, F] -> k arrays [..., W, F], with stride 1.
+        """Multiply all frames by each tap's matrix and shift: [..., T, D] by [k, D, F] -> k arrays [..., W, F], for stride 1.
 
-        Their sum is the convolution. No window is copied, and what follows is one pass over the products.
+        The sum of the arrays is the convolution. No window is copied, and the sum is one pass over the products.
         """
         rows = x.reshape(-1, x.shape[-1])
         matrices = [kernel[t].astype(x.dtype) for t in range(len(kernel))]
@@ -311,13 +311,13 @@ class GroupConv(nn.Module):
         return [y[..., t * self.dilation : t * self.dilation + windows, :] for t, y in enumerate(products)]
 
     def convolve(self, pieces: Sequence[jax.Array], kernel: jax.Array, train: bool) -> jax.Array:
-        """Convolve features, in pieces [..., T, D_p], with a kernel [k, D, F]."""
+        """Convolve features, split into pieces [..., T, D_p], with a kernel [k, D, F]; return [..., W, F]."""
         if not self.shifts(train):
             return self.product([self.unfold(piece) for piece in pieces], kernel)
         return reduce(jnp.add, self.tap_products(jnp.concatenate(pieces, axis=-1), kernel))
 
     def product(self, taps: Sequence[jax.Array], kernel: jax.Array) -> jax.Array:
-        """Multiply taps, in pieces [..., k, D_p], by a kernel [k, D, F]; products of plain matrices are the fastest."""
+        """Multiply taps, split into pieces [..., k, D_p], by a kernel [k, D, F], as plain matrices, which is fastest."""
         terms = []
         ends = np.cumsum([piece.shape[-1] for piece in taps])[:-1]
         for piece, rows in zip(taps, jnp.split(kernel, ends, axis=1), strict=True):
@@ -329,24 +329,24 @@ class GroupConv(nn.Module):
 class SplitRecombineConv(GroupConv):
     """Split-recombine 1D convolution over time (Eq. 5 and 6, Fig. 2d).
 
-    Every group is given H context features, a linear map of the rest of the body, and recombines them with its own
-    input features before its product (Eq. 5 and 6).
+    Every group gets H context features, a linear map of the rest of the body, and recombines them with its own input features
+    before its matrix product.
 
     Attributes:
       recombine: "multiply", "add" or "concat".
-      context_dim: H. An int is a number of features, a float a fraction of the group's width (1.0 is 100 %, rounded,
-        at least one feature). 0 gives the group layer. Multiply and add take H = 1 or H = the group's width.
-      context_from: "others" maps all input features but the group's own; "all" maps every input feature.
+      context_dim: H. An int is a number of features; a float is a share of the group's width (1.0 is 100 %; rounded, at least
+        one feature). 0 gives the group layer. Multiply and add need H = 1 or H = the group's width.
+      context_from: "others" maps all input features except the group's own; "all" maps every input feature.
       context_form: "official": zero-initialised weights and a bias, then sigmoid(BatchNorm) for multiply (no BatchNorm if
         context_from is "all") or LeakyReLU(0.01) for add and concat. "paper": the plain linear map of Eq. 6.
-      bug_compatible: repeat the official code's scramble of temporal context in concat (H = 1): the context of tap t at
-        output w is read from place w * k + t of a flattened [k, W] array. One tap or one output is not affected.
+      bug_compatible: scramble the temporal context of concat (H = 1) as the official code does: the context of tap t at output
+        w is read from index w * k + t of a flattened [k, W] array. Layers with one tap or one output are not affected.
 
     Note:
-      With a kernel of k taps a group has k * H context features, H for each tap, each computed from all k taps.
-      With shared features (the root), "others" still holds the copies of the other groups, as in the official code.
-      Under the scramble the strided and the dilated form with the same weights differ, and an output depends on the length
-      of the sequence.
+      With a kernel of k taps a group has k * H context features, H for each tap, each computed from all k taps. If groups share
+      features (the root), "others" includes the copies in the other groups, as in the official code. With the scramble, the
+      strided and the dilated form give different outputs for the same weights, and an output depends on the length of the
+      sequence.
     """
 
     recombine: str = "multiply"
@@ -375,7 +375,7 @@ class SplitRecombineConv(GroupConv):
 
     @property
     def context_widths(self) -> tuple[int, ...]:
-        """H of each group."""
+        """Number of context features of each group, H."""
         if self.context_dim < 0:
             raise ValueError(f"context_dim is {self.context_dim}, expected 0 or more")
         if isinstance(self.context_dim, float) and self.context_dim:
@@ -396,34 +396,34 @@ class SplitRecombineConv(GroupConv):
         return self.biased([recombine(x, m, k) for x, m, k in zip(own, contexts, kernels, strict=True)], kernels)
 
     def _gates_outputs(self, train: bool) -> bool:
-        """Whether a tap's features have one gate, which may then follow their product."""
+        """Return whether all features of a tap share one gate, which can then be applied after the product."""
         return self.shifts(train) and self.recombine == "multiply" and set(self.context_widths) == {1}
 
     def _gated(self, x: jax.Array, context: jax.Array, kernel: jax.Array) -> jax.Array:
-        """Convolve a group's features [..., T, D_g] under its taps' gates [..., W, k, 1]."""
+        """Convolve a group's features [..., T, D_g], and multiply the product of each tap by its gate [..., W, k, 1]."""
         products = self.tap_products(x, kernel)
         return reduce(jnp.add, [context[..., t, :] * y for t, y in enumerate(products)])
 
     def _recombined(self, x: jax.Array, context: jax.Array, kernel: jax.Array) -> jax.Array:
-        """Recombine a group's taps with its context [..., W, k, H], and multiply."""
+        """Recombine the taps of a group with its context [..., W, k, H], and multiply them by the kernel."""
         taps = self.unfold(x)
         if self.recombine == "concat":
             return self.product([taps, context], kernel)
-        rows, columns = taps.reshape(-1, taps.shape[-1]), context.reshape(-1, context.shape[-1])  # matrices are summed faster
+        rows, columns = taps.reshape(-1, taps.shape[-1]), context.reshape(-1, context.shape[-1])  # sums of matrices are faster
         recombined = rows * columns if self.recombine == "multiply" else rows + columns
         return self.product([recombined.reshape(taps.shape)], kernel)
 
     def contexts(self, own: Sequence[jax.Array], everything: Sequence[jax.Array], train: bool, batch: Batch) -> list[jax.Array]:
-        """Return each group's context [..., W, k, H] from features [..., T, D], by one product for all groups."""
+        """Return each group's context [..., W, k, H] from features [..., T, D], with one matrix product for all groups."""
         k = self.kernel_size
         official = self.context_form == "official"
         others = self.context_from == "others"
-        sources = own if others else everything  # of others: all groups' features, one group after another
+        sources = own if others else everything  # for others: the features of all groups, one group after another
         widths = [source.shape[-1] for source in sources]
         init = nn.initializers.zeros if official else _torch_uniform
         kernels, biases, start = [], [], 0
         for index, h in enumerate(self.context_widths):
-            hidden = widths[index] if others else 0  # the group's own features, not read
+            hidden = widths[index] if others else 0  # number of the group's own features, which have zero weights
             kernel = self.param(f"context_kernel_{index}", init, (k, sum(widths) - hidden, k * h))
             if official:
                 biases.append(self.param(f"context_bias_{index}", _torch_bias(k * (sum(widths) - hidden)), (k * h,)))

@@ -1,7 +1,7 @@
-"""One residual trunk for every network of the paper (Sec. 3, Fig. 3).
+"""The pose lifting networks of the paper (Sec. 3, Fig. 3), as one residual trunk.
 
-The networks differ only in the connectivity of their layers, see `connectivity_plan`. A single-frame network is the
-temporal network with filter widths (1, 1, ..., 1).
+The networks differ only in the connectivity of their layers, see `connectivity_plan`. A single-frame network is the temporal
+network with filter widths (1, 1, ..., 1).
 """
 
 import dataclasses
@@ -50,20 +50,21 @@ def connectivity_plan(
     Args:
       network: `fc` (fully connected), `gp` (group connected), `lf` (late fusion), `es` (early split), `sfs`
         (split-fuse-split) or `sr` (split and recombine).
-      num_layers: how many layers, the first and the last included.
-      fuse_layer: of `lf`: the first L_fuse layers are split, the others fully connected (Eq. 7).
-      split_layer: of `es`: the first L_split layers are fully connected, the others split (Eq. 8).
-      link_layers: of `sfs`: the L_link layers in the middle are fully connected, as many before as behind them split.
-      split_layers: what the split layers of `lf`, `es` and `sfs` are, of SPLIT_LAYERS.
-      split_ends: False makes the first and the last layer fully connected in every network, and the three numbers count
-        the layers between them.
+      num_layers: number of layers, including the first and the last.
+      fuse_layer: L_fuse of `lf`: this many first layers are split, the others fully connected (Eq. 7).
+      split_layer: L_split of `es`: this many first layers are fully connected, the others split (Eq. 8).
+      link_layers: L_link of `sfs`: this many layers in the middle are fully connected; those before and after are split.
+      split_layers: connectivity of the split layers of `lf`, `es` and `sfs`, one of SPLIT_LAYERS.
+      split_ends: False makes the first and the last layer fully connected in every network; `fuse_layer`, `split_layer` and
+        `link_layers` then count the layers between them.
 
     Raises:
-      ValueError: for another network, or a number that does not fit the layers.
+      ValueError: for an unknown network, or a number that does not fit the number of layers.
 
     Note:
-      The paper says that the first and last layers of its split-fuse-split network are split; its 3.04 M parameters are
-      those of fully connected ones, with two fully connected and four group layers between them. So we offer both.
+      According to the paper, the first and last layers of its split-fuse-split network are split, but its 3.04 M parameters are
+      those of a network whose first and last layers are fully connected, with two fully connected and four group layers between
+      them. Both are available.
 
     Source: paper Sec. 3, "Network Structure", Eq. 7 and 8, Fig. 3 and 4.
     """
@@ -74,7 +75,7 @@ def connectivity_plan(
         raise ValueError(f"{name} is {number}, expected 0 to {inner} for {num_layers} layers, split_ends {split_ends}")
     if network == "sfs" and (inner - number) % 2:
         raise ValueError(f"link_layers is {number}, expected as many layers before as behind them, {inner} in all")
-    first = (inner - number) // 2  # of those of `sfs` in the middle
+    first = (inner - number) // 2  # number of split layers of `sfs` before the middle
     plans = {
         "fc": (FULLY_CONNECTED,) * inner,
         "gp": (GROUP,) * inner,
@@ -90,14 +91,14 @@ def connectivity_plan(
 
 @dataclasses.dataclass(frozen=True)
 class LayerPlan:
-    """One layer of a trunk: what it connects, and its convolution.
+    """The connectivity and the convolution of one layer of a trunk.
 
     Attributes:
       connectivity: `fully_connected`, `group` or `split_recombine`.
-      groups: the input features of each group; one group holds all of a fully connected layer's.
+      groups: input features of each group; a fully connected layer has one group of all features.
       features: output width of each group.
-      kernel_size: taps.
-      dilation: distance between the taps in the dilated form; in the strided form it is 1, and the stride the kernel size.
+      kernel_size: number of taps over time.
+      dilation: frames between two taps in the dilated form; in the strided form it is 1, and the stride is the kernel size.
       use_bias: whether the outputs have a bias.
     """
 
@@ -109,43 +110,44 @@ class LayerPlan:
     use_bias: bool
 
 
-def _neighbours(widths: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Lay groups of these widths behind one another."""
+def _consecutive(widths: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return groups of consecutive feature indices with these widths."""
     ends = np.cumsum(widths)
     return tuple(tuple(range(end - width, end)) for end, width in zip(ends.tolist(), widths, strict=True))
 
 
 class PoseLifter(nn.Module):
-    """Lift 2D keypoints to 3D joints with a residual trunk of (split-recombine) layers.
+    """Lift 2D keypoints to 3D joints with a residual trunk of fully connected, group or split-recombine layers.
 
-    Layer, BatchNorm, activation and dropout, `2 * len(filter_widths)` layers in all: the first, two residual layers
-    for each further filter width (the second always with one tap), and the last without normalisation.
+    The trunk has `2 * len(filter_widths)` layers: the first, two residual layers for each further filter width (the second with
+    one tap), and the last. Each layer but the last is followed by BatchNorm, activation and dropout.
 
     Attributes:
-      connectivity: of each layer, from `connectivity_plan`.
+      connectivity: connectivity of each layer, from `connectivity_plan`.
       joint_groups: the 3D joints of each body part, from `skeleton.body_groups`; they may share the root.
-      input_groups: the keypoints of each body part, as many groups; () for those of the 3D joints.
-      confidences: whether the input has a third feature, each keypoint's confidence.
-      global_group: whether the whole body is one more group, behind the others: what it gives is added to what they give.
+      input_groups: the keypoints of each body part, the same number of groups; () for the groups of the 3D joints.
+      confidences: whether each keypoint has a third input feature, its confidence.
+      global_group: whether the whole body is an additional, last group, whose output is added to that of the others.
       filter_widths: odd kernel sizes over time; their product is the receptive field, in frames.
       channels: total width of each hidden layer.
-      recombine: see `layers.SplitRecombineConv`, also for the next four.
+      recombine: see `layers.SplitRecombineConv`, also for the four fields below.
       context_dim: H of Eq. 6.
       context_from: "others" or "all".
       context_form: "official" or "paper".
-      bug_compatible: True for the official code's scrambled temporal concatenation.
-      adds_input: add the output frame's 2D input to its x and y, as the official code under its `lcn` normalisation.
-      causal: outputs depend on no later frame than their own.
-      dense: kernels have a tap at every frame that the dilated ones span, as VideoPose3D's `--dense`.
-      strided: True for the training form, which maps windows of exactly `receptive_field` frames to one frame; False for
-        the dilated form, which maps T frames to T - receptive_field + 1. Both have the same variables.
-      streaming: True for a third form, of causal networks: it maps one frame to one, and its collection `memory` holds what
-        its layers need of the frames before. Empty (`empty_memory`), it is as if the first frame had always been there.
+      bug_compatible: scramble concatenated temporal context as the official code does.
+      adds_input: add the 2D input of the output frame to its x and y, as the official code does under its `lcn` normalisation.
+      causal: an output depends on no later frame.
+      dense: kernels have a tap at every frame that the dilated kernels span, as with VideoPose3D's `--dense`.
+      strided: True for the training form, which maps windows of exactly `receptive_field` frames to one frame; False for the
+        dilated form, which maps T frames to T - receptive_field + 1. Both have the same variables.
+      streaming: True for the streaming form of a causal network, which maps one frame to one frame and keeps the features of
+        earlier frames in its collection `memory`. An empty memory (`empty_memory`) acts as if the first frame had always been
+        visible.
       activation: "leaky_relu" (slope 0.01) or "relu".
-      dropout: rate after each activation.
-      precision: of products and features: "float32", "tf32" (products on a GPU alone) or "bfloat16"; parameters, BatchNorm and
-        outputs are float32.
-      context_is_share: set from `context_dim`, so that networks with one context feature (1) and with 100 % (1.0) differ.
+      dropout: dropout rate after each activation.
+      precision: of matrix products and features: "float32", "tf32" (only products, on a GPU) or "bfloat16"; parameters,
+        BatchNorm and outputs are float32.
+      context_is_share: set automatically; makes networks with one context feature (1) and with 100 % (1.0) unequal.
 
     Source: paper Sec. 3 and supplement Sec. 1; details from the official code.
     """
@@ -183,12 +185,12 @@ class PoseLifter(nn.Module):
 
     @property
     def input_shape(self) -> tuple[int, int]:
-        """Number of keypoints, K, and of features of each, F: x, y and perhaps the confidence."""
+        """Number of keypoints, K, and of features of each, F: 2 (x, y), or 3 with the confidence."""
         return _count(self.input_groups or self.joint_groups), 3 if self.confidences else 2
 
     @property
     def branches(self) -> tuple[tuple[int, ...], ...]:
-        """The joints of each branch: the groups, and the whole body if it is one."""
+        """The joints of each group, including the group of the whole body if there is one."""
         return self._with_whole(self.joint_groups)
 
     def _with_whole(self, groups: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
@@ -201,18 +203,18 @@ class PoseLifter(nn.Module):
 
     @property
     def length_dependent(self) -> bool:
-        """Whether an output frame depends on the length of its sequence: only under the official scramble."""
+        """Whether an output frame depends on the length of its sequence, as it does with the official scramble."""
         scrambled = SPLIT_RECOMBINE in self.connectivity and self.recombine == "concat" and bool(self.context_dim)
         return scrambled and self.bug_compatible and max(self.filter_widths) > 1
 
     def empty_memory(self, people: int) -> dict[str, Any]:
-        """Return the memory of a streaming network that has seen no frame, for this number of people."""
+        """Return the memory of a streaming network that has seen no frame yet, for a number of people."""
         inputs = jnp.zeros((people, 1, *self.input_shape))
         shapes = jax.eval_shape(lambda: self.init(jax.random.key(0), inputs))
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), dict(shapes.get("memory", {})))
 
     def _taps(self, name: str, x: jax.Array, plan: LayerPlan) -> jax.Array:
-        """Return the newest frame [B, 1, D] of a layer's input behind the earlier ones that the layer sees: [B, k, D]."""
+        """Append the newest frame [B, 1, D] of a layer's input to its memory, and return the frames at its taps [B, k, D]."""
         if plan.kernel_size == 1:
             return x
         length = (plan.kernel_size - 1) * plan.dilation + 1
@@ -230,9 +232,9 @@ class PoseLifter(nn.Module):
         shared_root = not self.global_group and sum(map(len, branches)) > joints
         hidden = split_widths(tuple(axes * len(group) for group in seen), self.channels)
         outputs = tuple(3 * len(group) for group in branches)
-        official = split_widths(hidden, sum(outputs) + 1)  # leaves one channel over, which is never read
+        official = split_widths(hidden, sum(outputs) + 1)  # leaves one channel unused
         if shared_root and all(given >= needed for given, needed in zip(official, outputs, strict=True)):
-            outputs = official  # else (some narrow networks, where the official code crashes) each gets what it needs
+            outputs = official  # else each gets what it needs (narrow networks on which the official code crashes)
         kernels = [self.filter_widths[0]]
         for width in self.filter_widths[1:]:
             kernels += [width, 1]
@@ -244,13 +246,13 @@ class PoseLifter(nn.Module):
             if self.dense:
                 kernel, dilation = (kernel - 1) * dilation + 1, 1
             if connectivity == FULLY_CONNECTED:
-                groups = _neighbours((axes * keypoints if first else self.channels,))
+                groups = _consecutive((axes * keypoints if first else self.channels,))
                 features: tuple[int, ...] = (3 * joints if last else self.channels,)
             else:
                 groups = (
                     tuple(tuple(axes * j + axis for j in group for axis in range(axes)) for group in seen)
                     if first
-                    else _neighbours(hidden)
+                    else _consecutive(hidden)
                 )
                 features = outputs if last else hidden
             bias = last and connectivity == FULLY_CONNECTED
@@ -258,7 +260,7 @@ class PoseLifter(nn.Module):
         return tuple(plans)
 
     def _residual(self, h: jax.Array, plan: LayerPlan) -> jax.Array:
-        """Return the frames of h [B, T, C] that belong to a layer's outputs."""
+        """Return the frames of h [B, T, C] that a residual connection adds to the outputs of a layer."""
         if self.streaming:
             return h
         half = plan.kernel_size // 2
@@ -272,26 +274,26 @@ class PoseLifter(nn.Module):
     def __call__(
         self, inputs_2d: jax.Array, *, train: bool = False, bn_momentum: float | jax.Array = 0.1, batch: Batch = FULL_BATCH
     ) -> jax.Array:
-        """Lift keypoints.
+        """Lift 2D keypoints to 3D joints.
 
         Args:
-          inputs_2d: [B, T, K, F] normalised screen coordinates, and with `confidences` these behind; T is 1 if streaming.
-          train: normalise with the batch's statistics, update the running ones and drop out.
+          inputs_2d: [B, T, K, F] normalised screen coordinates, then the confidence if `confidences`; T is 1 if streaming.
+          train: normalise with the batch's statistics, update the running statistics, and apply dropout.
           bn_momentum: weight of the new batch in the running statistics of the main BatchNorms; may be traced.
-          batch: which samples count in training, and over which devices they are spread.
+          batch: weights of the samples in training, and the devices over which they are spread.
 
         Returns:
-          [B, T', J, 3] joints, camera frame, metres, relative to the root. The root itself is predicted too.
+          [B, T', J, 3] joints, camera frame, metres, relative to the root. The root itself is predicted, too.
 
         Note:
-          Between the layers each group's features are an array of its own: joining and splitting them took a third of a
-          training step.
+          Between the layers the features of each group are a separate array, because joining and splitting them took a third
+          of a training step.
         """
 
         def connect(index: int, parts: list[jax.Array], everything: list[jax.Array] | None = None) -> list[jax.Array]:
             layer = make_layer(self, plans[index], f"layer_{index}")
             if everything is None:
-                parts = _in_widths(parts, [len(group) for group in plans[index].groups])
+                parts = _with_widths(parts, [len(group) for group in plans[index].groups])
                 if self.streaming:
                     parts = [self._taps(f"taps_{index}_{i}", part, plans[index]) for i, part in enumerate(parts)]
                 everything = parts
@@ -311,7 +313,7 @@ class PoseLifter(nn.Module):
         h = block(0, [take_features(x, group) for group in plans[0].groups], [x])
         for index in range(1, len(plans) - 1, 2):
             inner = block(index + 1, block(index, h))
-            skipped = _in_widths(h, plans[index + 1].features)
+            skipped = _with_widths(h, plans[index + 1].features)
             h = [self._residual(skip, plans[index]) + part for skip, part in zip(skipped, inner, strict=True)]
         y = jnp.concatenate(connect(len(plans) - 1, h), axis=-1)
         if plans[-1].connectivity != FULLY_CONNECTED:
@@ -325,31 +327,31 @@ class PoseLifter(nn.Module):
         return y
 
     def _output_channels(self, widths: tuple[int, ...]) -> np.ndarray:
-        """Return, joint by joint, the grouped last layer's channels that hold it; the root comes from the first group."""
+        """Return the channels of a grouped last layer in the order of the joints; a shared root is that of the first group."""
         slots: dict[int, int] = {}
-        for group, channels in zip(self.branches, _neighbours(widths), strict=True):
+        for group, channels in zip(self.branches, _consecutive(widths), strict=True):
             for position, joint in enumerate(group):
                 slots.setdefault(joint, channels[3 * position])
         return np.array([slots[joint] + axis for joint in range(self.num_joints) for axis in range(3)])
 
 
 def _count(groups: tuple[tuple[int, ...], ...]) -> int:
-    """Return the number of joints that groups hold."""
+    """Return the number of different joints in groups."""
     return len(set().union(*groups))
 
 
-def _in_widths(parts: list[jax.Array], widths: Sequence[int]) -> list[jax.Array]:
-    """Divide features, in parts one after another, into parts of these widths."""
+def _with_widths(parts: list[jax.Array], widths: Sequence[int]) -> list[jax.Array]:
+    """Divide features, split into consecutive parts, into parts of these widths."""
     if [part.shape[-1] for part in parts] == list(widths):
         return parts
     return jnp.split(jnp.concatenate(parts, axis=-1), np.cumsum(widths)[:-1], axis=-1)
 
 
 def make_layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> GroupConv:
-    """Return the module of a layer; inside the trunk it becomes its child.
+    """Return the Flax module of a layer; if called inside the trunk, it becomes a submodule of the trunk.
 
     Raises:
-      ValueError: if its context cannot be recombined.
+      ValueError: if the layer's context cannot be recombined.
     """
     by_windows = lifter.streaming or (lifter.strided and not lifter.dense)
     convolution: dict[str, Any] = {
@@ -374,22 +376,22 @@ def make_layer(lifter: PoseLifter, plan: LayerPlan, name: str | None = None) -> 
     )
 
 
-Lifter = PoseLifter | GraphLifter  # what the rest of the code trains and evaluates
+Lifter = PoseLifter | GraphLifter  # any network that the other modules train and evaluate
 
 
 def init_variables(model: Lifter, key: jax.Array) -> Any:
-    """Draw a network's parameters, and give it the statistics that training begins with."""
+    """Return a network's initial variables: random parameters, and the running statistics at the start of training."""
     return model.init(key, jnp.zeros((1, model.receptive_field, *model.input_shape)))
 
 
 @functools.lru_cache(100)  # tracing a network takes longer than reading its weights
 def variable_shapes(model: Lifter) -> Any:
-    """Return the shapes and dtypes of `init_variables`, without computing it."""
+    """Return the shapes and dtypes of `init_variables`, without computing the values."""
     return jax.eval_shape(functools.partial(init_variables, model), jax.random.key(0))
 
 
 def create_model(model: ConfigDict) -> Lifter:
-    """Build the network that `config.model` describes, a trunk in its dilated form.
+    """Build the network that `config.model` describes; a `PoseLifter` is in its dilated form.
 
     Raises:
       ConfigError: if the fields contradict each other.
@@ -438,12 +440,12 @@ def create_model(model: ConfigDict) -> Lifter:
 
 
 def _groups(model: ConfigDict) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
-    """Return the 3D joints and the keypoints of each body part; () for the second if they are the same.
+    """Return the 3D joints and the keypoints of each body part; the second is () if both joint sets are the same.
 
-    Where the root of the 3D joints is no keypoint, the keypoints' groups share none.
+    If the root of the 3D joints is not a keypoint, the groups of the keypoints share no root.
 
     Raises:
-      ValueError: if the two sets do not have the same parts.
+      ValueError: if the two joint sets have different body parts, or a field does not allow different sets.
     """
     joints, inputs = joint_sets.of(model)
     options = {"root_in_every_group": model.root_in_every_group, "shuffled": model.shuffled_groups, "seed": model.shuffle_seed}
@@ -451,7 +453,9 @@ def _groups(model: ConfigDict) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple
         return body_groups(model.num_groups, joints, **options), ()
     parts, input_parts = (tuple(name for name, _ in one.groups) for one in (joints, inputs))
     if sorted(parts) != sorted(input_parts):
-        raise ValueError(f"input_joints: {inputs.name} has the groups {', '.join(input_parts)}, expected {', '.join(parts)}")
+        raise ValueError(
+            f"input_joints: found {inputs.name} with the groups {', '.join(input_parts)}, expected {', '.join(parts)}"
+        )
     if model.adds_input:
         raise ValueError(f"adds_input: not allowed with keypoints {inputs.name}, expected {joints.name}, the joints")
     if model.shuffled_groups:

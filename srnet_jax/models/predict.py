@@ -1,4 +1,4 @@
-"""Predict every frame of whole sequences with the dilated model, in constant device memory."""
+"""Predict 3D poses for every frame of sequences, in constant device memory."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -14,20 +14,20 @@ from srnet_jax.pose.frames import Frames, chunks, input_offset
 from srnet_jax.pose.normalization import View, mirror, mirror_view, to_metres
 from srnet_jax.pose.skeleton import Mirrored
 
-_SHORTEST = 64  # output frames of a piece, if there is a sequence as long
-_MOST_PARTS = 64  # of the longest sequence
+_SHORTEST = 64  # output frames of a piece, unless all sequences are shorter
+_MOST_PARTS = 64  # pieces of the longest sequence
 
 
 def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
-    """Return into how long pieces sequences are best cut: the length for which the network sees the fewest frames in all.
+    """Return the length of the pieces into which sequences are cut: the one for which the network reads the fewest frames.
 
-    A piece sees `field - 1` frames beyond its own, and the last piece of a sequence is filled up; so long pieces suit long
-    sequences, and short ones short sequences.
+    For each piece the network reads `field - 1` frames beyond those of the piece, and the last piece of a sequence is padded.
+    So long pieces suit long sequences, and short pieces suit short sequences.
 
     Args:
-      lengths: of the sequences, in frames.
-      field: the network's receptive field.
-      batch_frames: limit of a piece.
+      lengths: lengths of the sequences, in frames.
+      field: the receptive field of the network, in frames.
+      batch_frames: largest length of a piece, in frames.
     """
     if field == 1:
         return 1
@@ -56,17 +56,19 @@ def _predict(
 
 
 def _blocks(model: Lifter, frames: Frames, batch_frames: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Yield what one device call predicts: pieces' first frames, their sequences, and their common length."""
+    """Yield, for each device call, the first frames of its pieces, the sequence of each, and their common length."""
     if model.length_dependent:
         for sequence, (start, length) in enumerate(zip(frames.starts, frames.lengths, strict=True)):
             yield np.array([start]), np.array([sequence]), int(length)
         return
     length = piece_length(frames.lengths, model.receptive_field, batch_frames)
     firsts, sequences = chunks(frames, length)
-    few = 4 ** ((len(firsts) - 1).bit_length() + 1 >> 1) if length == 1 else len(firsts)  # single frames: few sizes to compile
+    few = (
+        4 ** ((len(firsts) - 1).bit_length() + 1 >> 1) if length == 1 else len(firsts)
+    )  # single frames: few batch sizes, few compilations
     rows = min(max(batch_frames // length, 1), few)
     for start in range(0, len(firsts), rows):
-        batch = np.arange(start, start + rows) % len(firsts)  # the last batch is filled up with other rows
+        batch = np.arange(start, start + rows) % len(firsts)  # the last batch is padded with other rows
         yield firsts[batch], sequences[batch], length
 
 
@@ -80,16 +82,16 @@ def predict(
 ) -> np.ndarray:
     """Predict the poses of all frames.
 
-    Sequences are cut into equal pieces with the frames around them that the network sees, so that one compiled
-    function serves sequences of any length. Only a model that reproduces the official scramble, whose outputs depend on
-    the length of their sequence, is given whole sequences as the official evaluation does, and compiled for each length.
+    Sequences are cut into pieces of one length, with the surrounding frames that the network sees, so that one compiled
+    function serves sequences of any length. Only a model with the official scramble, whose outputs depend on the length of
+    the sequence, gets whole sequences, as in the official evaluation, and is compiled for each length.
 
     Args:
-      model: in its dilated form.
-      variables: its parameters and statistics.
+      model: the network, in its dilated form.
+      variables: parameters and statistics of the network.
       frames: normalised sequences.
-      mirrored: `PoseDataset.mirrored` to average with the mirrored prediction of the mirrored input, None not to.
-      batch_frames: output frames of one device call.
+      mirrored: `PoseDataset.mirrored` to average with the prediction for the mirrored input; None not to.
+      batch_frames: output frames per device call.
 
     Returns:
       [N, J, 3] float32 joints in the order of the frames, camera frame, metres, relative to the root.

@@ -1,1 +1,1 @@
-"""Official PyTorch checkpoints, in and out."""
+"""Import checkpoints of the official PyTorch code and of VideoPose3D, and export runs for the official code."""

@@ -1,8 +1,8 @@
-"""Checkpoint files of PyTorch: where in a file a network's tensors are, and what is beside them.
+"""Find a network's tensors, and the entries saved beside them, in a PyTorch checkpoint file.
 
-People save the same tensors in many ways: bare, under `model_pos`, `state_dict` or another key, by themselves or beside an
-optimiser, and with the prefixes of the modules around the network (`module.`, `_orig_mod.`, `model.`, `net.`). So a network is
-found by the name of one of its tensors, wherever that is.
+The same tensors are saved in many ways: bare, under `model_pos`, `state_dict` or another key, alone or beside an optimiser, and
+with the prefixes of the modules around the network (`module.`, `_orig_mod.`, `model.`, `net.`). A network is therefore found by
+the name of one of its tensors, anywhere in the file.
 """
 
 import collections
@@ -18,22 +18,22 @@ from srnet_jax.errors import DataError, naming
 from srnet_jax.io.safe_load import load_torch
 from srnet_jax.io.text import described, listed
 
-_ANCHOR = "expand_bn.weight"  # every network of SRNet's and VideoPose3D's has it, and the official networks only once
+_ANCHOR = "expand_bn.weight"  # every network of SRNet and VideoPose3D has exactly one tensor of this name
 _WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})  # anywhere in a name
-_MAX_DEPTH = 5  # of dicts in dicts
-_MAX_NETWORKS = 10  # in one dict; a damaged file could name many
+_MAX_DEPTH = 5  # of nested dicts
+_MAX_NETWORKS = 10  # in one dict; a damaged file could contain many
 _OPTIMIZERS = ("optimizer", "optimizer_state_dict", "optim", "optimizer_state")
 
 
 @dataclasses.dataclass(frozen=True)
 class OfficialCheckpoint:
-    """What an official file holds.
+    """The content of an official checkpoint file.
 
     Attributes:
       path: the file.
       state_dict: the network's tensors, by name.
-      rest: what else the file holds: `epoch`, `lr`, `optimizer` and others, as far as present.
-      notes: lines about what was left out of the file, or chosen.
+      rest: the other entries of the file, such as `epoch`, `lr` and `optimizer`.
+      notes: lines for the user about entries that were ignored.
     """
 
     path: Path
@@ -44,13 +44,13 @@ class OfficialCheckpoint:
 
 @dataclasses.dataclass(frozen=True)
 class _Network:
-    """A network in a file.
+    """A network found in a file.
 
     Attributes:
-      place: the keys that lead to it, and the prefix of its names, for messages.
-      tensors: its entries by their names without prefix.
-      others: keys of what is beside its tensors, without the prefix.
-      dicts: those that lead to it, the outermost first, its own last.
+      place: the keys that lead to the network, and the prefix of its names, for messages.
+      tensors: its entries, by name without the prefix.
+      others: keys of the entries in the same dict that lack the prefix.
+      dicts: the nested dicts that lead to it, from the outermost to its own.
     """
 
     place: tuple[str, ...]
@@ -63,7 +63,7 @@ def read_checkpoint(path: str | Path) -> OfficialCheckpoint:
     """Read a checkpoint, or a bare state_dict; nothing in the file is executed.
 
     Raises:
-      DataError: if the file is missing or damaged, or holds no network of SRNet's or VideoPose3D's, or several.
+      DataError: if the file is missing or damaged, or holds no network of SRNet or VideoPose3D, or more than one.
     """
     found = load_torch(path)
     dicts = list(_dicts(found))
@@ -72,13 +72,13 @@ def read_checkpoint(path: str | Path) -> OfficialCheckpoint:
         if not networks:
             tensors = [chain[-1] for _, chain in dicts if any(isinstance(value, np.ndarray) for value in chain[-1].values())]
             have = listed(tensors[0] if tensors else found) if isinstance(found, dict) else described(found)
-            raise DataError(f"found {have}, expected a checkpoint of SRNet or of VideoPose3D: tensors, among them {_ANCHOR}")
+            raise DataError(f"found {have}, expected a checkpoint of SRNet or VideoPose3D with the tensor {_ANCHOR}")
         network = _chosen(networks)
     for name, value in network.tensors.items():
         if not isinstance(value, np.ndarray):
-            raise DataError(f"{path}: {listed([name])} holds {described(value)}, expected a tensor")
+            raise DataError(f"{path}: {listed([name])}: found {described(value)}, expected a tensor")
         if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
-            raise DataError(f"{path}: {listed([name])} holds {value.dtype} values that are not all finite numbers")
+            raise DataError(f"{path}: {listed([name])}: found {value.dtype} values, expected finite numbers")
     rest = _rest(network)
     left_out = [*("".join(other.place[:1]) for other in networks if other is not network), *network.others]
     notes = [f"left out: {listed(left_out)}"] if left_out else []
@@ -86,7 +86,7 @@ def read_checkpoint(path: str | Path) -> OfficialCheckpoint:
 
 
 def _dicts(found: Any) -> Iterator[tuple[tuple[str, ...], tuple[dict[Any, Any], ...]]]:
-    """Yield each dict in a file once: the keys that lead to it, and the dicts, the outermost first."""
+    """Yield, once for each dict in a file, the keys and the dicts that lead to it, the outermost first."""
     waiting: collections.deque[tuple[tuple[str, ...], tuple[Any, ...]]] = collections.deque([((), (found,))])
     seen: set[int] = set()
     while waiting:
@@ -99,7 +99,7 @@ def _dicts(found: Any) -> Iterator[tuple[tuple[str, ...], tuple[dict[Any, Any], 
 
 
 def _networks(place: tuple[str, ...], chain: tuple[dict[Any, Any], ...]) -> Iterator[_Network]:
-    """Yield the networks whose tensors are in the last of the dicts."""
+    """Yield the networks whose tensors are in the last of the nested dicts."""
     names = [key for key in chain[-1] if isinstance(key, str)]
     anchors = [name for name in names if f".{_unwrapped(name)}".endswith(f".{_ANCHOR}")]
     if len(anchors) > _MAX_NETWORKS:
@@ -108,28 +108,31 @@ def _networks(place: tuple[str, ...], chain: tuple[dict[Any, Any], ...]) -> Iter
         inside = dict.fromkeys(name for name in names if name.startswith(prefix))
         tensors = {_unwrapped(name.removeprefix(prefix)): chain[-1][name] for name in inside}
         if len(tensors) < len(inside):
-            raise DataError("found tensors whose names differ only in `module.` and the like, expected one network")
+            raise DataError("found tensors whose names differ only in wrappers such as `module.`, expected one network")
         own = (*place, prefix.rstrip(".")) if prefix else place
         yield _Network(own, tensors, tuple(str(key) for key in chain[-1] if key not in inside), chain)
 
 
 def _unwrapped(name: str) -> str:
-    """Return a tensor's name without the wrappers of modules."""
+    """Return a tensor's name without the names of wrapper modules."""
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
 def _chosen(networks: list[_Network]) -> _Network:
     """Return the one network that lifts poses.
 
-    VideoPose3D's trajectory network has the same names, and one joint.
+    VideoPose3D's trajectory network has the same tensor names, but only one joint.
+
+    Raises:
+      DataError: if there is no such network, or more than one.
     """
     lifters = [network for network in networks if not _is_trajectory(network)]
     if not lifters:
-        raise DataError("found only a trajectory network, of one joint, expected a network that lifts poses")
+        raise DataError("found only a trajectory network (one joint), expected a network that lifts poses")
     chosen = [network for network in lifters if "model_pos" in network.place] or lifters
     if len(chosen) > 1:
         places = listed(".".join(network.place) for network in chosen)
-        raise DataError(f"found {len(chosen)} networks, {places}, expected one: save it in a file of its own")
+        raise DataError(f"found {len(chosen)} networks, {places}, expected one network in a file")
     return chosen[0]
 
 
@@ -139,7 +142,7 @@ def _is_trajectory(network: _Network) -> bool:
 
 
 def _rest(network: _Network) -> dict[str, Any]:
-    """Return what is beside a network in its file; its optimiser as `optimizer`."""
+    """Return the entries beside a network in its file; the optimiser is renamed to `optimizer`."""
     rest: dict[str, Any] = {}
     for outer, inner in itertools.pairwise(network.dicts):
         rest |= {key: value for key, value in outer.items() if isinstance(key, str) and value is not inner}

@@ -1,4 +1,4 @@
-"""Which joints an official network sees and puts out: no file says it, so counts decide, or the user."""
+"""Decide which joint sets an official network has, from the numbers of its joints or from the config; no file states them."""
 
 from pathlib import Path
 
@@ -9,36 +9,36 @@ from srnet_jax.errors import DataError
 from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.skeleton import Skeleton
 
-_JOINTS = {17: "human36m_17", 16: "human36m_16", 15: "humaneva_15"}  # 3D joints by their number
-_KEYPOINTS = {17: "coco_17", 16: "human36m_16"}  # keypoints that are not the 3D joints: of Detectron, of Stacked Hourglass
+_JOINTS = {17: "human36m_17", 16: "human36m_16", 15: "humaneva_15"}  # {number: joint set} of the 3D joints
+_KEYPOINTS = {17: "coco_17", 16: "human36m_16"}  # of keypoints other than the 3D joints: Detectron, Stacked Hourglass
 
 
 def joint_fields(
     config: ConfigDict, model: PoseLifter, stated: set[str], path: Path
 ) -> tuple[dict[str, str | bool], list[str]]:
-    """Return the fields of `config.model` that name a network's joints, and lines about what was assumed.
+    """Return the fields of `config.model` that name a network's joint sets, and lines about what was assumed.
 
     Args:
       config: `config.model`.
       model: the network.
-      stated: names of the fields of it that the user stated.
+      stated: names of the fields of `config` that the user set.
       path: of the checkpoint, for messages.
 
     Raises:
-      DataError: if a stated set does not fit the network, or none is known.
+      DataError: if a set that the user stated does not fit the network, or no built-in set has its number of joints.
     """
     keypoints, joints = model.input_shape[0], model.num_joints
     notes = []
     name = config.joints if "joints" in stated else _known(_JOINTS, joints, "joints", path)
     if "joints" not in stated and joints != 17:
-        notes.append(f"its {joints} joints are taken for {name} (--config.model.joints)")
+        notes.append(f"its {joints} joints are assumed to be {name} (--config.model.joints)")
     seen = config.input_joints if "input_joints" in stated else ""
     if not seen and keypoints != joints:
         seen = _known(_KEYPOINTS, keypoints, "input_joints", path)
-        notes.append(f"its {keypoints} keypoints are taken for {seen} (--config.model.input_joints)")
+        notes.append(f"its {keypoints} keypoints are assumed to be {seen} (--config.model.input_joints)")
     elif not seen and model.connectivity[0] == "fully_connected":
         notes.append(
-            f"its keypoints are taken for the joints of the output (else --config.model.input_joints={_KEYPOINTS[17]})"
+            f"its keypoints are assumed to be its output joints (otherwise set --config.model.input_joints={_KEYPOINTS[17]})"
         )
     fields: dict[str, str | bool] = {"joints": name, "input_joints": seen, "confidences": model.confidences}
     found = joint_sets.of(ConfigDict(fields))
@@ -48,22 +48,22 @@ def joint_fields(
 
 
 def stated_keypoints(config: ConfigDict, stated: set[str]) -> int | None:
-    """Return the number of keypoints that a user stated with `config.model.input_joints`, or None."""
+    """Return the number of keypoints in `config.model.input_joints`, or None if the user did not state it."""
     return joint_sets.of(config)[1].num_joints if "input_joints" in stated and config.input_joints else None
 
 
 def _known(names: dict[int, str], count: int, field: str, path: Path) -> str:
     if count not in names:
         what = "joints in its output" if field == "joints" else "keypoints"
-        raise DataError(f"{path}: found {count} {what}, of no built-in set, expected --config.model.{field}=FILE.toml")
+        raise DataError(f"{path}: found {count} {what}, which no built-in set has, expected --config.model.{field}=FILE.toml")
     return names[count]
 
 
 def _check(field: str, skeleton: Skeleton, count: int, path: Path) -> None:
-    """Refuse a set of another size, or one whose order in files, which is the network's, is not that of our arrays."""
+    """Reject a joint set of another size, or one whose order in files (the network's) differs from that of our arrays."""
     if skeleton.num_joints != count:
         raise DataError(
-            f"{path}: the network has {count} joints for config.model.{field}, expected {skeleton.num_joints}: {skeleton.name}"
+            f"{path}: config.model.{field}: found {count} in the network, expected {skeleton.num_joints}: {skeleton.name}"
         )
     if skeleton.file_order != tuple(range(count)):
         raise DataError(

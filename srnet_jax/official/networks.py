@@ -1,9 +1,9 @@
-"""Official PyTorch checkpoints: which network a file holds, and its tensors under our names.
+"""Convert the tensors of official PyTorch checkpoints to our variables, and back.
 
-The same table of names serves both ways; `official_tensors` lists it in PyTorch's order.
+One table of names, `official_tensors`, serves both directions.
 
 Source: the official code (github.com/ailingzengzzz/Split-and-Recombine-Net, 1b6285c), whose fully connected network has the
-names of VideoPose3D's.
+tensor names of VideoPose3D.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from srnet_jax.official.recognition import Stated, assumptions, recognise
 
 _logger = logging.getLogger(__name__)
 
-COUNTER = "num_batches_tracked"  # of every BatchNorm; the networks never read it
+COUNTER = "num_batches_tracked"  # a tensor of every BatchNorm that the networks never read
 _NORM = (
     ("weight", ("params", "scale")),
     ("bias", ("params", "bias")),
@@ -39,8 +39,8 @@ class OfficialTensor:
 
     Attributes:
       name: its key.
-      path: where our variables hold it, transposed: `("params", "layer_0", "kernel_0")`; empty for a counter.
-      channels: first and end of its part of our array: the context BatchNorms of all groups are one of ours.
+      path: of the transposed array in our variables, such as `("params", "layer_0", "kernel_0")`; empty for a counter.
+      channels: start and stop of its part of our array: our BatchNorm of contexts joins those of all groups.
     """
 
     name: str
@@ -51,21 +51,21 @@ class OfficialTensor:
 def load_official_checkpoint(path: str | Path, **stated: Any) -> tuple[PoseLifter, dict[str, Any]]:
     """Load a network from a checkpoint of the official code or of VideoPose3D; nothing in the file is executed.
 
-    Kind of network, groups, operator, context, filter widths and channels follow from the tensors' names and shapes, and where
-    it can the rest from what is beside them. Log lines say what was assumed.
+    The network, groups, operator, context, filter widths and channels follow from the names and shapes of the tensors; other
+    settings follow, if possible, from the other entries of the file. Warnings are logged for all assumptions.
 
     Args:
-      path: a .bin file, in PyTorch's zip format or the one before it.
-      **stated: what the file does not hold, fields of `recognition.Stated`: `causal`, `adds_input`, `activation`, `recombine`,
-        `keypoints`, `dense`.
+      path: a .bin file, in PyTorch's zip format or its older format.
+      **stated: settings that the file does not hold, fields of `recognition.Stated`: `causal`, `adds_input`, `activation`,
+        `recombine`, `keypoints`, `dense`.
 
     Returns:
       The model in its dilated form (`model.clone(strided=True)` is the one-frame form), and its variables: `{"params",
       "batch_stats"}`, float32 NumPy arrays.
 
     Raises:
-      DataError: if the file is missing, damaged, not such a checkpoint, or asks for more than tensors and numbers.
-      ValueError: for another activation or operator.
+      DataError: if the file is missing, damaged, not such a checkpoint, or names anything but tensors and numbers.
+      ValueError: for an unknown activation or operator.
     """
     options = Stated(**stated)
     checkpoint = read_checkpoint(path)
@@ -77,7 +77,7 @@ def load_official_checkpoint(path: str | Path, **stated: Any) -> tuple[PoseLifte
 
 
 def official_tensors(model: PoseLifter) -> tuple[OfficialTensor, ...]:
-    """Return the entries of a network's official state_dict, in its order; parameters among them in the optimiser's."""
+    """Return the entries of a network's official state_dict, in PyTorch's order, which is also that of its optimiser."""
     plans = model.layer_plans()
     hidden = range(len(plans) - 2)
     expand, last = _layer_tensors(model, "expand_conv", 0), len(plans) - 1
@@ -122,32 +122,32 @@ def _layer_tensors(model: PoseLifter, name: str, index: int) -> Iterator[Officia
 
 
 def zero_variables(model: PoseLifter) -> dict[str, Any]:
-    """Return the model's variables, all zero, as NumPy arrays."""
+    """Return variables of the model's shapes and dtypes, all zero, as NumPy arrays."""
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), variable_shapes(model))
 
 
 def view(variables: Mapping[str, Any], tensor: OfficialTensor) -> np.ndarray:
-    """Return an official tensor as a view of our NumPy variables: writing to it writes to them."""
+    """Return an official tensor as a view of our NumPy variables; writing to the view changes them."""
     leaf: Any = variables
     for key in tensor.path:
         leaf = leaf[key]
-    return leaf[slice(*tensor.channels)].T  # Conv1d holds [out, in, taps], we hold [taps, in, out]
+    return leaf[slice(*tensor.channels)].T  # Conv1d: [out, in, taps]; ours: [taps, in, out]
 
 
 def to_variables(model: PoseLifter, checkpoint: OfficialCheckpoint) -> dict[str, Any]:
-    """Return a checkpoint's tensors as the model's variables.
+    """Convert a checkpoint's tensors to the model's variables.
 
     Raises:
-      DataError: if a tensor is missing, has another shape, is not the model's, or holds more than float32 can.
+      DataError: if a tensor is missing, has another shape, does not belong to the model, or is not exact in float32.
     """
     wanted = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variable_shapes(model)))
     found = sum(value.size for value in checkpoint.state_dict.values())
-    if wanted > 10 * found + 10**6:  # it may not fit in memory; a tensor that is only too small is named below
-        raise DataError(f"{checkpoint.path}: holds {found} numbers, expected {wanted} for {model.channels} channels")
+    if wanted > 10 * found + 10**6:  # may not fit in memory; a tensor of a slightly wrong size is reported below
+        raise DataError(f"{checkpoint.path}: found {found} numbers, expected {wanted} for {model.channels} channels")
     variables, tensors = zero_variables(model), official_tensors(model)
     unknown = set(checkpoint.state_dict) - {tensor.name for tensor in tensors}
     if unknown:
-        raise DataError(f"{checkpoint.path}: found {listed(sorted(unknown))}, which this network does not have")
+        raise DataError(f"{checkpoint.path}: found {listed(sorted(unknown))}, expected only tensors of this network")
     for tensor in tensors:
         if tensor.path:
             _fill(view(variables, tensor), checkpoint.path, tensor.name, checkpoint.state_dict.get(tensor.name))
@@ -155,13 +155,13 @@ def to_variables(model: PoseLifter, checkpoint: OfficialCheckpoint) -> dict[str,
 
 
 def to_moments(model: PoseLifter, checkpoint: OfficialCheckpoint) -> tuple[int, dict[str, Any]] | None:
-    """Return the state of the checkpoint's AMSGrad, or None if it holds none.
+    """Return the state of the checkpoint's AMSGrad optimiser, or None if it has none.
 
     Returns:
       The number of steps, and `{"exp_avg", "exp_avg_sq", "max_exp_avg_sq"}`: trees like the model's parameters.
 
     Raises:
-      DataError: if it is damaged or belongs to another network.
+      DataError: if the state is damaged or belongs to another network.
     """
     optimizer = checkpoint.rest.get("optimizer")
     optimizer = optimizer if isinstance(optimizer, dict) else {}
@@ -171,11 +171,11 @@ def to_moments(model: PoseLifter, checkpoint: OfficialCheckpoint) -> tuple[int, 
     trainable = [tensor for tensor in official_tensors(model) if tensor.path[:1] == ("params",)]
     listed = _listed_parameters(checkpoint.path, optimizer)
     if len(listed) < len(trainable) or ("model_traj" not in checkpoint.rest and len(listed) != len(trainable)):
-        raise DataError(f"{checkpoint.path}: optimizer has {len(listed)} parameters, expected {len(trainable)}")
+        raise DataError(f"{checkpoint.path}: optimizer: found {len(listed)} parameters, expected {len(trainable)}")
     moments = {name: zero_variables(model) for name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")}
     steps = 0
-    for parameter, tensor in zip(listed, trainable, strict=False):  # a trajectory network's parameters follow these
-        if parameter in states:  # else it was never trained
+    for parameter, tensor in zip(listed, trainable, strict=False):  # the parameters of a trajectory network may follow
+        if parameter in states:  # a parameter without a state was never trained
             name, state = f"optimizer state of {tensor.name}", states[parameter]
             step = _checked(checkpoint.path, f"{name}, step", state.get("step"), ())
             if not 0 <= step < 2**31:
@@ -187,24 +187,24 @@ def to_moments(model: PoseLifter, checkpoint: OfficialCheckpoint) -> tuple[int, 
 
 
 def _listed_parameters(path: Path, optimizer: dict[Any, Any]) -> list[int]:
-    """Return the keys of the parameters' states in the parameters' order: 0, 1, ..., or memory addresses before PyTorch 1.6."""
+    """Return the keys of the states in the order of the parameters: 0, 1, ..., or memory addresses before PyTorch 1.6."""
     groups = optimizer.get("param_groups")
     groups = groups if isinstance(groups, list) else []
     lists: list[Any] = [group.get("params") if isinstance(group, dict) else None for group in groups]
     if not lists or not all(isinstance(keys, list) and all(type(key) is int for key in keys) for keys in lists):
-        raise DataError(f"{path}: optimizer has no param_groups, expected lists of its parameters")
+        raise DataError(f"{path}: optimizer: found no param_groups, expected lists of its parameters")
     return [key for keys in lists for key in keys]
 
 
 def _fill(place: np.ndarray, path: Path, name: str, value: Any) -> None:
-    """Write a value of a file to a float32 array, exactly."""
+    """Copy a value of a file to a float32 array; raise a DataError if it would be rounded."""
     place[...] = found = _checked(path, name, value, place.shape)
     if not np.array_equal(place, found):
-        raise DataError(f"{path}: {name}: holds {found.dtype} values that float32 rounds, expected float32")
+        raise DataError(f"{path}: {name}: found {found.dtype} values that float32 would round, expected float32")
 
 
 def _checked(path: Path, name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a value of a file as an array of the expected shape, or raise a DataError."""
+    """Return a value of a file as an array of finite numbers of the expected shape, or raise a DataError."""
     array = np.asarray(value) if isinstance(value, np.ndarray | np.generic | int | float) else None
     if array is None or array.dtype.kind not in "fiu" or array.shape != shape or not np.isfinite(array).all():
         found = "nothing" if value is None else described(value if array is None else array)
@@ -213,7 +213,7 @@ def _checked(path: Path, name: str, value: Any, shape: tuple[int, ...]) -> np.nd
 
 
 def from_variables(model: PoseLifter, variables: Mapping[str, Any], counters: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Return the official state_dict of our NumPy variables, in its order; `counters` by name."""
+    """Convert our NumPy variables to an official state_dict, in PyTorch's order; `counters` are by tensor name."""
     return {
         tensor.name: np.ascontiguousarray(view(variables, tensor)) if tensor.path else np.array(counters[tensor.name], np.int64)
         for tensor in official_tensors(model)

@@ -1,7 +1,7 @@
-"""Which network an official checkpoint holds.
+"""Recognise the network that an official checkpoint holds.
 
-Most follows from the tensors' names and shapes. What they leave open is stated by the user, follows from what is beside them in
-the file, or is assumed and said.
+Most settings follow from the names and shapes of the tensors. The others are stated by the user, follow from other entries of
+the file, or are assumed, with a note to the user.
 """
 
 import dataclasses
@@ -19,24 +19,24 @@ from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
 from srnet_jax.official.files import OfficialCheckpoint
 from srnet_jax.pose.skeleton import body_groups
 
-ERRORS = ("loss 3d train", "loss 3d eval", "loss 3d test")  # MPJPE, mm: entries that the official SRNet code writes
-_VIDEOPOSE3D = ("model_traj", "random_state_semi")  # entries that VideoPose3D writes, most often None
-_MAX_FIELD = 100_000  # frames; a network that sees more is a damaged file
-_MAX_BLOCKS = 100  # of two layers; the official ones have at most 4
-_MIN_CHANNELS = 17  # as config.model.channels
+ERRORS = ("loss 3d train", "loss 3d eval", "loss 3d test")  # entries of the official SRNet code: MPJPE, mm
+_VIDEOPOSE3D = ("model_traj", "random_state_semi")  # entries of VideoPose3D, usually None
+_MAX_FIELD = 100_000  # frames; a larger receptive field means a damaged file
+_MAX_BLOCKS = 100  # of two layers; the official networks have at most 4
+_MIN_CHANNELS = 17  # the minimum of config.model.channels
 
 
 @dataclasses.dataclass(frozen=True)
 class Stated:
-    """What a user says about a checkpoint, because its tensors do not.
+    """Settings of a checkpoint's network that the user states, because the tensors do not show them.
 
     Attributes:
       causal: the network was trained with `--causal`.
-      adds_input: it was trained with the official `--norm lcn`, where the 2D input is added to the output's x and y.
-      activation: "leaky_relu" or "relu"; None: see `trained_activation`.
-      recombine: "add" or "multiply", where both fit: with context from all joints and without concatenation; None: multiply.
-      keypoints: how many it sees, each of two numbers or, with a confidence, three; None: what fits the 3D joints.
-      dense: whether its taps see neighbouring frames, as under VideoPose3D's `--dense`; None: if its widths are those.
+      adds_input: it was trained with the official `--norm lcn`, which adds the 2D input to the output's x and y.
+      activation: "leaky_relu" or "relu"; None for that of `trained_activation`.
+      recombine: "add" or "multiply", if both fit (context from all joints, not concatenated); None for "multiply".
+      keypoints: their number; each has two values, or three with a confidence; None for a number that fits the 3D joints.
+      dense: whether kernels have a tap at every frame (VideoPose3D's `--dense`); None to decide by the filter widths.
     """
 
     causal: bool = False
@@ -49,21 +49,21 @@ class Stated:
     def __post_init__(self) -> None:
         for name, allowed in (("activation", tuple(ACTIVATIONS)), ("recombine", ("multiply", "add", "concat"))):
             if getattr(self, name) not in (None, *allowed):
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
+                raise ValueError(f"{name}: found {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
 
 
 def recognise(checkpoint: OfficialCheckpoint, stated: Stated = Stated()) -> PoseLifter:
-    """Return the network that a checkpoint holds.
+    """Return the model that fits a checkpoint's network.
 
     Raises:
-      DataError: if it is none that the official code or VideoPose3D makes.
+      DataError: if the network is not one of the official code or of VideoPose3D.
     """
     tensors, path = checkpoint.state_dict, checkpoint.path
     fully_connected = "shrink.weight" in tensors
     kernels = _kernels(tensors, fully_connected, path)
     channels = len(tensors["expand_bn.weight"])
     if channels < _MIN_CHANNELS:
-        raise DataError(f"{path}: expand_bn has {channels} channels, expected {_MIN_CHANNELS} or more")
+        raise DataError(f"{path}: expand_bn: found {channels} channels, expected {_MIN_CHANNELS} or more")
     sparse = _sparse_widths(kernels) if fully_connected else None
     dense = sparse is not None and stated.dense is not False
     if stated.dense and not dense:
@@ -87,7 +87,7 @@ def recognise(checkpoint: OfficialCheckpoint, stated: Stated = Stated()) -> Pose
 
 
 def _kernels(tensors: Mapping[str, np.ndarray], fully_connected: bool, path: Path) -> tuple[int, ...]:
-    """Check the ranks of the tensors that the network is recognised by; return its kernel sizes, one a block."""
+    """Check the ranks of the tensors that identify the network; return its kernel sizes, one for each block."""
     blocks = len([name for name in tensors if name.startswith("layers_bn.") and name.endswith(".weight")]) // 2
     if blocks > _MAX_BLOCKS:
         raise DataError(f"{path}: found {blocks} blocks of layers, expected at most {_MAX_BLOCKS}")
@@ -99,7 +99,7 @@ def _kernels(tensors: Mapping[str, np.ndarray], fully_connected: bool, path: Pat
         if name not in tensors or tensors[name].ndim != rank or not tensors[name].size:
             have = f"shape {tensors[name].shape}" if name in tensors else listed(tensors)
             raise DataError(
-                f"{path}: {name}: found {have}, expected a tensor of rank {rank}, not empty, of an official FC or SR network"
+                f"{path}: {name}: found {have}, expected a non-empty tensor of rank {rank}, as in official FC and SR networks"
             )
     widths = tuple(tensors[name].shape[2] for name in kernels)
     if not all(width % 2 for width in widths):
@@ -108,10 +108,10 @@ def _kernels(tensors: Mapping[str, np.ndarray], fully_connected: bool, path: Pat
 
 
 def _sparse_widths(kernels: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the filter widths under which VideoPose3D's `--dense` gives these kernels, or None if none do.
+    """Return the filter widths for which VideoPose3D's `--dense` gives these kernel sizes, or None if there are none.
 
-    A dense kernel has a tap at every frame that the dilated one spans: 3, 7, 19 for filter widths 3, 3, 3. Equal kernels above
-    one frame are never dense.
+    A dense kernel has a tap at every frame that the dilated kernel spans: 3, 7, 19 for filter widths 3, 3, 3. Equal kernels of
+    more than one frame are never dense.
     """
     widths, field = [kernels[0]], kernels[0]
     for kernel in kernels[1:]:
@@ -126,16 +126,14 @@ def _sparse_widths(kernels: tuple[int, ...]) -> tuple[int, ...] | None:
 def _joints(
     tensors: Mapping[str, np.ndarray], stated: Stated, path: Path
 ) -> tuple[tuple[tuple[int, ...], ...], dict[str, Any]]:
-    """Return the 3D joints of a fully connected network, and what it sees: fields of `PoseLifter`."""
+    """Return the joint groups of a fully connected network, and the fields of `PoseLifter` that describe its input."""
     inputs, outputs = tensors["expand_conv.weight"].shape[1], tensors["shrink.weight"].shape[0]
     joints, left = divmod(outputs, 3)
     if left or not joints:
-        raise DataError(f"{path}: shrink.weight has {outputs} outputs, expected 3 for each joint")
+        raise DataError(f"{path}: shrink.weight: found {outputs} outputs, expected 3 for each joint")
     keypoints = _keypoints(inputs, joints, stated.keypoints, path)
     if stated.adds_input and keypoints != joints:
-        raise DataError(
-            f"{path}: adds_input is stated; found {keypoints} keypoints and {joints} joints, expected equal numbers"
-        )
+        raise DataError(f"{path}: adds_input: found {keypoints} keypoints and {joints} joints, expected equal numbers")
     seen: dict[str, Any] = {"confidences": inputs == 3 * keypoints}
     if keypoints != joints:
         seen["input_groups"] = (tuple(range(keypoints)),)
@@ -143,38 +141,41 @@ def _joints(
 
 
 def _keypoints(inputs: int, joints: int, stated: int | None, path: Path) -> int:
-    """Return the number of keypoints of a network with this many inputs, which are x and y or x, y and a confidence of each.
+    """Return the number of keypoints of a network with this many inputs: 2 for each, or 3 with confidences.
 
-    Where both fit, it is the number of the 3D joints, if that fits.
+    If both fit, the number of 3D joints decides.
     """
     if stated is not None:
         if inputs not in (2 * stated, 3 * stated):
-            raise DataError(f"{path}: expand_conv.weight has {inputs} inputs, expected 2 or 3 for each of {stated} keypoints")
+            raise DataError(
+                f"{path}: expand_conv.weight: found {inputs} inputs, expected 2 or 3 for each of {stated} keypoints"
+            )
         return stated
     fitting = [inputs // features for features in (2, 3) if inputs and inputs % features == 0]
     if joints in fitting:
         return joints
     if len(fitting) != 1:
         found = (
-            " or ".join(f"{count} keypoints of {inputs // count} numbers" for count in fitting) or "neither 2 nor 3 a keypoint"
+            " or ".join(f"{count} keypoints of {inputs // count} numbers" for count in fitting)
+            or "neither 2 nor 3 for each keypoint"
         )
-        expected = "a statement (--config.model.input_joints=... or keypoints=...)" if fitting else "2 or 3 for each keypoint"
-        raise DataError(f"{path}: expand_conv.weight has {inputs} inputs, {found}, expected {expected}")
+        expected = "--config.model.input_joints=... (or keypoints=...)" if fitting else "2 or 3 for each keypoint"
+        raise DataError(f"{path}: expand_conv.weight: found {inputs} inputs, {found}, expected {expected}")
     return fitting[0]
 
 
 def _groups(tensors: Mapping[str, np.ndarray], path: Path) -> tuple[tuple[int, ...], ...]:
-    """Return the joints of each group of a group or split-recombine network."""
+    """Return the joint groups of a group-connected or split-recombine network."""
     count = len([name for name in tensors if name.startswith("expand_conv.group_conv.")])
     if count not in (2, 3, 5):
-        raise DataError(f"{path}: expand_conv has {count} groups, expected 2, 3 or 5")
+        raise DataError(f"{path}: expand_conv: found {count} groups, expected 2, 3 or 5")
     return body_groups(count)
 
 
 def _context(
     tensors: Mapping[str, np.ndarray], groups: tuple[tuple[int, ...], ...], kernels: tuple[int, ...], stated: Stated
 ) -> dict[str, Any]:
-    """Return how a split-recombine network recombines."""
+    """Return the fields of `PoseLifter` that describe how a split-recombine network recombines."""
     context_from = "all" if any(".get_all_info." in name for name in tensors) else "others"
     if tensors["expand_conv.group_conv.0.weight"].shape[1] == 2 * len(groups[0]) + 1:
         recombine = "concat"
@@ -187,12 +188,12 @@ def _context(
 
 
 def trained_activation(checkpoint: OfficialCheckpoint) -> tuple[str, bool]:
-    """Return a network's activation, and whether the file tells.
+    """Return the activation that a network was trained with, and whether the file determines it.
 
-    The tensors of VideoPose3D's networks, with ReLU, and of the official SRNet's fully connected ones, with LeakyReLU, have
-    the same names and shapes; what the two programs write beside them differs. Where neither is there, ReLU is more likely.
+    The tensors of VideoPose3D's networks (ReLU) and of SRNet's fully connected networks (LeakyReLU) have the same names and
+    shapes, but the two programs save different entries beside them. Without such an entry, ReLU is more likely.
     """
-    named = checkpoint.rest.get("activation")  # in our own exports
+    named = checkpoint.rest.get("activation")  # written by our own exports
     if isinstance(named, str) and named in ACTIVATIONS:
         return named, True
     if "shrink.weight" not in checkpoint.state_dict or any(name in checkpoint.rest for name in ERRORS):
@@ -201,25 +202,27 @@ def trained_activation(checkpoint: OfficialCheckpoint) -> tuple[str, bool]:
 
 
 def assumptions(checkpoint: OfficialCheckpoint, model: PoseLifter, stated: Stated) -> list[str]:
-    """Return a line for each thing that the file leaves open and the user did not state, and for what was left out."""
+    """Return a line for each setting that neither the file nor the user determines, and for entries that were ignored."""
     notes = list(checkpoint.notes)
     activation, known = trained_activation(checkpoint)
     if stated.activation is None and not known:
         notes.append(
-            f"the file does not tell VideoPose3D's networks, with ReLU, from SRNet's fully connected ones, with LeakyReLU: "
-            f"{activation} is ASSUMED; state activation=leaky_relu (--config.model.activation) if SRNet's code trained it"
+            f"the file does not distinguish networks of VideoPose3D (ReLU) from fully connected ones of SRNet (LeakyReLU): "
+            f"activation={activation} is ASSUMED; set activation=leaky_relu (--config.model.activation) for SRNet's code"
         )
     if stated.activation not in (None, activation) and known:
-        notes.append(f"activation is {stated.activation}, as stated; by what is in the file it was trained with {activation}")
+        notes.append(f"activation is {stated.activation}, as stated; according to the file it was trained with {activation}")
     if model.dense and stated.dense is None:
         widths = model.filter_widths
-        notes.append(f"kernels are those of filter widths {widths} under --dense: dense=True is assumed (--config.model.dense)")
+        notes.append(f"the kernels fit filter widths {widths} under --dense: dense=True is assumed (--config.model.dense)")
     if model.length_dependent:
-        notes.append("temporal context is concatenated: bug_compatible is on, to scramble it as the official code does")
+        notes.append("temporal context is concatenated: bug_compatible=True, which scrambles it as the official code does")
     if model.recombine != "concat" and model.context_from == "all" and stated.recombine is None:
         notes.append(
             f"the file does not tell multiply from add: recombine={model.recombine} is assumed (--config.model.recombine)"
         )
     if model.receptive_field > 1 and not stated.causal:
-        notes.append("the file does not tell causal networks from others: causal=False is assumed (--config.model.causal)")
+        notes.append(
+            "the file does not distinguish causal networks from others: causal=False is assumed (--config.model.causal)"
+        )
     return notes

@@ -1,4 +1,4 @@
-"""Runs of the official PyTorch code as workdirs of ours, and back."""
+"""Import an official PyTorch checkpoint as a workdir, and export a run as an official checkpoint."""
 
 import collections
 import dataclasses
@@ -29,9 +29,9 @@ from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import TrainState, count_parameters, create_train_state
 
-IMPORTED_FILE = "imported.json"  # what an official file holds beside network and optimiser, kept for the way back
-_MAX_EPOCHS = 10_000  # and learning rate, and millimetres: what is above is damage
-_MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu", "max_exp_avg_sq": "nu_max"}  # Adam's names in PyTorch: ours
+IMPORTED_FILE = "imported.json"  # entries of an official file beside network and optimiser, kept for a later export
+_MAX_ENTRY = 10_000  # of epochs, learning rate and errors in mm; larger values mean a damaged file
+_MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu", "max_exp_avg_sq": "nu_max"}  # name in PyTorch's Adam: our name
 _ADAM: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "amsgrad": True, "maximize": False}
 _ADAM |= {"foreach": None, "capturable": False, "differentiable": False, "fused": None}
 
@@ -44,24 +44,24 @@ def import_run(
     *,
     changed: Iterable[str] = (),
 ) -> None:
-    """Make a workdir of an official checkpoint, which evaluates and trains on as if the run had begun here.
+    """Create a workdir from an official checkpoint, so that the run can be evaluated and continued as if it had begun here.
 
-    The network's fields of the config are replaced by those of the checkpoint, except for those that it does not hold:
-    `model.causal`, `model.adds_input`, `model.normalization`, `model.dropout`, `model.recombine` where multiply and add look
-    alike, and `model.activation` if it is set. The learning rate becomes the one that after the checkpoint's epochs is the
-    checkpoint's.
+    The config's network fields are replaced by those of the checkpoint, except those that it does not hold: `model.causal`,
+    `model.adds_input`, `model.normalization`, `model.dropout`, `model.recombine` if multiply and add cannot be distinguished,
+    and `model.activation` if it is set. The initial learning rate becomes the one that decays to the checkpoint's learning rate
+    after its epochs.
 
     Args:
       path: the .bin file.
-      config: data, protocol and training to go on with.
+      config: data, protocol and training to continue with.
       workdir: a new folder.
-      say: prints a line of what was found.
+      say: called with each line for the user.
       changed: names of the config's fields that were set by hand.
 
     Raises:
-      ConfigError: if the checkpoint decides one of `changed`, or nothing reads it.
+      ConfigError: if the checkpoint decides a field of `changed`, or no code reads it.
       DataError: as `load_official_checkpoint`.
-      TrainingError: if the workdir exists.
+      TrainingError: if the workdir exists and is not an empty folder.
     """
     schema.validate(config)
     workdir, changed = Path(workdir), tuple(changed)
@@ -79,31 +79,31 @@ def import_run(
         moments = to_moments(model, checkpoint)
     except DataError as error:
         moments = None
-        notes.append(f"{error}; the state of AMSGrad is left out")
-    rest = _plain(checkpoint.rest)
+        notes.append(f"{error}; the state of AMSGrad is ignored")
+    rest = _kept_entries(checkpoint.rest)
     config = _imported_config(config.copy_and_resolve_references(), model, joints, rest)
     for name in schema.differences(asked, config):
         if name in changed and not name.endswith("data.path"):
-            raise ConfigError(f"config.{name}: set, but {path} decides it, expected no such field")
+            raise ConfigError(f"config.{name}: set, expected it unset, because {path} decides it")
     schema.check_read([config], changed)
     state = _state(config, variables, rest["epoch"], moments)
     kept = {**rest, "source": checkpoint.path.name, "step": int(state.step), "counters": _counters(checkpoint, model)}
     _write_workdir(workdir, config, state, kept)
 
-    say(f"{path}: {_as_text(config.model, model)}, {count_parameters(state.params):,} parameters")
+    say(f"{path}: {_network_text(config.model, model)}, {count_parameters(state.params):,} parameters")
     say(f"after {rest['epoch']} epochs; learning rate {rest.get('lr', 'unknown')}; AMSGrad after {int(state.step)} steps")
     for note in (*notes, *_differences(config, rest)):
         say(note)
 
 
 def _stated_fields(config: ConfigDict, changed: Iterable[str]) -> set[str]:
-    """Return the fields of `config.model` that were set by hand, or that differ from their defaults."""
+    """Return the names of the fields of `config.model` that were set by hand or differ from their defaults."""
     default = schema.default_config().model
     return {name for name in default if f"model.{name}" in changed or config.model[name] != default[name]}
 
 
 def _stated(config: ConfigDict, fields: set[str]) -> Stated:
-    """Return what a config says about a checkpoint."""
+    """Return the settings that a config states about a checkpoint."""
     options = {field.name: config.model[field.name] for field in dataclasses.fields(Stated) if field.name in fields}
     return Stated(**options, keypoints=stated_keypoints(config.model, fields))
 
@@ -118,13 +118,13 @@ def _state(config: ConfigDict, variables: dict[str, Any], epoch: int, moments: t
 
 
 def _write_workdir(workdir: Path, config: ConfigDict, state: TrainState, imported: dict[str, Any]) -> None:
-    """Write a workdir whole: in a folder beside it, which then takes its name."""
+    """Write a workdir atomically: into a temporary folder beside it, which is then renamed."""
     workdir = absolute(workdir)
     draft = workdir.with_name(f"{workdir.name}.importing")
-    shutil.rmtree(draft, ignore_errors=True)  # of an import that was killed
+    shutil.rmtree(draft, ignore_errors=True)  # left by an import that was killed
     try:
         with Checkpoints(draft) as checkpoints:
-            checkpoints.save(Snapshot(state), float("inf"))  # not measured on this validation split
+            checkpoints.save(Snapshot(state), float("inf"))  # the validation error was not measured here
         (draft / IMPORTED_FILE).write_text(json.dumps(imported, indent=2) + "\n")
         config_files.save(config, draft)
         draft.replace(workdir)
@@ -133,39 +133,41 @@ def _write_workdir(workdir: Path, config: ConfigDict, state: TrainState, importe
 
 
 def _differences(config: ConfigDict, rest: dict[str, Any]) -> list[str]:
-    """Return where further training would differ from the checkpoint's."""
-    notes = [f"data: {config.data.source} {config.data.path}".rstrip() + "; other data with --config.data.*, at the import"]
+    """Return lines about how further training would differ from the checkpoint's."""
+    notes = [f"data: {config.data.source} {config.data.path}".rstrip() + "; to use other data, import with --config.data.*"]
     if rest["epoch"] >= config.train.epochs:
-        notes.append(f"training is over after config.train.epochs = {config.train.epochs}; to train on, import with more")
+        notes.append(
+            f"training has ended: config.train.epochs is {config.train.epochs}; to continue training, import with more"
+        )
     for name in ("betas", "eps", "weight_decay"):
         option = rest.get("optimizer", {}).get(name, _ADAM[name])
         if option != _ADAM[name]:
-            notes.append(f"AMSGrad was used with {name} {option}; training here goes on with {_ADAM[name]}")
+            notes.append(f"AMSGrad was used with {name} {option}; training here continues with {_ADAM[name]}")
     return notes
 
 
 def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> None:
-    """Write a run's checkpoint as a file that the official code evaluates and `torch.load(weights_only=True)` reads.
+    """Export a run's checkpoint to a file that the official code can evaluate and `torch.load(weights_only=True)` reads.
 
     Args:
-      workdir: of a run whose network the official code has.
+      workdir: of a run whose network exists in the official code.
       output: the file to write.
       which: "best", "latest" or a step.
 
     Raises:
       UserError: if there is no such run or checkpoint.
-      TrainingError: if the official code has no such network.
+      TrainingError: if the official code cannot represent the network, or the output cannot be a file.
 
     Note:
       The official `--resume` also wants a pickled random state, which a file without code cannot hold.
     """
     workdir, output = plain(workdir), plain(output)
     if not output.name or output.is_dir() or not output.absolute().parent.is_dir():
-        raise TrainingError(f"--output={output}: expected the name of a file in a folder that exists")
+        raise TrainingError(f"--output={output}: expected a file in an existing folder")
     config = config_files.load(workdir)
     _check_official(workdir, config)
     model = create_model(config.model)
-    assert isinstance(model, PoseLifter)  # has been checked
+    assert isinstance(model, PoseLifter)  # `_check_official` has checked it
     shapes = jax.eval_shape(lambda: create_train_state(model, create_optimizer(), config.seed))
     with Checkpoints(workdir, read_only=True) as checkpoints:
         state = jax.tree.map(np.asarray, checkpoints.restore(which, shapes))
@@ -178,7 +180,7 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
     }
     rate = float(config.train.learning_rate)
     for _ in range(epoch):
-        rate *= config.train.lr_decay  # step by step, as the official code, to the last bit
+        rate *= config.train.lr_decay  # one factor at a time, as the official code, for equal bits
     unchanged = imported if imported.get("step") == step else {}
     rate = unchanged.get("lr", rate)
     save_torch(
@@ -186,7 +188,7 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
         {
             "epoch": epoch,
             "lr": rate,
-            "activation": config.model.activation,  # tells our fully connected networks from VideoPose3D's
+            "activation": config.model.activation,  # distinguishes our fully connected networks from VideoPose3D's
             **{name: unchanged[name] for name in ERRORS if name in unchanged},
             "optimizer": _optimizer(model, state, {**_ADAM, **imported.get("optimizer", {}), "lr": rate}),
             "model_pos": collections.OrderedDict(from_variables(model, state.variables, counters)),
@@ -195,27 +197,27 @@ def export_run(workdir: str | Path, output: str | Path, which: str = "best") -> 
 
 
 def imported_from(workdir: Path, step: int) -> str | None:
-    """Return the name of the official file that a run's checkpoint is, or None if it was trained here."""
+    """Return the name of the official file that a run's checkpoint was imported from, or None if it was trained here."""
     imported = _imported(workdir)
     return imported["source"] if imported.get("step") == step else None
 
 
 def _imported(workdir: Path) -> dict[str, Any]:
-    """Return what the import kept of the official file; empty if the run began here."""
+    """Return the entries that the import kept of the official file; empty if the run began here."""
     file = workdir / IMPORTED_FILE
     try:
         return json.loads(file.read_text()) if file.exists() else {}
     except ValueError as error:
-        raise TrainingError(f"{file}: damaged ({error}), expected the JSON that the import wrote") from error
+        raise TrainingError(f"{file}: damaged ({error}), expected JSON") from error
 
 
-def _plain(rest: dict[str, Any]) -> dict[str, Any]:
-    """Return what the import keeps of a checkpoint beside its tensors: numbers, and AMSGrad's options."""
+def _kept_entries(rest: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of a checkpoint, beside its tensors, that the import keeps: numbers and AMSGrad's options."""
     kept: dict[str, Any] = {"epoch": 0}
     for name in ("epoch", "lr", *ERRORS):
         value: Any = rest.get(name)
         value = value.item() if isinstance(value, np.ndarray | np.generic) and value.size == 1 else value
-        if type(value) in (int, float) and 0 <= value < _MAX_EPOCHS:
+        if type(value) in (int, float) and 0 <= value < _MAX_ENTRY:
             kept[name] = value
     kept["epoch"] = int(kept["epoch"])
     groups = rest["optimizer"].get("param_groups") if isinstance(rest.get("optimizer"), dict) else None
@@ -265,7 +267,7 @@ def _counters(checkpoint: OfficialCheckpoint, model: PoseLifter) -> dict[str, in
     return {name: int(value) for name, value in found.items()}
 
 
-def _as_text(config: ConfigDict, model: PoseLifter) -> str:
+def _network_text(config: ConfigDict, model: PoseLifter) -> str:
     network = "fully connected" if config.network == "fc" else f"{config.num_groups} groups"
     if config.network == "sr":
         network += f", {config.recombine} context from {config.context_from}"
@@ -276,7 +278,7 @@ def _as_text(config: ConfigDict, model: PoseLifter) -> str:
 
 
 def _check_official(workdir: Path, config: ConfigDict) -> None:
-    """Refuse a network that the official code cannot hold, or fails on."""
+    """Reject a network that the official code cannot represent or fails on."""
     model = config.model
     expected: dict[str, Any] = {"normalization": ("basic", "lcn", "proj", "weak_proj")}
     expected["adds_input"] = (model.normalization == "lcn",)
@@ -294,17 +296,19 @@ def _check_official(workdir: Path, config: ConfigDict) -> None:
     for name, allowed in expected.items():
         if type(model[name]) is not type(allowed[0]) or model[name] not in allowed:
             words = " or ".join(map(str, allowed))
-            raise TrainingError(f"{workdir}: config.model.{name} is {model[name]}, the official code has only {words}")
-    tiny = {2: 36, 3: 38, 5: 42}.get(model.num_groups, 0)  # the channels of one coordinate each
+            raise TrainingError(
+                f"{workdir}: config.model.{name}: found {model[name]}, expected {words}, as in the official code"
+            )
+    tiny = {2: 36, 3: 38, 5: 42}.get(model.num_groups, 0)  # widths at which each channel is one coordinate
     wide = model.channels == 1024 if model.recombine == "concat" else model.channels > 1000
     if model.network == "sr" and not wide and model.channels != tiny:
         raise TrainingError(
-            f"{workdir}: config.model.channels is {model.channels}, with which the official code fails, expected 1024"
+            f"{workdir}: config.model.channels: found {model.channels}, with which the official code fails, expected 1024"
         )
 
 
 def _optimizer(model: PoseLifter, state: TrainState, options: dict[str, Any]) -> dict[str, Any]:
-    """Return AMSGrad's state as PyTorch's Adam holds it."""
+    """Return AMSGrad's state in the form of PyTorch's Adam."""
     adam = state.opt_state[0]
     trees = {name: getattr(adam, ours) for name, ours in _MOMENTS.items()}
     trainable = [tensor for tensor in official_tensors(model) if tensor.path[:1] == ("params",)]

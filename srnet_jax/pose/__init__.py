@@ -1,1 +1,1 @@
-"""Geometry of poses: skeleton, layouts, cameras, normalization, metrics and rarity, as pure functions."""
+"""Pure functions on poses: skeletons, keypoint layouts, cameras, normalization, metrics, rarity and motion filters."""

@@ -1,8 +1,8 @@
-"""Bones of constant length, and the size of a person.
+"""Give the bones of a track constant lengths, and scale a person to a given size.
 
-A network lifts each frame anew, so that the bones of its people stretch and shrink. Here a track gets one length for each bone,
-and the joints move as little as they must: all joints of a frame are found together, for along the tree from the hip each
-bone's correction would be added to those before it, and the hands and feet would move most.
+A network lifts each frame independently, so that bones stretch and shrink over time. Here each bone of a track gets one length,
+and the joints move as little as possible. All joints of a frame are solved for together: if the lengths were corrected from the
+hip outwards, bone by bone, the corrections would add up, and hands and feet would move the most.
 """
 
 from bisect import insort
@@ -13,10 +13,10 @@ from srnet_jax.errors import DataError, UserError
 from srnet_jax.pose.skeleton import H36M_17, RATIOS, ROOT
 from srnet_jax.pose.smoothing import complete_frames
 
-MEMORY_FRAMES = 18_000  # ten minutes at 30 a second; what comes later no longer changes a running median
+MEMORY_FRAMES = 18_000  # ten minutes at 30 a second; later frames do not change a running median
 _SWEEPS = 4  # over the body; the root mean square displacement is then within 2 % of the least, in lifted motion capture
-_LEAST_CONFIDENCE = 0.1  # an estimated joint moves ten times as easily as a sure one
-_SHORTEST = 1e-6  # metres; of a shorter bone the direction is not known
+_MIN_CONFIDENCE = 0.1  # an estimated joint moves ten times as easily as a certain one
+_MIN_LENGTH = 1e-6  # metres; a shorter bone has no direction
 _TINY = 1e-30
 
 _JOINTS = H36M_17.joints
@@ -31,21 +31,24 @@ _CHILDREN = np.array(sorted((joint for joint in range(len(_JOINTS)) if joint != 
 _PARENTS = np.array([H36M_17.parents[joint] for joint in _CHILDREN])
 _DEPTHS = [_depth(joint) for joint in _CHILDREN]
 _LEVELS = [slice(_DEPTHS.index(depth), _DEPTHS.index(depth) + _DEPTHS.count(depth)) for depth in sorted(set(_DEPTHS))]
-_BONES = np.zeros((len(_CHILDREN), len(_JOINTS)))  # times joints are bones, from parent to child
+_BONES = np.zeros((len(_CHILDREN), len(_JOINTS)))  # _BONES @ joints gives the bones, from parent to child
 _BONES[np.arange(len(_CHILDREN)), _CHILDREN] = 1
 _BONES[np.arange(len(_CHILDREN)), _PARENTS] = -1
-_FREE = _BONES[:, _CHILDREN]  # the hip stays
-_FROM_HIP = np.linalg.inv(_FREE).round()  # times bones are joints relative to the hip
+_FREE = _BONES[:, _CHILDREN]  # the hip is fixed
+_FROM_HIP = np.linalg.inv(_FREE).round()  # _FROM_HIP @ bones gives the joints relative to the hip
 _MIRRORED = np.array(H36M_17.mirrored)
 _LEGS = [[_JOINTS.index(side + name) for name in ("Knee", "Foot")] for side in "LR"]
 
 
 def frame_lengths(poses: np.ndarray, *, alike: bool = True) -> np.ndarray:
-    """Return the length of the bone that ends at each joint [..., 17], metres, 0 at the hip.
+    """Return the length of the bone that ends at each joint.
 
     Args:
       poses: [..., 17, 3] joints of `skeleton.H36M_17`, metres.
-      alike: whether a bone and that of the other side get their mean.
+      alike: whether a left bone and its right counterpart both get their mean length.
+
+    Returns:
+      [..., 17] metres; 0 for the hip.
     """
     lengths = np.zeros(poses.shape[:-1])
     lengths[..., _CHILDREN] = np.linalg.norm(poses[..., _CHILDREN, :] - poses[..., _PARENTS, :], axis=-1)
@@ -53,26 +56,29 @@ def frame_lengths(poses: np.ndarray, *, alike: bool = True) -> np.ndarray:
 
 
 def bone_lengths(poses: np.ndarray, *, alike: bool = True) -> np.ndarray:
-    """Return the median length of each bone [17] over a track's complete frames; NaN if it has none.
+    """Return the median length of each bone over a track's complete frames.
 
     Args:
-      poses: [T, 17, 3] metres; NaN in missing frames.
-      alike: see `frame_lengths`.
+      poses: [T, 17, 3] joints of `skeleton.H36M_17`, metres; NaN in missing frames.
+      alike: whether a left bone and its right counterpart both get their mean length.
+
+    Returns:
+      [17] metres, of the bones that end at each joint; NaN if no frame is complete.
     """
     known = complete_frames(poses)
     return np.median(frame_lengths(poses[known], alike=alike), axis=0) if known.any() else np.full(len(_JOINTS), np.nan)
 
 
 class RunningLengths:
-    """The median length of each bone over the frames so far, at most the first MEMORY_FRAMES."""
+    """The running median length of each bone, over at most the first `MEMORY_FRAMES` frames."""
 
     def __init__(self, *, alike: bool = True) -> None:
-        """Begin before the first frame; see `frame_lengths` for `alike`."""
+        """Begin before the first frame; `alike` is that of `frame_lengths`."""
         self._alike = alike
         self._sorted: list[list[float]] = [[] for _ in _CHILDREN]
 
     def __call__(self, pose: np.ndarray) -> np.ndarray:
-        """Take the next complete frame [17, 3], metres, and return lengths [17]."""
+        """Add the next complete frame [17, 3], metres, and return the median lengths [17], metres."""
         seen = self._sorted
         if len(seen[0]) < MEMORY_FRAMES:
             for values, length in zip(seen, frame_lengths(pose, alike=self._alike)[_CHILDREN].tolist(), strict=True):
@@ -85,11 +91,14 @@ class RunningLengths:
 
 
 def tree_walk(poses: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Give bones their lengths from the hip outwards: each keeps its direction, and moves all joints beyond it.
+    """Set the lengths of bones from the hip outwards; each bone keeps its direction and moves all joints beyond it.
 
     Args:
-      poses: [..., 17, 3] metres.
-      lengths: [17] metres.
+      poses: [..., 17, 3] joints of `skeleton.H36M_17`, metres.
+      lengths: [17] lengths of the bones that end at each joint, metres.
+
+    Returns:
+      [..., 17, 3] joints, metres; the hip stays.
     """
     made, hip = poses.copy(), poses[..., ROOT : ROOT + 1, :]
     made[..., _CHILDREN, :] = hip + _FROM_HIP @ (lengths[_CHILDREN, None] * _unit(_FREE @ (poses[..., _CHILDREN, :] - hip)))
@@ -97,31 +106,31 @@ def tree_walk(poses: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Return the directions of vectors [..., 3]; (0, 1, 0) of those that are too short to have any."""
+    """Return the directions of vectors [..., 3]; (0, 1, 0) for vectors that are too short to have one."""
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.where(norms > _SHORTEST, vectors / norms.clip(_SHORTEST), [0.0, 1.0, 0.0])
+    return np.where(norms > _MIN_LENGTH, vectors / norms.clip(_MIN_LENGTH), [0.0, 1.0, 0.0])
 
 
 def constant_bones(
     poses: np.ndarray, lengths: np.ndarray | None = None, confidences: np.ndarray | None = None, *, alike: bool = True
 ) -> np.ndarray:
-    """Give all frames the same bone lengths, with the least motion of the joints; the hip stays.
+    """Give all frames the same bone lengths while moving the joints as little as possible; the hip stays.
 
-    In each frame the sum over the joints of their squared displacements, weighted by their confidences, is nearly the least
-    that the lengths allow. It is found by block coordinate descent on the bones' directions from those of `tree_walk`, so that
-    the lengths hold exactly and the sum is never larger than that function's.
+    In each frame, the sum of the joints' squared displacements, weighted by their confidences, is nearly the least that the
+    lengths allow. It is minimised by block coordinate descent over the directions of the bones, starting from those of
+    `tree_walk`. The lengths therefore hold exactly, and the sum is never larger than that of `tree_walk`.
 
     Args:
-      poses: [T, 17, 3] joints of `skeleton.H36M_17`, metres; frames with a NaN stay as they are.
-      lengths: [17] of the bones that end at each joint, metres; None for `bone_lengths` of the track.
+      poses: [T, 17, 3] joints of `skeleton.H36M_17`, metres; frames with a NaN are returned unchanged.
+      lengths: [17] lengths of the bones that end at each joint, metres; None for the track's `bone_lengths`.
       confidences: [T, 17], 0 to 1; None for 1.
-      alike: whether both sides get the same lengths, where these come from the track.
+      alike: whether both sides get the same lengths if these are computed from the track.
 
     Returns:
-      [T, 17, 3] float64.
+      [T, 17, 3] float64 joints, metres.
 
     Raises:
-      DataError: if a shape is wrong, or a length or a confidence is no number of its range.
+      DataError: if a shape is wrong, or a length or a confidence is not finite or out of range.
     """
     made = np.array(poses, np.float64)
     if made.ndim != 3 or made.shape[1:] != (len(_JOINTS), 3):
@@ -132,24 +141,27 @@ def constant_bones(
     if not known.any():
         return made
     lengths = bone_lengths(made, alike=alike) if lengths is None else np.asarray(lengths, np.float64)
-    if lengths.shape != (len(_JOINTS),) or not (np.isfinite(lengths[_CHILDREN]).all() and (lengths[_CHILDREN] >= 0).all()):
-        raise DataError(f"lengths: found shape {lengths.shape}, expected 17 positive numbers of metres, that of the hip unused")
+    if lengths.shape != (len(_JOINTS),):
+        raise DataError(f"lengths: found shape {lengths.shape}, expected (17,)")
+    if not (np.isfinite(lengths[_CHILDREN]).all() and (lengths[_CHILDREN] >= 0).all()):
+        raise DataError("lengths: found a negative number, NaN or infinity, expected metres; the hip's is not used")
     sure = np.ones((int(known.sum()), len(_JOINTS))) if confidences is None else np.asarray(confidences, np.float64)[known]
     if not np.isfinite(sure).all():
         raise DataError("confidences: found NaN or infinity in a frame with a pose, expected numbers from 0 to 1")
-    made[known] = _nearest(made[known], lengths, sure.clip(_LEAST_CONFIDENCE, 1))
+    made[known] = _nearest(made[known], lengths, sure.clip(_MIN_CONFIDENCE, 1))
     return made
 
 
 def _nearest(poses: np.ndarray, lengths: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the poses [T, 17, 3] of given bone lengths that are nearest to others, see `constant_bones`.
+    """Return the poses [T, 17, 3] with the given bone lengths that are nearest to `poses`, as `constant_bones` describes.
 
-    The joints are a matrix times the bones' directions, so the sum is quadratic in these, and of one bone, the others given,
-    the best direction is known. Bones of which none is beyond another have no term in common and are found together.
+    The joints are a matrix times the directions of the bones, so that the sum is quadratic in the directions. The best
+    direction of one bone, given the others, has a closed form. Bones of the same depth share no term and are solved for
+    together.
     """
     hip = poses[:, ROOT : ROOT + 1]
     given = poses[:, _CHILDREN] - hip
-    joints_of = _FROM_HIP * lengths[_CHILDREN]  # times directions are joints
+    joints_of = _FROM_HIP * lengths[_CHILDREN]  # joints_of @ directions gives the joints
     weighted = weights[:, _CHILDREN, None] * joints_of
     pulls = weighted.mT @ given  # [T, bones, 3]
     between = weighted.mT @ joints_of * (1 - np.eye(len(_CHILDREN)))  # [T, bones, bones]
@@ -165,15 +177,15 @@ def _nearest(poses: np.ndarray, lengths: np.ndarray, weights: np.ndarray) -> np.
 
 
 def size_factor(lengths: np.ndarray, *, stature_m: float | None = None, leg_m: float | None = None) -> float:
-    """Return the factor that gives a person's bones the right size.
+    """Return the factor that scales a person's bones to a given body height or leg length.
 
     Args:
-      lengths: [17] of the bones, metres.
-      stature_m: body height, metres. The legs get the share of it that they have on average, `RATIOS`.
-      leg_m: length of thigh and shank together, metres; comes before the stature.
+      lengths: [17] lengths of the bones, metres.
+      stature_m: body height, metres. The legs get their average fraction of it (`skeleton.RATIOS`).
+      leg_m: length of thigh and shank together, metres; overrides `stature_m`.
 
     Returns:
-      The factor; 1 if neither is given.
+      The factor; 1 if neither size is given.
 
     Raises:
       UserError: if a size is not positive.
@@ -187,6 +199,6 @@ def size_factor(lengths: np.ndarray, *, stature_m: float | None = None, leg_m: f
             return 1.0
         leg_m = stature_m * (RATIOS["thigh"] + RATIOS["shank"])
     now_m = float(np.mean([lengths[leg].sum() for leg in _LEGS]))
-    if not now_m > _SHORTEST:
-        raise DataError(f"lengths: found legs of {now_m:g} m, expected longer ones")
+    if not now_m > _MIN_LENGTH:
+        raise DataError(f"lengths: found legs of {now_m:g} m, expected more than {_MIN_LENGTH:g} m")
     return leg_m / now_m

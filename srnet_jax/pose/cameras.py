@@ -1,11 +1,13 @@
-"""Pinhole cameras: world, camera and screen coordinates.
+"""Pinhole cameras: convert points between world, camera and screen coordinates.
 
-Frames: *world* is right-handed with z up; *camera* has x to the right of the image, y down and z
-forward, so that depth is positive in front of the camera. Metres in both. Screen is in pixels with
-the origin in the upper left corner. All functions are NumPy and keep the input's float dtype.
+The *world* frame is right-handed with z up. In the *camera* frame, x points to the right of the image, y down and z forward, so
+that depth is positive in front of the camera. Both are in metres. The *screen* frame is in pixels, with the origin in the upper
+left corner. All functions use NumPy and keep the input's float dtype.
 """
 
 import dataclasses
+import functools
+import math
 
 import numpy as np
 
@@ -15,7 +17,7 @@ class Camera:
     """A calibrated camera.
 
     Attributes:
-      name: in messages and tables.
+      name: shown in messages and tables.
       orientation: unit quaternion (w, x, y, z) of the rotation from camera to world axes.
       translation: position of the camera in the world, metres.
       focal: focal lengths (fx, fy), pixels.
@@ -38,105 +40,193 @@ class Camera:
 
     @property
     def rotation(self) -> np.ndarray:
-        """[3, 3] float64 rotation matrix from camera to world axes."""
-        from scipy.spatial.transform import Rotation  # a fifth of the time that importing the lifter takes
+        """Rotation matrix [3, 3] from camera to world axes, float64, read-only."""
+        return _to_matrix(self.orientation)
 
-        return Rotation.from_quat(self.orientation, scalar_first=True).as_matrix()
+
+@functools.lru_cache(1000)
+def _to_matrix(quaternion: tuple[float, float, float, float]) -> np.ndarray:
+    """Return the rotation matrix [3, 3] of a quaternion (w, x, y, z); SciPy gives the same but takes a second to import."""
+    w, x, y, z = quaternion
+    norm = math.sqrt(x * x + y * y + z * z + w * w)
+    if not norm:
+        raise ValueError("a quaternion of zeros, expected a rotation")
+    w, x, y, z = w / norm, x / norm, y / norm, z / norm
+    matrix = np.array(
+        [
+            [x * x - y * y - z * z + w * w, 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), -x * x + y * y - z * z + w * w, 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), -x * x - y * y + z * z + w * w],
+        ]
+    )
+    matrix.setflags(write=False)
+    return matrix
+
+
+def _to_quaternion(matrix: np.ndarray) -> tuple[float, float, float, float]:
+    """Return the unit quaternion (w, x, y, z), w not negative, of a rotation matrix [3, 3].
+
+    Source: Shepperd, Quaternion from Rotation Matrix, 1978: the largest component first, which is accurate for every angle.
+    """
+    m = matrix.tolist()
+    trace = m[0][0] + m[1][1] + m[2][2]
+    i = int(np.argmax([m[0][0], m[1][1], m[2][2], trace]))
+    if i == 3:
+        w, vector = 1 + trace, [m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1]]
+    else:
+        j, k = (i + 1) % 3, (i + 2) % 3
+        w, vector = m[k][j] - m[j][k], [0.0, 0.0, 0.0]
+        vector[i], vector[j], vector[k] = 1 - trace + 2 * m[i][i], m[j][i] + m[i][j], m[k][i] + m[i][k]
+    x, y, z = vector
+    norm = math.copysign(math.sqrt(x * x + y * y + z * z + w * w), w)
+    return w / norm, x / norm, y / norm, z / norm
 
 
 def world_to_camera(points_world: np.ndarray, camera: Camera) -> np.ndarray:
-    """Move points [..., 3] from the world to the camera frame, metres."""
+    """Transform points from the world frame to the camera frame.
+
+    Args:
+      points_world: [..., 3] points, world frame, metres.
+      camera: defines the camera frame.
+
+    Returns:
+      [..., 3] points, camera frame, metres, in the input's dtype.
+
+    Example:
+      A camera at (0, -4, 1) looks along y; a point 1 m above the origin is 4 m in front of it.
+
+      >>> import numpy as np
+      >>> from srnet_jax.pose.cameras import Camera, look_at, world_to_camera
+      >>> orientation = look_at((0.0, -4.0, 1.0), (0.0, 0.0, 1.0))
+      >>> camera = Camera("front", orientation, (0.0, -4.0, 1.0), (1100.0, 1100.0), (500.0, 500.0), 1000, 1000)
+      >>> world_to_camera(np.array([0.0, 0.0, 1.0]), camera).round(6).tolist()
+      [0.0, 0.0, 4.0]
+    """
     moved = (points_world - np.asarray(camera.translation)) @ camera.rotation  # rows times R = R^T times columns
     return moved.astype(points_world.dtype)
 
 
 def camera_to_world(points_cam: np.ndarray, camera: Camera) -> np.ndarray:
-    """Move points [..., 3] from the camera to the world frame, metres."""
+    """Transform points from the camera frame to the world frame.
+
+    Args:
+      points_cam: [..., 3] points, camera frame, metres.
+      camera: defines the camera frame.
+
+    Returns:
+      [..., 3] points, world frame, metres, in the input's dtype.
+
+    Example:
+      A camera at (0, -4, 1) looks along y; a point 4 m in front of it is 1 m above the origin.
+
+      >>> import numpy as np
+      >>> from srnet_jax.pose.cameras import Camera, camera_to_world, look_at
+      >>> orientation = look_at((0.0, -4.0, 1.0), (0.0, 0.0, 1.0))
+      >>> camera = Camera("front", orientation, (0.0, -4.0, 1.0), (1100.0, 1100.0), (500.0, 500.0), 1000, 1000)
+      >>> camera_to_world(np.array([0.0, 0.0, 4.0]), camera).round(6).tolist()
+      [0.0, 0.0, 1.0]
+    """
     moved = points_cam @ camera.rotation.T + np.asarray(camera.translation)
     return moved.astype(points_cam.dtype)
 
 
 def project(points_cam: np.ndarray, camera: Camera) -> np.ndarray:
-    """Project camera-frame points [..., 3], metres, to pixels [..., 2].
+    """Project points from the camera frame onto the image.
 
-    Where the camera distorts, the ray (X, Y) / Z is clipped to [-1, 1] first, as in the Human3.6M files of VideoPose3D,
-    because the distortion's polynomial means nothing beyond; without distortion the projection is exact everywhere.
+    If the camera has distortion, the ray (X, Y) / Z is first clipped to [-1, 1], as in the Human3.6M files of VideoPose3D,
+    because the distortion polynomial is not valid beyond. Without distortion, the projection is exact everywhere.
+
+    Args:
+      points_cam: [..., 3] points, camera frame, metres.
+      camera: the camera that sees them.
+
+    Returns:
+      [..., 2] pixels, in the input's dtype.
 
     Source: the official code (Brown's model with three radial and two tangential terms).
     """
     points = points_cam.astype(np.float64)
     ray = points[..., :2] / points[..., 2:]
     if any((*camera.radial, *camera.tangential)):
-        ray = np.clip(ray, -1, 1)
+        ray = _distorted(np.clip(ray, -1, 1), camera)
+    return (ray * np.asarray(camera.focal) + np.asarray(camera.center)).astype(points_cam.dtype)
+
+
+def _distorted(ray: np.ndarray, camera: Camera) -> np.ndarray:
+    """Return where the camera's lens puts rays (X, Y) / Z [..., 2]."""
     squared = np.sum(ray**2, -1, keepdims=True)
     k1, k2, k3 = camera.radial
     tangential = np.asarray(camera.tangential)
     radial = 1 + squared * (k1 + squared * (k2 + squared * k3))
     skew = np.sum(ray * tangential, -1, keepdims=True)
-    distorted = ray * (radial + skew) + tangential * squared
-    return (distorted * np.asarray(camera.focal) + np.asarray(camera.center)).astype(points_cam.dtype)
+    return ray * (radial + skew) + tangential * squared
 
 
 def look_at(position: tuple[float, float, float], target: tuple[float, float, float]) -> tuple[float, float, float, float]:
-    """Return the orientation (w, x, y, z) of a level camera at `position` that looks at `target`.
+    """Return the orientation of a level camera that looks at a point.
 
-    Both points are in world coordinates, metres; the line between them must not be vertical.
+    Args:
+      position: of the camera, world frame, metres.
+      target: the point in the middle of the image, world frame, metres; not vertically above or below the camera.
+
+    Returns:
+      Unit quaternion (w, x, y, z) of the rotation from camera to world axes.
     """
-    from scipy.spatial.transform import Rotation
-
     forward = np.subtract(target, position).astype(np.float64)
     forward /= np.linalg.norm(forward)
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)
     down = np.cross(forward, right)
-    rotation = Rotation.from_matrix(np.stack([right, down, forward], axis=1))
-    return tuple(rotation.as_quat(canonical=True, scalar_first=True).tolist())
+    return _to_quaternion(np.stack([right, down, forward], axis=1))
 
 
 def rolled(camera: Camera, angle: float) -> Camera:
-    """Return the camera turned about its optical axis by an angle in radians: its right goes towards its down."""
+    """Return the camera rotated about its optical axis by an angle in radians, from its x axis towards its y axis."""
     from scipy.spatial.transform import Rotation
 
     rotation = Rotation.from_quat(camera.orientation, scalar_first=True) * Rotation.from_rotvec([0.0, 0.0, angle])
     return dataclasses.replace(camera, orientation=tuple(rotation.as_quat(canonical=True, scalar_first=True).tolist()))
 
 
-def misses(points_world: np.ndarray, camera: Camera, *, beyond: float, nearest_m: float) -> np.ndarray:
-    """Return which poses [T] a camera misses: a joint [T, J, 3] is nearer than `nearest_m`, or is outside its image.
+def out_of_view(points_world: np.ndarray, camera: Camera, *, beyond: float, nearest_m: float) -> np.ndarray:
+    """Return which poses a camera does not see completely: a joint is too near, or too far outside the image.
 
     Args:
       points_world: [T, J, 3] joints, world frame, metres.
       camera: without distortion.
-      beyond: share of the image's width and height by which a joint may be outside; negative for a margin inside.
-      nearest_m: least depth of a joint, metres.
+      beyond: fraction of the image's width and height by which a joint may be outside; negative for a margin inside.
+      nearest_m: smallest depth of a joint, metres.
+
+    Returns:
+      [T] bool.
     """
     points = world_to_camera(points_world, camera)
     near = points[..., 2] < nearest_m
     size, center = np.array([camera.width, camera.height]), np.asarray(camera.center)
-    with np.errstate(divide="ignore", invalid="ignore"):  # at depth zero, which is too near
+    with np.errstate(divide="ignore", invalid="ignore"):  # at depth zero, which counts as too near
         pixels = points[..., :2] / points[..., 2:] * np.asarray(camera.focal) + center
     outside = (pixels < -beyond * size) | (pixels > (1 + beyond) * size)
     return (near | outside.any(-1)).any(-1)
 
 
-def moved_to_see(points_world: np.ndarray, camera: Camera, *, margin: float, nearest_m: float) -> tuple[Camera, float]:
+def moved_until_visible(points_world: np.ndarray, camera: Camera, *, margin: float, nearest_m: float) -> tuple[Camera, float]:
     """Move a camera sideways and back, without turning it, until it sees all points.
 
-    It goes back no farther than it must, never comes nearer, and sees people from the same direction as before.
+    The camera goes back no farther than needed and never comes nearer. It sees people from the same direction as before.
 
     Args:
       points_world: [..., 3] points, world frame, metres.
-      camera: level, without distortion, whose principal point is in the image.
-      margin: share of the image's width and height that stays free at each border, below 0.5.
-      nearest_m: least depth of a point, metres.
+      camera: a level camera without distortion, with its principal point inside the image.
+      margin: fraction of the image's width and height that stays free at each border, below 0.5.
+      nearest_m: smallest depth of a point, metres.
 
     Returns:
-      The camera, and the distance by which it went back along its optical axis, metres.
+      The moved camera, and the distance by which it went back along its optical axis, metres.
     """
     x, y, z = world_to_camera(points_world.reshape(-1, 3).astype(np.float64), camera).T
     low, high = (
         (np.array([camera.width, camera.height]) * share - camera.center) / camera.focal for share in (margin, 1 - margin)
-    )  # of x / z and y / z
+    )  # bounds of x / z and y / z
     # After a move by `aside` and `back`, low * (z + back) <= x - aside <= high * (z + back) for each point.
     most, least = float((x - high[0] * z).max()), float((x - low[0] * z).min())
     back = max(
@@ -164,10 +254,10 @@ def virtual_cameras(
     height_spread_m: float = 0.0,
     seed: int = 0,
 ) -> tuple[Camera, ...]:
-    """Place level cameras around the origin, all looking at the point above it.
+    """Place level cameras around the world's origin, all looking at one point above it.
 
-    Azimuths are evenly spaced from 45 degrees and then moved by up to 15 degrees, as in a real capture room, where no camera
-    stands exactly in its corner.
+    Azimuths are evenly spaced from 45 degrees and then shifted by up to 15 degrees each: in a real capture room, no camera is
+    exactly in its corner.
 
     Args:
       number: how many cameras.
@@ -177,9 +267,12 @@ def virtual_cameras(
       width_px: image width, pixels.
       height_px: image height, pixels.
       target_height_m: height of the point that they look at, metres.
-      distance_spread: share by which a camera's distance differs from `distance_m`, at most.
-      height_spread_m: by which a camera's height differs from `height_m`, at most; no camera stands below the floor.
-      seed: of the small displacements.
+      distance_spread: largest relative difference of a camera's distance from `distance_m`.
+      height_spread_m: largest difference of a camera's height from `height_m`, metres; no camera is below the floor.
+      seed: random seed of these displacements.
+
+    Returns:
+      The cameras, named camera0, camera1, ...
     """
     rng = np.random.default_rng([seed, number])
     azimuths = np.pi / 4 + 2 * np.pi * np.arange(number) / number + np.radians(rng.uniform(-15, 15, number))

@@ -1,12 +1,13 @@
-"""The 17 joints of a track, with those that the detector did not see derived, interpolated or estimated, and marked.
+"""Convert a person's keypoints to Human3.6M's 17 joints, and derive, interpolate or estimate the joints that are missing.
 
-- What follows from joints that the frame shows is derived from them (`layouts`): the head from the other ear, eyes or nose.
-- A joint that is missing for at most LONGEST_GAP_S is interpolated relative to the body: its distance from where the other
-  joints make it likely, in sizes of the person, changes linearly from the last frame that shows it to the next.
-- A joint that is missing for longer, or never seen, is put where the others make it likely (`pose.prior`). Its confidence is 0.
-- A frame that shows fewer than FEWEST joints shows no pose. For at most LONGEST_GAP_S such frames are interpolated as a whole;
-  in a longer gap the person is not lifted.
-- A joint that leaps for a frame or two, farther than a body can, and back, counts as missing.
+- A joint is derived from visible joints of the same frame if possible (`layouts`): the head from an ear, the eyes or the nose.
+- A joint that is missing for at most `LONGEST_GAP_S` is interpolated relative to the body: its offset from the position that
+the
+  other joints make likely, in sizes of the person, changes linearly between the frames before and after the gap.
+- A joint that is missing for longer, or in all frames, is estimated from the other joints (`pose.prior`). Its confidence is 0.
+- A frame with fewer than `MIN_JOINTS` visible joints has no pose of its own. Such frames are interpolated as a whole for
+  at most `LONGEST_GAP_S`; in a longer gap the person is not lifted.
+- A joint that jumps farther than a body can move, for one or two frames, and back, counts as missing.
 """
 
 import dataclasses
@@ -18,20 +19,20 @@ import numpy as np
 from srnet_jax.pose import layouts, prior
 
 LONGEST_GAP_S = 1.0
-FEWEST = 4  # joints of the 17
+MIN_JOINTS = 4  # joints of the 17 that make a pose
 _USUAL_FPS = 30.0
-_LEAP, _RETURN = 0.6, 0.3  # sizes of the person, a frame
-_NAMED = 0.05  # share of the frames from which on a missing joint is named
+_LEAP, _RETURN = 0.6, 0.3  # sizes of the person: least jump, and greatest distance between the frames before and after it
+_NAMED = 0.05  # a joint that is missing in a larger fraction of the frames is reported
 
 
 class Source(enum.IntEnum):
-    """Where a joint of a frame comes from.
+    """How the position of a joint in a frame was obtained.
 
     Attributes:
       NOT_LIFTED: the frame has no pose.
       SEEN: the detector saw the joint.
-      DERIVED: it follows from other joints that the detector saw in this frame, such as the hip from both sides' hips.
-      FILLED: an estimate, from the other joints or from frames before and after.
+      DERIVED: computed from other joints that the detector saw in this frame, such as the pelvis from the two hips.
+      FILLED: estimated from the other joints, or interpolated between frames.
     """
 
     NOT_LIFTED = 0
@@ -42,13 +43,13 @@ class Source(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Completed:
-    """A track in Human3.6M's 17 joints.
+    """A person's track in Human3.6M's 17 joints, without missing joints.
 
     Attributes:
       points: [T, 17, 2] float32 pixels; NaN in frames that are not lifted.
-      confidences: [T, 17] float32; 0 where a joint was not seen and not derived from joints that were.
-      lifted: [T] bool, False in gaps that are too long.
-      sources: [T, 17] uint8, a `Source` each.
+      confidences: [T, 17] float32; 0 where a joint was neither seen nor derived from seen joints.
+      lifted: [T] bool; False in gaps that are too long.
+      sources: [T, 17] uint8 `Source` of each joint.
     """
 
     points: np.ndarray
@@ -58,7 +59,7 @@ class Completed:
 
     @property
     def missing(self) -> dict[str, float]:
-        """The joints that were not seen in more than 5 % of the frames that show the person, and in which share of them."""
+        """{joint: fraction of the frames with the person in which it was not seen}, of joints for which this exceeds 5 %."""
         seen = self.confidences > 0
         seen = seen[self.lifted & seen.any(1)]
         share = (~seen).mean(0) if len(seen) else np.zeros(0)
@@ -66,13 +67,16 @@ class Completed:
 
 
 def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: float | None) -> Completed:
-    """Return a track's 17 joints.
+    """Convert a track to Human3.6M's 17 joints and fill in the missing ones.
 
     Args:
-      keypoints: [T, J, 2] pixels, NaN where a joint is missing.
-      confidences: [T, J], 0 where it is missing.
-      layout: a name of `layouts.LAYOUTS`.
-      fps: frames per second, None if not known.
+      keypoints: [T, J, 2] pixels; NaN where a joint is missing.
+      confidences: [T, J], 0 to 1; 0 where a joint is missing.
+      layout: layout of the keypoints, a name of `layouts.LAYOUTS`.
+      fps: frames per second; None, for 30, if they are not known.
+
+    Returns:
+      The track with 17 joints.
 
     Raises:
       UserError: for an unknown layout.
@@ -86,7 +90,7 @@ def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: f
     sources = _sources(seen, confidences, layout)
     if seen.all():
         return Completed(points.astype(np.float32), sure.astype(np.float32), np.ones(len(points), bool), sources)
-    enough = seen.sum(-1) >= FEWEST
+    enough = seen.sum(-1) >= MIN_JOINTS
     filled = np.full(points.shape, np.nan)
     sizes = np.full(len(points), np.nan)
     patterns, which = np.unique(seen, axis=0, return_inverse=True)
@@ -101,17 +105,17 @@ def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: f
         if len(known) and len(hidden):
             filled[hidden, joint] += sizes[hidden, None] * _offsets(points, seen, joint, known, hidden, longest)
     whole, lifted = _without_gaps(filled, enough, longest)
-    sources[~enough] = Source.FILLED  # interpolated as a whole: what little they show is not used
+    sources[~enough] = Source.FILLED  # these frames are interpolated as a whole; their few joints are not used
     sources[~lifted] = Source.NOT_LIFTED
     sure = np.where((lifted & enough)[:, None], sure, 0)
     return Completed(whole.astype(np.float32), sure.astype(np.float32), lifted, sources)
 
 
 def _sources(seen: np.ndarray, confidences: np.ndarray, layout: str) -> np.ndarray:
-    """Return the `Source` of joints [T, 17] that follow from a frame's joints where `seen` [T, 17], and are filled elsewhere.
+    """Return the `Source` [T, 17] of each joint, before frames without a pose are considered.
 
     Args:
-      seen: which joints follow.
+      seen: [T, 17] bool, whether a joint was seen or derived.
       confidences: [T, J] of the layout's joints, 0 where one is missing.
       layout: a name of `layouts.LAYOUTS`.
     """
@@ -125,10 +129,11 @@ def _sources(seen: np.ndarray, confidences: np.ndarray, layout: str) -> np.ndarr
 def _offsets(
     points: np.ndarray, seen: np.ndarray, joint: int, known: np.ndarray, hidden: np.ndarray, longest: int
 ) -> np.ndarray:
-    """Return how far a joint is from its estimate in the frames that hide it, [H, 2] sizes; zero in gaps that are too long.
+    """Return the offset of a joint from its estimate in the H frames that hide it, [H, 2] in sizes of the person.
 
-    It is interpolated between its distances, at the gap's ends, from what the joints that the hidden frame shows would make
-    likely there, so that an estimate from few joints begins and ends where the joint was seen.
+    The offset is known at the ends of a gap, where the joint is seen: there the estimate is computed from only those joints
+    that the hidden frame shows too. It is interpolated between the ends, so that the estimated joint begins and ends where it
+    was seen. In a gap longer than `longest` frames it fades out from both ends.
     """
     before = np.searchsorted(known, hidden) - 1
     first = np.where(before >= 0, known[np.maximum(before, 0)], -longest - 1)
@@ -137,13 +142,13 @@ def _offsets(
     inside = last - first - 1 <= longest
     for end, share in ((first, (last - hidden) / (last - first)), (last, (hidden - first) / (last - first))):
         near = np.abs(hidden - end)
-        weight = np.where(inside, share, np.maximum(1 - near / (longest + 1), 0))  # in a long gap it fades
+        weight = np.where(inside, share, np.maximum(1 - near / (longest + 1), 0))  # fades out in a long gap
         rows = np.flatnonzero((near <= longest) & (end >= 0) & (end < len(points)))
         both = seen[hidden[rows]] & seen[end[rows]]  # [R, 17]; the joint is not among them
         patterns, which = np.unique(both, axis=0, return_inverse=True)
         for index, pattern in enumerate(patterns):
             own = rows[which.reshape(-1) == index]
-            if pattern.sum() >= FEWEST:
+            if pattern.sum() >= MIN_JOINTS:
                 there = points[end[own]]
                 size = np.maximum(prior.size_of(there, pattern), 1e-3)[:, None]
                 offset = (there[:, joint] - prior.completed(there, pattern)[:, joint]) / size
@@ -152,7 +157,7 @@ def _offsets(
 
 
 def _without_gaps(points: np.ndarray, known: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Interpolate frames between known ones in gaps that are short, and return the points and which frames have some."""
+    """Interpolate whole frames in short gaps between known ones; return the points, and the mask of frames with a pose."""
     frames = np.flatnonzero(known)
     lifted = known.copy()
     if not len(frames):
@@ -168,9 +173,9 @@ def _without_gaps(points: np.ndarray, known: np.ndarray, longest: int) -> tuple[
 
 
 def without_leaps(keypoints: np.ndarray) -> np.ndarray:
-    """Return keypoints [T, J, 2] in which joints that leap away for one frame or two, and back, are NaN.
+    """Set joints of keypoints [T, J, 2] to NaN that jump away for one or two frames and return.
 
-    A leap is 0.6 sizes of the person relative to the body, between frames that agree within 0.3.
+    A jump is more than 0.6 sizes of the person, relative to the body, between frames that agree within 0.3 sizes.
     """
     if len(keypoints) < 3 or not np.isfinite(keypoints).any():
         return keypoints

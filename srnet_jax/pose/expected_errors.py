@@ -1,8 +1,8 @@
-"""How far each joint of a lifted pose is likely to be from the truth.
+"""Predict the error of each joint of a lifted pose.
 
-A network that cannot tell where a bone points gives about the mean of where it may point, and the mean of several directions
-is shorter than the bone. So short bones, from the hip to a joint and in the whole pose, go with large errors. With the joint
-itself and whether it was seen they say what can be expected:
+If a network cannot determine where a bone points, it predicts about the mean of the possible directions, which is shorter than
+the bone. Short bones, between the hip and a joint and in the whole pose, therefore indicate large errors. The prediction also
+depends on the joint and on whether it was seen:
 
     error of joint j = base_j + chain_j * (shortening from the hip to j) + whole_j * (mean shortening of the pose)
                        + filled_j if j was not seen
@@ -16,18 +16,18 @@ import numpy as np
 
 from srnet_jax.pose.skeleton import H36M_17, ROOT
 
-_SHORTEST_M = 1e-3  # bone
+_MIN_LENGTH_M = 1e-3  # of a bone
 
 
 class Calibration(NamedTuple):
-    """Weights of the expected errors of a network, each [17], metres.
+    """The parameters of a network's expected errors, each [17], metres.
 
     Attributes:
       lengths: usual length of the bone that ends at each joint; 0 for the hip.
       base: error of a joint that was seen, in a pose whose bones have these lengths.
-      chain: a unit of shortening between the hip and the joint.
-      whole: a unit of the pose's mean shortening.
-      filled: of a joint that was not seen.
+      chain: additional error per unit of shortening between the hip and the joint.
+      whole: additional error per unit of the pose's mean shortening.
+      filled: additional error of a joint that was not seen.
     """
 
     lengths: np.ndarray
@@ -38,12 +38,12 @@ class Calibration(NamedTuple):
 
 
 def expected_errors(poses_3d: np.ndarray, filled: np.ndarray, calibration: Calibration) -> np.ndarray:
-    """Return the expected error of each joint.
+    """Predict the error of each joint.
 
     Args:
-      poses_3d: [T, 17, 3] as the network gives them, metres, relative to the hip; NaN in frames without a pose.
+      poses_3d: [T, 17, 3] joints as predicted by the network, relative to the hip, metres; NaN in frames without a pose.
       filled: [T, 17] bool, joints that were not seen.
-      calibration: of the network.
+      calibration: the parameters of the network.
 
     Returns:
       [T, 17] metres, zero for the hip; NaN in frames without a pose.
@@ -53,12 +53,15 @@ def expected_errors(poses_3d: np.ndarray, filled: np.ndarray, calibration: Calib
 
 
 def fitted(poses_3d: np.ndarray, filled: np.ndarray, errors: np.ndarray) -> Calibration:
-    """Fit the weights to measured errors by least squares; none is negative.
+    """Fit the parameters to measured errors by non-negative least squares.
 
     Args:
-      poses_3d: [N, 17, 3] as a network gives them, metres, relative to the hip.
+      poses_3d: [N, 17, 3] joints as predicted by a network, relative to the hip, metres.
       filled: [N, 17] bool, joints that were not seen.
-      errors: [N, 17] distances from the truth, metres.
+      errors: [N, 17] distances from the ground truth, metres.
+
+    Returns:
+      The parameters.
     """
     from scipy.optimize import nnls
 
@@ -78,8 +81,8 @@ def _lengths(poses_3d: np.ndarray) -> np.ndarray:
 
 
 def _shortening(poses_3d: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return by which shares bones are too short: summed from the hip to each joint [T, 17], and the pose's mean [T, 1]."""
-    short = np.maximum(1 - _lengths(poses_3d) / np.maximum(lengths, _SHORTEST_M), 0)
+    """Return the relative shortening of bones, summed from the hip to each joint [T, 17], and averaged over the pose [T, 1]."""
+    short = np.maximum(1 - _lengths(poses_3d) / np.maximum(lengths, _MIN_LENGTH_M), 0)
     short[..., ROOT] *= 0
     chain = short.copy()
     for joint, parent in enumerate(H36M_17.parents):

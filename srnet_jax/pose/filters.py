@@ -1,11 +1,13 @@
-"""Filters of lifted poses, in the order in which they are applied.
+"""Apply the filters of lifted poses: smoothing, constant bone lengths, hinges that bend the right way, and a given size.
 
-1. Smoothing (`smoothing`): without delay for files, the One Euro filter live.
-2. Constant bones (`bones`): smoothing shortens bones that turn, so this comes after it. The lengths are those before it.
-3. Hinges (`hinges`): no knee bends the wrong way, nor an elbow if asked for. The bones keep their lengths.
-4. Size (`bones.size_factor`): one factor for the track, so that the person has the stature, or the legs, that were given.
+The filters are applied in this order:
 
-Live, and in `filtered(..., causal=True)`, lengths and size are those of the frames so far.
+1. Smoothing (`smoothing`): a filter without delay for files, the One Euro filter live.
+2. Constant bones (`bones`): after smoothing, which shortens rotating bones. The lengths are measured before smoothing.
+3. Hinges (`hinges`): straightens knees that bend the wrong way, and optionally elbows. Bones keep their lengths.
+4. Size (`bones.size_factor`): scales the whole track by one factor to a given body height or leg length.
+
+Live and in `filtered(..., causal=True)`, bone lengths and size are those of the frames so far.
 """
 
 import dataclasses
@@ -20,20 +22,20 @@ from srnet_jax.pose.skeleton import H36M_17
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is done to poses; the defaults were chosen by `python -m launch.benchmark filters`, see docs/motion.md.
+    """Which filters to apply. The defaults were chosen with `python -m launch.benchmark filters` (docs/motion.md).
 
     Attributes:
       smooth: whether to smooth.
-      cutoff_hz: of files: motion faster than this goes.
-      min_cutoff_hz: live: the same, of joints at rest.
-      beta: live: Hz by which the cutoff rises with each metre a second.
-      d_cutoff_hz: live: of the speed.
+      cutoff_hz: for files: faster motion is removed.
+      min_cutoff_hz: live: cutoff for joints at rest.
+      beta: live: increase of the cutoff, Hz per metre a second.
+      d_cutoff_hz: live: cutoff of the filter of the speed.
       constant_bones: whether each bone gets one length for the whole track.
       alike: whether the lengths are the same on both sides.
-      knees: whether knees that bend the wrong way become straight.
-      elbows: the same of elbows; not by default, because some people's true elbows do bend a little backwards.
-      stature_m: body height, metres; None leaves the size to the network.
-      leg_m: length of thigh and shank together, metres; comes before the stature.
+      knees: whether knees that bend the wrong way are straightened.
+      elbows: whether elbows are too; off by default, because some people's elbows do bend a little backwards.
+      stature_m: body height, metres; None keeps the size that the network gives.
+      leg_m: length of thigh and shank together, metres; overrides `stature_m`.
     """
 
     smooth: bool = True
@@ -49,10 +51,10 @@ class Settings:
     leg_m: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the numbers.
+        """Check that the numbers are in range.
 
         Raises:
-          UserError: names the field, what was found and what was expected.
+          UserError: if one is not; the message names the field.
         """
         for name, low, high in (  # Hz, Hz, Hz a metre a second, Hz, metres, metres
             ("cutoff_hz", 0.01, 1e4),
@@ -70,7 +72,7 @@ class Settings:
 
     @property
     def sized(self) -> bool:
-        """Whether a size is given."""
+        """Whether a body height or leg length is given."""
         return self.stature_m is not None or self.leg_m is not None
 
 
@@ -82,22 +84,22 @@ def filtered(
     *,
     causal: bool = False,
 ) -> np.ndarray:
-    """Apply the filters to a track; see the head of this module.
+    """Apply the filters to a track.
 
     Args:
-      poses: [T, 17, 3] joints of `skeleton.H36M_17`, metres, any right-handed frame; NaN in frames that are not lifted. The
-        hip keeps its place but for the smoothing and the size, so filter poses that are relative to it.
-      confidences: [T, 17], 0 to 1, of the joints; those that are sure move less for the bones' sake. None for 1.
-      times: [T] seconds, increasing, or frames per second.
-      settings: what to apply.
-      causal: whether each pose may depend only on those before it, as those of `LiveFilter` do.
+      poses: [T, 17, 3] joints of `skeleton.H36M_17`, metres, in any right-handed frame; NaN in frames that are not lifted. Use
+        poses relative to the hip: only smoothing and scaling move the hip.
+      confidences: [T, 17], 0 to 1; more certain joints move less when bones get constant lengths. None for 1.
+      times: [T] increasing seconds, or one number of frames per second.
+      settings: which filters to apply.
+      causal: whether each pose depends only on earlier frames, as with `LiveFilter`.
 
     Returns:
-      [T, 17, 3] float32 poses; frames that are not lifted stay as they are.
+      [T, 17, 3] float32 joints, metres; frames that are not lifted are unchanged.
 
     Raises:
-      UserError: for a frame rate that is not positive.
-      DataError: for arrays of wrong shapes, or times that do not increase.
+      UserError: if the frame rate is not positive.
+      DataError: if an array has the wrong shape, or the times do not increase.
     """
     poses = np.asarray(poses)
     if poses.ndim != 3 or poses.shape[1:] != (H36M_17.num_joints, 3):
@@ -123,29 +125,29 @@ def _causal(poses: np.ndarray, confidences: np.ndarray | None, at: np.ndarray, s
 
 
 def _shaped(poses: np.ndarray, confidences: np.ndarray | None, lengths: np.ndarray, settings: Settings) -> np.ndarray:
-    """Apply all filters but smoothing to poses [T, 17, 3] whose bones have median lengths [17]."""
+    """Apply all filters except smoothing to poses [T, 17, 3] whose bones have the median lengths [17]."""
     if settings.constant_bones:
         poses = bones.constant_bones(poses, lengths, confidences)
     if settings.knees or settings.elbows:
-        poses = hinges.bent_forwards(poses, knees=settings.knees, elbows=settings.elbows)
+        poses = hinges.without_wrong_bends(poses, knees=settings.knees, elbows=settings.elbows)
     if settings.sized:
         poses = poses * bones.size_factor(lengths, stature_m=settings.stature_m, leg_m=settings.leg_m)
     return poses
 
 
 class LiveFilter:
-    """Apply the filters frame by frame; the poses are those of `filtered(..., causal=True)`.
+    """Apply the filters frame by frame; the results equal those of `filtered(..., causal=True)`.
 
-    Bones and size settle over the first frames, and each frame uses the median of those so far. They stay over a gap: call
-    `reset` for another person.
+    Each frame uses the median bone lengths of the frames so far, so that lengths and size settle over the first frames. They
+    are kept over gaps: call `reset` for another person.
     """
 
     def __init__(self, settings: Settings, fps: float) -> None:
         """Begin before the first frame.
 
         Args:
-          settings: what to apply.
-          fps: frames per second, where `push` is not told otherwise.
+          settings: which filters to apply.
+          fps: frames per second, used if `push` gets no `dt`.
 
         Raises:
           UserError: if the frame rate is not positive.
@@ -155,7 +157,7 @@ class LiveFilter:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the person: the next frame is the first."""
+        """Forget the person; the next frame counts as the first."""
         chosen = self._settings
         self._euro = smoothing.OneEuro(chosen.min_cutoff_hz, chosen.beta, chosen.d_cutoff_hz)
         self._lengths = bones.RunningLengths(alike=chosen.alike)
@@ -164,13 +166,13 @@ class LiveFilter:
         """Filter the next frame.
 
         Args:
-          pose: [17, 3] metres, as of `filtered`; with a NaN the frame is not lifted. A gap of more than LONGEST_GAP_S seconds
-            restarts the smoothing; the lengths of the bones stay known.
+          pose: [17, 3] joints as for `filtered`, metres; NaN if the frame is not lifted. A gap of more than `LONGEST_GAP_S`
+            seconds restarts the smoothing; the bone lengths are kept.
           confidences: [17], 0 to 1; None for 1.
-          dt: seconds since the frame before; None for 1 / fps.
+          dt: seconds since the previous frame; None for 1 / fps.
 
         Returns:
-          [17, 3] float32 pose; one that is not lifted is returned as it is.
+          [17, 3] float32 joints, metres; unchanged if the frame is not lifted.
 
         Raises:
           UserError: if dt is not positive.

@@ -1,8 +1,8 @@
-"""A path of the hip under which feet that stand do not slide, and which stays where the image shows the person.
+"""Correct the path of the hip so that standing feet slide less, while the person stays where the image shows them.
 
-The smooth path tells roughly where the hip is, and how fast it moves. A foot that stands tells the speed, too: that of the body
-against it. All of it is one linear least-squares problem. Which feet stand is not told: a foot counts as far as it is slow
-under the path found so far, so that a foot that swings soon counts for nothing.
+The smooth path gives the approximate position and speed of the hip. A standing foot gives the speed more accurately: the hip
+moves against it. Both are combined in one linear least-squares problem. Which feet stand is not known beforehand: the slower a
+foot is under the current path, the larger its weight, so that swinging feet soon have none.
 """
 
 import numpy as np
@@ -12,28 +12,28 @@ from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.pose.whittaker import LONGEST_GAP_S, whittaker
 
 FEET = [H36M_17.joints.index("RFoot"), H36M_17.joints.index("LFoot")]
-FEET_S = 0.05  # over which the places of feet are smoothed, see `whittaker`
-# Errors that average out over a second, along the ray and across it; chosen by launch.benchmark motion.
+FEET_S = 0.05  # smoothing of the feet's positions, seconds, as in `whittaker`
+# Errors averaged over a second, along the ray and across it; chosen with launch.benchmark motion.
 _PLACE_M, _SPEED_M_S = (0.07, 0.02), (0.3, 0.15)  # of the smooth path
-_FOOT_M_S = 0.1  # of a foot that stands
-_SLOW_M_S = 0.5  # a foot of this speed weighs a quarter
+_FOOT_M_S = 0.1  # of a standing foot
+_SLOW_M_S = 0.5  # a foot with this speed has a quarter of the weight
 _ROUNDS = 4
 
 
 def footlock(path: np.ndarray, poses_3d: np.ndarray, times: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
-    """Correct a path so that feet that stand slide less.
+    """Correct the path of the hip so that standing feet slide less.
 
     Args:
-      path: [T, 3] of the hip, camera frame, metres, from `root_path`; NaN where not known.
+      path: [T, 3] hip in the camera frame, metres, from `root_path`; NaN where not known.
       poses_3d: [T, 17, 3] joints relative to the hip, along the camera's axes, metres.
-      times: [T] seconds of the frames, rising.
-      seen: [T, 17] bool, which joints the detector saw; feet that it did not see tell nothing. None for all.
+      times: [T] seconds of the frames, increasing.
+      seen: [T, 17] bool, which joints the detector saw; other feet are not used. None for all.
 
     Returns:
-      [T, 3] float64; NaN where the path or the pose is.
+      [T, 3] float64 corrected hip, metres; NaN where the path or the pose is NaN.
 
     Raises:
-      DataError: if times do not rise.
+      DataError: if times do not increase.
     """
     check_times(times, len(path))
     feet = np.asarray(poses_3d, np.float64)[:, FEET]
@@ -49,7 +49,7 @@ def footlock(path: np.ndarray, poses_3d: np.ndarray, times: np.ndarray, seen: np
 
 
 def _locked(path: np.ndarray, feet: np.ndarray, times: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return the corrected path [T, 3], for feet [T, 2, 3] relative to it, of which [T, 2] are seen."""
+    """Return the corrected path [T, 3], given the feet [T, 2, 3] relative to it and which of them are seen [T, 2]."""
     steps = np.diff(times)
     steps = np.maximum(steps, 0.01 * np.median(steps))
     joined = (steps <= LONGEST_GAP_S)[:, None, None]
@@ -78,7 +78,7 @@ def _locked(path: np.ndarray, feet: np.ndarray, times: np.ndarray, seen: np.ndar
 
 
 def _solved(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve a symmetric system of blocks: [T, 3, 3] on the diagonal, [T - 1, 3, 3] right of it, right sides [T, 3]."""
+    """Solve a symmetric block-tridiagonal system: blocks [T, 3, 3] on the diagonal, [T - 1, 3, 3] above; right side [T, 3]."""
     from scipy.linalg import solveh_banded
 
     banded = np.zeros((6, right.size))

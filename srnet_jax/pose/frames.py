@@ -1,7 +1,7 @@
-"""Frames of several sequences in one array, and windows of them by index tables.
+"""Store the frames of several sequences in one array, and cut windows of consecutive frames from it.
 
-All frames of all sequences are stored one after another. A window is a frame number with its sequence's bounds; nothing is
-copied until it is gathered.
+All sequences are stored one after another. A window is described by its first frame and the bounds of its sequence; its frames
+are copied only when the window is gathered.
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ class Frames:
     """Normalised frames of several sequences.
 
     Attributes:
-      inputs_2d: [N, K, F] float32, what the network sees of keypoints: x, y and perhaps the confidence.
-      targets: [N, J, 3] float32, what it learns: under `basic` root-relative joints, camera frame, metres.
-      views: [N, 1, ...] float32, of each frame.
+      inputs_2d: [N, K, F] float32 normalised keypoints, the network's input: x, y and, if used, the confidence.
+      targets: [N, J, 3] float32 normalised joints, the network's target. For `basic`: root-relative, camera frame, metres.
+      views: [N, 1, ...] float32 camera data of each frame, to undo the normalisation.
       starts: [S] first frame of each sequence.
       lengths: [S] number of frames of each sequence.
       normalization: a name of `normalization.NORMALIZATIONS`.
@@ -34,19 +34,19 @@ class Frames:
 
     @property
     def truth(self) -> np.ndarray:
-        """[N, J, 3] what predictions are measured against: root-relative joints, metres, but distorted under `weak_proj`."""
+        """Ground truth [N, J, 3] for the metrics: root-relative joints, metres. For `weak_proj` they are distorted."""
         return to_metres(self.normalization, self.targets, self.views)
 
     @property
     def sequence_of(self) -> np.ndarray:
-        """[N] the sequence that each frame belongs to."""
+        """Index [N] of the sequence that each frame belongs to."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     def gather(self, first: np.ndarray, sequence: np.ndarray, length: int) -> np.ndarray:
         """Return windows [B, length, K, F] of the inputs.
 
         Args:
-          first: [B] the windows' first frames; they may be before the sequence's start.
+          first: [B] the windows' first frames, which may be before the start of the sequence.
           sequence: [B] the sequence of each window.
           length: frames in a window.
         """
@@ -55,7 +55,7 @@ class Frames:
 
 
 def windows(first: Any, low: Any, high: Any, length: int) -> Any:
-    """Return the frame numbers of windows; beyond the bounds the nearest frame is repeated.
+    """Return the frame numbers of windows; outside a sequence its nearest frame is repeated.
 
     Args:
       first: [B] first frame of each window, a NumPy or JAX array of integers.
@@ -71,7 +71,7 @@ def windows(first: Any, low: Any, high: Any, length: int) -> Any:
 
 
 def interpolated(values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return an array [T, ...] at other times [N], in frames: linearly between frames, and the last one beyond it."""
+    """Interpolate an array [T, ...] linearly at times [N], in frames; times outside the array give its nearest frame."""
     times = np.clip(times, 0, len(values) - 1)
     before = np.minimum(times.astype(int), max(len(values) - 2, 0))
     after = np.minimum(before + 1, len(values) - 1)
@@ -80,15 +80,15 @@ def interpolated(values: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def input_offset(receptive_field: int, causal: bool) -> int:
-    """Return how many frames before its output frame a window begins: half of it, or all but one if causal."""
+    """Return how many input frames precede the output frame: half of the others, or all of them if causal."""
     return receptive_field - 1 if causal else (receptive_field - 1) // 2
 
 
 def chunks(frames: Frames, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut every sequence into pieces of `length` frames (the last may reach beyond its end).
+    """Cut every sequence into pieces of `length` frames; the last piece may extend beyond the end.
 
     Returns:
-      [C] first frame of each piece, and [C] its sequence.
+      [C] first frame of each piece, and [C] index of its sequence.
     """
     counts = -(-frames.lengths // length)
     sequence = np.repeat(np.arange(len(counts)), counts)

@@ -1,15 +1,17 @@
-"""Which way is up and where the floor is, from feet that stand, bodies that are upright and a camera that is about level.
+"""Estimate the vertical and the floor from standing feet, upright bodies and an approximately level camera.
 
-A foot that hardly moves stands. A plane through such feet, wherever the person walks, tells up and height; the depth of a foot
-is far less certain than its place in the image. A person who stays in one place gives no plane: then up is what bodies that
-stand straight, and a camera that is level within about 10 degrees, make likely. All of it is one least-squares problem. Feet
-that do not fit (on stairs, on a chair) count little, and its covariance says how certain the answer is.
+A foot that hardly moves is standing. If the person walks around, a plane through the standing feet gives the vertical and the
+height; the depth of a foot is far less certain than its position in the image. If the person stays in one place, there is no
+plane: the vertical then follows from upright bodies and from a camera that is level within about 10 degrees. All of this is one
+least-squares problem. Feet that do not fit (on stairs, on a chair) have little weight, and the covariance gives the
+uncertainty.
 
-The foot of `skeleton.H36M_17` is the ankle. The floor is ANKLE leg lengths (thigh and shank) below the ankles that stand: 8 cm
-for a leg of 80 cm. Motion capture has 7 to 12 cm, as its markers are placed, so that the floor is uncertain by 2 cm at best.
+The foot of `skeleton.H36M_17` is the ankle. The floor is `ANKLE` leg lengths (thigh and shank) below the standing ankles: 8 cm
+for a leg of 80 cm. In motion capture it is 7 to 12 cm, depending on the markers, so that the floor is uncertain by at least 2
+cm.
 
-Camera frame: x right, y down, z away from the camera. World: z up, the floor at z = 0, y horizontally away from the camera, x
-right. Metres in both.
+Camera frame: x right, y down, z away from the camera. World frame: z up, the floor at z = 0, y horizontal and away from the
+camera, x right. Both are in metres.
 """
 
 import dataclasses
@@ -21,19 +23,20 @@ from srnet_jax.pose.complete import LONGEST_GAP_S
 from srnet_jax.pose.footlock import FEET, FEET_S
 from srnet_jax.pose.root_path import check_times
 from srnet_jax.pose.skeleton import H36M_17, ROOT
+from srnet_jax.pose.smoothing import runs
 from srnet_jax.pose.whittaker import whittaker
 
 ANKLE = 0.1  # height of the ankle above the floor, leg lengths
-_SLOW_M_S = 0.7  # a foot that is slower stands
-_HIGHER_M = 0.1  # than the other foot: such a foot does not stand, however slow
-_SHORTEST_S, _LONGEST_S = 0.1, 0.5  # a shorter stand does not count, a longer one is cut
-_ACROSS_M, _ALONG_M, _ALONG = 0.1, 0.15, 0.035  # error of a stand: across the ray; along it, in metres and in distances
-_PITCH_DEG, _ROLL_DEG, _HEIGHT_M = 10.0, 5.0, (1.3, 1.0)  # of a camera: that it is not level, and its height
-_LEAN_DEG = 7.0  # of a clip's median upright body
-_STRAIGHT, _UPRIGHT = 0.85, np.cos(np.radians(45))  # from ankles to thorax, in lengths of legs and torso; of its direction
-_TAIL = 4.0  # degrees of freedom of the distribution of a stand's error (Student's t)
-_LOWEST = 10  # per cent of the lower ankles that are taken for standing where none is known to stand
-_LEVEL = 0.05  # sine of the angle to the vertical below which a camera looks up or down
+_SLOW_M_S = 0.7  # a slower foot is standing
+_HIGHER_M = 0.1  # a foot that is higher than the other one by this much is not standing, even if it is slow
+_SHORTEST_S, _LONGEST_S = 0.1, 0.5  # shorter stands are not used, longer ones are split
+_ACROSS_M, _ALONG_M, _ALONG = 0.1, 0.15, 0.035  # error of a stand: across the ray; along it, in metres and per distance
+_PITCH_DEG, _ROLL_DEG, _HEIGHT_M = 10.0, 5.0, (1.3, 1.0)  # prior of the camera: deviations from level; height and its deviation
+_LEAN_DEG = 7.0  # deviation of a clip's median upright body from the vertical
+_STRAIGHT, _UPRIGHT = 0.85, np.cos(np.radians(45))  # ankles to thorax: least length over legs and torso, least cosine to -y
+_TAIL = 4.0  # degrees of freedom of Student's t distribution of a stand's error
+_LOWEST = 10  # if no foot stands, this per cent of the lower ankles is taken as standing
+_LEVEL = 0.05  # sine of the angle to the vertical below which a camera looks straight up or down
 
 _JOINTS = H36M_17.joints
 _KNEES, _HIPS = ([_JOINTS.index(side + name) for side in "RL"] for name in ("Knee", "Hip"))
@@ -42,14 +45,14 @@ _THORAX = _JOINTS.index("Thorax")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Ground:
-    """The floor as a camera sees it: points p with up @ p = -height.
+    """The floor in the camera frame: the points p with up @ p = -height.
 
     Attributes:
-      up: [3] direction of up in the camera frame, of length 1.
-      height: of the camera above the floor, metres; NaN if no frame is known, or none in which a foot is seen.
-      error_deg: standard error of up, degrees; 0 if it was given.
-      stands: how many times a foot stood, of which longer ones are counted for each half second. With none, the floor is under
-        the lowest ankles, which is a guess.
+      up: [3] unit vector that points up, camera frame.
+      height: height of the camera above the floor, metres; NaN if no frame shows a foot.
+      error_deg: standard error of `up`, degrees; 0 if `up` was given.
+      stands: number of stands of a foot; a longer stand counts once for each half second. If there is none, the floor is
+        guessed to be under the lowest ankles.
     """
 
     up: np.ndarray
@@ -61,18 +64,21 @@ class Ground:
 def ground(
     joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray | None = None, seen: np.ndarray | None = None
 ) -> Ground:
-    """Find up and the floor.
+    """Estimate the vertical and the floor.
 
     Args:
       joints_camera: [T, 17, 3] joints of `skeleton.H36M_17` in the camera frame, metres: poses moved along their root path. NaN
         in frames that are not known.
-      times: [T] seconds of the frames, rising.
-      up: [3] direction of up in the camera frame, if it is known; only the height is found then.
-      seen: [T, 17] bool, which joints the detector saw: a foot that it did not see does not stand. None for all.
+      times: [T] seconds of the frames, increasing.
+      up: [3] direction of up in the camera frame, if it is known; only the height is then estimated.
+      seen: [T, 17] bool, which joints the detector saw; other feet are not used. None for all.
+
+    Returns:
+      The floor in the camera frame.
 
     Raises:
-      DataError: if the joints have another shape, or times do not rise.
-      UserError: if `up` is no direction.
+      DataError: if the joints have another shape, or times do not increase.
+      UserError: if `up` is not a direction.
     """
     joints = np.asarray(joints_camera, np.float64)
     if joints.ndim != 3 or joints.shape[1:] != (len(_JOINTS), 3):
@@ -100,9 +106,9 @@ def ground(
 
 
 def axes(up: np.ndarray) -> np.ndarray:
-    """Return the world's axes [3, 3] as rows in the camera frame: right, away, up.
+    """Return the world's axes right, away, up as rows [3, 3] in the camera frame, given the unit vector up.
 
-    Where the camera looks straight down or up, away is where the top of its image points, or the bottom.
+    If the camera looks straight down, "away" is where the top of its image points; if it looks straight up, the bottom.
     """
     forward = np.array([0.0, 0.0, 1.0])
     away = forward - up * up[2]
@@ -114,7 +120,16 @@ def axes(up: np.ndarray) -> np.ndarray:
 
 
 def standing(joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Return when the right and the left foot stand, [T, 2] bool, of joints [T, 17, 3] without NaN; see `ground`."""
+    """Return in which frames the right and the left foot stand.
+
+    Args:
+      joints_camera: [T, 17, 3] joints in the camera frame, metres, without NaN.
+      times: [T] seconds of the frames, increasing.
+      up: [3] unit vector that points up, camera frame.
+
+    Returns:
+      [T, 2] bool, right and left.
+    """
     feet = joints_camera[:, FEET]
     if len(feet) < 2:
         return np.zeros((len(feet), 2), bool)
@@ -125,7 +140,7 @@ def standing(joints_camera: np.ndarray, times: np.ndarray, up: np.ndarray) -> np
 
 
 def _stands(joints: np.ndarray, times: np.ndarray, up: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return the mean places [N, 3] of feet, of which [T, 2] are seen, while they stand."""
+    """Return the mean position of a foot in each of N stands, [N, 3]; feet that are not `seen` [T, 2] are left out."""
     found = []
     gaps = np.flatnonzero(np.diff(times) > LONGEST_GAP_S) + 1
     parts = np.split(np.arange(len(times)), gaps)
@@ -137,8 +152,7 @@ def _stands(joints: np.ndarray, times: np.ndarray, up: np.ndarray, seen: np.ndar
 def _stands_without_gaps(joints: np.ndarray, times: np.ndarray, up: np.ndarray, seen: np.ndarray) -> list[np.ndarray]:
     found: list[np.ndarray] = []
     for foot, mask in zip(FEET, (standing(joints, times, up) & seen).T, strict=True):
-        ends = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int))).reshape(-1, 2)
-        for start, end in ends.tolist():
+        for start, end in runs(mask):
             lasts = times[end - 1] - times[start]
             if lasts >= _SHORTEST_S:
                 parts = np.array_split(joints[start:end, foot], min(int(lasts / _LONGEST_S) + 1, end - start))
@@ -147,7 +161,7 @@ def _stands_without_gaps(joints: np.ndarray, times: np.ndarray, up: np.ndarray, 
 
 
 def _lowest(joints: np.ndarray, up: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return the mean place [1, 3] of the lower feet where they are lowest, of those [T, 2] that are seen; [0, 3] without."""
+    """Return the mean position [1, 3] of the lowest feet; [0, 3] if no foot is `seen` [T, 2]."""
     heights = np.where(seen, joints[:, FEET] @ up, np.inf)[seen.any(1)]
     joints = joints[seen.any(1)]
     if not len(joints):
@@ -162,7 +176,7 @@ def _leg_lengths(joints: np.ndarray) -> np.ndarray:
 
 
 def _body_up(joints: np.ndarray) -> np.ndarray | None:
-    """Return the median direction [3] from the ankles to the thorax of bodies that are straight and upright, None without."""
+    """Return the median direction [3] from ankles to thorax of straight, upright bodies; None if there are none."""
     along = joints[:, _THORAX] - joints[:, FEET].mean(1)
     length = np.linalg.norm(along, axis=-1)
     whole = _leg_lengths(joints) + np.linalg.norm(joints[:, _THORAX] - joints[:, ROOT], axis=-1)
@@ -171,7 +185,7 @@ def _body_up(joints: np.ndarray) -> np.ndarray | None:
 
 
 def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tuple[np.ndarray, float, float]:
-    """Fit up and the camera's height above places [N, 3]; return them and the standard error of up, degrees."""
+    """Fit `up` and the camera's height above positions [N, 3]; return them and the standard error of `up`, degrees."""
     from scipy.optimize import least_squares
 
     tangents = axes(about)[:2]
@@ -197,10 +211,10 @@ def _plane(places: np.ndarray, about: np.ndarray, body: np.ndarray | None) -> tu
 
 
 def direction(up: np.ndarray) -> np.ndarray:
-    """Return a direction [3] of length 1.
+    """Scale a direction [3] to length 1.
 
     Raises:
-      UserError: if it has none.
+      UserError: if it is not three finite numbers, or is zero.
     """
     found = np.asarray(up, np.float64)
     if found.shape != (3,) or not np.isfinite(found).all() or not 1e-6 < np.linalg.norm(found) < 1e6:

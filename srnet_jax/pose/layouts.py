@@ -1,22 +1,22 @@
-"""Keypoint layouts of detectors and data sets, and how one becomes another.
+"""Keypoint layouts of detectors and data sets, and the conversion from one layout to another.
 
-Joints of all layouts are named from one vocabulary, so that equal names mean the same place. A joint that a layout lacks is
-derived by the first rule in `_RULES` whose joints it has:
+All layouts name their joints from one vocabulary, so that equal names mean the same place on the body. A joint that a layout
+lacks is derived by the first rule in `_RULES` whose joints the layout has:
 
     joint               derived as
-    pelvis              middle of the hips
-    thorax              middle of the shoulders
-    spine               middle of pelvis and thorax
-    head                middle of the ears, one ear, middle of the eyes, or the nose; or 0.6 of the way from thorax to the top
-                        of the head
+    pelvis              midpoint of the hips
+    thorax              midpoint of the shoulders
+    spine               midpoint of pelvis and thorax
+    head                midpoint of the ears, one ear, midpoint of the eyes, or the nose; else the point 0.6 of the way from
+                        thorax to the top of the head
     skull_base          0.6 of the way from thorax to head
-    head_top            from thorax through head, 5/3 of the way
+    head_top            5/3 of the way from thorax to head, beyond the head
     ears, eyes, nose    head
     ankle               0.16 of the way from the heel to the knee, and 0.25 of the foot's length forward if a toe is seen
 
-The shares are those of a grown person: ears are about 0.20 m and the top of the head 0.33 m above the shoulders, the ankle
-0.08 m above the heel's lowest point and 0.05 m in front of it; in the open motion capture that `RESULTS.md` names, the joint
-called Head is at the height of the ears.
+The fractions are those of an adult. The ears are about 0.20 m and the top of the head 0.33 m above the shoulders; the ankle is
+0.08 m above the lowest point of the heel and 0.05 m in front of it. In the open motion capture that `RESULTS.md` names, the
+joint called Head is at the height of the ears.
 """
 
 import dataclasses
@@ -32,11 +32,11 @@ from srnet_jax.errors import DataError, UserError
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What a detector's keypoints are.
+    """The joints that a detector or a data set gives, in their order.
 
     Attributes:
-      name: as `--layout` takes it.
-      joints: names from this module's vocabulary, in array order.
+      name: name of the layout, a value of `--layout`.
+      joints: joint names from this module's vocabulary, in array order.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Layout:
 
 
 def _sides(*names: str, first: str = "left") -> tuple[str, ...]:
-    """Return each name on one side and the other: left_eye, right_eye, ..."""
+    """Return each name for both sides, alternating: left_eye, right_eye, ..."""
     second = "right" if first == "left" else "left"
     return tuple(f"{side}_{name}" for name in names for side in (first, second))
 
@@ -112,15 +112,15 @@ LAYOUTS = {
 VOCABULARY = frozenset(joint for layout in LAYOUTS.values() for joint in layout.joints)
 H36M = LAYOUTS["h36m"]  # in the order of `skeleton.H36M_17`
 
-_SKULL_BASE, _HEAD = 0.6, 0.6  # shares of the ways from thorax to head, and to the top of the head
-_UP, _FORWARD = 0.16, 0.25  # shares of the ways from heel to knee, and from heel to toe
-_RULES: dict[str, tuple[dict[str, float], ...]] = {  # weights of other joints, which sum to one
+_SKULL_BASE, _HEAD = 0.6, 0.6  # fractions of the ways from thorax to head, and from thorax to the top of the head
+_UP, _FORWARD = 0.16, 0.25  # fractions of the ways from heel to knee, and from heel to toe
+_RULES: dict[str, tuple[dict[str, float], ...]] = {  # weights of other joints; they sum to one
     "pelvis": ({"left_hip": 0.5, "right_hip": 0.5},),
     "thorax": ({"left_shoulder": 0.5, "right_shoulder": 0.5},),
     "spine": ({"pelvis": 0.5, "thorax": 0.5},),
     "head": (
         {"left_ear": 0.5, "right_ear": 0.5},
-        {"left_ear": 1.0},  # who hides one ear shows the other in profile, at the middle of the head
+        {"left_ear": 1.0},  # if only one ear is seen, the head is in profile and the ear is in its middle
         {"right_ear": 1.0},
         {"left_eye": 0.5, "right_eye": 0.5},
         {"nose": 1.0},
@@ -143,10 +143,10 @@ _RULES: dict[str, tuple[dict[str, float], ...]] = {  # weights of other joints, 
 
 
 def find(name: str) -> Layout:
-    """Return the layout of that name.
+    """Return the layout with this name.
 
     Raises:
-      UserError: lists the known names.
+      UserError: if there is no such layout; the message lists the names.
     """
     if not isinstance(name, str) or name not in LAYOUTS:
         close = difflib.get_close_matches(str(name).lower(), LAYOUTS, n=1)
@@ -156,32 +156,41 @@ def find(name: str) -> Layout:
 
 
 def weights(source: Layout, target: Layout) -> np.ndarray:
-    """Return how the joints of one layout follow from another's: [J_target, J_source], rows that sum to one.
+    """Return the matrix that computes the joints of one layout from those of another.
+
+    Args:
+      source: layout of the given joints.
+      target: layout of the wanted joints.
+
+    Returns:
+      [J_target, J_source] float64; each row sums to one.
 
     Raises:
-      UserError: if a joint can neither be found nor derived.
+      UserError: if the source layout neither has a joint of the target nor those from which it is derived.
     """
     rows = np.zeros((len(target.joints), len(source.joints)))
     for row, joint in zip(rows, target.joints, strict=True):
         ways = _ways(joint, source.joints, ())
         if not ways:
-            raise UserError(f"layout {source.name}: {target.name} has {joint}, which cannot be derived from it")
+            raise UserError(f"layout {source.name}: cannot derive {joint} of layout {target.name} from its joints")
         for name, weight in ways[0].items():
             row[source.joints.index(name)] = weight
     return rows
 
 
 def derived(keypoints: np.ndarray, confidences: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
-    """Turn keypoints of which some are missing into Human3.6M's 17 joints, each by the first rule whose joints the frame shows.
+    """Convert keypoints, some of which may be missing, to Human3.6M's 17 joints.
+
+    Each joint is taken or derived by the first rule whose joints are visible in the frame.
 
     Args:
-      keypoints: [T, J, D] points; what is missing is not read.
+      keypoints: [T, J, D] points; missing joints are not read.
       confidences: [T, J], 0 where a joint is missing.
-      source: a name of LAYOUTS.
+      source: layout of the keypoints, a name of `LAYOUTS`.
 
     Returns:
-      Points [T, 17, D] float64, NaN where a joint does not follow from those that are seen; and their confidences [T, 17], of
-      a derived joint the lowest of those that it comes from.
+      Points [T, 17, D] float64, NaN if a joint cannot be derived from the visible ones; and their confidences [T, 17]. A
+      derived joint gets the lowest confidence of the joints that it is derived from.
 
     Raises:
       UserError: for an unknown layout.
@@ -189,14 +198,14 @@ def derived(keypoints: np.ndarray, confidences: np.ndarray, source: str) -> tupl
     """
     layout = find(source)
     check_joints(keypoints.shape[-2], layout)
-    if confidences.min(initial=1.0) > 0:  # nothing is missing: what a stream mostly sees
+    if confidences.min(initial=1.0) > 0:  # nothing is missing, the usual case in a live stream
         matrix, used = _first_ways(source)
         lowest = np.where(used, confidences[:, None], np.inf).min(-1)
         return np.einsum("tj,...jd->...td", matrix, keypoints, dtype=np.float64), lowest
     points = np.full((len(keypoints), len(H36M.joints), keypoints.shape[-1]), np.nan)
     sure = np.zeros(points.shape[:2])
     for target, ways in enumerate(_indexed_ways(source)):
-        left = np.arange(len(keypoints))  # frames for which no way was found yet
+        left = np.arange(len(keypoints))  # frames in which the joint is not derived yet
         for indices, share in ways:
             lowest = confidences[left][:, indices].min(-1)
             rows = left[lowest > 0]
@@ -210,21 +219,21 @@ def derived(keypoints: np.ndarray, confidences: np.ndarray, source: str) -> tupl
 
 @functools.cache
 def own_joints(source: str) -> tuple[int | None, ...]:
-    """Return the place of each of Human3.6M's joints in a layout, None of one that it lacks, so that it must be derived."""
+    """Return the index in a layout of each of Human3.6M's joints; None for a joint that must be derived."""
     joints = find(source).joints
     return tuple(joints.index(joint) if joint in joints else None for joint in H36M.joints)
 
 
 @functools.cache
 def _first_ways(source: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return `weights` to Human3.6M's joints, and which of them are not zero."""
+    """Return the `weights` from a layout to Human3.6M's joints, and a mask of the nonzero ones."""
     matrix = weights(find(source), H36M)
     return matrix, matrix != 0
 
 
 @functools.cache
 def _indexed_ways(source: str) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], ...]:
-    """Return, for each of Human3.6M's joints, the ways to find it: indices of the source's joints, and their weights."""
+    """Return the ways to derive each of Human3.6M's joints; a way is indices and weights of source joints."""
     joints = find(source).joints
     return tuple(
         tuple(
@@ -236,7 +245,7 @@ def _indexed_ways(source: str) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...
 
 @functools.cache
 def _ways(joint: str, joints: tuple[str, ...], asked: tuple[str, ...]) -> tuple[dict[str, float], ...]:
-    """Return all ways to find a joint from a layout's, the best first, each as weights of the layout's joints."""
+    """Return all ways to derive a joint, the best first, each as {joint of the layout: weight}; `asked` prevents cycles."""
     found = [{joint: 1.0}] if joint in joints else []
     for rule in _RULES.get(joint, ()):
         options = [() if name in asked else _ways(name, joints, (*asked, joint)) for name in rule]
@@ -250,10 +259,10 @@ def _ways(joint: str, joints: tuple[str, ...], asked: tuple[str, ...]) -> tuple[
 
 
 def check_joints(found: int, layout: Layout) -> None:
-    """Refuse keypoints with another number of joints.
+    """Check that the number of joints of keypoints is that of their layout.
 
     Raises:
-      DataError: says which layouts have that number.
+      DataError: if it is not; the message names the layouts that have this number of joints.
     """
     if found != len(layout.joints):
         others = [other.name for other in LAYOUTS.values() if len(other.joints) == found]
@@ -261,10 +270,11 @@ def check_joints(found: int, layout: Layout) -> None:
         raise DataError(f"keypoints: found {found} joints, expected the {len(layout.joints)} of layout {layout.name}{hint}")
 
 
-def derived_as_detected(points: np.ndarray) -> np.ndarray:
-    """Return keypoints [..., 17, D] in Human3.6M's joints as they come from a detector's.
+def with_derived_joints(points: np.ndarray) -> np.ndarray:
+    """Replace the joints that detectors do not see by derived ones, in keypoints [..., 17, D] of Human3.6M's joints.
 
-    Pelvis, spine, thorax and the base of the skull, which detectors do not see, are derived from hips, shoulders and head.
+    Pelvis, spine, thorax and the base of the skull are derived from hips, shoulders and head, so that the result is like that
+    of a detector.
     """
     seen = tuple(joint for joint in H36M.joints if joint not in ("pelvis", "spine", "thorax", "skull_base"))
     indices = [H36M.joints.index(joint) for joint in seen]
@@ -273,7 +283,7 @@ def derived_as_detected(points: np.ndarray) -> np.ndarray:
 
 
 def _bones(joints: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield the bones that a layout may have."""
+    """Yield pairs of joint names that may be bones of a layout."""
     for side in ("left", "right"):
         for names in (_ARM, _LEG, ("ankle", "heel"), ("ankle", "big_toe"), ("ankle", "foot_index"), ("big_toe", "small_toe")):
             yield from itertools.pairwise(_limb(side, *names))

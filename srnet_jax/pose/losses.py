@@ -1,17 +1,17 @@
-"""The losses that training may minimise, by name; a new one is a function here and an entry of LOSSES."""
+"""The losses that training can minimise, by name. To add one, write a function here and list it in `LOSSES`."""
 
 from typing import Any
 
 
 def l1_loss(predicted: Any, targets: Any) -> Any:
-    """Return each pose's mean absolute coordinate error.
+    """Return the mean absolute error of each pose's coordinates.
 
     Args:
       predicted: [..., J, 3] joints, a JAX array.
       targets: [..., J, 3] joints, in the same unit.
 
     Returns:
-      [...] in the inputs' unit, one a pose.
+      [...] one value for each pose, in the inputs' unit.
 
     Source: supplement Sec. 1.
     """
@@ -19,8 +19,16 @@ def l1_loss(predicted: Any, targets: Any) -> Any:
 
 
 def mpjpe_loss(predicted: Any, targets: Any) -> Any:
-    """Return each pose's mean joint distance, VideoPose3D's loss; arguments as `l1_loss`."""
-    from srnet_jax.pose.metrics import mpjpe  # needs JAX; listing the names does not
+    """Return the mean joint distance of each pose, which is VideoPose3D's loss.
+
+    Args:
+      predicted: [..., J, 3] joints, a JAX array.
+      targets: [..., J, 3] joints, in the same unit.
+
+    Returns:
+      [...] one value for each pose, in the inputs' unit.
+    """
+    from srnet_jax.pose.metrics import mpjpe  # here, so that listing the losses does not import JAX
 
     return mpjpe(predicted, targets)
 

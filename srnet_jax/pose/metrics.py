@@ -1,7 +1,7 @@
-"""Errors of poses, as pure functions over any leading axes.
+"""Error metrics of 3D poses: MPJPE and its variants, bone lengths, PCK and AUC.
 
-All take `predicted` and `target` [..., J, 3] in the same frame and unit, of equal shapes, and return that dtype. Errors are one
-a pose [...] in that unit; averages are the caller's, so that no average is ever averaged.
+Each metric takes `predicted` and `target` [..., J, 3] of equal shapes, in the same frame and unit, and returns the inputs'
+dtype. It returns one error for each pose [...], in the inputs' unit. The caller averages them, so that no average is averaged.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from srnet_jax.pose.skeleton import H36M_17, PCK_JOINTS, Skeleton
 
 PCK_THRESHOLD_M = 0.15
 _AUC_STEPS = 31
-_BLOCK = 2048  # poses measured in one device call: few enough to stay in a processor's cache
+_BLOCK = 2048  # poses measured in one device call; small enough to stay in a processor's cache
 
 
 def _length(vectors: jax.Array) -> jax.Array:
-    """Return the length of vectors [..., 3], NaN of NaN; its gradient at zero is zero, not NaN."""
+    """Return the lengths of vectors [..., 3]; NaN gives NaN. The gradient at zero is zero, not NaN."""
     squared = jnp.square(vectors).sum(-1)
     zero = squared == 0
     return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squared)))
@@ -52,7 +52,7 @@ def joint_errors(predicted: jax.Array, target: jax.Array) -> jax.Array:
 def mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
     """Return the mean per-joint position error of each pose (Protocol #1).
 
-    The root counts like every joint, with its own prediction, as in the official code.
+    The root counts as every other joint does, as in the official code.
 
     Args:
       predicted: [..., J, 3] joints.
@@ -65,14 +65,44 @@ def mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
       ValueError: if the shapes differ.
 
     Source: paper Sec. 4.1.
+
+    Example:
+      One of 17 joints is off by 170 mm.
+
+      >>> import jax.numpy as jnp
+      >>> from srnet_jax.pose.metrics import mpjpe
+      >>> target = jnp.zeros((1, 17, 3))
+      >>> mpjpe(target.at[:, 5, 0].set(0.17), target)
+      Array([0.01], dtype=float32)
     """
     return joint_errors(predicted, target).mean(-1)
 
 
 def n_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
-    """Return MPJPE after scaling each predicted pose by the factor that fits its target best; arguments as `mpjpe`.
+    """Return the MPJPE of each pose after scaling the prediction by the factor that fits its target best.
 
-    Source: the official code (no translation, no rotation).
+    The scale is fitted by least squares about the origin. The pose is neither translated nor rotated.
+
+    Args:
+      predicted: [..., J, 3] joints.
+      target: [..., J, 3] joints.
+
+    Returns:
+      [...] mean Euclidean distance over the joints, in the inputs' unit.
+
+    Raises:
+      ValueError: if the shapes differ.
+
+    Source: the official code.
+
+    Example:
+      A prediction of half the size has no scaled error.
+
+      >>> import jax.numpy as jnp
+      >>> from srnet_jax.pose.metrics import n_mpjpe
+      >>> target = jnp.ones((1, 17, 3))
+      >>> n_mpjpe(target / 2, target)
+      Array([0.], dtype=float32)
     """
     _check_shapes(predicted, target)
     squared = jnp.square(predicted).sum((-2, -1), keepdims=True)
@@ -81,16 +111,37 @@ def n_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def p_mpjpe(predicted: jax.Array, target: jax.Array) -> jax.Array:
-    """Return MPJPE after the similarity alignment of each predicted pose (PA-MPJPE, Protocol #2); arguments as `mpjpe`.
+    """Return the MPJPE of each pose after aligning the prediction to its target (PA-MPJPE, Protocol #2).
 
-    Source: the official code; see `similarity_aligned`.
+    The alignment is a similarity transform: a translation, a rotation and a scale (`similarity_aligned`).
+
+    Args:
+      predicted: [..., J, 3] joints.
+      target: [..., J, 3] joints.
+
+    Returns:
+      [...] mean Euclidean distance over the joints, in the inputs' unit.
+
+    Raises:
+      ValueError: if the shapes differ.
+
+    Source: the official code.
+
+    Example:
+      Moving the whole pose and doubling its size does not change the aligned error.
+
+      >>> import jax
+      >>> from srnet_jax.pose.metrics import p_mpjpe
+      >>> target = jax.random.normal(jax.random.key(0), (1, 17, 3))
+      >>> p_mpjpe(2 * target + 1, target).round(5)
+      Array([0.], dtype=float32)
     """
     return mpjpe(similarity_aligned(predicted, target), target)
 
 
 @jax.jit
 def similarity_aligned(predicted: jax.Array, target: jax.Array) -> jax.Array:
-    """Move, turn and scale each predicted pose so that it fits its target best, in the least-squares sense; no reflection.
+    """Translate, rotate and scale each predicted pose to fit its target best in the least-squares sense, without reflection.
 
     Args:
       predicted: [..., J, 3] joints.
@@ -105,8 +156,9 @@ def similarity_aligned(predicted: jax.Array, target: jax.Array) -> jax.Array:
     Source: B. K. P. Horn, Closed-form solution of absolute orientation using unit quaternions, JOSA A 4 (1987).
 
     Note:
-      It computes in float64, whatever the inputs' dtype and JAX's settings: where two rotations fit almost equally well, as for
-      some mirrored poses, float32's rounding would choose between them. It cannot be differentiated in reverse mode.
+      The function computes in float64 for any input dtype and any JAX setting. If two rotations fit almost equally well, as
+      for some mirrored poses, the rounding of float32 would choose between them. Reverse-mode differentiation is not
+      supported.
     """
     _check_shapes(predicted, target)
     with jax.enable_x64(True):
@@ -123,20 +175,24 @@ def similarity_aligned(predicted: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def _products(left: jax.Array, right: jax.Array, axis: int) -> jax.Array:
-    """Multiply matrices [N, ...] over an axis of the left and the first of the right; jnp's would warn outside enable_x64."""
+    """Multiply matrices [N, ...], contracting `axis` of the left ones with axis 1 of the right ones.
+
+    `jnp.einsum` would warn about float64 outside `enable_x64`.
+    """
     return jax.lax.dot_general(left, right, (((axis,), (1,)), ((0,), (0,))))
 
 
 def _best_rotation(correlation: jax.Array) -> jax.Array:
-    """Return the rotations R [3, 3, N] that maximise the sums of R * correlation; row vectors are turned by x @ R.
+    """Return the rotations R [3, 3, N] that maximise the sums of R * correlation; x @ R rotates row vectors x.
 
-    A unit quaternion q makes this sum q' M q, with Horn's symmetric matrix M [4, 4]; so q is the eigenvector of the largest
-    eigenvalue. M is made positive definite, and squared until only this eigenvector is left of it: then all columns are
-    multiples of q. If eigenvalues are equal, the optima are many, and a column is still one of them.
+    For a unit quaternion q, this sum is q' M q with Horn's symmetric matrix M [4, 4]. The best q is therefore the eigenvector
+    of the largest eigenvalue. M is made positive definite and squared until only this eigenvector remains: all columns are then
+    multiples of q. If several eigenvalues are equal, there are several optima, and a column is still one of them.
 
     Note:
-      LAPACK is shorter, but in JAX 0.10.2 it hangs on a CPU if two threads call it, as in `in_blocks`. Seconds of PA-MPJPE of
-      543,344 poses in one thread, on two busy cores, and the largest difference from NumPy's SVD, degenerate poses included:
+      LAPACK would need less code, but in JAX 0.10.2 it hangs on a CPU if two threads call it, as `in_blocks` does. Seconds for
+      PA-MPJPE of 543,344 poses in one thread, on two busy cores, and the largest difference from NumPy's SVD, including
+      degenerate poses:
 
           this               1.1 s   3.1e-9 mm in a million poses
           jnp.linalg.eigh    2.0 s   2.3e-9 mm in 240,000
@@ -157,7 +213,7 @@ def _best_rotation(correlation: jax.Array) -> jax.Array:
     def square(state: Any) -> Any:
         step, _, matrix = state
         matrix = sum(matrix[:, k, None] * matrix[None, k] for k in range(4))
-        trace = sum(matrix[k, k] for k in range(4))[None, None]  # 1 if only q is left
+        trace = sum(matrix[k, k] for k in range(4))[None, None]  # 1 if only q remains
         return step + 1, trace, matrix / trace
 
     def unfinished(state: Any) -> Any:
@@ -165,7 +221,7 @@ def _best_rotation(correlation: jax.Array) -> jax.Array:
 
     _, _, matrix = jax.lax.while_loop(unfinished, square, (0, jnp.zeros_like(norm), matrix))
     largest, quaternion = matrix[0, 0], matrix[0]
-    for k in range(1, 4):  # argmax would need 64-bit whole numbers
+    for k in range(1, 4):  # argmax would need 64-bit integers
         quaternion = jnp.where((matrix[k, k] > largest)[None], matrix[k], quaternion)
         largest = jnp.maximum(matrix[k, k], largest)
     w, x, y, z = quaternion / jnp.sqrt(jnp.square(quaternion).sum(0, keepdims=True))
@@ -179,7 +235,7 @@ def _best_rotation(correlation: jax.Array) -> jax.Array:
 
 
 def bone_vectors(poses: jax.Array, parents: tuple[int, ...]) -> jax.Array:
-    """Return the vector from its parent to each joint, zero for the root.
+    """Return the vector from each joint's parent to the joint; zero for the root.
 
     Args:
       poses: [..., J, 3] joints.
@@ -193,7 +249,7 @@ def bone_vectors(poses: jax.Array, parents: tuple[int, ...]) -> jax.Array:
 
 
 def bone_length_error(predicted: jax.Array, target: jax.Array, parents: tuple[int, ...]) -> jax.Array:
-    """Return the mean over the bones of how much each one's length differs from the target's.
+    """Return the mean absolute difference between predicted and target bone lengths.
 
     Args:
       predicted: [..., J, 3] joints.
@@ -216,12 +272,13 @@ def symmetry_error(predicted: jax.Array, skeleton: Skeleton) -> jax.Array:
 
     Args:
       predicted: [..., J, 3] joints.
-      skeleton: its bones to the left joints are compared to those to the right joints.
+      skeleton: joints of the poses. The bones that end at `joints_left` are compared with those at `joints_right`.
 
     Returns:
-      [...] in the input's unit; of the prediction alone, there is no target.
+      [...] in the input's unit. This needs no target.
 
-    Note: the official code averages the signed difference of each bone over a video first, so that errors cancel.
+    Note:
+      The official code first averages the signed difference of each bone over a video, so that errors cancel.
     """
     lengths = _length(bone_vectors(predicted, skeleton.parents))
     left, right = (lengths[..., np.array(joints)] for joints in (skeleton.joints_left, skeleton.joints_right))
@@ -229,15 +286,29 @@ def symmetry_error(predicted: jax.Array, skeleton: Skeleton) -> jax.Array:
 
 
 def pck(distances: jax.Array, threshold: float) -> jax.Array:
-    """Return the share [...] of `joint_errors` [..., J] that are below the threshold (strictly), in their dtype.
+    """Return the fraction of joints whose error is strictly below a threshold (PCK).
 
-    Source: paper Sec. 4.2; the official code takes 150 mm.
+    Args:
+      distances: [..., J] `joint_errors`.
+      threshold: in the unit of the distances.
+
+    Returns:
+      [...] 0 to 1, in the dtype of the distances.
+
+    Source: paper Sec. 4.2; the official code uses 150 mm.
     """
     return (distances < threshold).mean(-1, dtype=distances.dtype)
 
 
 def auc(distances: jax.Array, threshold: float) -> jax.Array:
-    """Return the mean of `pck` at 31 thresholds from 0 to the given one.
+    """Return the mean of `pck` at 31 evenly spaced thresholds from 0 to `threshold` (AUC).
+
+    Args:
+      distances: [..., J] `joint_errors`.
+      threshold: the largest threshold, in the unit of the distances.
+
+    Returns:
+      [...] 0 to 1, in the dtype of the distances.
 
     Source: the official code.
     """
@@ -248,17 +319,17 @@ def auc(distances: jax.Array, threshold: float) -> jax.Array:
 
 @partial(jax.jit, static_argnames="skeleton")
 def pose_errors(predicted: jax.Array, target: jax.Array, skeleton: Skeleton) -> dict[str, jax.Array]:
-    """Return every metric of each pose; compiled.
+    """Compute every metric of each pose in one compiled function.
 
     Args:
       predicted: [N, J, 3] joints, metres.
       target: [N, J, 3] joints, metres.
-      skeleton: of the J joints.
+      skeleton: the J joints.
 
     Returns:
-      `mpjpe`, `p_mpjpe`, `n_mpjpe`, `bone_length` and `symmetry` [N] and `joints` [N, J], metres; and shares [N] at 150 mm:
-      `pck_17` and `auc_17` over all joints, whose number the name tells, and, where the joints are those of `H36M_17`, `pck_14`
-      and `auc_14` over the ones that MPI-INF-3DHP's protocol counts.
+      `mpjpe`, `p_mpjpe`, `n_mpjpe`, `bone_length` and `symmetry` [N] and `joints` [N, J], metres. Also fractions [N] at 150 mm:
+      `pck_J` and `auc_J` over all joints, such as `pck_17`. If the joints are those of `H36M_17`, also `pck_14` and `auc_14`
+      over the 14 joints that MPI-INF-3DHP's protocol counts.
 
     Raises:
       ValueError: if the shapes differ.
@@ -280,25 +351,37 @@ def pose_errors(predicted: jax.Array, target: jax.Array, skeleton: Skeleton) -> 
 
 
 def measure(predicted: np.ndarray, target: np.ndarray, skeleton: Skeleton) -> dict[str, np.ndarray]:
-    """Return `pose_errors` of any number of poses, computed in float64; arguments as there, results float64 on the host."""
+    """Compute `pose_errors` of any number of poses in float64.
+
+    Args:
+      predicted: [N, J, 3] joints, metres.
+      target: [N, J, 3] joints, metres.
+      skeleton: the J joints.
+
+    Returns:
+      The arrays of `pose_errors`, float64, on the host.
+
+    Raises:
+      ValueError: if the shapes differ.
+    """
     return in_blocks(partial(pose_errors, skeleton=skeleton), predicted, target)
 
 
 def measure_mpjpe(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return `mpjpe` [N] of any number of poses [N, J, 3], computed in float64; float64 on the host."""
+    """Compute `mpjpe` [N] of any number of poses [N, J, 3] in float64; the result is float64 on the host."""
     return in_blocks(jax.jit(mpjpe), predicted, target)
 
 
 def in_blocks(function: Callable[..., Any], predicted: np.ndarray, target: np.ndarray) -> Any:
-    """Compute a function of poses in float64, in blocks of constant size: it needs the same device memory for any number.
+    """Apply a function of poses in float64 to blocks of constant size, so that device memory does not depend on N.
 
     Args:
-      function: compiled; takes predicted and target [n, J, 3], returns an array, or a dict of arrays, whose first axis is n.
+      function: a compiled function of predicted and target [n, J, 3]. It returns an array or a dict of arrays with n rows.
       predicted: [N, J, 3] joints.
       target: [N, J, 3] joints.
 
     Returns:
-      What the function returns, of all N poses.
+      The function's result for all N poses, float64 on the host.
 
     Raises:
       ValueError: if the shapes differ.

@@ -1,10 +1,11 @@
-"""Several calibrated cameras of one scene: projection, undistortion and triangulation.
+"""Project, undistort and triangulate points with several calibrated cameras.
 
-The world may have any axes; a *camera* frame has x right, y down, z forward. Metres in both. A *ray* is the point (X, Y) / Z of
-the camera frame at depth 1, free of distortion. Times the focal length it is in pixels, and so are all errors here. Computed in
-float64.
+The world may have any axes; a *camera* frame has x right, y down, z forward. Both are in metres. A *ray* is the point (X, Y) /
+Z in the camera frame at depth 1, without distortion. Errors are differences of rays times the focal length, in pixels.
+Everything is computed in float64.
 
-`cameras.Camera` is not used: its tangential distortion is that of Human3.6M's files, half of OpenCV's, which calibrations have.
+This module does not use `cameras.Camera`: its tangential distortion follows Human3.6M's files, which have half of OpenCV's
+factor, while calibration files follow OpenCV.
 """
 
 import dataclasses
@@ -12,24 +13,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_ITERATIONS = 50  # of undistortion, each of which leaves about a tenth of the error or less
-_UNDISTORTED = 1e-4  # rays that distort to within this of the pixel, in focal lengths, are found
-_REFINEMENTS = 4  # each weighs the linear equations by the depths of the one before
-_PARALLEL = 1e-6  # of the eigenvalues of a point's equations: below, its rays hardly meet
+_ITERATIONS = 50  # of undistortion; each reduces the error about tenfold or more
+_UNDISTORTED = 1e-4  # largest remaining error of an undistorted ray, in focal lengths
+_REFINEMENTS = 4  # each weights the linear equations with the depths of the previous one
+_PARALLEL = 1e-6  # smallest ratio of the eigenvalues of a point's equations; below it, the rays are nearly parallel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CalibratedCamera:
-    """A camera as OpenCV describes it.
+    """A calibrated camera with OpenCV's parameters.
 
     Attributes:
-      name: in messages and tables.
+      name: shown in messages and tables.
       image_size: width and height, pixels.
       focal: focal lengths (fx, fy), pixels.
       center: principal point (cx, cy), pixels.
       distortion: Brown's (k1, k2, p1, p2, k3), zeros for none.
-      rotation: [3, 3] from world to camera axes.
-      translation: [3] of the world's origin in the camera frame, metres.
+      rotation: [3, 3] rotation matrix from world to camera axes.
+      translation: [3] the world's origin in the camera frame, metres.
     """
 
     name: str
@@ -42,29 +43,29 @@ class CalibratedCamera:
 
     @property
     def position(self) -> np.ndarray:
-        """[3] where the camera is in the world, metres."""
+        """Position [3] of the camera in the world, metres."""
         return -self.rotation.T @ self.translation
 
 
 def to_camera(points_world: np.ndarray, camera: CalibratedCamera) -> np.ndarray:
-    """Move points [..., 3] from the world to the camera frame, metres."""
+    """Transform points [..., 3] from the world frame to the camera frame, metres."""
     return points_world @ camera.rotation.T + camera.translation
 
 
 def project(points_world: np.ndarray, camera: CalibratedCamera) -> np.ndarray:
-    """Project points [..., 3] of the world, metres, to pixels [..., 2]; NaN for points behind the camera."""
+    """Project points [..., 3], world frame, metres, to pixels [..., 2]; NaN for points behind the camera."""
     return _distorted(rays_to(points_world, camera), camera) * np.array(camera.focal) + np.array(camera.center)
 
 
 def rays_to(points_world: np.ndarray, camera: CalibratedCamera) -> np.ndarray:
-    """Return the rays [..., 2] to points [..., 3] of the world, metres; NaN for points behind the camera."""
+    """Return the rays [..., 2] to points [..., 3], world frame, metres; NaN for points behind the camera."""
     points = to_camera(points_world, camera)
     depth = points[..., 2:]
     return points[..., :2] / np.where(depth > 0, depth, np.nan)
 
 
 def undistorted(pixels: np.ndarray, camera: CalibratedCamera) -> np.ndarray:
-    """Return the rays [..., 2] of pixels [..., 2]; NaN where the distortion cannot be undone, and of NaN.
+    """Convert pixels [..., 2] to rays [..., 2]; NaN if the pixel is NaN or the distortion cannot be inverted.
 
     Source: the fixed-point iteration of OpenCV's undistortPoints, with more steps.
     """
@@ -86,7 +87,7 @@ def _distorted(rays: np.ndarray, camera: CalibratedCamera) -> np.ndarray:
 
 
 def _distortion(rays: np.ndarray, camera: CalibratedCamera) -> tuple[np.ndarray, np.ndarray]:
-    """Return the factors [..., 1] and shifts [..., 2] by which rays are distorted.
+    """Return the factors [..., 1] and the shifts [..., 2] that distort rays.
 
     Source: OpenCV's documentation of calib3d, three radial and two tangential terms.
     """
@@ -98,15 +99,15 @@ def _distortion(rays: np.ndarray, camera: CalibratedCamera) -> tuple[np.ndarray,
 
 
 def triangulate(rays: np.ndarray, weights: np.ndarray, cameras: Sequence[CalibratedCamera]) -> np.ndarray:
-    """Return the points that fit their rays best: linear least squares, in which a ray's errors count as pixels.
+    """Triangulate points from rays by linear least squares of errors in pixels.
 
     Args:
-      rays: [C, N, 2] of each camera and point.
-      weights: [C, N] of the rays, 0 for those that do not count; they weigh squared errors.
+      rays: [C, N, 2] rays of each camera to each point.
+      weights: [C, N] weights of the squared errors; 0 for rays that are not used.
       cameras: the C cameras.
 
     Returns:
-      [N, 3] in the world, metres; NaN for fewer than two rays, and for rays that are almost parallel.
+      [N, 3] points, world frame, metres; NaN for fewer than two rays and for nearly parallel rays.
 
     Source: Hartley and Sturm, Triangulation (1997): iterative Linear-LS, equations divided by the depths of the last solution.
     """
@@ -135,15 +136,15 @@ def triangulate(rays: np.ndarray, weights: np.ndarray, cameras: Sequence[Calibra
 
 
 def errors_px(points_world: np.ndarray, rays: np.ndarray, cameras: Sequence[CalibratedCamera]) -> np.ndarray:
-    """Return how far points project from their rays.
+    """Return the reprojection error of each point in each camera.
 
     Args:
-      points_world: [N, 3] metres.
-      rays: [C, N, 2] of each camera and point.
+      points_world: [N, 3] points, world frame, metres.
+      rays: [C, N, 2] rays of each camera to each point.
       cameras: the C cameras.
 
     Returns:
-      [C, N] pixels of the undistorted image; NaN where ray or point are, infinite for a point behind the camera.
+      [C, N] pixels of the undistorted image; NaN if the ray or the point is NaN, infinite for a point behind the camera.
     """
     found = []
     for own, camera in zip(rays, cameras, strict=True):
@@ -156,19 +157,19 @@ def errors_px(points_world: np.ndarray, rays: np.ndarray, cameras: Sequence[Cali
 def triangulate_without_outliers(
     rays: np.ndarray, weights: np.ndarray, cameras: Sequence[CalibratedCamera], limit_px: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Triangulate points, leaving out the cameras that do not agree with the others.
+    """Triangulate points while leaving out cameras that disagree with the others.
 
-    While a ray of a point is farther off than the limit, the camera is left out without which the largest error of the rest is
-    smallest; at least two stay.
+    While a ray of a point has a larger error than the limit, one camera is left out: the one without which the largest
+    remaining error is smallest. At least two cameras stay.
 
     Args:
-      rays: as `triangulate`.
-      weights: as `triangulate`.
-      cameras: as `triangulate`.
-      limit_px: error of a ray.
+      rays: [C, N, 2] rays of each camera to each point.
+      weights: [C, N] weights of the squared errors; 0 for rays that are not used.
+      cameras: the C cameras.
+      limit_px: largest accepted error of a ray, pixels.
 
     Returns:
-      [N, 3] points in the world, metres, NaN where no two rays agree; and [C, N] bool, the rays that count.
+      [N, 3] points, world frame, metres, NaN if no two rays agree; and [C, N] bool, the rays that were used.
     """
     used = np.isfinite(rays).all(-1) & (weights > 0)
     points = triangulate(rays, np.where(used, weights, 0), cameras)
@@ -190,6 +191,6 @@ def triangulate_without_outliers(
 
 
 def _worst(points: np.ndarray, rays: np.ndarray, used: np.ndarray, cameras: Sequence[CalibratedCamera]) -> np.ndarray:
-    """Return the largest error of each point's rays that are used, [N] pixels; infinite for a point that is NaN."""
+    """Return the largest error [N], pixels, of the used rays of each point; infinite if the point is NaN."""
     error = np.where(used, errors_px(points, rays, cameras), 0).max(0)
     return np.where(np.isfinite(points).all(-1), error, np.inf)

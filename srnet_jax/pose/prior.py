@@ -1,11 +1,11 @@
-"""How people look in images: mean and covariance of the 17 joints in 2D, for joints that a detector does not see.
+"""A Gaussian model of 2D poses, which estimates the joints that a detector does not see from those that it sees.
 
-Poses are taken about the mean of their joints over their root mean square distance from there. Where a pose is in the image is
-left open (a wide variance along translations), and its size follows from the joints that are seen, so that any subset of the
-joints tells where the others are likely to be.
+The model is the mean and covariance of the 17 joints. Poses are relative to the mean of their joints, in units of their size:
+the joints' root mean square distance from that mean. A wide variance along translations leaves the position in the image
+open, and the size is computed from the visible joints. Any subset of the joints therefore predicts the others.
 
-The numbers that ship were made by `python -m launch.prepare_data pose_prior` from CMU's motions: the data used in this project
-was obtained from mocap.cs.cmu.edu; the database was created with funding from NSF EIA-0196217.
+The parameters in `prior.npz` were made by `python -m launch.prepare_data pose_prior` from CMU's motions: the data used in this
+project was obtained from mocap.cs.cmu.edu; the database was created with funding from NSF EIA-0196217.
 """
 
 import functools
@@ -17,12 +17,12 @@ from srnet_jax.pose.skeleton import H36M_17
 
 FILE = Path(__file__).parent / "prior.npz"
 _ANYWHERE = 30.0  # standard deviation of a translation, in sizes of the person
-_ROUNDING = 1e-3  # added variance
+_ROUNDING = 1e-3  # variance added to keep the matrix well conditioned
 _JOINTS = H36M_17.num_joints
 
 
 def fit(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean [34] and covariance [34, 34] of poses [N, 17, 2], pixels."""
+    """Fit the model to poses [N, 17, 2], pixels; return the mean [34] and the covariance [34, 34]."""
     around = points - points.mean(-2, keepdims=True)
     size = np.sqrt(np.square(around).sum(-1).mean(-1))[:, None, None]
     flat = (around / size).reshape(len(points), -1)
@@ -31,17 +31,18 @@ def fit(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def load() -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and the covariance that ship."""
+    """Load the mean [34] and covariance [34, 34] from the package, float64."""
     with np.load(FILE, allow_pickle=False) as file:
         return file["mean"].astype(np.float64), file["covariance"].astype(np.float64)
 
 
 @functools.lru_cache(maxsize=10_000)
 def _given(pattern: bytes) -> tuple[float, np.ndarray]:
-    """Return what joints that are seen [17] bool tell.
+    """Prepare the estimates from one set of visible joints, the bytes of a mask [17] bool.
 
     Returns:
-      Their mean square distance from their mean in a pose of size 1, and how the missing ones follow from them [seen, missing].
+      The visible joints' expected mean square distance from their mean in a pose of size 1, and the matrix [seen, missing] that
+      estimates the coordinates of the missing joints.
     """
     seen = np.frombuffer(pattern, bool)
     mean, covariance = load()
@@ -54,14 +55,14 @@ def _given(pattern: bytes) -> tuple[float, np.ndarray]:
 
 
 def size_of(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return the size of people of whom some joints are seen: the root mean square distance of all joints from their mean.
+    """Estimate the size of people from their visible joints: the root mean square distance of all joints from their mean.
 
     Args:
-      points: [N, 17, 2] pixels; what is not seen is not read.
-      seen: [17] bool, the same for all; at least two.
+      points: [N, 17, 2] pixels; hidden joints are not read.
+      seen: [17] bool, the joints that are visible in all poses; at least two.
 
     Returns:
-      [N] pixels.
+      [N] sizes, pixels.
     """
     shown = points[:, seen]
     found = np.square(shown - shown.mean(1, keepdims=True)).sum(-1).mean(-1)
@@ -69,14 +70,14 @@ def size_of(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def completed(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return poses whose missing joints are where they are likely to be, given the others.
+    """Fill in hidden joints with their most likely positions, given the visible ones.
 
     Args:
-      points: [N, 17, 2] pixels; what is not seen is not read.
-      seen: [17] bool, the same for all; at least two.
+      points: [N, 17, 2] pixels; hidden joints are not read.
+      seen: [17] bool, the joints that are visible in all poses; at least two.
 
     Returns:
-      [N, 17, 2] the seen joints as they are, the others as estimates.
+      [N, 17, 2] pixels: visible joints unchanged, the others estimated.
     """
     if seen.all():
         return points
@@ -92,7 +93,14 @@ def completed(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def strangeness(points: np.ndarray) -> np.ndarray:
-    """Return how unlike a person poses [N, 17, 2] look: [N] mean squared deviation in standard deviations; about 1 is usual."""
+    """Measure how unusual poses look, by their mean squared deviation from the model in standard deviations.
+
+    Args:
+      points: [N, 17, 2] pixels.
+
+    Returns:
+      [N] about 1 for a usual pose, large for a set of points that is not a person.
+    """
     mean, covariance = load()
     around = points - points.mean(-2, keepdims=True)
     size = np.maximum(np.sqrt(np.square(around).sum(-1).mean(-1)), 1e-3)[:, None, None]

@@ -1,7 +1,8 @@
-"""The path of the hip live, frame by frame: `root_path` without what comes later.
+"""Estimate the path of the hip live, frame by frame: the counterpart of `root_path` without later frames.
 
-Each frame's translation is found as in `root_path`, beginning with what was expected there. The logarithm of the depth and the
-ray to the hip are then filtered apart (Kalman, with a speed that changes at random); a frame that is far off counts little.
+The translation of each frame is estimated as in `root_path`, starting from its prediction. The logarithm of the depth and the
+ray to the hip are then filtered separately, by Kalman filters with a randomly changing speed. Outlying frames have little
+weight.
 """
 
 import math
@@ -9,25 +10,25 @@ import math
 import numpy as np
 
 from srnet_jax.errors import DataError
-from srnet_jax.pose.root_path import FEWEST, NEAREST_M, POINT, root_by_frame
+from srnet_jax.pose.root_path import MIN_JOINTS, NEAREST_M, POINT, root_by_frame
 from srnet_jax.pose.whittaker import LONGEST_GAP_S
 
-# Standard errors of a frame, and how much the speed changes in a second; chosen by launch.benchmark motion.
+# Standard error of a frame, and random change of the speed per second; chosen with launch.benchmark motion.
 _DEPTH, _DEPTH_CHANGE = 0.03, 0.1  # of the logarithm
 _RAY, _RAY_CHANGE = 0.006, 0.5
-_STEPS = 2  # of reweighting, where a place is expected
-_FITS_M = 0.08  # errors of this size weigh a quarter
-_ODD, _MOST_ODD = 3.0, 10.0  # standard errors from which on a frame counts less, and by which factor at most
+_STEPS = 2  # of reweighting, if there is a prediction
+_FITS_M = 0.08  # a joint with this error has a quarter of the weight
+_ODD, _MAX_ODD = 3.0, 10.0  # a frame has less weight from this many standard errors on, at most by this factor
 
 
 class RootFilter:
-    """Where one person's hip is, as frames come.
+    """Estimate one person's hip from one frame at a time.
 
-    After a gap of more than LONGEST_GAP_S seconds the next frame is the first.
+    After a gap of more than `LONGEST_GAP_S` seconds, the next frame counts as the first.
     """
 
     def __init__(self, focal_px: float, center: tuple[float, float]) -> None:
-        """Prepare the filter.
+        """Begin before the first frame.
 
         Args:
           focal_px: focal length, pixels.
@@ -38,28 +39,28 @@ class RootFilter:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was seen: the next frame is the first."""
+        """Forget all frames; the next frame counts as the first."""
         self._time = -math.inf
         self._parts: list[_Speeding] = []
 
     def push(self, pose: np.ndarray, keypoints: np.ndarray, confidences: np.ndarray, time: float) -> np.ndarray:
-        """Return where the hip is in the next frame.
+        """Estimate the hip in the next frame.
 
         Args:
           pose: [17, 3] joints relative to the hip, along the camera's axes, metres; NaN if the frame is not lifted.
           keypoints: [17, 2] pixels; NaN where not known.
-          confidences: [17], 0 to 1; 0 for a joint that does not count.
-          time: seconds, later than that of the frame before.
+          confidences: [17], 0 to 1; 0 for a joint that is not used.
+          time: seconds, later than the previous frame's.
 
         Returns:
-          [3] float64 hip in the camera frame, metres; NaN if the frame does not tell.
+          [3] float64 hip in the camera frame, metres; NaN if the frame does not determine it.
 
         Raises:
-          DataError: if the time is not later than that of the frame before.
+          DataError: if the time is not later than the previous frame's.
         """
         passed = time - self._time
         if not passed > 0:
-            raise DataError(f"time: found {time:g} s after {self._time:g} s, expected times that rise from frame to frame")
+            raise DataError(f"time: found {time:g} s after {self._time:g} s, expected times that increase")
         if passed > LONGEST_GAP_S:
             self.reset()
         found = self._found(pose, keypoints, confidences, passed)
@@ -77,7 +78,7 @@ class RootFilter:
         return np.array([self._parts[1].value * distance, self._parts[2].value * distance, distance])
 
     def _found(self, pose: np.ndarray, keypoints: np.ndarray, confidences: np.ndarray, passed: float) -> list[float]:
-        """Return the translation that makes the pose project onto the keypoints."""
+        """Return the translation that makes the pose project onto the keypoints; NaN if it is not determined."""
         if not self._parts:
             return root_by_frame(pose[None], keypoints[None], confidences[None], self._focal_px, self._center)[0].tolist()
         u, v = (keypoints.T.astype(np.float64) - self._columns) / self._focal_px
@@ -85,11 +86,11 @@ class RootFilter:
         seen = u + v
         known = seen - seen == 0  # finite
         weights = np.where(known, confidences, 0)
-        if np.count_nonzero(weights > 0) < FEWEST or not math.isfinite(float(z.sum())):
+        if np.count_nonzero(weights > 0) < MIN_JOINTS or not math.isfinite(float(z.sum())):
             return [math.nan] * 3
         if not known.all():
             u, v = np.where(known, u, 0), np.where(known, v, 0)
-        right, down = u * z - x, v * z - y  # t_x - u * t_z and t_y - v * t_z, see `root_path.translated`
+        right, down = u * z - x, v * z - y  # t_x - u * t_z and t_y - v * t_z, as in `root_path.solve_translations`
         sums = np.stack([np.ones_like(u), u, v, u * u + v * v, right, down, u * right + v * down])
         logarithm, ray_x, ray_y = (part.value + part.rate * passed for part in self._parts)
         far = math.exp(logarithm)
@@ -108,7 +109,7 @@ class RootFilter:
 
 
 class _Speeding:
-    """A number that is measured with errors and whose speed changes at random: a Kalman filter of two states."""
+    """A Kalman filter of a number and its speed: the number is measured with errors, the speed changes at random."""
 
     def __init__(self, value: float, error: float, change: float) -> None:
         self.value, self.rate = value, 0.0
@@ -116,14 +117,14 @@ class _Speeding:
         self._covariance = (self._error, 0.0, self._change)
 
     def update(self, measured: float, passed: float) -> None:
-        """Go on by some seconds and take in a measurement."""
+        """Predict the state after `passed` seconds and correct it by a measurement."""
         own, both, speed = self._covariance
         self.value += self.rate * passed
         own += passed * (2 * both + passed * speed) + self._change * passed**3 / 3
         both += passed * speed + self._change * passed**2 / 2
         speed += self._change * passed
         off = measured - self.value
-        error = self._error * min(max(off * off / (_ODD * _ODD * (own + self._error)), 1.0), _MOST_ODD)
+        error = self._error * min(max(off * off / (_ODD * _ODD * (own + self._error)), 1.0), _MAX_ODD)
         gain, rising = own / (own + error), both / (own + error)
         self.value += gain * off
         self.rate += rising * off

@@ -1,12 +1,12 @@
-"""Where a lifted person is: the path of the hip in the camera frame, from poses and the keypoints that they project onto.
+"""Estimate where a lifted person is: the path of the hip in the camera frame, from the 3D poses and their 2D keypoints.
 
-In each frame it is the translation that makes the pose project onto its keypoints: least squares under the pinhole, in which
-joints that do not fit count little. The bones have their median lengths, because a pose that grows and shrinks would seem to
-come and go. The depth is far less certain than the direction, so the two are smoothed apart: the logarithm of the depth over
-DEPTH_S, the ray to the hip over RAY_S.
+In each frame, the hip is the translation that makes the pose project onto its keypoints: least squares with a pinhole camera,
+in which badly fitting joints have little weight. The bones get their median lengths first, because a pose that grows and
+shrinks would seem to come nearer and go away. The depth is far less certain than the direction, so the two are smoothed
+separately: the logarithm of the depth over `DEPTH_S`, the ray to the hip over `RAY_S`.
 
-What an image does not show: a person whom the lifter takes for 5 % too tall is 5 % too far away, and so is everything about the
-path 5 % too large. A focal length that is 5 % too long makes depths 5 % too large, and nothing else.
+The scale cannot be seen in an image: if the lifter makes a person 5 % too tall, the person is 5 % too far away, and the whole
+path is 5 % too large. A focal length that is 5 % too long makes only the depths 5 % too large.
 
 Camera frame: x right, y down, z away from the camera, metres.
 """
@@ -18,15 +18,15 @@ from srnet_jax.pose.bones import bone_lengths, tree_walk
 from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.pose.whittaker import whittaker
 
-DEPTH_S, RAY_S = 0.3, 0.06  # see `whittaker`; chosen by launch.benchmark motion, docs/motion.md
-FEWEST = 3  # joints that tell where a person is
+DEPTH_S, RAY_S = 0.3, 0.06  # seconds, as in `whittaker`; chosen with launch.benchmark motion, docs/motion.md
+MIN_JOINTS = 3  # joints that determine where a person is
 _STEPS = 6  # of reweighting
-_FITS = 2.0  # errors of this many medians weigh a quarter
-_SMALLEST = 1e-4  # least median error, in sizes of the person
+_FITS = 2.0  # a joint with an error of this many medians has a quarter of the weight
+_MIN_ERROR = 1e-4  # least median error, in sizes of the person
 NEAREST_M = 0.1  # least depth of a joint
-POINT = 1e-12  # variance of rays that are one point
-_ODD = 3.0  # a frame whose depth is this many medians from the smooth one weighs half
-_SURE = 3e-3  # least median, of the logarithm
+POINT = 1e-12  # rays of a smaller variance are one point
+_ODD = 3.0  # a frame whose depth is off the smooth one by this many medians has half the weight
+_MIN_DEPTH_ERROR = 3e-3  # least median, of the logarithm
 _ROUNDS = 3
 
 
@@ -38,22 +38,22 @@ def root_path(
     center: tuple[float, float],
     times: np.ndarray,
 ) -> np.ndarray:
-    """Find the smooth path of a person's hip.
+    """Estimate the smooth path of a person's hip.
 
     Args:
       poses_3d: [T, 17, 3] joints of `skeleton.H36M_17` along the camera's axes, relative to the hip, metres; NaN in frames
         that are not lifted.
       keypoints: [T, 17, 2] pixels; NaN where not known.
-      confidences: [T, 17], 0 to 1, which weigh squared errors; 0 for a joint that does not count.
+      confidences: [T, 17], 0 to 1, weights of the squared errors; 0 for a joint that is not used.
       focal_px: focal length, pixels.
       center: principal point, pixels.
-      times: [T] seconds of the frames, rising.
+      times: [T] seconds of the frames, increasing.
 
     Returns:
-      [T, 3] float64 hip in the camera frame, metres; NaN in frames that are not lifted or show fewer than FEWEST joints.
+      [T, 3] float64 hip in the camera frame, metres; NaN in frames that are not lifted or show fewer than `MIN_JOINTS` joints.
 
     Raises:
-      DataError: if shapes do not fit together or times do not rise.
+      DataError: if shapes do not fit together or times do not increase.
     """
     check_times(times, len(poses_3d))
     return smoothed(root_by_frame(with_median_bones(poses_3d), keypoints, confidences, focal_px, center), times)
@@ -62,7 +62,21 @@ def root_path(
 def root_by_frame(
     poses_3d: np.ndarray, keypoints: np.ndarray, confidences: np.ndarray, focal_px: float, center: tuple[float, float]
 ) -> np.ndarray:
-    """Return the hip [T, 3] of each frame for itself, as it makes the pose project onto the keypoints; see `root_path`."""
+    """Estimate the hip of each frame independently, without smoothing and with the bones as they are.
+
+    Args:
+      poses_3d: [T, 17, 3] joints along the camera's axes, relative to the hip, metres; NaN in frames that are not lifted.
+      keypoints: [T, 17, 2] pixels; NaN where not known.
+      confidences: [T, 17], 0 to 1, weights of the squared errors; 0 for a joint that is not used.
+      focal_px: focal length, pixels.
+      center: principal point, pixels.
+
+    Returns:
+      [T, 3] float64 hip in the camera frame, metres; NaN if it cannot be estimated.
+
+    Raises:
+      DataError: if shapes do not fit together.
+    """
     poses, points, sure = (np.asarray(array, np.float64) for array in (poses_3d, keypoints, confidences))
     expected = (len(poses), H36M_17.num_joints)
     if poses.shape != (*expected, 3) or points.shape != (*expected, 2) or sure.shape != expected:
@@ -72,7 +86,7 @@ def root_by_frame(
         )
     rays = (points - np.asarray(center)) / focal_px
     weights = np.where(np.isfinite(rays).all(-1) & (sure > 0), sure, 0)
-    usable = ((weights > 0).sum(-1) >= FEWEST) & np.isfinite(poses).all((1, 2))
+    usable = ((weights > 0).sum(-1) >= MIN_JOINTS) & np.isfinite(poses).all((1, 2))
     path = np.full((len(poses), 3), np.nan)
     if usable.any():
         path[usable] = _fitted(poses[usable], np.where(weights[..., None] > 0, rays, 0)[usable], weights[usable])
@@ -81,28 +95,28 @@ def root_by_frame(
 
 
 def _fitted(poses: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the translations [N, 3] of poses [N, J, 3] that fit rays [N, J, 2] best."""
+    """Return the translations [N, 3], metres, of poses [N, J, 3] that fit rays [N, J, 2] best."""
     path = _guessed(poses, rays, weights)
     counts = weights.sum(1)
     size = np.sqrt((weights * np.square(poses).sum(-1)).sum(1) / counts)[:, None]
     for _ in range(_STEPS):
         depths = np.maximum(poses[..., 2] + path[:, 2:], NEAREST_M)
         errors = np.linalg.norm(poses[..., :2] + path[:, None, :2] - rays * depths[..., None], axis=-1)  # metres, [N, J]
-        scale = _FITS * np.maximum(_median(errors, weights), _SMALLEST * size)
-        path, _ = translated(poses, rays, weights / np.square((1 + np.square(errors / scale)) * depths))
+        scale = _FITS * np.maximum(_median(errors, weights), _MIN_ERROR * size)
+        path, _ = solve_translations(poses, rays, weights / np.square((1 + np.square(errors / scale)) * depths))
     return path
 
 
-def translated(poses: np.ndarray, rays: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solve the pinhole's equations: ray * (Z + t_z) = (X, Y) + (t_x, t_y) for all joints, which are linear in t.
+def solve_translations(poses: np.ndarray, rays: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Solve the linear pinhole equations ray * (Z + t_z) = (X, Y) + (t_x, t_y) of all joints for the translation t.
 
     Args:
-      poses: [..., J, 3] relative to the hip, metres.
-      rays: [..., J, 2] to the joints, at depth 1.
-      shares: [..., J] weights of squared errors in metres.
+      poses: [..., J, 3] joints relative to the hip, metres.
+      rays: [..., J, 2] rays to the joints, at depth 1.
+      shares: [..., J] weights of the squared errors, which are in metres.
 
     Returns:
-      [..., 3] translations t, metres, and [...] the variance of the rays; NaN where these are one point.
+      [..., 3] translations t, metres, NaN if all rays are one point; and [...] the variance of the rays.
     """
     shares = shares / shares.sum(-1, keepdims=True)
     wanted = rays * poses[..., 2:] - poses[..., :2]  # t_x - ray * t_z
@@ -114,7 +128,7 @@ def translated(poses: np.ndarray, rays: np.ndarray, shares: np.ndarray) -> tuple
 
 
 def _guessed(poses: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return translations [N, 3] that a few wrong joints hardly change: the ratio of median sizes is the depth."""
+    """Return rough translations [N, 3] that a few wrong joints hardly affect: the ratio of median sizes is the depth."""
     ray, middle = (np.concatenate([_median(a[..., k], weights) for k in (0, 1)], -1) for a in (rays, poses))  # [N, 2]
     small, large = (
         _median(np.linalg.norm(a - b[:, None], axis=-1), weights) for a, b in ((rays, ray), (poses[..., :2], middle))
@@ -124,22 +138,30 @@ def _guessed(poses: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.nda
 
 
 def _median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the medians [N, 1] over the joints of [N, J] that count."""
+    """Return the medians [N, 1] of values [N, J] over the joints whose weight is not zero."""
     ordered = np.sort(np.where(weights > 0, values, np.inf), axis=1)
     return np.take_along_axis(ordered, ((weights > 0).sum(1, keepdims=True) - 1) // 2, axis=1)
 
 
 def with_median_bones(poses_3d: np.ndarray) -> np.ndarray:
-    """Return poses [T, 17, 3], relative to the hip, whose bones keep their directions and have their median lengths."""
+    """Set the bones of poses [T, 17, 3], relative to the hip, to their median lengths; the directions stay."""
     poses = np.asarray(poses_3d, np.float64)
     lengths = bone_lengths(poses, alike=False)
     return poses.copy() if np.isnan(lengths).any() else tree_walk(poses, lengths)
 
 
-def bridged(path: np.ndarray, poses_3d: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return a path [T, 3] that also has the frames with a pose in which too few joints were seen for a place of their own.
+def with_gaps_filled(path: np.ndarray, poses_3d: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Fill in the path in frames that have a pose but too few visible joints to locate it.
 
-    Between known frames the ray and the logarithm of the depth change linearly; before and after them they stay.
+    The ray and the logarithm of the depth are interpolated linearly between known frames, and constant before and after them.
+
+    Args:
+      path: [T, 3] hip in the camera frame, metres; NaN where not known.
+      poses_3d: [T, 17, 3] joints; NaN in frames without a pose, which are not filled.
+      times: [T] seconds.
+
+    Returns:
+      [T, 3] path, metres.
     """
     known = np.isfinite(path).all(-1)
     made = path.copy()
@@ -153,7 +175,7 @@ def bridged(path: np.ndarray, poses_3d: np.ndarray, times: np.ndarray) -> np.nda
 
 
 def smoothed(path: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return a path [T, 3] that is smooth over time, the ray and the logarithm of the depth apart; NaN stays NaN."""
+    """Smooth a path [T, 3] over time, the ray and the logarithm of the depth separately; NaN stays NaN."""
     known = np.isfinite(path).all(-1)
     made = np.full(path.shape, np.nan)
     if not known.any():
@@ -163,14 +185,18 @@ def smoothed(path: np.ndarray, times: np.ndarray) -> np.ndarray:
     for _ in range(_ROUNDS):
         smooth = whittaker(depth, seconds, DEPTH_S, weights)
         off = np.abs(depth - smooth)[:, 0]
-        weights = 1 / (1 + np.square(off / (_ODD * max(float(np.median(off)), _SURE))))
+        weights = 1 / (1 + np.square(off / (_ODD * max(float(np.median(off)), _MIN_DEPTH_ERROR))))
     distance = np.exp(smooth)
     made[known] = np.concatenate([whittaker(ray, seconds, RAY_S) * distance, distance], -1)
     return made
 
 
 def check_times(times: np.ndarray, frames: int) -> None:
-    """Refuse, with a DataError, times that are not those of as many frames, or do not rise."""
+    """Check that there is one time for each frame and that the times increase.
+
+    Raises:
+      DataError: if they do not.
+    """
     times = np.asarray(times)
     if times.shape != (frames,) or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
-        raise DataError(f"times: found shape {times.shape}, expected ({frames},) of seconds that rise from frame to frame")
+        raise DataError(f"times: found shape {times.shape}, expected ({frames},) of seconds that increase")

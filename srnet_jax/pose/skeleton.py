@@ -1,4 +1,4 @@
-"""Joints, bones, left and right, and the body-part groups of the paper."""
+"""Skeletons: the joints and bones of poses, their left and right sides, and the paper's body-part groups."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Mirrored(NamedTuple):
-    """For each keypoint and each 3D joint, the one that takes its place in a mirror image: see `Skeleton.mirrored`."""
+    """For each keypoint and each 3D joint, the index of its mirror image (`Skeleton.mirrored`)."""
 
     keypoints: tuple[int, ...]
     joints: tuple[int, ...]
@@ -19,13 +19,13 @@ class Skeleton:
     """A named set of joints in a fixed order, the root first.
 
     Attributes:
-      name: what the set is called in configs, messages and files.
+      name: name of the set in configs, messages and files.
       joints: the joint names, in array order.
       parents: index of each joint's parent, -1 for the root.
       joints_left: indices of the joints on the person's left side.
       joints_right: their mirror images, in the same order.
       groups: name and joints of each body part of the split networks; each joint belongs to one part.
-      file_order: the place of each joint in the arrays of files, which need not have the root first.
+      file_order: index of each joint in the arrays of data files, in which the root need not be first.
     """
 
     name: str
@@ -43,17 +43,17 @@ class Skeleton:
 
     @property
     def mirrored(self) -> tuple[int, ...]:
-        """For each joint, the joint that takes its place in a mirror image."""
+        """For each joint, the index of its mirror image: left and right joints are exchanged."""
         order = list(range(self.num_joints))
         for left, right in zip(self.joints_left, self.joints_right, strict=True):
             order[left], order[right] = right, left
         return tuple(order)
 
     def indices(self, names: Sequence[str]) -> list[int]:
-        """Return the places of joints, by name.
+        """Return the indices of joints, given their names.
 
         Raises:
-          ValueError: if there is no such joint.
+          ValueError: if the skeleton has no such joint.
         """
         return [self.joints.index(name) for name in names]
 
@@ -65,18 +65,18 @@ def make_skeleton(
     right: Sequence[str],
     groups: Mapping[str, Sequence[str]],
 ) -> Skeleton:
-    """Build a joint set from names.
+    """Build a skeleton from joint names.
 
     Args:
-      name: of the set.
-      parents: of each joint its parent, "" for the root, in the order of the arrays in files.
+      name: name of the set.
+      parents: {joint: its parent}, "" for the root's, in the joint order of the data files.
       left: joints on the person's left side.
       right: their mirror images, in the same order.
-      groups: joints of each body part; each joint in one of them.
+      groups: {body part: its joints}; each joint belongs to one part.
 
     Raises:
-      ValueError: if there is not one root, a bone leads in a circle, a name is unknown, a joint is on both sides or has no
-        mirror image, or the groups do not hold each joint once.
+      ValueError: if there is not exactly one root, the bones form a cycle, a name is unknown, a joint is on both sides or has
+        no mirror image, or a joint is not in exactly one group.
     """
     _check_tree(parents)
     if len(left) != len(right):
@@ -84,15 +84,15 @@ def make_skeleton(
     grouped = [joint for group in groups.values() for joint in group]
     for what, names in (("left and right", [*left, *right]), ("groups", grouped)):
         if unknown := [joint for joint in names if joint not in parents]:
-            raise ValueError(f"{what}: {unknown[0]!r} is no joint, expected some of {', '.join(parents)}")
+            raise ValueError(f"{what}: {unknown[0]!r} is not a joint, expected some of {', '.join(parents)}")
         if twice := [joint for joint in parents if names.count(joint) > 1]:
-            raise ValueError(f"{what}: {twice[0]!r} is named twice, expected each joint once")
+            raise ValueError(f"{what}: found {twice[0]!r} twice, expected each joint once")
     if missing := [joint for joint in parents if joint not in grouped]:
-        raise ValueError(f"groups: no group holds {missing[0]!r}, expected each joint in one group")
+        raise ValueError(f"groups: {missing[0]!r} is in no group, expected each joint in one group")
     if empty := [group for group, joints in groups.items() if not joints]:
         raise ValueError(f"groups: {empty[0]!r} is empty, expected at least one joint")
     in_files = list(parents)
-    joints = sorted(in_files, key=lambda joint: parents[joint] != "")  # the root first, the others as they are
+    joints = sorted(in_files, key=lambda joint: parents[joint] != "")  # the root first, the others in their order
     index = {joint: number for number, joint in enumerate(joints)} | {"": -1}
 
     def numbers(names: Sequence[str]) -> tuple[int, ...]:
@@ -112,21 +112,24 @@ def make_skeleton(
 def _check_tree(parents: Mapping[str, str]) -> None:
     roots = [joint for joint, parent in parents.items() if parent == ""]
     if len(roots) != 1:
-        raise ValueError(f"joints: {', '.join(roots) or 'none'} without a parent, expected one joint, the root, with parent ''")
+        raise ValueError(f"joints: found {', '.join(roots) or 'none'} without a parent, expected one root, with parent ''")
     for joint, parent in parents.items():
         if parent and parent not in parents:
-            raise ValueError(f"joints: the parent {parent!r} of {joint!r} is no joint, expected some of {', '.join(parents)}")
+            raise ValueError(f"joints: the parent {parent!r} of {joint!r} is not a joint, expected one of {', '.join(parents)}")
     for joint in parents:
         seen, at = {joint}, parents[joint]
         while at != "":
             if at in seen:
-                raise ValueError(f"joints: the parents of {joint!r} lead in a circle, expected them to lead to the root")
+                raise ValueError(f"joints: the parents of {joint!r} form a cycle, expected them to lead to the root")
             seen.add(at)
             at = parents[at]
 
 
 def _built_in(name: str, bones: str, groups: Mapping[str, str]) -> Skeleton:
-    """Return a set whose sides begin with L and R, of words `joint<parent`, or `joint` if the parent is the word before."""
+    """Build a skeleton whose left and right joints begin with L and R.
+
+    `bones` lists words `joint<parent`; the parent is the previous joint if it is omitted, and none if it is empty (`joint<`).
+    """
     parents: dict[str, str] = {}
     for word in bones.split():
         joint, _, parent = word.partition("<")
@@ -153,7 +156,7 @@ BUILT_IN = {
     skeleton.name: skeleton
     for skeleton in (
         H36M_17,
-        _built_in(  # of Stacked Hourglass, as VideoPose3D's data_2d_h36m_sh_ft_h36m.npz: without the joint by the nose
+        _built_in(  # Stacked Hourglass, as in VideoPose3D's data_2d_h36m_sh_ft_h36m.npz: without the joint near the nose
             "human36m_16",
             "Hip RHip RKnee RFoot LHip<Hip LKnee LFoot Spine<Hip Thorax Head "
             "LShoulder<Thorax LElbow LWrist RShoulder<Thorax RElbow RWrist",
@@ -165,13 +168,13 @@ BUILT_IN = {
             "Head<Thorax",
             _LIMBS | {"torso_and_head": "Hip Thorax Head"},
         ),
-        _built_in(  # keypoints of COCO: of Detectron, CPN and most detectors; a foot is an ankle
+        _built_in(  # COCO keypoints, as Detectron, CPN and most detectors find them; LFoot and RFoot are the ankles
             "coco_17",
             "Nose LEye REye<Nose LEar<LEye REar<REye LShoulder<Nose RShoulder<Nose LElbow<LShoulder RElbow<RShoulder "
             "LWrist<LElbow RWrist<RElbow LHip<LShoulder RHip<RShoulder LKnee<LHip RKnee<RHip LFoot<LKnee RFoot<RKnee",
             _LIMBS | {"torso_and_head": "Nose LEye REye LEar REar"},
         ),
-        _built_in(  # the 17 joints of MPI-INF-3DHP's test set, the pelvis as joint 14
+        _built_in(  # the 17 joints of MPI-INF-3DHP's test set; joint 14 is the pelvis
             "mpi_inf_3dhp_17",
             "Head<Neck Thorax<Spine RShoulder<Thorax RElbow RWrist LShoulder<Thorax LElbow LWrist RHip<Hip RKnee RFoot "
             "LHip<Hip LKnee LFoot Hip< Spine<Hip Neck<Thorax",
@@ -180,7 +183,7 @@ BUILT_IN = {
     )
 }
 
-ROOT = 0  # the first joint of every set
+ROOT = 0  # the first joint of every skeleton
 PCK_JOINTS = (1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 14, 15, 16)  # MPI-INF-3DHP's official 14: all but pelvis, spine and head
 _SPINE = 7
 
@@ -199,7 +202,7 @@ RATIOS = {
     "head": 0.130,
 }
 
-# Partitions without the root (paper Fig. 6): up to five groups the official code's, beyond them our reading.
+# Partitions without the root (paper Fig. 6): those of the official code up to five groups, beyond five our interpretation.
 _LEGS, _TRUNK = ((1, 2, 3), (4, 5, 6)), ((7, 8), (9, 10))
 _GROUPS = {
     1: (tuple(range(1, 17)),),
@@ -223,24 +226,27 @@ def body_groups(
 ) -> tuple[tuple[int, ...], ...]:
     """Return the joints of each body-part group, in the order of the network's branches.
 
-    Of `H36M_17`, with five groups: right leg, left leg, torso and head, left arm, right arm. With six the head (with the neck)
-    is a group of its own, with eight each wrist too, with 17 each joint. Other sets have the groups that they declare.
+    The five groups of `H36M_17` are right leg, left leg, torso and head, left arm, right arm. With six groups, head and neck
+    are a separate group; with eight, so is each wrist; with 17, each joint. Other skeletons have the groups that they declare.
 
     Args:
-      num_groups: of `H36M_17`: 1, 2, 3, 5, 6, 8 or 17; without effect for other sets.
-      skeleton: of the joints.
-      root_in_every_group: True gives the official code's groups, which all begin with the root joint;
-        False the paper's partition, where the root belongs only to the group that holds the spine, or is declared with it.
-      shuffled: number of groups, 0 or at least 2, whose joints but the root are exchanged at random, so that each holds
-        another's (Table 5).
-      seed: of which groups and which joints.
+      num_groups: number of groups of `H36M_17`: 1, 2, 3, 5, 6, 8 or 17. It has no effect for other skeletons.
+      skeleton: the skeleton of the joints.
+      root_in_every_group: True for the official code's groups, which all begin with the root joint. False for the paper's
+        partition: the root belongs only to the group of the spine, or to the group in which the skeleton declares it.
+      shuffled: number of groups, 0 or at least 2, whose joints except the root are exchanged at random, so that each group
+        contains a joint of another (Table 5).
+      seed: random seed of the exchange.
+
+    Returns:
+      The joint indices of each group.
 
     Raises:
-      KeyError: for another number of groups.
+      KeyError: if `H36M_17` has no partition with this number of groups.
       ValueError: if this number of groups cannot be shuffled.
 
     Note:
-      The official code has no more than five groups, and the text does not give Fig. 6's joints for six, eight and 17.
+      The official code has at most five groups, and the paper does not list the joints of Fig. 6 for six, eight and 17 groups.
 
     Source: paper Sec. 3 and Fig. 6; the official code for the joints.
     """
@@ -255,7 +261,7 @@ def body_groups(
 
 
 def _shuffled(groups: tuple[tuple[int, ...], ...], count: int, seed: int) -> tuple[tuple[int, ...], ...]:
-    """Exchange the joints of some groups, until each holds a joint that was not its own."""
+    """Exchange the joints of `count` groups at random until each of them contains a joint from another group."""
     filled = [index for index, group in enumerate(groups) if group]
     if not 2 <= count <= len(filled):
         raise ValueError(f"shuffled_groups is {count}, expected 0, or 2 or more of {len(filled)} groups")

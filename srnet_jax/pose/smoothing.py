@@ -1,7 +1,7 @@
-"""Smooth tracks of poses: without delay for files, and frame by frame for live use.
+"""Smooth tracks of poses over time: without delay for files, and frame by frame for live use.
 
-A frame is missing if one of its values is NaN. It stays as it is, and frames on both sides of it are filtered apart, so that
-nothing is drawn across a gap.
+A frame is missing if one of its values is NaN. Missing frames are returned unchanged, and the frames before and after them are
+filtered separately, so that nothing is interpolated across a gap.
 """
 
 import itertools
@@ -12,19 +12,22 @@ from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.pose.complete import LONGEST_GAP_S
 
 CUTOFF_HZ = 4.0
-MIN_CUTOFF_HZ, BETA, D_CUTOFF_HZ = 2.0, 4.0, 1.0  # of the One Euro filter; beta in Hz for each metre a second
-_TWO_PASSES = (2**0.5 - 1) ** -0.25  # of a second-order filter; raises the cutoff of each, so that that of both is as asked
-_UNEVEN = 0.01  # of the frame time; time stamps that are less off are even
-_MOST_UNEVEN = 100  # frames at the median rate for each that is there
-_NYQUIST = 0.95  # share of half the frame rate from which on nothing is left to remove
+MIN_CUTOFF_HZ, BETA, D_CUTOFF_HZ = 2.0, 4.0, 1.0  # of the One Euro filter; beta in Hz per metre a second
+_TWO_PASSES = (2**0.5 - 1) ** -0.25  # raises the cutoff of each second-order pass, so that both together have the given one
+_UNEVEN = 0.01  # of the frame time; smaller deviations of time stamps are ignored
+_MAX_UNEVEN = 100  # interpolated frames for each given frame
+_NYQUIST = 0.95  # of half the frame rate; above it, a cutoff leaves nothing to remove
 
 
 def seconds(times: np.ndarray | float, frames: int) -> np.ndarray:
-    """Return the times [T] of frames, seconds.
+    """Return the time of each frame, given times or a frame rate.
 
     Args:
-      times: [T] seconds, or frames per second.
-      frames: T.
+      times: [T] seconds, or one number of frames per second.
+      frames: the number of frames T.
+
+    Returns:
+      [T] float64 seconds.
 
     Raises:
       UserError: if the frame rate is not positive.
@@ -41,35 +44,35 @@ def seconds(times: np.ndarray | float, frames: int) -> np.ndarray:
 
 
 def runs(known: np.ndarray) -> list[tuple[int, int]]:
-    """Return begin and end (exclusive) of each stretch of True in a mask [T]."""
+    """Return the begin and the end (exclusive) of each run of True in a mask [T]."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(int)))
     return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
 
 
 def complete_frames(poses: np.ndarray) -> np.ndarray:
-    """Return a mask [T] of the frames of poses [T, ...] that hold nothing but numbers."""
+    """Return the mask [T] of frames of poses [T, ...] without NaN or infinity."""
     return np.isfinite(poses).all(axis=tuple(range(1, poses.ndim)))
 
 
 def smoothed(poses: np.ndarray, times: np.ndarray | float, cutoff_hz: float = CUTOFF_HZ) -> np.ndarray:
-    """Smooth a track by a Butterworth filter that runs forwards and backwards, so that nothing is delayed.
+    """Smooth a track with a Butterworth filter that runs forwards and backwards, which causes no delay.
 
-    The filter is of second order, run twice: what moves at the cutoff frequency keeps 71 % of its amplitude, as is usual in
-    biomechanics. Uneven frames are brought to their median rate and back by linear interpolation; those more than
-    LONGEST_GAP_S apart are filtered apart, too. Frame rates of about twice the cutoff or less leave nothing to remove: the
-    poses are returned as they are.
+    The filter is of second order and runs twice: motion at the cutoff frequency keeps 71 % of its amplitude, as is usual in
+    biomechanics. Unevenly timed frames are interpolated linearly to their median rate and back. Frames more than
+    `LONGEST_GAP_S` apart are filtered separately. If the frame rate is about twice the cutoff or less, there is nothing to
+    remove, and the poses are returned unchanged.
 
     Args:
-      poses: [T, ...] any frame and unit; NaN in missing frames.
-      times: [T] seconds, increasing, or frames per second.
-      cutoff_hz: what moves slower stays, what moves faster goes.
+      poses: [T, ...] in any frame and unit; NaN in missing frames.
+      times: [T] increasing seconds, or one number of frames per second.
+      cutoff_hz: slower motion is kept, faster motion is removed.
 
     Returns:
-      [T, ...] float64.
+      [T, ...] float64, in the inputs' frame and unit.
 
     Raises:
       UserError: if the cutoff or the frame rate is not positive.
-      DataError: if the times do not fit, or are so uneven that they have no rate.
+      DataError: if the times do not fit the poses, or are too uneven to have a rate.
     """
     if not 0 < cutoff_hz < np.inf:
         raise UserError(f"cutoff_hz: found {one_line(repr(cutoff_hz), 100)}, expected a positive number")
@@ -88,9 +91,9 @@ def _smoothed_run(poses: np.ndarray, at: np.ndarray, cutoff_hz: float) -> np.nda
     if cutoff_hz >= _NYQUIST / (2 * step):
         return poses
     count = round((at[-1] - at[0]) / step) + 1
-    if count > _MOST_UNEVEN * len(at):
+    if count > _MAX_UNEVEN * len(at):
         raise DataError(
-            f"times: found {len(at):,} frames in {at[-1] - at[0]:.3g} s, most {step:.3g} s apart, expected evener ones"
+            f"times: found {len(at):,} frames in {at[-1] - at[0]:.3g} s, most {step:.3g} s apart, expected even times"
         )
     even = at[0] + np.arange(count) * step
     if len(even) == len(at) and np.abs(even - at).max() < _UNEVEN * step:
@@ -104,19 +107,18 @@ def _smoothed_run(poses: np.ndarray, at: np.ndarray, cutoff_hz: float) -> np.nda
 def _forwards_and_backwards(values: np.ndarray, cutoff_hz: float, step: float) -> np.ndarray:
     from scipy.signal import butter, sosfiltfilt
 
-    each = np.arctan(_TWO_PASSES * np.tan(np.pi * cutoff_hz * step)) / (
-        np.pi * step
-    )  # the digital filter's frequencies are bent
-    sections = butter(2, each, fs=1 / step, output="sos")
-    usual = round(1 / (cutoff_hz * step)) + 9  # about a period beyond the ends, which are turned about the last value
-    return sosfiltfilt(sections, values, axis=0, padlen=min(usual, len(values) - 1))
+    # The tangent accounts for the frequency warping of the digital filter.
+    pass_hz = np.arctan(_TWO_PASSES * np.tan(np.pi * cutoff_hz * step)) / (np.pi * step)
+    sections = butter(2, pass_hz, fs=1 / step, output="sos")
+    padding = round(1 / (cutoff_hz * step)) + 9  # about one period beyond each end, the values reflected about the last one
+    return sosfiltfilt(sections, values, axis=0, padlen=min(padding, len(values) - 1))
 
 
 class OneEuro:
-    """The One Euro filter: an exponential filter that smooths slow motion much, and delays fast motion little.
+    """The One Euro filter: an exponential filter that smooths slow motion strongly and delays fast motion little.
 
-    All coordinates of a joint share a cutoff, min_cutoff + beta * speed, with the speed of the joint; so the result does not
-    depend on the axes. With one coordinate it is the filter of the paper.
+    All coordinates of a joint share one cutoff, min_cutoff + beta * speed, with the speed of the joint, so that the result does
+    not depend on the axes. With one coordinate it is the filter of the paper.
 
     Source: Casiez, Roussel and Vogel, "1 euro filter", CHI 2012.
     """
@@ -125,12 +127,13 @@ class OneEuro:
         """Begin before the first frame.
 
         Args:
-          min_cutoff_hz: of joints at rest; less smooths more.
-          beta: Hz for each unit of speed (of metres: metres a second); more delays fast motion less.
-          d_cutoff_hz: of the filter of the speed.
+          min_cutoff_hz: cutoff for joints at rest; a lower one smooths more.
+          beta: increase of the cutoff, Hz per unit of speed (for poses in metres: per metre a second); a higher one delays fast
+            motion less.
+          d_cutoff_hz: cutoff of the filter of the speed.
 
         Raises:
-          UserError: names the argument.
+          UserError: if an argument is negative or not finite, or a cutoff is 0; the message names the argument.
         """
         for name, value, least in (("min_cutoff_hz", min_cutoff_hz, 0), ("beta", beta, -1), ("d_cutoff_hz", d_cutoff_hz, 0)):
             if not (least < value < np.inf and value >= 0):
@@ -139,7 +142,7 @@ class OneEuro:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was seen: the next frame is the first."""
+        """Forget all frames; the next frame counts as the first."""
         self._last: np.ndarray | None = None
         self._unseen_s = 0.0
 
@@ -147,9 +150,12 @@ class OneEuro:
         """Filter the next frame.
 
         Args:
-          pose: [..., D] joints. A frame with a NaN is missing: it is returned as it is, and after LONGEST_GAP_S seconds
-            of them the next frame is the first.
-          dt: seconds since the frame before; without meaning at the first.
+          pose: [..., D] joints. A frame with a NaN is missing: it is returned unchanged. After `LONGEST_GAP_S` seconds of
+            missing frames, the next frame counts as the first.
+          dt: seconds since the previous frame; not used for the first frame.
+
+        Returns:
+          [..., D] float64 smoothed joints.
 
         Raises:
           UserError: if dt is not positive.
@@ -172,9 +178,9 @@ class OneEuro:
 
 
 def _share(cutoff_hz, dt: float):
-    """Return how much of the new value an exponential filter takes."""
-    turned = 2 * np.pi * cutoff_hz * dt
-    return turned / (1 + turned)
+    """Return the weight of the new value in an exponential filter."""
+    phase = 2 * np.pi * cutoff_hz * dt
+    return phase / (1 + phase)
 
 
 def one_euro(
@@ -184,7 +190,22 @@ def one_euro(
     beta: float = BETA,
     d_cutoff_hz: float = D_CUTOFF_HZ,
 ) -> np.ndarray:
-    """Return what `OneEuro` makes of a track [T, ..., D], float64; times and errors as of `smoothed`."""
+    """Filter a whole track with `OneEuro`.
+
+    Args:
+      poses: [T, ..., D] joints; NaN in missing frames.
+      times: [T] increasing seconds, or one number of frames per second.
+      min_cutoff_hz: cutoff for joints at rest.
+      beta: increase of the cutoff, Hz per unit of speed.
+      d_cutoff_hz: cutoff of the filter of the speed.
+
+    Returns:
+      [T, ..., D] float64.
+
+    Raises:
+      UserError: if a filter setting or the frame rate is out of range.
+      DataError: if the times do not fit the poses.
+    """
     at = seconds(times, len(poses))
     steps = np.diff(at, prepend=at[:1] - 1)
     live = OneEuro(min_cutoff_hz, beta, d_cutoff_hz)

@@ -1,1 +1,1 @@
-"""The tables and figures of the paper: what each trains, and what it shows."""
+"""Reproduce the tables and figures of the paper: train the networks, evaluate them, and compare with the paper's numbers."""

@@ -1,4 +1,4 @@
-"""Figures of the experiments."""
+"""Draw the figures of the experiments, with our numbers and the paper's."""
 
 import statistics
 from collections.abc import Iterable
@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from srnet_jax.evaluation.charts import RUNS, STANDING, STYLE, draw_error_by_rareness, legend
+from srnet_jax.evaluation.charts import RUN_COLOURS, STANDING, STYLE, draw_error_by_rareness, legend
 from srnet_jax.evaluation.tables import METRICS
 from srnet_jax.pose.skeleton import H36M_17, body_groups
-from srnet_jax.reproduce.experiments import FRACTIONS
+from srnet_jax.reproduce.paper_experiments import SPLIT_FIELDS
 from srnet_jax.reproduce.results import Cell, Results, values
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 
@@ -28,7 +28,7 @@ _PAPER: dict[str, Any] = {
 
 
 def draw(results: Results) -> Figure | None:
-    """Draw an experiment; None if it has no figure, or nothing is trained."""
+    """Draw the figure of an experiment; return None if it has no figure or no row is trained yet."""
     kind = results.experiment.figure
     if kind == "groups":
         return _groups()
@@ -46,7 +46,7 @@ def draw(results: Results) -> Figure | None:
 
 
 def _arrays(cells: Iterable[Cell]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the mean and deviation of ours and the paper's number of each cell, NaN where there is none."""
+    """Return our mean, our deviation and the paper's number of each cell, as arrays; NaN where a number is missing."""
     numbers = [(cell.mean, cell.deviation, np.nan if cell.paper is None else cell.paper) for cell in cells]
     mean, deviation, paper = np.array(numbers).T
     return mean, deviation, paper
@@ -54,7 +54,7 @@ def _arrays(cells: Iterable[Cell]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @rc_context(STYLE)
 def _columns(results: Results) -> Figure:
-    """Draw each column: a bar, or a point of a line, for each row, and the paper's number as a diamond."""
+    """Draw a panel for each column: a bar or a point for each row, and the paper's numbers as diamonds."""
     names, columns = [row.name for row in results.experiment.rows], results.columns
     across = len(columns) if len(columns) <= 4 else 3
     down = -(-len(columns) // across)
@@ -64,50 +64,50 @@ def _columns(results: Results) -> Figure:
         axes = figure.add_subplot(down, across, place)
         mean, deviation, paper = _arrays(results.cells[name, column.label] for name in names)
         if results.experiment.figure == "bars":
-            axes.bar(x, mean, 0.7, yerr=deviation, color=RUNS[0], error_kw={"linewidth": 1, "capsize": 3})
+            axes.bar(x, mean, 0.7, yerr=deviation, color=RUN_COLOURS[0], error_kw={"linewidth": 1, "capsize": 3})
         else:
-            axes.errorbar(x, mean, deviation, color=RUNS[0], marker="o", markersize=4, linewidth=1.3, capsize=3)
+            axes.errorbar(x, mean, deviation, color=RUN_COLOURS[0], marker="o", markersize=4, linewidth=1.3, capsize=3)
         axes.plot(x, paper, **_PAPER)
         axes.set_xticks(x, names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set(title=column.label, ylabel="%" if column.larger_is_better else METRICS[column.metric])
         axes.grid(axis="y", alpha=0.3)
-    _key(results, figure, [("ours, ± 1 deviation over seeds", {"color": RUNS[0], "linewidth": 4})])
+    _key(results, figure, [("ours, ± 1 deviation over seeds", {"color": RUN_COLOURS[0], "linewidth": 4})])
     return figure
 
 
 @rc_context(STYLE)
 def _by_action(results: Results) -> Figure:
-    """Draw a group of bars for each column, a bar for each row, and the paper's numbers as diamonds."""
+    """Draw a group of bars for each column, with a bar for each row, and the paper's numbers as diamonds."""
     names, labels = [row.name for row in results.experiment.rows], [column.label for column in results.columns]
     figure = Figure((max(8, 0.55 * len(labels) + 2), 3.8), layout="constrained")
     axes, width = figure.add_subplot(), 0.8 / len(names)
     for index, name in enumerate(names):
         x = np.arange(len(labels)) + (index - (len(names) - 1) / 2) * width
         mean, deviation, paper = _arrays(results.cells[name, label] for label in labels)
-        axes.bar(x, mean, width, yerr=deviation, color=RUNS[index], error_kw={"linewidth": 0.8}, label=name)
-        axes.plot(x, paper, **(_PAPER | {"markersize": 3, "markeredgecolor": RUNS[index]}))
+        axes.bar(x, mean, width, yerr=deviation, color=RUN_COLOURS[index], error_kw={"linewidth": 0.8}, label=name)
+        axes.plot(x, paper, **(_PAPER | {"markersize": 3, "markeredgecolor": RUN_COLOURS[index]}))
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
     axes.set(ylabel="error, mm")
     axes.grid(axis="y", alpha=0.3)
-    _key(results, figure, [(name, {"color": RUNS[index], "linewidth": 4}) for index, name in enumerate(names)])
+    _key(results, figure, [(name, {"color": RUN_COLOURS[index], "linewidth": 4}) for index, name in enumerate(names)])
     return figure
 
 
 @rc_context(STYLE)
 def _splits(results: Results) -> Figure:
-    """Draw the last training loss and the error of the rarest 20 % against the split, for LF, ES and SFS (paper Fig. 4)."""
+    """Plot the last training loss and the error on the rarest 20 % against the split, for LF, ES and SFS (paper Fig. 4)."""
     figure = Figure((9, 5), layout="constrained")
     grid = figure.subplots(2, 3, sharex="col", sharey="row")
     (column,) = (column for column in results.columns if column.row == ("rare", "20"))
-    for (loss_axes, error_axes), (family, (_, symbol)) in zip(grid.T, FRACTIONS.items(), strict=True):
+    for (loss_axes, error_axes), (family, (_, symbol)) in zip(grid.T, SPLIT_FIELDS.items(), strict=True):
         found = zip(results.experiment.rows, results.evaluations, strict=True)
         rows, runs = zip(*((row, runs) for row, runs in found if row.family == family), strict=True)
         losses = [[loss for run in own if (loss := _last_loss(run.workdir)) is not None] for own in runs]
         mean, deviation, _ = _arrays(results.cells[row.name, column.label] for row in rows)
         x = np.arange(len(rows))
         means = [statistics.fmean(own) if own else np.nan for own in losses]
-        loss_axes.plot(x, means, color=RUNS[1], marker="o", markersize=4)
-        error_axes.errorbar(x, mean, deviation, color=RUNS[0], marker="o", markersize=4, capsize=3)
+        loss_axes.plot(x, means, color=RUN_COLOURS[1], marker="o", markersize=4)
+        error_axes.errorbar(x, mean, deviation, color=RUN_COLOURS[0], marker="o", markersize=4, capsize=3)
         loss_axes.set(title=f"{family}: from FC to GP")
         error_axes.set(xlabel=symbol)
         error_axes.set_xticks(x, [str(row.split) for row in rows])
@@ -120,13 +120,13 @@ def _splits(results: Results) -> Figure:
 
 @rc_context(STYLE)
 def _steps(results: Results) -> Figure:
-    """Draw the error of training and of each column against the training steps, with a band of ± 1 deviation over seeds."""
+    """Plot the training error and the error of each column against training steps, with a band of ± 1 deviation over seeds."""
     panels = ("training, in training mode", *(column.label for column in results.columns))
     across = 3
     figure = Figure((9, 2.8 * -(-len(panels) // across) + 0.3), layout="constrained")
     for place, label in enumerate(panels):
         axes = figure.add_subplot(-(-len(panels) // across), across, place + 1)
-        for (name, points), colour in zip(results.trajectories.items(), RUNS, strict=False):
+        for (name, points), colour in zip(results.trajectories.items(), RUN_COLOURS, strict=False):
             by_step = [values(p.evaluations, results.columns[place - 1]) if place else p.train_mpjpe_mm for p in points]
             steps, mean = [point.step for point in points], np.array([np.mean(errors) for errors in by_step])
             deviation = np.array([np.std(errors, ddof=1) if len(errors) > 1 else 0 for errors in by_step])
@@ -144,7 +144,7 @@ def _steps(results: Results) -> Figure:
             axes.set_xlabel("training steps")
     handles = [
         Line2D([], [], color=colour, marker="o", markersize=3, label=name)
-        for name, colour in zip(results.trajectories, RUNS, strict=False)
+        for name, colour in zip(results.trajectories, RUN_COLOURS, strict=False)
     ]
     legend(figure, handles)
     return figure
@@ -157,7 +157,7 @@ def _last_loss(workdir: Any) -> float | None:
 
 @rc_context(STYLE)
 def _groups() -> Figure:
-    """Draw the joints of each number of groups, and of five groups of which some are shuffled, each group in its colour."""
+    """Draw the joint groups for each number of groups, and for five groups of which two are shuffled, in a colour each."""
     drawn = [(f"{n} group{'s' * (n > 1)}", body_groups(n, root_in_every_group=False)) for n in (1, 2, 3, 5, 6, 8, 17)]
     drawn.append(("2 of 5 shuffled", body_groups(5, root_in_every_group=False, shuffled=2)))
     figure = Figure((9, 4.6), layout="constrained")

@@ -1,4 +1,4 @@
-"""Make a table or a figure of the paper: train what is missing, evaluate, and write it."""
+"""Make a table or a figure of the paper: train the missing runs, evaluate them, and write the files."""
 
 import re
 from collections.abc import Callable
@@ -28,20 +28,20 @@ def make(
     """Train the rows of an experiment, print its table, and write its files to the workdir.
 
     Args:
-      table: a name of EXPERIMENTS.
-      workdir: of the runs and the tables.
+      table: a key of EXPERIMENTS.
+      workdir: folder for the runs and the tables.
       data: a name of `settings.DATA`.
-      scale: a name of `settings.SCALES`.
-      seeds: runs of each row.
-      shard: as text, I/N: every N-th row is trained, beginning with the I-th.
-      changes: fields of the config, for all rows.
+      scale: a key of `settings.SCALES`.
+      seeds: number of runs of each row.
+      shard: "I/N", to train only every N-th row, beginning with the I-th.
+      changes: config values by dotted field name, for all rows.
       show: prints a table.
 
     Raises:
-      UserError: if an argument is missing or not understood, no row reads a field of `changes`, or a row fails.
+      UserError: if an argument is missing or not valid, no row reads a field of `changes`, or a row fails.
     """
     if table not in EXPERIMENTS:
-        raise UserError(f"--table={table}: not known, expected one of {', '.join(EXPERIMENTS)}; --list says what each is")
+        raise UserError(f"--table={table}: not known, expected one of {', '.join(EXPERIMENTS)}; see --list")
     parts = re.fullmatch(r"(\d{1,4})/(\d{1,4})", shard)
     if not parts or not 1 <= int(parts[1]) <= int(parts[2]):
         raise UserError(f"--shard={shard}: not understood, expected I/N with I from 1 to N")
@@ -58,12 +58,12 @@ def make(
     grid = report.table(results)
     if grid:
         show(grid)
-    if any(results.evaluations) or not experiment.rows:  # otherwise keep what was written before
+    if any(results.evaluations) or not experiment.rows:  # otherwise keep the files of an earlier call
         for file in report.write(results, grid, plain(workdir), f"{data}-{scale}"):
             print(file)
     if missing:
         names = ", ".join(training.name for training in missing)
-        print(f"not trained yet: {names}; {'the same command' if failures else 'another shard'} does it")
+        print(f"not trained yet: {names}; run {'the same command again' if failures else 'the other shards'}")
     if failures:
         reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
-        raise UserError(f"{len(failures)} rows failed; {reasons}")
+        raise UserError(f"--table={table}: {len(failures)} of {len(found)} rows failed: {reasons}")

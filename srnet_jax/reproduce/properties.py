@@ -1,4 +1,4 @@
-"""Table 1: what a network connects, by Jacobians on random weights."""
+"""Determine the properties of Table 1: what each network connects, from its Jacobians at random weights."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ from srnet_jax.models.graph import LCN, GraphLifter, SemGCN
 from srnet_jax.models.pose_lifter import FULLY_CONNECTED, Lifter, PoseLifter, connectivity_plan, make_layer, variable_shapes
 from srnet_jax.pose.skeleton import body_groups
 
-_ZERO = 1e-4  # singular values below this share of a layer's largest are none
+_ZERO = 1e-4  # singular values below this share of the Jacobian's largest entry count as zero
 _GROUPS = body_groups(5, root_in_every_group=False)
-_CHANNELS = 170  # 10 features a joint
+_CHANNELS = 170  # 10 features for each of 17 joints
 _PLANS: dict[str, dict[str, Any]] = {"lf": {"fuse_layer": 3}, "es": {"split_layer": 3}, "sfs": {"link_layers": 2}}
 NETWORKS: dict[str, Callable[[], Lifter]] = {  # in the table's order
     "FCN": lambda: _trunk("fc"),
@@ -28,7 +28,7 @@ NETWORKS: dict[str, Callable[[], Lifter]] = {  # in the table's order
     "LCN": lambda: LCN(num_layers=6, channels=8, hops=1, links=()),
     "SRNet": lambda: _trunk("sr", recombine="concat", context_form="paper"),
 }
-PAPER = {  # of the table: local inference, local features, information passing, dimension control
+PAPER = {  # Table 1: local inference, local features, information passing, dimension control
     "FCN": ("weak (shared features)", "no", "yes", "no"),
     "Group": ("yes", "yes", "no", "no"),
     "Late Fusion": ("weak (shared features)", "yes", "yes", "no"),
@@ -42,13 +42,13 @@ PAPER = {  # of the table: local inference, local features, information passing,
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A layer's Jacobian, and which of its rows and columns belong together.
+    """The Jacobian of a layer, with its rows and columns by unit. A unit is a group of joints, or a joint of a graph.
 
     Attributes:
-      jacobian: [outputs, inputs].
-      outputs: rows of each unit, a group of joints or a joint.
-      inputs: columns of each unit.
-      seen: for each unit, the units that it takes from by design: itself, or its neighbourhood in a graph.
+      jacobian: [outputs, inputs] derivative of each output by each input.
+      outputs: for each unit, its rows.
+      inputs: for each unit, its columns.
+      seen: for each unit, the units that are its inputs by design: itself, or its neighbourhood in a graph.
     """
 
     jacobian: np.ndarray
@@ -57,7 +57,7 @@ class Layer:
     seen: Sequence[tuple[int, ...]]
 
     def rank_from_others(self, *, but_seen: bool = False) -> int:
-        """Return the largest rank of what a unit takes from all others, or from all that it does not see."""
+        """Return the largest rank, over units, of the block from all other units, or with `but_seen` from those not seen."""
         ranks = []
         for index, rows in enumerate(self.outputs):
             own = self.seen[index] if but_seen else (index,)
@@ -68,15 +68,19 @@ class Layer:
 
 
 def properties(model: Lifter, context: int = 1) -> tuple[str, str, str, str]:
-    """Return what Table 1 says of a network: local inference, local features, information passing, dimension control.
+    """Determine a network's row of Table 1: local inference, local features, information passing, dimension control.
 
-    Features are local if no unit of the first layer takes more than the context from what it does not see. Inference is local
-    if the same holds in the last layer, and if no weight there serves several joints. Information passes if some output depends
-    on another unit's joints; its dimension is controlled if no layer takes more than the context from other units.
+    Features are local if no unit of the first layer has an input of a rank above the context's from units that it does not see.
+    Inference is local if the same holds in the last layer, and no weight there is shared by several joints. Information passes
+    if some output depends on the joints of another unit. Its dimension is controlled if no layer has an input of a rank above
+    the context's from other units.
 
     Args:
-      model: a network of single frames; a trunk's groups must be disjoint.
-      context: H.
+      model: a network of single frames; the groups of a trunk must be disjoint.
+      context: width H of the context, which is its rank.
+
+    Returns:
+      The four cells of the row.
     """
     layers, whole, shared = _graph(model) if isinstance(model, GraphLifter) else _grouped(model)
     overlapping = max(len(seen) for seen in layers[0].seen) > 1
@@ -98,7 +102,7 @@ def _trunk(network: str, **options: Any) -> PoseLifter:
 
 
 def _random_variables(model: Lifter) -> Any:
-    """Return random values for every variable, also for those that are initialised with zeros."""
+    """Return random values for every variable, including those that are initialised with zeros."""
     rng = np.random.default_rng(0)
 
     def draw(path: Any, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
@@ -110,7 +114,7 @@ def _random_variables(model: Lifter) -> Any:
 
 
 def _jacobian(function: Callable[[jax.Array], jax.Array], shape: tuple[int, ...]) -> np.ndarray:
-    """Return the Jacobian [outputs, inputs] at a random point."""
+    """Return the Jacobian [outputs, inputs] of a function at a random point."""
     x = jnp.asarray(np.random.default_rng(1).normal(size=shape), jnp.float32)
     return np.asarray(jax.jit(jax.jacobian(lambda x: function(x).ravel()))(x)).reshape(-1, x.size)
 
@@ -124,16 +128,16 @@ def _units(groups: Sequence[Sequence[int]], size: int) -> list[np.ndarray]:
     return [np.array([size * joint + axis for joint in group for axis in range(size)]) for group in groups]
 
 
-def _neighbouring(sizes: Sequence[int]) -> list[np.ndarray]:
+def _consecutive(sizes: Sequence[int]) -> list[np.ndarray]:
     return np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
 
 
 def _grouped(model: PoseLifter) -> tuple[list[Layer], Layer, bool]:
-    """Return each layer of a trunk, the whole, and whether a weight of the last serves several joints: none does."""
+    """Return each layer of a trunk, the whole network, and whether joints share a weight of the last layer, which is false."""
     variables, plans = _random_variables(model), model.layer_plans()
     groups = model.joint_groups
     alone = [(index,) for index in range(len(groups))]
-    hidden = _neighbouring([model.channels // model.num_joints * len(group) for group in groups])
+    hidden = _consecutive([model.channels // model.num_joints * len(group) for group in groups])
     layers = []
     for index, plan in enumerate(plans):
         own = {"params": variables["params"][f"layer_{index}"]}
@@ -142,16 +146,16 @@ def _grouped(model: PoseLifter) -> tuple[list[Layer], Layer, bool]:
         inputs, outputs = _units(groups, 2) if index == 0 else hidden, hidden
         if index == len(plans) - 1:  # a grouped last layer's outputs are ordered by group
             fully = plan.connectivity == FULLY_CONNECTED
-            outputs = _units(groups, 3) if fully else _neighbouring([3 * len(group) for group in groups])
+            outputs = _units(groups, 3) if fully else _consecutive([3 * len(group) for group in groups])
         layers.append(Layer(jacobian, outputs, inputs, alone))
     whole = _jacobian(partial(_apply, model, variables), (1, 1, model.num_joints, 2))
     return layers, Layer(whole, _units(groups, 3), _units(groups, 2), alone), False
 
 
 def _graph(model: GraphLifter) -> tuple[list[Layer], Layer, bool]:
-    """Return a graph network's first and last layer, the whole, and whether a weight of the last serves several joints.
+    """Return a graph network's first and last layer, the whole network, and whether joints share a weight of the last layer.
 
-    All layers but these connect the same joints as the last.
+    The layers between connect the same joints as the last layer.
     """
     variables = _random_variables(model)
     joints = [(joint,) for joint in range(model.num_joints)]

@@ -1,4 +1,4 @@
-"""Trained runs measured otherwise: at the checkpoints on their way, on other subsets of the test poses, or on other data."""
+"""Measure trained runs again: at earlier checkpoints, on other subsets of the test poses, or on other data."""
 
 import dataclasses
 import json
@@ -19,16 +19,16 @@ from srnet_jax.io.files import write_whole
 from srnet_jax.reproduce.runner import Training, newest
 from srnet_jax.training.checkpoints import FOLDER
 
-CACHE_FILE = "remeasured.json"  # in a run's folder: results by what was measured
+CACHE_FILE = "remeasured.json"  # in a run's folder: results, by checkpoint, subsets and changes
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A network after some training.
+    """The errors of a network at one step of its training.
 
     Attributes:
       step: number of training steps.
-      train_mpjpe_mm: mean error over the epoch that ends here, in training mode; one for each seed.
+      train_mpjpe_mm: mean error, in training mode, over the epoch that ends at this step; one for each seed.
       evaluations: results on the test set, one for each seed.
     """
 
@@ -38,7 +38,15 @@ class Point:
 
 
 def trajectories(trainings: Mapping[str, Training]) -> dict[str, list[Point]]:
-    """Return the errors of rows, by name, at the checkpoints that all runs of a row kept and after the last epoch."""
+    """Measure the errors of rows during their training.
+
+    Args:
+      trainings: of finished rows, by name.
+
+    Returns:
+      By the name of the row, a point for each checkpoint that all its runs kept and for the last epoch; rows without any are
+      left out.
+    """
     kept = {
         name: {training.folder / run: _kept(training.folder / run, config) for run, config in members(training.config).items()}
         for name, training in trainings.items()
@@ -57,7 +65,7 @@ def trajectories(trainings: Mapping[str, Training]) -> dict[str, list[Point]]:
 
 
 def _kept(workdir: Path, config: ConfigDict) -> dict[int, float]:
-    """Return the training error by the step of each kept checkpoint."""
+    """Return the training error, mm, by the step of each checkpoint that the run kept."""
     epochs = {*config.train.keep_epochs, config.train.epochs}
     lines = {int(line["step"]): line["train_mpjpe_mm"] for line in history(workdir) if line["epoch"] in epochs}
     return {step: error for step, error in lines.items() if (workdir / FOLDER / str(step)).is_dir()}
@@ -68,15 +76,18 @@ def remeasured(
     changes: dict[str, Any] | None = None,
     find_subsets: FindSubsets = subsets.find,
 ) -> list[Evaluation]:
-    """Return the results of checkpoints on other data or subsets, without predictions.
+    """Return the results of checkpoints on other data or subsets.
 
-    They are cached until the run's config, a checkpoint or a data file changes. What is missing is measured together, on one
-    test set where the data are the same.
+    Results are cached in the workdir until the run's config, a checkpoint or a data file changes. The missing ones are measured
+    together, so that runs with the same data share a test set.
 
     Args:
-      checkpoints: of each, the run's workdir, and "best", "latest" or a step.
-      changes: fields of the config that differ, see `evaluate.evaluate`.
+      checkpoints: pairs of a run's workdir and a checkpoint: "best", "latest" or a step.
+      changes: config values by dotted field name that differ, see `evaluate.evaluate`.
       find_subsets: finds the subsets of the test poses.
+
+    Returns:
+      The evaluation of each pair, in order, without predictions.
     """
     changes = changes or {}
     about = f"{find_subsets.__module__}.{find_subsets.__qualname__} {json.dumps(changes, sort_keys=True)}"
@@ -95,7 +106,7 @@ def remeasured(
 
 
 def _cache(workdir: Path, config: ConfigDict) -> dict[str, Any]:
-    """Return the cached results of a run, {} if its config, its checkpoints or its data changed since."""
+    """Return the cached results of a run; {} if its config, its checkpoints or its data have changed since."""
     found, sources = _read(workdir / CACHE_FILE), (workdir / FOLDER, Path(config.data.path), Path(config.test_data.path))
     if not found or newest(*sources) >= (workdir / CACHE_FILE).stat().st_mtime:
         return {}

@@ -1,40 +1,41 @@
-"""An experiment's numbers beside the paper's: on the console, as Markdown, as CSV and as a figure."""
+"""Write an experiment's numbers beside the paper's: as a table, as CSV and as a figure."""
 
 import csv
 import io
 import itertools
 import math
-import operator
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from srnet_jax.config import schema
 from srnet_jax.evaluation.charts import to_png
 from srnet_jax.evaluation.intervals import gain
 from srnet_jax.evaluation.tables import Grid, mean_cell, to_markdown
 from srnet_jax.io.files import write_whole
-from srnet_jax.models.graph import LCN, neighbourhoods
-from srnet_jax.models.pose_lifter import SPLIT_RECOMBINE, PoseLifter, create_model, make_layer
-from srnet_jax.reproduce import drawing, settings
+from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.reproduce import drawing
 from srnet_jax.reproduce.experiment import Column
-from srnet_jax.reproduce.experiments import EXPERIMENTS
 from srnet_jax.reproduce.properties import NETWORKS, PAPER, properties
 from srnet_jax.reproduce.results import Cell, Results, values
 
 _HEADS = ("ours", "paper", "difference")
-_CPU_GFLOPS, _GPU_GFLOPS = 60, 10_000  # of training; the first measured on two cores (docs/speed.md), the second a guess
-_SAMPLES = {"h36m": 3_120_000, "mocap": 86_000, "synthetic": 200_000}  # of an epoch with flips: HDM05's file for mocap
 
 
 def table(results: Results) -> Grid | None:
-    """Return ours beside the paper's numbers and the difference, with the paper's findings below; None if there is no table."""
+    """Make the table of our numbers, the paper's and the difference; notes below compare the findings.
+
+    Args:
+      results: of an experiment.
+
+    Returns:
+      The table; None if the experiment is a figure without numbers.
+    """
     experiment, cells = results.experiment, results.cells
     if not experiment.rows:
         return None if experiment.figure else _properties(experiment.title)
     names, labels = [row.name for row in experiment.rows], [column.label for column in results.columns]
-    lines: dict[tuple[str, ...], dict[str, Cell]]  # by the first texts of a line, its cells by head
+    lines: dict[tuple[str, ...], dict[str, Cell]]  # the first texts of a line: its cells, by heading
     if experiment.by_action:
         lines = {(label,): {name: cells[name, label] for name in names} for label in labels}
     else:
@@ -61,14 +62,18 @@ def table(results: Results) -> Grid | None:
 
 
 def _texts(cell: Cell) -> tuple[str, str, str]:
-    """Return a cell's numbers in the order of _HEADS."""
+    """Return the texts of a cell: ours, the paper's, and the difference (the order of _HEADS)."""
     if cell.paper is None:
         return mean_cell(cell.ours), "-", "-"
     return mean_cell(cell.ours), f"{cell.paper:.1f}", f"{cell.mean - cell.paper:+.1f}" if cell.ours else "-"
 
 
 def findings(results: Results) -> list[str]:
-    """Return each column's gains over the baseline, ours with their intervals and the paper's, and the pairs in its order."""
+    """Return lines that compare our findings with the paper's, for each column.
+
+    A column has one line with each row's gain over the baseline, ours with its interval and the paper's, and one line with the
+    number of pairs of rows that are in the paper's order. Columns of single actions are left out.
+    """
     baseline, lines = results.experiment.baseline, []
     runs = {row.name: found for row, found in zip(results.experiment.rows, results.evaluations, strict=True)}
     for column in results.columns:
@@ -94,7 +99,7 @@ def findings(results: Results) -> list[str]:
 
 
 def _turning_points(results: Results) -> list[str]:
-    """Return where each row of the figure `steps` had its lowest error in each column, and where it ended."""
+    """Return, for the figure `steps`, the lowest and the last error of each row in each column, with their steps."""
     lines = []
     for column in results.columns if results.trajectories else ():
         parts = []
@@ -107,14 +112,14 @@ def _turning_points(results: Results) -> list[str]:
 
 
 def _gain(number: float | None, of: float | None, sign: int) -> str:
-    """Return the difference in percent, "" if a number is missing."""
+    """Return the gain over the baseline `of` in percent, as text; "" if a number is missing."""
     if number is None or not of or math.isnan(number + of):
         return ""
     return f"{sign * 100 * (number / of - 1):+.1f} %"
 
 
 def _circumstances(results: Results) -> list[str]:
-    """Return what a reader must know of the runs."""
+    """Return lines that describe the data, the protocol and the training of the runs."""
     found = [evaluation for runs in results.evaluations for evaluation in runs]
     if not found:
         return []
@@ -122,7 +127,7 @@ def _circumstances(results: Results) -> list[str]:
     seeds = sorted({evaluation.config.seed for evaluation in found})
     datasets = sorted({evaluation.results["dataset"] for evaluation in found})
     labels: dict[str, None] = {}
-    for evaluation in found:  # of Cross-Action each line says what it was trained on
+    for evaluation in found:  # in Cross-Action each line of the table names the training action
         trained = f"trained on {', '.join(evaluation.config.protocol.actions_train)}, " * results.experiment.each_action
         labels |= dict.fromkeys(label.removeprefix(trained) for label in evaluation.results["labels"])
     changed = [f"{name} = {value}" for name, value in results.changes.items() if not name.endswith("data.path")]
@@ -134,7 +139,7 @@ def _circumstances(results: Results) -> list[str]:
         f"{', '.join(map(str, seeds))}; best checkpoint; "
         f"{config.train.epochs} epochs of batches of {config.train.batch_size}; test-time flip "
         f"{'on' if first['test_time_flip'] else 'off'}.",
-        *(["The paper's numbers are of Human3.6M: on other data gains and orders compare, millimetres do not."] * elsewhere),
+        *(["The paper's numbers are for Human3.6M. On other data, compare gains and orders, not millimetres."] * elsewhere),
         *([f"Temporal networks see {max(fields)} frames."] if max(fields) > 1 else []),
         *([f"Changed: {', '.join(changed)}."] if changed else []),
         *_sizes(results.columns, first["recordings"]["rows"]),
@@ -145,17 +150,17 @@ def _circumstances(results: Results) -> list[str]:
 
 
 def _sizes(columns: Sequence[Column], stored: dict[str, Any]) -> list[str]:
-    """Return how many poses, of how many recordings, the columns of a part of the test set are of."""
+    """Return, for the columns of rare poses and subsets, how many poses they have and from how many recordings."""
     found = []
     for column in columns:
         kind, name = column.row
         if frames := stored.get(kind, {}).get(name, {}).get("frames", []) if kind in ("rare", "subset") else []:
-            found.append(f"{column.label} {sum(frames):,} poses of {sum(map(bool, frames))} recordings")
+            found.append(f"{column.label} {sum(frames):,} poses from {sum(map(bool, frames))} recordings")
     return [f"{'; '.join(found)}."] if found else []
 
 
 def _ranking(rarity: dict[str, Any]) -> str:
-    """Return how the rare poses were found."""
+    """Describe the ranking that defines the rare poses."""
     sigma = f", σ = {', '.join(f'{value:g}' for value in rarity['sigma_mm'])} mm" if rarity["ranking"] == "occurrence" else ""
     every = f", one in {rarity['reference_step']}" if rarity["reference_step"] > 1 else ""
     ranking = rarity["ranking"].replace("_", " ")
@@ -171,20 +176,23 @@ def _properties(title: str) -> Grid:
         ("network", *names),
         tuple((name, *cells) for name, cells in found.items()),
         notes=(
-            f"{same} of {len(found)} networks as in the paper. Six layers, random weights; GCN and LCN see one hop, GCN has no "
-            "non-local layers; SRNet concatenates H = 1.",
+            f"{same} of {len(found)} networks are as in the paper. Six layers, random weights; GCN and LCN see one hop; GCN "
+            "has no non-local layers; SRNet concatenates a context of width 1.",
         ),
     )
 
 
 def write(results: Results, grid: Grid | None, workdir: Path, about: str) -> list[Path]:
-    """Write the table as Markdown and CSV, and the figure, to the workdir, and return the files.
+    """Write the table as Markdown and CSV, and the figure as PNG.
 
     Args:
-      results: what to write.
-      grid: their `table`.
-      workdir: made if it does not exist.
-      about: the data and the scale, as part of the files' names.
+      results: of an experiment.
+      grid: from `table`, None for none.
+      workdir: folder for the files; it is made if it does not exist.
+      about: the data and the scale, for the names of the files.
+
+    Returns:
+      The paths of the files.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     experiment = results.experiment
@@ -204,7 +212,7 @@ def write(results: Results, grid: Grid | None, workdir: Path, about: str) -> lis
 
 
 def to_csv(results: Results) -> str:
-    """Return a line for each row and column: ours by seed, mean and deviation, and the paper's number."""
+    """Return the numbers as CSV: for each row and column ours by seed, their mean and deviation, and the paper's number."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["row", "column", "metric", "mean", "deviation", "paper", "by_seed", "runs"])
@@ -220,7 +228,7 @@ def to_csv(results: Results) -> str:
 
 
 def _steps_csv(results: Results) -> str:
-    """Return a line for each row, step and column: the errors of the seeds, and that of training as a column of its own."""
+    """Return the errors during training as CSV: a line for each row, step and column; `training` is the training error."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["row", "step", "column", "mean", "by_seed"])
@@ -232,65 +240,3 @@ def _steps_csv(results: Results) -> str:
                 each = " ".join(f"{number:.10g}" for number in by_seed)
                 lines.writerow([name, point.step, label, f"{statistics.fmean(by_seed):.10g}", each])
     return text.getvalue()
-
-
-def listing(data: str, scale: str, seeds: int, changes: dict[str, Any]) -> Grid:
-    """Return what can be made, the data that it needs, and what it costs if nothing is trained yet."""
-    lines = []
-    needs = {"h36m": "--data.path", "mocap": "--data.path", "synthetic": "nothing"}[data]
-    for name, experiment in EXPERIMENTS.items():
-        configs = settings.configs(experiment, data, scale, seeds, changes)
-        distinct = {schema.fingerprint(config): config for config in configs.values()}
-        operations = sum(seeds * _operations(config, data) for config in distinct.values())
-        needed = needs + (", --test_data.path" if experiment.cross_dataset and data != "synthetic" else "")
-        lines.append(
-            (
-                name,
-                experiment.title,
-                needed if configs else "nothing",
-                f"{len(distinct) * seeds}{' x actions' * experiment.each_action}",
-                *(_duration(operations / rate / 1e9) if configs else "seconds" for rate in (_CPU_GFLOPS, _GPU_GFLOPS)),
-            )
-        )
-    return Grid(
-        f"--data={data} --scale={scale} --seeds={seeds}",
-        ("--table", "what", "needs", "runs", "two CPU\ncores", "a GPU"),
-        tuple(lines),
-        notes=(
-            f"Times are estimates: the training's arithmetic at {_CPU_GFLOPS} GFLOP/s on two cores, about what was measured "
-            f"there, and {_GPU_GFLOPS / 1000:g} TFLOP/s on a GPU, which was not. Tables share runs in one workdir.",
-        ),
-    )
-
-
-def _operations(config: Any, data: str) -> float:
-    """Return about how many floating point operations a training takes."""
-    model = create_model(config.model)
-    samples = _SAMPLES[data] / config.data.downsample
-    if data == "synthetic":
-        samples = 2 * config.data.num_frames * 0.64 / config.data.downsample
-    return samples * config.train.epochs * _per_sample(model)
-
-
-def _per_sample(model: Any) -> float:
-    """Return the operations of a sample's forward and backward products."""
-    if isinstance(model, PoseLifter):
-        frames, total = model.receptive_field, 0.0
-        for plan in model.layer_plans():
-            frames //= plan.kernel_size
-            products = sum(len(group) * width for group, width in zip(plan.groups, plan.features, strict=True))
-            if plan.connectivity == SPLIT_RECOMBINE:
-                contexts, inputs = make_layer(model, plan).context_widths, sum(map(len, plan.groups))
-                products += sum(h * (inputs - len(group)) for h, group in zip(contexts, plan.groups, strict=True))
-                products += sum(map(operator.mul, contexts, plan.features)) * (model.recombine == "concat")
-            total += 6.0 * frames * plan.kernel_size * products
-        return total
-    edges = sum(map(len, neighbourhoods(model.skeleton, model.hops, model.links))) if isinstance(model, LCN) else 2 * 17
-    return 6.0 * edges * model.channels**2 * model.num_layers
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return "1 min" if seconds > 30 else "seconds"

@@ -1,4 +1,4 @@
-"""An experiment's rows and the numbers of their runs."""
+"""Collect the numbers of an experiment: the finished runs of each row, and the cells of its table."""
 
 import dataclasses
 import math
@@ -17,11 +17,11 @@ from srnet_jax.reproduce.runner import Training
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """The numbers of a row in a column.
+    """The numbers of one row in one column.
 
     Attributes:
-      ours: one for each seed.
-      paper: the paper's, None if it has none or our text lost it.
+      ours: our numbers, one for each seed.
+      paper: the paper's number; None if the paper has none, or our text of it lost the number.
     """
 
     ours: list[float]
@@ -29,25 +29,25 @@ class Cell:
 
     @property
     def mean(self) -> float:
-        """Mean of ours, NaN if there are none."""
+        """The mean of our numbers; NaN if there are none."""
         return statistics.fmean(self.ours) if self.ours else math.nan
 
     @property
     def deviation(self) -> float:
-        """Standard deviation of ours, 0 if there are fewer than two."""
+        """The standard deviation of our numbers; 0 if there are fewer than two."""
         return statistics.stdev(self.ours) if len(self.ours) > 1 else 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """An experiment's rows as far as they are trained.
+    """The results of an experiment, for the rows that are trained.
 
     Attributes:
-      name: as in EXPERIMENTS.
-      experiment: of that name.
-      columns: of these data.
-      trainings: of each row, in order.
-      changes: fields of the config that the user changed.
+      name: its key in EXPERIMENTS.
+      experiment: of this name.
+      columns: for the actions of the data.
+      trainings: one for each row, in order.
+      changes: config values by dotted field name that the user changed.
     """
 
     name: str
@@ -58,7 +58,10 @@ class Results:
 
     @cached_property
     def evaluations(self) -> list[list[Evaluation]]:
-        """Each row's finished runs, none if one is missing; measured again if the experiment has other data or subsets."""
+        """The evaluations of each row's runs; empty for a row of which a run is missing.
+
+        Runs are measured again if the experiment tests on other data or other subsets.
+        """
         found = [training.evaluations() or [] for training in self.trainings]
         changes, find = self.experiment.changes, self.experiment.find_subsets
         if not changes and find is subsets.find:
@@ -68,7 +71,7 @@ class Results:
 
     @cached_property
     def trajectories(self) -> dict[str, list[Point]]:
-        """Each finished row's errors on its way, by name, for the figure `steps`; those that are missing are measured."""
+        """For the figure `steps`, the errors of each finished row during training, by name; missing ones are measured."""
         if self.experiment.figure != "steps":
             return {}
         found = zip(self.experiment.rows, self.trainings, self.evaluations, strict=True)
@@ -76,7 +79,7 @@ class Results:
 
     @cached_property
     def cells(self) -> dict[tuple[str, str], Cell]:
-        """Every number, by the name of its row and the label of its column."""
+        """All cells, by the name of the row and the label of the column."""
         return {
             (row.name, column.label): Cell(values(runs, column), row.paper.get(column.label))
             for row, runs in zip(self.experiment.rows, self.evaluations, strict=True)
@@ -85,9 +88,14 @@ class Results:
 
 
 def values(evaluations: Sequence[Evaluation], column: Column) -> list[float]:
-    """Return a column's numbers of a row's runs, one for each seed; none of a seed if one of its runs lacks the number.
+    """Return the numbers of a column, one for each seed.
 
-    For a column over all training actions a seed's number is the mean over its runs.
+    Where a seed has a run for each training action, its number is the mean over these runs. A seed of which a run lacks the
+    number is left out.
+
+    Args:
+      evaluations: all runs of a row.
+      column: which number to take.
     """
     by_seed: dict[int, list[float | None]] = {}
     for evaluation in evaluations:

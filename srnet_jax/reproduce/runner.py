@@ -1,4 +1,4 @@
-"""Train and evaluate what an experiment needs, once: finished runs are used again, interrupted ones continue."""
+"""Train and evaluate the runs of an experiment; reuse finished runs, and continue interrupted ones."""
 
 import collections
 import dataclasses
@@ -22,8 +22,8 @@ from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 from srnet_jax.training.records import free_to_change
 
 RUNS_FOLDER = "runs"
-_RANKED = tuple(name for name in schema.FIELDS if name.startswith("protocol.rare_"))  # results depend on them
-_RESULTS: dict[str, type] = {  # what tables read
+_RANKED = tuple(name for name in schema.FIELDS if name.startswith("protocol.rare_"))  # the results depend on these fields
+_RESULTS: dict[str, type] = {  # the keys of results.json that tables read, and their types
     **dict.fromkeys(
         ("actions", "average_over_actions", "average_over_frames", "rare", "subsets", "scenes", "rareness", "recordings"),
         dict,
@@ -36,14 +36,23 @@ _RESULTS: dict[str, type] = {  # what tables read
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """A row's runs, trained as one program: a folder with one run for each seed (and action)."""
+    """The runs of a row, which are trained as one program: one run for each seed, and in Cross-Action for each action.
+
+    Attributes:
+      name: of the row.
+      config: of the row, with its seeds and training actions as an ensemble.
+      folder: holds a folder for each run.
+    """
 
     name: str
     config: ConfigDict
     folder: Path
 
     def evaluations(self) -> list[Evaluation] | None:
-        """Return the runs' results; None if one is not finished, or its results are of another evaluation or other data."""
+        """Return the results of the runs, without predictions.
+
+        None if a run is not finished, or its results are from another evaluation or other data.
+        """
         found = []
         for name, config in ensembles.members(self.config).items():
             folder, wanted = self.folder / name, config_files.with_absolute_paths(config)
@@ -60,7 +69,7 @@ class Training:
 
 
 def _read_results(folder: Path, wanted: ConfigDict) -> dict[str, Any] | None:
-    """Return the results of a finished run with this config, evaluated under it; None if there are none."""
+    """Return the results of a finished run that was trained and evaluated with this config; None if there are none."""
     try:
         config = config_files.load(folder)
         results = json.loads((folder / RESULTS_FILE).read_text())
@@ -78,7 +87,7 @@ def _read_results(folder: Path, wanted: ConfigDict) -> dict[str, Any] | None:
 
 
 def newest(*paths: Path) -> float:
-    """Return when the newest file, of these paths or in these folders, was written or moved there."""
+    """Return when the newest file among these paths, or directly in these folders, was written or moved, seconds since 1970."""
     files = [file for path in paths if path != Path() for file in ([path] if path.is_file() else path.glob("*"))]
     return max((max(file.stat().st_mtime, file.stat().st_ctime) for file in files), default=0.0)
 
@@ -86,9 +95,20 @@ def newest(*paths: Path) -> float:
 def trainings(
     experiment: Experiment, workdir: Path, data: str, scale: str, seeds: int, changes: dict[str, Any]
 ) -> tuple[list[Training], tuple[str, ...]]:
-    """Return what an experiment trains, in the order of its rows, and the actions of its columns; empty if it needs none.
+    """Return the trainings of an experiment.
 
-    If the data are two motion capture files, all subjects of the first train and all of the second test.
+    If the data are two motion capture files, all subjects of the first are for training and all of the second for testing.
+
+    Args:
+      experiment: whose rows to train.
+      workdir: folder for the runs.
+      data: a name of `settings.DATA`.
+      scale: a key of `settings.SCALES`.
+      seeds: number of runs of each row.
+      changes: config values by dotted field name, for all rows.
+
+    Returns:
+      The trainings, in the order of the rows, and the actions of the columns; no actions if the columns do not need them.
 
     Raises:
       UserError: if a field is not allowed, or the data are missing.
@@ -99,7 +119,7 @@ def trainings(
         first = next(iter(found.values()))
         dataset, other = load_datasets(first)
         actions = tuple(dict.fromkeys(dataset.names("action")))
-        if experiment.each_action:  # two recordings: one to train on, one to choose the checkpoint with
+        if experiment.each_action:  # an action needs two recordings: one to train on, one to choose the checkpoint
             subjects = first.protocol.subjects_train
             recordings = {(s.subject, s.action, s.trial) for s in dataset.sequences if s.subject in subjects}
             recorded = collections.Counter(action for _, action, _ in recordings)
@@ -116,18 +136,18 @@ def trainings(
 def run_shard(
     found: list[Training], shard: tuple[int, int], say: Callable[[str], None]
 ) -> tuple[list[Training], dict[str, UserError]]:
-    """Train what is missing of every n-th training; one that fails does not stop the others.
+    """Train the missing runs of one shard; a training that fails does not stop the others.
 
     Args:
-      found: all trainings of the experiment; rows with equal configs share a folder.
-      shard: this shard's number, from 1, and the number of shards.
+      found: all trainings of the experiment; rows with equal configs share a folder and are trained once.
+      shard: the number of this shard, from 1, and the number n of shards; a shard is every n-th training.
       say: prints a line.
 
     Returns:
-      The trainings that are still missing, and why some failed, by name.
+      The trainings of all shards that are still missing, and the errors of those that failed, by name.
 
     Raises:
-      Interrupted: on a signal; the same command continues.
+      Interrupted: on a signal; the same command continues the training.
     """
     (index, count), failures = shard, {}
     by_folder: dict[Path, Training] = {}
@@ -147,9 +167,10 @@ def run_shard(
 
 
 def _folder(config: ConfigDict) -> str:
-    """Name runs after their network and a hash of what differs from the default config, so that a new field changes no name.
+    """Return the folder name of a training: protocol, network and a hash of the fields that differ from the default config.
 
-    Seeds do not count, nor fields that a run may change when it continues, such as the path of the data.
+    Only differing fields are hashed, so that a new field with a default changes no name. Seeds are not hashed, nor fields that
+    a run may change when it continues, such as the path of the data.
     """
     fields, names = dict(schema.flatten(config)), schema.differences(config, schema.default_config())
     own = {name: fields[name] for name in names if not free_to_change(name) and name not in ("seed", "ensemble.seeds")}

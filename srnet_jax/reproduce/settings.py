@@ -1,4 +1,4 @@
-"""The config of each row of an experiment: the paper's settings on the given data and at the given scale."""
+"""Make the config of each row of an experiment: the paper's settings, on the given data and at the given scale."""
 
 from pathlib import Path
 from typing import Any
@@ -17,28 +17,28 @@ def _every(step: int) -> dict[str, Any]:
     return {"data.downsample": step, "test_data.downsample": step}
 
 
-SCALES: dict[str, dict[str, Any]] = {  # fields that differ from the paper's settings; a row's own fields override them
+SCALES: dict[str, dict[str, Any]] = {  # fields that differ from the paper's settings; the fields of a row override these
     "full": {},
-    "long": {  # on HDM05 104,000 steps
+    "long": {  # 104,000 steps on HDM05
         "model.channels": 512,
         "train.epochs": 360,
         "train.batch_size": 256,
-        "train.keep_epochs": (1, 3, 10, 30, 100, 200),  # what the figure `steps` shows
+        "train.keep_epochs": (1, 3, 10, 30, 100, 200),  # the checkpoints of the figure `steps`
     },
     "medium": {"model.channels": 512, "train.epochs": 20, "train.batch_size": 256} | _every(2),
     "quick": {"model.channels": 256, "train.epochs": 8, "train.batch_size": 256} | _every(5),
     "smoke": {
         "model.channels": 85,
         "train.epochs": 1,
-        "train.batch_size": 4096,  # all in one: fewer compilations
+        "train.batch_size": 4096,  # the whole epoch in one batch, which needs fewer compilations
         "data.num_frames": 2000,
         "data.cameras.number": 1,
         "test_data.num_frames": 2000,
         "test_data.cameras.number": 1,
     },
 }
-HDM05 = {"subjects_train": ("bd", "bk", "dg"), "subjects_test": ("mm", "tr")}  # with --data=mocap
-_SMOKE_GRAPH = {"model.channels": 34}  # of the graph networks, whose rows set their channels
+HDM05 = {"subjects_train": ("bd", "bk", "dg"), "subjects_test": ("mm", "tr")}  # the protocol with --data=mocap
+_SMOKE_GRAPH = {"model.channels": 34}  # for graph networks, whose rows set their own channels
 _WIDTHS = {
     "full": (3, 3, 3, 3, 3),
     "long": (3, 3, 3),
@@ -50,17 +50,17 @@ _OTHER_CAMERAS = {"seed": 1, "cameras.seed": 1, "cameras.distance_m": 4.0, "came
 
 
 def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: dict[str, Any]) -> dict[str, ConfigDict]:
-    """Return each row's config, with its seeds as an ensemble.
+    """Return the config of each row, by its name, with the seeds as an ensemble.
 
     Args:
-      experiment: whose rows these are.
+      experiment: with the rows.
       data: a name of DATA.
-      scale: a name of SCALES.
-      seeds: runs of each row, from seed 0.
-      changes: fields that come last.
+      scale: a key of SCALES.
+      seeds: number of runs of each row, from seed 0.
+      changes: config values by dotted field name, which override all others.
 
     Raises:
-      ConfigError: if a field is not allowed, or the experiment's own.
+      ConfigError: if a field or a value is not allowed, or the experiment sets the field itself.
     """
     fixed = {"seed", "ensemble.seeds", "ensemble.learning_rates"}.union(*(row.fields for row in experiment.rows))
     fixed |= {"data.source", "test_data.source", "protocol.name"}
@@ -68,7 +68,7 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
     fixed |= set(_detected(data)) if any(row.detected for row in experiment.rows) else set()
     if taken := sorted(fixed & set(changes)):
         raise ConfigError(
-            f"config.{taken[0]}: cannot be changed here, its values are the experiment's "
+            f"config.{taken[0]}: cannot be changed here, because the experiment sets it "
             "(--seeds sets the seeds, --data the source)"
         )
     base = _base(data, cross_dataset=experiment.cross_dataset)
@@ -77,7 +77,7 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
         config = base.copy_and_resolve_references()
         own = row.fields | (_SMOKE_GRAPH if scale == "smoke" and "model.channels" in row.fields else {})
         fields = SCALES[scale] | own | changes
-        if not experiment.cross_dataset:  # nothing reads them, and runs are identified by their fields
+        if not experiment.cross_dataset:  # nothing reads these fields, and runs are identified by their fields
             fields = {field: value for field, value in fields.items() if not field.startswith("test_data.") or field in changes}
         if row.width != 1:
             fields["model.channels"] = round(row.width * fields.get("model.channels", base.model.channels))
@@ -105,8 +105,8 @@ def configs(experiment: Experiment, data: str, scale: str, seeds: int, changes: 
 def _base(data: str, *, cross_dataset: bool) -> ConfigDict:
     """Return the paper's settings on these data.
 
-    With `cross_dataset`, Human3.6M is tested on MPI-INF-3DHP, synthetic motion on other cameras and bodies, and a motion
-    capture file on another.
+    With `cross_dataset`, networks trained on Human3.6M are tested on MPI-INF-3DHP, those trained on synthetic motion on other
+    cameras and bodies, and those trained on a motion capture file on another file.
     """
     config = schema.default_config()
     config.data.source = data
@@ -127,16 +127,16 @@ def _detected(data: str) -> dict[str, Any]:
 
 
 def _annealing(paper: ConfigDict, epochs: Any) -> float:
-    """Return the decay with which the learning rate ends where the paper's does, after another number of epochs."""
+    """Return the decay per epoch with which the learning rate ends at the paper's last value after this number of epochs."""
     share = paper.epochs / epochs if type(epochs) is int and epochs > 0 else 1  # `validate` rejects others
     return round(paper.lr_decay**share, 5)
 
 
 def check_paths(experiment: Experiment, data: str, changes: dict[str, Any]) -> None:
-    """Reject data without the path that they need.
+    """Check that the paths of the data are set and exist.
 
     Raises:
-      ConfigError: names the flag.
+      ConfigError: if a path is missing; it names the flag.
     """
     for name in ("data.path", "test_data.path")[: 0 if data == "synthetic" else 1 + experiment.cross_dataset]:
         if not changes.get(name):

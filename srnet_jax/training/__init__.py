@@ -1,1 +1,1 @@
-"""Training: optimiser, steps, checkpoints and the loop."""
+"""Train networks: the loop, the compiled step, the optimiser, checkpoints and workdirs."""

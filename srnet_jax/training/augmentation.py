@@ -1,4 +1,4 @@
-"""Samples changed at random within the training step."""
+"""Augment training samples at random, inside the compiled training step."""
 
 from typing import Any
 
@@ -13,21 +13,21 @@ from srnet_jax.pose.skeleton import ROOT
 def roll_camera(
     batch: dict[str, Any], key: jax.Array, share: float, degrees: float, normalization: str, spread: Batch
 ) -> dict[str, Any]:
-    """Turn the camera about its optical axis in some of the samples.
+    """Rotate the camera of some samples about its optical axis, at random.
 
-    The image turns about the principal point and the scene about the axis, by the same angle: exact under perspective, if the
-    focal lengths are equal and the lens does not distort.
+    The image rotates about the principal point, and the scene about the optical axis, by the same angle. This is exact under
+    perspective if both focal lengths are equal and the lens has no distortion.
 
     Args:
-      batch: `inputs_2d` [B, R, K, F], `targets` [B, 1, J, 3], `views` [B, 1, 1, ...] and others, which stay.
-      key: of the draws.
-      share: of the samples, 0 to 1.
-      degrees: largest angle, to either side; angles are drawn uniformly.
+      batch: `inputs_2d` [B, R, K, F], `targets` [B, 1, J, 3], `views` [B, 1, 1, ...], and other entries, which are kept.
+      key: JAX key of the random draws.
+      share: share of the samples that are rotated, 0 to 1.
+      degrees: largest angle to either side, degrees; angles are drawn uniformly.
       normalization: one of IMAGE_NORMALIZATIONS.
-      spread: over which devices the batch is spread; each uses its part of the same draws.
+      spread: the devices over which the batch is spread; each uses its part of the same draws.
 
     Returns:
-      The batch with both replaced.
+      The batch with new `inputs_2d` and `targets`.
     """
     turned, angle = jax.random.split(key)
     rows = batch["inputs_2d"].shape[0]
@@ -44,6 +44,6 @@ def roll_camera(
     turned_targets = jnp.concatenate([turn(targets[..., :2]), targets[..., 2:]], axis=-1)
     points, confidences = batch["inputs_2d"][..., :2], batch["inputs_2d"][..., 2:]
     inputs = jnp.concatenate([turn(points - center) + center, confidences], axis=-1)
-    if normalization == "turned":  # the root's entry is no direction
+    if normalization == "turned":  # the root's entry is not a direction
         inputs = inputs.at[..., ROOT, :].set(batch["inputs_2d"][..., ROOT, :])
     return batch | {"inputs_2d": inputs, "targets": turned_targets}

@@ -1,13 +1,13 @@
-"""One checkpoint on disk: what it holds, and how its bytes are verified.
+"""Write and read one checkpoint on disk, and verify its bytes.
 
-A checkpoint is an orbax checkpoint of three items: `variables` (what evaluation needs) and `training` (step, epoch and state
-of the optimiser), each as one array of bytes, and `about`, JSON: place in the epoch, validation error, and name, type, shape
-and checksum of every array.
+A checkpoint is an orbax checkpoint of three items: `variables` (needed for evaluation) and `training` (step, epoch and state of
+the optimiser), each stored as one array of bytes, and `about`, a JSON object with the position in the epoch, the validation
+error, and the name, type, shape and checksum of every array.
 
 Note:
-  Orbax spends most of a millisecond on each array and SRNet has hundreds of small ones: laid behind one another they cost a
-  tenth. Orbax and its OCDBT format do not notice changed bytes within an array, hence the checksums. Reading trusts nothing
-  that a file says of itself: every name, type and size is known from the network, and checked before memory is taken.
+  Orbax spends most of a millisecond on each array, and SRNet has hundreds of small arrays; concatenated they take a tenth of
+  the time. Orbax and its OCDBT format do not detect changed bytes within an array, hence the checksums. Reading does not trust
+  the files: every name, type and size is known from the network, and is checked before memory is allocated.
 """
 
 import dataclasses
@@ -32,8 +32,8 @@ from srnet_jax.training.steps import Totals, zero_totals
 
 FORMAT_VERSION = 2
 RANKED_BY = "validation_mpjpe_mm"
-_SMALL = 2**24  # bytes: JSON files may have as many, and a checkpoint beside 16 times the bytes of its variables
-_MOST_FILES = 1000
+_SMALL = 2**24  # bytes; limit of a JSON file, and of a checkpoint beyond 16 times the bytes of its variables
+_MOST_FILES = 1000  # in a checkpoint
 UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written or removed
 
 
@@ -43,12 +43,12 @@ class DamagedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """All that training continues from.
+    """The complete state from which training continues.
 
     Attributes:
-      state: after the last step.
-      batch: batches of the unfinished epoch that are done, 0 after a whole epoch.
-      totals: sums over these batches, see `steps.train_step`.
+      state: the state after the last step.
+      batch: number of finished batches of the unfinished epoch; 0 after a whole epoch.
+      totals: totals over these batches, see `steps.train_step`.
     """
 
     state: TrainState
@@ -56,7 +56,7 @@ class Snapshot:
     totals: Totals = dataclasses.field(default_factory=zero_totals)
 
     def to_host(self) -> "Snapshot":
-        """Return a copy in NumPy arrays, which no later step overwrites."""
+        """Return a copy in NumPy arrays, which later steps cannot overwrite."""
         return jax.tree.map(np.array, self)
 
 
@@ -67,9 +67,9 @@ def write(folder: Path, snapshot: Snapshot, validation_mpjpe_mm: float | None) -
     """Write a snapshot of NumPy arrays to a new folder, which appears whole or not at all.
 
     Args:
-      folder: named by the step.
-      snapshot: see `Snapshot.to_host`.
-      validation_mpjpe_mm: None within an epoch.
+      folder: a path whose name is the step.
+      snapshot: from `Snapshot.to_host`.
+      validation_mpjpe_mm: validation error, millimetres; None within an epoch.
     """
     state = snapshot.state
     items = {"variables": _named(state.variables), "training": _named(_training(state))}
@@ -89,7 +89,7 @@ def write(folder: Path, snapshot: Snapshot, validation_mpjpe_mm: float | None) -
         item: ocp.args.StandardSave({"bytes": np.concatenate([x.reshape(-1).view(np.uint8) for x in arrays.values()])})
         for item, arrays in items.items()
     }
-    alone = ocp.options.MultiprocessingOptions(  # else orbax waits for all processes of a training
+    alone = ocp.options.MultiprocessingOptions(  # otherwise orbax waits for all processes of a training
         primary_host=jax.process_index(), active_processes={jax.process_index()}
     )
     handler = ocp.CompositeCheckpointHandler(composite_options=ocp.CompositeOptions(multiprocessing_options=alone))
@@ -99,7 +99,7 @@ def write(folder: Path, snapshot: Snapshot, validation_mpjpe_mm: float | None) -
 
 
 def rank(folder: Path) -> tuple[float | None, int | None]:
-    """Return a checkpoint's validation error and the epoch that it ends; None for what it lacks or cannot be read."""
+    """Return a checkpoint's validation error and the epoch that it ends; either is None if missing or unreadable."""
     try:
         about = _read_about(folder)
     except (DamagedError, UserError):
@@ -108,28 +108,28 @@ def rank(folder: Path) -> tuple[float | None, int | None]:
 
 
 def read_variables(folder: Path, like: Any) -> Any:
-    """Return the variables of a checkpoint.
+    """Read the variables of a checkpoint.
 
     Args:
-      folder: of the checkpoint.
-      like: a tree of arrays or shapes as it was saved.
+      folder: folder of the checkpoint.
+      like: a tree of arrays or shapes with the expected structure.
 
     Raises:
       DamagedError: if the checkpoint is damaged.
-      UserError: if it holds other arrays, or is of a newer version.
+      UserError: if the checkpoint holds other arrays, or has a newer version.
     """
     _check_files(folder, like)
     return jax.tree.map(jnp.array, _read_item(folder, _read_about(folder), "variables", like))
 
 
 def read(folder: Path, like: TrainState) -> Snapshot:
-    """Return the snapshot of a checkpoint, in NumPy arrays; arguments and errors as `read_variables`."""
+    """Read the snapshot of a checkpoint, in NumPy arrays; arguments and errors are those of `read_variables`."""
     _check_files(folder, like.variables)
     about = _read_about(folder)
     variables = _read_item(folder, about, "variables", like.variables)
     state = TrainState(**_read_item(folder, about, "training", _training(like)), **variables)
     if int(state.step) != about["step"]:
-        raise DamagedError(f"training: holds step {int(state.step)}")
+        raise DamagedError(f"training: found step {int(state.step)}, expected {about['step']}")
     return Snapshot(state, about["batch"], jax.tree.map(np.float32, about["totals"]))
 
 
@@ -138,7 +138,7 @@ def _training(state: TrainState) -> dict[str, Any]:
 
 
 def _named(tree: Any) -> dict[str, Any]:
-    """Return a tree's leaves by name, as `params/layer_0/kernel`."""
+    """Return a tree's leaves by name, such as `params/layer_0/kernel_0`."""
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
 
@@ -156,19 +156,19 @@ def _checksum_of_json(value: Any) -> int:
 
 
 def _check_files(folder: Path, variables: Any) -> None:
-    """Refuse what is not a folder of files, or larger than a checkpoint of these variables can be."""
+    """Reject anything but a folder of files that is not larger than a checkpoint of these variables can be."""
     most = _SMALL + 16 * sum(map(_size, jax.tree.leaves(variables)))
     for number, entry in enumerate(_entries(folder)):
         if not stat.S_ISDIR(entry.st_mode):
             if not stat.S_ISREG(entry.st_mode):
-                raise DamagedError("holds a link or a device")
+                raise DamagedError("found a link or a device, expected files")
             most -= entry.st_size
         if most < 0 or number > _MOST_FILES:
             raise DamagedError("larger than its arrays can be")
 
 
 def _entries(folder: Path) -> Iterator[os.stat_result]:
-    """Yield what the file system says of a folder and all in it, following no link."""
+    """Yield the `os.stat_result` of a folder and of everything in it, without following links."""
     left = [folder]
     while left:
         path = left.pop()
@@ -187,7 +187,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
         found = (folder / name).lstat()
         if not stat.S_ISREG(found.st_mode) or found.st_size > _SMALL:
-            raise DamagedError(f"{name}: not a file, or too large")
+            raise DamagedError(f"{name}: not a file, or larger than {_SMALL:,} bytes")
         value = json.loads((folder / name).read_bytes().decode())
     except OSError as error:
         raise DamagedError(f"{name}: {error.strerror}") from error
@@ -202,18 +202,18 @@ def _read_about(folder: Path) -> dict[str, Any]:
     about = _read_json(folder, "about/metadata")
     version, checksum = about.get("format_version"), about.pop("checksum", None)
     if type(version) is int and version > FORMAT_VERSION:
-        raise UserError(f"{folder}: format {one_line(version, 20)}, expected {FORMAT_VERSION}; written by a newer version")
+        raise UserError(f"{folder}: found format_version {one_line(version, 20)}, expected at most {FORMAT_VERSION}")
     if checksum != _checksum_of_json(about):
         raise DamagedError("about: the checksum differs")
     if not _is_about(about):
-        raise DamagedError("about: not what a checkpoint holds")
+        raise DamagedError("about: found other entries than a checkpoint has")
     if str(about["step"]) != folder.name:
-        raise DamagedError(f"holds step {about['step']}")
+        raise DamagedError(f"found step {about['step']}, expected {folder.name}")
     return about
 
 
 def _is_about(about: dict[str, Any]) -> bool:
-    """Tell whether all is there and nothing else, and of the right types and ranges."""
+    """Return whether `about` has exactly the expected entries, with the right types and ranges."""
     if set(about) != {"format_version", "step", "epoch", "batch", "totals", RANKED_BY, "arrays"}:
         return False
     totals, arrays = about["totals"], about["arrays"]
@@ -247,12 +247,12 @@ def _is_amount(value: Any) -> bool:
 
 
 def _read_item(folder: Path, about: dict[str, Any], item: str, like: Any) -> Any:
-    """Return an item of a checkpoint in the form of `like`, each array verified."""
+    """Read an item of a checkpoint in the structure of `like`, and verify each array."""
     expected = _named(like)
     index = about["arrays"][item]
     _check_arrays(folder, {name: tuple(shape) for name, _, shape, _ in index}, like)
     if [entry[:2] for entry in index] != [[name, str(x.dtype)] for name, x in expected.items()]:
-        raise DamagedError(f"{item}: other types of arrays")
+        raise DamagedError(f"{item}: found arrays of other types")
     sizes = [_size(x) for x in expected.values()]
     packed = _read_bytes(folder, item, sum(sizes))
     parts = np.split(packed, np.cumsum(sizes)[:-1])
@@ -264,7 +264,7 @@ def _read_item(folder: Path, about: dict[str, Any], item: str, like: Any) -> Any
 
 
 def _read_bytes(folder: Path, item: str, size: int) -> np.ndarray:
-    """Return an item's bytes, after a look whether they are stored as they were written: in one piece, of this size."""
+    """Read an item's bytes, after checking from the metadata that they are stored in one piece of this size."""
     try:
         text = ts.KvStore.open(_place(folder, item)).result().read(".zarray").result()
         found = json.loads(text.value.decode()) if text.state == "value" else None
@@ -272,10 +272,10 @@ def _read_bytes(folder: Path, item: str, size: int) -> np.ndarray:
         raise DamagedError(f"{item}: {_in_short(error)}") from error
     expected = {"shape": [size], "chunks": [size], "dtype": "|u1", "filters": None, "zarr_format": 2}
     if not isinstance(found, dict) or expected != {key: found.get(key) for key in expected}:
-        raise DamagedError(f"{item}: stored in another form than it was written")
+        raise DamagedError(f"{item}: the stored array has other metadata than was written")
     compressor = found.get("compressor")
     if not (isinstance(compressor, dict) and compressor.get("id") == "zstd"):
-        raise DamagedError(f"{item}: stored in another form than it was written")
+        raise DamagedError(f"{item}: the stored array has other metadata than was written")
     try:
         return ts.open({"driver": "zarr", "kvstore": _place(folder, item)}).result().read().result()
     except Exception as error:
@@ -287,17 +287,17 @@ def _place(folder: Path, item: str) -> dict[str, Any]:
 
 
 def _in_short(error: Exception) -> str:
-    """Return the beginning of a message of tensorstore, which can have pages."""
+    """Return the beginning of an error message of tensorstore, which can be pages long."""
     return one_line(" ".join(str(error).split()) or type(error).__name__, 120)
 
 
 def _check_arrays(folder: Path, found: dict[str, tuple[int, ...]], like: Any) -> None:
-    """Refuse a checkpoint of other arrays than expected."""
+    """Reject a checkpoint whose arrays have other names or shapes than expected."""
     expected = {name: x.shape for name, x in _named(like).items()}
     for name in [*expected, *found]:
         if found.get(name) != expected.get(name):
             words = [f"shape {shapes[name]}" if name in shapes else "no such array" for shapes in (found, expected)]
             raise UserError(
-                f"{folder}: {one_line(name, 100)}: found {words[0]}, expected {words[1]}: other joints or another network than "
-                "config.json describes"
+                f"{folder}: {one_line(name, 100)}: found {words[0]}, expected {words[1]} for the joints and the network of "
+                "config.json"
             )

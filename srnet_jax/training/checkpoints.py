@@ -1,6 +1,6 @@
-"""The checkpoints of a run: the latest and the best, written in the background, and what is done about damaged ones.
+"""Manage the checkpoints of a run: write them in the background, keep the latest and the best, and set damaged ones aside.
 
-`WORKDIR/checkpoints/STEP/` is one checkpoint, see `checkpoint_format`.
+Each folder `WORKDIR/checkpoints/STEP/` is one checkpoint, see `checkpoint_format`.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ from srnet_jax.training.checkpoint_format import UNFINISHED, DamagedError, Snaps
 from srnet_jax.training.state import TrainState
 
 FOLDER = "checkpoints"  # in a workdir
-_WRITING = threading.Lock()  # orbax does not write two checkpoints at once in one process
+_WRITING = threading.Lock()  # orbax cannot write two checkpoints at once in one process
 
 
 class Checkpoints:
-    """The checkpoints of one workdir; use as a context manager, which waits for an unfinished save."""
+    """The checkpoints of one workdir; a context manager that waits for an unfinished save on exit."""
 
     def __init__(
         self,
@@ -37,12 +37,12 @@ class Checkpoints:
         """Open the workdir's checkpoints, and make the folder unless `read_only`.
 
         Args:
-          workdir: of the run; the caller sees to it that no other process writes there.
-          read_only: to look and restore only.
-          keep_latest: number of newest checkpoints that a save leaves ...
-          keep_best: ... and of those with the lowest validation error ...
-          keep_epochs: ... and the epochs whose checkpoints always stay.
-          say: takes a line about each damaged checkpoint that was passed over.
+          workdir: folder of the run; the caller ensures that no other process writes there.
+          read_only: whether checkpoints are only listed and restored.
+          keep_latest: number of newest checkpoints to keep after a save.
+          keep_best: number of checkpoints with the lowest validation error to keep as well.
+          keep_epochs: epochs whose checkpoints are always kept.
+          say: called with a line about each damaged checkpoint that was skipped.
         """
         self._folder = absolute(workdir) / FOLDER
         self._keep_latest, self._keep_best, self._keep_epochs, self._say = keep_latest, keep_best, keep_epochs, say
@@ -57,26 +57,26 @@ class Checkpoints:
         self._epochs = {step: epoch for step, (_, epoch) in ranks.items()}
         self._writer = ThreadPoolExecutor(1, "checkpoints")
         self._saving: Future[None] | None = None
-        self._verified = False  # that what is written here can be read
+        self._verified = False  # whether a checkpoint written here has been read back
 
     @staticmethod
     def exist(workdir: Path) -> bool:
-        """Tell whether a workdir holds a checkpoint, be it damaged."""
+        """Return whether a workdir holds a checkpoint, possibly a damaged one."""
         return bool(_steps(Path(workdir) / FOLDER))
 
     @staticmethod
     def check_path(workdir: Path) -> None:
-        """Refuse a workdir whose checkpoints would be lost, or be those of another run.
+        """Reject a workdir where checkpoints would be lost, or where those of another run would be removed.
 
         Raises:
-          UserError: if orbax and tensorstore would take the path for a pattern or end folders' names elsewhere; or if the
-            folder of the checkpoints is a link, behind which old ones would be removed.
+          UserError: if the path has a character that orbax or tensorstore treats as a pattern or as the end of a name, or if
+            the folder of the checkpoints is a link.
         """
         folder = absolute(workdir) / FOLDER
         if odd := sorted(set(re.findall(r"[*?\[\\\ud800-\udfff]", str(folder)))):
-            raise UserError(f"{workdir}: checkpoints cannot be kept under a name with {' '.join(odd)}, expected another")
+            raise UserError(f"{workdir}: found {' '.join(odd)} in the path, expected a path without it for checkpoints")
         if folder.is_symlink():
-            raise UserError(f"{folder}: a link, expected a folder; to train on another disk, make the whole workdir a link")
+            raise UserError(f"{folder}: found a link, expected a folder; to use another disk, make the whole workdir a link")
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -89,18 +89,18 @@ class Checkpoints:
 
     @property
     def kept(self) -> str:
-        """What there is to continue from, as text; waits for an unfinished save."""
+        """Text about the checkpoint to continue from; waits for an unfinished save."""
         if self._saving is not None:
             self._saving.exception()
         steps = sorted(self._errors)
         return f"the checkpoint of step {steps[-1]} is kept" if steps else "nothing was saved"
 
     def save(self, snapshot: Snapshot, validation_mpjpe_mm: float | None) -> None:
-        """Begin to write a checkpoint; it is complete when `failure(wait=True)` returns None.
+        """Start to write a checkpoint, which is complete when `failure(wait=True)` returns None.
 
         Args:
-          snapshot: is copied before this returns.
-          validation_mpjpe_mm: ranks the checkpoint; None within an epoch.
+          snapshot: the snapshot to save; it is copied before this function returns.
+          validation_mpjpe_mm: validation error, millimetres, which ranks the checkpoint; None within an epoch.
         """
         if self._saving is not None:
             self._saving.exception()
@@ -108,10 +108,10 @@ class Checkpoints:
             self._saving = self._writer.submit(self._write, snapshot.to_host(), validation_mpjpe_mm)
 
     def try_writing(self, snapshot: Snapshot) -> None:
-        """Write a snapshot, read it back and remove it, so that a place that cannot hold one is known before the first step.
+        """Write a snapshot, read it back and remove it, to detect an unusable disk before the first step.
 
         Raises:
-          TrainingError: if it could not be written or read.
+          TrainingError: if the snapshot cannot be written or read.
         """
         draft = self._folder / f"trial{UNFINISHED}"
         folder = draft / str(int(snapshot.state.step))
@@ -126,7 +126,7 @@ class Checkpoints:
         self._verified = True
 
     def failure(self, *, wait: bool = False) -> TrainingError | None:
-        """Return why the last save failed, once; None if it is complete or, unless `wait`, not finished."""
+        """Return the error of the last save, once; None if it succeeded or, unless `wait`, is not finished."""
         if self._saving is None or not (wait or self._saving.done()):
             return None
         failure = self._saving.exception()
@@ -136,12 +136,12 @@ class Checkpoints:
         return failure
 
     def restore_latest(self, state: TrainState) -> Snapshot | None:
-        """Return the newest usable snapshot, in the form of the given state, or None if nothing was saved.
+        """Restore the newest undamaged snapshot, in the structure of the given state; None if nothing was saved.
 
-        Damaged checkpoints that are newer are named and set aside as `STEP.damaged`.
+        Newer, damaged checkpoints are reported and renamed to `STEP.damaged`.
 
         Raises:
-          UserError: if all are damaged, which leaves them as they are, or hold another network.
+          UserError: if all checkpoints are damaged (they are left unchanged), or one holds another network.
         """
         damaged: dict[int, str] = {}
         for step in sorted(self._errors, reverse=True):
@@ -157,34 +157,32 @@ class Checkpoints:
             return snapshot
         if damaged:
             reasons = "; ".join(f"{step}: {reason}" for step, reason in damaged.items())
-            raise UserError(
-                f"{self._folder}: every checkpoint is damaged ({reasons}); nothing was changed. Remove the folder to begin anew"
-            )
+            raise UserError(f"{self._folder}: every checkpoint is damaged ({reasons}), remove the folder to start again")
         return None
 
     def restore(self, which: str, state: TrainState) -> TrainState:
-        """Return a checkpoint's state; arguments and errors as `restore_variables`."""
+        """Restore a checkpoint's state; arguments and errors are those of `restore_variables`."""
         with self._reading(which) as folder:
             return checkpoint_format.read(folder, state).state
 
     def restore_variables(self, which: str, variables: Any) -> tuple[dict[str, Any], int]:
-        """Return a checkpoint's variables, in the form of the given ones, and its step.
+        """Restore a checkpoint's variables, in the structure of the given ones, and return them with its step.
 
         Args:
           which: "best", "latest" or a step.
-          variables: arrays or shapes.
+          variables: a tree of arrays or shapes.
 
         Raises:
-          UserError: if there is no such checkpoint, it is damaged, or it holds another network.
+          UserError: if the checkpoint is missing or damaged, or holds another network.
         """
         with self._reading(which) as folder:
             return checkpoint_format.read_variables(folder, variables), int(folder.name)
 
     def find(self, which: str) -> Path:
-        """Return the folder of "best", "latest" or a step.
+        """Return the folder of the checkpoint "best", "latest" or of a step.
 
         Raises:
-          UserError: if there is no such checkpoint; names those there are.
+          UserError: if there is no such checkpoint; lists the existing ones.
         """
         named = {str(step): step for step in sorted(self._errors)}
         named |= {"latest": max(named.values())} if named else {}
@@ -195,12 +193,12 @@ class Checkpoints:
         return self._folder / str(named[which])
 
     def _best(self) -> list[int]:
-        """Return the steps with a validation error, the lowest first."""
+        """Return the steps that have a validation error, by increasing error."""
         return [step for _, step in sorted((error, step) for step, error in self._errors.items() if error is not None)]
 
     @contextlib.contextmanager
     def _reading(self, which: str) -> Iterator[Path]:
-        """Yield the folder of a checkpoint, and name the others if it is damaged."""
+        """Yield the folder of a checkpoint; if it proves damaged, raise a UserError that lists the others."""
         folder = self.find(which)
         try:
             yield folder
@@ -209,7 +207,7 @@ class Checkpoints:
             raise UserError(f"{folder}: damaged ({error}); other steps: {others}") from error
 
     def _write(self, snapshot: Snapshot, validation_mpjpe_mm: float | None) -> None:
-        """Write a checkpoint, then remove those that it supersedes; runs in the background."""
+        """Write a checkpoint, then remove the superseded ones; runs in the background thread."""
         step = int(snapshot.state.step)
         folder = self._folder / str(step)
         try:
@@ -230,7 +228,7 @@ class Checkpoints:
                 remove(folder.rename(f"{folder}{UNFINISHED}-removed"))
 
     def _not_written(self, folder: Path, error: Exception) -> TrainingError:
-        """Remove what a failed save left, and return the error that says so."""
+        """Remove the remains of a failed save, and return the error to raise."""
         self._remove_unfinished()
         found = sorted(self._errors)
         kept = f"kept: {', '.join(map(str, found))}" if found else "nothing is saved yet"
@@ -240,7 +238,7 @@ class Checkpoints:
         return kind(f"{folder}: the checkpoint could not be written ({short}); {kept}")
 
     def _verify(self, folder: Path, snapshot: Snapshot) -> None:
-        """Read the first checkpoint back, for whatever in path, file system or libraries makes it unreadable."""
+        """Read the first checkpoint back, to detect any problem of path, file system or libraries."""
         try:
             checkpoint_format.read(folder, snapshot.state)
         except DamagedError as error:
@@ -249,7 +247,7 @@ class Checkpoints:
         self._verified = True
 
     def _set_aside(self, step: int) -> Path:
-        """Give a damaged checkpoint another name, and return it."""
+        """Rename a damaged checkpoint to `STEP.damaged`, and return the new path."""
         del self._errors[step]
         path = self._folder / str(step)
         aside = Path(f"{path}.damaged")
@@ -257,7 +255,7 @@ class Checkpoints:
         return path.rename(aside)
 
     def _remove_unfinished(self) -> None:
-        """Remove what a save or a removal left that was killed or failed."""
+        """Remove the remains of saves and removals that were killed or failed."""
         for path in self._folder.iterdir():
             if UNFINISHED in path.name:
                 remove(path)

@@ -1,4 +1,4 @@
-"""How samples reach the training step: gathered from frames on the device, or on the host a few batches ahead."""
+"""Deliver batches to the training step: gathered on the device, or prepared on the host a few batches ahead."""
 
 import dataclasses
 import queue
@@ -13,8 +13,8 @@ import numpy as np
 from srnet_jax.data.windows import Samples, TrainingWindows
 from srnet_jax.training.parallel import Devices
 
-_SHARE = 0.5  # of a device's memory that the data may take under "auto"
-_AHEAD = 2  # batches that the host prepares before they are asked for
+_AUTO_SHARE = 0.5  # largest share of a device's memory for the data under "auto"
+_PREFETCHED = 2  # batches that the host prepares ahead
 
 _T = TypeVar("_T")
 
@@ -26,8 +26,8 @@ jax.tree_util.register_dataclass(
 )
 
 
-def joined(windows: Sequence[TrainingWindows]) -> Samples:
-    """Return the frames and samples of several trainings one after another, numbered in 32 bits."""
+def concatenate(windows: Sequence[TrainingWindows]) -> Samples:
+    """Concatenate the frames and samples of several trainings; indices become int32."""
     parts, before = [], 0
     for one in windows:
         own = one.samples
@@ -38,29 +38,29 @@ def joined(windows: Sequence[TrainingWindows]) -> Samples:
 
 
 class Feed:
-    """The batches of one training, or of several that take their steps together, in blocks of steps.
+    """The batches of one training, or of several trainings that take their steps together, in blocks of steps.
 
-    What is given for several has their number M as its first axis. They may have epochs of different lengths.
+    With several trainings, arrays have their number M as the first axis. Their epochs may have different lengths.
 
     Attributes:
       windows: the samples of each training.
-      steps: in an epoch of each.
-      data: what is on the devices.
-      take: makes a batch of data and an item, inside the compiled step.
-      on_host: whether the data are there.
-      description: where the data are and how large they are.
+      steps: number of steps in an epoch of each training.
+      data: the data that are kept on the devices.
+      take: function that makes a batch from data and an item, inside the compiled step.
+      on_host: whether the data are kept on the host.
+      description: text about the place and the size of the data.
     """
 
     def __init__(
         self, windows: Sequence[TrainingWindows], devices: Devices, *, batch_size: int, block: int, place: str
     ) -> None:
-        """Put the data where `place` says: device, host, or auto for the device if they fit there.
+        """Place the data on the device or on the host, as `place` states; "auto" means the device if they fit there.
 
         Args:
-          windows: the samples of each training; those of the same `frames` are on the device once.
-          devices: that share each batch.
-          batch_size: samples in a step.
-          block: steps in a call.
+          windows: the samples of each training; equal `frames` are placed on the device only once.
+          devices: the devices that share each batch.
+          batch_size: samples per step.
+          block: steps per call.
           place: one of `schema.PLACES`.
         """
         self.windows, self.steps = windows, [one.steps(batch_size) for one in windows]
@@ -69,23 +69,23 @@ class Feed:
         ends = np.cumsum([0, *map(len, distinct)])
         first_sample = {id(one.frames): int(end) for one, end in zip(distinct, ends, strict=False)}
         self._first_samples = [first_sample[id(one.frames)] for one in windows]
-        resident = joined(distinct)
+        resident = concatenate(distinct)
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(resident))
-        self.on_host = place == "host" or (place == "auto" and size > _SHARE * _device_memory())
+        self.on_host = place == "host" or (place == "auto" and size > _AUTO_SHARE * _device_memory())
         self._block = 1 if self.on_host else block
         self.data: Any = () if self.on_host else devices.replicate(resident)
-        self.take: Callable[[Any, Any], dict[str, Any]] = _as_it_is if self.on_host else _gather
+        self.take: Callable[[Any, Any], dict[str, Any]] = _take_item if self.on_host else _gather
         self.description = f"{size / 2**20:,.0f} MiB of training data on the {'host' if self.on_host else 'device'}"
 
     def blocks(self, epoch: int, first: Sequence[int]) -> Iterator[tuple[int, Any, np.integer]]:
-        """Yield an epoch's blocks.
+        """Yield the blocks of steps of an epoch.
 
         Args:
           epoch: counted from 0.
-          first: the step that each training goes on from; its `steps` to sit the epoch out.
+          first: the first step of each training in this epoch; its `steps` to skip the epoch.
 
         Yields:
-          The steps done after the block, the items, and how many of them count.
+          The number of steps done after the block, the items of its steps, and the number of items that count.
         """
         orders = [one.order(epoch) for one in self.windows]
         begin = min(first)
@@ -106,17 +106,17 @@ class Feed:
                 start += count
                 yield start, self._spread(items), np.int32(count)
 
-        return _ahead(prepared()) if self.on_host else prepared()
+        return _prefetch(prepared()) if self.on_host else prepared()
 
     def _even(self, orders: Sequence[np.ndarray], start: int, count: int, length: int) -> dict[str, np.ndarray]:
-        """Return the items of steps that all trainings take with equally many samples, the last repeated up to `length`."""
+        """Return the items of steps in which all batches have one size, padded to `length` by repeating the last item."""
         size = self._batch_size
         numbers = np.stack([order[start * size : (start + count) * size].reshape(count, -1) for order in orders])
         numbers = np.pad(numbers, ((0, 0), (0, length - count), (0, 0)), mode="edge")
         return self._items(numbers)
 
     def _uneven(self, orders: Sequence[np.ndarray], first: Sequence[int], start: int, count: int) -> dict[str, np.ndarray]:
-        """Return the items of steps that some trainings do not take, or take with a short batch."""
+        """Return the items of steps that some trainings skip, or take with a short batch."""
         size = self._batch_size
         width = min(size, max(map(len, orders)))
         numbers = np.zeros((len(orders), self._block, width), np.int64)
@@ -131,9 +131,9 @@ class Feed:
         return self._items(numbers, real) | {"active": active}
 
     def _items(self, numbers: np.ndarray, real: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Return what `take` is given for sample numbers [M, K, B], filled up to a multiple of the devices, in this process.
+        """Return this process's items for sample numbers [M, K, B], padded to a multiple of the number of devices.
 
-        `real` tells which of them count; None for all.
+        `real` is the mask of the samples that count; None for all.
         """
         missing = -numbers.shape[2] % self._devices.count
         weights = {}
@@ -150,7 +150,7 @@ class Feed:
         return stack(*(stack(*map(one.samples.take, own)) for one, own in zip(self.windows, numbers, strict=True))) | weights
 
     def _spread(self, items: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Give the devices their parts of the batches, and of several trainings the first axis."""
+        """Distribute the batches over the devices; a single training has no axis M."""
         alone = len(self.windows) == 1
         items = jax.tree.map(lambda item: item[0], items) if alone else items
         active = {"active": items.pop("active")} if "active" in items else {}
@@ -161,20 +161,20 @@ def _gather(data: Samples, item: dict[str, jax.Array]) -> dict[str, jax.Array]:
     return data.take(item["samples"]) | {name: item[name] for name in ("weights",) if name in item}
 
 
-def _as_it_is(data: Any, item: dict[str, jax.Array]) -> dict[str, jax.Array]:
+def _take_item(data: Any, item: dict[str, jax.Array]) -> dict[str, jax.Array]:
     del data
     return item
 
 
 def _device_memory() -> float:
-    """Return what the device that has least offers, in bytes; without limit for a CPU, which has the host's memory."""
+    """Return the smallest memory of a local device, in bytes; infinity for a CPU, which uses the host's memory."""
     limits = [(device.memory_stats() or {}).get("bytes_limit", np.inf) for device in jax.local_devices()]
     return min(limits)
 
 
-def _ahead(items: Iterable[_T]) -> Iterator[_T]:
-    """Yield items that a thread prepares ahead."""
-    ready: queue.Queue[Any] = queue.Queue(_AHEAD)
+def _prefetch(items: Iterable[_T]) -> Iterator[_T]:
+    """Yield items that a background thread prepares ahead; an error in the thread is raised here."""
+    ready: queue.Queue[Any] = queue.Queue(_PREFETCHED)
     stopped = threading.Event()
     end = object()
 

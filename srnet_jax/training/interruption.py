@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: a first one asks for a stop, a second one ends the program at once."""
+"""Handle SIGTERM and Ctrl-C: the first stops training after the current step, the second ends the program at once."""
 
 import os
 import signal
@@ -11,10 +11,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def stop_at_once() -> None:
-    """Let the signals end the program at once, as "try again", while there is nothing to save.
+    """Make SIGTERM and Ctrl-C end the program at once with exit code 75 ("try again"), while there is nothing to save.
 
-    An exception would not do: it can be lost in a library that is just being imported. For the same reason this module does not
-    import JAX.
+    The handler does not raise an exception, because a library that is being imported can swallow it. This module does not
+    import JAX, so that the handler can be installed before slow imports.
     """
     for number in _SIGNALS:
         signal.signal(number, _end)
@@ -26,13 +26,13 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 class Interruption:
-    """Listens for the signals as long as its context lasts.
+    """A context manager that listens for the signals.
 
-    Among several processes JAX's own notifier listens for SIGTERM and agrees with the others on the step to stop after; Ctrl-C
-    counts as SIGTERM.
+    In several processes, JAX's own notifier listens for SIGTERM, and all processes agree on the step to stop after; Ctrl-C is
+    forwarded as SIGTERM.
 
     Attributes:
-      deferred: whoever sets this calls `stop` after each step; until then a signal raises Interrupted.
+      deferred: True if the caller polls `stop` after each step; while it is False, a signal raises Interrupted.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         self._before = {}
-        if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
             signals = (signal.SIGINT,) if self._together else _SIGNALS
             self._before = {number: signal.signal(number, self._handle) for number in signals}
         return self
@@ -55,7 +55,7 @@ class Interruption:
             signal.signal(number, handler)
 
     def stop(self) -> bool:
-        """Return whether training stops here; every process calls it equally often, and all get the same answer."""
+        """Return whether training must stop now; all processes call this equally often and get the same answer."""
         if not self._together:
             return self._requested
         from jax.experimental import multihost_utils
@@ -65,10 +65,10 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._requested:
-            os._exit(128 + number)  # as if the signal had not been caught; what is half-written is found at the next start
+            os._exit(128 + number)  # the exit code of an uncaught signal; the next start removes half-written files
         self._requested = True
         if self._together:
             os.kill(os.getpid(), signal.SIGTERM)
         elif not self.deferred:
             raise Interrupted("stopped before training began; run the same command again")
-        os.write(2, b"stopping after this step; a second signal stops at once\n")  # print() must not be used in a handler
+        os.write(2, b"stopping after this step; a second signal stops at once\n")  # print() is not allowed in a handler

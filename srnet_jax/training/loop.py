@@ -1,4 +1,4 @@
-"""The training loop: one run, or several of one architecture as one program."""
+"""The training loop, for one run or for several runs of one architecture that train as one program."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,38 +16,38 @@ from srnet_jax.training import processes, records
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.progress_bar import ProgressBar
 from srnet_jax.training.run_directory import check_workdir, save_ensemble
-from srnet_jax.training.runs import Run, Runs, ended_early, open_runs, spread, summary
+from srnet_jax.training.runs import Run, Runs, as_range, ended_early, open_runs, summary
 from srnet_jax.training.state import TrainState, count_parameters
 from srnet_jax.training.trainer import Trainer, TrainingData, load_training_data
 
 
 def train_and_evaluate(config: ConfigDict, workdir: str | Path, *, fork: bool = False) -> TrainState:
-    """Train a network and validate it after every epoch; `train_members` for a config without `ensemble`."""
+    """Train a network and validate it after every epoch; like `train_members`, for a config without `ensemble`."""
     return train_members(config, workdir, fork=fork)[""]
 
 
 def train_members(config: ConfigDict, workdir: str | Path, *, fork: bool = False) -> dict[str, TrainState]:
-    """Train the runs that a config asks for, see `ensembles.members`, and validate each after every epoch.
+    """Train the runs that a config asks for (see `ensembles.members`), and validate each run after every epoch.
 
     Unfinished runs are continued. Each run writes `config.json`, `metrics.jsonl` and `checkpoints/` (latest and best) to its
-    folder in the workdir, or to the workdir itself if it is the only one. A run that was interrupted after any step, in any
-    way, ends as it would have without: weights, metrics and best checkpoint are the same to the bit. A run that diverges
-    leaves the others, and is reported at the end.
+    folder in the workdir, or to the workdir itself if it is the only run. An interruption after any step, of any kind, does not
+    change the result: weights, metrics and best checkpoint are the same to the bit. A run that diverges is excluded, and
+    reported at the end.
 
-    In several processes (see `processes.start`), all call this with the same config; process 0 alone uses the workdir.
+    In several processes (see `processes.start`), all call this with the same config; only process 0 uses the workdir.
 
     Args:
       config: see `srnet_jax/config/schema.py`.
-      workdir: a folder for this run or ensemble alone.
-      fork: go on with runs of another config, instead of refusing them.
+      workdir: a folder that only this run or ensemble uses.
+      fork: whether to continue runs of another config instead of rejecting them.
 
     Returns:
-      The state after the last epoch, for each run by name.
+      The state of each run after the last epoch, by name.
 
     Raises:
       UserError: if the config or the data are wrong, the workdir is in use or belongs to another config, or loss, gradient or
-        weights are not finite (the last good checkpoint stays).
-      Interrupted: on SIGTERM and Ctrl-C, after the step in flight; in several processes after a step that all agree on.
+        weights are not finite (the last good checkpoint is kept).
+      Interrupted: on SIGTERM and Ctrl-C, after the current step; in several processes after a step that all agree on.
     """
     config = joint_sets.with_files_read(config)
     schema.validate(config)
@@ -69,15 +69,15 @@ def fit(
     fork: bool = False,
     make_trainer: type[Trainer] = Trainer,
 ) -> dict[str, TrainState]:
-    """Train on data that are loaded; arguments, results and errors as `train_members`.
+    """Train on data that are already loaded; results and errors are those of `train_members`.
 
     Args:
-      config: valid, with absolute paths.
-      workdir: absolute.
-      data: of each run.
-      interruption: whose context is open.
+      config: a valid config with absolute paths.
+      workdir: an absolute path.
+      data: the data of each run.
+      interruption: an open context.
       fork: see `train_members`.
-      make_trainer: makes the trainer of configs and data.
+      make_trainer: class of the trainer; tests replace it.
     """
     members = ensembles.members(config)
     configs, folders = list(members.values()), [workdir / name for name in members]
@@ -119,7 +119,7 @@ def fit(
 
 
 def _agreement(config: ConfigDict, data: Sequence[TrainingData]) -> tuple[Any, ...]:
-    """Return what must be equal in all processes, see `processes.check_same`: the config but for paths, and the data."""
+    """Return what must be equal in all processes, for `processes.check_same`: the config without paths, and the data."""
     fields = {f"config.{name}": value for name, value in schema.flatten(config) if not name.endswith("data.path")}
     known = [records.describe_data(own.training, own.validation) for own in data]
     counts = {name: [own[name] for own in known] for name in ("training_frames", "validation_frames")}
@@ -127,15 +127,15 @@ def _agreement(config: ConfigDict, data: Sequence[TrainingData]) -> tuple[Any, .
 
 
 def _description(trainer: Trainer, all_runs: Sequence[Run], unfinished: int) -> list[str]:
-    """Return what is printed before training; `unfinished` is a number of runs."""
+    """Return the lines that are printed before training; `unfinished` is the number of unfinished runs."""
     config, data = trainer.configs[0], trainer.data[0]
     batch_size, devices = config.train.batch_size, trainer.devices
     several = [f"{len(all_runs)} runs, {unfinished} of them unfinished and trained as one program"] if len(all_runs) > 1 else []
     size = (
         f"{config.model.network.upper()}: {count_parameters(all_runs[0].snapshot.state.params):,} parameters; {data.dataset}: "
-        f"{spread([len(windows) for windows in trainer.windows])} training samples, "
-        f"{spread([len(own.validation.targets) for own in trainer.data])} validation frames; "
-        f"{spread(trainer.feed.steps)} steps an epoch on {devices.count} {devices.platform.upper()}"
+        f"{as_range([len(windows) for windows in trainer.windows])} training samples, "
+        f"{as_range([len(own.validation.targets) for own in trainer.data])} validation frames; "
+        f"{as_range(trainer.feed.steps)} steps an epoch on {devices.count} {devices.platform.upper()}"
         + (f" of {jax.process_count()} processes" if jax.process_count() > 1 else "")
     )
     smallest = min(map(len, trainer.windows))
@@ -149,7 +149,7 @@ def _description(trainer: Trainer, all_runs: Sequence[Run], unfinished: int) -> 
 
 
 def _resuming(runs: Sequence[Run]) -> Iterator[str]:
-    """Yield a line about each run that was continued."""
+    """Yield a line about each run that is continued."""
     for run in runs:
         batch, train = run.snapshot.batch, run.config.train
         if run.epoch or batch:
@@ -158,7 +158,7 @@ def _resuming(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _finish(runs: Sequence[Run], console: Console) -> None:
-    """Wait for the last checkpoints, and say what a user should know of the result.
+    """Wait for the last checkpoints, and warn if a network is worse than the mean pose.
 
     Raises:
       TrainingError: if a checkpoint could not be written, or a run ended early.
@@ -169,7 +169,7 @@ def _finish(runs: Sequence[Run], console: Console) -> None:
             if math.isfinite(run.validation_mpjpe_mm) and run.validation_mpjpe_mm > (mean_pose_mm := run.data.mean_pose_mm):
                 console.print(
                     f"warning: {run.directory.path.name}: validation error {run.validation_mpjpe_mm:.1f} mm, more than the "
-                    f"{mean_pose_mm:.1f} mm of always predicting the mean training pose"
+                    f"{mean_pose_mm:.1f} mm of the mean training pose as a constant prediction"
                 )
     if any(run.failure for run in runs):
         raise ended_early(runs)

@@ -1,4 +1,4 @@
-"""Metrics of a run: one JSON object a line in `metrics.jsonl`, and TensorBoard if asked for."""
+"""Write the metrics of a run to `metrics.jsonl`, one JSON object per line, and optionally to TensorBoard."""
 
 import json
 import os
@@ -15,10 +15,10 @@ METRICS_FILE = "metrics.jsonl"
 
 
 class MetricLog:
-    """Appends to a workdir's metrics; lines after the step that a run continues from are dropped first."""
+    """Append to the metrics of a workdir, after removing the lines after the step from which the run continues."""
 
     def __init__(self, workdir: Path, *, from_step: int, tensorboard: bool) -> None:
-        """Open the log for a run that continues after `from_step` (0 for a new one)."""
+        """Open the log of a run that continues after `from_step` (0 for a new run)."""
         self._path = workdir / METRICS_FILE
         kept = b"".join(text for text, line in read_lines(self._path) if line["step"] <= from_step)
         write_whole(self._path, kept)
@@ -34,12 +34,12 @@ class MetricLog:
             self._events.close()
 
     def add(self, step: int, metrics: dict[str, float], *, only_shown: dict[str, float]) -> None:
-        """Take the metrics of a step; `flush` writes them.
+        """Add the metrics of a step, which `flush` writes.
 
         Args:
-          step: of the run.
-          metrics: by name; the same in every run of a config, however often it was interrupted.
-          only_shown: what differs from run to run, for TensorBoard alone.
+          step: number of steps that the run has taken.
+          metrics: values by name, which do not depend on interruptions.
+          only_shown: values that differ from run to run, written only to TensorBoard.
         """
         self._unwritten += (json.dumps({"step": step, **metrics}) + "\n").encode()
         if self._events is not None:
@@ -47,16 +47,16 @@ class MetricLog:
                 self._events.add_scalar(name, value, step)
 
     def flush(self) -> None:
-        """Write what was taken; a failure leaves it for the next time.
+        """Write the added metrics; if this fails, they are kept for the next call.
 
         Raises:
-          DiskFullError: if there is no space.
+          DiskFullError: if the disk is full.
         """
         if not self._unwritten:
             return
         try:
             with self._path.open("r+b") as file:
-                file.seek(self._size)  # half a line of a write that failed may follow
+                file.seek(self._size)  # a failed write may have left half a line
                 file.truncate()
                 file.write(self._unwritten)
                 file.flush()
@@ -70,16 +70,16 @@ class MetricLog:
 
 
 def read_lines(path: Path) -> list[tuple[bytes, dict[str, float]]]:
-    """Return the good lines of a log, as text and as numbers by name; none if there is no such file.
+    """Return the valid lines of a log, as text and as {name: number}; an empty list if the file is missing.
 
-    The last may be half-written, by a killed process or by one that goes on; any other bad line is warned of.
+    The last line may be half-written, by a killed or a running process; any other invalid line causes a warning.
     """
     good: list[tuple[bytes, dict[str, float]]] = []
     bad = 0
     for number, text in enumerate(path.read_bytes().split(b"\n") if path.is_file() else [], start=1):
         if (line := _parsed(text)) is not None:
             if bad:
-                warnings.warn(f"{path}: line {bad} is damaged and left out", stacklevel=2)
+                warnings.warn(f"{path}: line {bad} is damaged and ignored", stacklevel=2)
             good.append((text + b"\n", line))
             bad = 0
         else:
@@ -88,7 +88,7 @@ def read_lines(path: Path) -> list[tuple[bytes, dict[str, float]]]:
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
-    """Return the numbers of a line, or None if it is not one of the log."""
+    """Return the numbers of a line, or None if the line is not valid."""
     try:
         line = json.loads(text.decode())
     except (ValueError, RecursionError):
@@ -104,6 +104,6 @@ def _summary_writer(workdir: Path, from_step: int):
         from tensorboardX import SummaryWriter
     except ImportError as error:
         raise UserError(
-            "config.train.tensorboard: tensorboardX is not installed, expected `pip install tensorboardX` or False"
+            "config.train.tensorboard: tensorboardX is not installed, expected it (`pip install tensorboardX`) or False"
         ) from error
     return SummaryWriter(str(workdir / "tensorboard"), purge_step=from_step + 1)

@@ -1,4 +1,4 @@
-"""AMSGrad by PyTorch's rule, and the schedules of the official training."""
+"""The AMSGrad optimiser with PyTorch's rule, and the official schedules of learning rate and BatchNorm momentum."""
 
 import functools
 import math
@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 
 class AmsgradState(NamedTuple):
-    """Step count and moments; `nu_max` is the running maximum of the raw second moment `nu`."""
+    """State of AMSGrad: step count and moments; `nu_max` is the running maximum of the raw second moment `nu`."""
 
     step: jax.Array
     mu: Any
@@ -23,8 +23,8 @@ def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> o
     """Rescale gradients by AMSGrad as torch.optim.Adam(amsgrad=True) does.
 
     Note:
-      optax.scale_by_amsgrad takes the maximum of the bias-corrected second moments; PyTorch, and so the official
-      training, corrects the maximum. Losses differ by up to 1e-2 after 8 steps.
+      optax.scale_by_amsgrad takes the maximum of the bias-corrected second moments. PyTorch, and therefore the official
+      training, corrects the bias of the maximum. Losses differ by up to 1e-2 after 8 steps.
 
     Source: the official code; Reddi et al., On the Convergence of Adam and Beyond, 2018.
     """
@@ -49,26 +49,26 @@ def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> o
 
 
 def learning_rate_schedule(train: ConfigDict) -> optax.Schedule:
-    """Return the learning rate as a function of the finished epochs: a factor `lr_decay` after each."""
+    """Return the learning rate as a function of the number of finished epochs; each multiplies it by `lr_decay`."""
     return optax.exponential_decay(train.learning_rate, 1, train.lr_decay)
 
 
 def bn_momentum_schedule(train: ConfigDict) -> optax.Schedule:
-    """Return BatchNorm's momentum as a function of the finished epochs: exponential from `start` towards `end`."""
+    """Return BatchNorm's momentum as a function of the number of finished epochs: it decays from start to end exponentially."""
     decay = math.exp(math.log(train.bn_momentum_end / train.bn_momentum_start) / train.epochs)
     return optax.exponential_decay(train.bn_momentum_start, 1, decay)
 
 
 def scale_by_given_rate(weight_decay: float = 0.0) -> optax.GradientTransformationExtraArgs:
-    """Scale updates by minus the `learning_rate` that `update` is given.
+    """Scale updates by minus the learning rate, which is an argument of `update`.
 
     Args:
-      weight_decay: this share of each kernel is added to its update before (AdamW: Loshchilov and Hutter, Decoupled Weight
-        Decay Regularization, 2019). Biases and norms do not decay.
+      weight_decay: share of each kernel that is added to its update before scaling (AdamW: Loshchilov and Hutter, Decoupled
+        Weight Decay Regularization, 2019). Biases and norms do not decay.
 
     Note:
-      optax's schedules count their own updates, and are constants of the compiled step. Here the rate follows epochs, and
-      runs with different rates are one compiled program.
+      A schedule of optax counts updates and is a constant of the compiled step. Here the rate depends on the epoch, and runs
+      with different rates share one compiled program.
     """
 
     def update(
@@ -81,7 +81,7 @@ def scale_by_given_rate(weight_decay: float = 0.0) -> optax.GradientTransformati
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
-@functools.cache  # one object, so that equal settings of a step are equal
+@functools.cache  # one object, so that equal StepSettings compare equal
 def create_optimizer(weight_decay: float = 0.0) -> optax.GradientTransformationExtraArgs:
     """Return AMSGrad (supplement Sec. 1); `update` takes the learning rate, see `scale_by_given_rate`."""
     return optax.chain(scale_by_amsgrad(), scale_by_given_rate(weight_decay))

@@ -1,7 +1,7 @@
-"""One training on many devices: state and data are on all of them, and each works on its part of every batch.
+"""Train on several devices: each holds the state and the data, and computes its part of every batch.
 
-The devices may belong to several processes (see `processes`), each of which gives its own devices their part. This is the only
-place that knows jit from pmap.
+The devices may belong to several processes (see `processes`); each process feeds its own devices. Only this module
+distinguishes jit from pmap.
 """
 
 import functools
@@ -21,32 +21,32 @@ AXIS = "data"
 
 
 class Devices:
-    """Where arrays are, and how a function runs on them.
+    """The devices of a training: place arrays on them, and compile the training step for them.
 
-    `jit` leaves the distribution to XLA; `pmap` runs the function once a device, which sums over the devices itself.
+    With `jit`, XLA distributes the computation; with `pmap`, each device runs the function, which sums over the devices itself.
     """
 
     def __init__(self, mode: str = "jit", count: int = 0) -> None:
-        """Take the first `count` devices, or all; of several processes as many in each.
+        """Use the first `count` devices, the same number in each process; 0 means all devices.
 
         Raises:
-          UserError: if there are fewer, or `count` is no multiple of the number of processes.
+          UserError: if there are fewer devices, or `count` is not a multiple of the number of processes.
         """
         found, shares = jax.devices(), jax.process_count()
         if count > len(found):
             where = f"in {shares} processes" if shares > 1 else "on this machine"
-            raise UserError(f"config.num_devices is {count}, found {len(found)} {where}")
+            raise UserError(f"config.num_devices: {count} is not allowed, expected at most {len(found)} {where}")
         if count % shares:
-            raise UserError(f"config.num_devices is {count}, expected 0 or a multiple of the number of processes, {shares}")
+            raise UserError(f"config.num_devices: {count} is not allowed, expected a multiple of the {shares} processes, or 0")
         self._mode = mode
         self.count = count or len(found)
         self.local_count = self.count // shares
         self.platform = found[0].platform
         of_each = [[device for device in found if device.process_index == i][: self.local_count] for i in range(shares)]
-        self._mesh = Mesh(np.array(of_each).reshape(-1), (AXIS,))  # each process's side by side
+        self._mesh = Mesh(np.array(of_each).reshape(-1), (AXIS,))  # the devices of a process are adjacent
 
     def local_rows(self, batch_size: int) -> slice:
-        """Return the rows of a batch that this process's devices work on; `batch_size` is a multiple of their number in all."""
+        """Return the rows of a batch for this process's devices; `batch_size` is a multiple of the number of all devices."""
         each = batch_size // self.count * self.local_count
         return slice(jax.process_index() * each, (jax.process_index() + 1) * each)
 
@@ -58,7 +58,7 @@ class Devices:
         return jax.tree.map(lambda x: self._put(np.asarray(x), PartitionSpec()), tree)
 
     def spread(self, tree: Any, axis: int) -> Any:
-        """Give each device its part of this axis of host arrays, of which a process has its own rows."""
+        """Distribute an axis of host arrays over the devices; each process passes only its own rows."""
         if self._mode == "pmap":
 
             def parts(x: np.ndarray) -> np.ndarray:  # [..., B, ...] -> [devices, ..., B / devices, ...]
@@ -77,14 +77,14 @@ class Devices:
         return jax.tree.map(copy, tree)
 
     def compile(self, settings: StepSettings, take: Callable[..., Any], *, stacked: bool = False) -> Callable[..., Any]:
-        """Compile `steps.train_block` with these settings; state and totals are donated.
+        """Compile `steps.train_block` with these settings; the arguments state and totals are donated.
 
-        With `stacked` it takes several runs' state, totals, hyperparameters and items, along a first axis, and shared data.
+        With `stacked`, state, totals, hyperparameters and items have a first axis over several runs, which share the data.
         """
         return _compiled(settings, take, self._mode, self._mesh, stacked)
 
     def _put(self, x: np.ndarray, spec: PartitionSpec, axis: int | None = None) -> jax.Array:
-        """Make an array of what this process holds: all of it, or its part of an axis."""
+        """Build a global array from this process's part of an axis, or, without an axis, from the whole array."""
         shape, first = list(x.shape), 0
         if axis is not None:
             first = jax.process_index() * shape[axis]
@@ -103,7 +103,7 @@ class Devices:
 def _compiled(
     settings: StepSettings, take: Callable[..., Any], mode: str, mesh: Mesh, stacked: bool
 ) -> Callable[..., tuple[TrainState, Totals]]:
-    """Return the compiled step; equal arguments give the same function, which is compiled once a process."""
+    """Return the compiled step; equal arguments give the same function, which each process compiles once."""
     block: Callable[..., Any] = partial(train_block, settings, take, axis_name=AXIS if mode == "pmap" else None)
     if stacked:
         block = jax.vmap(block, in_axes=(0, 0, 0, None, 0, None))

@@ -1,4 +1,4 @@
-"""What a user sees of an epoch while it is trained."""
+"""Show the progress of an epoch on a terminal."""
 
 import time
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from srnet_jax.training.checkpoint_format import Snapshot
-from srnet_jax.training.runs import spread
+from srnet_jax.training.runs import as_range
 from srnet_jax.training.trainer import Progress, Trainer
 
-_REFRESH_S = 0.5  # how often the bar, and with it the check for a finite loss, waits for the device
+_REFRESH_S = 0.5  # interval of the bar and of its check for a finite loss, both of which wait for the device
 
 
 class ProgressBar:
-    """A bar on a terminal, nothing elsewhere."""
+    """A progress bar of an epoch; it prints nothing if the output is not a terminal."""
 
     def __init__(self, console: Console, trainer: Trainer, snapshots: Sequence[Snapshot], epoch: int) -> None:
-        """Show an epoch, counted from 0, of runs that go on from these snapshots."""
+        """Create the bar for an epoch, counted from 0, of runs that continue from these snapshots."""
         columns = (
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(),
@@ -47,14 +47,14 @@ class ProgressBar:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to show how far the epoch is."""
+        """Whether it is time to update the bar."""
         return time.perf_counter() - self._shown > _REFRESH_S
 
     def show(self, progress: Progress, means: Sequence[dict[str, float]]) -> None:
-        """Show how far the epoch is, and the means of its runs."""
+        """Update the bar with the progress and the mean losses and errors of the runs."""
         self._shown = time.perf_counter()
         status = f"{progress.poses_per_second:,.0f} poses/s"
         if means:
             loss, error = ([own[name] for own in means] for name in ("loss", "train_mpjpe_mm"))
-            status = f"loss {spread(loss, '.4f')}  MPJPE {spread(error, '.1f')} mm  {status}"
+            status = f"loss {as_range(loss, '.4f')}  MPJPE {as_range(error, '.1f')} mm  {status}"
         self._bar.update(self._task, completed=progress.step, status=status)

@@ -1,4 +1,4 @@
-"""What a workdir records of its run: config, data and forks, and how they are compared when the run continues."""
+"""Record a run's config, data and forks in its workdir, and compare them when the run continues."""
 
 import json
 import math
@@ -16,9 +16,9 @@ from srnet_jax.pose.frames import Frames
 from srnet_jax.training.checkpoints import Checkpoints
 
 FORKS_FILE = "forks.json"  # {step: {"fields": {name: [before, after]}}}
-DATA_FILE = "data.json"  # the fingerprint of `describe_data`, and the frames per second
+DATA_FILE = "data.json"  # the fingerprint from `describe_data`, and the frame rate
 
-_FREE_TO_CHANGE = {  # when a run continues, beside protocol.rare_*: they change neither the network nor which is the best
+_FREE_TO_CHANGE = {  # fields (and protocol.rare_*) that affect neither the network nor the choice of the best checkpoint
     "data.path",
     "test_data.path",
     "evaluate.batch_frames",
@@ -44,9 +44,9 @@ def free_to_change(name: str) -> bool:
 
 
 def describe_data(training: Frames, validation: Frames) -> dict[str, Any]:
-    """Fingerprint a run's data: numbers of frames, and means of pieces of the arrays; plain JSON.
+    """Fingerprint a run's data: the numbers of frames, and the means of 16 pieces of each array, as JSON values.
 
-    They are means, not a hash, because another processor may give other last bits.
+    The fingerprint has means instead of a hash, because the last bits of the data may depend on the processor.
     """
     arrays = [array for frames in (training, validation) for array in (frames.inputs_2d, frames.targets)]
     means = [float(piece.mean(dtype=np.float64)) for x in arrays for piece in np.array_split(x, 16) if len(piece)]
@@ -54,13 +54,13 @@ def describe_data(training: Frames, validation: Frames) -> dict[str, Any]:
 
 
 def check_config(config: ConfigDict, workdir: Path, *, fork: bool, data: dict[str, Any] | None = None) -> Changes:
-    """Compare a config, and with `data` (see `describe_data`) these, with those of a workdir's run.
+    """Compare a config, and a fingerprint of the data (see `describe_data`) if given, with those recorded in a workdir.
 
     Returns:
-      The fields under which another network would have been trained, each with its values before and now; empty unless `fork`.
+      The fields with a change that affects the network, each with its values before and now; empty unless `fork`.
 
     Raises:
-      TrainingError: if there are such fields, without `fork`.
+      TrainingError: if there are such fields and `fork` is False.
     """
     if not Checkpoints.exist(workdir):
         return {}
@@ -72,21 +72,21 @@ def check_config(config: ConfigDict, workdir: Path, *, fork: bool, data: dict[st
         words.append(f"data ({changes['data'][0]}, here {changes['data'][1]}, of other values)")
     if changes and not fork:
         raise TrainingError(
-            f"{workdir}: holds a run with another {', '.join(words)}; expected the same, a new workdir, or --fork to go on "
-            "changed"
+            f"{workdir}: found a run with another {', '.join(words)}; expected the same, a new workdir, or --fork to continue "
+            "with the change"
         )
     return changes
 
 
 def save_data(data: dict[str, Any], workdir: Path) -> None:
-    """Write the fingerprint of a run's data, see `describe_data`, to `data.json`."""
+    """Write the fingerprint of a run's data (see `describe_data`) to `data.json`."""
     write_whole(workdir / DATA_FILE, json.dumps(data) + "\n")
 
 
 def record_fork(config: ConfigDict, workdir: Path, step: int, changes: Changes) -> None:
-    """Keep a run's old config as `config.STEP.json` and note in `forks.json` what changes at this step.
+    """Keep a run's old config as `config.STEP.json`, and record in `forks.json` the changes at this step.
 
-    A second fork at the same step adds to the first: nothing was trained between them.
+    A second fork at the same step is merged with the first, because no step was taken between them.
     """
     old = workdir / f"config.{step}.json"
     if not old.exists():
@@ -103,7 +103,7 @@ def record_fork(config: ConfigDict, workdir: Path, step: int, changes: Changes) 
 
 
 def fork_labels(workdir: Path, step: int) -> list[str]:
-    """Return a line about each fork that a checkpoint has behind it: the step, and the fields with their values."""
+    """Return a line for each fork before a checkpoint's step: the fork's step, and the changed fields with values."""
     labels = []
     for at, fork in _forks(workdir).items():
         if int(at) < step:
@@ -117,18 +117,18 @@ def _shown(value: Any) -> str:
 
 
 def _forks(workdir: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return what `record_fork` wrote."""
+    """Read what `record_fork` wrote; empty without forks."""
     forks = _read_json(workdir / FORKS_FILE) or {}
     for at, fork in forks.items():
         fields = fork.get("fields") if isinstance(fork, dict) else None
         sound = isinstance(fields, dict) and all(isinstance(values, list) and len(values) == 2 for values in fields.values())
         if not (re.fullmatch(r"[0-9]{1,10}", at) and sound):
-            raise TrainingError(f"{workdir / FORKS_FILE}: damaged, expected what --fork wrote")
+            raise TrainingError(f"{workdir / FORKS_FILE}: damaged, expected the format that --fork writes")
     return forks
 
 
 def _stored_data(workdir: Path) -> dict[str, Any] | None:
-    """Return what `save_data` wrote; None for a run that was not trained here, as an imported one."""
+    """Read what `save_data` wrote; None for a run that was not trained here, such as an imported run."""
     data = _read_json(workdir / DATA_FILE)
     if data is None:
         return None
@@ -138,35 +138,37 @@ def _stored_data(workdir: Path) -> dict[str, Any] | None:
         and isinstance(means, list)
         and all(type(mean) is float for mean in means)
     ):
-        raise TrainingError(f"{workdir / DATA_FILE}: damaged, expected what training wrote; removed, it is written anew")
+        raise TrainingError(
+            f"{workdir / DATA_FILE}: damaged, expected the format that training writes; if removed, it is written again"
+        )
     return data
 
 
 def frame_rate(workdir: Path) -> float | None:
-    """Return the frames per second of a run's training data, None if they are not on record.
+    """Return the frame rate of a run's training data, frames per second, or None if it is not recorded.
 
     Raises:
       TrainingError: if the record is damaged.
     """
     fps = (_read_json(workdir / DATA_FILE) or {}).get("fps")
     if fps is not None and not (type(fps) in (int, float) and 0 < fps < 1e6):
-        raise TrainingError(f"{workdir / DATA_FILE}: found fps {_shown(fps)}, expected frames per second")
+        raise TrainingError(f"{workdir / DATA_FILE}: found fps {_shown(fps)}, expected a number above 0 and below 1,000,000")
     return fps
 
 
 def same_data(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Tell whether two descriptions, see `describe_data`, are of the same data."""
+    """Return whether two fingerprints (see `describe_data`) describe the same data."""
     same = all(a[name] == b[name] for name in ("training_frames", "validation_frames")) and len(a["means"]) == len(b["means"])
     return same and all(math.isclose(x, y, rel_tol=1e-4, abs_tol=1e-5) for x, y in zip(a["means"], b["means"], strict=True))
 
 
 def as_text(data: dict[str, Any]) -> str:
-    """Return what `describe_data` returned as text."""
+    """Return the numbers of frames in a fingerprint as text."""
     return f"{data['training_frames']:,} training and {data['validation_frames']:,} validation frames"
 
 
 def _read_json(file: Path) -> dict[str, Any] | None:
-    """Return what a JSON file holds, None if there is none."""
+    """Read the object in a JSON file; None if the file is missing."""
     if not file.is_file():
         return None
     try:

@@ -1,7 +1,7 @@
-"""The workdir of one run: lock, config, data fingerprint, checkpoints and log. It knows no devices.
+"""Manage the workdir of one run: its lock, config, data fingerprint, checkpoints and metrics. It does not handle devices.
 
-Among several processes only process 0 reads and writes it. This is the only module that knows which process that is: in the
-others the same calls do nothing.
+In several processes only process 0 reads and writes the workdir. Only this module makes that distinction: in the other
+processes the same calls do nothing.
 """
 
 import contextlib
@@ -34,10 +34,10 @@ LOCK_FILE = ".lock"
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Lock a workdir against other processes; the kernel releases it however this process ends.
+    """Lock a workdir against other processes; the kernel releases the lock when this process ends in any way.
 
     Raises:
-      TrainingError: if another process has it, which is named, or the lock is a link to a file that should not be written.
+      TrainingError: if another process holds the lock (the message names it), or the lock file is a link or not a file.
     """
     path = workdir / LOCK_FILE
     try:
@@ -45,29 +45,29 @@ def locked(workdir: Path) -> Iterator[None]:
     except OSError as error:
         if not path.is_symlink():
             raise
-        raise TrainingError(f"{path}: a link, expected a file; remove it") from error
+        raise TrainingError(f"{path}: found a link, expected a file; remove it") from error
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise TrainingError(f"{path}: not a file, expected one; remove it")
+            raise TrainingError(f"{path}: not a file, expected a file; remove it")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             owner = one_line(file.read(200).decode(errors="replace").strip(), 100) or "another process"
             raise TrainingError(f"{workdir}: in use by {owner}, expected another workdir") from error
         except OSError as error:  # some network file systems
-            warnings.warn(f"{workdir}: cannot be locked ({error.strerror}); start no second training there", stacklevel=2)
+            warnings.warn(f"{workdir}: cannot be locked ({error.strerror}); do not start a second training there", stacklevel=2)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
 
 
 def check_workdir(workdir: Path, config: ConfigDict, *, ensemble: bool, fork: bool) -> None:
-    """Refuse a workdir that cannot take a run, before its data are read.
+    """Check, before the data are read, that a workdir can be used for a run.
 
     Raises:
-      UserError: if its checkpoints would be lost, it is no folder or cannot be made, it holds an ensemble or a run where the
-        other is expected, it belongs to another config and `fork` is False, or it is in use.
-      OSError: if nothing may be written there.
+      UserError: if checkpoints would be lost there, the workdir is not a folder or cannot be created, it holds a run instead of
+        an ensemble or the reverse, it belongs to another config and `fork` is False, or it is in use.
+      OSError: if the workdir is not writable.
     """
     Checkpoints.check_path(workdir)
     if jax.process_index():
@@ -76,7 +76,7 @@ def check_workdir(workdir: Path, config: ConfigDict, *, ensemble: bool, fork: bo
     place = workdir.parent if ensemble else workdir
     if (place / other).exists():
         held, given = ("a run", "an ensemble") if ensemble else ("an ensemble", "a run")
-        raise TrainingError(f"{place}: holds {held} ({other}), found a config of {given}; expected another workdir")
+        raise TrainingError(f"{place}: found {held} ({other}), expected another workdir for {given}")
     if workdir.is_dir():
         records.check_config(config, workdir, fork=fork)
         with locked(workdir):
@@ -87,44 +87,44 @@ def check_workdir(workdir: Path, config: ConfigDict, *, ensemble: bool, fork: bo
 
 
 def save_ensemble(config: ConfigDict, workdir: Path) -> None:
-    """Record the config of an ensemble in its folder."""
+    """Write the config of an ensemble to its folder."""
     if not jax.process_index():
         config_files.save(config, workdir, config_files.ENSEMBLE_FILE)
 
 
 class RunDirectory:
-    """Reads and writes a run's workdir, which is locked for as long as `open` lasts.
+    """Read and write a run's workdir, which is locked while the context of `open` lasts.
 
-    Metrics are written before the checkpoint of their step, so that a checkpoint never lacks the lines before it.
+    Metrics are written before the checkpoint of their step, so that a checkpoint never lacks earlier lines.
 
     Attributes:
-      path: of the workdir.
+      path: path of the workdir.
     """
 
     _checkpoints: Checkpoints
     _log: MetricLog
 
     def __init__(self, path: Path, train: ConfigDict, say: Callable[[str], None]) -> None:
-        """Use `open`, which also locks and checks the workdir."""
+        """Do not call this directly; `open` also locks and checks the workdir."""
         self.path, self._train, self._say = path, train, say
         self._writes = jax.process_index() == 0
         self._saved_at = time.monotonic()
-        self._last: tuple[Snapshot, float | None] | None = None  # what was to be saved, with its validation error
+        self._last: tuple[Snapshot, float | None] | None = None  # the last snapshot to save, and its validation error
 
     @classmethod
     @contextlib.contextmanager
     def open(
         cls, path: Path, config: ConfigDict, data: TrainingData, initial: Snapshot, *, fork: bool, say: Callable[[str], None]
     ) -> Iterator[tuple["RunDirectory", Snapshot]]:
-        """Open a run's workdir, made if it does not exist, and find where the run goes on.
+        """Open a run's workdir, creating it if necessary, and find the snapshot to continue from.
 
         Args:
-          path: of the workdir.
-          config: of the run.
-          data: of the run.
+          path: path of the workdir.
+          config: config of the run.
+          data: data of the run.
           initial: the snapshot before the first step.
-          fork: continue a run of another config or other data instead of refusing it.
-          say: takes lines for the user.
+          fork: whether to continue a run of another config or other data instead of rejecting it.
+          say: called with each line for the user.
 
         Yields:
           The directory, and the snapshot to continue from.
@@ -134,7 +134,7 @@ class RunDirectory:
         """
         run = cls(path, config.train, say)
         if not run._writes:
-            yield run, _from_first(initial)
+            yield run, _from_process_0(initial)
             return
         with contextlib.ExitStack() as stack:
             path.mkdir(parents=True, exist_ok=True)
@@ -153,31 +153,31 @@ class RunDirectory:
             config_files.save(config, path)
             records.save_data(fingerprint, path)
             run._log = stack.enter_context(MetricLog(path, from_step=int(snapshot.state.step), tensorboard=train.tensorboard))
-            yield run, _from_first(snapshot)
+            yield run, _from_process_0(snapshot)
 
     @property
     def due(self) -> bool:
-        """Whether the last checkpoint is as old as the config allows."""
+        """Whether it is time for another checkpoint, by `config.train.checkpoint_minutes`."""
         minutes = self._train.checkpoint_minutes or math.inf
         return self._writes and time.monotonic() - self._saved_at >= 60 * minutes
 
     @property
     def kept(self) -> str:
-        """What there is to continue from, as text."""
+        """Text about the checkpoint to continue from."""
         return self._checkpoints.kept if self._writes else "what process 0 saved is kept"
 
     def check(self, *, wait: bool = False) -> None:
-        """Report a save that failed for want of space; raise if it failed otherwise or the config says to stop."""
+        """Report a save that failed because the disk is full; raise if the config asks to stop, or for any other failure."""
         if self._writes:
             self._handle(self._checkpoints.failure(wait=wait))
 
     def add_metrics(self, step: int, metrics: dict[str, float], *, only_shown: dict[str, float]) -> None:
-        """Take the metrics of a step, which the next `save` writes; see `MetricLog.add`."""
+        """Add the metrics of a step, which the next `save` writes; see `MetricLog.add`."""
         if self._writes:
             self._log.add(step, metrics, only_shown=only_shown)
 
     def save(self, snapshot: Snapshot, validation_mpjpe_mm: float | None = None) -> None:
-        """Write the metrics that were taken, and begin to write a checkpoint."""
+        """Write the added metrics, and start to write a checkpoint."""
         if not self._writes:
             return
         self._last = (snapshot, validation_mpjpe_mm)
@@ -191,10 +191,10 @@ class RunDirectory:
             self._checkpoints.save(snapshot, validation_mpjpe_mm)
 
     def finish(self, snapshot: Snapshot) -> None:
-        """Wait for the run's last checkpoint, which is written now if it was not, or could not be, before.
+        """Wait for the run's last checkpoint; write it now if it has not been written successfully.
 
         Raises:
-          TrainingError: if it, or the metrics, could not be written.
+          TrainingError: if the checkpoint or the metrics cannot be written.
         """
         if not self._writes:
             return
@@ -208,10 +208,10 @@ class RunDirectory:
         if failure is not None:
             if not (self._train.on_full_disk == "continue" and isinstance(failure, DiskFullError)):
                 raise failure
-            self._say(f"warning: {failure}; going on")
+            self._say(f"warning: {failure}; continuing")
 
 
-def _from_first(snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot of process 0."""
+def _from_process_0(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot of process 0, in every process."""
     found, batch = processes.broadcast((snapshot, np.int32(snapshot.batch)))
     return dataclasses.replace(found, batch=int(batch))

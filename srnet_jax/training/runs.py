@@ -1,7 +1,7 @@
-"""The runs that one program trains: where each is, what it records, and which ended early.
+"""Track the runs that one program trains: their progress, records and checkpoints, and which of them ended early.
 
-A run alone is a list of one. A run that diverges leaves the others, at the latest when it ends the epoch: then every process
-has the same numbers.
+A single run is a list of one. A run that diverges is excluded, at the latest at the end of the epoch, when every process has
+the same numbers.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ class DivergedError(TrainingError):
 
 @dataclasses.dataclass(eq=False)
 class Run:
-    """A run, and how far it is.
+    """A run and its progress.
 
     Attributes:
-      config: of this run.
-      data: of this run.
-      directory: where it is recorded.
-      snapshot: after the last epoch, or where it was continued.
-      validation_mpjpe_mm: after the last epoch of this program, NaN before the first.
-      failure: why it cannot go on.
+      config: config of this run.
+      data: data of this run.
+      directory: its workdir.
+      snapshot: the snapshot after the last epoch, or the one from which the run was continued.
+      validation_mpjpe_mm: validation error after the last epoch of this program, millimetres; NaN before the first.
+      failure: the error that ended the run early, or None.
     """
 
     config: ConfigDict
@@ -49,7 +49,7 @@ class Run:
 
     @property
     def epoch(self) -> int:
-        """Epochs finished."""
+        """Number of finished epochs."""
         return int(self.snapshot.state.epoch)
 
 
@@ -63,7 +63,7 @@ def open_runs(
     fork: bool,
     say: Callable[[str], None],
 ) -> Iterator[list[Run]]:
-    """Open the directories of runs, see `RunDirectory.open`."""
+    """Open the workdirs of runs; see `RunDirectory.open`."""
     with contextlib.ExitStack() as stack:
         yield [
             Run(config, own, *stack.enter_context(RunDirectory.open(folder, config, own, first, fork=fork, say=say)))
@@ -75,21 +75,21 @@ class Runs:
     """The unfinished runs of a program, in the order of its trainer."""
 
     def __init__(self, runs: Sequence[Run], say: Callable[[str], None]) -> None:
-        """Follow these runs; `say` takes lines for the user."""
+        """Track these runs; `say` is called with each line for the user."""
         self._runs, self._say = runs, say
 
     @property
     def snapshots(self) -> list[Snapshot]:
-        """Where each run is after its last epoch, or where it was continued."""
+        """The snapshot of each run after its last epoch, or the one from which it was continued."""
         return [run.snapshot for run in self._runs]
 
     @property
     def failed(self) -> list[bool]:
-        """Which runs ended early."""
+        """Whether each run ended early."""
         return [run.failure is not None for run in self._runs]
 
     def means(self, progress: Progress) -> list[dict[str, float]]:
-        """Return the mean loss and MPJPE of the runs that are in the epoch; waits for the device.
+        """Return the mean loss and MPJPE of each run in the current epoch; waits for the device.
 
         Raises:
           DivergedError: if the only run diverged.
@@ -101,7 +101,7 @@ class Runs:
         return found
 
     def checkpoint_if_due(self, progress: Progress) -> None:
-        """Save a checkpoint of every run within the epoch, if the last one of any is as old as the config allows.
+        """Save a checkpoint of every run in the current epoch, if one is due for any of them.
 
         Raises:
           TrainingError: if an earlier save failed, or the only run diverged.
@@ -115,14 +115,14 @@ class Runs:
                     run.directory.save(progress.snapshots[index])
 
     def finish_epoch(self, progress: Progress, validate: Callable[[int, TrainState], float]) -> list[dict[str, float]]:
-        """Validate and record the runs that have taken their last step of the epoch.
+        """Validate and record the runs that have just taken their last step of the epoch.
 
         Args:
-          progress: within the epoch, or after its last step.
-          validate: returns a run's validation error, millimetres, of its index and state.
+          progress: progress within the epoch or after its last step.
+          validate: function of a run's index and state that returns its validation error, millimetres.
 
         Returns:
-          The record of each run that ended the epoch now.
+          The record of each run that has just ended the epoch.
 
         Raises:
           DivergedError: if the only run diverged.
@@ -151,10 +151,10 @@ class Runs:
         return found
 
     def stop(self, progress: Progress) -> NoReturn:
-        """End the runs, each with a checkpoint if there is space for it.
+        """Stop all runs, and save a checkpoint of each if the disk has space.
 
         Raises:
-          Interrupted: says after which step.
+          Interrupted: always, unless every run has diverged; the message has the step.
           TrainingError: if every run has diverged.
         """
         reached = self.snapshots
@@ -171,52 +171,52 @@ class Runs:
                 run.directory.finish(snapshot)
             except TrainingError as error:
                 outcome = f", which was not saved: {error}"
-        raise Interrupted(f"stopped after step {spread([int(snapshot.state.step) for _, snapshot in going], '')}{outcome}")
+        raise Interrupted(f"stopped after step {as_range([int(snapshot.state.step) for _, snapshot in going], '')}{outcome}")
 
     def _active(self, progress: Progress) -> Iterator[tuple[int, Run]]:
-        """Yield the index of each run that is in the epoch and has taken a step of it, or has none left, and the run."""
+        """Yield the index and the run for each run in this epoch that has taken one of its steps, or has none left."""
         for index, (run, first, steps) in enumerate(zip(self._runs, progress.first, progress.trainer.feed.steps, strict=True)):
             if run.failure is None and run.epoch == progress.epoch and (progress.step > first or first == steps):
                 yield index, run
 
     @contextlib.contextmanager
     def _leaving_out(self, run: Run) -> Iterator[None]:
-        """Let the other runs go on without one that diverges; the only run raises."""
+        """Catch the divergence of a run, so that the other runs continue; re-raise it if it is the only run."""
         try:
             yield
         except DivergedError as error:
             if len(self._runs) == 1:
                 raise
             run.failure = error
-            going_on = "" if all(self.failed) else "; the others go on"
+            going_on = "" if all(self.failed) else "; the others continue"
             self._say(f"warning: {run.directory.path.name}: {error}{going_on}")
 
 
 def ended_early(runs: Sequence[Run]) -> TrainingError:
-    """Return the error that names the runs that ended early, and why."""
+    """Return the error that lists the runs that ended early, with the reasons."""
     failures = [f"{run.directory.path.name}: {run.failure}" for run in runs if run.failure]
     return TrainingError(f"{len(failures)} of {len(runs)} runs ended early; {'; '.join(failures)}")
 
 
 def summary(records: Sequence[dict[str, float]], epochs: int) -> str:
-    """Return a line about the runs that finished an epoch."""
+    """Return the line that reports an epoch of all runs."""
     loss, training, validation = (
         [record[name] for record in records] for name in ("loss", "train_mpjpe_mm", "validation_mpjpe_mm")
     )
     return (
-        f"epoch {records[0]['epoch']:3d}/{epochs}  loss {spread(loss, '.5f')}  train {spread(training, '6.1f')} mm"
-        f"  validation {spread(validation, '6.1f')} mm  {records[-1]['poses_per_second']:,.0f} poses/s"
+        f"epoch {records[0]['epoch']:3d}/{epochs}  loss {as_range(loss, '.5f')}  train {as_range(training, '6.1f')} mm"
+        f"  validation {as_range(validation, '6.1f')} mm  {records[-1]['poses_per_second']:,.0f} poses/s"
     )
 
 
-def spread(values: Sequence[float], form: str = ",") -> str:
-    """Return the smallest and the largest value as text."""
+def as_range(values: Sequence[float], form: str = ",") -> str:
+    """Format the smallest and the largest of some values, or their common value."""
     low, high = f"{min(values):{form}}", f"{max(values):{form}}"
     return low if low == high else f"{low} to {high}"
 
 
 def _means(run: Run, totals: dict[str, Any]) -> dict[str, float]:
-    """Return a run's mean loss and MPJPE of the epoch so far."""
+    """Return a run's mean loss and MPJPE over the epoch so far; raise DivergedError if loss or gradient is not usable."""
     loss, error, count, norm = (float(totals[name]) for name in ("loss", "mpjpe", "count", "gradient_norm"))
     limit = run.config.train.max_gradient_norm
     if not math.isfinite(loss):
@@ -229,7 +229,7 @@ def _means(run: Run, totals: dict[str, Any]) -> dict[str, float]:
 
 
 def _check_finite(run: Run, snapshot: Snapshot) -> dict[str, float]:
-    """Return the means of a run whose every number is finite."""
+    """Return the means of a run (see `_means`), after checking that its whole state is finite."""
     means = _means(run, snapshot.totals)
     if not all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in jax.tree.leaves(snapshot.state)):
         raise _diverged("the network became infinite or not a number", run)
@@ -239,5 +239,5 @@ def _check_finite(run: Run, snapshot: Snapshot) -> dict[str, float]:
 def _diverged(what: str, run: Run) -> DivergedError:
     return DivergedError(
         f"{what} in epoch {run.epoch + 1}; {run.directory.kept}. "
-        "Try a smaller --config.train.learning_rate in a new workdir, or with --fork from there on"
+        "Try a smaller --config.train.learning_rate, in a new workdir or with --fork from there on"
     )

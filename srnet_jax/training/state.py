@@ -1,4 +1,4 @@
-"""The state of a training: step, epoch, weights and optimiser, as one pytree."""
+"""The state of a training as one pytree: step, epoch, variables and optimiser state."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from srnet_jax.models.pose_lifter import Lifter, init_variables
 
 
 class TrainState(struct.PyTreeNode):
-    """Steps taken, epochs finished, variables of the model and state of the optimiser."""
+    """Number of steps taken, number of epochs finished, variables of the model, and state of the optimiser."""
 
     step: jax.Array
     epoch: jax.Array
@@ -22,14 +22,14 @@ class TrainState(struct.PyTreeNode):
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What `model.apply` takes."""
+        """The variables in the form that `model.apply` takes."""
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
 def create_train_state(model: Lifter, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
-    """Initialise the model's variables from a seed and the optimiser's state from them."""
+    """Initialise the model's variables from a seed, and the state of the optimiser from the variables."""
 
-    @jax.jit  # one program, which the cache keeps
+    @jax.jit  # compiled as one program, which the compilation cache keeps
     def create(key: jax.Array) -> TrainState:
         variables = init_variables(model, key)
         zero, params = jnp.zeros([], jnp.int32), variables["params"]
@@ -39,5 +39,5 @@ def create_train_state(model: Lifter, optimizer: optax.GradientTransformation, s
 
 
 def count_parameters(params: Any) -> int:
-    """Return the number of trainable numbers."""
+    """Return the total number of elements in a tree of parameters."""
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))

@@ -1,4 +1,4 @@
-"""The training step, a pure function of state and batch, and blocks of steps that are one compiled call."""
+"""The training step, a pure function of state and batch, and blocks of steps that are compiled as one call."""
 
 import dataclasses
 from collections.abc import Callable
@@ -25,12 +25,12 @@ Totals = dict[str, jax.Array]
 
 
 class Hyperparameters(struct.PyTreeNode):
-    """What may differ between epochs, and between runs that are one program; its arguments, so that it is compiled once.
+    """Values that may differ between epochs and between the runs of one program; arguments of the step, not constants in it.
 
     Attributes:
-      seed: uint32, of dropout and augmentation; with the step it decides the draws.
-      learning_rate: float32.
-      bn_momentum: float32, BatchNorm's.
+      seed: uint32 seed of dropout and augmentation; seed and step number determine the random draws.
+      learning_rate: float32 learning rate.
+      bn_momentum: float32 momentum of BatchNorm.
     """
 
     seed: Any
@@ -39,26 +39,26 @@ class Hyperparameters(struct.PyTreeNode):
 
     @classmethod
     def at(cls, epoch: int, seed: int, train: ConfigDict) -> "Hyperparameters":
-        """Return those of an epoch, counted from 0, of a run with that seed and config.train."""
+        """Return the hyperparameters of an epoch, counted from 0, for a seed and a `config.train`."""
         schedules = learning_rate_schedule(train), bn_momentum_schedule(train)
         return cls(np.uint32(seed), *(np.float32(schedule(epoch)) for schedule in schedules))
 
 
 def zero_totals() -> Totals:
-    """Return the sums, the count and the maximum that `train_step` keeps over an epoch."""
+    """Return the initial sums, count and maximum that `train_step` updates over an epoch."""
     return {name: jnp.zeros([]) for name in ("loss", "mpjpe", "count", "gradient_norm")}
 
 
 @dataclasses.dataclass(frozen=True)
 class StepSettings:
-    """The static half of a training step. Runs with equal settings share one compiled program.
+    """The static settings of a training step; runs with equal settings share one compiled program.
 
     Attributes:
-      model: in its strided form.
-      optimizer: see `create_optimizer`.
-      loss: a name of `losses.LOSSES`, between outputs and targets as they are, averaged over the batch.
-      normalization: how to turn these into metres for the MPJPE.
-      camera_roll: share and degrees, see `roll_camera`.
+      model: the network, in its strided form.
+      optimizer: from `create_optimizer`.
+      loss: a name in `losses.LOSSES`; the loss compares normalised outputs and targets, and is averaged over the batch.
+      normalization: the normalisation, to convert outputs and targets to metres for the MPJPE.
+      camera_roll: arguments `share` and `degrees` of `roll_camera`.
     """
 
     model: Lifter
@@ -69,7 +69,7 @@ class StepSettings:
 
     @classmethod
     def of(cls, config: ConfigDict) -> "StepSettings":
-        """Return the settings that a config asks for."""
+        """Return the settings of a config."""
         train = config.train
         return cls(
             model=create_model(config.model).clone(strided=True),
@@ -92,14 +92,14 @@ def train_step(
     """Take one optimisation step.
 
     Args:
-      settings: the static half.
-      state: before the step.
-      totals: over the epoch so far: sums of loss and MPJPE (metres) of the training-mode outputs times poses, number of
-        poses, and the gradient's largest norm.
-      hyperparameters: of this run and epoch.
-      batch: `inputs_2d` [B, R, J, 2], `targets` [B, 1, J, 3] and `views`, see `pose.frames.Frames`; and if some samples
-        are padding `weights` [B], see `models.layers.Batch`.
-      axis_name: of `jax.pmap`, each of whose devices is given a part of the batch, or None.
+      settings: the static settings.
+      state: the state before the step.
+      totals: totals of the epoch before the step, over the training-mode outputs: sums over poses of the loss and of the MPJPE
+        (metres), number of poses, and largest norm of the gradient.
+      hyperparameters: the hyperparameters of this run and epoch.
+      batch: `inputs_2d` [B, R, K, F], `targets` [B, 1, J, 3] and `views`, see `pose.frames.Frames`; and `weights` [B] if some
+        samples are padding, see `models.layers.Batch`.
+      axis_name: axis of `jax.pmap` if each device gets a part of the batch, else None.
 
     Returns:
       The state and the totals after the step.
@@ -136,7 +136,7 @@ def train_step(
         "loss": totals["loss"] + value * count,
         "mpjpe": totals["mpjpe"] + error,
         "count": totals["count"] + count,
-        "gradient_norm": jnp.maximum(totals["gradient_norm"], optax.tree.norm(gradients)),  # keeps NaN
+        "gradient_norm": jnp.maximum(totals["gradient_norm"], optax.tree.norm(gradients)),  # propagates NaN
     }
     params = optax.apply_updates(state.params, updates)
     return TrainState(state.step + 1, state.epoch, params, batch_stats, opt_state), totals
@@ -154,17 +154,17 @@ def train_block(
     *,
     axis_name: str | None = None,
 ) -> tuple[TrainState, Totals]:
-    """Take several steps.
+    """Take several optimisation steps.
 
     Args:
       settings: see `train_step`.
-      take: maps data and an item to a batch.
-      state: before the steps.
+      take: function of data and an item that returns a batch.
+      state: the state before the steps.
       totals: see `train_step`.
       hyperparameters: see `train_step`.
-      data: on the device.
-      items: for each step what `take` makes a batch of, with a leading axis [K]; and, if this run does not take some of the
-        steps, `active` [K], false for these, which leave state and totals as they are.
+      data: the data on the device.
+      items: one item for each step, with a leading axis [K]. If this run skips some steps, `active` [K] is false for them;
+        a skipped step does not change state and totals.
       count: number of steps to take, at most K.
       axis_name: see `train_step`.
 

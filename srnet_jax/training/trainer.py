@@ -1,7 +1,7 @@
-"""The networks of one program, their optimiser and their compiled step: devices, and no files.
+"""Load the training data, and train and validate the networks of one program on devices. It does not write files.
 
-Several runs of one architecture train as one program: their states are stacked along a first axis and the step is mapped over
-it. A single run has no such axis, so it costs nothing there. Only this module knows the axis.
+Several runs of one architecture train as one program: their states are stacked along a first axis, and the step is mapped over
+it. A single run has no such axis, and therefore no overhead. Only this module handles the axis.
 """
 
 import dataclasses
@@ -32,21 +32,22 @@ from srnet_jax.training.parallel import Devices
 from srnet_jax.training.state import TrainState, create_train_state
 from srnet_jax.training.steps import Hyperparameters, StepSettings
 
-_STEPS_PER_CALL = 32  # by default, except on a CPU, where a call costs nothing beside a step
+_STEPS_PER_CALL = 32  # default, except on a CPU, where the cost of a call is negligible
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """What a run trains on and is validated on.
+    """The training and validation data of a run.
 
     Attributes:
-      dataset: what the data are called.
+      dataset: name of the data set.
       fps: frames per second.
       mirrored: see `PoseDataset.mirrored`.
-      training: frames.
-      validation: frames.
+      training: frames to train on.
+      validation: frames to validate on.
       labels: see `protocols.Split`.
-      draw: gives the training frames of an epoch, if they are drawn anew in each; `training` are those of epoch 0.
+      draw: function of an epoch that returns its training frames, if they are drawn anew in each epoch, else None; `training`
+        are those of epoch 0.
     """
 
     dataset: str
@@ -59,17 +60,17 @@ class TrainingData:
 
     @property
     def mean_pose_mm(self) -> float:
-        """Validation error of the mean training pose, the constant prediction to beat, millimetres."""
+        """Validation error of the mean training pose as a constant prediction, millimetres."""
         mean = np.broadcast_to(self.training.truth.mean(0, dtype=np.float64), self.validation.truth.shape)
         return 1000 * float(metrics.measure_mpjpe(mean, self.validation.truth).mean())
 
 
 def load_training_data(configs: Sequence[ConfigDict]) -> list[TrainingData]:
-    """Load the data of runs that differ only in what `config.ensemble` varies; runs with equal splits share them.
+    """Load the data of runs that differ only in fields of `config.ensemble`; runs with equal splits share their data.
 
     Raises:
       UserError: if the data are missing or damaged.
-      TrainingError: if a split leaves nothing to train on or to validate with.
+      TrainingError: if a split leaves no sequence to train on or to validate with.
     """
     dataset, other = load_datasets(configs[0])
     found: dict[tuple[str, ...], TrainingData] = {}
@@ -78,7 +79,7 @@ def load_training_data(configs: Sequence[ConfigDict]) -> list[TrainingData]:
             parts = split(dataset, config.protocol, other)
             for name in ("train", "validation"):
                 if not getattr(parts, name):
-                    raise TrainingError(f"{dataset.name}: no {name} sequence, expected at least one")
+                    raise TrainingError(f"{dataset.name}: found no {name} sequence, expected at least one")
             draw = _redraw(parts.train, config, dataset.fps) if config.train.redraw else None
             training = draw(0) if draw else stack_frames(parts.train, config.model.normalization)
             validation = stack_frames(parts.validation, config.model.normalization)
@@ -89,9 +90,9 @@ def load_training_data(configs: Sequence[ConfigDict]) -> list[TrainingData]:
 
 
 def _redraw(sequences: Sequence[data_lib.Sequence], config: ConfigDict, fps: float) -> Callable[[int], Frames]:
-    """Return what draws the training frames of an epoch."""
+    """Return a function that draws the training frames of an epoch."""
     if lost := [s for s in sequences if s.camera.orientation == (1.0, 0.0, 0.0, 0.0)]:
-        raise TrainingError(f"config.train.redraw: it is not known what is up in {lost[0].name}, expected a world with z up")
+        raise TrainingError(f"config.train.redraw: found no vertical direction for {lost[0].name}, expected a world with z up")
     parts, errors = redraw.pieces(sequences), errors_of(config.data.detections)
 
     def draw(epoch: int) -> Frames:
@@ -102,14 +103,14 @@ def _redraw(sequences: Sequence[data_lib.Sequence], config: ConfigDict, fps: flo
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """Where the runs of a program are after some steps of an epoch; valid until the next steps are taken.
+    """The progress of a program's runs within an epoch; valid until the next steps are taken.
 
     Attributes:
       epoch: counted from 0.
-      step: steps of the epoch that are done.
-      poses: output frames that all runs were trained on since the epoch began or was resumed.
-      first: step from which each run goes on in this epoch; its number of steps if it sits out.
-      trainer: whose runs these are.
+      step: number of finished steps of the epoch.
+      poses: output frames that all runs have been trained on since the epoch began or was resumed.
+      first: first step of each run in this epoch; its number of steps if it skips the epoch.
+      trainer: the trainer of the runs.
     """
 
     epoch: int
@@ -128,7 +129,7 @@ class Progress:
 
     @cached_property
     def poses_per_second(self) -> float:
-        """How fast the runs were trained, until this is first read; waits for the device."""
+        """Speed of training up to the first read of this property; waits for the device."""
         jax.block_until_ready(self._totals)
         return self.poses / (time.perf_counter() - self._begun)
 
@@ -146,31 +147,31 @@ class Progress:
 
 
 class Trainer:
-    """Trains runs that differ only in seed, learning rate or training actions, as one compiled program.
+    """Train runs that differ only in seed, learning rate or training actions, as one compiled program.
 
     Attributes:
-      configs: of the runs.
-      data: of the runs.
-      model: in its dilated form.
-      devices: that share each batch.
+      configs: config of each run.
+      data: data of each run.
+      model: the network, in its dilated form.
+      devices: the devices that share each batch.
       windows: the samples of each run.
     """
 
     def __init__(self, configs: Sequence[ConfigDict], data: Sequence[TrainingData]) -> None:
-        """Make the network; data go to the devices, and the step is compiled, when the first step is taken.
+        """Create the network; the first step places the data on the devices and compiles the step.
 
         Raises:
-          UserError: if there are fewer devices than asked for, or too few samples.
+          UserError: if there are too few devices or too few samples.
         """
         train = configs[0].train
         self.configs, self.data = configs, data
         self.model = create_model(configs[0].model)
         self.devices = Devices(configs[0].parallel, configs[0].num_devices)
         self.windows = self._windows([own.training for own in data])
-        self._drawn = 0  # epoch whose frames the windows are cut from
+        self._drawn = 0  # epoch of the frames in `windows`
         for windows, own in zip(self.windows, data, strict=True):
             if not windows.steps(train.batch_size):
-                raise TrainingError(f"{own.dataset}: {len(windows)} training sample, expected at least 2")
+                raise TrainingError(f"{own.dataset}: found {len(windows)} training sample, expected at least 2")
 
     def init(self) -> list[Snapshot]:
         """Return each run's snapshot before the first step, in NumPy arrays."""
@@ -190,18 +191,18 @@ class Trainer:
         ]
 
     def _redraw(self, epoch: int) -> None:
-        """Draw the frames of an epoch, where they are drawn anew in each; their number stays."""
+        """Draw the frames of an epoch, if they are drawn anew in each epoch; their number does not change."""
         draws = {own.draw for own in self.data}
         if epoch == self._drawn or None in draws:
             return
         drawn = {draw: draw(epoch) for draw in draws if draw}
         self.windows = self._windows([drawn[own.draw] for own in self.data if own.draw])
         self._drawn = epoch
-        self.__dict__.pop("feed", None)  # made anew by the next use
+        self.__dict__.pop("feed", None)  # recreated at the next use
 
     @cached_property
     def feed(self) -> Feed:
-        """The batches of all runs."""
+        """The batches of all runs; created at the first use."""
         train = self.configs[0].train
         block = train.steps_per_call or (1 if self.devices.platform == "cpu" else _STEPS_PER_CALL)
         return Feed(self.windows, self.devices, batch_size=train.batch_size, block=block, place=train.data_on)
@@ -210,12 +211,12 @@ class Trainer:
         """Take the remaining steps of an epoch.
 
         Args:
-          snapshots: from which each run goes on.
-          epoch: counted from 0. A run that has finished it sits out.
-          sits_out: for each run whether it sits out, wherever it is.
+          snapshots: the snapshot from which each run continues.
+          epoch: counted from 0; a run that has finished this epoch skips it.
+          sits_out: for each run, whether it skips the epoch in any case.
 
         Yields:
-          The progress after each call of the compiled step; once if there is no step left.
+          The progress after each call of the compiled step, or once if there is no step left.
         """
         self._redraw(epoch)
         feed, size = self.feed, self.configs[0].train.batch_size
@@ -235,14 +236,14 @@ class Trainer:
             poses = sum(max(end - start * size, 0) for start, end in zip(first, ends, strict=True))
             return Progress(epoch, done, poses, first, self, begun, state, totals)
 
-        for done, items, count in feed.blocks(epoch, first):  # noqa: B007 progress() reads it
+        for done, items, count in feed.blocks(epoch, first):  # noqa: B007 progress() reads done
             state, totals = step(state, totals, hyperparameters, feed.data, items, count)
             yield progress()
         if first == tuple(feed.steps):
             yield progress()
 
     def validate(self, index: int, state: TrainState) -> float:
-        """Return the frame-weighted mean MPJPE of a run's validation frames, millimetres."""
+        """Return the MPJPE of a run, averaged over all its validation frames, millimetres."""
         config, data = self.configs[index], self.data[index]
         predicted = predict(
             self.model,
@@ -254,17 +255,17 @@ class Trainer:
         return 1000 * float(metrics.measure_mpjpe(predicted, data.validation.truth).mean())
 
     def unstack(self, tree: Any) -> list[Any]:
-        """Copy what is on the devices to the host, and return each run's part."""
+        """Copy arrays from the devices to the host, and return the part of each run."""
         tree = self.devices.to_host(tree)
         if len(self.configs) == 1:
             return [tree]
         return [jax.tree.map(lambda leaf, index=index: leaf[index], tree) for index in range(len(self.configs))]
 
     def _stack(self, trees: Sequence[Any]) -> Any:
-        """Give what belongs to several runs a first axis; what belongs to one stays as it is."""
+        """Stack the trees of several runs along a first axis; return the tree of a single run unchanged."""
         return trees[0] if len(trees) == 1 else jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
 def _resumed(batch: int, steps: int) -> int:
-    """Return the step that a run goes on from; a fork may have shortened the epoch, which then has one step left."""
+    """Return the first step of a resumed run; if a fork shortened the epoch to fewer steps, its last step remains."""
     return batch if batch <= steps else steps - 1

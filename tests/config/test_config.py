@@ -26,7 +26,7 @@ def test_shipped_configs_are_valid(name):
 
 @pytest.mark.slow
 def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypatch):
-    """Train and evaluate with both sources; each field must be read outside `validate`, `save` and comparisons."""
+    """Train and evaluate with several sources; code must read each field outside `validate`, `save` and comparisons."""
     read = set()
     paths, alive = {}, []
     getitem = ConfigDict.__getitem__
@@ -36,7 +36,7 @@ def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypa
         path = f"{paths.get(id(self), '')}{key}"
         if isinstance(value, ConfigDict):
             paths[id(value)] = f"{path}."
-            alive.append(value)  # else another config may get its id
+            alive.append(value)  # otherwise another config may get its id
         else:
             read.add(path)
         return value
@@ -112,8 +112,8 @@ def test_config_survives_the_workdir(tiny_config, tmp_path):
             "config.model.filter_widths: (3, 2) is not allowed, expected a tuple of one or more odd",
         ),
         ("model.filter_widths", (), "one or more odd numbers"),
-        ("model.filter_widths", (999, 999), "at most 64, and 65,536 frames"),
-        ("model.filter_widths", (1,) * 100, "at most 64, and 65,536 frames"),
+        ("model.filter_widths", (999, 999), "a product of at most 65,536 frames"),
+        ("model.filter_widths", (1,) * 100, "a product of at most 65,536 frames"),
         ("model.channels", 2**31 - 1, "a whole number from 17 to 65,536"),
         ("model.num_groups", 4, "expected one of 1, 2, 3, 5"),
         ("model.context_dim", -1, "expected a number, 0 or more"),
@@ -154,7 +154,7 @@ def test_configs_of_another_version_are_refused(tiny_config, tmp_path, version):
     (tmp_path / "config.json").write_text(json.dumps(values | {"format_version": version}))
     with pytest.raises(
         ConfigError,
-        match=f"found format_version {version!r}, expected {config_files.FORMAT_VERSION}; written by another version",
+        match=rf"found format_version {version!r}, expected 8 or {config_files.FORMAT_VERSION}\)$",
     ):
         config_files.load(tmp_path)
 
@@ -183,21 +183,19 @@ def test_fields_that_no_config_reads_are_refused(tiny_config):
     graph = tiny_config.copy_and_resolve_references()
     graph.model.network = "lcn"
     schema.check_read([tiny_config, graph], ["model.hops", "model.causal", "train.epochs"])
-    with pytest.raises(
-        ConfigError, match=r"config\.model\.hops: set, but nothing reads it here; .* only with model\.network lcn$"
-    ):
+    with pytest.raises(ConfigError, match=r"config\.model\.hops: set, but it is read only with model\.network lcn$"):
         schema.check_read([tiny_config], ["train.epochs", "model.hops"])
 
 
 def test_fields_are_described_by_their_beginning():
-    assert [line for line in schema.described("evaluate.").splitlines() if line[0] != " "] == [
+    assert [line for line in schema.describe_fields("evaluate.").splitlines() if line[0] != " "] == [
         "evaluate.flip = True",
         "evaluate.batch_frames = 4096",
     ]
-    every = [line.partition(" =")[0] for line in schema.described("config.").splitlines() if line[0] != " "]
+    every = [line.partition(" =")[0] for line in schema.describe_fields("config.").splitlines() if line[0] != " "]
     assert every == list(schema.FIELDS)
     with pytest.raises(ConfigError, match=r"config\.evaluation\.: no such field"):
-        schema.described("evaluation.")
+        schema.describe_fields("evaluation.")
 
 
 def test_members_of_an_ensemble(tiny_config):
@@ -226,7 +224,7 @@ def test_members_of_an_ensemble(tiny_config):
     ("protocol", "changes", "message"),
     [
         ("subject", {"actions_train": ("Walking",)}, "config.ensemble.actions_train: not allowed under the protocol 'subject'"),
-        ("cross_action", {"actions_train": ("a b", "a/b")}, "two members would be named action_a_b"),
+        ("cross_action", {"actions_train": ("a b", "a/b")}, "two runs would have the folder action_a_b"),
         ("subject", {"seeds": (1, 1)}, r"config.ensemble.seeds: \(1, 1\) is not allowed"),
         ("subject", {"seeds": (-1,)}, r"config.ensemble.seeds: \(-1,\) is not allowed"),
         ("subject", {"learning_rates": (0.0,)}, "config.ensemble.learning_rates: "),

@@ -41,21 +41,21 @@ def test_a_config_keeps_the_set_without_the_file(toml, tiny_config):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('Hip = ""', 'Hip = "LToe"', "joints: none without a parent, expected one joint, the root"),
-        ('Spine = "Hip"', 'Spine = ""', "joints: Spine, Hip without a parent"),
-        ('Spine = "Hip"', 'Spine = "Neck"', "joints: the parents of 'Head' lead in a circle"),
-        ('Spine = "Hip"', 'Spine = "Pelvis"', "joints: the parent 'Pelvis' of 'Spine' is no joint"),
+        ('Hip = ""', 'Hip = "LToe"', "joints: found none without a parent, expected one root, with parent ''"),
+        ('Spine = "Hip"', 'Spine = ""', "joints: found Spine, Hip without a parent"),
+        ('Spine = "Hip"', 'Spine = "Neck"', "joints: the parents of 'Head' form a cycle"),
+        ('Spine = "Hip"', 'Spine = "Pelvis"', "joints: the parent 'Pelvis' of 'Spine' is not a joint"),
         ('left = ["LHip", ', "left = [", "left has 7 joints and right 8"),
-        ('left = ["LHip"', 'left = ["LHipp"', "left and right: 'LHipp' is no joint"),
-        ('left = ["LHip"', 'left = ["RHip"', "left and right: 'RHip' is named twice"),
-        ('hands = ["LHand", "RHand"]', 'hands = ["LHand"]', "groups: no group holds 'RHand'"),
-        ('hands = ["LHand", "RHand"]', 'hands = ["LHand", "RHand", "Hip"]', "groups: 'Hip' is named twice"),
-        ('hands = ["LHand", "RHand"]', 'hands = ["LHand", "Thumb"]', "groups: 'Thumb' is no joint"),
+        ('left = ["LHip"', 'left = ["LHipp"', "left and right: 'LHipp' is not a joint"),
+        ('left = ["LHip"', 'left = ["RHip"', "left and right: found 'RHip' twice"),
+        ('hands = ["LHand", "RHand"]', 'hands = ["LHand"]', "groups: 'RHand' is in no group"),
+        ('hands = ["LHand", "RHand"]', 'hands = ["LHand", "RHand", "Hip"]', "groups: found 'Hip' twice"),
+        ('hands = ["LHand", "RHand"]', 'hands = ["LHand", "Thumb"]', "groups: 'Thumb' is not a joint"),
         ('hands = ["LHand", "RHand"]', "hands = 3", "groups: found 3, expected lists of joints"),
         ('Hip = ""', "Hip = 0", "found 0, expected a printable name"),
-        ("[joints]", "[bones]", "'bones' is not understood"),
+        ("[joints]", "[bones]", "found the key 'bones'"),
         ("[groups]", "", "groups: missing, expected a table"),
-        ("[groups]", "[groups", "damaged, cut short or another kind of file, expected TOML of a joint set"),
+        ("[groups]", "[groups", "damaged, cut short or another kind of file, expected a joint set in TOML"),
     ],
 )
 def test_what_is_no_joint_set_is_refused_in_one_line(toml, old, new, words):
@@ -76,7 +76,7 @@ def test_a_config_of_no_joint_set_is_refused(tiny_config, value):
 
 
 def test_built_in_sets():
-    """Left, right and parents of the published numbers."""
+    """Left, right and parents agree with the published numbers."""
     humaneva, coco = BUILT_IN["humaneva_15"], BUILT_IN["coco_17"]
     assert humaneva.parents == (-1, 0, 1, 2, 3, 1, 5, 6, 0, 8, 9, 0, 11, 12, 1)
     assert (humaneva.joints_left, humaneva.joints_right) == ((2, 3, 4, 8, 9, 10), (5, 6, 7, 11, 12, 13))

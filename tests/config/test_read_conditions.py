@@ -1,7 +1,7 @@
-"""`Field.read` is true: where it does not hold, another value of the field changes nothing; where it holds, somewhere it does.
+"""Tests of the conditions `Field.read`: a field has an effect under some config where its condition holds, and none elsewhere.
 
-What the code does is taken from where it reads a config: the loading of data, the split, the ranking of rare poses, the members
-of an ensemble, and the traced network and training step.
+Effects are observed where code reads a config: loading of data, the split, the ranking of rare poses, the runs of an ensemble,
+and the traced network and training step.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.training.steps import StepSettings
 from tests.conftest import make_tiny_config
 
-OTHERS = {  # values that are allowed wherever the condition holds, of fields that are neither numbers nor flags
+OTHERS = {  # other values of fields that are neither numbers nor flags, allowed wherever the condition holds
     "path": "elsewhere",
     "keypoints": "detected",
     "annotation": "metric",
@@ -51,7 +51,7 @@ OTHERS = {  # values that are allowed wherever the condition holds, of fields th
 
 
 def other(name, value):
-    """Return another value that the field may hold."""
+    """Return another value that is allowed for the field."""
     if (known := OTHERS.get(name.rsplit(".", 1)[-1])) is not None:
         return known
     if value in schema.SOURCES:
@@ -94,13 +94,13 @@ def loading(config):
             patch.setattr(home, name, recorded(name))
         try:
             sources.load_datasets(config)
-        except UserError as error:  # it reads what it refuses
+        except UserError as error:  # code that rejects a value reads it
             calls.append(str(error))
     return repr(calls)
 
 
 def splitting(config):
-    """Return the parts of a small data set that the runs of a config see."""
+    """Return the parts of a small data set that the runs of a config use."""
     poses = np.random.default_rng(0).normal(0, 0.3, (1, 17, 3)) + [0, 0, 1]
     cameras = virtual_cameras(**config.data.cameras.to_dict() | {"number": 4})
     motions = itertools.product("abcde", ("walk", "sit", "run"))
@@ -117,13 +117,13 @@ def ranking(config):
 
 
 def training(config):
-    """Return what differs between trainings: each member's seed and rate, and how samples are turned."""
+    """Return the settings of trainings: seed and learning rate of each run, and the rotation of samples."""
     roll = StepSettings.of(config).camera_roll
     return [(m.seed, m.train.learning_rate) for m in ensembles.members(config).values()], roll if roll[0] else None
 
 
 def redrawing(config):
-    """Return what is drawn anew in an epoch, if anything."""
+    """Return the data that are drawn anew in an epoch, if any."""
     if not config.train.redraw:
         return None
     rng = np.random.default_rng(0)
@@ -201,7 +201,7 @@ def test_every_condition_is_proved():
 def test_conditions_say_what_code_reads(outcome):
     prefixes, situations = SITUATIONS[outcome]
     fields = {name: field.read for name, field in CONDITIONAL.items() if name.startswith(prefixes)}
-    silent = set(fields)  # where its condition holds, too
+    silent = set(fields)  # fields without effect even where their condition holds
     for situation in situations:
         config = _config(situation)
         own, values = outcome(config), dict(schema.flatten(config))

@@ -6,7 +6,7 @@ from tests.data.people import made_walker
 
 @pytest.fixture(scope="module", autouse=True)
 def one_process():
-    """Read all files of a module in one process: to start one takes longer than most tests."""
+    """Read all files of a test module in one sandbox process, because starting one takes longer than most tests."""
     with sandbox.one_process():
         yield
 

@@ -1,4 +1,4 @@
-"""People of whom the tests make motion files."""
+"""A walking person, of whom tests make motion files."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from srnet_jax.data.mocap.skeleton_maps import HEAD_OF_HEIGHT, height_to_neck
 
 
 def made_walker():
-    """Somebody who walks [T, 17, 3], metres, z up; the head is in line with the neck."""
+    """Return a walking person [T, 17, 3], world frame, z up, metres; the head is in line with the neck."""
     draws = np.random.default_rng(0), np.random.default_rng(1)
     body = synthetic._bodies(0)["S1"]
     poses = synthetic.motion(body, synthetic.ACTIONS["Walking"], num_frames=40, rng=draws[0], style_rng=draws[1])

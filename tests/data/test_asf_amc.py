@@ -111,7 +111,7 @@ def test_root_presets_and_order(read):
 
 
 def axis_rotation(axis, degrees):
-    """Rodrigues' formula, one matrix: independent of the reader's."""
+    """Return one rotation matrix by Rodrigues' formula, independently of the reader."""
     x, y, z = np.eye(3)["xyz".index(axis)]
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     angle = math.radians(degrees)
@@ -194,9 +194,9 @@ def test_random_skeleton_against_frame_by_frame_matrices(read, rng):
         ("    limits (-10.0 170.0)\n  end\n", "", "line 32: found 'begin', expected begin and end in turn"),
         ("    a b\n  end\n", "    a b\n", "line 42: found no end of the block that begins here"),
         ("    a b\n", "    a d\n", "line 44: found 'd', expected a bone"),
-        ("    a b\n", "", "found no way from the root to 'b'"),
-        ("    a b\n", "    a b c\n", "line 44: found a bone that has a parent already"),
-        ("    a b\n", "    b root\n", "line 44: found a bone that has a parent already"),
+        ("    a b\n", "", "found no path from the root to 'b', expected every bone in :hierarchy"),
+        ("    a b\n", "    a b c\n", "line 44: found a second parent of a bone"),
+        ("    a b\n", "    b root\n", "line 44: found a second parent of a bone"),
     ],
 )
 def test_bad_skeletons_are_refused_in_one_line(read, old, new, message):
@@ -213,8 +213,8 @@ def test_bad_skeletons_are_refused_in_one_line(read, old, new, message):
         (AMC, ":FULLY-SPECIFIED\n", "found no frames"),
         ("1\nroot", "root", r"line 4: found 'root 0 0 0 0 0 0', expected a frame's number or a bone"),
         ("2\nroot", "3\nroot", "line 8: found frame 3, expected frame 2"),
-        ("2\nroot", "root", "line 8: found 'root' again, expected each bone once a frame"),
-        ("a 0\n", "", r"line 7: found 2 bones in the frame before, expected 3 \('a' lacks\)"),
+        ("2\nroot", "root", "line 8: found 'root' again, expected each bone once in a frame"),
+        ("a 0\n", "", r"line 7: found 2 bones in the frame before, expected 3 \('a' is missing\)"),
         ("a 0\n", "a 0 0\n", "line 6: a: found 2 numbers, expected 1"),
         ("a 0\n", "a zero\n", "line 6: a: found 'zero', expected a finite number"),
         ("a 0\n", "a nan\n", "line 6: a: found 'nan', expected a finite number"),

@@ -69,7 +69,7 @@ def test_the_same_file_in_other_clothes(file, change):
 
 
 def axis_rotation(axis, degrees):
-    """Rodrigues' formula, one matrix: independent of the reader's."""
+    """Return one rotation matrix by Rodrigues' formula, independently of the reader."""
     x, y, z = np.eye(3)["xyz".index(axis)]
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     angle = math.radians(degrees)
@@ -135,19 +135,19 @@ def test_many_frames_are_one_motion(file):
         ("HIERARCHY\n", "", r"line 1: found 'ROOT Hips', expected HIERARCHY"),
         (SMALL, " \n", "empty file"),
         ("MOTION", "ROOT Other\n{\nOFFSET 0 0 0\n}\nMOTION", "found another ROOT, expected one"),
-        ("ROOT", "JOINT", r"line 2: found 'JOINT Hips', which has no place"),
+        ("ROOT", "JOINT", r"line 2: found 'JOINT Hips', which is not allowed here"),
         ("  JOINT left leg {", "  JOINT arm {", r"line 15: found 'JOINT arm', expected a name that no other"),
         ("JOINT left leg ", "JOINT", "found 'JOINT', expected a name"),
         ("      OFFSET 0 1e0 0\n", "", r"line 12: joint 'arm_end' ends here without an OFFSET"),
-        ("      OFFSET 0 1e0 0\n", "      CHANNELS 0\n", r"line 12: found 'CHANNELS 0', which has no place"),
+        ("      OFFSET 0 1e0 0\n", "      CHANNELS 0\n", r"line 12: found 'CHANNELS 0', which is not allowed here"),
         ("OFFSET 5 6 7", "OFFSET 5 6", r"line 16: found 2 numbers, expected 3"),
         ("OFFSET 5 6 7", "OFFSET 5 six 7", r"line 16: found 'six', expected a finite number"),
         ("OFFSET 5 6 7", "OFFSET 5 nan 7", r"line 16: found 'nan', expected a finite number"),
         ("CHANNELS 2 Yrotation", "CHANNELS 3 Yrotation", "expected their number and as many"),
         ("CHANNELS 2 Yrotation", "CHANNELS 2 Wrotation", "expected their number and as many"),
         ("CHANNELS 2 Yrotation", "CHANNELS 2 Xrotation", "expected their number and as many"),
-        ("MOTION\n", "", "line 25: found 'Frames: 2', which has no place"),
-        ("}\nMOTION", "MOTION", "line 24: found 'MOTION', which has no place"),
+        ("MOTION\n", "", "line 25: found 'Frames: 2', which is not allowed here"),
+        ("}\nMOTION", "MOTION", "line 24: found 'MOTION', which is not allowed here"),
         ("Frames: 2", "Frames: -2", "found 'Frames: -2', expected a whole number"),
         ("Frames: 2", "Frames: 1.5", "found 'Frames: 1.5', expected a whole number"),
         ("Frames: 2", "Frames: two", "line 26: found 'two', expected a finite number"),
@@ -179,7 +179,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_motions_out_of_proportion_are_refused(file, monkeypatch):
-    """Many joints without channels times many frames of one number: a small file of gigabytes."""
+    """A small file can declare gigabytes: many joints without channels times many frames of one number."""
     monkeypatch.setattr(safe_pickle, "_FREE_BYTES", 2**20)
     joints = "".join(f"JOINT {number}\n{{\nOFFSET 0 0 0\n}}\n" for number in range(400))
     head = f"HIERARCHY\nROOT a\n{{\nOFFSET 0 0 0\nCHANNELS 1 Xposition\n{joints}}}\nMOTION\n"

@@ -131,7 +131,7 @@ def test_wrong_xml_is_one_line(tmp_path, text, message):
 
 
 def test_one_camera_is_read_in_metres(tmp_path):
-    """A file of one camera is a calibration of one's own data; 100 m from the world's origin it is in millimetres."""
+    """A file may have a single camera; if it is more than 100 units from the world's origin, the unit is millimetres."""
     one, far = own_data.camera("cam", 20), own_data.camera("cam", 20, distance_m=4000)
     for camera, scale in ((one, 1), (far, 1000)):
         [found] = calibration_files.read(write(tmp_path, "one.toml", own_data.to_toml((camera,))))

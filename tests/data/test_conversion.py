@@ -77,7 +77,7 @@ def test_rows_and_frame_times_are_warned_of(folder, mapping):
     assert said[0] == "walk_1.bvh and 1 more: found 60 complete frames, expected the 59 to 75 that it declares"
     assert said[1].startswith("walk_3.bvh: found 60 complete frames and one that is cut short, expected the 60 that")
     assert said[2].startswith("walk_4.bvh: found a frame time of 1 s, at which wrists and ankles move at 0.0")
-    assert said[2].endswith(": a guess; if that is wrong, say fps in the mapping, or --source_fps")
+    assert said[2].endswith(": a guess; if that is wrong, set fps in a mapping file, or --source_fps")
     assert "walk_5.bvh: found a frame time of 33.3 s, read as milliseconds, 30 frames a second" in said[3]
     assert "walk_6.bvh: found a frame time of 0 s; read as 30 frames a second" in said[4]
     assert len(said) == 5
@@ -96,7 +96,7 @@ def test_the_users_frame_rate_wins(folder, mapping):
 
 def test_a_frame_rate_that_nothing_tells_is_refused(folder, mapping):
     write(folder / "s1" / "stand.bvh", np.tile(POSE, (5, 1, 1)), time="0")
-    expected = "found a frame time of 0 s, and nothing that moves; say fps in the mapping, or --source_fps"
+    expected = "found a frame time of 0 s, and nothing that moves; set fps in a mapping file, or --source_fps"
     assert refusal(folder, mapping()) == expected
 
 
@@ -121,18 +121,18 @@ def test_frames_that_are_made_up_are_one_warning(folder, mapping):
     with pytest.warns(UserWarning, match="interpolated") as warned:
         conversion.convert(folder, mapping(), conversion.Options(fps=50.0))
     (only,) = [str(warning.message) for warning in warned]
-    assert only.endswith("walk_1.bvh and 1 more: found 25 frames a second; those between, for 50, are interpolated")
+    assert only.endswith("walk_1.bvh and 1 more: found 25 frames a second, interpolated to 50")
 
 
 def test_lying_people_with_another_axis_up_are_refused(folder, mapping):
     write(folder / "s1" / "walk_1.bvh", walk(60, 30))
-    write(folder / "s1" / "stand.bvh", walk(10, 30))  # walks too little to be sure by itself
+    write(folder / "s1" / "stand.bvh", walk(10, 30))  # walks too little for a certain vertical
     found = conversion.convert(folder, mapping(up="y"))
     assert found.clips == {}
     stand, walks = found.files
     assert walks.refused.startswith("trunk: found 90 degrees from upright, expected at most 60 degrees; people walk while they")
-    assert walks.refused.endswith('lie along z; expected up = "z"')
-    assert stand.refused.startswith("in files of the same subject, trunk: ")
+    assert walks.refused.endswith('lie along z; set up = "z" in a mapping file')
+    assert stand.refused.startswith("median over the files of the subject: trunk: ")
 
 
 def test_people_who_always_lie_are_a_warning(folder, mapping):
@@ -258,7 +258,7 @@ def test_subjects_by_folder_pattern_and_flag(folder, mapping):
     found = conversion.convert(folder, named, conversion.Options(names="{subject}_{action}_{clip}"))
     assert list(found.clips) == ["anna/walk/1"]
     (twice,) = found.refused
-    assert re.fullmatch(r"found the clip anna/walk/1, which .*s1/bvh/anna_walk_1\.bvh is already; .*--name", twice.refused)
+    assert re.fullmatch(r"found the clip anna/walk/1, which .*s1/bvh/anna_walk_1\.bvh has too; .*--name", twice.refused)
     with pytest.raises(DataError, match=r"skeleton\.toml: name: found '\{action\}', expected text with"):
         conversion.convert(folder, mapping('name = "{action}"'))
     with pytest.raises(DataError, match=r"skeleton\.toml: rest_pose is '-1', expected true, false or a number"):

@@ -88,7 +88,7 @@ def test_drift_is_slow_and_an_offset_stays(dataset):
 def test_hidden_joints_are_filled_as_a_detectors(dataset):
     exact, found = exact_and(dataset, hidden=0.1)
     moved = np.abs(found - exact).max(-1) > 1e-2
-    assert 0.03 < moved.mean() < 0.11  # of some, estimates agree with what was seen before and after
+    assert 0.03 < moved.mean() < 0.11  # some estimates agree with the frames before and after
     assert np.isfinite(found).all()
     begins = np.diff(moved.astype(int), axis=0) > 0
     assert moved.sum() / max(begins.sum(), 1) > 10  # frames

@@ -22,7 +22,7 @@ def clips():
 
 @pytest.fixture
 def recordings(rng):
-    """A database of all the people, as a joint-position file has it."""
+    """Return clips of all people, as a joint-position file has them."""
     names = [f"{subject}/walk/{subject}_01" for subject in (*embedded.SUBJECTS_TRAIN, *embedded.SUBJECTS_TEST)]
     names += [f"01/walk/{name}" for name in (*embedded.LEFT_OUT, *embedded.PARTS)]
     places = rng.uniform(-4, 4, (len(names), 3)) * [1, 1, 0.2]
@@ -40,7 +40,7 @@ def test_what_ships(clips):
     assert {key.split("/")[0] for key in clips} == {*embedded.SUBJECTS_TRAIN, *embedded.SUBJECTS_TEST}
     assert {key.split("/")[1] for key in clips} > {"walk", "run", "dance", "playground", "acrobatics", "martial_arts"}
     assert not set(embedded.SUBJECTS_TRAIN) & set(embedded.SUBJECTS_TEST)
-    assert ("60" in embedded.SUBJECTS_TEST) == ("61" in embedded.SUBJECTS_TEST)  # who dance with each other
+    assert ("60" in embedded.SUBJECTS_TEST) == ("61" in embedded.SUBJECTS_TEST)  # the two dance with each other
     assert not {key.split("/")[2] for key in clips} & set(embedded.LEFT_OUT)
 
 
@@ -90,7 +90,8 @@ def test_the_file_is_the_same_each_time(recordings, tmp_path):
     with pytest.raises(DataError, match=r"fast\.npz: found 60 frames a second, expected 30"):
         prepare.embedded_file(tmp_path / "fast.npz", tmp_path / "three.npz")
     clip_files.save(tmp_path / "small.npz", {"01/walk/1": walk(9, 30)}, fps=30.0)
-    with pytest.raises(DataError, match=r"small\.npz: found no 02, expected the joint positions of CMU's people"):
+    message = r"small\.npz: found no subject or clip 02, expected all that `srnet_jax/data/embedded\.py` names$"
+    with pytest.raises(DataError, match=message):
         prepare.embedded_file(tmp_path / "small.npz", tmp_path / "three.npz")
     assert not (tmp_path / "three.npz").exists()
 

@@ -11,7 +11,7 @@ MARGIN = 50
 
 
 def run(metres, frames=300):
-    """Someone who glides on a straight line: [T, 17, 3] world metres, around the origin."""
+    """Return a person who glides along a straight line around the origin: [T, 17, 3], world frame, metres."""
     poses = np.tile(POSE, (frames, 1, 1))
     poses[..., 0] += np.linspace(0, 0.6 * metres, frames)[:, None]
     poses[..., 1] -= np.linspace(0, 0.8 * metres, frames)[:, None]

@@ -38,7 +38,7 @@ SEEN = {
 
 
 class Files:
-    """What the two files hold, to be changed before it is written."""
+    """Content of the two files, which tests change before they write it."""
 
     def __init__(self, rng, recordings):
         self.arrays_3d, self.arrays_2d = {"positions_3d": {}}, {"positions_2d": {}, "metadata": metadata()}
@@ -83,7 +83,7 @@ def boxed(value):
 
 
 def with_32_joints(world):
-    """Return [T, 32, 3]: NaN stands where nothing may be read."""
+    """Return [T, 32, 3] joints, NaN where the reader must not use them."""
     full = np.full((len(world), 32, 3), np.nan, np.float32)
     full[:, KEPT] = world
     return full
@@ -147,7 +147,7 @@ def test_order_and_exact_names(tmp_path, rng):
 
 
 def test_detections(tmp_path, files):
-    """They may go on after the motion, and have a confidence."""
+    """Detections may be longer than the motion, and have confidences."""
     plain = copy.deepcopy(files.views["S1"])
     for action, views in plain.items():
         files.views["S1"][action] = [np.pad(view, ((0, 3), (0, 0), (0, 1)), constant_values=7).astype(float) for view in views]
@@ -265,7 +265,7 @@ class Bomb:
 
 
 def endless(depth=60):
-    """Return a list that ends in itself and has 2**depth ways to go there."""
+    """Return a list that contains itself at the end of 2**depth paths."""
     first = []
     inner = first
     for _ in range(depth):

@@ -76,7 +76,7 @@ def test_a_whole_set(tmp_path, files):
 
 
 def test_a_detector_s_file(tmp_path, files, rng):
-    """It goes on after the motion, and has more subjects and the corrupt recording."""
+    """A detector's file may be longer than the motions, and have more subjects and the corrupt recording."""
     _, views = files
     for recordings in views.values():
         for name, arrays in recordings.items():
@@ -93,7 +93,7 @@ def test_a_detector_s_file(tmp_path, files, rng):
             recordings[name] = arrays[::-1]
     with pytest.warns(UserWarning, match="left and right are swapped"):  # the other cameras stand opposite
         found = wrong(check(tmp_path, files, "cpn_ft_h36m_dbb"))
-    assert list(found) == ["from the keypoints to the projected joints"]
+    assert list(found) == ["distance of keypoints from projected joints"]
 
 
 def without_an_action(motions, views):
@@ -133,7 +133,7 @@ def with_odd_values(motions, views):
 
 FRAME_ROWS = "frames over all cameras: "
 TRAINING, TEST = FRAME_ROWS + "training (S1 S5 S6 S7 S8)", FRAME_ROWS + "test (S9 S11)"
-CUT, DISTANCE = "frames of keypoints after the motion's end", "from the keypoints to the projected joints"
+CUT, DISTANCE = "frames of keypoints after the motion's end", "distance of keypoints from projected joints"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""TRC and C3D files, gaps of markers, and joint centres from the skin."""
+"""TRC and C3D files, gaps of markers, and joint centres from skin markers."""
 
 import ezc3d
 import numpy as np
@@ -73,7 +73,7 @@ def own_motion(poses):
     return OwnMotion("anna", poses, frames, frames / FPS, FPS, level=True, moves=True, floor=True)
 
 
-@pytest.mark.filterwarnings("ignore:.*the vertical is not sure, took z")  # in place
+@pytest.mark.filterwarnings("ignore:.*the vertical axis is uncertain, used z")  # in place
 def test_what_this_program_exports_comes_back(walker, tmp_path):
     gapped = walker.copy()
     gapped[10:13] = np.nan
@@ -195,7 +195,7 @@ def test_c3d_files(tmp_path, monkeypatch):
 
 
 def gait(poses, prefix=""):
-    """Return Plug-in Gait's markers of someone whose pelvis is as Harrington's regression assumes; x right, z up."""
+    """Return Plug-in Gait's markers of a person whose pelvis fits Harrington's regression; x right, z up."""
     width, depth = 0.24, 0.16
     hips = poses[:, [1, 4]].mean(1)
     aside = unit(poses[:, 1] - poses[:, 4])
@@ -234,7 +234,7 @@ def unit(ways):
     return ways / np.linalg.norm(ways, axis=-1, keepdims=True)
 
 
-@pytest.mark.filterwarnings("ignore:.*the vertical is not sure, took z")  # in place
+@pytest.mark.filterwarnings("ignore:.*the vertical axis is uncertain, used z")  # in place
 @pytest.mark.parametrize("prefix", ["", "anna:", "cmu:"])
 def test_plug_in_gait(prefix, walker, tmp_path):
     names, points, left, right = gait(walker, prefix)

@@ -64,8 +64,8 @@ CLIP = np.zeros((3, 17, 3))
         ("missing", None, "no such file"),
         ("text", b"not an archive", "expected a NumPy .npz archive"),
         ("pickle", pickle.dumps(Bomb()), "expected a NumPy .npz archive"),
-        ("no_clips", {}, "holds no clips"),
-        ("only_fps", {"fps": np.float64(30)}, "holds no clips"),
+        ("no_clips", {}, "found no clips"),
+        ("only_fps", {"fps": np.float64(30)}, "found no clips"),
         ("key", {"walk": CLIP}, "expected <subject>/<action>/<clip>"),
         ("line", {"a/b/c\nd": CLIP}, r"'a/b/c\\nd': found this key"),
         ("joints", {"a/b/1": np.zeros((3, 16, 3))}, r"found shape \(3, 16, 3\)"),
@@ -116,7 +116,7 @@ def test_flipped_bits_are_named_or_harmless(tmp_path, mocap_clips, rng):
             clip_files.load(path, fps=30.0, cameras=TWO)
 
 
-# Conversion. Someone stands with bent knees and looks along -y; world metres, z up.
+# Conversion. A person stands with bent knees and looks along -y; world frame, z up, metres.
 
 _SIDE = {"Hip": (0.1, 0, 0.9), "Knee": (0.11, -0.1, 0.5), "Foot": (0.1, 0, 0.1)}
 _SIDE |= {"Shoulder": (0.2, 0, 1.4), "Elbow": (0.3, 0.05, 1.1), "Wrist": (0.3, -0.1, 0.9)}
@@ -215,7 +215,7 @@ def test_asf_amc_files_give_the_same_poses_back(tmp_path):
         np.testing.assert_allclose(clip, poses[::4], atol=1e-5)
     write_asf(tmp_path / "cut" / "HDM_bd.asf")
     rates = conversion.Options(fps=120.0, source_fps=60.0)
-    with pytest.warns(UserWarning, match="found 60 frames a second; those between, for 120, are interpolated"):
+    with pytest.warns(UserWarning, match="found 60 frames a second, interpolated to 120"):
         one = conversion.convert(tmp_path / "cut" / "HDM_bd_depositFloorR_001_120.amc", "cmu", rates).clips
     assert {key: len(clip) for key, clip in one.items()} == {"bd/depositFloorR/001": 17}
 
@@ -273,7 +273,7 @@ def test_unusable_folders_and_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"^source_fps: nan is not allowed"):
         conversion.Options(source_fps=float("nan"))
     write_amc(tmp_path / "02" / "02_01.amc", walk(2, 120))
-    refused(r"02_01\.amc: found none as its skeleton, expected one \.asf file whose name its own begins with")
+    refused(r"02_01\.amc: found none as its skeleton, expected one \.asf file whose name is the beginning of this")
     for name in ("one", "two"):
         write_asf(tmp_path / "02" / f"{name}.asf")
     refused(r"02_01\.amc: found .*one\.asf, .*two\.asf as its skeleton")

@@ -77,7 +77,7 @@ def bandai():
 
 
 def as_motion(joints, unused=(), unit_m=1.0, frames=3):
-    """Return the motion of someone who stands still, in a file with y up."""
+    """Return the motion of a person who stands still, in a file with y up."""
     names = sorted(joints) + list(unused)
     world = np.array([joints.get(name, (9.0, 9.0, 9.0)) for name in names])
     y_up = np.stack([world[:, 0], world[:, 2], -world[:, 1]], axis=-1) / unit_m
@@ -86,7 +86,7 @@ def as_motion(joints, unused=(), unit_m=1.0, frames=3):
 
 def upright(motion, layouts, path):
     layout, _, poses = recognise.poses_of(motion, layouts, path)
-    up, sure = verticals.up_axis([verticals.look(poses)], recognise.usual_up(layout))
+    up, sure = verticals.up_axis([verticals.measure(poses)], recognise.usual_up(layout))
     assert sure
     found = dataclasses.replace(layout, up=up)
     return found, found.turned(poses)
@@ -210,8 +210,8 @@ def test_a_mapping_file_serves_any_other_source(tmp_path):
         ("fps = 60", "rate = 60", "found 'rate', expected unit, up, fps, rest_pose, name and joints"),
         ("[joints]", "[join]", "found 'join', expected unit, up, fps, rest_pose, name and joints"),
         ("fps = 60\n[joints]", "joints = 3\n[fps]", r"fps is .*, expected 0.1 to 10,000"),
-        ('Thorax = "neck"', "", r"\[joints\] lacks or does not know 'Thorax', expected Hip, RHip"),
-        ('Thorax = "neck"', 'Thorax = "neck"\nTail = "hip"', "lacks or does not know 'Tail'"),
+        ('Thorax = "neck"', "", r"\[joints\]: 'Thorax' is missing or unknown, expected Hip, RHip"),
+        ('Thorax = "neck"', 'Thorax = "neck"\nTail = "hip"', "'Tail' is missing or unknown"),
         ('Thorax = "neck"', "Thorax = 3", "joint Thorax is '3', expected a joint, a list"),
         ('Thorax = "neck"', "Thorax = []", "joint Thorax is '\\[\\]', expected a joint, a list"),
         ("neck = -1.0", "neck = 1.0", "joint Head is .* expected .* weights that sum to 1"),

@@ -1,4 +1,4 @@
-"""Which files of a folder are motions, and what is written about them."""
+"""Finding the motion files in a folder, and writing a report on them."""
 
 import numpy as np
 import pytest

@@ -114,7 +114,7 @@ def write_version_5(path, variables, **options):
 
 
 class EvaluationSet:
-    """What the six files hold, to be changed before they are written; arrays as MATLAB has them, so frames last."""
+    """Content of the six files, which tests change before they write it; frames are the last axis, as in MATLAB."""
 
     def __init__(self, rng, frames=12):
         self.motions, self.files = {}, {}
@@ -147,7 +147,7 @@ def calibration(*numbers, size="2048 2048", radial="0", intrinsic="{f} 0 1024.5 
 
 
 class TrainingSet:
-    """What the files of some subjects hold: {(subject, recording): variables}, with a cell for each camera."""
+    """Content of the files of some subjects: {(subject, recording): variables}, with a cell for each camera."""
 
     def __init__(self, rng, subjects=("S2",), frames=6):
         self.motions, self.files = {}, {}

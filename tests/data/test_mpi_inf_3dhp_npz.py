@@ -14,7 +14,7 @@ NUMBERS = (0, 1, 2, 4, 5, 6, 7, 8)
 
 
 def packed_test(evaluation_set, key="univ_annot3"):
-    """Return what P-STMO's script makes of the authors' files, as it says it."""
+    """Return the content of the file that P-STMO's script makes from the authors' files."""
     return {
         name: {
             "data_2d": np.squeeze(variables["annot2"].T),

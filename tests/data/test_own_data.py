@@ -1,4 +1,4 @@
-"""People, joints and cameras of one's own in VideoPose3D's form; HumanEva-I."""
+"""The user's own people, joints and cameras in VideoPose3D's form; HumanEva-I."""
 
 import dataclasses
 import re
@@ -75,7 +75,7 @@ def from_camera_to_world(one, two):
 
 @pytest.mark.parametrize("azimuths", [(20, 140), (10, 40, 70)])
 def test_cameras_in_another_order_are_refused_with_the_right_one(tmp_path, poses, azimuths):
-    """Neighbours in a small arc see people alike: swapped, they are still near the keypoints."""
+    """Neighbouring cameras have similar views: even swapped, their projections are near the keypoints."""
     cameras = [own_data.camera(f"cam{index}", azimuth, distance_m=5.0) for index, azimuth in enumerate(azimuths)]
     own_data.write(tmp_path, poses, own_data.views(poses, cameras))
     swapped = [cameras[1], cameras[0], *cameras[2:]]
@@ -89,7 +89,7 @@ def test_a_calibration_that_is_a_little_off_is_a_warning(tmp_path, poses):
     own_data.write(tmp_path, poses, own_data.views(poses, (ONE,)))
     longer = dataclasses.replace(ONE, focal=(1170.0, 1176.0))
     (tmp_path / "cameras.toml").write_text(own_data.to_toml((longer,), fps=30))
-    with pytest.warns(UserWarning, match=r"camera cam1 sees the joints 0\.\d\d times the person's size from the keypoints"):
+    with pytest.warns(UserWarning, match=r"camera cam1: found joints of \w+ projected 0\.\d\d times the person's size from"):
         npz_files.load(tmp_path)
 
 
@@ -104,7 +104,7 @@ def test_a_frame_rate_within_a_table_is_refused(tmp_path, poses):
 def test_cameras_that_do_not_see_the_keypoints_are_refused(tmp_path, poses, wrong):
     own_data.write(tmp_path, poses, own_data.views(poses, (ONE, TWO)))
     (tmp_path / "cameras.toml").write_text(own_data.to_toml(wrong(ONE, TWO), fps=30))
-    with pytest.raises(DataError, match=r"cameras\.toml: camera cam\d sees the joints .*, in ann; expected the calibration"):
+    with pytest.raises(DataError, match=r"cameras\.toml: camera cam\d: found joints of ann .*, expected a calibration"):
         npz_files.load(tmp_path)
 
 
@@ -118,7 +118,7 @@ def test_people_without_cameras_are_refused(tmp_path, poses):
 
 
 def test_other_keypoints_with_confidences(tmp_path, rng, poses):
-    """COCO's layout has no hip: the network sees what a detector gave, and its confidences if it is to."""
+    """COCO's layout has no hip: the network gets the detector's keypoints, and their confidences if it uses them."""
     detected = own_data.views(poses, (ONE,))
     for own in detected.values():
         for action, (points,) in own.items():
@@ -127,7 +127,7 @@ def test_other_keypoints_with_confidences(tmp_path, rng, poses):
     (tmp_path / "cameras.toml").write_text(own_data.to_toml((ONE,), fps=30))
     with pytest.raises(DataError, match=r"is of other joints.*these seem to be --config\.model\.input_joints=coco_17"):
         npz_files.load(tmp_path, keypoints="detectron")
-    with pytest.raises(DataError, match="sees the joints"):  # here COCO's names belong to other joints
+    with pytest.raises(DataError, match=r"found joints of .* projected"):  # COCO's names belong to other joints here
         npz_files.load(tmp_path, keypoints="detectron", layout=npz_files.Layout(keypoints=COCO))
     unlike = dataclasses.replace(COCO, joints=tuple(f"coco {name}" for name in COCO.joints))
     for confidences in (False, True):

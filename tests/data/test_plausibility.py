@@ -10,7 +10,7 @@ PAIRS = {part: [JOINT[f"L{part}"], JOINT[f"R{part}"]] for part in ("Hip", "Knee"
 
 
 def findings(poses, *, fps=30.0, unit_m=1.0, axis="", of_clip=True):
-    """Return {kind: check} of all that is not ok."""
+    """Return {kind: check} of all checks that are not ok."""
     checks = plausibility.checks(plausibility.measure(poses, fps), unit_m=unit_m, axis=axis, of_clip=of_clip)
     return {check.kind: check for check in checks if check.verdict != "ok"}
 
@@ -149,7 +149,7 @@ def test_people_who_walk_while_they_lie_have_another_axis_up(rotation, axis):
     assert measures.lies_along == axis
     found = findings(poses, axis="y")["trunk"]
     assert found.verdict == "impossible"
-    assert found.hint == 'people walk while they lie along y; expected up = "y"'
+    assert found.hint == 'people walk while they lie along y; set up = "y" in a mapping file'
 
 
 def test_people_may_lie():

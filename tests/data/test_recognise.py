@@ -1,4 +1,4 @@
-"""Files with the joints of known producers, with the motion of a generated person, give this person's 17 joints back."""
+"""Files with the joints of known producers and the motion of a generated person are converted to this person's 17 joints."""
 
 import re
 
@@ -20,7 +20,7 @@ MIDDLE = [INDEX[joint] for joint in ("Spine", "Thorax", "Neck", "Head")]
 
 
 # Of each producer: left and right, the names of hip, knee, ankle, shoulder, elbow and wrist; the trunk from the root on, where
-# * marks spine, thorax and base of the skull; the head's end; metres a unit; what is said.
+# * marks spine, thorax and base of the skull; the head's end; the unit in metres; the text in the output.
 HUMAN_IK = ("Left{}", "Right{}", "UpLeg Leg Foot Arm ForeArm Hand")
 JOINT_NAMES = ("Left{}", "Right{}", "Hip Knee Ankle Shoulder Elbow Wrist")
 BIPED = ("Bip01 L {}", "Bip01 R {}", "Thigh Calf Foot UpperArm Forearm Hand")
@@ -136,7 +136,7 @@ def test_each_producer_is_recognised(producer, walker, tmp_path):
     np.testing.assert_array_equal(convert(path, by_name)[0][0], found)
 
 
-@pytest.mark.filterwarnings("ignore:.*the vertical is not sure")  # who stays in place may lie
+@pytest.mark.filterwarnings("ignore:.*the vertical axis is uncertain")  # a person who stays in place may be lying
 @pytest.mark.parametrize("unit_m", [1.0, 0.01, 0.001, 0.0254])
 @pytest.mark.parametrize("up", ["y", "z", "-y"])
 def test_unit_and_vertical_follow_from_the_person(unit_m, up, walker, tmp_path):
@@ -223,12 +223,12 @@ def test_heads_without_a_length_are_put_in_line_with_the_neck(walker, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*found the floor")
 def test_one_vertical_for_all_files_of_a_skeleton(walker, tmp_path):
-    """Where somebody lies in a short one."""
+    """A person lies in a short file and walks in another."""
     lying = walker @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]).T
     write(tmp_path / "lie_1.bvh", "xsens", lying[:3])
     write(tmp_path / "walk_1.bvh", "xsens", walker)
     with pytest.warns(
-        UserWarning, match=r"lie_1\.bvh: people stand along -z nearly all the time, or lie: y is up in all files"
+        UserWarning, match=r"lie_1\.bvh: found people standing along -z or lying in nearly all frames, used y as in all files"
     ):
         clips, (line,) = convert(tmp_path)
     assert line.startswith("2 files of Xsens")
@@ -237,24 +237,24 @@ def test_one_vertical_for_all_files_of_a_skeleton(walker, tmp_path):
 
 def test_who_lies_down_has_stood_before(walker):
     lying = walker @ np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]]).T
-    clip = verticals.look(np.concatenate([walker[:6], lying[6:]]))
+    clip = verticals.measure(np.concatenate([walker[:6], lying[6:]]))
     assert verticals.up_axis([clip], "y") == ("z", False)
     assert verticals.up_axis([clip], "x") == ("x", False)
-    assert verticals.up_axis([clip] + [verticals.look(walker)] * 10, "z") == ("z", True)
+    assert verticals.up_axis([clip] + [verticals.measure(walker)] * 10, "z") == ("z", True)
 
 
 @pytest.mark.parametrize(("up", "usual"), [("z", "y"), ("y", "z"), ("x", "y"), ("-y", "y"), ("-y", "z")])
 def test_an_unusual_vertical_is_sure_only_where_people_walk(up, usual, walker):
     turn = skeleton_maps.rotation(up)  # to z
-    lying = verticals.look(walker @ turn)
+    lying = verticals.measure(walker @ turn)
     assert verticals.up_axis([lying] * 20, usual) == (up, False)
     away = np.linspace(0, 2, len(walker))[:, None, None]
-    walk = verticals.look((walker + away * [1, 0.5, 0]) @ turn)
+    walk = verticals.measure((walker + away * [1, 0.5, 0]) @ turn)
     assert verticals.up_axis([lying, walk], usual) == (up, True)
     angles = np.linspace(0, 4 * np.pi, len(walker))
     turns = Rotation.from_rotvec(angles[:, None] * [0, 0, 1])
     rolling = np.stack([turns[frame].apply(pose - pose[0]) for frame, pose in enumerate(walker)]) + away * [1, 0, 0]
-    assert verticals.up_axis([verticals.look(rolling @ turn)], usual) == (up, False)
+    assert verticals.up_axis([verticals.measure(rolling @ turn)], usual) == (up, False)
 
 
 @pytest.mark.filterwarnings("ignore:.*found the floor")
@@ -262,7 +262,7 @@ def test_a_clip_with_another_vertical_than_the_others_is_named(walker, tmp_path)
     for number in range(12):
         write(tmp_path / f"walk_{number}.bvh", "mixamo", walker[:10])
     write(tmp_path / "other_1.bvh", "mixamo", walker[:10], up="z")
-    message = r"/other_1\.bvh: people stand along z nearly all the time, or lie: y is up in all files of Mixamo; state `up` in"
+    message = r"/other_1\.bvh: found people standing along z or lying in .*, used y as in all files of Mixamo; set `up` in"
     with pytest.warns(UserWarning, match=message) as warned:
         convert(tmp_path)
     assert not any("walk_" in str(warning.message) for warning in warned)
@@ -270,13 +270,13 @@ def test_a_clip_with_another_vertical_than_the_others_is_named(walker, tmp_path)
 
 @pytest.mark.filterwarnings("ignore:.*the knees bend backwards", "ignore:subject .*upright")
 def test_a_vertical_that_is_not_sure_gives_a_warning(walker, tmp_path):
-    """Somebody whose head is lower than the hips, on straight legs."""
+    """A person whose head is lower than the hips, on straight legs."""
     bent = walker.copy()
     upper = [7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
     forwards = Rotation.from_rotvec([np.radians(110), 0, 0])
     bent[:, upper] = bent[:, :1] + forwards.apply((bent[:, upper] - bent[:, :1]).reshape(-1, 3)).reshape(len(bent), -1, 3)
     path = write(tmp_path / "bend.bvh", "xsens", bent)
-    with pytest.warns(UserWarning, match=r"bend\.bvh: Xsens .*: the vertical is not sure, took y; state `up` in a mapping"):
+    with pytest.warns(UserWarning, match=r"bend\.bvh: Xsens .*: the vertical axis is uncertain, used y; set `up` in"):
         (found,), _ = convert(path)
     np.testing.assert_allclose(found[:, 13], bent[:, 13], atol=0.001)
 
@@ -336,7 +336,7 @@ def test_two_people_in_a_file_are_refused(walker, tmp_path):
         np.concatenate([one.positions, one.positions], 1),
     )
     with pytest.raises(
-        DataError, match=r"c\.bvh: found two skeletons, with the prefixes 'ben:' and 'anna:', expected one person a file"
+        DataError, match=r"c\.bvh: found two skeletons, with the prefixes 'ben:' and 'anna:', expected one person in a file"
     ):
         recognise.choose(both, recognise.layouts(None), tmp_path / "c.bvh")
     names = dict(zip(HUMAN_IK[2].split(), JOINT_NAMES[2].split(), strict=True)) | {"Spine1": "Chest"}
@@ -354,8 +354,8 @@ def test_refused_files_stop_no_others_and_say_nothing_of_the_vertical(walker, tm
     (tmp_path / "cut_1.bvh").write_text("HIERARCHY\n")
     found = conversion.convert(tmp_path)
     cut, lie, walk = found.files
-    assert cut.refused.startswith("ends within the hierarchy")
-    assert "nothing that moves; say fps" in lie.refused
+    assert cut.refused.startswith("found the end of the file within the hierarchy")
+    assert "nothing that moves; set fps" in lie.refused
     np.testing.assert_allclose(lie.first_pose, lying[0], atol=0.001)  # as the vertical of the others is
     assert [line.partition(";")[0].rpartition(": ")[2] for line in found.recognised] == ["centimetres, y up"]
     assert list(found.clips) == list(walk.clips)

@@ -23,7 +23,7 @@ for _side, _sign in (("L", 1), ("R", -1)):
 
 
 def waving(frames, fps):
-    """Someone who walks and waves; the 90th percentile of the wrist's speed is the usual one."""
+    """Return a person who walks and waves; the 90th percentile of the wrist's speed is the usual one."""
     poses = walk(frames, fps)
     angles = np.sin(3 * np.pi * np.arange(frames) / fps)
     forearm = np.linalg.norm(POSE[16] - POSE[15])
@@ -115,7 +115,7 @@ def test_the_users_word_on_rest_poses():
     assert recordings.parts(poses, 30.0, 5) == ([slice(5, 61)], ["left out 5 frames at the beginning (rest_pose)"])
     still = np.concatenate([np.tile(T_POSE, (30, 1, 1)), walk(60, 30)])
     parts, (cut,) = recordings.parts(still, 30.0, False)
-    assert parts == [slice(0, 30), slice(30, 90)]  # a jump it is all the same
+    assert parts == [slice(0, 30), slice(30, 90)]  # the clip is still split there
     assert cut.startswith("found a jump of 0.")
     with pytest.raises(DataError, match=r"found 61 frames, expected more than the rest_pose = 61"):
         recordings.parts(poses, 30.0, 61)

@@ -1,4 +1,4 @@
-"""What is drawn anew is what the config says, in each epoch another, and twice the same for an epoch."""
+"""Redrawn sequences follow the config, differ between epochs, and are the same when an epoch is drawn again."""
 
 import dataclasses
 
@@ -172,7 +172,7 @@ def test_straight_legs_become_straighter_and_bent_ones_stay():
 
 
 def test_where_the_hip_is_in_the_image_only_rolls_the_turned_input(parts, settings):
-    """And rolls it little: `turned` keeps the camera's own level."""
+    """It rolls the input only a little, because `turned` keeps the camera's level."""
     settings.update(focal_error=0.0, roll_degrees=0.0, bones=0.0, recombined=0.0, exchanged=0.0, stature_m=(1.7, 1.7))
     one = parts[0]
     inputs = []

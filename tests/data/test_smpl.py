@@ -69,7 +69,7 @@ def test_y_down_as_from_video(tmp_path):
     """Methods that estimate bodies from video give the camera's axes."""
     poses = standing()
     poses[:, :3] = [np.pi, 0, 0]
-    with pytest.warns(UserWarning, match=r"SMPL's .*: the vertical is not sure, took -y; state `up` in a mapping file"):
+    with pytest.warns(UserWarning, match=r"SMPL's .*: the vertical axis is uncertain, used -y; set `up` in a mapping file"):
         (found,), (line,) = convert(amass(tmp_path / "a.npz", poses))
     assert "metres, -y up" in line
     assert found[0, 10, 2] > found[0, 0, 2] + 0.5
@@ -78,10 +78,10 @@ def test_y_down_as_from_video(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"poses": None}, r"found 'trans', .*, expected a body model's poses, trans and mocap_framerate"),
-        ({"trans": None}, r"found 'poses', .*, expected trans, the pelvis' positions, too"),
+        ({"poses": None}, r"found 'trans', .*, expected poses, trans and mocap_framerate of a body model"),
+        ({"trans": None}, r"found 'poses', .*, expected also trans, the positions of the pelvis"),
         ({"trans": np.zeros((4, 3))}, r"trans: found float64 of shape \(4, 3\)"),
-        ({"mocap_framerate": None}, "found no mocap_framerate, and nothing that moves; say fps"),
+        ({"mocap_framerate": None}, "found no mocap_framerate, and nothing that moves; set fps"),
         ({"mocap_framerate": np.array("fast")}, "mocap_framerate is str128 of shape"),
         ({"mocap_framerate": np.array(0.0)}, "mocap_framerate is float64 .*, expected 0.1 to 10,000"),
         ({"poses": np.zeros((5, 63))}, "poses has 63 columns, expected 3 for each of 22 or more joints"),

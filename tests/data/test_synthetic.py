@@ -111,7 +111,7 @@ def test_who_stops_walking_stays_in_place():
 
 
 def test_limbs_are_shared_and_wholes_are_not():
-    """The hypothesis, on the drawn primitives: an action's limbs recur in other actions far more often than its wholes."""
+    """The hypothesis holds for primitives: an action's single limbs recur in other actions far more often than its poses."""
     rng = np.random.default_rng(0)
     library = {"right": synthetic.ARMS, "left": synthetic.ARMS, "legs": synthetic.LEGS, "torso": synthetic.TORSO}
 

@@ -29,7 +29,7 @@ TO_CAMERA = np.array([[0, 0, 1, 0.5], [0, -1, 0, 1], [1, 0, 0, 6], [0, 0, 0, 1]]
 
 
 def recording(rng, frames=6, people=2):
-    """Return what a file holds: people about 6 m before a camera that moves a little."""
+    """Return the content of a file: people about 6 m in front of a camera that moves a little."""
     cameras = np.repeat(TO_CAMERA[None], frames, 0)
     cameras[:, 0, 3] += np.linspace(0, 0.1, frames)
     world = [rng.normal(0, 0.4, (frames, 24, 3)) for _ in range(people)]
@@ -57,7 +57,7 @@ def test_joints_and_keypoints_come_back(tmp_path, rng, protocol):
     data = recording(rng)
     dataset = load(tmp_path, data, protocol)
     assert (dataset.name, dataset.fps, dataset.skeleton) == ("3DPW", 30, H36M_17)
-    assert "literature" in dataset.conventions
+    assert "published results" in dataset.conventions
     found = [(s.subject, s.action, s.trial, s.camera.width, s.camera.height) for s in dataset.sequences]
     assert found == [("test", "downtown_walking", f"01 person {n} run 1", 1080, 1920) for n in (1, 2)]
     for sequence, world in zip(dataset.sequences, data["jointPositions"], strict=True):

@@ -21,7 +21,7 @@ def frames(rng):
 
 
 def naive_samples(frames, field, causal):
-    """Every window by plain loops, in the official order."""
+    """Return every window, computed by plain loops, in the official order."""
     before = field - 1 if causal else field // 2
     samples = []
     for start, length in zip(frames.starts, frames.lengths, strict=True):

@@ -75,7 +75,12 @@ def test_prediction_agrees_with_whole_padded_sequences(rng, tiny_config, model_f
 
 
 @pytest.mark.parametrize(
-    ("lengths", "field", "batch_frames", "limit"),  # of the frames that the network sees, in frames of the sequences
+    (
+        "lengths",
+        "field",
+        "batch_frames",
+        "limit",
+    ),  # limit: frames that the network sees, as a multiple of the frames of the sequences
     [((2000, 4000, 6000), 243, 4096, 1.3), ((300,) * 20, 243, 4096, 1.9), ((5, 7), 9, 100, 2.5), ((5000,), 27, 512, 1.1)],
 )
 def test_pieces_waste_little(lengths, field, batch_frames, limit):
@@ -137,7 +142,7 @@ def test_velocity_joints_scenes_and_rareness_by_hand(tiny_config, rng):
     results = measure(test, predicted, (20,))
     offsets = 1000 * (predicted - target).astype(np.float64)
     moved = np.linalg.norm(np.diff(offsets, axis=0), axis=-1).mean(-1)  # from frame i to i + 1
-    of_walk = np.delete(moved[:16], 4)  # not from the first sequence to the second
+    of_walk = np.delete(moved[:16], 4)  # without the step from the first sequence to the second
     assert results["actions"]["walk"]["mpjve_mm"] == pytest.approx(of_walk.mean(), rel=1e-5)
     assert results["actions"]["jump"]["mpjve_mm"] is None
     both = np.mean([of_walk.mean(), moved[17:28].mean()])
@@ -203,7 +208,7 @@ def test_runs_side_by_side(runs, tmp_path):
     assert written["network"] == "gp"
     assert written["config_hash"] == schema.fingerprint(config_files.load(runs[0]))
     assert written["counts"]["test"]["frames"] == len(tests[0].frames.targets) == written["counts"]["counted"]["frames"]
-    assert len(group_seeds([evaluations[0], evaluations[0]])) == 2  # the same run twice is not two seeds
+    assert len(group_seeds([evaluations[0], evaluations[0]])) == 2  # the same run twice does not count as two seeds
     assert [(group.name, len(group.runs)) for group in group_seeds(evaluations)] == [("GP", 2), ("FC", 1)]
     console = Console(width=200, record=True, file=io.StringIO())
     grids = tables.comparison(evaluations)
@@ -286,11 +291,12 @@ def test_members_without_the_checkpoint_are_left_out(tmp_path, runs):
     assert runs_with_checkpoint(ensemble, "best") == [ensemble / "seed_0", ensemble / "seed_1"]
     for file in (ensemble / "seed_1" / "checkpoints").iterdir():
         shutil.rmtree(file)
-    with pytest.warns(UserWarning, match=r"seed_1/checkpoints: no checkpoint 'best', expected a run that .*; left out"):
+    left_out = r"seed_1/checkpoints: no checkpoint 'best', expected a run that .*; this run is left out"
+    with pytest.warns(UserWarning, match=left_out):
         assert runs_with_checkpoint(ensemble, "best") == [ensemble / "seed_0"]
     with (
         pytest.warns(UserWarning, match="no checkpoint '3', expected"),
-        pytest.raises(UserError, match=r"gp: no run has the .* '3'"),
+        pytest.raises(UserError, match=r"gp: none of its 2 runs has the checkpoint '3'"),
     ):
         runs_with_checkpoint(ensemble, "3")
     assert runs_with_checkpoint(runs[2], "3") == [runs[2]]
@@ -337,7 +343,9 @@ def test_runs_with_other_test_sets_are_told_apart(runs, tmp_path):
     reference = {"protocol.rare_reference": "test"}
     assert differing_test_fields([runs[0], copies[0]], reference) == []
     assert differing_test_fields([runs[0], copies[1]], reference) == ["config.protocol.subjects_test"]
-    assert differing_test_fields([runs[0], copies[0]], {}) == ["config.protocol.validation"]  # decides what is rare
+    assert differing_test_fields([runs[0], copies[0]], {}) == [
+        "config.protocol.validation"
+    ]  # it changes the reference set of the ranking
 
 
 def test_predictions_that_are_no_numbers_are_refused(runs, monkeypatch):
@@ -350,10 +358,10 @@ def test_predictions_that_are_no_numbers_are_refused(runs, monkeypatch):
 
 
 def test_a_forgotten_test_set_and_another_skeleton_are_named(runs, tmp_path):
-    with pytest.raises(ConfigError, match=r"config\.test_data: not set, expected what cross_dataset tests on"):
+    with pytest.raises(ConfigError, match=r"config\.test_data: not set, expected the data that cross_dataset tests on"):
         evaluate(runs[:1], changes={"protocol.name": "cross_dataset"})
     config = config_files.load(runs[0])
-    config.model.num_groups = 3  # other groups of joints than the checkpoint's
+    config.model.num_groups = 3  # not the groups of joints of the checkpoint
     other = tmp_path / "other"
     shutil.copytree(runs[0], other)
     config_files.save(config, other)

@@ -121,7 +121,7 @@ def test_rareness_shows_mean_and_deviation_over_seeds(make_run):
     np.testing.assert_allclose(below.lines[0].get_ydata(), np.linspace(80, 40, 10) + 0.5)
     band = below.collections[0].get_paths()[0].vertices
     assert band[:, 1].max() == pytest.approx(80.5 + np.std([80, 81], ddof=1))
-    assert below.get_ylim()[1] < 100  # the mean pose does not flatten the runs
+    assert below.get_ylim()[1] < 100  # the scale of the mean pose does not flatten the curves of the runs
     np.testing.assert_allclose(above.lines[0].get_ydata(), np.linspace(400, 300, 10))
 
 
@@ -158,11 +158,11 @@ def small_test_set(lengths, cameras=2):
 
 
 def test_chosen_poses_are_apart():
-    test = small_test_set([10, 10])  # cameras of the first recording: frames 0 to 9 and 10 to 19; of the second: 20 to 39
+    test = small_test_set([10, 10])  # the first recording's cameras have frames 0 to 9 and 10 to 19, the second's 20 to 39
     order = np.array([3, 13, 4, 2, 5, 27, 37, 36, 0, 19, 20])
-    # two of 20 moments: five or more apart; 13 is 3 seen by the other camera
+    # two of 20 moments are at least five apart; frame 13 is moment 3 of the other camera
     assert figures.choose_apart(test, order, 2).tolist() == [3, 27]
-    # four: two or more apart
+    # four are at least two apart
     assert figures.choose_apart(test, order, 4).tolist() == [3, 5, 27, 0]
     assert figures.choose_apart(test, order[:4], 4).tolist() == [3]
     assert len(set(figures.choose_apart(test, np.arange(40), 10).tolist())) == 10

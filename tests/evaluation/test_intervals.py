@@ -1,4 +1,4 @@
-"""Intervals of differences: against a closed form, and what they must not depend on."""
+"""Tests of intervals of differences, against a closed form and for invariances."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ ALL, ACTIONS, RARE = ("average", "frames"), ("average", "actions"), ("rare", "10
 
 
 def _run(errors, frames=None, rare=None):
-    """A run of results whose recordings have these mean errors [R], of two actions in turn."""
+    """Return a run whose recordings have these mean errors [R]; two actions alternate."""
     frames = np.full(len(errors), 10) if frames is None else np.asarray(frames)
     rare = frames if rare is None else np.asarray(rare)
     rows = {
@@ -25,7 +25,7 @@ def _run(errors, frames=None, rare=None):
 
 
 def test_the_interval_is_that_of_a_mean_of_independent_recordings(rng):
-    """For a baseline of constant error the gain is a mean; its interval is 1.96 standard errors to either side."""
+    """With a baseline of constant error the gain is a mean, and its interval is ± 1.96 standard errors."""
     errors = 80 + 10 * rng.standard_normal(400)
     found = gain([_run(errors)], [_run(np.full(400, 100.0))], ALL)
     assert found.percent == pytest.approx(100 - errors.mean())
@@ -36,7 +36,7 @@ def test_the_interval_is_that_of_a_mean_of_independent_recordings(rng):
 
 
 def test_recordings_are_paired(rng):
-    """Recordings differ far more than the networks do on each of them."""
+    """The interval is narrow even if recordings differ far more than the networks do on each of them."""
     hard = rng.uniform(20, 200, 50)
     assert gain([_run(hard * 0.97)], [_run(hard)], ALL).verdict == "better"
     assert gain([_run(hard)], [_run(hard * 0.97)], ALL).verdict == "worse"
@@ -62,7 +62,7 @@ def test_an_average_over_actions_does_not_weigh_frames():
 
 
 def test_rare_poses_of_few_recordings_and_missing_rows():
-    """Draws without a rare pose do not count; below five recordings there is no interval."""
+    """Draws without a rare pose do not count, and fewer than five recordings have no interval."""
     errors, rare = np.full(40, 50.0), np.array([3] * 5 + [0] * 35)
     base = [_run(np.full(40, 100.0), rare=rare)]
     found = gain([_run(errors, rare=rare)], base, RARE)
@@ -71,4 +71,4 @@ def test_rare_poses_of_few_recordings_and_missing_rows():
     assert gain([], base, RARE) is None
     few = np.array([3] * 4 + [0] * 36)
     assert gain([_run(errors, rare=few)], [_run(errors, rare=few)], RARE) is None
-    assert gain([_run(errors[:20])], base, ALL) is None  # of other recordings
+    assert gain([_run(errors[:20])], base, ALL) is None  # tested on other recordings

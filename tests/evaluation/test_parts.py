@@ -1,4 +1,4 @@
-"""Rare wholes and rare parts: against sums in double precision, and on poses put together by hand."""
+"""Tests of rare wholes and rare parts, against sums in double precision and on poses made by hand."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ def test_occurrence_is_the_sum_over_all_pairs(rng):
 
 
 def test_a_new_mixture_of_known_parts_is_rare_as_a_whole_only(tiny_config, rng):
-    """Training has poses A and B; testing has A, half of A with half of B, and a pose of its own."""
+    """Train on poses A and B; test on A, on half of A with half of B, and on a new pose."""
     _, split = load_split(tiny_config)
     a, b, other = (rng.normal(0, 0.5, (17, 3)).astype(np.float32) + [0, 0, 5] for _ in range(3))
     mixed = a.copy()
@@ -39,9 +39,9 @@ def test_a_new_mixture_of_known_parts_is_rare_as_a_whole_only(tiny_config, rng):
     assert sorted(found[parts.COMMON_PARTS]) == [16, 17]
     assert sorted(found[parts.RARE_PARTS]) == [18, 19]
     assert sorted(found[parts.COMMON_WHOLE]) == list(range(16))
-    medians, only_whole = parts.part_places(whole, by_part, 20)
-    assert only_whole == 0.5  # of the rarest four: two mixtures, and two whose parts are new, too
-    np.testing.assert_allclose(medians, 50)  # half of them at the top, half at the bottom of each part
+    medians, only_whole = parts.ranks_of_parts(whole, by_part, 20)
+    assert only_whole == 0.5  # the rarest four are two mixtures, and two poses with new parts
+    np.testing.assert_allclose(medians, 50)  # for each part, half of them are the rarest and half the most common
     assert tables.part_rarity(tiny_config, made).rows[-1][1] == "50.0 %"
 
 

@@ -45,7 +45,7 @@ def test_bodies_without_extent_have_a_frame():
 
 
 def test_subsets_by_hand(tiny_config):
-    """Tilts from world coordinates, articulation by sums over all pairs in float64."""
+    """Compare with tilts from world coordinates, and with sums over all pairs in float64."""
     tiny_config.data.num_frames = 2000
     tiny_config.protocol.rare_reference_step = 3
     _, parts = load_split(tiny_config)

@@ -1,4 +1,4 @@
-"""A witness of what a reader does beside reading: Python reports starting programs, writing files and the like."""
+"""Detect forbidden actions of a reader, such as starting programs or writing files, with Python's audit events."""
 
 import contextlib
 import functools
@@ -13,15 +13,15 @@ _PROGRAMS += ("urllib.", "http.", "ftplib.", "webbrowser.")
 _CODE = ("ctypes.", "pickle.find_class", "marshal.", "exec", "code.__new__", "import")
 _CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate", "os.chown")
 _CHANGES += ("shutil.",)
-CAUGHT = 77  # the exit code of the other process
+CAUGHT = 77  # exit code of a child process that did something forbidden
 _LIBRARIES = "cdflib, ezc3d, srnet_jax.data.h36m.raw_files, srnet_jax.data.mocap.c3d"
 IN_CHILD = f"import {_LIBRARIES}; from tests.fuzz import audit; audit.forbid(); {sandbox._START}"
-_watch: list = []  # the folder in which files may be written, and what was seen
+_watch: list = []  # [folder in which files may be written, list of forbidden actions]
 
 
 @functools.cache
 def install():
-    """Install the hook, once a process: hooks cannot be taken away. What text needs is imported before."""
+    """Import the codecs that readers need, then install the audit hook; once per process, as hooks cannot be removed."""
     for name in ("latin_1", "unicode_escape", "raw_unicode_escape", "cp437", "utf_16", "utf_32", "idna"):
         importlib.import_module(f"encodings.{name}")
     sys.addaudithook(_note)
@@ -29,7 +29,7 @@ def install():
 
 @contextlib.contextmanager
 def watched(folder, seen):
-    """Add to the list what is forbidden."""
+    """Append forbidden actions to the list `seen`."""
     _watch[:] = [str(folder), seen]
     try:
         yield
@@ -38,7 +38,7 @@ def watched(folder, seen):
 
 
 def unwatched(function):
-    """Return a function that may do anything."""
+    """Wrap a function so that it may do anything."""
 
     def call(*arguments):
         kept, _watch[:] = list(_watch), []
@@ -59,8 +59,10 @@ def _is_forbidden(event, arguments, folder):
     if event == "open":
         path, _, flags = arguments
         writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-        return bool(writes) and not isinstance(path, int) and not _within(path, folder)  # a number: what is open already
-    relative = len(arguments) > 1 and isinstance(arguments[-1], int) and arguments[-1] >= 0  # to a folder, in shutil.rmtree
+        return bool(writes) and not isinstance(path, int) and not _within(path, folder)  # an int is an open file descriptor
+    relative = (
+        len(arguments) > 1 and isinstance(arguments[-1], int) and arguments[-1] >= 0
+    )  # relative to an open folder, as in shutil.rmtree
     return event.startswith(_PROGRAMS) or (event.startswith(_CHANGES) and not relative and not _within(arguments[0], folder))
 
 
@@ -69,7 +71,7 @@ def _within(path, folder):
 
 
 def forbid():
-    """End the process, that of `sandbox`, when it does what is forbidden; what it needs has been imported before."""
+    """End this process, the child of `sandbox`, at a forbidden action; its imports must be done before."""
     sys.dont_write_bytecode, folder = True, os.environ["TMPDIR"]
 
     def end(event, arguments):

@@ -1,4 +1,4 @@
-"""The readers of what 2D detectors write."""
+"""The readers of keypoint files, which 2D detectors write."""
 
 import json
 import warnings
@@ -26,7 +26,7 @@ def _read_keypoints(name, keypoint_format=None):
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             tracks = keypoint_files.load(folder / name, keypoint_files.Hints(keypoint_format, (640, 480)))
-        for one in warned:  # ours name the file, on a line
+        for one in warned:  # our warnings name the file and are one line
             assert one.category is UserWarning
             assert str(folder) in str(one.message)
             assert str(one.message).isprintable()
@@ -60,9 +60,9 @@ def _plain_seeds(folder):
     from tests.keypoints.test_keypoint_files import person, write_plain
 
     two = np.stack([person()[:3], person(start=(800, 300))[:3]], 1)
-    told = {"image_size": [640, 480], "fps": 25.0, "layout": "coco"}
+    given = {"image_size": [640, 480], "fps": 25.0, "layout": "coco"}
     return contents(
-        write_plain(folder / "a.npz", person()[:3], **told),
+        write_plain(folder / "a.npz", person()[:3], **given),
         write_plain(folder / "b.npz", two[..., :2], confidences=two[..., 2].astype(np.float32)),
     )
 
@@ -106,7 +106,7 @@ def _table_seeds(folder):
 
 
 def _shorter(content):
-    """Return a form of `test_forms` with its first frames alone."""
+    """Return only the first frames of a form in `test_forms`."""
     from tests.keypoints.builders import FRAMES
 
     if isinstance(content, list | dict) and len(content) == FRAMES:
@@ -174,10 +174,10 @@ def _reconstruction_seeds(folder):
 
 
 def _values_in_a_list(rng, data):
-    """Damage values of a JSON list, or of an object."""
+    """Damage values of a JSON list or object."""
     try:
         json.loads(data)
-    except json.JSONDecodeError:  # of several lines
+    except json.JSONDecodeError:  # JSON Lines
         return mutate.text(rng, data)
     changed = json.loads(mutate.json_values(rng, b'{"content": %b}' % data))
     return json.dumps(changed.get("content")).encode()

@@ -1,6 +1,6 @@
-"""Ways to damage a file: at random, or so that the damage gets past the outer layers of a format.
+"""Functions that damage a file, at random or so that the damage gets past the outer layers of a format.
 
-Each takes a random generator and a file's bytes, and returns other bytes. The same generator gives the same damage.
+Each takes a random generator and the bytes of a file, and returns other bytes. Equal generators give equal damage.
 """
 
 import ast
@@ -52,7 +52,7 @@ NAMES = [
 
 
 def binary(rng, data):
-    """Edit a few bytes anywhere, more often near the beginning, where headers lie."""
+    """Edit a few bytes at random places, more often near the beginning, where headers are."""
     data = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
         size = max(len(data), 1)
@@ -80,7 +80,7 @@ def binary(rng, data):
 
 
 def text(rng, data):
-    """Edit the words and the lines of a text."""
+    """Edit words and lines of a text."""
     lines = data.decode("utf-8", "surrogateescape").split("\n")
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
@@ -110,7 +110,7 @@ def text(rng, data):
 
 
 def zipped(mutate):
-    """Damage one entry, or the names, of a zip archive whose checksums are right."""
+    """Damage an entry or the names of a zip archive, and correct its checksums."""
 
     def apply(rng, data):
         entries, method = _unzipped(data)
@@ -129,7 +129,7 @@ def zipped(mutate):
             case _:
                 entries[at] = (name, mutate(rng, content))
         made = _zip(entries, method if rng.random() < 0.9 else rng.choice((0, 8)))
-        return _lying(rng, made) if entries and rng.random() < 0.1 else made
+        return _false_record(rng, made) if entries and rng.random() < 0.1 else made
 
     return apply
 
@@ -142,7 +142,7 @@ def _unzipped(data):
 
 
 def _zip(entries, method):
-    """Write a zip archive; zipfile does, ten times as slowly."""
+    """Write a zip archive, ten times as fast as zipfile."""
     local, central = bytearray(), bytearray()
     for name, content in entries:
         name = name.encode("utf-8", "replace")[:60_000]
@@ -157,14 +157,14 @@ def _zip(entries, method):
     return bytes(local + central + b"PK\5\6" + end)
 
 
-def _lying(rng, data):
-    """Change a number of the last entry's record in the central directory: sizes, method, checksum, offset."""
+def _false_record(rng, data):
+    """Change a number in the last record of the central directory: a size, the method, the checksum or the offset."""
     at = data.rindex(b"PK\1\2") + rng.choice((8, 10, 16, 20, 24, 28, 30, 42))
     return data[:at] + (rng.choice(INTEGERS) % 2**32).to_bytes(4, "little") + data[at + 4 :]
 
 
 def npy(rng, data):
-    """Damage an .npy file: its header, the pickle in it, or its bytes."""
+    """Damage the header, the pickle or the data of an .npy file."""
     start = data.index(b"\n") + 1 if data.startswith(b"\x93NUMPY") and b"\n" in data else 0
     header, body = data[10:start], data[start:]
     if b"|O" in header and rng.random() < 0.8:
@@ -229,7 +229,7 @@ _SNIPPETS += [b"c" + name.replace(b" ", b"\n") + b"\n" for name in _GLOBALS] + [
 
 
 def pickled(rng, data):
-    """Change the program that a pickle is, operation by operation."""
+    """Damage a pickle by changing its operations."""
     parts, rest = _operations(data)
     if len(parts) == 1:
         return binary(rng, data)
@@ -265,17 +265,17 @@ def pickled(rng, data):
 
 @functools.lru_cache(300)
 def _operations(data):
-    """Return the operations of a pickle, and what follows it; all as one if it is none."""
+    """Return the operations of a pickle and the bytes after it; if it is not a pickle, all bytes are one operation."""
     try:
         starts = [position for _, _, position in pickletools.genops(data)]
-    except Exception:  # as many kinds as there are operations
+    except Exception:  # genops raises many kinds of errors
         return [data], b""
     ends = [*starts[1:], starts[-1] + 1]
     return [data[start:end] for start, end in zip(starts, ends, strict=True)], data[ends[-1] :]
 
 
 def legacy(rng, data):
-    """Damage one of the pickles of a legacy PyTorch file, or what follows them."""
+    """Damage one of the pickles of a legacy PyTorch file, or the data after them."""
     parts = []
     for _ in range(5):
         operations, data = _operations(data)
@@ -287,7 +287,7 @@ def legacy(rng, data):
 
 
 def matlab_5(rng, data):
-    """Damage an element of a MATLAB file within its compression."""
+    """Damage the content of an element of a MATLAB file, inside its compression."""
     start, order = 128, "<" if data[126:128] == b"IM" else ">"
     elements = []
     while start + 8 <= len(data):
@@ -298,7 +298,7 @@ def matlab_5(rng, data):
     at = rng.randrange(len(elements))
     kind, element = elements[at]
     content = zlib.decompress(element[8:]) if kind == 15 else element
-    if rng.random() < 0.6:  # a number of a tag: they are aligned
+    if rng.random() < 0.6:  # change a number of a tag; tags are aligned
         place = 4 * rng.randrange(min(len(content), 160) // 4)
         number = rng.choice((*INTEGERS, rng.randrange(20), rng.randrange(20) | 4 << 16, len(content)))
         content = content[:place] + struct.pack(f"{order}I", number % 2**32) + content[place + 4 :]
@@ -315,7 +315,7 @@ def matlab_5(rng, data):
 
 
 def gzipped_tar(mutate):
-    """Damage a header or a member of a .tgz archive whose checksums are right."""
+    """Damage a header or a member of a .tgz archive, and correct its checksums."""
 
     def apply(rng, data):
         content, members = _untarred(data)
@@ -361,7 +361,7 @@ def _put(content, at, value):
 
 
 def _extra_header(rng):
-    """Return a header with a long name, with attributes (pax), or of a sparse file, and what belongs to it."""
+    """Return a tar header of a long name, of attributes (pax) or of a sparse file, with its data."""
     kind = rng.choice("xgLKSx")
     records = [
         "path=../../x",
@@ -417,7 +417,7 @@ _VALUES += [
 
 
 def json_values(rng, data):
-    """Change values anywhere in a JSON object; a checksum that it has of itself is made right."""
+    """Change values anywhere in a JSON object, and correct its own checksum if it has one."""
     values = json.loads(data)
     checked = values.pop("checksum", None) is not None
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
@@ -448,17 +448,17 @@ def json_values(rng, data):
 
 
 def bundle(files):
-    """Return files, by name, in one."""
+    """Pack files, given by name, into one JSON text."""
     return json.dumps({name: content.decode("latin1") for name, content in files.items()}).encode()
 
 
 def unbundled(data):
-    """Return the files that `bundle` put into one."""
+    """Return the files that `bundle` packed, by name."""
     return {name: content.encode("latin1") for name, content in json.loads(data).items()}
 
 
 def bundled(mutate):
-    """Damage one of the files of a `bundle`."""
+    """Damage one of the files in a `bundle`."""
 
     def apply(rng, data):
         files = unbundled(data)
@@ -469,7 +469,7 @@ def bundled(mutate):
 
 
 def ocdbt(rng, data):
-    """Damage one of the blocks of an OCDBT file, whose lengths and checksums are right, or the JSON beside them."""
+    """Damage a block of an OCDBT file, and correct its length and checksum, or damage the JSON beside the blocks."""
     starts = [found.start() for found in re.finditer(rb"\x0c\xdb[ :][\xde*]", data)]
     ends = [start + int.from_bytes(data[start + 4 : start + 12], "little") for start in starts]
     found = re.search(rb"\{.*?\}(?=\x0c|$)", data, re.DOTALL)

@@ -1,4 +1,4 @@
-"""What a reader under test is, and what the fuzzed readers share."""
+"""The description of a reader under test, and the helpers and kinds of damage that several readers share."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,11 +14,11 @@ class Reader:
     """A reader under test.
 
     Attributes:
-      file: where in a folder the damaged file lies.
-      seeds: writes what lies beside it into the folder, and returns valid files.
-      damage: see `mutate`.
-      read: reads what is in the folder; raises an AssertionError if it took what it should not have taken.
-      extra: mocks that stay in place while it runs, such as fewer files to a data set.
+      file: path of the damaged file in the folder.
+      seeds: function that writes the other files into the folder, and returns contents of valid files.
+      damage: a function of `mutate`.
+      read: function that reads the folder; it raises an AssertionError if invalid content was accepted.
+      extra: function that returns mocks for the whole test, such as a data set of fewer files.
     """
 
     file: str
@@ -29,12 +29,12 @@ class Reader:
 
 
 def seeded():
-    """Return the generator that makes valid files."""
+    """Return the random generator for valid files."""
     return np.random.default_rng(0)
 
 
 def contents(*files):
-    """Return what files hold."""
+    """Return the contents of files."""
     return [file.read_bytes() for file in files]
 
 

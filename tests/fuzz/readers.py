@@ -1,6 +1,6 @@
-"""Every reader of a file that a stranger may have made: small valid files, how to damage them, how to read them.
+"""All readers of untrusted files, each with small valid files (seeds), a way to damage them, and a function that reads them.
 
-The seeds come from the builders of the readers' own tests. What can be imported only slowly is imported where it is used.
+The seeds come from the builders in the readers' own tests. Slow imports are inside the functions that need them.
 """
 
 import collections
@@ -51,14 +51,14 @@ def _h36m_seeds(folder, name):
 def _read_h36m(folder):
     from srnet_jax.data.h36m import npz_files, verification
 
-    if sum(path.stat().st_size for path in folder.glob("*.npz")) % 40 == 0:  # sometimes: it reads all twice
+    if sum(path.stat().st_size for path in folder.glob("*.npz")) % 40 == 0:  # only sometimes, because it reads everything twice
         rows = verification.check(folder)
         assert all(row.found.isprintable() for row in rows)
     _check(npz_files.load(folder))
 
 
 def _own_people(folder):
-    """Write motions and keypoints before a camera of their own, and return what the file of the camera holds, three times."""
+    """Write motions and keypoints of our own cameras, and return three contents of the file of cameras."""
     from tests import own_data
 
     poses = own_data.motions(seeded(), ("ann",), frames=1)
@@ -70,7 +70,7 @@ def _own_people(folder):
 def _read_own_people(folder):
     from srnet_jax.data.h36m import npz_files
 
-    with warnings.catch_warnings(action="ignore"):  # a frame rate that is missing is said
+    with warnings.catch_warnings(action="ignore"):  # a missing frame rate causes a warning
         _check(npz_files.load(folder))
 
 
@@ -92,7 +92,7 @@ def _read_joint_set(folder):
 
 
 def _remembered_keypoints():
-    """Read the file beside the damaged one once."""
+    """Cache the file beside the damaged one, so that it is read only once."""
     from srnet_jax.data.h36m import npz_files
 
     remembered = functools.lru_cache(1)(npz_files.load_npz)
@@ -202,7 +202,7 @@ def _one_scene():
 
 
 def _training_set(folder):
-    """Make a training set of one recording and one camera; return its .mat file in both versions."""
+    """Write a training set of one recording and one camera; return its .mat file in both versions."""
     from tests.data import test_mpi_inf_3dhp as build
 
     variables = build.TrainingSet(seeded(), frames=1).files["S2", "Seq1"]
@@ -423,7 +423,7 @@ def _read_motion(name):
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             found = conversion.convert(folder / name, skeleton if skeleton.exists() else None)
-        for one in warned:  # of what is odd, on a line
+        for one in warned:  # warnings about odd files are one line
             assert one.category is UserWarning, one.message
             assert str(one.message).startswith((str(folder / name), "subject "))
             assert str(one.message).isprintable()

@@ -1,6 +1,7 @@
-"""Give damaged files to a reader, and see that it loads them correctly or refuses them in one line.
+"""Give damaged files to a reader, and check that it loads them correctly or rejects them with a one-line message.
 
-A worker process reads; it is replaced when it dies. Every input follows from the reader's name, the seed and its number.
+A worker process reads the files, and is replaced when it dies. The name of the reader, the seed and a number determine each
+input.
 """
 
 import contextlib
@@ -24,25 +25,25 @@ from srnet_jax.io import sandbox
 from tests.fuzz import audit
 from tests.fuzz.readers import READERS
 
-SECONDS = 2.0  # of processor time for one input
-BYTES = 640 * 2**20  # of memory above what the worker has when it begins
-STALLED = 60  # seconds without progress after which a worker is taken for dead
-_CHUNK = 100  # inputs between two reports
+SECONDS = 2.0  # of processor time, limit for one input
+BYTES = 640 * 2**20  # limit of the memory beyond that of the worker at the start
+STALLED = 60  # seconds without progress after which a worker counts as dead
+_CHUNK = 100  # inputs per report
 _EXPECTED_WARNINGS = ("left and right are swapped", "are left and right swapped?")
 
 
 class TooSlowError(BaseException):
-    """Not an Exception, so that no reader takes it for damage."""
+    """Raised when a reader takes too long; not an Exception, so that no reader mistakes it for damage."""
 
 
 @dataclasses.dataclass
 class Tally:
-    """What became of a reader's inputs; `crashes` has the first of each kind: {what happened: how to repeat it}."""
+    """Outcomes of a reader's inputs; `crashes` holds the first of each kind: {what happened: how to reproduce it}."""
 
     inputs: int = 0
     loaded: int = 0
     refused: int = 0
-    killed: int = 0  # refused because the library that read them crashed or did not end
+    killed: int = 0  # rejected because the library that read them crashed or did not end
     crashes: dict[str, str] = dataclasses.field(default_factory=dict)
     num_crashes: int = 0
     seconds: float = 0.0
@@ -54,7 +55,7 @@ class Tally:
 
 
 class Bench:
-    """A folder in which one reader reads one file after another."""
+    """A folder in which a reader reads damaged files, one after another."""
 
     def __init__(self, name, folder):
         self.name, self.reader, self.folder = name, READERS[name], Path(folder)
@@ -70,13 +71,13 @@ class Bench:
             self._stack.enter_context(replacement)
         self._stack.enter_context(mock.patch.object(sandbox, "_seconds", return_value=0.03))
         self._stack.enter_context(mock.patch.object(sandbox, "_START", audit.IN_CHILD))
-        for name in ("_started", "end"):  # which start and end the process
+        for name in ("_started", "end"):  # these start and end the child process
             allowed = audit.unwatched(getattr(sandbox._Child, name))
             self._stack.enter_context(mock.patch.object(sandbox._Child, name, allowed))
         self._stack.enter_context(sandbox.one_process())
         self._stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
-        for seed in self.seeds:  # whatever is imported late, is imported now
+        for seed in self.seeds:  # late imports happen now
             self.file.write_bytes(seed)
             with contextlib.suppress(UserError):
                 self.reader.read(self.folder)
@@ -93,7 +94,7 @@ class Bench:
         return self.reader.damage(rng, data)
 
     def outcome(self, data):
-        """Return "loaded", "refused" or "killed", or what went wrong."""
+        """Return "loaded", "refused" or "killed", or a description of what went wrong."""
         self.file.write_bytes(data)
         warned = []
         warnings.showwarning = lambda message, *_, **__: warned.append(str(message))
@@ -123,13 +124,13 @@ class Bench:
         return found
 
     def _flaw(self, line):
-        """Return what is wrong with the message of a refusal, if anything is."""
+        """Return the flaw in an error message, or None."""
         if not line.isprintable():
             return f"a message that is not one printable line: {_without_names(line)!r}"
         if str(self.folder) not in line and self.file.name not in line:
             return f"a message without the file: {_without_names(line)}"
         if f"exit code {audit.CAUGHT}" in line:
-            return "did what a reader may not do, in the other process"
+            return "did what a reader may not do, in the child process"
         if len(line) > 1000:
             return "a message of more than 1000 characters"
         return None
@@ -178,7 +179,7 @@ def _work(name, seed, numbers, folder, current, reports):
 
 
 def keep(name, seed, number, data):
-    """Write an input to the folder of crashes, and return how to get it again."""
+    """Write an input to the folder of crashes, and return text about how to reproduce it."""
     folder = Path(tempfile.gettempdir()) / "srnet_jax_fuzz"
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.{hashlib.sha256(data).hexdigest()[:8]}"
@@ -187,7 +188,7 @@ def keep(name, seed, number, data):
 
 
 def fuzz(name, numbers, seed=0):
-    """Try inputs of a reader, by their numbers, in a process of its own; return their Tally."""
+    """Try inputs of a reader, by number, in a separate process, and return their Tally."""
     context, total, begun = multiprocessing.get_context("spawn"), Tally(), time.monotonic()
     current = context.RawValue("q", numbers[0])
     while numbers:
@@ -211,10 +212,10 @@ def fuzz(name, numbers, seed=0):
 
 
 def _listen(worker, receiving, total, current):
-    """Add up what a worker reports until it ends; kill it if it stands still. Return the last number that it reported."""
+    """Add the reports of a worker until it ends; kill it if it makes no progress. Return the last reported number."""
     done, seen, still = -1, None, 0
     while True:
-        still += 1  # seconds in which this process ran: all may be stopped together
+        still += 1  # seconds in which this process itself ran, as the whole machine may be suspended
         if receiving.poll(1.0):
             try:
                 done, tally = receiving.recv()

@@ -1,4 +1,4 @@
-"""The readers of weights that others trained, and of what a run writes and a workdir of a stranger may hold."""
+"""The readers of trained weights, and of the files in a workdir, which may be untrusted."""
 
 import json
 import shutil
@@ -73,7 +73,7 @@ def _about_seeds(folder):
 
 
 def _item_seeds(folder):
-    """Return the folder `variables` in one file: as orbax writes it, and without compression, so that damage gets deep."""
+    """Return the folder `variables` as one file: as orbax writes it, and uncompressed, so that damage reaches the data."""
     import tensorstore as ts
 
     place = _save_checkpoint(folder) / "variables"
@@ -92,7 +92,7 @@ def _item_seeds(folder):
 
 
 def _read_checkpoint(folder):
-    """Restore the checkpoint, of which something or, from one file, all of `variables` was damaged."""
+    """Restore the checkpoint; its `variables` come from the damaged bundle, if there is one."""
     from srnet_jax.training.checkpoints import Checkpoints
 
     bundle, state = folder / "variables", _tiny_state()
@@ -115,7 +115,7 @@ def _metrics_seeds(folder):
 
 
 def _read_metrics(folder):
-    """Draw the log's numbers and go on with it; a warning counts as a refusal."""
+    """Read the log for a chart and continue it; a warning counts as a rejection."""
     from srnet_jax.evaluation.charts import history
     from srnet_jax.training.metric_log import MetricLog
 

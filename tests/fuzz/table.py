@@ -1,4 +1,4 @@
-"""Many readers at a time, and the table of what became of their inputs."""
+"""Fuzz several readers in parallel, and format a table of the outcomes."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,7 +6,7 @@ from tests.fuzz.run import Tally, fuzz
 
 
 def fuzz_all(inputs, seed=0, processes=2, report=lambda line: None):
-    """Return {reader: Tally} for {reader: number of inputs}; each reader's inputs are shared among the processes."""
+    """Fuzz readers, given as {reader: number of inputs}, and return {reader: Tally}; the processes share the inputs."""
     parts, tallies = [], {name: Tally() for name in inputs}
     for name, number in inputs.items():
         share = -(-number // processes)
@@ -19,7 +19,7 @@ def fuzz_all(inputs, seed=0, processes=2, report=lambda line: None):
 
 
 def lines(tallies):
-    """Return the table, in Markdown, and below it the crashes."""
+    """Yield the lines of the table, in Markdown, followed by the crashes."""
     yield "| reader | inputs | loaded | refused | library stopped | crashes | seconds |"
     yield "|---|---|---|---|---|---|---|"
     for name, tally in tallies.items():

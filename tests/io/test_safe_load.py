@@ -19,7 +19,7 @@ from srnet_jax.io.safe_pickle import RandomState
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """Pickles as a global; callable, because pickle insists on that in a __reduce__."""
+    """An object that is pickled as a global; callable, as pickle requires in a __reduce__."""
 
     module: str
     name: str
@@ -37,14 +37,14 @@ class Call:
 
 
 class Storage:
-    """The raw data of tensors; `view` is a legacy (key, offset, size)."""
+    """Raw data of tensors; `view` is a legacy (key, offset, size)."""
 
     def __init__(self, kind, data, view=None):
         self.kind, self.data, self.view = kind, np.asarray(data), view
 
 
 class Pickler(pickle._Pickler):
-    """Write what torch.save writes."""
+    """A pickler that writes the format of torch.save."""
 
     def __init__(self, stream, protocol, legacy):
         super().__init__(stream, protocol)
@@ -105,7 +105,7 @@ def tensor(storage, size, stride, offset=0):
 
 
 def state_dict():
-    """Return tensors of every kind, and what they must be read as."""
+    """Return tensors of every kind, and the arrays that reading must give."""
     saved, expected = collections.OrderedDict(), {}
     for kind, dtype in (pair.split(":") for pair in KINDS.split()):
         array = np.arange(-1, 5).astype(dtype).reshape(2, 3)
@@ -220,12 +220,12 @@ def test_npz_is_read_as_numpy_reads_it(save, tmp_path, rng):
 
 
 def refusal(load, path):
-    """Return what the one line says after the path."""
+    """Return the message without the path."""
     with pytest.raises(DataError) as caught:
         load(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
-    assert message.isprintable()  # and so one line
+    assert message.isprintable()  # so it is one line
     return message.removeprefix(f"{path}: ")
 
 
@@ -234,7 +234,7 @@ def refusal_of_pickle(data, tmp_path):
 
 
 class Evil(Call):
-    """Pickles as os.system(f"touch {path}")."""
+    """An object that is pickled as a call of os.system(f"touch {path}")."""
 
     def __init__(self, path):
         self.reduced = (os.system, (f"touch {path}",))
@@ -246,10 +246,13 @@ def test_nothing_is_run(kind, tmp_path):
     write, load = WRITERS.get(kind, (lambda path, value: path.write_bytes(pickle.dumps(value)), load_torch))
     write(path, {"weights": [Evil(proof)]})
     name = f"{os.system.__module__}.system"
-    assert refusal(load, path) == f"refused: the file asks for {name}, which no checkpoint needs; nothing of it was run"
+    assert (
+        refusal(load, path)
+        == f"refused: the file asks for {name}, expected only names of arrays and tensors; nothing was executed"
+    )
     assert not proof.exists()
     pickle.loads(pickle.dumps(Evil(proof)))
-    assert proof.exists()  # the pickle would have done it
+    assert proof.exists()  # an ordinary unpickler does run it
 
 
 @pytest.mark.parametrize(
@@ -293,7 +296,7 @@ LONG_NAME = b"X" + struct.pack("<I", 10_000) + b"a" * 10_000
         (b"})q\0" + b"h\0h\0\x86Nbq\0" * 100 + b"h\0Ns.", "values in keys"),
         (PARAMETER + b"q\0)q\1" + b"h\0h\1NN\x87Rh\0h\1NN\x87R\x86q\1" * 60 + b"}h\1Ns.", "refused: "),
         (PARAMETER + b")NN\x87R.", "a parameter that is not a tensor"),
-        (OBJECT_SCALAR + b"])aq\1\x86R.", "scalar that is an object"),  # the list would hide what is hashed
+        (OBJECT_SCALAR + b"])aq\1\x86R.", "scalar that is an object"),  # a list would hide the hashed values
         (b"(" + b"K\0" * 1000 + b"tq\0}(" + b"h\0N" * 1000 + b"u.", "values in keys"),
         (b"(" + b"K\0" * 1000 + b"tq\0(" + b"h\0N" * 1000 + b"d.", "values in keys"),
         (b"(" + b"K\0" * 1000 + b"tq\0\x8f(" + b"h\0" * 1000 + b"\x90.", "values in keys"),
@@ -324,7 +327,7 @@ LONG_NAME = b"X" + struct.pack("<I", 10_000) + b"a" * 10_000
     ],
 )
 def test_hostile_pickles(data, message, tmp_path, monkeypatch):
-    if message == "out of proportion":  # sooner
+    if message == "out of proportion":  # with a smaller budget, which is exceeded sooner
         monkeypatch.setattr(safe_pickle, "_FREE_BYTES", 2**20)
     assert message in refusal_of_pickle(data, tmp_path)
 
@@ -349,9 +352,9 @@ def test_declared_sizes_are_checked(tmp_path):
         header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({count},), }}\n".encode()
         write_entries(path, {"x.npy": b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(16)})
         assert f"has 16 bytes of data, expected {8 * count} " in refusal(load_npz, path)
-    lying = bytearray(path.read_bytes())
-    struct.pack_into("<I", lying, lying.index(b"PK\1\2") + 24, 2**31)
-    path.write_bytes(lying)
+    forged = bytearray(path.read_bytes())
+    struct.pack_into("<I", forged, forged.index(b"PK\1\2") + 24, 2**31)
+    path.write_bytes(forged)
     assert "out of proportion" in refusal(load_npz, path)
 
 
@@ -365,7 +368,7 @@ def test_memory_stays_in_proportion_to_the_file(tmp_path, monkeypatch):
         assert "out of proportion" in refusal(load_torch, write_zip(path, shared))
     pairs = [[str(number), number] for number in range(100)]
     dicts = [Call(Name("collections", "OrderedDict"), pairs) for _ in range(3)]
-    assert list(map(len, load_torch(write_zip(path, dicts)))) == [100, 0, 0]  # no writer shares the list
+    assert list(map(len, load_torch(write_zip(path, dicts)))) == [100, 0, 0]  # the list was emptied; no writer shares a list
 
 
 @pytest.mark.parametrize("code_point", [0xD800, 0xDFFF, 0x110000, 0xFFFFFFFF])
@@ -373,7 +376,7 @@ def test_memory_stays_in_proportion_to_the_file(tmp_path, monkeypatch):
 def test_text_is_unicode(code_point, order, tmp_path):
     points = np.array([ord("a"), code_point], f"{order}u4")
     np.savez(tmp_path / "x.npz", text=points.view(f"{order}U2"))
-    assert refusal(load_npz, tmp_path / "x.npz") == "text.npy holds text that is not Unicode"
+    assert refusal(load_npz, tmp_path / "x.npz") == "text.npy: found text that is not Unicode"
     points[1] = 0x10FFFF
     np.savez(tmp_path / "x.npz", text=points.view(f"{order}U2"))
     assert load_npz(tmp_path / "x.npz")["text"] == "a\U0010ffff"
@@ -401,10 +404,10 @@ def test_other_files(tmp_path, monkeypatch):
         for data in (b"", b"PK\3\4", b"hello world\n", random.Random(0).randbytes(500)):
             path.write_bytes(data)
             assert expected in refusal(load, path)
-    assert refusal(load_torch, write_npz(path, 0)).startswith("a zip archive with 0 data.pkl, expected")
-    assert refusal(load_npz, write_zip(path, {})).startswith("holds any name/data.pkl, expected only .npy")
+    assert refusal(load_torch, write_npz(path, 0)).startswith("found a zip archive with 0 data.pkl, expected")
+    assert refusal(load_npz, write_zip(path, {})).startswith("found any name/data.pkl, expected only .npy")
     path.write_bytes(pickle.dumps({"a": 1}))
-    assert refusal(load_torch, path).startswith("neither a zip archive nor a legacy checkpoint")
+    assert refusal(load_torch, path).startswith("found neither a zip archive nor a legacy checkpoint")
 
     def denied(_path):
         raise PermissionError(13, "Permission denied")
@@ -429,7 +432,7 @@ def test_damage_gives_one_line(kind, tmp_path):
         path.write_bytes(flipped)
         try:
             load(path)
-            read += 1  # a flip in a number of a legacy file, or in a date of an archive, cannot be seen
+            read += 1  # a flip in a number of a legacy file, or in a date of an archive, is not noticed
         except DataError as error:
             line = str(error)
             assert line.startswith(f"{path}: ")

@@ -71,7 +71,7 @@ def test_arrays_come_back(file):
         assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
         if name != "cells":
             np.testing.assert_array_equal(found[name], array)
-            found[name][...] = 0  # it is ours
+            found[name][...] = 0  # the array is writable
     for cell, expected in zip(found["cells"].ravel(), CELLS.ravel(), strict=True):
         np.testing.assert_array_equal(cell, expected, strict=True)
     np.testing.assert_array_equal(sandbox.read(told, file, 7)["told"], [7, 5])

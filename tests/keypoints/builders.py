@@ -1,4 +1,4 @@
-"""A person who walks, in any layout, and the files that detectors write of one; for the tests of readers and of lifting."""
+"""Make the keypoints of a walking person in any layout, and files of them, for the tests of readers and of lifting."""
 
 import json
 
@@ -18,7 +18,7 @@ MEDIAPIPE = (*_FACE, "mouth_left", "mouth_right", *(f"{side}_{part}" for part in
 
 
 def walker(layout="coco", shift=0.0, frames=FRAMES):
-    """Return [T, J, 3] x, y, confidence, eighths of pixels; joints of one name are at the same place in all layouts."""
+    """Return [T, J, 3] x, y, confidence in eighths of pixels; equal joints are at the same place in all layouts."""
     base = {
         **{"left_hip": (420, 400), "right_hip": (380, 400), "left_knee": (430, 500), "right_knee": (370, 490)},
         **{"left_ankle": (425, 600), "right_ankle": (375, 590), "left_shoulder": (440, 260), "right_shoulder": (360, 260)},
@@ -49,7 +49,7 @@ def flat(person):
 
 
 def shares(person):
-    """Return a person's [..., J, 3] joints as shares of the image's size."""
+    """Return a person's [..., J, 3] joints as fractions of the image size."""
     return person / [*SIZE, 1]
 
 
@@ -64,7 +64,7 @@ def write_json(path, content, lines=False):
 
 
 def write_folder(folder, name, content):
-    """Write a file for each item; `name` has {} for the number of a frame."""
+    """Write one file for each item; `name` contains {} for the frame number."""
     for number, item in enumerate(content):
         write_json(folder / name.format(number), item)
     return folder

@@ -1,4 +1,4 @@
-"""Which joint is which, and how sure: confidences, numbered and named joints, and third coordinates."""
+"""Confidences, numbered and named joints, and third coordinates in keypoint files."""
 
 import warnings
 
@@ -53,10 +53,10 @@ def test_an_archive_of_other_keys(tmp_path):
         np.savez(tmp_path / "walk.npz", **{key: WALK[..., :2]})
         is_walker(load(tmp_path / "walk.npz"))
     np.savez(tmp_path / "walk.npz", keypoints=WALK[..., :2], certainty=WALK[..., 2])
-    with pytest.warns(UserWarning, match="'certainty' not used, expected confidences of the name confidences"):
+    with pytest.warns(UserWarning, match="'certainty' not used, expected confidences under the name confidences"):
         load(tmp_path / "walk.npz")
     np.savez(tmp_path / "walk.npz", keypoints=WALK * [1, 1, 900], scores=WALK[..., 2])
-    with pytest.raises(DataError, match="holds points in 3D"):
+    with pytest.raises(DataError, match="found points in 3D"):
         load(tmp_path / "walk.npz")
 
 
@@ -92,7 +92,7 @@ def test_a_numbered_joint_that_lacks_leaves_its_place(tmp_path):
 
 def test_numbers_that_do_not_say_where_they_begin_are_refused(tmp_path):
     rows = [[k, j, *p[j]] for k, p in enumerate(WALK.tolist()) for j in range(2, 17)]
-    with pytest.raises(DataError, match=r"walk\.csv: found joints numbered 2 to 16, expected them from 0 or 1"):
+    with pytest.raises(DataError, match=r"walk\.csv: found joints numbered 2 to 16, expected them to start at 0 or 1"):
         from_table(tmp_path, rows, ["frame,joint_id,x,y,score"])
     for high in (10**20, 2000):
         with pytest.raises(DataError, match=r"found joints numbered 0 to [0-9]+, expected each number once, and at most 1000"):
@@ -116,7 +116,7 @@ def test_a_comma_at_the_end_of_rows_is_no_column(tmp_path, header):
         names = header + names.partition(",")[2]
         is_walker(from_table(tmp_path, [[*(row if header else row[1:]), ""] for row in rows], [names]))
         if header:
-            is_walker(from_table(tmp_path, rows, [names.partition(",")[2]]))  # an index without a name
+            is_walker(from_table(tmp_path, rows, [names.partition(",")[2]]))  # an index column without a name
 
 
 @pytest.mark.parametrize("presence", [None, 0.0, 0.99])
@@ -142,7 +142,7 @@ def test_visibility_goes_before_presence(tmp_path, presence):
 
 def test_confidences_in_percent(tmp_path):
     header, rows = wide(GUESSED * [1, 1, 100], COCO)
-    with pytest.warns(UserWarning, match=r"walk\.csv: third numbers of 2 to 75 are taken as confidences in percent"):
+    with pytest.warns(UserWarning, match=r"walk\.csv: found third numbers of 2 to 75, using them as confidences in percent"):
         track = from_table(tmp_path, rows, header)
     is_walker(track, without=ANKLES)
     assert track.confidences.max() == 0.75
@@ -158,7 +158,9 @@ def test_a_third_coordinate_without_a_confidence_is_warned_of(tmp_path):
     (tmp_path / "b.csv").write_text(table(long, ["frame,joint,x,y,z"]))
     write_json(tmp_path / "c.json", [{"keypoints": named(p, COCO, ("x", "y", "z"))} for p in MILLIMETRES])
     for name in ("a.csv", "b.csv", "c.json"):
-        with pytest.warns(UserWarning, match="joints have a third coordinate, which is left out; are these points in 3D"):
+        with pytest.warns(
+            UserWarning, match="found a third coordinate of joints, using x and y as pixels; are these points in 3D"
+        ):
             load(tmp_path / name)
     header, rows = wide(WALK * [1, 1, -0.3], COCO, ("_x", "_y", "_z"))  # MediaPipe's depth
     with warnings.catch_warnings(action="error"):
@@ -190,7 +192,7 @@ def test_a_number_beyond_all_bounds_in_a_table_without_a_header_is_one_line(tmp_
 )
 def test_tables_without_a_header(tmp_path, person, layout, first):
     rows = [[*([k] if first else []), *p.ravel().tolist()] for k, p in enumerate(person)]
-    with warnings.catch_warnings(action="ignore"):  # percent
+    with warnings.catch_warnings(action="ignore"):  # confidences in percent
         track = from_table(tmp_path, rows, [], image_size=SIZE)
     assert track.keypoints.shape[1] == len(LAYOUTS[layout].joints)
     is_walker(track, walker(layout))
@@ -228,7 +230,7 @@ def test_our_own_joint_names_are_known(tmp_path):
     track = from_table(tmp_path, rows, header)
     assert track.layout == "h36m"
     is_walker(track, walker("h36m"))
-    feet = [*COCO, "left_foot", "right_foot"]  # beside ankles they are other joints
+    feet = [*COCO, "left_foot", "right_foot"]  # in addition to ankles, feet are other joints
     header, rows = wide(np.concatenate([WALK, WALK[:, :2]], 1), feet)
     is_walker(from_table(tmp_path, rows, header))
 

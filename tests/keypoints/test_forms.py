@@ -1,4 +1,4 @@
-"""What detectors and people really write: one walking person in each form, read as the same keypoints."""
+"""The forms that detectors and people write: the same walking person is read from each of them."""
 
 import dataclasses
 import json
@@ -188,7 +188,7 @@ LINES = {
 
 
 def same(path, layout, first=0):
-    """Read a file, and compare it with the walker."""
+    """Read a file and compare it with the walking person."""
     (track,) = keypoint_files.load(path, Hints(image_size=SIZE))
     expected = walker(layout)
     assert track.first_frame == first
@@ -209,7 +209,7 @@ def test_json_lines(tmp_path, form):
     same(write_json(tmp_path / "walk.json", LINES[form][0], lines=True), LINES[form][1])
 
 
-FOLDERS = {  # form: (name of a file, content of each, layout)
+FOLDERS = {  # form: (file name, content of each file, layout)
     "openpose": ("walk_{:012d}_keypoints.json", [openpose(p) for p in BODY], "body_25"),
     "openpose, old": ("walk_{:012d}_keypoints.json", [openpose(p, "pose_keypoints") for p in walker("coco_18")], "coco_18"),
     "openpose, 15 joints": ("a_{}_keypoints.json", [openpose(p) for p in walker("openpose_mpi_15")], "openpose_mpi_15"),
@@ -389,7 +389,7 @@ def test_arrays(tmp_path):
         same(tmp_path / "walk.npy", "coco")
     np.save(tmp_path / "walk.npy", WALK[0])
     assert keypoint_files.load(tmp_path / "walk.npy")[0].keypoints.shape == (1, 17, 2)
-    whole = np.stack([wholebody(p, 553) for p in LANDMARKS * [1, 1, -100]])  # FreeMoCap's, of two cameras
+    whole = np.stack([wholebody(p, 553) for p in LANDMARKS * [1, 1, -100]])  # FreeMoCap's array of two cameras
     np.save(tmp_path / "walk.npy", np.stack([whole, whole + [300, 0, 0]]))
     first, second = keypoint_files.load(tmp_path / "walk.npy")
     assert first.layout == "mediapipe_33"
@@ -426,7 +426,7 @@ def test_annotations_of_coco_and_posetrack(tmp_path):
 
 
 def test_pictures_that_are_no_video_are_lifted_one_by_one(tmp_path):
-    """Of names that are alike in nothing, or ids that are far and unevenly apart; a person each."""
+    """Pictures with unrelated names, or with ids that are far and unevenly spaced; one person in each."""
     folder = tmp_path / "images"
     for index, name in enumerate(["bend_1200x900", "jump", "reach_2", "IMG_20240501_1200x900"]):
         write_json(folder / f"{name}_keypoints.json", openpose(BODY[index]))
@@ -472,21 +472,19 @@ def test_layouts_are_told_by_how_people_look(tmp_path):
         assert (track.layout or which_layout.guess(track, "walk.npz")) == layout
     noise = np.random.default_rng(0).uniform(100, 500, (9, 17, 2))
     np.savez(tmp_path / "walk.npz", keypoints=noise)
-    with pytest.raises(UserError, match=r"--layout: not set, and walk.npz does not say it; its 17 joints fit coco or "):
+    with pytest.raises(UserError, match=r"--layout: not set and not in walk.npz, expected coco or .* for 17 joints"):
         which_layout.guess(*keypoint_files.load(tmp_path / "walk.npz"), "walk.npz")
 
 
 def test_joints_in_another_layout_than_said_are_warned_of():
     points = walker("h36m")
     track = tracks.Track("walk", points[..., :2], points[..., 2], 0, "coco", SIZE, 30, np.ones(len(points), bool))
-    with pytest.warns(
-        UserWarning, match="walk: lengths between joints are no person's in the layout coco; they fit the layout h36m"
-    ):
+    with pytest.warns(UserWarning, match="walk: joint distances do not fit a person in layout coco; they fit layout h36m"):
         which_layout.warn_if_implausible(track)
     right = dataclasses.replace(track, layout="h36m")
     with warnings.catch_warnings(action="error"):
         which_layout.warn_if_implausible(right)
-    with pytest.warns(UserWarning, match="walk: people look upside down; is y counted from the top of the image"):
+    with pytest.warns(UserWarning, match="walk: found people upside down, expected y to increase from the top of the image"):
         which_layout.warn_if_implausible(dataclasses.replace(right, keypoints=points[..., :2] * [1, -1] + [0, 720]))
 
 
@@ -554,7 +552,7 @@ def test_several_people_in_a_table(tmp_path):
 def test_frames_without_people(tmp_path):
     kinetics = {"data": [], "label": "unknown", "label_index": -1, "has_skeleton": False}
     for content in (kinetics, {"frames": []}, [[], []], {"keypoints": [], "skeleton": {}}, {"images": [], "annotations": []}):
-        with pytest.raises(DataError, match=r"walk\.json: (no person in any frame|found .*, expected a keypoint format)"):
+        with pytest.raises(DataError, match=r"walk\.json: (found no person in any frame|found .*, expected a keypoint format)"):
             keypoint_files.load(write_json(tmp_path / "walk.json", content), Hints(image_size=SIZE))
     content = [[], *JSON["movenet, poses of frames"][0][1:]]
     (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))

@@ -1,4 +1,4 @@
-"""Every format holds the same person, whom the readers find again."""
+"""Write the same person in every format, read the files, and compare; wrong files are rejected."""
 
 import json
 
@@ -15,14 +15,14 @@ SHOWN = [frame for frame in range(FRAMES) if frame not in MISSING]
 
 
 def person(joints=17, start=(400, 300), step=(4, 1), frames=FRAMES):
-    """Return keypoints [T, J, 3] of somebody who walks: x, y, confidence; eighths of pixels, so that floats are exact."""
+    """Return keypoints [T, J, 3] of a walking person: x, y, confidence, in eighths of pixels, so that floats are exact."""
     rng = np.random.default_rng(0)
     body = np.round(rng.uniform((-60, -150), (60, 150), (40, 2)) * 8) / 8
     points = body + np.array(start) + np.arange(frames)[:, None, None] * np.array(step)
     return np.concatenate([points, np.broadcast_to(0.5 + np.arange(40)[:, None] / 128, (frames, 40, 1))], -1)[:, :joints]
 
 
-# Writers, one a format: people is {track id or None: [T, J, 3]}; frames in `missing` are not there.
+# One writer for each format: people is {track id or None: [T, J, 3]}; frames in `missing` are left out.
 
 
 def write_videopose3d(path, people, missing=MISSING, size=(("w", SIZE), ("h", SIZE), ("fps", 25)), **other):
@@ -66,7 +66,7 @@ def write_openpose(path, people, missing=MISSING, start=0):
 
 
 def in_frames(people, missing):
-    """Return, for each frame, (track id, flat x, y, confidence) of those who are there."""
+    """Return, for each frame, (track id, flat x, y, confidence) of the people in it."""
     frames = len(next(iter(people.values())))
     return [
         [(name, values[frame].ravel().tolist()) for name, values in people.items() if frame not in missing]
@@ -142,7 +142,7 @@ def blanked(values, missing=MISSING):
     return np.where(np.isin(np.arange(len(values)), missing)[:, None, None], 0, values)
 
 
-WRITERS = {  # format or variant: (writer of one person, joints, layout, name, whether size and fps are told)
+WRITERS = {  # format or variant: (writer of one person, joints, layout, name, whether the file has size and fps)
     "videopose3d": (lambda f, p: write_videopose3d(f / "x.npz", p), 17, "coco", "dance", (True, True)),
     "detectron2": (lambda f, p: write_detectron2(f / "dance.mp4.npz", p), 17, "coco", "dance", (True, False)),
     "openpose": (lambda f, p: write_openpose(f / "dance", p), 25, "body_25", "dance", (False, False)),
@@ -229,7 +229,7 @@ TRACKED = {
 
 @pytest.mark.parametrize("name", TRACKED)
 def test_people_who_cross_are_told_apart_by_ids(tmp_path, name):
-    """They meet in the same place, where linking could exchange them: one turns back there."""
+    """Two people meet at the same place, where linking could exchange them: one turns back there."""
     towards, away = person(start=(400, 300), step=(8, 0)), person(start=(592, 300), step=(-8, 0))
     away[13:] = away[12::-1][:12]
     tracks = {track.name: track for track in keypoint_files.load(TRACKED[name](tmp_path, {"1": towards, "2": away}))}
@@ -292,7 +292,7 @@ def test_tables_of_pairs(tmp_path):
 def test_what_is_missing_in_a_table(tmp_path, nothing):
     rows = table({None: person()}, missing=()).splitlines()
     cells = rows[3].split(",")
-    cells[4], cells[5] = nothing, nothing  # of the joint 1 in frame 2
+    cells[4], cells[5] = nothing, nothing  # joint 1 in frame 2
     (track,) = keypoint_files.load(write_text(tmp_path / "x.csv", "\n".join([*rows[:3], ",".join(cells), *rows[4:]])))
     assert np.argwhere(track.confidences == 0).tolist() == [[2, 1]]
     assert np.argwhere(np.isnan(track.keypoints).any(-1)).tolist() == [[2, 1]]
@@ -311,11 +311,11 @@ def test_what_is_missing_in_json(tmp_path, nothing):
     assert (track.confidences[2, 1] > 0) == (nothing == (5, 5, 0.04))
 
 
-# What is refused.
+# Files that are rejected
 
 
 def entries(**changes):
-    """Return AlphaPose's entries, the third of which is changed."""
+    """Return AlphaPose's entries with the third one changed."""
     content = alphapose({None: person()})
     content[2] |= changes
     return content
@@ -333,31 +333,31 @@ for _ in range(500):
     DEEP = [DEEP]
 UNKNOWN = "expected a keypoint format; the nearest are"
 WRONG_JSON = {
-    "ragged": (entries(keypoints=FLAT[:48]), "frame 2.jpg: found 16 joints, expected 17, as in frame 0.jpg"),
-    "no triples": (entries(keypoints=FLAT[:50]), "frame 2.jpg: hold 50 numbers, expected x, y and confidence"),
+    "ragged": (entries(keypoints=FLAT[:48]), "frame 2.jpg: found 16 joints, expected 17 as in frame 0.jpg"),
+    "no triples": (entries(keypoints=FLAT[:50]), "frame 2.jpg: found 50 numbers, expected x, y and confidence"),
     "text": (entries(keypoints=["x"] * 51), "frame 2.jpg: found 'x', expected numbers"),
     "true": (entries(keypoints=[True] * 51), "frame 2.jpg: found True, expected numbers"),
     "lists": (entries(keypoints=[[[[1]]]] * 51), "frame 2.jpg: found a list of 1, expected"),
     "deep": (entries(keypoints=DEEP), "frame 2.jpg: found"),
     "a number": (entries(keypoints=5), "frame 2.jpg: found 5, expected x, y"),
     "huge": (entries(keypoints=[10**400] * 51), "frame 2.jpg: found a number of hundreds of digits"),
-    "far": (entries(keypoints=[1e6] * 51), "keypoints of 1,000,000 or more at frame 2, expected pixels"),
+    "far": (entries(keypoints=[1e6] * 51), "found keypoints of 1,000,000 or more in frame 2, expected pixels"),
     "id": (entries(idx={}), "frame 2.jpg: found the track id a dict of 0, expected a whole number"),
     "id of parts": (entries(idx=[[1.5]]), "frame 2.jpg: found the track id a float, expected a whole number"),
-    "negative": (entries(image_id=-1), "entry 2: found -1, expected a frame's number or an image's name"),
-    "image of lists": (entries(image_id=[1]), "entry 2: found a list of 1, expected a frame's number or an image's name"),
+    "negative": (entries(image_id=-1), "entry 2: found -1, expected a frame number or an image name"),
+    "image of lists": (entries(image_id=[1]), "entry 2: found a list of 1, expected a frame number or an image name"),
     "many frames": (entries(image_id="1000000.jpg"), "found frames 0 to 1000000, expected at most 1,000,000 frames"),
-    "normalised": (coco({None: person() / 1000}), "they seem normalised, expected pixels, or the image's size"),
+    "normalised": (coco({None: person() / 1000}), "which seem normalised, expected pixels, or the image's size"),
     "about the centre": (
         coco({None: person(start=(0, 0), step=(0, 0)) / [100, 100, 1]}),
-        "as of points in 3D or counted from the",
+        "as of points in 3D or relative to the",
     ),
     "depth": (
         coco({None: person() * [1, 1, -400]}),
         "as third number of a joint, expected a confidence; are these points in 3D",
     ),
-    "nobody": (coco({None: person() * 0}), "dance.json: no person in any frame"),
-    "infinite": (coco({None: person() * np.inf}), "dance.json: no person in any frame"),
+    "nobody": (coco({None: person() * 0}), "dance.json: found no person in any frame"),
+    "infinite": (coco({None: person() * np.inf}), "dance.json: found no person in any frame"),
     "empty list": ([], "no person in any frame"),
     "no frame shows one": ({"people": []}, "no person in any frame"),
     "number": (3, f"found 3, {UNKNOWN}"),
@@ -365,19 +365,19 @@ WRONG_JSON = {
     "other object": ({"a": 1}, f"found an object with 'a', {UNKNOWN}"),
     "entry": ([*entries(), 3], "found 3 as entry 22, expected an object"),
     "people": ({"people": 3}, "found 3, expected a list of people"),
-    "person": ({"people": [3]}, "found 3, expected a person's object"),
+    "person": ({"people": [3]}, "found 3, expected an object for a person"),
     "instances": ({"instance_info": [{"frame_id": 1}]}, "frame 1: found 'frame_id', expected instances"),
     "3D": (
         {"instance_info": [{"frame_id": 1, "instances": [{"keypoints": [[1, 2, 3]], "keypoint_scores": [1]}]}]},
-        "frame 1: holds points in 3D, expected a detector's 2D keypoints; nothing is left to lift",
+        "frame 1: found points in 3D, expected a detector's 2D keypoints$",
     ),
     "scores": ([{"keypoints": [[1, 2]], "keypoint_scores": [1, 1]}], "found 2 confidences, expected one for each of 1 joints"),
-    "no width": (mediapipe({None: person(33)}, width=None), "has the width a NoneType, expected the image's size in pixels"),
-    "width of text": (mediapipe({None: person(33)}, width="x"), "has the width 'x', expected the image's size in pixels"),
-    "pixels": (landmarks(x=640), "found a coordinate of 640, expected shares of the image's width and height"),
+    "no width": (mediapipe({None: person(33)}, width=None), "found the width a NoneType, expected the image's size in pixels"),
+    "width of text": (mediapipe({None: person(33)}, width="x"), "found the width 'x', expected the image's size in pixels"),
+    "pixels": (landmarks(x=640), "found a coordinate of 640, expected fractions of the image's width and height"),
     "frames": ({"frames": 3, "width": 5, "height": 5}, "frames: found 3, expected a list"),
     "frame": ({"frames": [3], "width": 5, "height": 5}, "frame 0: found 3, expected"),
-    "fps": (mmpose({None: person()}) | {"fps": -1}, "has fps -1, expected frames per second"),
+    "fps": (mmpose({None: person()}) | {"fps": -1}, "found fps -1, expected frames per second"),
     "many joints": ([{"image_id": 1, "keypoints": FLAT * 100}], "found 1700 joints, expected at most 1000"),
 }
 
@@ -417,7 +417,7 @@ def test_damaged_json_is_named(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0,1,2\n1,3\n", "line 2: found 2 columns, expected 3, as in line 1"),
+        ("0,1,2\n1,3\n", "line 2: found 2 columns, expected 3 as in line 1"),
         ("0,1,2\n1,x,4\n", "line 2: found 'x', expected a number"),
         ("0,1,2\n1.5,3,4\n", "line 2: found frame '1.5', expected a whole number"),
         ("0,1,2\n-1,3,4\n", "line 2: found frame '-1', expected a whole number"),
@@ -425,10 +425,10 @@ def test_damaged_json_is_named(tmp_path, text, message):
         ("frame,x,y,z_x\n0,1,2,3\n", "found the columns 'frame,x,y,z_x', expected x and y of each joint"),
         ("frame,nose_x\n0,1\n", "found the columns 'frame,nose_x', expected x and y of each joint"),
         ("frame,a_x,a_y\n0,1,2\n", "found joints named 'a', expected names such as nose"),
-        ("frame,joint,x,y\n0,a,1,2\n0,b,1,2\n0,a,3,4", "line 4: found 'a' of frame 0 again, expected each joint once"),
+        ("frame,joint,x,y\n0,a,1,2\n0,b,1,2\n0,a,3,4", "line 4: found 'a' twice in frame 0, expected each joint once"),
         ("scorer,a\nfish,b\ncoords,x\n0,1\n", "DeepLabCut's header with 'fish', 'coords', '0', expected bodyparts, coords"),
         ("frame,nose_x,nose_y\n", "no person in any frame"),
-        ("0,0.5,0.5\n", "they seem normalised"),
+        ("0,0.5,0.5\n", "which seem normalised"),
         ("\n\n", "empty file"),
         ('frame,"nose_x\n0,"1', "expected x and y of each joint"),
         ("\0\0\n", "found"),
@@ -447,18 +447,24 @@ POINTS = np.arange(5 * 17 * 2, dtype=np.float64).reshape(5, 17, 2)
         ({"people": {None: POINTS[0]}}, r"dance.mp4: found float64 of shape \(17, 2\), expected keypoints"),
         ({"people": {None: POINTS.astype(complex)}}, "found complex128 of shape .*, expected keypoints"),
         ({"people": {1: POINTS, 2: POINTS[:, :16]}}, "found people of 16 and 17 joints"),
-        ({"people": {None: POINTS / 100 - 0.8}}, "dance.mp4: found coordinates around 0 to .-1, as of points in 3D or counted"),
+        (
+            {"people": {None: POINTS / 100 - 0.8}},
+            "dance.mp4: found coordinates around 0 to .-1, as of points in 3D or relative",
+        ),
         ({"people": {None: POINTS * 0}}, "no person in any frame"),
-        ({"size": {"w": 1920}}, "video_metadata has the height a NoneType, expected the image's size"),
-        ({"size": {"w": 1920, "h": 1080, "fps": -1}}, "video_metadata has fps -1, expected frames per second"),
-        ({"size": {"w": 1920, "h": 1080, "fps": "x"}}, "video_metadata has fps 'x', expected frames per second"),
+        ({"size": {"w": 1920}}, "video_metadata: found the height a NoneType, expected the image's size"),
+        ({"size": {"w": 1920, "h": 1080, "fps": -1}}, "video_metadata: found fps -1, expected frames per second"),
+        ({"size": {"w": 1920, "h": 1080, "fps": "x"}}, "video_metadata: found fps 'x', expected frames per second"),
         ({"positions_2d": np.zeros(3)}, "positions_2d holds .*, expected a dict"),
         ({"metadata": np.array({}, dtype=object)}, "found no video_metadata"),
-        ({"metadata": np.array({"video_metadata": {"dance.mp4": 3}}, dtype=object)}, "video_metadata has the width a NoneType"),
-        ({"metadata": np.array({"video_metadata": {}, "layout_name": 3}, dtype=object)}, "metadata has the layout 3"),
-        ({"positions_2d": np.array({}, dtype=object)}, "holds no video"),
-        ({"positions_2d": np.array({"a\nb": {}}, dtype=object)}, "holds a video of the name 'a..b', expected a file's"),
-        ({"positions_2d": np.array({"dance.mp4": {"walk": [POINTS]}}, dtype=object)}, "expected the action 'custom'"),
+        (
+            {"metadata": np.array({"video_metadata": {"dance.mp4": 3}}, dtype=object)},
+            "video_metadata: found the width a NoneType",
+        ),
+        ({"metadata": np.array({"video_metadata": {}, "layout_name": 3}, dtype=object)}, "metadata: found the layout 3"),
+        ({"positions_2d": np.array({}, dtype=object)}, "positions_2d: found no video, expected at least one"),
+        ({"positions_2d": np.array({"a\nb": {}}, dtype=object)}, "found the video name 'a..b', expected a file name"),
+        ({"positions_2d": np.array({"dance.mp4": {"walk": [POINTS]}}, dtype=object)}, "found no action 'custom', expected one"),
         ({"positions_2d": np.array({"dance.mp4": {"custom": ["text"]}}, dtype=object)}, "found 'text', expected keypoints"),
     ],
 )
@@ -478,7 +484,7 @@ BOX, FOUR = np.zeros((1, 5)), np.ones((1, 4, 17))
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"boxes": pairs([], BOX)}, "found boxes of 1 frames and keypoints of 25, expected the same"),
+        ({"boxes": pairs([], BOX)}, "found boxes of 1 frames and keypoints of 25, expected equal numbers"),
         (
             {"boxes": pairs([], 3), "keypoints": pairs([], FOUR)},
             "boxes: found 3, expected numbers of shape .people, 5",
@@ -488,9 +494,9 @@ BOX, FOUR = np.zeros((1, 5)), np.ones((1, 4, 17))
             r"keypoints: found float64 of shape \(1, 5\).*4, joints",
         ),
         ({"boxes": pairs([], np.zeros((2, 5))), "keypoints": pairs([], FOUR)}, "frame 0: found 2 boxes and keypoints of 1"),
-        ({"boxes": np.zeros(25)}, "frame 0: boxes: found .*, expected nothing and the people"),
+        ({"boxes": np.zeros(25)}, "frame 0: boxes: found .*, expected a pair of an empty entry and the people"),
         ({"boxes": np.array(3)}, "expected boxes and keypoints of each frame"),
-        ({"metadata": {"w": 3}}, "metadata has the height a NoneType, expected the image's size"),
+        ({"metadata": {"w": 3}}, "metadata: found the height a NoneType, expected the image's size"),
         ({"boxes": np.zeros((2, 2, 0)), "keypoints": np.zeros((2, 2, 0))}, "no person in any frame"),
     ],
 )
@@ -506,10 +512,10 @@ def test_wrong_content_of_detectron2_is_named(tmp_path, fields, message):
             {"confidences": np.ones((5, 16))},
             r"confidences: found float64 of shape \(5, 16\), expected numbers of shape \(5, 17\)",
         ),
-        ({"image_size": 3}, r"image_size holds int64 of shape \(\), expected width and height"),
-        ({"image_size": [3.5, 4]}, "image_size has the width a float"),
-        ({"fps": 0}, "has fps 0, expected frames per second"),
-        ({"layout": 3}, "has the layout 3, expected a name such as 'coco'"),
+        ({"image_size": 3}, r"image_size: found int64 of shape \(\), expected width and height"),
+        ({"image_size": [3.5, 4]}, "image_size: found the width a float"),
+        ({"fps": 0}, "found fps 0, expected frames per second"),
+        ({"layout": 3}, "found the layout 3, expected a name such as 'coco'"),
     ],
 )
 def test_wrong_content_of_plain_archives_is_named(tmp_path, fields, message):
@@ -523,7 +529,7 @@ def test_other_files_are_named(tmp_path):
     refused(tmp_path / "x.npz", "found the keys 'a', expected positions_2d", Hints("videopose3d"))
     refused(tmp_path / "x.npz", "damaged, .*expected a JSON file", Hints("coco"))
     refused(tmp_path / "nothing.json", "no such file, expected")
-    refused(write_text(tmp_path / "x.mp4", "\0\0\0 ftypisom"), "found neither NumPy's form, nor JSON, nor a table")
+    refused(write_text(tmp_path / "x.mp4", "\0\0\0 ftypisom"), "found neither a NumPy file, nor JSON, nor a table")
     with pytest.raises(UserError, match=r"keypoint format 'alphapos': not known, expected one of .*did you mean alphapose"):
         keypoint_files.load(tmp_path, Hints("alphapos"))
     path = write_videopose3d(tmp_path / "x.npz", {None: person()})
@@ -551,16 +557,16 @@ def test_folders(tmp_path):
     folder.mkdir()
     refused(folder, "found no .json or .txt file, expected one for each picture$")
     (folder / "cam1").mkdir()
-    refused(folder, "found no .json or .txt file, expected one for each picture; is it cam1 in it")
+    refused(folder, "found no .json or .txt file, expected one for each picture; is it the folder cam1 inside")
     write_json(folder / "a_keypoints.json", {"people": []})
     refused(folder, "no person in any frame")
     write_openpose(folder, {None: person(25)})
     write_json(folder / "dance2_000000000003_keypoints.json", openpose([(None, FLAT[:48])]))
-    refused(folder, "frame dance2_000000000003: found 16 joints, expected 25, as in frame dance2_0")
+    refused(folder, "frame dance2_000000000003: found 16 joints, expected 25 as in frame dance2_0")
     write_json(folder / "dance2_000000000003_keypoints.json", {"people": 1})
     refused(folder, "frame dance2_000000000003_keypoints.json: found 1, expected a list of people")
     write_json(folder / "dance2_000000000003_keypoints.json", [3])
-    refused(folder, "dance2_000000000003_keypoints.json: found 3, expected a person")
+    refused(folder, "dance2_000000000003_keypoints.json: found 3, expected an object for a person")
     for child in folder.glob("*.json"):
         child.unlink()
     write_json(folder / "all.json", alphapose({None: person()}))
@@ -568,9 +574,9 @@ def test_folders(tmp_path):
     (folder / "all.json").rename(folder / "all.txt")
     refused(folder, "all.txt: line 1: found text, expected class, box and keypoints as numbers")
     (folder / "all.txt").write_text("0 0.5 0.5 0.1 0.1 0.5\n")
-    refused(folder, "all.txt: line 1: found 1 numbers behind the box, expected x, y, confidence of each joint")
+    refused(folder, "all.txt: line 1: found 1 numbers after the box, expected x, y, confidence of each joint")
     (folder / "all.txt").write_text("0 nan inf\n")
-    refused(folder, "all.txt: line 1: found 0 numbers behind the box")
+    refused(folder, "all.txt: line 1: found 0 numbers after the box")
 
 
 def test_little_files_cannot_ask_for_much_memory(tmp_path):

@@ -1,4 +1,4 @@
-"""Who is whom, and which frame of which video a picture is, in the files that people have."""
+"""People and their ids, and the frames and videos that pictures belong to, in keypoint files."""
 
 import warnings
 
@@ -45,7 +45,7 @@ def yolo(person, **more):
 
 @pytest.mark.parametrize("key", ["id", "track_id", "pid", "tracking_id"])
 def test_ids_tell_people_apart_who_cross(tmp_path, key):
-    """At a speed at which the nearest in the next frame is the other."""
+    """Two people move so fast that the nearest one in the next frame is the other."""
     steps = np.arange(len(WALK))[:, None, None] * [130, 0, 0]
     towards, away = WALK + steps, WALK + [3180, 0, 0] - steps
     frames = [
@@ -81,7 +81,7 @@ def test_frames_are_no_people(tmp_path, form):
 
 
 def test_people_are_no_frames(tmp_path):
-    """Five people beside each other, in every form that may hold frames too."""
+    """Five people side by side in one picture, in every form that may contain frames instead."""
     people = [WALK[0] + [200 * k, 0, 0] for k in range(5)]
     np.save(tmp_path / "walk.npy", np.stack(people)[None, ..., :2])
     forms = [
@@ -198,7 +198,7 @@ def test_videos_of_frames_in_json(tmp_path):
 def test_people_without_frames_are_counted_each(tmp_path):
     _, others = wide(OTHER, COCO, ("_x", "_y"))
     rows = [[person, *row[1:]] for pair in zip(ROWS, others, strict=True) for person, row in zip((1, 2), pair, strict=True)]
-    with pytest.warns(UserWarning, match=r"walk\.csv: has no column for the frame, each person's lines are counted"):
+    with pytest.warns(UserWarning, match=r"walk\.csv: found no column for the frame, counting the lines of each person"):
         found = from_table(tmp_path, rows, f"person,{JOINTS}")
     is_walker(found["person_1"])
     is_walker(found["person_2"], OTHER)
@@ -227,19 +227,19 @@ def test_sizes_of_images_are_each_ones(tmp_path):
     images = [{"id": i, "file_name": f"{i}.jpg", "width": w, "height": h} for i, (w, h) in enumerate(sizes)]
     people = [{"image_id": i, "keypoints": flat(WALK[i])} for i in range(2)]
     path = write_json(tmp_path / "walk.json", {"images": images, "annotations": people})
-    found = load(path)  # no video: their sizes differ
+    found = load(path)  # not a video, because the sizes differ
     assert {name: (len(track.keypoints), track.image_size) for name, track in found.items()} == {
         "0": (1, sizes[0]),
         "1": (1, sizes[1]),
     }
-    with pytest.warns(UserWarning, match=r"has images of 3000 x 4000 pixels, taken as 640 x 480 \(--width, --height\)"):
+    with pytest.warns(UserWarning, match=r"found images of 3000 x 4000 pixels, using 640 x 480 \(--width, --height\)"):
         assert {track.image_size for track in load(path, image_size=(640, 480)).values()} == {(640, 480)}
 
 
 def test_a_size_that_is_given_counts_for_shares_too(tmp_path):
     content = {"width": 640, "height": 480, "frames": [{"landmarks": dots(p)} for p in LANDMARKS]}
     path = write_json(tmp_path / "walk.json", content)
-    with pytest.warns(UserWarning, match="has images of 640 x 480 pixels, taken as 1280 x 720"):
+    with pytest.warns(UserWarning, match="found images of 640 x 480 pixels, using 1280 x 720"):
         (track,) = load(path, image_size=SIZE).values()
     assert track.image_size == SIZE
     is_walker(track, LANDMARKS)
@@ -292,7 +292,7 @@ def test_files_beside_those_of_the_pictures(tmp_path):
     (folder / "._w_000000000000_keypoints.json").write_bytes(b"\0\5\x16\7")
     is_walker(load(folder)["walk"], walker("body_25"))
     write_json(folder / "metadata.json", {"fps": 30, "video": "a.mp4"})
-    with pytest.warns(UserWarning, match=r"walk: 1 of 26 files hold no keypoints, such as metadata\.json"):
+    with pytest.warns(UserWarning, match=r"walk: found 1 of 26 files without keypoints, such as metadata\.json"):
         is_walker(load(folder)["walk"], walker("body_25"))
 
 
@@ -312,7 +312,7 @@ def test_images_in_three_columns_of_deeplabcut(tmp_path):
 @pytest.mark.parametrize(
     ("degrees", "raw"),
     [
-        (90, lambda p: np.stack([p[..., 1], SIZE[0] - p[..., 0]], -1)),  # as a camera turned by 270 degrees sees it
+        (90, lambda p: np.stack([p[..., 1], SIZE[0] - p[..., 0]], -1)),  # as seen by a camera rotated by 270 degrees
         (180, lambda p: np.stack([SIZE[0] - p[..., 0], SIZE[1] - p[..., 1]], -1)),
         (270, lambda p: np.stack([SIZE[1] - p[..., 1], p[..., 0]], -1)),
     ],

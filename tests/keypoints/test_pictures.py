@@ -1,4 +1,4 @@
-"""Which picture is which frame of which video."""
+"""The video and the frame that a picture belongs to, from its name."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_two_videos_in_one_file():
         *[("a1", 1, False), ("a1", 2, False), ("a2", 1, False), ("a2", 2, False)]
     ]
     assert {place[0] for place in of("run/1.jpg", "run/2.jpg", "walk/1.jpg")} == {"run", "walk"}
-    on = of("v1/001.jpg", "v1/002.jpg", "v2/003.jpg", "v2/004.jpg")  # numbered through
+    on = of("v1/001.jpg", "v1/002.jpg", "v2/003.jpg", "v2/004.jpg")  # consecutive numbers across folders
     assert [place[0] for place in on] == ["v1", "v1", "v2", "v2"]
 
 

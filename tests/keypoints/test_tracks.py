@@ -1,4 +1,4 @@
-"""How people are followed through a video."""
+"""Tracking people through a video."""
 
 import dataclasses
 from pathlib import Path
@@ -9,13 +9,13 @@ import pytest
 from srnet_jax.errors import DataError
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.keypoints import tracks
-from srnet_jax.keypoints.people import Seen, gather
+from srnet_jax.keypoints.people import Detection, gather
 from tests.keypoints.test_keypoint_files import person
 
 
 def people(*found):
     """Return People of (frame, track id, [J, 3] values)."""
-    (made,) = gather((Seen(*one) for one in found), Path("dance.json"), Budget(10**9))
+    (made,) = gather((Detection(*one) for one in found), Path("dance.json"), Budget(10**9))
     return made
 
 
@@ -29,13 +29,13 @@ def all_of(values, track=None, frames=None):
 
 
 def same(track, values):
-    """Compare where the track shows the person; elsewhere it is NaN."""
+    """Compare the frames that show the person; the others must be NaN."""
     np.testing.assert_allclose(track.keypoints[track.detected], values[track.detected][..., :2], atol=1e-3)
     assert np.isnan(track.keypoints[~track.detected]).all()
 
 
 def test_people_without_ids_are_linked():
-    """They cross at different heights, are listed in any order, and one of them is not seen for a while."""
+    """Two people cross at different heights, are listed in any order, and one is not seen for a while."""
     rng = np.random.default_rng(1)
     first, second = person(start=(400, 300), step=(10, 0)), person(start=(700, 420), step=(-10, 0))
     found = all_of(first) + all_of(second, frames=[*range(6), *range(9, 25)])
@@ -53,7 +53,7 @@ def test_somebody_far_away_is_another_person():
 
 
 def test_a_person_is_not_looked_for_after_a_second():
-    """Who comes back after more than 30 frames is another person, where there are several."""
+    """With several people, one who returns after more than 30 frames is a new person."""
     walk, other = person(frames=60, step=(0, 0)), person(start=(4000, 300), frames=60)
     tracks = follow(*all_of(walk, frames=[*range(15), *range(45, 60)]), *all_of(other))
     assert [len(track.keypoints) for track in tracks] == [60, 15, 15]
@@ -70,7 +70,7 @@ def test_a_video_of_one_person_has_one_track():
 
 def test_short_tracks_are_dropped():
     walk, passer = person(frames=200), person(start=(4000, 300), frames=200)
-    assert len(follow(*all_of(walk), *all_of(passer, frames=range(9)))) == 1  # less than 10 frames and than 5 %
+    assert len(follow(*all_of(walk), *all_of(passer, frames=range(9)))) == 1  # fewer than 10 frames, and less than 5 %
     assert len(follow(*all_of(walk), *all_of(passer, frames=range(10)))) == 2
     assert len(follow(*all_of(walk, frames=range(180)), *all_of(passer, frames=range(9)))) == 2
     assert [track.name for track in follow(*all_of(walk, "7"), *all_of(passer, "a/b", frames=range(150)))] == [
@@ -80,7 +80,7 @@ def test_short_tracks_are_dropped():
 
 
 def test_an_id_that_all_have_is_none():
-    """AlphaPose writes it when it does not track."""
+    """AlphaPose writes equal ids if it does not track."""
     tracks = follow(*all_of(person(), "0"), *all_of(person(start=(4000, 300)), "0"))
     assert [track.name for track in tracks] == ["person_1", "person_2"]
     assert [track.name for track in follow(*all_of(person(), "0"))] == ["person_0"]
@@ -98,9 +98,9 @@ def test_what_is_missing_is_nan():
     values[:3, 4] = 0
     values[5, 4, 0] = np.nan
     values[6, 4, 1] = -1
-    values[7, 6] = 0, 0, 0.5  # sure to be in the corner
-    values[8, 6, 2] = 0  # unsure, yet somewhere
-    values[9, 6, 2] = 0.05  # less than asked for
+    values[7, 6] = 0, 0, 0.5  # high confidence, but exactly in the corner
+    values[8, 6, 2] = 0  # no confidence
+    values[9, 6, 2] = 0.05  # less than min_confidence
     (track,) = tracks.follow(people(*all_of(values)), Budget(10**9), 0.1)
     expected = [[0, 4], [1, 4], [2, 4], [5, 4], [6, 4], [7, 6], [8, 6], [9, 6]]
     assert np.argwhere(track.confidences == 0).tolist() == expected
@@ -137,6 +137,6 @@ def test_nobody_makes_no_track():
 
 
 def test_tracks_know_what_the_file_tells():
-    told = {"layout": "coco", "image_size": (640, 480), "fps": 25.0}
-    (track,) = tracks.follow(dataclasses.replace(people(*all_of(person())), **told), Budget(10**9))
-    assert {name: getattr(track, name) for name in told} == told
+    given = {"layout": "coco", "image_size": (640, 480), "fps": 25.0}
+    (track,) = tracks.follow(dataclasses.replace(people(*all_of(person())), **given), Budget(10**9))
+    assert {name: getattr(track, name) for name in given} == given

@@ -1,4 +1,4 @@
-"""Videos become tracks, whatever finds the people in them."""
+"""Detecting people in videos and pictures, with MediaPipe and other detectors."""
 
 import importlib.util
 import os
@@ -19,12 +19,12 @@ from tests.keypoints import videos
 
 @pytest.fixture(scope="module")
 def dance(tmp_path_factory):
-    """A video of 20 frames, 25 a second."""
+    """A video of 20 frames at 25 frames per second."""
     return videos.write(tmp_path_factory.mktemp("videos") / "dance.mp4", videos.numbered(20), np.arange(20) / 25)
 
 
 class Finder:
-    """Finds one person, who walks, except in frames 5 to 7."""
+    """A detector that finds one walking person, except in frames 5 to 7."""
 
     layout = "coco"
 
@@ -61,9 +61,7 @@ def test_a_part_is_seen_alone_and_keeps_numbers_and_times(dance):
     assert (track.first_frame, track.every, track.fps) == (4, 2, 12.5)
     np.testing.assert_array_equal(track.detected, [True, False, True, True, True, True])
     np.testing.assert_allclose(track.keypoints[track.detected, 0, 0], [4, 8, 10, 12, 14])
-    with pytest.raises(
-        DataError, match=r"dance\.mp4: holds no frames from 3 s before 4 s, found 20 frames, the last at 0\.76 s"
-    ):
+    with pytest.raises(DataError, match=r"dance\.mp4: found 20 frames until 0\.76 s, expected frames from 3 s until 4 s"):
         video.detect(dance, Finder(), part=Part(3, 4))
 
 
@@ -81,13 +79,13 @@ def test_progress_can_be_shown(dance):
 
 def test_many_frames_that_cannot_be_decoded_give_a_warning(dance, monkeypatch):
     monkeypatch.setattr(video, "images", lambda footage, wanted: list(images(footage, wanted))[:9])
-    with pytest.warns(UserWarning, match=r"dance\.mp4: found 9 of 20 frames that can be decoded; it seems damaged"):
+    with pytest.warns(UserWarning, match=r"dance\.mp4: decoded only 9 of 20 frames; the file seems damaged"):
         (track,) = video.detect(dance, Finder())
     assert len(track.keypoints) == 9
 
 
 class Scripted:
-    """Sees in each frame the people whose places are given, 100 pixels high."""
+    """A detector that finds people, 100 pixels high, at given places in each frame."""
 
     layout = "coco"
 
@@ -140,7 +138,7 @@ def test_a_person_without_confidence_is_nobody(dance):
 
 
 def test_what_shows_nobody_is_named(dance):
-    with pytest.raises(DataError, match=r"dance\.mp4: no person in any frame"):
+    with pytest.raises(DataError, match=r"dance\.mp4: found no person in any frame"):
         video.detect(dance, Finder(range(20)))
 
 
@@ -176,7 +174,7 @@ def test_a_model_is_asked_for_where_the_package_has_none(tmp_path, monkeypatch):
 
 
 class Landmarker:
-    """Stands for MediaPipe's PoseLandmarker; finds as many people as it may, at the middle of the image."""
+    """A stand-in for MediaPipe's PoseLandmarker that finds `num_poses` people in the middle of the image."""
 
     @classmethod
     def create_from_options(cls, options):
@@ -227,7 +225,7 @@ def test_landmarks_become_pixels(tmp_path, monkeypatch):
         np.testing.assert_allclose(detector(np.zeros((48, 64, 3), np.uint8), 0), np.tile([32, 12, 0.9], (1, 33, 1)))
     model.write_bytes(b"hello")
     with (
-        pytest.raises(UserError, match=r"x\.task: no pose_landmarker \.task file \(Unable to open\\nzip archive\.\)"),
+        pytest.raises(UserError, match=r"x\.task: not loaded \(Unable to open\\nzip archive\.\), expected a pose_landmarker"),
         video.mediapipe(model),
     ):
         pass

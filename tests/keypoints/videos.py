@@ -1,4 +1,4 @@
-"""Small videos whose images say which frame they are, for the tests of what is read from videos."""
+"""Make small videos whose images encode the frame number, for tests that read videos."""
 
 import fractions
 import struct
@@ -7,7 +7,7 @@ import av
 import numpy as np
 
 CLOCK = fractions.Fraction(1, 90_000)
-STEP = 4  # of a frame's red
+STEP = 4  # increase of red from frame to frame
 
 
 def numbered(count, size=(64, 48)):
@@ -19,20 +19,20 @@ def numbered(count, size=(64, 48)):
 
 
 def number(image):
-    """Return which frame of `numbered` an image is, however it is turned."""
+    """Return the frame number of an image of `numbered`, in any rotation."""
     height, width = image.shape[:2]
     return round(float(image[height // 2 - 4 : height // 2 + 4, width // 2 - 4 : width // 2 + 4, 0].mean()) / STEP)
 
 
 def blue_corner(image):
-    """Return whether the blue corner is at the (bottom, right)."""
+    """Return whether the blue corner is at the bottom, and whether it is at the right."""
     blue = image[..., 2].astype(int) - image[..., 0] > 100
     rows, columns = np.nonzero(blue)
     return bool(rows.mean() > image.shape[0] / 2), bool(columns.mean() > image.shape[1] / 2)
 
 
 def write(path, images, times, *, metadata=None, keys_every=10, options=None):
-    """Write a video of images at these seconds, as `path` ends: H.264, a key frame at least every n-th frame."""
+    """Write an H.264 video of images at the given seconds, with a key frame at least every n-th frame."""
     with av.open(str(path), "w", options=options or {}) as container:
         container.metadata.update(metadata or {})
         stream = container.add_stream("libx264", rate=30, options={"crf": "10", "preset": "ultrafast"})
@@ -48,7 +48,7 @@ def write(path, images, times, *, metadata=None, keys_every=10, options=None):
 
 
 def turned_by_metadata(path, target, width, height):
-    """Copy an .mp4 and say in its track header that it is to be shown turned by 90 degrees clockwise, as phones do.
+    """Copy an .mp4 and set a clockwise rotation by 90 degrees in its track header, as phones do.
 
     The matrix takes (x, y) to (height - y, x): ISO/IEC 14496-12, 8.3.2; its rows have 16.16, 16.16 and 2.30 bits.
     """

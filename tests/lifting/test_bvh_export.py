@@ -1,4 +1,4 @@
-"""BVH files read back as the motion that was written."""
+"""Test that BVH files are read back as the motion that was written."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def write(path, poses, fps):
 
 
 def moving(frames=60, turn=None):
-    """Return somebody's motion, camera frame, metres."""
+    """Return the motion of a person, [T, 17, 3], camera frame, metres."""
     *_, poses = next(synthetic.recordings(frames * 210, seed=0))
     poses = (poses - poses[:, :1])[:, :, [0, 2, 1]] * [1, -1, 1]  # z up to y down
     return poses if turn is None else poses @ turn.T
@@ -42,7 +42,7 @@ def directions(poses):
 
 @pytest.mark.parametrize("turn", [None, np.diag([-1.0, -1, 1]), np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])])
 def test_a_body_is_found_again(tmp_path, turn):
-    """Upright, upside down and lying: limbs point where they did, joints are where they were."""
+    """Limbs keep their directions and joints their positions, for a person upright, upside down and lying."""
     poses = moving(turn=turn)
     write(tmp_path / "x.bvh", poses, fps=50)
     found, motion = read_back(tmp_path / "x.bvh")
@@ -54,7 +54,7 @@ def test_a_body_is_found_again(tmp_path, turn):
 
 
 def test_a_rigid_trunk_is_exact(tmp_path):
-    """Where hips and shoulders keep their shape, nothing is lost."""
+    """A motion in which hips and shoulders keep their shape is stored exactly."""
     start = moving(1)[0]
     rng = np.random.default_rng(0)
     offsets = np.array([start[j] - start[p] if p >= 0 else np.zeros(3) for j, p in enumerate(H36M_17.parents)])

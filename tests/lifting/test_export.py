@@ -1,4 +1,4 @@
-"""Exported networks give what the networks give."""
+"""Test that exported files have the same outputs as the networks."""
 
 import importlib.util
 import json
@@ -49,7 +49,7 @@ def test_onnx_is_the_network(trained, tmp_path, rng):
     assert (about["input"]["shape"], about["output"]["shape"]) == (["B", 7, 17, 2], ["B", 5, 17, 3])
     inputs = rng.normal(size=(70_000 if trained.name == "fc" else 5, 7, 17, 2)).astype(
         np.float32
-    )  # above onnx_program's stand-in
+    )  # above the special number of sequences in onnx_program
     (poses,) = onnxruntime.InferenceSession(tmp_path / "x.onnx").run(None, {"inputs_2d": inputs})
     assert poses.shape == (len(inputs), 5, 17, 3)
     np.testing.assert_allclose(poses[-5:], trained.model.apply(trained.variables, inputs[-5:]), rtol=1e-4, atol=1e-6)
@@ -81,7 +81,7 @@ def test_the_description_names_a_fixed_length_and_the_unit(trained):
     assert about["output"]["unit"].startswith("metre, relative to the hip")
     trained.config.model.normalization = "turned"
     about = export._described(trained, 7)
-    assert "in the axes of the camera turned to the hip" in about["output"]["unit"]
+    assert "in the axes of a camera turned towards the hip" in about["output"]["unit"]
     assert about["input"]["hip"].startswith("(0, log(10 s))")
     trained.config.model.normalization = "pixel"
     assert export._described(trained, None)["output"]["unit"].startswith("as the targets of normalization pixel")
@@ -89,13 +89,13 @@ def test_the_description_names_a_fixed_length_and_the_unit(trained):
 
 def test_what_onnx_cannot_hold_is_said_in_one_line(tiny_config, tmp_path):
     tiny_config.model.update(network="fc", precision="bfloat16")
-    with pytest.raises(UserError, match=r"x\.onnx: not written, ONNX cannot hold this network, .*NOT_IMPLEMENTED"):
+    with pytest.raises(UserError, match=r"x\.onnx: not written, this network cannot be converted to ONNX, .*NOT_IMPLEMENTED"):
         export.write(tmp_path / "x.onnx", make(tiny_config))
     assert not list(tmp_path.iterdir())
 
 
 def test_an_operation_without_onnx_is_named():
-    with pytest.raises(NotImplementedError, match="no ONNX for JAX's cumsum"):
+    with pytest.raises(NotImplementedError, match="JAX operation cumsum: no ONNX node for it"):
         onnx_program.convert(lambda inputs: jax.numpy.cumsum(inputs, axis=1), (3, 2))
 
 
@@ -127,6 +127,6 @@ def test_what_cannot_be_exported_is_said(trained, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_program_that_differs_is_not_kept(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "_MOST_APART", -1.0)
-    with pytest.raises(UserError, match=r"x\.stablehlo: not kept, its outputs differ"):
+    with pytest.raises(UserError, match=r"x\.stablehlo: not kept, outputs differ from the network's by"):
         export.write(tmp_path / "x.stablehlo", trained)
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Files of a motion, read back by libraries that others wrote, or by the format's definition."""
+"""Test files of a motion by reading them back, with other libraries or by the definition of the format."""
 
 import csv
 import dataclasses
@@ -27,7 +27,7 @@ UP_TO_Y = [0, 2, 1]
 
 
 def world():
-    """Return somebody who walks [T, 17, 3], metres, z up, on a floor at 0."""
+    """Return a person who walks on a floor at 0, [T, 17, 3], z up, metres."""
     draws = np.random.default_rng(0), np.random.default_rng(1)
     body = synthetic._bodies(0)["S1"]
     poses = synthetic.motion(body, synthetic.ACTIONS["Walking"], num_frames=FRAMES, rng=draws[0], style_rng=draws[1])
@@ -44,7 +44,7 @@ def camera():
 
 @pytest.fixture
 def walk():
-    """Return a result in which all is known, and its truth in the level world [T, 17, 3]."""
+    """Return a result with root, up and floor, and its true joints in the level world [T, 17, 3]."""
     truth, turn = world(), camera()
     seen = (truth - [0.3, -4.0, HEIGHT]) @ turn.T
     assert (seen[..., 2] > 1).all()
@@ -101,7 +101,7 @@ def test_trc(walk, tmp_path):
 
 
 def test_every_line_of_a_trc_has_all_fields(walk, tmp_path):
-    """As OpenSim's tables ask."""
+    """Check the rules that OpenSim's tables require."""
     walk[0].save(tmp_path / "x.trc")
     lines = (tmp_path / "x.trc").read_text().split("\n")
     assert lines[0] == "PathFileType\t4\t(X/Y/Z)\tx.trc"
@@ -111,7 +111,7 @@ def test_every_line_of_a_trc_has_all_fields(walk, tmp_path):
 
 
 def test_markers_are_called_as_in_pose2sim():
-    """Where the place is the same; its Head is the top of the head, its Neck the middle of the shoulders."""
+    """Names agree only where places do: Pose2Sim's Head is the top of the head, its Neck the middle of the shoulders."""
     own = dict(zip(H36M_17.joints, NAMES, strict=True))
     assert own["Thorax"] == "Neck"
     assert own["RFoot"] == "RAnkle"
@@ -135,7 +135,7 @@ def test_csv(walk, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:No analog data found in file")
 def test_c3d(walk, tmp_path):
-    """By two libraries."""
+    """Read the file with two libraries."""
     found, truth = walk
     found.save(tmp_path / "x.c3d")
     read = ezc3d.c3d(str(tmp_path / "x.c3d"))
@@ -160,7 +160,7 @@ def test_c3d(walk, tmp_path):
 
 
 def test_a_c3d_begins_at_its_time(walk, tmp_path):
-    """Readers take the first frame's number over the rate for its time."""
+    """Readers compute the time of the first frame as its number / the rate."""
     found = dataclasses.replace(walk[0], every=2, fps=FPS / 2, first_frame=100)
     found.save(tmp_path / "x.c3d")
     points = ezc3d.c3d(str(tmp_path / "x.c3d"))["header"]["points"]
@@ -178,7 +178,7 @@ def test_a_pause_has_no_pose_at_even_times_either(walk):
 
 
 def long(found, frames):
-    """Return a result that repeats its first frames until it has this many."""
+    """Return a result that repeats its frames until it has this many."""
     rows = np.arange(frames) % GAP.start
     arrays = ("poses_3d", "root", "sources", "confidences", "keypoints_2d", "detected")
     return dataclasses.replace(found, **{name: getattr(found, name)[rows] for name in arrays})
@@ -186,16 +186,18 @@ def long(found, frames):
 
 def test_a_c3d_counts_no_more_frames_than_it_can(walk, tmp_path):
     found, _ = walk
-    with pytest.raises(UserError, match=r"x\.c3d: found 65,536 frames, .c3d holds at most 65,535; expected another format"):
+    with pytest.raises(UserError, match=r"x\.c3d: found 65,536 frames, expected at most 65,535, or another format than \.c3d"):
         long(found, 65_536).save(tmp_path / "x.c3d")
     assert not list(tmp_path.iterdir())
-    with pytest.warns(UserWarning, match=r"x\.c3d: numbers of frames above 65,535 cannot be kept, it begins at frame 1"):
+    with pytest.warns(
+        UserWarning, match=r"x\.c3d: found frame numbers above 65,535, which \.c3d cannot hold; the file begins at frame 1"
+    ):
         dataclasses.replace(found, first_frame=65_500).save(tmp_path / "x.c3d")
     assert ezc3d.c3d(str(tmp_path / "x.c3d"))["header"]["points"]["first_frame"] == 0
 
 
 def read_bvh(path):
-    """Return joints [T, J, 3], centimetres, y up, of the ends too, their names and the seconds of a frame, by pymotion."""
+    """Read a file with pymotion: joints and ends [T, J, 3], y up, centimetres; their names; the seconds per frame."""
     file = BVH()
     file.load(str(path))
     names, parents = [str(name) for name in file.data["names"]], np.array(file.data["parents"])
@@ -212,7 +214,7 @@ ENDS = {"LFoot": "LKnee_end", "RFoot": "RKnee_end", "Head": "Neck_end", "LWrist"
 
 
 def test_bvh_walks(walk, tmp_path):
-    """In the level world, on its floor; in a gap the pose is held."""
+    """The motion is in the level world and on its floor; in a gap the pose is repeated."""
     found, truth = walk
     found.save(tmp_path / "x.bvh")
     points, names, step = read_bvh(tmp_path / "x.bvh")
@@ -221,7 +223,7 @@ def test_bvh_walks(walk, tmp_path):
     truth[GAP] = truth[GAP.start - 1]
     np.testing.assert_allclose(points[:, 0], truth[:, 0][:, UP_TO_Y] * [1, 1, -1], atol=1e-5)
     assert np.linalg.norm(points[-1, 0] - points[0, 0]) > 1
-    assert np.linalg.norm(points - truth[..., UP_TO_Y] * [1, 1, -1], axis=-1).max() < 0.03  # bones are of constant length
+    assert np.linalg.norm(points - truth[..., UP_TO_Y] * [1, 1, -1], axis=-1).max() < 0.03  # the file has constant bone lengths
 
 
 def test_bvh_stays_in_place_without_a_path(walk, tmp_path):
@@ -244,7 +246,7 @@ def test_angles_csv(walk, tmp_path):
 
 
 def test_mot(walk, tmp_path):
-    """By its definition: a header to `endheader`, whose counts are right, then names and as many numbers a line."""
+    """Read the file by its definition: a header with counts, `endheader`, names, and this many numbers in each line."""
     found, truth = walk
     found.save_angles(tmp_path / "x.mot")
     head, _, body = (tmp_path / "x.mot").read_text().partition("endheader\n")
@@ -264,7 +266,7 @@ def test_mot(walk, tmp_path):
 
 
 def test_the_mot_puts_the_bones_where_they_are(walk, tmp_path):
-    """OpenSim's joints turn about z, x and y: pelvis, then thigh, then a knee that bends backwards."""
+    """Compute joints as OpenSim does, with rotations about z, x and y of pelvis and thigh, and a knee that bends backwards."""
     found, truth = walk
     found.save_angles(tmp_path / "x.mot")
     body = (tmp_path / "x.mot").read_text().partition("endheader\n")[2]
@@ -293,7 +295,9 @@ def test_the_mot_puts_the_bones_where_they_are(walk, tmp_path):
 def test_a_mot_leaves_out_what_is_not_known_and_says_so(walk, tmp_path):
     found, _ = walk
     found.poses_3d[5, H36M_17.joints.index("RWrist")] = found.poses_3d[5, H36M_17.joints.index("RElbow")]
-    with pytest.warns(UserWarning, match=r"x\.mot: left out, not known in every frame: arm_rot_r, elbow_flex_r$"):
+    with pytest.warns(
+        UserWarning, match=r"x\.mot: left out angles that are not known in every frame: arm_rot_r, elbow_flex_r$"
+    ):
         found.save_angles(tmp_path / "x.mot")
     assert "elbow_flex_r" not in (tmp_path / "x.mot").read_text()
 
@@ -312,7 +316,7 @@ def test_npz(walk, tmp_path):
 
 
 def test_what_is_not_known_is_not_made_up(walk):
-    """A result without up has no level world; without a path none of the camera; each part less is said by `place`."""
+    """A result without up has no level world, and one without a path has no camera world; `place` says what is missing."""
     found, truth = walk
     seen = found.joints_camera()
     plain = result(world() @ camera().T)
@@ -334,7 +338,7 @@ def test_what_is_not_known_is_not_made_up(walk):
 
 @pytest.mark.parametrize("down", [1, -1])
 def test_a_camera_that_looks_straight_down_or_up_has_a_level_world(down):
-    """From above the image's up is away from the camera; from below its down."""
+    """Seen from above, the image's up is away from the camera; seen from below, its down is."""
     seen = world()
     found = result(seen, up=np.array([0.0, 0, -down]))
     expected = (seen - seen[:, :1]) * [1, -down, -down]
@@ -370,7 +374,7 @@ def test_a_rate_that_is_not_known_is_said(walk, tmp_path, suffix):
 
 
 def test_formats_without_times_get_even_frames(walk):
-    """Each is where the motion is at its time, linearly between the frames."""
+    """Each frame is interpolated linearly to its time."""
     times = 5 + np.cumsum(np.linspace(0.01, 0.03, FRAMES))
     found = dataclasses.replace(walk[0], times=times)
     even = found.motion().even

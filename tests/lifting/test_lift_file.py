@@ -1,4 +1,4 @@
-"""A file of keypoints becomes files of poses: the same ones, whatever the format."""
+"""Test that a file of keypoints becomes files with the same poses in any format."""
 
 import dataclasses
 import re
@@ -221,7 +221,7 @@ def test_an_image_size_that_is_not_known_is_a_usual_one_and_said(tmp_path, middl
     points = points - np.median(points, axis=(0, 1)) + middle
     points = points * [1, 150 / np.ptp(points[..., 1])] + [0, middle[1] * (1 - 150 / np.ptp(points[..., 1]))]
     np.savez(tmp_path / "x.npz", keypoints=points)
-    with pytest.warns(UserWarning, match=f"x.npz: image size not known, taken as {size[0]} x {size[1]}"):
+    with pytest.warns(UserWarning, match=f"x.npz: image size not known, assuming {size[0]} x {size[1]}"):
         (track,) = sources.described(keypoint_files.load(tmp_path / "x.npz"), tmp_path / "x.npz", layout="coco", fps=None)
     assert track.image_size == size
 
@@ -232,7 +232,7 @@ def test_pictures_are_lifted_by_the_network_of_single_frames():
 
 
 def test_somebody_without_a_pose_does_not_stop_the_others(tmp_path):
-    """Of whom the detector saw three joints: the .npz says so, and there is no motion to write."""
+    """A person with three detected joints has no poses in the .npz, and there is no motion to write."""
     both = np.stack([walker("coco"), walker("coco", 300)], 1)
     both[:, 1, 3:] = 0
     np.savez(tmp_path / "two.npz", keypoints=both, fps=30.0, image_size=(1024, 1024))
@@ -248,7 +248,9 @@ def test_somebody_without_a_pose_does_not_stop_the_others(tmp_path):
 def test_layouts_that_do_not_fit_are_named(tmp_path):
     np.savez(tmp_path / "x.npz", keypoints=np.random.default_rng(0).uniform(10, 500, (5, 9, 2)))
     tracks = keypoint_files.load(tmp_path / "x.npz")
-    with pytest.raises(UserError, match=r"x\.npz has 9 joints, expected those of a layout: coco \(17\), halpe_26"):
+    with pytest.raises(
+        UserError, match=r"--layout: found 9 joints in .*x\.npz, expected the number of a layout: coco \(17\), halpe_26"
+    ):
         sources.described(tracks, tmp_path / "x.npz", layout=None, fps=None)
     with pytest.raises(DataError, match=r"x\.npz: keypoints: found 9 joints, expected the 16 of layout mpii"):
         sources.described(tracks, tmp_path / "x.npz", layout="mpii", fps=None)
@@ -256,7 +258,7 @@ def test_layouts_that_do_not_fit_are_named(tmp_path):
 
 @pytest.mark.parametrize("name", PRETRAINED)
 def test_what_ships_knows_a_standing_person(name):
-    """Arms, legs and head lie where anatomy puts them."""
+    """Arms, legs and head are where anatomy requires."""
     points = walker("coco")[..., :2].astype(np.float32)
     pose = load(name)(points, layout="coco", image_size=(1024, 1024), fps=30).mean(0)
     at = H36M_17.joints.index
@@ -271,12 +273,12 @@ def test_what_ships_knows_a_standing_person(name):
 
 
 def moved(seconds):
-    """Return keypoints of a person who moves with time alone, [T, 17, 3]."""
+    """Return keypoints [T, 17, 3] of a person whose position depends only on time."""
     return walker("coco")[:1] + np.stack([20 * np.sin(3 * seconds), 5 * np.cos(3 * seconds), 0 * seconds], -1)[:, None]
 
 
 def test_a_temporal_network_sees_even_frames_of_uneven_times(tmp_path, lifter):
-    """Uneven frames of a motion are lifted to what even frames at the network's rate are, at the same times."""
+    """Uneven frames of a motion have the poses of even frames at the network's rate, at the same times."""
     rng = np.random.default_rng(0)
     uneven = np.cumsum(rng.choice([1 / 60, 1 / 30, 1 / 20], 90))
     uneven -= uneven[0]
@@ -313,7 +315,7 @@ def test_what_is_written_of_a_part_has_the_videos_numbers_and_times(tmp_path, li
     np.savez(tmp_path / "x.npz", keypoints=walker("coco"), fps=10.0, image_size=(1280, 720))
     tracks = keypoint_files.load(tmp_path / "x.npz")
     for fps in (None, 10.0):
-        part = times.chosen(tracks, times.part(0.5, 1.8, 4), fps, "x")
+        part = times.select(tracks, times.make_part(0.5, 1.8, 4), fps, "x")
         part = sources.described(part, tmp_path, layout="coco", fps=fps)
         (found,) = lift_file.lift(part, lifter, flip=False)
         found.save(tmp_path / "y.npz")
@@ -327,11 +329,11 @@ def test_the_focal_length_is_the_given_or_the_cameras(tmp_path, lifter):
     metadata = {"com.apple.quicktime.camera.focal_length.35mm_equivalent": "26"}
     options = {"movflags": "use_metadata_tags"}
     path = videos.write(tmp_path / "x.mov", videos.numbered(3), np.arange(3) / 30, metadata=metadata, options=options)
-    filmed = footage.opened(path)
+    filmed = footage.open_footage(path)
     assert sources.focal_length(70.0, filmed) == (70.0, "focal length 70 px, as given")
     px, said = sources.focal_length(None, filmed)
     assert px == pytest.approx(26 * 80 / np.hypot(36, 24))
-    assert said == "focal length 48 px: 26 mm in the 35 mm format, says x.mov"
+    assert said == "focal length 48 px: 26 mm (35 mm equivalent) in x.mov"
     assert sources.focal_length(None, None) == (
         None,
         "focal length not known, taken as 0.85 times the image's longer side",

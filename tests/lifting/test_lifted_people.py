@@ -3,6 +3,7 @@
 import doctest
 import html
 import sys
+import tempfile
 import types
 import webbrowser
 from pathlib import Path
@@ -75,8 +76,9 @@ def test_a_film_shows_the_video(tmp_path):
         load("single").lift_file(tmp_path / "walk.npz", layout="coco", video=tmp_path / "walk.mp4").save(tmp_path / "walk.mp4")
 
 
-def test_outside_of_a_notebook_the_page_opens_in_a_browser(people, monkeypatch, capsys):
+def test_outside_of_a_notebook_the_page_opens_in_a_browser(people, monkeypatch, capsys, tmp_path):
     opened = []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
     path = people[0].show()
     assert opened == [path.as_uri()]

@@ -1,4 +1,4 @@
-"""From keypoints to 3D: the same numbers as evaluation, at any frame rate, from any form of a network."""
+"""Test that lifting keypoints gives the numbers of evaluation, at any frame rate and from any form of a network."""
 
 import dataclasses
 import importlib.metadata
@@ -27,7 +27,7 @@ SIZE = (1920, 1080)
 
 @pytest.fixture
 def keypoints(rng):
-    """[40, 17, 2] COCO keypoints of somebody who moves evenly."""
+    """Return COCO keypoints [40, 17, 2] of a person who moves evenly."""
     start, end = rng.uniform(200, 800, (2, 17, 2))
     return (start + np.linspace(0, 1, 40)[:, None, None] * (end - start) / 10).astype(np.float32)
 
@@ -67,7 +67,7 @@ def test_poses_are_the_networks(lifter, keypoints):
 
 
 def test_a_camera_that_turns_sees_the_same_person(tiny_config, keypoints):
-    """Only `turned` knows where the person stands; the pose turns with the camera's axes."""
+    """Only `turned` depends on the person's position; the pose rotates with the axes of the camera."""
     tiny_config.model.normalization = "turned"
     lifter = lifter_lib.KeypointLifter(make(tiny_config))
     focal, middle, angle = 1400.0, np.array(SIZE) / 2, np.radians(20)
@@ -109,7 +109,7 @@ def test_a_mirrored_person_has_the_mirrored_pose(lifter, keypoints):
 
 
 def test_videos_of_other_rates_are_seen_at_the_networks(temporal, keypoints):
-    """A video of twice the rate, every other frame of which is the first video, has its poses there."""
+    """A video at twice the rate, whose every other frame is from the first video, has the same poses in these frames."""
     double = interpolated(keypoints, np.arange(79) / 2)
     slow = temporal(keypoints, layout="coco", image_size=SIZE, fps=30)
     fast = temporal(double, layout="coco", image_size=SIZE, fps=60)
@@ -172,13 +172,19 @@ def test_a_training_is_read(tiny_config, keypoints, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda arrays: arrays.pop("config"), "found no config"),
-        (lambda arrays: arrays.update(fps=np.array("x")), "fps: expected one number"),
+        (lambda arrays: arrays.pop("config"), "config: not found, expected a file that launch.export wrote"),
+        (lambda arrays: arrays.update(fps=np.array("x")), "fps: found no number of frames per second"),
         (lambda arrays: arrays.update(config=np.array("{")), "not a config"),
         (lambda arrays: arrays.update(expected_errors=np.zeros((4, 17))), r"expected_errors: found .*shape \(5, 17\)"),
-        (lambda arrays: arrays.update(expected_errors=np.full((5, 17), -1.0)), "expected_errors: expected finite numbers"),
-        (lambda arrays: arrays.update({"params/x": np.zeros(3)}), "params/x: in the file alone"),
-        (lambda arrays: arrays.update({next(n for n in arrays if "kernel" in n): np.zeros(3)}), r"found \(3,\) of float64"),
+        (
+            lambda arrays: arrays.update(expected_errors=np.full((5, 17), -1.0)),
+            "expected_errors: found infinity, NaN or a negative number",
+        ),
+        (lambda arrays: arrays.update({"params/x": np.zeros(3)}), "params/x: found only in the file"),
+        (
+            lambda arrays: arrays.update({next(n for n in arrays if "kernel" in n): np.zeros(3)}),
+            r"found float64 of shape \(3,\)",
+        ),
         (lambda arrays: arrays[next(n for n in arrays if "kernel" in n)].fill(np.nan), "finite numbers"),
     ],
 )
@@ -220,10 +226,10 @@ def test_a_config_of_another_version_is_refused(lifter, tmp_path):
         (np.zeros((0, 17, 2), np.float32), r"found shape \(0, 17, 2\)"),
         (np.full((3, 17, 2), np.nan), "keypoints: no frame shows 4 of the 17 joints"),
         (np.zeros((3, 25, 2)), "found 25 joints, expected the 17 of layout coco; body_25 and body_25b have 25"),
-        (np.full((3, 17, 2), 0.5), r"keypoints: all keypoints are within .*1\.5, they seem normalised, expected pixels"),
-        (np.full((3, 17, 2), 7.0), "keypoints: all joints are at one place in each frame, expected a person's"),
-        (np.full((3, 17, 2), 1e9), "keypoints: keypoints of 1,000,000 or more at frame 0, expected pixels"),
-        (np.full((3, 17, 2), 1e200), "keypoints: keypoints of 1,000,000 or more at frame 0, expected pixels"),
+        (np.full((3, 17, 2), 0.5), r"keypoints: found only keypoints within .*1\.5, which seem normalised, expected pixels"),
+        (np.full((3, 17, 2), 7.0), "keypoints: found all joints at one point in each frame, expected a person's"),
+        (np.full((3, 17, 2), 1e9), "keypoints: found keypoints of 1,000,000 or more in frame 0, expected pixels"),
+        (np.full((3, 17, 2), 1e200), "keypoints: found keypoints of 1,000,000 or more in frame 0, expected pixels"),
     ],
 )
 def test_wrong_keypoints_are_refused(lifter, keypoints, message):

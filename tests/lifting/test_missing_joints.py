@@ -1,4 +1,4 @@
-"""What a detector does not see: how far that moves what it sees, and what is said of it."""
+"""Test joints that a detector does not see: how they affect the joints that it sees, and how results mark them."""
 
 import warnings
 
@@ -13,7 +13,7 @@ from srnet_jax.lifting import lift_file
 from srnet_jax.lifting.lifter import completed, load
 from srnet_jax.pose import layouts
 from srnet_jax.pose.cameras import project, virtual_cameras, world_to_camera
-from srnet_jax.pose.complete import FEWEST, Source, complete, without_leaps
+from srnet_jax.pose.complete import MIN_JOINTS, Source, complete, without_leaps
 from srnet_jax.pose.layouts import H36M
 
 COCO = layouts.find("coco").joints
@@ -22,7 +22,7 @@ LEGS = tuple(f"{side}_{part}" for side in ("left", "right") for part in ("knee",
 
 
 def walk(subject, seed):
-    """Return COCO keypoints [T, 17, 2] of somebody who walks, pixels; the whole face is at the head."""
+    """Return COCO keypoints [T, 17, 2] of a walking person, pixels; the whole face is at the head joint."""
     body = synthetic._bodies(0)[subject]
     draws = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     poses = synthetic.motion(body, synthetic.ACTIONS["Walking"], num_frames=FRAMES, rng=draws[0], style_rng=draws[1])
@@ -53,7 +53,7 @@ def hide(keypoints, joints, frames=slice(None)):
 
 
 def moved(lifter, keypoints, joints, frames=slice(None)):
-    """Return how far the joints that are still seen, or follow from such, move in the frames that hide others, metres."""
+    """Return how far hiding joints moves those that are still seen or derived from seen joints, in these frames, metres."""
     hidden = hide(keypoints, joints, frames)
     seen = completed(hidden, None, "coco", FPS).confidences > 0
     seen[:, 0] = False  # the root does not move
@@ -63,7 +63,7 @@ def moved(lifter, keypoints, joints, frames=slice(None)):
 
 @pytest.mark.parametrize(("most", "usual_m", "worst_m"), [(2, 0.025, 0.10), (4, 0.05, 0.15), (8, 0.08, 0.30)])
 def test_what_is_seen_stays_where_it_is(walks, lifter, most, usual_m, worst_m):
-    """Any joints, hidden for any stretch: on average over draws, and in each."""
+    """Hide random joints for random stretches, and check the mean over draws and each draw."""
     rng = np.random.default_rng(most)
     found = []
     for draw in range(24):
@@ -93,7 +93,7 @@ def test_what_a_picture_does_not_show_at_all(walks, lifter, joints, usual_m):
 
 @pytest.mark.parametrize(("half_width", "head_m", "rest_m"), [(0.01, 0.03, 0.02), (0.02, 0.06, 0.04), (0.045, 0.11, 0.07)])
 def test_a_far_ear_hardly_moves_the_head(walks, lifter, half_width, head_m, rest_m):
-    """In profile ears are at one place; who faces the camera has them 4.5 % of the height beside the middle of the head."""
+    """In profile both ears are at one place; facing the camera, each is 4.5 % of the height from the middle of the head."""
     head = H36M.joints.index("head")
     for keypoints in walks:
         ears = half_width * np.ptp(keypoints[..., 1]) * np.eye(2)[0]
@@ -106,7 +106,7 @@ def test_a_far_ear_hardly_moves_the_head(walks, lifter, half_width, head_m, rest
 
 
 def test_a_hidden_joint_walks_on_with_the_person(walks):
-    """It is not left behind in the image, and not further from the truth for a gap at the video's end."""
+    """A hidden joint follows the person in the image, and a gap at the video's end does not increase its error."""
     for keypoints in walks:
         moving = keypoints + np.arange(FRAMES)[:, None, None] * [8.0, 0]  # 720 pixels
         size = np.ptp(keypoints[..., 1])
@@ -132,7 +132,7 @@ def test_what_is_hidden_is_marked_and_named(joints, start, length):
     _, expected = layouts.derived(hidden, sure, "coco")
     np.testing.assert_array_equal(found.confidences, np.where(found.lifted[:, None], expected, 0))
     shown = (expected > 0).sum(-1)
-    assert found.lifted[shown >= FEWEST].all()
+    assert found.lifted[shown >= MIN_JOINTS].all()
     counted = found.lifted & (shown > 0)
     share = (expected[counted] == 0).mean(0)
     assert found.missing == pytest.approx({joint: s for joint, s in zip(H36M.joints, share, strict=True) if s > 0.05})
@@ -156,7 +156,7 @@ def test_the_warning_names_what_was_hidden(walks, lifter):
 
 
 def test_gaps_of_the_whole_person(walks, lifter):
-    """A second is filled; what is longer is not lifted."""
+    """Gaps up to a second are filled; frames of longer gaps are not lifted."""
     for length, is_lifted in ((50, True), (51, False)):
         hidden = walks[1].copy()
         hidden[20 : 20 + length] = 0
@@ -179,7 +179,7 @@ def test_a_joint_that_leaps_for_a_frame_or_two_is_missing(walks):
 
 
 def test_where_each_joint_comes_from_is_known(walks):
-    """COCO lacks hip, spine, thorax, neck and head: they are derived. What is hidden is filled, from other joints or frames."""
+    """Joints that COCO lacks (hip, spine, thorax, neck, head) are derived; hidden joints are filled from joints or frames."""
     keypoints = walks[0]
     whole = completed(keypoints, None, "coco", FPS).sources
     derived = np.isin(H36M.joints, ("pelvis", "spine", "thorax", "skull_base", "head"))
@@ -190,9 +190,9 @@ def test_where_each_joint_comes_from_is_known(walks):
     np.testing.assert_array_equal(hidden[:10], whole[:10])
     only = [joint for joint in COCO if joint not in ("left_wrist", "right_wrist")]
     short = completed(hide(keypoints, only, slice(10, 20)), None, "coco", FPS).sources
-    assert (short[10:20] == Source.FILLED).all()  # interpolated as a whole, the two wrists too
+    assert (short[10:20] == Source.FILLED).all()  # the whole pose is interpolated, including both wrists
     assert not completed(hide(keypoints, only, slice(10, 20)), None, "coco", FPS).confidences[10:20].any()
     long = completed(hide(keypoints, COCO, slice(10, 70)), None, "coco", FPS)
     np.testing.assert_array_equal((long.sources == Source.NOT_LIFTED).all(1), ~long.lifted)
-    own = completed(keypoints, None, "h36m", FPS).sources  # which has all 17
+    own = completed(keypoints, None, "h36m", FPS).sources  # this layout has all 17 joints
     assert (own == Source.SEEN).all()

@@ -1,4 +1,4 @@
-"""A lifted person is placed where the person walked: filters, path, up and floor together."""
+"""Test that filters, path, up and floor together place a lifted person where the person walked."""
 
 import dataclasses
 
@@ -60,7 +60,9 @@ def test_filters_are_applied_before_the_path(rng):
     np.testing.assert_array_equal(found.poses_3d, filtered(result.poses_3d, result.confidences, one.times, Settings()))
     tall = finished(result, one.pixels, MotionSettings(Settings(stature_m=1.9)))
     factor = np.linalg.norm(tall.poses_3d[:, 3]) / np.linalg.norm(found.poses_3d[:, 3])
-    np.testing.assert_allclose(np.median(tall.root[:, 2] / found.root[:, 2]), factor, rtol=1e-3)  # larger is farther away
+    np.testing.assert_allclose(
+        np.median(tall.root[:, 2] / found.root[:, 2]), factor, rtol=1e-3
+    )  # a larger person is farther away
 
 
 def test_the_usual_focal_length_is_that_of_the_lifter():

@@ -1,4 +1,4 @@
-"""Films, sheets and pages: what is drawn, in what time, and that a page needs nothing else and cannot be broken into."""
+"""Test films, pictures and pages: what is drawn, when, and that a page is self-contained and safe against injection."""
 
 import dataclasses
 import importlib.util
@@ -59,11 +59,11 @@ def test_pictures_are_written(scene, tmp_path):
 
 
 def test_bones_to_estimated_joints_are_dashed(scene, tmp_path):
-    """Only in the frames where they are estimates; the drawing and the page both say what a dashed line is."""
+    """Bones are dashed only in frames in which a joint is estimated; the drawing and the page explain dashed lines."""
     assert "Dashed" not in webpage.page(scene)
     scene.estimated[2, [3, 6]] = True
     page = webpage.page(scene)
-    assert "Dashed: to joints that were not seen" in page
+    assert "Dashed bones end in joints that were not seen" in page
     assert json.loads(re.search(r"application/json\">(.*?)</script>", page, re.S)[1])["estimated"][1:4] == [[], [3, 6], []]
     axes = rendering.Figure().subplots()
     show = rendering._show_solid(axes, scene, np.arange(30))
@@ -86,7 +86,7 @@ def test_what_cannot_be_drawn_is_said(scene, tmp_path, monkeypatch):
         rendering.render(scene, tmp_path / "x.bmp")
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setitem(__import__("sys").modules, "imageio_ffmpeg", None)
-    with pytest.raises(UserError, match=r"needs ffmpeg, which is not installed; \.html and \.gif need nothing"):
+    with pytest.raises(UserError, match=r"needs ffmpeg, which is not installed; \.html and \.gif do not need it"):
         rendering.render(scene, tmp_path / "x.mp4")
     assert not list(tmp_path.iterdir())
 
@@ -105,7 +105,7 @@ def test_an_ffmpeg_that_fails_is_one_line_and_leaves_nothing(scene, tmp_path, mo
     program.chmod(0o755)
     monkeypatch.setattr(rendering, "find_ffmpeg", lambda path: str(program))
     short, _ = scenes.thinned(scene, 3)
-    with pytest.raises(UserError, match=rf"x\.mp4: ffmpeg {reason}; \.html and \.gif need none") as failed:
+    with pytest.raises(UserError, match=rf"x\.mp4: ffmpeg {reason}; \.html and \.gif do not need ffmpeg") as failed:
         rendering.render(short, tmp_path / "x.mp4")
     assert "\n" not in str(failed.value)
     assert [path.name for path in tmp_path.iterdir()] == ["ffmpeg"]
@@ -124,7 +124,7 @@ def test_an_mp4_is_written(scene, tmp_path):
 
 
 def over_images(scene, **changes):
-    """Return a scene over images that say which frame they are, and the numbers that were asked for."""
+    """Return a scene with images that encode their frame number, and the list of the numbers requested so far."""
     asked = []
 
     def images(numbers):
@@ -137,16 +137,16 @@ def over_images(scene, **changes):
 
 @pytest.fixture
 def small(scene):
-    """Six frames, every second of a video from frame 7; a person in the middle of 640 x 480 pixels."""
+    """Return six frames, every second one of a video from frame 7, with a person in the middle of 640 x 480 pixels."""
     keypoints = np.random.default_rng(0).uniform([260, 180], [380, 300], (6, 17, 2)).astype(np.float32)
     parts = {"poses": scene.poses[:6], "estimated": scene.estimated[:6], "keypoints_2d": keypoints}
     return dataclasses.replace(scene, image_size=(640, 480), every=2, **parts)
 
 
 def shown_number(picture, left, right):
-    """Return which frame of `numbered` is in these columns of a drawing, where no bone is."""
+    """Return the frame number that `numbered` encoded in these columns of a drawing, away from bones."""
     part = np.asarray(picture.convert("RGB"))[:, left:right].reshape(-1, 3).astype(int)
-    part = part[(part[:, 0] > 0) & (abs(part[:, 1:]).max(1) < 30)]  # red alone
+    part = part[(part[:, 0] > 0) & (abs(part[:, 1:]).max(1) < 30)]  # only red
     return round(float(np.median(part[:, 0])) / videos.STEP)
 
 
@@ -205,7 +205,7 @@ def test_an_mp4_of_uneven_times_plays_in_real_time(small, tmp_path):
             picture = frame.to_image()
             found.append((frame.time, shown_number(picture, 0, picture.width // 2)))
     for row, time in enumerate(times - times[0]):
-        first = next(seconds for seconds, number in found if over.numbers[row] - number in (0, 1))  # colours are rounded
+        first = next(seconds for seconds, number in found if over.numbers[row] - number in (0, 1))  # the .gif rounds colours
         assert first == pytest.approx(time, abs=0.021)
     assert found[-1][0] == pytest.approx(0.32, abs=0.021)
 
@@ -227,14 +227,14 @@ def test_a_gif_of_uneven_times_plays_in_real_time(small, tmp_path):
 
 
 def test_a_gif_has_no_frames_of_no_time(small, tmp_path):
-    """Frames of the same hundredth of a second, before a pause in which none is."""
+    """Several frames fall into the same hundredth of a second, before a pause without frames."""
     times = np.array([0.0, 0.1199, 0.1201, 0.4, 0.5, 0.6])
     rendering.render(dataclasses.replace(small, times=times, fps=6.0), tmp_path / "x.gif")
     assert durations(tmp_path / "x.gif") == [120, 280, 100, 100, 170]
 
 
 def test_the_poses_of_a_sheet_are_evenly_spaced_in_time(small, tmp_path, monkeypatch):
-    """A slow first half: frames 0 to 10 take as long as the 40 that follow."""
+    """Frames 0 to 10 take as long as the 40 frames that follow."""
     drawn = []
     monkeypatch.setattr(rendering, "_clock", lambda scene, frame: drawn.append(int(frame)) or "")
     again = np.arange(51) % 6
@@ -245,7 +245,7 @@ def test_the_poses_of_a_sheet_are_evenly_spaced_in_time(small, tmp_path, monkeyp
 
 
 def test_a_gif_lasts_as_long_as_the_video(scene, tmp_path):
-    """Hundredths of a second are all that the format has: 7.5 frames a second last 130 and 140 ms."""
+    """The format has a resolution of 0.01 s, so at 7.5 frames a second frames last 130 or 140 ms."""
     rendering.render(dataclasses.replace(scene, fps=7.5), tmp_path / "x.gif")
     total = 0
     with Image.open(tmp_path / "x.gif") as film:
@@ -264,9 +264,9 @@ def test_a_page_has_the_times_of_uneven_frames(small):
 
 
 def test_the_raised_view_shows_what_is_up_as_up():
-    """A point above the hip is drawn above it, one to the right of it to the right, one nearer the camera lower."""
+    """A point above the hip is drawn above it, a point to its right at its right, and a nearer point lower."""
     points = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, -1]])
-    (_, up), (right, _), (_, near) = rendering.turned(points)
+    (_, up), (right, _), (_, near) = rendering.seen_from_aside(points)
     assert up < -0.9
     assert right > 0.8
     assert near > 0.1
@@ -296,7 +296,7 @@ def test_a_page_needs_nothing_and_a_title_is_text(scene):
 def test_a_long_video_is_thinned_on_the_page(scene, monkeypatch):
     monkeypatch.setattr(webpage, "_MOST_FRAMES", 10)
     page = webpage.page(scene)
-    assert "One in 3 frames of the video is shown." in page
+    assert "The page shows one in 3 frames of the video." in page
     assert '"step":3' in page
 
 

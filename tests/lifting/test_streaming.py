@@ -1,4 +1,4 @@
-"""Frame by frame is what the whole video gives."""
+"""Test that lifting frame by frame gives the poses of lifting the whole video."""
 
 import jax
 import numpy as np
@@ -38,7 +38,7 @@ def lifter_of(config, widths, **fields):
 
 @pytest.fixture
 def video(rng):
-    """[40, 17, 2] keypoints that move, none farther than a body can from frame to frame."""
+    """Return keypoints [40, 17, 2] that move from frame to frame no farther than a body can."""
     return (rng.uniform(200, 800, (17, 2)) + rng.normal(0, 10, (40, 17, 2)).cumsum(0)).astype(np.float32)
 
 
@@ -167,9 +167,15 @@ def test_what_is_hardly_sure_is_missing(tiny_config, video):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"causal": False}, "random: sees 4 later frames, expected a causal network"),
-        ({"network": "semgcn", "filter_widths": (1, 1, 1)}, "random: a network of this kind cannot be streamed"),
-        ({"network": "sr", "recombine": "concat", "bug_compatible": True}, "cannot be streamed"),
+        ({"causal": False}, "random: found a network that needs 4 later frames, expected a causal network"),
+        (
+            {"network": "semgcn", "filter_widths": (1, 1, 1)},
+            "random: found network semgcn, expected fc, gp, lf, es, sfs or sr, without bug_compatible",
+        ),
+        (
+            {"network": "sr", "recombine": "concat", "bug_compatible": True},
+            "random: found network sr with bug_compatible, expected fc",
+        ),
     ],
 )
 def test_what_cannot_be_streamed_is_said(tiny_config, fields, message):

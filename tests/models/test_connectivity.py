@@ -1,4 +1,4 @@
-"""What each network of the paper connects: Table 1 by Jacobians on random weights, and the plans of Fig. 3 and 4."""
+"""The connectivity of the paper's networks: Table 1, from Jacobians of random networks, and the plans of Fig. 3 and 4."""
 
 import pytest
 
@@ -9,12 +9,12 @@ from srnet_jax.reproduce.properties import NETWORKS, PAPER, properties
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_table_1(name):
-    """Local inference, local features, information passing and dimension control are as the paper says of each network."""
+    """Local inference, local features, information passing and dimension control are as the paper states for each network."""
     assert properties(NETWORKS[name]()) == PAPER[name]
 
 
 def test_wider_contexts_are_seen():
-    """The rank found is H; with the network's own width of context nothing is local."""
+    """The measured rank is H; with a context as wide as the network nothing is local."""
     groups = body_groups(5, root_in_every_group=False)
     model = PoseLifter(connectivity_plan("sr", 2), groups, (1,), 170, recombine="concat", context_form="paper", context_dim=3)
     assert properties(model, 3) == PAPER["SRNet"]

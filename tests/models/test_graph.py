@@ -33,7 +33,7 @@ def apply(model, variables, x):
 
 
 def noisy_variables(model, seed=0):
-    """Draw every variable, so that the non-local layers matter too; nothing is compiled."""
+    """Return random variables, also for the non-local layers, which are initially silent; nothing is compiled."""
     shapes = variable_shapes(model)
     rng = np.random.default_rng(seed)
 
@@ -54,7 +54,7 @@ def matrix(neighbours):
 
 
 def reach(model):
-    """Which output joints move with which input joints: [J, J] bool."""
+    """Return which output joints depend on which input joints: [J, J] bool."""
     variables = noisy_variables(model)
     x = np.random.default_rng(1).normal(size=(1, 1, 17, 2))
     moved = np.concatenate([x, x + np.eye(17)[:, None, :, None]]).astype(np.float32)  # [1 + J, 1, J, 2]
@@ -63,7 +63,7 @@ def reach(model):
 
 
 @pytest.mark.parametrize(
-    ("model", "count", "published"),  # published: the count that the authors' code prints, where they tell it, in millions
+    ("model", "count", "published"),  # published: the count that the authors state, in millions, if any
     [
         (SemGCN(num_layers=10), 432_941, 0.43),
         (SemGCN(num_layers=10, non_local=False), 266_221, 0.27),
@@ -76,14 +76,14 @@ def reach(model):
 def test_parameter_counts(model, count, published):
     params = variable_shapes(model)["params"]
     assert count_parameters(params) == count
-    if published:  # the cancelling biases, of all layers but the last and of the non-local layers, are in their count
+    if published:  # the published count includes biases that cancel: of all layers but the last, and of the non-local layers
         biases = 128 * sum(name.startswith(("norm", "non_local")) for name in params)
         assert round((count + biases) / 1e6, 2) == published
         assert count + biases in (434_733, 267_373)
 
 
 def test_lcn_sees_what_the_published_mask_lets_it_see():
-    """The published code stores dense matrices; those, with their cancelling biases, make the other count of the docstring."""
+    """The published code stores dense matrices and biases that cancel, which give the other count in the docstring of LCN."""
     assert [len(seen) for seen in neighbourhoods(H36M_17, 3, LCN_LINKS)] == [
         14, 13, 9, 5, 13, 9, 5, 17, 15, 11, 6, 14, 10, 5, 14, 10, 5,
     ]  # fmt: skip
@@ -95,7 +95,7 @@ def test_neighbourhoods_are_balls_of_the_skeleton():
     parents = np.array(H36M_17.parents)
     distance = np.full((17, 17), 99)
     np.fill_diagonal(distance, 0)
-    for joint in JOINTS[1:]:  # parents come first: a joint is one bone further than its parent from all before it
+    for joint in JOINTS[1:]:  # parents come first: a joint is one bone farther than its parent from all earlier joints
         distance[joint, :joint] = distance[:joint, joint] = distance[parents[joint], :joint] + 1
     for hops in range(6):
         np.testing.assert_array_equal(matrix(neighbourhoods(H36M_17, hops)), distance <= hops)
@@ -133,7 +133,7 @@ def test_non_local_layers_let_every_joint_reach_every_joint():
 
 
 def test_semgcn_shares_weights_over_joints(rng):
-    """With edge weights that are mirrored too, here equal, the mirrored input gives the mirrored output; LCN's does not."""
+    """With mirrored edge weights (here equal) a mirrored input gives the mirrored output; not so for LCN."""
     mirror = np.array(H36M_17.mirrored)
     x = rng.normal(size=(3, 1, 17, 2)).astype(np.float32)
     for model in BOTH:
@@ -273,7 +273,7 @@ def test_config_names_every_choice():
     common = {"num_layers": 6, **{name: fields[name] for name in list(fields)[1:]}, "channels": 20}
     assert create_graph_model(graph_config(**fields, non_local=False)) == SemGCN(**common, non_local=False)
     assert create_graph_model(graph_config(**fields, network="lcn", hops=2)) == LCN(**common, hops=2)
-    with pytest.raises(ConfigError, match=r"filter_widths is \(1, 3\), expected \(1, 1\): semgcn lifts single frames"):
+    with pytest.raises(ConfigError, match=r"filter_widths: found \(1, 3\), expected \(1, 1\) for semgcn"):
         create_graph_model(graph_config(filter_widths=(1, 3)))
     with pytest.raises(ValueError, match="expected one of semgcn, lcn"):
         create_graph_model(graph_config(network="gat"))

@@ -1,4 +1,4 @@
-"""Networks whose keypoints are not their 3D joints."""
+"""Networks whose keypoints (input) are other joints than their 3D joints (output)."""
 
 import jax
 import numpy as np
@@ -39,10 +39,10 @@ def test_a_group_sees_its_own_keypoints_alone():
     rng = np.random.default_rng(0)
     variables = jax.tree.map(lambda leaf: np.float32(rng.uniform(0.5, 1, leaf.shape)), variable_shapes(lifter))
     jacobian = jax.jacobian(lambda x: lifter.apply(variables, x[None, None])[0, 0])(np.ones((17, 3), np.float32))
-    seen = np.abs(np.asarray(jacobian)).max((1, 3)) > 0  # [15, 17] whether a joint depends on a keypoint ...
+    seen = np.abs(np.asarray(jacobian)).max((1, 3)) > 0  # [15, 17] whether a joint depends on a keypoint
     assert np.flatnonzero(seen[11]).tolist() == [12, 14, 16]
-    assert (np.abs(np.asarray(jacobian))[11][:, [12, 14, 16]] > 0).all()  # ... on its x, y and confidence
-    assert np.flatnonzero(seen[14]).tolist() == [0, 1, 2, 3, 4]  # the head, of eyes, ears and nose
+    assert (np.abs(np.asarray(jacobian))[11][:, [12, 14, 16]] > 0).all()  # on x, y and confidence
+    assert np.flatnonzero(seen[14]).tolist() == [0, 1, 2, 3, 4]  # the head depends on nose, eyes and ears
     assert np.flatnonzero(seen[2]).tolist() == [5, 7, 9]  # the left arm
 
 
@@ -59,7 +59,10 @@ def test_groups_share_the_root_where_it_is_a_keypoint():
         ({"input_joints": "coco_17", "normalization": "turned"}, "which needs the root 'Hip' first among the keypoints"),
         ({"input_joints": "human36m_16", "adds_input": True}, "adds_input: not allowed with keypoints human36m_16"),
         ({"input_joints": "human36m_16", "shuffled_groups": 2}, "shuffled_groups: not allowed with keypoints human36m_16"),
-        ({"input_joints": "human36m_16", "network": "lcn", "filter_widths": (1,)}, "lcn sees the x and y of its own joints"),
+        (
+            {"input_joints": "human36m_16", "network": "lcn", "filter_widths": (1,)},
+            "lcn is not allowed with other keypoints than the joints",
+        ),
         ({"joints": "skeleton"}, "config.model.joints: found 'skeleton', expected one of human36m_17"),
     ],
 )

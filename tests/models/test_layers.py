@@ -13,12 +13,12 @@ from srnet_jax.models.layers import (
     split_widths,
 )
 
-GROUPS = ((0, 4, 2), (1, 0), (3, 5, 6, 7))  # shares feature 0, out of order
+GROUPS = ((0, 4, 2), (1, 0), (3, 5, 6, 7))  # feature 0 is shared, and the order is not ascending
 FEATURES = (5, 3, 4)
 
 
 def randomised(variables, seed=1):
-    """Replace every variable, the zero-initialised context too, by noise; variances stay positive."""
+    """Replace every variable, including the zero-initialised context, by noise; variances stay positive."""
     leaves, structure = jax.tree.flatten(variables)
     rng = np.random.default_rng(seed)
     moved = [

@@ -23,14 +23,14 @@ from srnet_jax.pose.losses import LOSSES
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent.parent / "data" / "parity"))
 NAMES = sorted(path.stem for path in FOLDER.glob("*.npz") if re.match(r"(sr\d|fc)_.*_c\d+$", path.stem))
-LARGEST = ("sr5_mul_333_c42", "sr5_cat_333_c42")  # of which the causal and the single-frame fixtures have the same layers
+LARGEST = ("sr5_mul_333_c42", "sr5_cat_333_c42")  # the causal and the single-frame fixtures have the same layers as these
 
 
 @pytest.fixture(
     scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in LARGEST else ()) for name in NAMES]
 )
 def fixture(request, tmp_path_factory):
-    """A fixture's arrays, and its network as imported from a checkpoint file."""
+    """Return the arrays of a fixture, and its network, imported from a checkpoint file."""
     with np.load(FOLDER / f"{request.param}.npz") as file:
         arrays = dict(file)
     weights = {
@@ -72,7 +72,7 @@ def test_network_is_recognised(fixture):
 
 
 def test_evaluation_outputs(fixture):
-    """Both forms, and sequences longer than the receptive field."""
+    """Check both forms of the network, also on sequences longer than the receptive field."""
     arrays, model, variables = fixture
     strided = model.clone(strided=True)
     np.testing.assert_allclose(apply(strided, variables, arrays["x"]), arrays["y_1f"], atol=2e-5, rtol=0)
@@ -102,14 +102,14 @@ def train(model, variables, inputs_2d, targets, momentum, loss):
 
 
 def official(model, collection, tree):
-    """Our parameters or statistics under the official names."""
+    """Return our parameters or statistics under the official names."""
     host = {collection: jax.tree.map(np.asarray, tree)}
     return {t.name: view(host, t) for t in official_tensors(model) if t.path[:1] == (collection,)}
 
 
 @pytest.mark.parametrize("loss", ["mpjpe", pytest.param("l1", marks=pytest.mark.slow)])
 def test_training_mode(fixture, loss):
-    """Outputs, loss, gradients and the statistics after one step."""
+    """Check outputs, loss, gradients and the statistics after one step."""
     arrays, model, variables = fixture
     if not any(name.startswith(f"grad_{loss}/") for name in arrays):
         pytest.skip("not in this fixture")

@@ -25,7 +25,7 @@ def apply(model, variables, x):
 
 
 def noisy_variables(model, seed=0):
-    """Draw every variable, so that the context and the statistics matter; nothing is compiled."""
+    """Return random variables, also for the context and the statistics; nothing is compiled."""
     rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
@@ -58,7 +58,7 @@ def test_parameter_counts_are_the_official_ones(options, count):
 
 
 def test_numbers_and_shares_of_context_are_unlike():
-    """One feature, and as many as the group has: what is compiled or remembered for one is not the other's."""
+    """context_dim 1 (one feature) and 1.0 (the group's width) are equal, but their networks share no compiled results."""
     one, all_of_them = (lifter(recombine="concat", context_dim=h) for h in (1, 1.0))
     assert one != all_of_them
     assert one == lifter(recombine="concat", context_dim=1) == one.clone()
@@ -80,7 +80,7 @@ def test_numbers_and_shares_of_context_are_unlike():
     ids=str,
 )
 def test_strided_and_dilated_forms_agree(rng, options):
-    """The dilated form over sequences is the strided form over their windows, one by one."""
+    """The dilated form on sequences equals the strided form on each of their windows."""
     model = lifter(**{"filter_widths": (3, 3), **options})
     variables = noisy_variables(model)
     field, outputs = model.receptive_field, 4
@@ -95,7 +95,7 @@ def test_strided_and_dilated_forms_agree(rng, options):
 
 @pytest.mark.parametrize(("causal", "frame"), [(True, 8), (False, 4)])
 def test_residuals_follow_the_output_frame(rng, causal, frame):
-    """With silent residual layers only the first layer and the residual path remain: they see the taps around the frame."""
+    """With silent residual layers only the first layer and the residual path remain; they see the taps around it."""
     model = lifter("sr", (3, 3), causal=causal)
     variables = noisy_variables(model)
     params = dict(variables["params"])
@@ -130,7 +130,7 @@ def test_groups_do_not_see_each_other_without_context(rng):
 @pytest.mark.parametrize("num_groups", GROUP_NUMBERS)
 @pytest.mark.parametrize("root_in_every_group", [True, False])
 def test_every_grouping_predicts_every_joint(rng, num_groups, root_in_every_group):
-    """Each joint's output comes from its own group: the last layer's weights of other groups do not reach it."""
+    """The output of each joint depends only on the last layer's weights of its own group."""
     model = lifter("gp", (1,), num_groups, root_in_every_group)
     variables = noisy_variables(model)
     x = rng.normal(size=(3, 1, 17, 2)).astype(np.float32)
@@ -147,7 +147,7 @@ def test_every_grouping_predicts_every_joint(rng, num_groups, root_in_every_grou
 
 @pytest.mark.parametrize("root_in_every_group", [True, False])
 def test_what_the_whole_body_gives_is_added(rng, root_in_every_group):
-    """The output is the sum of the network whose parts give nothing and the one whose whole body gives nothing."""
+    """The output is the sum of two networks: one with silent body parts, and one with a silent whole body."""
     model = lifter("gp", (1, 1), 5, root_in_every_group, global_group=True, channels=114)
     variables = noisy_variables(model)
     x = rng.normal(size=(3, 1, 17, 2)).astype(np.float32)
@@ -176,7 +176,7 @@ def test_dropout_acts_only_in_training(rng):
 @pytest.mark.parametrize("filter_widths", [(3, 3), pytest.param((1, 1, 1), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("strided", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_bfloat16_agrees_with_float32(rng, filter_widths, strided):
-    """Its products keep 8 bits, of the largest output a few layers lose some: 3 % of it, and 0.6 % in the mean."""
+    """Products keep 8 bits; over a few layers the errors reach 3 % of the largest output, and 0.6 % on average."""
     model = lifter(filter_widths=filter_widths, strided=strided)
     variables = noisy_variables(model)
     frames = model.receptive_field + (0 if strided else 20)

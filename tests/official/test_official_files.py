@@ -62,9 +62,9 @@ def test_trajectory_networks_are_no_lifters(tmp_path):
     [
         ({"model": tensors(), "ema": tensors("net.")}, "found 2 networks, 'model', 'ema.net', expected one"),
         ({**tensors("module."), **tensors("_orig_mod.")}, "found 2 networks, 'module', '_orig_mod', expected one"),
-        ({**tensors(), "shrink.module.weight": np.zeros(1, np.float32)}, "names differ only in `module.`"),
+        ({**tensors(), "shrink.module.weight": np.zeros(1, np.float32)}, "names differ only in wrappers such as `module.`"),
         ({f"{i}.expand_bn.weight": np.zeros(1, np.float32) for i in range(11)}, "found 11 networks, expected one"),
-        ({**tensors("net."), "net.layers_bn.0.weight": [1, 2]}, "'layers_bn.0.weight' holds a list of 2, expected a tensor"),
+        ({**tensors("net."), "net.layers_bn.0.weight": [1, 2]}, "'layers_bn.0.weight': found a list of 2, expected a tensor"),
         ({"epoch": 1, "net": {"head.weight": np.zeros(1, np.float32)}}, "found 'head.weight', expected a checkpoint of SRNet"),
     ],
 )

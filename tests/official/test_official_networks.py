@@ -28,7 +28,7 @@ FAMILY = [
 
 @pytest.mark.parametrize(("network", "groups", "widths", "options"), FAMILY)
 def test_every_official_network_is_recognised(network, groups, widths, options, tmp_path, rng):
-    """Random weights of each member go out and come back, with the network that they belong to."""
+    """Export random weights of each network and import them again; the network is recognised."""
     model = PoseLifter(
         connectivity_plan(network, 2 * len(widths)),
         joint_groups=body_groups(groups),
@@ -58,7 +58,7 @@ def test_other_skeletons_of_videopose3d_load(tmp_path, rng):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([1, 2], "found a list of 2, expected a checkpoint of SRNet or of VideoPose3D"),
+        ([1, 2], "found a list of 2, expected a checkpoint of SRNet or VideoPose3D"),
         ({"epoch": 3}, "found 'epoch', expected a checkpoint"),
         ({"model_pos": {"conv.weight": np.zeros(3, np.float32)}}, "found 'conv.weight', expected a checkpoint"),
         (
@@ -86,8 +86,8 @@ def test_deep_networks_do_not_fill_the_memory(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"expand_bn.weight": (30_000,)}, "holds 31448 numbers, expected 1802910051 for 30000 channels"),  # 7 gigabytes
-        ({"expand_conv.weight": (0, 2**31, 1)}, r"expand_conv.weight: found shape .*, expected a tensor of rank 3, not empty"),
+        ({"expand_bn.weight": (30_000,)}, "found 31448 numbers, expected 1802910051 for 30000 channels"),  # 7 gigabytes
+        ({"expand_conv.weight": (0, 2**31, 1)}, r"expand_conv.weight: found shape .*, expected a non-empty tensor of rank 3"),
         ({f"layers_bn.{i}.weight": (1,) for i in range(300)}, "found 150 blocks of layers, expected at most 100"),
     ],
 )
@@ -106,11 +106,11 @@ def test_scramble_is_announced(tmp_path, rng, caplog):
     )
     save_torch(tmp_path / "x.bin", from_variables(model, zero_variables(model), collections.defaultdict(int)))
     load_official_checkpoint(tmp_path / "x.bin")
-    assert "bug_compatible is on" in caplog.text
+    assert "bug_compatible=True, which scrambles" in caplog.text
 
 
 def videopose3d(rng, kernels=(3, 3, 3), inputs=34, outputs=51, channels=20):
-    """Return the tensors of a network of VideoPose3D with random weights and statistics."""
+    """Return the tensors of a VideoPose3D network with random weights and statistics."""
     tensors = {"expand_conv.weight": rng.normal(0, 0.2, (channels, inputs, kernels[0]))}
     for block, kernel in enumerate(kernels[1:]):
         tensors[f"layers_conv.{2 * block}.weight"] = rng.normal(0, 0.1, (channels, channels, kernel))
@@ -123,7 +123,7 @@ def videopose3d(rng, kernels=(3, 3, 3), inputs=34, outputs=51, channels=20):
 
 
 def lifted(tensors, inputs, slope, dilations):
-    """Compute in float64 what VideoPose3D's evaluation form gives for inputs [B, T, D]: [B, T', 3 J]."""
+    """Compute the outputs [B, T', 3 J] of VideoPose3D's evaluation form for inputs [B, T, D], in float64."""
 
     def convolve(h, kernel, dilation):
         frames = h.shape[1] - (kernel.shape[2] - 1) * dilation
@@ -150,13 +150,13 @@ def lifted(tensors, inputs, slope, dilations):
         ({"model_traj": None, "random_state_semi": None}, {}, 0, ""),
         ({"loss 3d test": 50.0}, {}, 0.01, ""),
         ({"activation": "leaky_relu"}, {}, 0.01, ""),
-        ({"epoch": 3}, {}, 0, "relu is ASSUMED; state activation=leaky_relu"),
+        ({"epoch": 3}, {}, 0, "activation=relu is ASSUMED; set activation=leaky_relu"),
         ({"epoch": 3}, {"activation": "leaky_relu"}, 0.01, ""),
         (
             {"model_traj": None},
             {"activation": "leaky_relu"},
             0.01,
-            "as stated; by what is in the file it was trained with relu",
+            "as stated; according to the file it was trained with relu",
         ),
     ],
 )

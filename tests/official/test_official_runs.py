@@ -37,14 +37,14 @@ def restored(workdir):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A workdir of the parity checkpoint, not to be changed."""
+    """Return a workdir of the parity checkpoint; tests must not change it."""
     workdir = tmp_path_factory.mktemp("imported") / "run"
     import_run(ZIP, default.get_config(), workdir, lambda line: None)
     return workdir
 
 
 def assert_same(found, expected, where="file"):
-    """Compare nested dicts, lists, tuples and arrays exactly, order of keys included."""
+    """Compare nested dicts, lists, tuples and arrays exactly, including the order of keys."""
     if isinstance(expected, dict):
         assert list(found) == list(expected), where
         for key in expected:
@@ -75,7 +75,7 @@ def test_checkpoint_makes_a_run_and_comes_back_exactly(path, tmp_path):
 
     export_run(tmp_path / "run", tmp_path / "back.bin")
     original, back = load_torch(path), load_torch(tmp_path / "back.bin")
-    del original["random_state"]  # pickled NumPy code, which a safe file cannot hold
+    del original["random_state"]  # it is pickled NumPy code, which a safe file cannot hold
     assert list(back["model_pos"]) == list(original["model_pos"])
     assert_same({name: back[name] for name in original}, original)
     export_run(tmp_path / "run", tmp_path / "again.bin")
@@ -83,7 +83,7 @@ def test_checkpoint_makes_a_run_and_comes_back_exactly(path, tmp_path):
 
 
 def test_exported_file_names_nothing_but_tensors(run, tmp_path):
-    """What torch.load(weights_only=True) admits, opcode by opcode."""
+    """Check the pickle, opcode by opcode, against what torch.load(weights_only=True) allows."""
     export_run(run, tmp_path / "out.bin")
     with zipfile.ZipFile(tmp_path / "out.bin") as archive:
         operations = [(code.name, value) for code, value, _ in pickletools.genops(archive.read("archive/data.pkl"))]
@@ -124,7 +124,7 @@ def test_training_goes_on_where_the_official_run_stopped(tiny_config, tmp_path):
     assert back["epoch"] == 4
     assert back["lr"] == 0.001 * 0.95 * 0.95 * 0.95 * 0.95
     assert back["model_pos"]["layers_bn.1.num_batches_tracked"] == 2 * steps
-    assert "loss 3d test" not in back  # nothing measured it
+    assert "loss 3d test" not in back  # it was not measured
 
 
 def test_bare_and_parallel_state_dicts_load(tmp_path):
@@ -149,14 +149,14 @@ def test_bare_and_parallel_state_dicts_load(tmp_path):
             {"expand_bn.bias": np.zeros(41, np.float32)},
             "expand_bn.bias: found float32 of shape (41,), expected finite numbers of shape (42,)",
         ),
-        ({"expand_bn.bias": np.full(42, 1 / 3)}, "expand_bn.bias: holds float64 values that float32 rounds"),
+        ({"expand_bn.bias": np.full(42, 1 / 3)}, "expand_bn.bias: found float64 values that float32 would round"),
         ({"expand_bn.num_batches_tracked": np.zeros(3)}, "expand_bn.num_batches_tracked: found float64 of shape (3,)"),
-        ({"\x1b[2J": np.zeros(3, np.float32)}, "found '\\x1b[2J', which"),
-        ({"extra.weight": np.zeros(3, np.float32)}, "found 'extra.weight', which this network does not have"),
+        ({"\x1b[2J": np.zeros(3, np.float32)}, "found '\\x1b[2J', expected only"),
+        ({"extra.weight": np.zeros(3, np.float32)}, "found 'extra.weight', expected only tensors of this network"),
         ({"final_layer.group_conv.0.weight": None}, "final_layer.group_conv.0.weight: found 'expand_bn.weight'"),
         (
             {"layers_bn.0.weight": np.full(42, np.nan, np.float32)},
-            "'layers_bn.0.weight' holds float32 values that are not all finite",
+            "'layers_bn.0.weight': found float32 values, expected finite numbers",
         ),
     ],
 )
@@ -194,7 +194,7 @@ def with_addresses(content):
 
 
 def with_trajectory(content):
-    """Add the parameters of a second network after the first's, as VideoPose3D's semi-supervised training."""
+    """Add the parameters of a second network after the first's, as VideoPose3D's semi-supervised training does."""
     content["model_traj"] = {"expand_bn.weight": np.zeros(4, np.float32), "shrink.weight": np.zeros((3, 4, 1), np.float32)}
     content["optimizer"]["param_groups"][0]["params"] += [160]
     content["optimizer"]["state"][160] = dict.fromkeys(
@@ -210,7 +210,7 @@ def test_optimisers_of_other_origins(change, run, tmp_path):
     assert ("left out: 'model_traj'" in said) == (change is with_trajectory)
 
 
-SHAPES = [  # keypoints, features, joints: fields that the import finds
+SHAPES = [  # (keypoints, features, joints): fields that the import sets
     ((17, 2, 15), {"joints": "humaneva_15", "input_joints": "coco_17", "confidences": False}),
     ((16, 2, 17), {"joints": "human36m_17", "input_joints": "human36m_16", "confidences": False}),
     ((17, 3, 17), {"joints": "human36m_17", "input_joints": "", "confidences": True}),
@@ -230,7 +230,7 @@ def test_other_keypoints_than_joints(shape, fields, tmp_path, rng):
     assert {name: config[name] for name in fields} == fields
     assert f"{keypoints} keypoints{' with confidences' * (features == 3)} to {joints} joints" in said[0]
     if fields["input_joints"]:
-        assert f"its {keypoints} keypoints are taken for {fields['input_joints']} (--config.model.input_joints)" in said
+        assert f"its {keypoints} keypoints are assumed to be {fields['input_joints']} (--config.model.input_joints)" in said
     model, state = restored(tmp_path / "run")
     inputs = rng.normal(size=(2, 10, keypoints, features)).astype(np.float32)
     expected = lifted(tensors, inputs.reshape(2, 10, -1), 0, (3,))
@@ -250,21 +250,26 @@ def test_keypoints_can_be_stated(tmp_path, rng):
     said = []
     import_run(tmp_path / "x.bin", stating(input_joints="coco_17"), tmp_path / "run", said.append)
     assert config_files.load(tmp_path / "run").model.input_joints == "coco_17"
-    assert not any("taken for" in line for line in said)
+    assert not any("assumed to be" in line for line in said)
 
 
 @pytest.mark.parametrize(
     ("inputs", "outputs", "fields", "message"),
     [
-        (48, 51, {}, "48 inputs, 24 keypoints of 2 numbers or 16 keypoints of 3 numbers, expected a statement"),
-        (35, 51, {}, "35 inputs, neither 2 nor 3 a keypoint, expected 2 or 3 for each keypoint"),
-        (34, 50, {}, "shrink.weight has 50 outputs, expected 3 for each joint"),
+        (
+            48,
+            51,
+            {},
+            "48 inputs, 24 keypoints of 2 numbers or 16 keypoints of 3 numbers, expected --config.model.input_joints=",
+        ),
+        (35, 51, {}, "35 inputs, neither 2 nor 3 for each keypoint, expected 2 or 3 for each keypoint"),
+        (34, 50, {}, "shrink.weight: found 50 outputs, expected 3 for each joint"),
         (34, 51, {"input_joints": "human36m_16"}, "34 inputs, expected 2 or 3 for each of 16 keypoints"),
-        (34, 51, {"joints": "humaneva_15"}, "17 joints for config.model.joints, expected 15: humaneva_15"),
+        (34, 51, {"joints": "humaneva_15"}, "config.model.joints: found 17 in the network, expected 15: humaneva_15"),
         (34, 51, {"joints": "mpi_inf_3dhp_17"}, "found mpi_inf_3dhp_17, expected a joint set whose root is its first joint"),
-        (28, 42, {}, "14 joints in its output, of no built-in set, expected --config.model.joints=FILE.toml"),
-        (50, 51, {}, "25 keypoints, of no built-in set, expected --config.model.input_joints=FILE.toml"),
-        (32, 51, {"adds_input": True}, "adds_input is stated; found 16 keypoints and 17 joints"),
+        (28, 42, {}, "14 joints in its output, which no built-in set has, expected --config.model.joints=FILE.toml"),
+        (50, 51, {}, "25 keypoints, which no built-in set has, expected --config.model.input_joints=FILE.toml"),
+        (32, 51, {"adds_input": True}, "adds_input: found 16 keypoints and 17 joints"),
     ],
 )
 def test_networks_of_unknown_joints_are_refused(inputs, outputs, fields, message, tmp_path, rng):
@@ -293,18 +298,21 @@ def test_what_is_odd_beside_the_weights_is_left_out_and_said(tmp_path):
     text = "\n".join(said)
     assert "after 80 epochs; learning rate 9.99" in text
     assert "exp_avg: found float64 of shape (2,), expected" in text
-    assert "the state of AMSGrad is left out" in text
-    assert "training is over after config.train.epochs = 80" in text
+    assert "the state of AMSGrad is ignored" in text
+    assert "training has ended: config.train.epochs is 80" in text
     assert "AMSGrad was used with weight_decay 0.5" in text
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"context_form": "paper"}, r"config\.model\.context_form is paper, the official code has only official"),
-        ({"filter_widths": (3, 1)}, r"config\.model\.filter_widths is \(3, 1\), the official code has only \(3, 3\)"),
-        ({"normalization": "pixel"}, "normalization is pixel, the official code has only basic or lcn"),
-        ({"channels": 512}, "channels is 512, with which the official code fails, expected 1024"),
+        ({"context_form": "paper"}, r"config\.model\.context_form: found paper, expected official, as in the official code"),
+        (
+            {"filter_widths": (3, 1)},
+            r"config\.model\.filter_widths: found \(3, 1\), expected \(3, 3\), as in the official code",
+        ),
+        ({"normalization": "pixel"}, "normalization: found pixel, expected basic or lcn"),
+        ({"channels": 512}, "channels: found 512, with which the official code fails, expected 1024"),
     ],
 )
 def test_what_the_official_code_cannot_hold_is_not_exported(changes, message, tiny_config, tmp_path):

@@ -1,4 +1,4 @@
-"""Joint angles: bodies that scipy turns by known angles give them back."""
+"""Joint angles of bodies whose segments SciPy rotated by known angles."""
 
 import numpy as np
 import pytest
@@ -10,17 +10,17 @@ from srnet_jax.pose import angles
 from srnet_jax.pose.normalization import mirror
 from srnet_jax.pose.skeleton import H36M_17
 
-FORWARD_UP_RIGHT = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])  # away, up, right to right, away, up
+FORWARD_UP_RIGHT = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])  # from away, up, right to right, away, up
 MIDDLE = ("pelvis_rotation", "pelvis_list", "trunk_bend_right", "trunk_twist_left", "trunk_lean_right")
 
 
 def turned(order, *degrees):
-    """Return a rotation about a body's own axes; of scipy, capital letters are those."""
+    """Return a rotation about a body's own axes, which are capital letters in SciPy."""
     return Rotation.from_euler(order, degrees, degrees=True).as_matrix()
 
 
 def body(**given):
-    """Return a pose [17, 3], x right, y away, z up, of somebody with these angles, the others 0: forward kinematics."""
+    """Return a pose [17, 3], x right, y away, z up, with these angles and all others 0, by forward kinematics."""
     of = dict.fromkeys(angles.NAMES, 0.0) | given
     at = {"Hip": np.zeros(3)}
     pelvis = turned("YXZ", of["pelvis_rotation"], of["pelvis_list"], -of["pelvis_tilt"])
@@ -47,7 +47,7 @@ def found(pose, level=True):
 
 
 def spans():
-    """Return what angles people reach, degrees, away from where they are not told."""
+    """Return angles, degrees, that people reach and that the joints determine."""
     spans = {"pelvis_rotation": (-179, 179), "pelvis_list": (-60, 60), "pelvis_tilt": (-170, 170)}
     spans |= {"trunk_flexion": (-60, 100), "trunk_bend_right": (-50, 50), "trunk_twist_left": (-60, 60)}
     for side in "rl":
@@ -71,7 +71,7 @@ def test_angles_that_make_a_body_are_found_again(given):
 @settings(deadline=None, max_examples=50)
 @given(BODIES)
 def test_a_mirrored_body_has_mirrored_angles(given):
-    """Left and right change places, what turns or bends to a side changes its sign, the rest stays."""
+    """Left and right are exchanged, rotations and bends to a side change their sign, the others stay."""
     pose = body(**given)
     straight, mirrored = found(pose), found(mirror(pose, H36M_17.mirrored))
     for name, angle in straight.items():
@@ -81,7 +81,7 @@ def test_a_mirrored_body_has_mirrored_angles(given):
 
 
 def test_one_at_a_time_is_what_its_name_says():
-    """Where a joint goes, without any formula: x is right, y ahead, z up, of somebody who faces away."""
+    """The direction in which a joint moves, for a person who faces away: x right, y ahead, z up."""
     at = H36M_17.joints.index
     stands = body()
     np.testing.assert_allclose([value for value in found(stands).values() if not np.isnan(value)], 0, atol=1e-6)
@@ -109,7 +109,7 @@ def test_one_at_a_time_is_what_its_name_says():
 
 @pytest.mark.parametrize("heading", [0, 75, -120, 180])
 def test_lean_is_along_the_persons_heading(heading):
-    """The line from hip to thorax, whatever way the person faces."""
+    """Leaning does not depend on the direction that the person faces."""
     forward = found(body(pelvis_rotation=heading, pelvis_tilt=20))
     assert forward["trunk_lean_forward"] == pytest.approx(20)
     assert forward["trunk_lean_right"] == pytest.approx(0, abs=1e-6)
@@ -119,7 +119,7 @@ def test_lean_is_along_the_persons_heading(heading):
 
 
 def test_arms_that_are_raised():
-    """To the side an arm's flexion is not told, and its elevation is; straight up is 180."""
+    """Flexion of an arm to the side is NaN, its elevation is not; straight up is 180."""
     side = found(body(shoulder_abduction_r=88, elbow_flexion_r=60))
     assert np.isnan(side["shoulder_flexion_r"])
     assert np.isnan(side["shoulder_rotation_r"])
@@ -140,7 +140,7 @@ def test_rotation_needs_a_bent_limb(bend):
 
 
 def test_doubtful_angles_still_turn_the_bones():
-    """All angles together put the joints where they are, of straight limbs and of arms to the side too."""
+    """All angles together reproduce the joints, also of straight limbs and of arms to the side."""
     given = {"shoulder_abduction_r": 88, "elbow_flexion_r": 60, "shoulder_rotation_r": 40, "hip_flexion_l": 30}
     pose = body(**given, knee_flexion_l=5, hip_rotation_l=25, shoulder_abduction_l=-86)
     kept = angles.joint_angles(pose, level=True, doubtful=True)

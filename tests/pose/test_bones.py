@@ -1,4 +1,4 @@
-"""Constant bones: exact lengths, less motion than the tree walk's, near the least that SciPy finds; and sizes."""
+"""Constant bones: exact lengths, less motion than the tree walk, close to SciPy's minimum; and a given size."""
 
 import statistics
 
@@ -14,7 +14,7 @@ from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 @pytest.fixture(scope="module")
 def track():
-    """Poses whose joints are off by 3 cm, so that bones stretch."""
+    """Poses with errors of 3 cm in the joints, so that bones stretch."""
     *_, poses = next(synthetic.recordings(60 * 210, seed=0))
     poses = poses[:60].astype(float)
     poses -= poses[:, :1]

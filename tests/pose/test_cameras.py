@@ -16,9 +16,30 @@ def camera():
 
 def test_orientation_is_w_x_y_z_and_turns_camera_axes_into_the_worlds(camera):
     w, x, y, z = camera.orientation
-    axis = 2 * np.array([x * z + w * y, y * z - w * x, w * w + z * z - 0.5])  # where z goes
+    axis = 2 * np.array([x * z + w * y, y * z - w * x, w * w + z * z - 0.5])  # direction of the camera's z axis
     ahead = cameras.camera_to_world(np.array([[0.0, 0.0, 3.0]]), camera)
     np.testing.assert_allclose(ahead[0] - camera.translation, 3 * axis, atol=1e-12)
+
+
+def test_orientations_are_scipys_to_the_bit(rng):
+    for _ in range(500):
+        quaternion = tuple(rng.normal(size=4).tolist())
+        rotation = Rotation.from_quat(quaternion, scalar_first=True)
+        camera = Camera("c", quaternion, (0, 0, 0), (1.0, 1.0), (0.0, 0.0), 1, 1)
+        np.testing.assert_array_equal(camera.rotation, rotation.as_matrix())
+        position, target = rng.normal(size=3), rng.normal(size=3)
+        orientation = cameras.look_at(tuple(position), tuple(target))
+        axes = Rotation.from_quat(orientation, scalar_first=True).as_matrix()
+        assert orientation == tuple(Rotation.from_matrix(_looking(position, target)).as_quat(canonical=True, scalar_first=True))
+        np.testing.assert_allclose(axes[:, 2], (target - position) / np.linalg.norm(target - position), atol=1e-12)
+
+
+def _looking(position, target):
+    forward = target - position
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    return np.stack([right, np.cross(forward, right), forward], axis=1)
 
 
 def test_world_to_camera_and_back(camera, rng):
@@ -50,16 +71,16 @@ def test_a_camera_moves_until_it_sees_all_points_and_no_farther(rng, margin):
     (camera,) = cameras.virtual_cameras(number=1, distance_m=5, height_m=1.5, focal_px=1000.0, width_px=800, height_px=600)
     for extent in (0.2, 2.0, 20.0):
         points = rng.uniform(-1, 1, (50, 3)) * [extent, extent, 1] + [0.3, -0.2, 1.0]
-        placed, back = cameras.moved_to_see(points, camera, margin=margin, nearest_m=1.0)
+        placed, back = cameras.moved_until_visible(points, camera, margin=margin, nearest_m=1.0)
         assert placed.orientation == camera.orientation
         moved = np.subtract(placed.translation, camera.translation)
-        np.testing.assert_allclose(moved @ camera.rotation[:, 1:], [0, -back], atol=1e-9)  # sideways and back
+        np.testing.assert_allclose(moved @ camera.rotation[:, 1:], [0, -back], atol=1e-9)  # moved only sideways and back
         seen = cameras.world_to_camera(points, placed)
         share = cameras.project(seen, placed) / [800, 600]
         assert share.min() > margin - 1e-9
         assert share.max() < 1 - margin + 1e-9
         assert seen[:, 2].min() > 1 - 1e-9
-        assert not cameras.misses(points[None], placed, beyond=-margin + 1e-9, nearest_m=1.0 - 1e-9).any()
+        assert not cameras.out_of_view(points[None], placed, beyond=-margin + 1e-9, nearest_m=1.0 - 1e-9).any()
         touches = (np.abs([share.min(0) - margin, share.max(0) - 1 + margin]) < 1e-9).any()
         assert touches if back else extent == 0.2
 
@@ -69,12 +90,13 @@ def test_what_a_camera_misses():
     pixels = np.array([[400, 300], [-30, 300], [-50, 300], [400, 625], [400, 635], [30, 300]], float)
     rays = np.column_stack([(pixels - [400, 300]) / 1000, np.ones(len(pixels))])
     points = cameras.camera_to_world(4 * rays, camera)[:, None]  # [T, 1, 3]
-    beyond = cameras.misses(points, camera, beyond=0.05, nearest_m=1.0)
+    beyond = cameras.out_of_view(points, camera, beyond=0.05, nearest_m=1.0)
     assert beyond.tolist() == [False, False, True, False, True, False]
-    inside = cameras.misses(points, camera, beyond=-0.05, nearest_m=1.0)
+    inside = cameras.out_of_view(points, camera, beyond=-0.05, nearest_m=1.0)
     assert inside.tolist() == [False, True, True, True, True, True]
     depths = np.array([[[0, 0, z]] for z in (-1.0, 0.0, 0.5, 1.5)])
-    assert cameras.misses(cameras.camera_to_world(depths, camera), camera, beyond=0, nearest_m=1.0).tolist() == [1, 1, 1, 0]
+    points = cameras.camera_to_world(depths, camera)
+    assert cameras.out_of_view(points, camera, beyond=0, nearest_m=1.0).tolist() == [1, 1, 1, 0]
 
 
 def test_virtual_cameras_are_level_and_look_at_the_middle():

@@ -1,4 +1,4 @@
-"""Expected errors follow their formula, and a fit finds the weights that made the errors."""
+"""Expected errors follow their formula, and a fit recovers the weights that made the errors."""
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def test_a_fit_finds_the_weights_that_made_the_errors(rng):
     lengths[:, 0] = 0
     poses, filled = poses_of(lengths), rng.random((4000, 17)) < 0.2
     true = Calibration(np.median(lengths, axis=0), *rng.uniform(0.01, 0.2, (4, 17)))
-    true.chain[0] = true.filled[0] = true.whole[0] = 0  # nothing is between the hip and itself
+    true.chain[0] = true.filled[0] = true.whole[0] = 0  # there is no bone between the hip and itself
     filled[:, 0] = False
     found = fitted(poses, filled, expected_errors(poses, filled, true))
     for name, array in true._asdict().items():

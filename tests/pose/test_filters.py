@@ -1,4 +1,4 @@
-"""All filters together: live equals offline, the order, gaps, sizes."""
+"""All filters together: their order, live against offline, gaps and sizes."""
 
 import dataclasses
 import time
@@ -10,7 +10,7 @@ from srnet_jax.data import synthetic
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.pose.bones import bone_lengths, constant_bones, frame_lengths
 from srnet_jax.pose.filters import LiveFilter, Settings, filtered
-from srnet_jax.pose.hinges import bent_forwards
+from srnet_jax.pose.hinges import without_wrong_bends
 from srnet_jax.pose.skeleton import RATIOS
 from srnet_jax.pose.smoothing import one_euro, smoothed
 
@@ -54,10 +54,10 @@ def test_future_frames_change_nothing_before_them(track, sure):
 
 def test_order(track, sure):
     lengths = bone_lengths(track.astype(float))
-    expected = bent_forwards(constant_bones(smoothed(track, FPS, 3.0), lengths, sure))
+    expected = without_wrong_bends(constant_bones(smoothed(track, FPS, 3.0), lengths, sure))
     np.testing.assert_allclose(filtered(track, sure, FPS, Settings(cutoff_hz=3.0)), expected, atol=1e-6)
     elbows = filtered(track, sure, FPS, dataclasses.replace(NOTHING, elbows=True))
-    np.testing.assert_allclose(elbows, bent_forwards(track, knees=False, elbows=True), atol=1e-6)
+    np.testing.assert_allclose(elbows, without_wrong_bends(track, knees=False, elbows=True), atol=1e-6)
     only = dataclasses.replace(NOTHING, smooth=True)
     np.testing.assert_allclose(filtered(track, None, FPS, only, causal=True), one_euro(track, FPS), atol=1e-6)
     np.testing.assert_array_equal(filtered(track, None, FPS, NOTHING), track)
@@ -87,7 +87,7 @@ def test_live_is_fast(track):
         begun = time.perf_counter()
         live.push(pose)
         taken.append(time.perf_counter() - begun)
-    assert np.median(taken) < 0.005  # ten times what is measured
+    assert np.median(taken) < 0.005  # ten times the measured duration
 
 
 @pytest.mark.parametrize(

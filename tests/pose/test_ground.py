@@ -1,4 +1,4 @@
-"""Up and the floor of made walks, and the axes of the world."""
+"""The vertical and the floor of simulated walks, and the axes of the world."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_up_is_less_certain_where_a_person_stays():
     assert found.error_deg > walks.error_deg + 1
     assert degrees(found.up, stays.up) < 2 * found.error_deg
     lying = stays.camera_frame.copy()
-    lying[..., [0, 1]] = lying[..., [1, 0]]  # across the image
+    lying[..., [0, 1]] = lying[..., [1, 0]]  # lying across the image
     assert ground(lying, stays.times).error_deg > found.error_deg
 
 
@@ -93,7 +93,7 @@ def test_feet_that_nobody_saw_do_not_stand():
 def test_a_stand_ends_where_the_person_is_not_seen_for_long():
     stays = walk(speed=0.0)
     joints, times = stays.camera_frame[:4], np.array([0.0, 1 / 30, 60, 60 + 1 / 30])
-    assert ground(joints, times).stands == 0  # twice two frames, each too short
+    assert ground(joints, times).stands == 0  # two stands of two frames, each too short
 
 
 def test_a_single_frame_has_its_floor_under_the_lower_foot():

@@ -1,4 +1,4 @@
-"""Keypoint layouts: joints keep their places, and what is derived follows the stated rules."""
+"""Keypoint layouts: joints keep their positions, and derived joints follow the documented rules."""
 
 import itertools
 
@@ -16,7 +16,7 @@ DETECTORS = ("coco", "halpe_26", "body_25", "coco_18", "mediapipe_33", "mpii", "
 
 
 def convert(points, source, target="h36m"):
-    """Turn points [..., J, D] of one layout into another's."""
+    """Convert points [..., J, D] from one layout to another."""
     return np.einsum("tj,...jd->...td", layouts.weights(find(source), find(target)), points)
 
 
@@ -39,7 +39,7 @@ def test_numbers_of_joints_are_those_of_the_formats():
 
 
 def test_well_known_indices():
-    """From the formats' own documentation."""
+    """Joint numbers from the documentation of the detectors."""
     known = {
         "coco": {0: "nose", 5: "left_shoulder", 10: "right_wrist", 15: "left_ankle"},
         "halpe_26": {17: "head_top", 18: "thorax", 19: "pelvis", 20: "left_big_toe", 25: "right_heel"},
@@ -71,7 +71,7 @@ def test_shared_joints_keep_their_place(rng):
 
 
 def test_all_detectors_give_one_person_the_same_pose(rng):
-    """A person whose named places lie where the rules say is the same in every layout."""
+    """A person whose joints fulfil the rules is the same in every layout."""
     person = {joint: rng.normal(size=2) for layout in LAYOUTS.values() for joint in layout.joints}
     person["pelvis"] = (person["left_hip"] + person["right_hip"]) / 2
     person["thorax"] = (person["left_shoulder"] + person["right_shoulder"]) / 2
@@ -104,7 +104,7 @@ def test_a_derived_joint_is_as_sure_as_its_least_sure_part():
 def test_derived_as_detected_is_the_way_through_a_detector(rng):
     points = rng.normal(size=(5, 17, 2))
     np.testing.assert_allclose(
-        layouts.derived_as_detected(points), convert(convert(points, "h36m", "coco"), "coco"), atol=1e-12
+        layouts.with_derived_joints(points), convert(convert(points, "h36m", "coco"), "coco"), atol=1e-12
     )
 
 
@@ -125,7 +125,7 @@ def test_bones_connect_every_limb():
             "found 25 joints, expected the 17 of .* coco; body_25 and body_25b have 25",
         ),
         (lambda: derived(np.zeros((3, 9, 2)), np.ones((3, 9)), "coco"), "found 9 joints, expected the 17 of layout coco$"),
-        (lambda: convert(np.zeros((17, 2)), "coco", "body_25"), "left_big_toe, which cannot be derived"),
+        (lambda: convert(np.zeros((17, 2)), "coco", "body_25"), "cannot derive left_big_toe of layout body_25"),
     ],
 )
 def test_what_does_not_fit_is_named(call, message):
@@ -141,7 +141,7 @@ def test_a_hidden_ankle_follows_from_heel_toe_and_knee():
         points[:, joints.index(name)] = place
         sure[:, joints.index(name)] = 0.8
     sure[1, joints.index("left_big_toe")] = 0
-    sure[2, joints.index("left_heel")] = 0  # a toe alone does not tell
+    sure[2, joints.index("left_heel")] = 0  # a toe alone does not determine the ankle
     found, confidences = layouts.derived(points, sure, "body_25")
     ankle = layouts.H36M.joints.index("left_ankle")
     np.testing.assert_allclose(found[:, ankle], [(6, -8), (0, -8), (np.nan, np.nan)], atol=1e-12)
@@ -149,7 +149,7 @@ def test_a_hidden_ankle_follows_from_heel_toe_and_knee():
 
 
 def test_derived_takes_what_the_frame_shows(rng):
-    """The head follows from one ear, the eyes or the nose; what follows from nothing is NaN."""
+    """The head is derived from one ear, the eyes or the nose; a joint that cannot be derived is NaN."""
     joints = LAYOUTS["coco"].joints
     points, sure = rng.normal(size=(5, 17, 2)), np.full((5, 17), 0.5)
     for frame, hidden in enumerate([(), ("left_ear",), ("left_ear", "right_ear"), ("left_ear", "right_ear", "left_eye")]):

@@ -61,7 +61,7 @@ def rotations(rng, number):
 
 @pytest.fixture(params=["near", "far", "mirror", "similarity"])
 def official(request):
-    """See tests/data/parity/README.md."""
+    """The official code's numbers; tests/data/parity/README.md describes them."""
     with np.load(Path(os.environ.get("PARITY", Path(__file__).parent.parent / "data" / "parity")) / "metrics.npz") as file:
         return {name.split("/")[1]: value for name, value in file.items() if name.startswith(f"{request.param}/")}
 
@@ -83,7 +83,7 @@ def test_numbers_of_the_official_code(official):
     check(official, "velocity", mpjpe(jnp.diff(predicted, axis=0), jnp.diff(target, axis=0)).mean(), **rounding)
     distances = joint_errors(predicted, target)
     check(official, "pck_50", pck(distances, 0.05).mean(), **rounding)
-    for prefix in ("", "gather_"):  # one number from two functions
+    for prefix in ("", "gather_"):  # the same number from two functions
         check(official, f"{prefix}pck" + "_150" * (not prefix), pck(distances, 0.15).mean(), **rounding)
         check(official, f"{prefix}auc", auc(distances, 0.15).mean(), **rounding)
     distances = joint_errors(similarity_aligned(predicted, target), target)
@@ -94,12 +94,12 @@ def test_numbers_of_the_official_code(official):
     check(official, "bone_vec_pred", vectors[None, :, 1:], **rounding)
     lengths = jnp.linalg.norm(vectors, axis=-1)
     left, right = lengths[:, H36M_17.joints_left], lengths[:, H36M_17.joints_right]
-    check(official, "bone_sym", jnp.abs((left - right).mean(0)), **rounding)  # of a video; `symmetry_error` is of a pose
+    check(official, "bone_sym", jnp.abs((left - right).mean(0)), **rounding)  # over a video; `symmetry_error` is per pose
 
 
 def test_numbers_of_the_official_code_in_float64(official):
     predicted, target = official["pred"][0], official["target"][0]
-    # It adds 1e-8 m to the sizes of the poses.
+    # The official code adds 1e-8 m to the sizes of the poses.
     check(official, "p_mpjpe_f64", in_float64(p_mpjpe, predicted, target).mean(), rtol=1e-7, atol=2e-8)
     check(official, "p_aligned_f64", in_float64(similarity_aligned, predicted, target), rtol=0, atol=5e-8)
 
@@ -108,7 +108,7 @@ def test_numbers_of_the_official_code_in_float64(official):
 
 
 def numpy_p_mpjpe(predicted, target):
-    """PA-MPJPE by SVD in float64; a prediction whose joints coincide comes to lie at the target's mean."""
+    """PA-MPJPE by SVD in float64; a prediction whose joints coincide moves to the target's mean."""
     predicted, target = (x.astype(np.float64) for x in (predicted, target))
     predicted, target = (x - x.mean(1, keepdims=True) for x in (predicted, target))
     u, s, vt = np.linalg.svd(predicted.swapaxes(1, 2) @ target)
@@ -187,14 +187,14 @@ def test_alignment_of_a_million_poses_agrees_with_numpy(rng):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_equally_good_alignments(rng, dtype):
-    """Mirror images of poses with two or three equal axes: many rotations are the best; the squared error is that of any."""
+    """Mirror images of poses with two or three equal axes: all of many optimal rotations have the same squared error."""
     corners = np.concatenate([np.eye(3), -np.eye(3)]) * [[2], [1], [1], [2], [1], [1]]
-    pair = np.stack([corners, corners / np.linalg.norm(corners, axis=-1, keepdims=True)])  # two axes, three axes
+    pair = np.stack([corners, corners / np.linalg.norm(corners, axis=-1, keepdims=True)])  # poses with two and three equal axes
     target = (pair @ rotations(rng, 2)).astype(dtype)
     predicted = (pair @ REFLECTED @ rotations(rng, 2)).astype(dtype)
     with jax.enable_x64(dtype is np.float64):
         aligned = np.asarray(similarity_aligned(predicted, target), np.float64)
-    singular = np.array([[8, 2, 2], [2, 2, 2]])  # of predicted' target
+    singular = np.array([[8, 2, 2], [2, 2, 2]])  # singular values of predicted' target
     squared = np.square(pair).sum((1, 2)) - (singular @ [1, 1, -1]) ** 2 / np.square(pair).sum((1, 2))
     np.testing.assert_allclose(np.square(aligned - target).sum((1, 2)), squared, rtol=1e-6)
 
@@ -240,7 +240,7 @@ def test_known_bones(rng):
     )
     target = np.float32([[0, 0, 0], [1, 0, 0], [-1, 0, 0], [-1, 2, 0]])
     predicted = np.float32([[0, 0, 1], [0, 0, 4], [0, 1, 1], [0, 1, 2]])  # bones of 3, 1 and 1
-    assert bone_length_error(predicted, target, chain.parents) == 1  # by 2, 0 and 1
+    assert bone_length_error(predicted, target, chain.parents) == 1  # off by 2, 0 and 1
     assert symmetry_error(predicted, chain) == 2
     assert symmetry_error(target, chain) == 0
     np.testing.assert_array_equal(bone_vectors(target, chain.parents), [[0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 2, 0]])
@@ -296,7 +296,7 @@ def mirror_image(_, predicted, target):
     return tuple((poses @ REFLECTED)[:, H36M_17.mirrored] for poses in (predicted, target))
 
 
-ABOUT_ORIGIN = {"n_mpjpe"}  # it does not translate
+ABOUT_ORIGIN = {"n_mpjpe"}  # not invariant to translations
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ VIRTUAL = cameras.virtual_cameras(number=4, distance_m=4.0, height_m=1.6, focal_
 
 
 def calibrated(camera):
-    """Return one of pose.cameras as a calibration describes it."""
+    """Convert a camera of `pose.cameras` to a calibrated camera."""
     turn = camera.rotation.T
     size, no_distortion = (camera.width, camera.height), (0.0,) * 5
     place = -turn @ np.array(camera.translation)
@@ -28,7 +28,7 @@ def points(rng):
 
 
 def pixels_of(points):
-    """Project by the other module of cameras."""
+    """Compare projections with those of `pose.cameras`."""
     return np.stack([cameras.project(cameras.world_to_camera(points, camera), camera) for camera in VIRTUAL])
 
 
@@ -56,7 +56,7 @@ def test_distortion_by_hand_and_undone():
     found = multiview.project(np.array([2 * x, 2 * y, 2.0]), camera)
     np.testing.assert_allclose(found, by_hand)
     np.testing.assert_allclose(multiview.undistorted(found, camera), [x, y], atol=1e-9)
-    strong = dataclasses.replace(camera, distortion=(-0.5, 0.0, 0.0, 0.0, 0.0))  # folds over: no ray reaches this pixel
+    strong = dataclasses.replace(camera, distortion=(-0.5, 0.0, 0.0, 0.0, 0.0))  # no ray reaches this pixel
     assert np.isnan(multiview.undistorted(np.array([1600.0, 500.0]), strong)).all()
     assert np.isnan(multiview.undistorted(np.array([np.nan, 500.0]), camera)).all()
 
@@ -65,8 +65,8 @@ def test_points_come_back_from_exact_rays_and_need_two(points):
     rays = rays_of(pixels_of(points))
     weights = np.ones(rays.shape[:2])
     np.testing.assert_allclose(multiview.triangulate(rays, weights, CAMERAS), points, atol=1e-9)
-    weights[1:, 0] = 0  # one camera is left
-    rays[:2, 1] = np.nan  # two are left
+    weights[1:, 0] = 0  # one camera remains
+    rays[:2, 1] = np.nan  # two cameras remain
     found = multiview.triangulate(rays, weights, CAMERAS)
     assert np.isnan(found[0]).all()
     np.testing.assert_allclose(found[1:], points[1:], atol=1e-9)
@@ -99,7 +99,7 @@ def test_a_wrong_camera_is_left_out_and_noise_is_not(rng, points):
     alone = multiview.triangulate(rays, weights, CAMERAS)
     assert np.linalg.norm(alone - points, axis=-1)[rows].max() > 0.1
     rays[:2] = np.nan
-    rays[2] += 0.3  # of two cameras that disagree none is right
+    rays[2] += 0.3  # if two cameras disagree, neither is used
     found, used = multiview.triangulate_without_outliers(rays, weights, CAMERAS, 12.0)
     assert np.isnan(found).all()
     assert not used.any()

@@ -1,4 +1,4 @@
-"""Normalisations: properties, and numbers computed by the official code; see data/parity/README.md."""
+"""Normalisations: properties, and agreement with the official code's numbers (tests/data/parity/README.md)."""
 
 import dataclasses
 import os
@@ -59,7 +59,7 @@ def test_mirror_twice_is_the_identity_and_commutes_with_projection(rng):
 
 @pytest.fixture(params=range(4))
 def official(request):
-    """The official numbers of one camera, and what `normalize` takes."""
+    """Return the official numbers of one camera, and the arguments of `normalize`."""
     prefix = f"cam{request.param}/"
     numbers = {name.removeprefix(prefix): array for name, array in OFFICIAL.items() if name.startswith(prefix)}
     return numbers, (numbers["pose2d_px"], numbers["cam_pos"], official_camera(request.param))
@@ -97,7 +97,7 @@ def test_basic_agrees_with_the_official_code(official):
 
 @pytest.mark.parametrize("name", OFFICIAL_NAMES)
 def test_inputs_and_targets_agree_with_the_official_code(official, name):
-    """To 1e-6: the official float32 pixels are off by up to 6e-5, times Z_0 / fx = 0.005."""
+    """Equal to 1e-6: the official float32 pixels have errors of up to 6e-5, times Z_0 / fx = 0.005."""
     numbers, seen = official
     inputs, targets = normalize(name, *seen)
     assert inputs.dtype == targets.dtype == np.float32
@@ -119,7 +119,7 @@ def test_views_agree_with_the_official_parameters(official, name):
 
 @pytest.mark.parametrize("name", OFFICIAL_NAMES)
 def test_metres_agree_with_the_official_code(official, name):
-    """To 2e-6 m, predictions and targets, mirrored too: float32 depths of 4 to 8 m are off by up to 2.4e-7 m a rounding."""
+    """Equal to 2e-6 m, also mirrored: each rounding of float32 depths of 4 to 8 m causes an error of up to 2.4e-7 m."""
     numbers, (_, poses, camera) = official
     views = View.of(poses, camera)
     views = views.map(lambda *both: np.stack(both), mirror_view(name, views))
@@ -130,7 +130,7 @@ def test_metres_agree_with_the_official_code(official, name):
 
 @pytest.mark.parametrize("pose", range(8))
 def test_pixel_agrees_with_the_lcn_repository(pose):
-    """In float64, as there; its errors are those of absolute joints."""
+    """Computed in float64, as in the LCN repository, whose errors are those of absolute joints."""
     camera = dataclasses.replace(official_camera(LCN["cam_index"][pose]), radial=(0, 0, 0), tangential=(0, 0))
     poses = LCN["joint_3d_camera_mm"][pose : pose + 1] / 1000
     inputs, targets = normalize("pixel", cameras.project(poses, camera), poses, camera)
@@ -149,7 +149,7 @@ def test_pixel_agrees_with_the_lcn_repository(pose):
 
 @pytest.mark.parametrize("name", ["pixel", "lcn", "proj"])
 def test_targets_come_back_to_metres(rng, name):
-    """To 5e-6 m in float32."""
+    """Equal to 5e-6 m in float32."""
     for _ in range(10):
         inputs_2d, poses, camera = random_scene(rng)
         _, targets = normalize(name, inputs_2d, poses, camera)
@@ -179,7 +179,7 @@ def test_weak_proj_comes_back_distorted(rng):
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
 def test_what_a_normalisation_needs_of_the_truth(rng, name):
-    """The inputs of all but proj and weak_proj hold nothing of the 3D pose; its depth is needed for the way back."""
+    """Only the inputs of proj and weak_proj depend on the 3D pose; the others need its depth only for the inverse."""
     inputs_2d, poses, camera = random_scene(rng)
     before = inputs_2d.copy(), poses.copy()
     inputs, _ = normalize(name, inputs_2d, poses, camera)
@@ -193,7 +193,7 @@ def test_what_a_normalisation_needs_of_the_truth(rng, name):
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
 def test_jax_agrees_with_numpy(rng, name):
-    """To 2e-6 m: the compiler orders the operations anew. Strict promotion is on, see conftest.py."""
+    """Equal to 2e-6 m, because the compiler reorders operations. Strict promotion is on (conftest.py)."""
     inputs_2d, poses, camera = random_scene(rng)
     _, targets = normalize(name, inputs_2d, poses, camera)
     views = View.of(poses, camera)
@@ -201,7 +201,7 @@ def test_jax_agrees_with_numpy(rng, name):
     def both_ways(outputs, views):
         return to_metres(name, outputs, views), to_metres(name, outputs, mirror_view(name, views))
 
-    for axes in ((30,), (30, 1), (5, 6)):  # frames; windows of one frame; windows
+    for axes in ((30,), (30, 1), (5, 6)):  # frames, windows of one frame, longer windows
         arrays = targets.reshape(*axes, 17, 3), views.map(lambda x: x.reshape(*axes, 1, -1))
         for found, expected in zip(jax.jit(both_ways)(*jax.tree.map(jnp.asarray, arrays)), both_ways(*arrays), strict=True):
             assert found.dtype == expected.dtype == np.float32
@@ -229,7 +229,7 @@ def test_centered_input_is_the_same_from_any_camera_that_sees_the_same(rng):
 
 
 def test_turned_sees_what_a_camera_turned_to_the_hip_sees(rng):
-    """Inputs are the `centered` ones of that camera, targets its joints, and both come back, at any place in the image."""
+    """Inputs and targets are the `centered` ones of the rotated camera, and the inverse recovers the joints."""
     camera = dataclasses.replace(random_scene(rng)[2], radial=(0.0, 0.0, 0.0), tangential=(0.0, 0.0))
     root = rng.uniform([-2, -2, 3], [2, 2, 5], (40, 1, 3))
     poses = root + rng.uniform(-0.9, 0.9, (40, 17, 3))
@@ -239,7 +239,7 @@ def test_turned_sees_what_a_camera_turned_to_the_hip_sees(rng):
     forward = root[:, 0] / np.linalg.norm(root[:, 0], axis=-1, keepdims=True)
     right = np.cross([0.0, 1.0, 0.0], forward)
     right /= np.linalg.norm(right, axis=-1, keepdims=True)
-    axes = np.stack([right, np.cross(forward, right), forward], 1)  # [40, 3, 3] float64, another way to the same camera
+    axes = np.stack([right, np.cross(forward, right), forward], 1)  # [40, 3, 3] float64, the same camera computed differently
     turned = np.einsum("tij,tkj->tki", axes, poses)
     seen = root_relative(turned[..., :2] / turned[..., 2:])
     size = np.sqrt(np.square(seen).sum(-1).mean(-1))

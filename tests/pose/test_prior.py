@@ -1,4 +1,4 @@
-"""What a detector does not see is put where the rest of the body makes it likely."""
+"""Hidden joints are estimated where the visible joints make them likely."""
 
 import numpy as np
 import pytest
@@ -47,8 +47,8 @@ def test_people_look_like_people_and_other_things_do_not(people):
 
 def test_the_prior_is_made_from_joint_positions(tmp_path, people):
     prepare.synthetic_files(tmp_path / "motion.npz", num_frames=16_000, fps=30.0)
-    said = prepare.pose_prior(tmp_path / "motion.npz", tmp_path / "prior.npz")
-    assert said.startswith("wrote mean and covariance of ")
+    text = prepare.pose_prior(tmp_path / "motion.npz", tmp_path / "prior.npz")
+    assert text.startswith("wrote mean and covariance of ")
     with np.load(tmp_path / "prior.npz") as made, np.load(prior.FILE) as shipped:
         assert {name: made[name].shape for name in made} == {name: shipped[name].shape for name in shipped}
         np.testing.assert_allclose(made["mean"], shipped["mean"], atol=0.4)

@@ -31,7 +31,7 @@ def test_blocks_do_not_change_the_sums(rng, monkeypatch):
 
 
 def chains(rng, count):
-    """Poses with bones of constant length, as bodies have: joints on thin shells, the hardest case for a grid."""
+    """Poses with bones of constant length: the joints are on thin shells, the hardest case for a grid."""
     bones = rng.normal(size=(count, 17, 3)) + rng.normal(0, 2, (1, 17, 3))
     bones = np.float32([0, *[0.25] * 16])[:, None] * bones / np.linalg.norm(bones, axis=-1, keepdims=True)
     return np.stack([bones[:, :3].cumsum(1), *[bones[:, 3 * i : 3 * i + 3].cumsum(1) for i in range(1, 5)]], 1).reshape(
@@ -45,7 +45,7 @@ def chains(rng, count):
     ids=lambda value: str(np.max(value)),
 )
 def test_grid_agrees_with_the_sums(rng, sigma, references):
-    """With few references the Gaussians' far tails count, which are small beside the sums that matter."""
+    """With few references, the far tails of the Gaussians matter, which are small compared with sums over many."""
     poses, reference = chains(rng, 400), chains(rng, references)
     sigmas = np.broadcast_to(np.asarray(sigma), 15)
     expected = commonness(poses, reference, sigma_m=sigma, method="exact").values
@@ -61,7 +61,7 @@ def test_grid_is_the_default_above_a_size(rng, monkeypatch):
     assert "largest error against the exact sums of 200 poses 0.0" in found.how
     np.testing.assert_allclose(found.values, exact.values, rtol=1e-3)
     assert "exact" in commonness(poses[:50], poses, sigma_m=0.1, ranking="exponential").how
-    monkeypatch.setattr(rarity, "_MOST_CELLS", 1000)
+    monkeypatch.setattr(rarity, "_MAX_CELLS", 1000)
     assert commonness(poses[:50], poses, sigma_m=0.1).how.startswith("exact")
     with pytest.raises(UserError, match="no grid for the ranking 'occurrence' with sigma 100 mm: it is too fine"):
         commonness(poses, poses, sigma_m=0.1, method="grid")
@@ -87,7 +87,7 @@ def test_poses_beyond_the_reference_are_rare(rng):
     ],
 )
 def test_numbers_of_the_official_code(name, reference, sigma, ranking):
-    """See tests/data/parity/README.md; `paper_*` are Eq. 10 in float64."""
+    """Agreement with the official code's numbers (tests/data/parity/README.md); `paper_*` are Eq. 10 in float64."""
     with np.load(PARITY / "rare.npz") as file:
         found = commonness(file["test"], file[reference], sigma_m=sigma, ranking=ranking).values
         expected = file[name].ravel() * (-1 if ranking == "mean_distance" else 1)

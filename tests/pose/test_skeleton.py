@@ -37,7 +37,7 @@ def test_paper_groups_are_a_partition():
 
 @pytest.mark.parametrize("num_groups", [6, 8, 17])
 def test_more_groups_refine_fewer(num_groups):
-    """Beyond five, each group is a part of one of the five, and none has more joints than Table 4 says."""
+    """With more than five groups, each is part of one of the five, and none has more joints than in Table 4."""
     coarse, fine = (body_groups(n, root_in_every_group=False) for n in (5, num_groups))
     assert len(fine) == num_groups
     assert all(any(set(group) - {0} <= set(whole) for whole in coarse) for group in fine)

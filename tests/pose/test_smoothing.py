@@ -1,4 +1,4 @@
-"""Smoothing against SciPy called directly, and the One Euro filter against one in plain Python."""
+"""Smoothing compared with SciPy called directly, and the One Euro filter with one in plain Python."""
 
 import math
 
@@ -125,8 +125,8 @@ def test_one_euro_over_gaps(track):
     made = one_euro(short, FPS)
     assert np.isnan(made[20:30]).all()
     without, times = np.delete(short, np.s_[20:30], 0), np.delete(np.arange(90) / FPS, np.s_[20:30])
-    np.testing.assert_allclose(made[30:], one_euro(without, times)[20:], rtol=0, atol=1e-12)  # the time has passed
-    np.testing.assert_array_equal(one_euro(long, FPS)[60], long[60])  # begins anew
+    np.testing.assert_allclose(made[30:], one_euro(without, times)[20:], rtol=0, atol=1e-12)  # time has passed
+    np.testing.assert_array_equal(one_euro(long, FPS)[60], long[60])  # the filter starts again
 
 
 @pytest.mark.parametrize("fps", [0, -1.0, np.nan, np.inf, "30", True])

@@ -1,4 +1,4 @@
-"""The smoother, against a dense solution, and what it must not change."""
+"""The Whittaker smoother, compared with a dense solution; parabolas and other inputs that it must not change."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A made walk, for tests of where people are."""
+"""Simulate a walk, for tests of the position of people."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ _UPPER = {  # above the hip, and to the left of it, metres
 
 @dataclasses.dataclass(frozen=True)
 class Walk:
-    """Joints [T, 17, 3] in world and camera, metres, their pixels [T, 17, 2], times, the camera, and when feet stand [T, 2]."""
+    """A walk: joints [T, 17, 3] in world and camera, metres, pixels [T, 17, 2], times, camera, and standing feet [T, 2]."""
 
     world: np.ndarray
     camera_frame: np.ndarray
@@ -45,7 +45,7 @@ class Walk:
 
 
 def walk(*, seconds=4.0, pitch_deg=10.0, height_m=1.6, heading_deg=30.0, distance_m=6.0, speed=1.0):
-    """Film a person who walks over the floor, or marches on the spot with speed 0: feet stand still half of the time each."""
+    """Simulate a person who walks, or marches on the spot if speed is 0; each foot stands half of the time."""
     times = np.arange(round(seconds * FPS)) / FPS
     step = _HALF_STEP_M * 4 / _STRIDE_S * speed  # metres a second
     joints = {"Hip": np.stack([step * times, 0 * times, np.full(len(times), 0.8)], -1)}
@@ -55,7 +55,7 @@ def walk(*, seconds=4.0, pitch_deg=10.0, height_m=1.6, heading_deg=30.0, distanc
         part, number = cycle % 1, np.floor(cycle)
         swing = np.clip((part - 0.5) / 0.5, 0, 1)
         swing = (1 - np.cos(np.pi * swing)) / 2
-        ahead = step * _STRIDE_S * (number + swing - phase + 0.25)  # half a step ahead of the hip where it lands
+        ahead = step * _STRIDE_S * (number + swing - phase + 0.25)  # half a step ahead of the hip when it lands
         lift = 0.12 * np.sin(np.pi * swing) * (part > 0.5)
         hip = joints["Hip"] + [0, sign * 0.1, 0]
         foot = np.stack([ahead, np.full(len(times), sign * 0.1), _ANKLE + lift], -1)
@@ -77,7 +77,7 @@ def walk(*, seconds=4.0, pitch_deg=10.0, height_m=1.6, heading_deg=30.0, distanc
 
 
 def _knee(hip, foot):
-    """Return where the knee is, in front of the line from hip to foot."""
+    """Return the position of the knee, in front of the line from hip to foot."""
     along = foot - hip
     length = np.linalg.norm(along, axis=-1, keepdims=True).clip(None, _THIGH + _SHANK - 1e-6)
     share = (_THIGH**2 - _SHANK**2 + length**2) / (2 * length)

@@ -1,4 +1,4 @@
-"""The paper's tables: what they train, what they find again, and what they print."""
+"""Test the paper's tables: which runs they train, which they reuse, and what they print."""
 
 import csv
 import dataclasses
@@ -19,10 +19,11 @@ from srnet_jax.errors import ConfigError, TrainingError, UserError
 from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.tables import to_markdown
 from srnet_jax.models.pose_lifter import create_model, variable_shapes
-from srnet_jax.reproduce import make, report, runner, settings
+from srnet_jax.reproduce import listing, make, report, runner, settings
 from srnet_jax.reproduce import results as results_lib
 from srnet_jax.reproduce.experiment import Column, Experiment, Row
-from srnet_jax.reproduce.experiments import ACTIONS, AVERAGE, EXPERIMENTS
+from srnet_jax.reproduce.experiments import EXPERIMENTS
+from srnet_jax.reproduce.paper_numbers import ACTIONS, AVERAGE
 from srnet_jax.training.state import count_parameters
 
 ROOT = Path(__file__).parent.parent.parent
@@ -42,20 +43,20 @@ def test_every_row_has_a_network_at_every_scale(name, data):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_rows_share_runs_only_if_they_are_the_same(name):
-    """H = 1 is not H = 100 %, though 1 == 1.0."""
+    """H = 1 differs from H = 100 %, although 1 == 1.0."""
     configs = settings.configs(EXPERIMENTS[name], "mocap", "medium", 1, {}).values()
     assert len({runner._folder(config) for config in configs}) == len({fingerprint(config) for config in configs})
 
 
 def test_data_that_nothing_reads_are_left_alone():
-    """So that a run is found again whatever a scale says of them."""
+    """A run is then reused even if the scale sets fields of data that it does not read."""
     for name, experiment in EXPERIMENTS.items():
         for config in settings.configs(experiment, "mocap", "medium", 1, {}).values():
             assert (config.test_data == schema.default_config().test_data) == (not experiment.cross_dataset), name
 
 
 def test_numbers_of_parameters_are_the_papers():
-    """Supplement Table 1, in millions; 0.88 is what the paper says of a network of 899,029."""
+    """Compare with supplement Table 1, in millions; the paper gives 0.88 for a network of 899,029."""
     configs = settings.configs(EXPERIMENTS["s1"], "h36m", "full", 1, {})
     found = {}
     for name, config in configs.items():
@@ -80,17 +81,17 @@ def test_networks_of_equal_size(scale):
 
 
 def test_costs_count_every_product():
-    """Of single-frame networks each weight is one product a sample, of 6 operations; the rest are biases and norms."""
+    """In a single-frame network each weight is one product per sample, with 6 operations; other parameters are few."""
     configs = [settings.configs(EXPERIMENTS[table], "h36m", "full", 1, {}) for table in ("2", "3", "4")]
     for config in {fingerprint(config): config for found in configs for config in found.values()}.values():
         model = create_model(config.model)
         parameters = count_parameters(variable_shapes(model)["params"])
-        assert report._per_sample(model) / 6 == pytest.approx(parameters, rel=0.05), config.model
+        assert listing._per_sample(model) / 6 == pytest.approx(parameters, rel=0.05), config.model
 
 
 @pytest.mark.parametrize(("table", "suffix"), [(name, suffix) for name in EXPERIMENTS for suffix in ("", ", PA")])
 def test_averages_of_the_paper_are_those_of_its_actions(table, suffix):
-    """A number that was copied wrongly would show. Three of the paper's averages are not those of the numbers beside them."""
+    """This finds numbers that are copied wrongly. Three of the paper's averages differ from the mean of their numbers."""
     inexact = {("s5", "SR, detected 2D", ""): 35.62, ("s5", "SR, exact 2D", ""): 24.42, ("s6", "FC, pixel", ", PA"): 66.51}
     for row in EXPERIMENTS[table].rows:
         actions = [row.paper[action + suffix] for action in ACTIONS if action + suffix in row.paper]
@@ -139,7 +140,7 @@ def test_findings_compare_gains_and_orders():
 
 @pytest.fixture
 def two_rows(monkeypatch):
-    """An experiment that trains quickly."""
+    """Return an experiment that trains quickly."""
     rows = (
         Row("FC", {"model.network": "fc"} | TINY, {"Subject": 46.8}),
         Row("Slow", {"model.network": "fc", "train.learning_rate": 1e-4} | TINY),
@@ -151,7 +152,7 @@ def two_rows(monkeypatch):
 
 
 def test_rows_are_trained_once_and_shards_share_them(two_rows, tmp_path):
-    """Two shards train a network each; the table is the same as one program's, and nothing is trained again."""
+    """Two shards train one network each; the table equals that of a single process, and nothing is trained twice."""
     found, actions = runner.trainings(two_rows, tmp_path, "synthetic", "smoke", 2, {})
     columns = two_rows.columns(actions)
     assert len({training.folder for training in found}) == 2
@@ -191,7 +192,7 @@ def test_the_figure_of_steps_measures_kept_checkpoints_once(two_rows, tmp_path, 
     points = results.trajectories["FC"]
     assert [point.step for point in points] == [points[0].step * epoch for epoch in (1, 2, 3)]
     last = [run.results for run in found[0].evaluations()]
-    assert [run["step"] for run in last] == [points[-1].step] * 2  # the best is the last
+    assert [run["step"] for run in last] == [points[-1].step] * 2  # the best checkpoint is the last
     assert [run.results["average_over_frames"] for run in points[-1].evaluations] == [
         run["average_over_frames"] for run in last
     ]
@@ -207,7 +208,7 @@ def test_the_figure_of_steps_measures_kept_checkpoints_once(two_rows, tmp_path, 
     assert report.table(again) == report.table(results)
 
     latest = max((found[0].folder / "seed_0" / "checkpoints").iterdir(), key=lambda path: int(path.name))
-    os.utime(latest, (2e9, 2e9))  # a checkpoint that was written later
+    os.utime(latest, (2e9, 2e9))  # as if a checkpoint were written later
     monkeypatch.setattr(
         "srnet_jax.reproduce.remeasure.evaluate_checkpoints", lambda *arguments: (_ for _ in ()).throw(KeyError)
     )
@@ -216,7 +217,7 @@ def test_the_figure_of_steps_measures_kept_checkpoints_once(two_rows, tmp_path, 
 
 
 def test_trained_runs_are_measured_on_other_subsets_and_cameras(two_rows, tmp_path):
-    """The same run under each experiment, nothing trained again, and its own results left as they are."""
+    """Each experiment reuses the same run, trains nothing again, and leaves the run's results unchanged."""
     rows = two_rows.rows[:1]
     found, _ = runner.trainings(dataclasses.replace(EXPERIMENTS["fig5"], rows=rows), tmp_path, "synthetic", "smoke", 1, {})
     assert runner.run_shard(found, (1, 1), lambda line: None) == ([], {})
@@ -264,7 +265,7 @@ def test_runs_that_were_evaluated_otherwise_are_evaluated_again(two_rows, tmp_pa
 
 @pytest.mark.slow
 def test_unfinished_runs_and_those_of_other_data_are_not_taken(two_rows, tmp_path, mocap_file):
-    """An interrupted run that was evaluated goes on; a moved file is read again; another file is refused."""
+    """An interrupted run that was evaluated continues; a moved data file is read again; another file is rejected."""
     from srnet_jax.evaluation.evaluate import evaluate
     from srnet_jax.training.loop import train_members
 
@@ -284,12 +285,12 @@ def test_unfinished_runs_and_those_of_other_data_are_not_taken(two_rows, tmp_pat
     assert training(moved).evaluations()
     with np.load(moved) as clips:
         np.savez(tmp_path / "other.npz", **{name: clip * 1.1 for name, clip in clips.items()})
-    with pytest.raises(TrainingError, match="holds a run with another data"):
+    with pytest.raises(TrainingError, match="found a run with another data"):
         training(tmp_path / "other.npz").run()
     same = moved.read_bytes()
-    (tmp_path / "other.npz").replace(moved)  # under the name that the run knows
+    (tmp_path / "other.npz").replace(moved)  # under the name in the config of the run
     assert training(moved).evaluations() is None
-    with pytest.raises(TrainingError, match="holds a run with another data"):
+    with pytest.raises(TrainingError, match="found a run with another data"):
         training(moved).run()
     moved.write_bytes(same)
     training(moved).run()
@@ -347,7 +348,7 @@ def test_fields_are_checked():
         {"ensemble.seeds": (3,)},
         {"data.source": "mocap"},
     ):
-        with pytest.raises(ConfigError, match=r"cannot be changed here, its values are the experiment's"):
+        with pytest.raises(ConfigError, match=r"cannot be changed here, because the experiment sets it"):
             settings.configs(EXPERIMENTS["2"], "synthetic", "smoke", 1, changes)
     with pytest.raises(ConfigError, match=r"config\.data\.detections\.simulate: cannot be changed here"):
         settings.configs(EXPERIMENTS["10"], "synthetic", "smoke", 1, {"data.detections.simulate": True})
@@ -362,9 +363,9 @@ def test_fields_are_checked():
         ({"workdir": None}, "--workdir: missing"),
         ({"shard": "3/2"}, "--shard=3/2: not understood, expected I/N"),
         ({"data": "h36m"}, "--data.path: missing, expected where the h36m data are"),
-        ({"changes": {"model.hops": 2}}, "config.model.hops: set, but nothing reads it here"),
-        ({"changes": {"data.path": "x"}}, "config.data.path: set, but nothing reads it here"),
-        ({"changes": {"test_data.path": "x"}}, "config.test_data.path: set, but nothing reads it here"),
+        ({"changes": {"model.hops": 2}}, "config.model.hops: set, but it is read only with"),
+        ({"changes": {"data.path": "x"}}, "config.data.path: set, but it is read only with"),
+        ({"changes": {"test_data.path": "x"}}, "config.test_data.path: set, but it is read only with"),
     ],
 )
 def test_mistakes_are_named_before_the_first_training(changed, message, tmp_path):
@@ -379,11 +380,11 @@ def test_a_config_file_is_refused_in_one_line():
     command = [sys.executable, "-m", "launch.reproduce", "--table=2", "--workdir=x", "--config=configs/default.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "--config: not understood here" in done.stderr
+    assert "--config: not accepted here" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-# One experiment of each kind: columns, protocols, figures. Those that share runs with others are made by one process.
+# One experiment for each kind of columns, protocol and figure. Experiments that share runs are made by one process.
 ALONE = ("1", "6", "7", "s6", "fig4", "fig6")
 SHARING = ("2", "5", "8", "10", "fig5", "steps", "parts")
 
@@ -399,7 +400,7 @@ def test_experiments_of_every_kind_are_made_of_synthetic_data(name, shared_workd
     """One epoch of narrow networks: each experiment runs to its end, and every row has its numbers."""
     experiment = EXPERIMENTS[name]
     changes = {"ensemble.actions_train": ("Walking", "Eating")} if experiment.each_action else {}
-    if name == "fig4":  # the ends and one network of each family
+    if name == "fig4":  # only the ends and one network of each family
         experiment = dataclasses.replace(experiment, rows=tuple(row for row in experiment.rows if row.split in (0, 2, 6)))
     found, actions = runner.trainings(experiment, shared_workdir, "synthetic", "smoke", 1, changes)
     assert runner.run_shard(found, (1, 1), print) == ([], {})

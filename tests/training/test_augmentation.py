@@ -11,7 +11,7 @@ from srnet_jax.training.loop import train_and_evaluate
 
 
 def make_batch(rng, name):
-    """Return 64 poses seen by a camera as a batch; its principal point is not the middle of its image."""
+    """Return a batch of 64 poses, seen by a camera whose principal point is not the middle of the image."""
     camera = cameras.Camera("c", (1, 0, 0, 0), (0, 0, 0), (1100, 1100), (530, 380), 1000, 800)
     poses = (rng.normal(0, 0.5, (64, 17, 3)) + [0.3, -0.2, 5]).astype(np.float32)
     inputs, targets = normalize(name, cameras.project(poses, camera), poses, camera)
@@ -23,7 +23,7 @@ def make_batch(rng, name):
 
 
 def test_rolled_samples_are_what_a_rolled_camera_sees(rng):
-    """Turn the scene instead, in float64, by the angle found in the targets, and project it."""
+    """Rotate the scene instead, in float64, by the angle found in the targets, and project it."""
     for name in ("basic", "centered"):
         batch, poses, camera = make_batch(rng, name)
         rolled = jax.jit(lambda batch: roll_camera(batch, jax.random.key(0), 0.5, 90.0, name, FULL_BATCH))(batch)
@@ -40,7 +40,7 @@ def test_rolled_samples_are_what_a_rolled_camera_sees(rng):
 
 
 def test_the_size_of_a_person_stays_when_turned_samples_are_rolled(rng):
-    """Then the root's entry says how large the person appears."""
+    """In that normalisation the root's entry is the apparent size of the person."""
     batch, *_ = make_batch(rng, "turned")
     rolled = roll_camera(batch, jax.random.key(0), 1.0, 90.0, "turned", FULL_BATCH)
     np.testing.assert_array_equal(rolled["inputs_2d"][..., 0, :], batch["inputs_2d"][..., 0, :])
@@ -48,7 +48,7 @@ def test_the_size_of_a_person_stays_when_turned_samples_are_rolled(rng):
 
 
 def test_the_principal_point_is_mirrored_with_the_image(rng):
-    """It is where a point on the axis is seen; in the mirror image on the other side."""
+    """The image of a point on the axis; in the mirror image it is on the other side."""
     *_, camera = make_batch(rng, "basic")
     axis = np.broadcast_to(np.float32([0, 0, 3]), (1, 17, 3)).copy()
     seen, _ = normalize("basic", cameras.project(axis, camera), axis, camera)

@@ -20,7 +20,7 @@ from srnet_jax.training.trainer import Trainer, load_training_data
 
 
 def ensemble_config(config, **changes):
-    """Everything that depends on the seed: weights, order, dropout; a short last batch; and trainings of different lengths."""
+    """Set up all that depends on the seed (weights, order, dropout), a short last batch, and epochs of different lengths."""
     config.model.channels = 24
     config.model.filter_widths = (1,)
     config.model.dropout = 0.1
@@ -32,7 +32,7 @@ def ensemble_config(config, **changes):
 
 
 def assert_equal_runs(state, other, learning_rate):
-    """Equal to rounding; see test_parallel.py. A weight whose gradient is rounding may have gone anywhere at its full rate."""
+    """Compare up to rounding, see test_parallel.py; a weight whose gradient is rounding noise may move at its full rate."""
     assert int(state.step) == int(other.step)
     found = dict(jax.tree_util.tree_leaves_with_path(state))
     for path, expected in jax.tree_util.tree_leaves_with_path(other):
@@ -91,7 +91,7 @@ def ragged(config):
 
 
 def counting(before):
-    """Return a trainer that calls a function before each call of its compiled step, with the number of the call from 1."""
+    """Return a trainer that calls a function before each call of its compiled step, with the number of the call, from 1."""
     calls = itertools.count(1)
 
     class Counting(Trainer):
@@ -118,7 +118,7 @@ class Crashed(BaseException):
 @pytest.mark.slow
 @pytest.mark.parametrize("lagging", [False, True])
 def test_a_crash_changes_nothing(tiny_config, tmp_path, lagging):
-    """Members go on from where each of them is, be it not the same step, to the same weights to the bit."""
+    """Each run continues from its own step, which may differ between runs, to the same weights to the bit."""
     config = ragged(tiny_config)
     whole = train_members(config, tmp_path / "whole")
     names = list(whole)
@@ -133,7 +133,7 @@ def test_a_crash_changes_nothing(tiny_config, tmp_path, lagging):
 
         with pytest.raises(Crashed):
             train(config, folder, counting(crash))
-        if lagging:  # as if the kill had come between the checkpoints of the two
+        if lagging:  # as if the kill came between the checkpoints of the two runs
             kept = sorted((folder / names[0] / "checkpoints").iterdir(), key=lambda path: int(path.name))
             shutil.rmtree(kept[-1])
         for name, state in train_members(config, folder).items():
@@ -149,7 +149,9 @@ def test_a_crash_changes_nothing(tiny_config, tmp_path, lagging):
 def test_a_signal_stops_all_after_the_same_step(tiny_config, tmp_path):
     config = ragged(tiny_config)
     whole = train_members(config, tmp_path / "whole")
-    stop_at_step = min(int(state.step) for state in whole.values()) // config.train.epochs + 1  # one has ended its epoch
+    stop_at_step = (
+        min(int(state.step) for state in whole.values()) // config.train.epochs + 1
+    )  # when one run has ended its epoch
 
     def stop(call):
         if call == stop_at_step:
@@ -181,7 +183,7 @@ def diverging(config, *rates):
 
 
 def test_a_member_that_diverged_is_never_due(tiny_config, tmp_path, monkeypatch):
-    """Four minutes between checkpoints, a minute a step."""
+    """A checkpoint is due every four minutes, and a step takes one minute."""
     clock = itertools.count()
     now, saved = [next(clock)], []
     save = RunDirectory.save
@@ -206,7 +208,7 @@ def test_a_signal_saves_the_others_of_a_member_that_diverged(tiny_config, tmp_pa
 
     with pytest.raises(Interrupted, match="stopped after step 5; run the same command again to continue"):
         train(diverging(tiny_config, 1e-3, 1e30), tmp_path / "one", counting(stop))
-    assert re.search(r"\nwarning: learning_rate_1e\+30: .* became infinite .*; the others go on\n", capsys.readouterr().out)
+    assert re.search(r"\nwarning: learning_rate_1e\+30: .* became infinite .*; the others continue\n", capsys.readouterr().out)
     assert (tmp_path / "one" / "learning_rate_0.001" / "checkpoints" / "5").is_dir()
     with pytest.raises(TrainingError, match=r"2 of 2 runs ended early; learning_rate_1e\+30: .*; learning_rate_2e\+30: "):
         train(diverging(tiny_config, 1e30, 2e30), tmp_path / "both", counting(stop))
@@ -216,15 +218,15 @@ def test_training_ends_when_all_members_have_diverged(tiny_config, tmp_path, cap
     calls = []
     with pytest.raises(TrainingError, match="2 of 2 runs ended early"):
         train(diverging(tiny_config, 1e30, 2e30), tmp_path, counting(calls.append))
-    assert calls[-1] == 6  # of the first epoch
+    assert calls[-1] == 6  # the last call of the first epoch
     *_, first, last = capsys.readouterr().out.splitlines()
-    assert first.endswith("; the others go on")
+    assert first.endswith("; the others continue")
     assert last.startswith("warning: learning_rate_2e+30: ")
-    assert not last.endswith("; the others go on")
+    assert not last.endswith("; the others continue")
 
 
 def test_members_can_be_added(tiny_config, tmp_path, capsys):
-    """The finished ones stay as they are, and are not trained beside the new one."""
+    """Finished runs do not change, and are not trained again with the new run."""
     tiny_config.ensemble.seeds = (0, 1)
     first = train_members(tiny_config, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "ensemble.json"}
@@ -241,13 +243,15 @@ def test_members_can_be_added(tiny_config, tmp_path, capsys):
 def test_a_run_and_an_ensemble_do_not_mix(tiny_config, tmp_path):
     train_and_evaluate(tiny_config, tmp_path / "run")
     tiny_config.ensemble.seeds = (0, 1)
-    with pytest.raises(TrainingError, match=r"run: holds a run \(config.json\), found a config of an ensemble"):
+    with pytest.raises(TrainingError, match=r"run: found a run \(config.json\), expected another workdir for an ensemble"):
         train_members(tiny_config, tmp_path / "run")
     train_members(tiny_config, tmp_path / "ensemble")
     tiny_config.ensemble.seeds = ()
-    with pytest.raises(TrainingError, match=r"ensemble: holds an ensemble \(ensemble.json\), found a config of a run"):
+    with pytest.raises(
+        TrainingError, match=r"ensemble: found an ensemble \(ensemble.json\), expected another workdir for a run"
+    ):
         train_and_evaluate(tiny_config, tmp_path / "ensemble")
     tiny_config.seed, tiny_config.train.epochs = 1, 3
     tiny_config.ensemble.seeds = (1,)
-    with pytest.raises(TrainingError, match=r"seed_1: holds a run with another config.train.epochs"):
+    with pytest.raises(TrainingError, match=r"seed_1: found a run with another config.train.epochs"):
         train_members(tiny_config, tmp_path / "ensemble")

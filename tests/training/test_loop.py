@@ -67,7 +67,7 @@ def test_every_normalisation_trains_and_evaluates(tiny_config, tmp_path, name):
     tiny_config.model.adds_input = name == "lcn"
     train_and_evaluate(tiny_config, tmp_path)
     (line,) = metrics(tmp_path)
-    assert 50 < line["train_mpjpe_mm"] < 5000  # millimetres, not the network's units
+    assert 50 < line["train_mpjpe_mm"] < 5000  # millimetres, not the units of the network
     assert 50 < line["validation_mpjpe_mm"] < 2000
     results = evaluate([tmp_path], "latest")[0][0].results
     assert f"normalisation {name}: uses the TRUE depth of the root at test time" in results["labels"]
@@ -80,7 +80,7 @@ def test_finished_run_does_nothing_more(tiny_config, tmp_path, monkeypatch, caps
     tiny_config.train.epochs = 1
     state = train_and_evaluate(tiny_config, tmp_path)
     capsys.readouterr()
-    monkeypatch.delattr(TrainingData, "mean_pose_mm")  # nothing is compared with it
+    monkeypatch.delattr(TrainingData, "mean_pose_mm")  # must not be used
     again = train_and_evaluate(tiny_config, tmp_path)
     assert not re.search("resuming|compiling|epoch +[0-9]", capsys.readouterr().out)
     assert int(again.step) == int(state.step)
@@ -99,7 +99,7 @@ def test_workdir_of_another_config_is_refused(tiny_config, tmp_path):
 
 
 def spoiled(spoil):
-    """Return a trainer whose progress a function may change, with the number of the step."""
+    """Return a trainer whose progress is changed by a function of the progress and the number of the step."""
 
     class Spoiled(Trainer):
         def steps(self, snapshots, *arguments):
@@ -127,7 +127,7 @@ def test_non_finite_loss_stops_and_keeps_the_last_checkpoint(tiny_config, tmp_pa
 
 def test_broken_weights_are_never_saved(tiny_config, tmp_path):
     def spoil(step, progress):
-        if step == 6:  # the losses, computed before the update, are still finite
+        if step == 6:  # the loss, computed before the update, is still finite
             state = progress.snapshots[0].state
             state = state.replace(params=jax.tree.map(lambda x: x * np.float32(np.nan), state.params))
             progress.snapshots[0] = dataclasses.replace(progress.snapshots[0], state=state)
@@ -136,7 +136,7 @@ def test_broken_weights_are_never_saved(tiny_config, tmp_path):
         train(tiny_config, tmp_path, spoiled(spoil))
     assert not Checkpoints.exist(tmp_path)
     assert metrics(tmp_path) == []
-    tiny_config.train.learning_rate = 2e-3  # nothing was trained, so the workdir is free for another config
+    tiny_config.train.learning_rate = 2e-3  # nothing was trained, so another config may use the workdir
     train_and_evaluate(tiny_config, tmp_path)
 
 
@@ -186,7 +186,7 @@ def test_too_little_data_is_refused(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "load_dataset", lambda *_: dataclasses.replace(one, sequences=tuple(chosen)))
     tiny_config.protocol.subjects_train, tiny_config.protocol.subjects_test = ("S1",), ("S9",)
     tiny_config.train.flip = False
-    with pytest.raises(TrainingError, match="1 training sample, expected at least 2"):
+    with pytest.raises(TrainingError, match="found 1 training sample, expected at least 2"):
         train_and_evaluate(tiny_config, tmp_path)
 
 
@@ -201,7 +201,7 @@ def test_a_data_set_smaller_than_a_batch_is_one_batch(tiny_config, tmp_path, cap
 
 
 def test_sequences_of_one_frame_train_and_evaluate(tiny_config, tmp_path, mocap_clips):
-    """Every window is then the one frame, repeated."""
+    """Every window then repeats the only frame."""
     np.savez(tmp_path / "clips.npz", **{name: clip[:1] for name, clip in mocap_clips.items()})
     tiny_config.data.source, tiny_config.data.path = "mocap", str(tmp_path / "clips.npz")
     tiny_config.data.cameras.number = 4
@@ -219,7 +219,7 @@ def test_an_empty_split_is_refused(tiny_config, tmp_path, monkeypatch, part):
         return dataclasses.replace(split(*arguments), **{part: ()})
 
     monkeypatch.setattr(trainer, "split", without)
-    with pytest.raises(TrainingError, match=rf"synthetic: no {part} sequence, expected at least one"):
+    with pytest.raises(TrainingError, match=rf"synthetic: found no {part} sequence, expected at least one"):
         train_and_evaluate(tiny_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -229,7 +229,7 @@ def test_a_network_worse_than_the_mean_pose_is_reported(tiny_config, tmp_path, c
     tiny_config.train.epochs = 1
     train_and_evaluate(tiny_config, tmp_path / "run")
     said = re.search(
-        r"warning: run: validation error ([\d.]+) mm, more than the ([\d.]+) mm of always", capsys.readouterr().out
+        r"warning: run: validation error ([\d.]+) mm, more than the ([\d.]+) mm of the mean", capsys.readouterr().out
     )
     assert said
     assert float(said[1]) == pytest.approx(metrics(tmp_path / "run")[0]["validation_mpjpe_mm"], abs=0.05)
@@ -250,7 +250,7 @@ def test_a_workdir_that_cannot_be_used_is_refused_before_the_data_are_read(tiny_
     monkeypatch.delattr(loop, "load_training_data")
     file = tmp_path / "file"
     file.write_text("")
-    for place, message in ((file, "found a file, expected a folder"), (file / "run", "not a folder that may be written to")):
+    for place, message in ((file, "found a file, expected a folder"), (file / "run", "not a folder with write permission")):
         with pytest.raises(UserError, match=f"{file}: {message}"):
             train_and_evaluate(tiny_config, place)
     (tmp_path / "run").mkdir()

@@ -8,7 +8,7 @@ from srnet_jax.training.optimizer import bn_momentum_schedule, create_optimizer,
 
 
 def pytorch_amsgrad(gradients, lr):
-    """torch.optim.Adam(amsgrad=True) written out in float64 (the official code)."""
+    """Compute torch.optim.Adam(amsgrad=True), which the official code uses, in float64."""
     x, m, v, v_max = 0.0, 0.0, 0.0, 0.0
     path = []
     for t, g in enumerate(gradients, start=1):

@@ -8,27 +8,27 @@ from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.errors import UserError
 from srnet_jax.pose.skeleton import Mirrored
 from srnet_jax.training import feed as feed_lib
-from srnet_jax.training.feed import Feed, joined
+from srnet_jax.training.feed import Feed, concatenate
 from srnet_jax.training.loop import train_and_evaluate
 from srnet_jax.training.parallel import Devices
 
 
 def small_sr(config):
-    """Every part whose result depends on the whole batch: BatchNorm in trunk and context, dropout, a short last batch."""
+    """Return a config with every part that depends on the whole batch: BatchNorm, also of context, dropout, a short batch."""
     config.model.network = "sr"
     config.model.channels = 24
     config.model.filter_widths = (1,)
     config.model.dropout = 0.1
     config.train.epochs = 1
     config.train.learning_rate = 1e-5
-    config.train.batch_size = 301  # no multiple of a number of devices
+    config.train.batch_size = 301  # not a multiple of any number of devices
     config.data.downsample = 2
     return config
 
 
 @pytest.fixture(scope="module")
 def alone(shared_config, tmp_path_factory):
-    """The training on one device, a step at a time, from data on the device."""
+    """Train on one device, one step per call, with the data on the device."""
     config = small_sr(shared_config)
     return jax.device_get(train_and_evaluate(config, tmp_path_factory.mktemp("alone") / "run"))
 
@@ -60,7 +60,7 @@ def test_every_way_of_training_gives_the_same_network(shared_config, tmp_path, a
 
 
 def test_more_devices_than_there_are():
-    with pytest.raises(UserError, match=r"config.num_devices is 99, found 8 on this machine"):
+    with pytest.raises(UserError, match=r"config.num_devices: 99 is not allowed, expected at most 8 on this machine"):
         Devices("jit", 99)
 
 
@@ -74,7 +74,7 @@ def windows(tiny_config):
 
 def test_windows_gathered_on_the_device_are_those_of_the_host(windows):
     samples = windows.order(0)[:200]
-    found = joined([windows]).take(samples)
+    found = concatenate([windows]).take(samples)
     jax.tree.map(np.testing.assert_array_equal, found, windows.samples.take(samples))
 
 
@@ -94,7 +94,7 @@ def test_blocks_hold_an_epoch_once(windows, place, block, first):
 
 
 def test_batches_of_unequal_trainings_are_no_longer_than_the_longest(windows):
-    """Fifteen small trainings of a large batch size once took all of a machine's memory."""
+    """Fifteen small trainings with a large batch size once used all of a machine's memory."""
     shorter = TrainingWindows(windows.frames, receptive_field=9, causal=False, mirrored=None, seed=1)
     feed = Feed([windows, shorter], Devices("jit", 1), batch_size=10 * len(windows), block=2, place="device")
     ((end, items, count),) = feed.blocks(0, [0, 0])
@@ -116,10 +116,10 @@ def test_an_error_while_batches_are_prepared_is_raised_and_the_thread_ends():
         yield 1
         raise ValueError("no more")
 
-    ahead = feed_lib._ahead(failing())
+    ahead = feed_lib._prefetch(failing())
     assert next(ahead) == 1
     with pytest.raises(ValueError, match="no more"):
         next(ahead)
-    endless = feed_lib._ahead(iter(int, 1))
+    endless = feed_lib._prefetch(iter(int, 1))
     assert next(endless) == 0
     endless.close()  # joins the thread

@@ -1,4 +1,4 @@
-"""Training in two processes of this machine, over loopback: the same network, and both end when one does."""
+"""Training in two processes over loopback gives the same network, and both processes end when one does."""
 
 import contextlib
 import json
@@ -46,7 +46,7 @@ def free_port():
 
 
 class Training:
-    """One process of a training; a change to None leaves the field unset."""
+    """One process of a training; a change to None leaves a field unset."""
 
     def __init__(self, folder, changes, *flags, devices=1):
         environment = {
@@ -72,7 +72,7 @@ class Training:
 
 @contextlib.contextmanager
 def two(folder, *changes, devices=1, flags=()):
-    """Start two processes, with a workdir for each as if they shared no disk; none outlives the context."""
+    """Start two processes with separate workdirs, as without a shared disk; none outlives the context."""
     port = free_port()
     folder.mkdir(exist_ok=True)
     started = []
@@ -117,7 +117,7 @@ def config_of(config, changes):
 
 
 def restored(config, folder):
-    """Return the last state of a run, and its metrics."""
+    """Return the last state and the metrics of a run."""
     state = create_train_state(create_model(config.model), create_optimizer(), config.seed)
     with Checkpoints(folder, read_only=True) as checkpoints:
         return checkpoints.restore("latest", state), [json.loads(line) for line in epochs(folder)]
@@ -125,7 +125,7 @@ def restored(config, folder):
 
 @pytest.fixture(scope="module")
 def alone(shared_config, tmp_path_factory):
-    """What training in one process gives, by the changes."""
+    """Return the results of training in one process, by the changes of the config."""
     known = {}
 
     def train(changes):
@@ -147,7 +147,7 @@ def assert_same_training(folder, expected):
     assert int(found.step) == int(state.step)
     leaves = dict(jax.tree_util.tree_leaves_with_path(found))
     for path, value in jax.tree_util.tree_leaves_with_path(state):
-        # where a gradient cancels to rounding, each step may go either way
+        # if a gradient is rounding noise, a step may have either sign
         tolerance = (
             2 * config.train.learning_rate * int(state.step) if path[0].name == "params" else 5e-3 * np.abs(value).max() + 1e-6
         )
@@ -184,7 +184,7 @@ def test_two_processes_train_the_network_of_one(alone, tmp_path, changes, how, d
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_process_ends_the_other_and_a_signal_stops_both_and_both_resume(tmp_path, killed):
-    """kill -9 of one, SIGTERM to the second, and on."""
+    """Use kill -9 on one process, later SIGTERM, and continue each time."""
     with two(tmp_path, ENDLESS) as trainings:
         until(lambda: len(epochs(tmp_path / "run0")) > 1 or trainings[0].process.poll() is not None)
         trainings[killed].process.kill()
@@ -206,7 +206,7 @@ def test_a_killed_process_ends_the_other_and_a_signal_stops_both_and_both_resume
 
 @pytest.mark.slow
 def test_stopped_and_killed_training_ends_as_if_left_alone(tmp_path):
-    """To the bit, as two processes that nobody disturbs."""
+    """The result equals that of two undisturbed processes, to the bit."""
     changes = {"train.epochs": 40, "train.batch_size": 64, "train.checkpoint_minutes": 0.003}
     for round_ in range(6):
         with two(tmp_path, changes) as trainings:
@@ -215,7 +215,7 @@ def test_stopped_and_killed_training_ends_as_if_left_alone(tmp_path):
             trainings[round_ % 2].process.send_signal((signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[round_ % 3])
             results = [training.wait(2 * processes.HEARTBEAT_S) for training in trainings]
         assert all("Traceback" not in errors for _, _, errors in results)
-        if round_ % 3:  # a signal that both agree on
+        if round_ % 3:  # a signal, after which both agree on a step
             assert {code for code, _, _ in results} <= {0, 75}
     with two(tmp_path, changes) as trainings:
         assert [training.wait()[0] for training in trainings] == [0, 0]
@@ -231,7 +231,10 @@ def test_stopped_and_killed_training_ends_as_if_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train.learning_rate": 0.5}, "process 1: another config.train.learning_rate than process 0; expected the same"),
+        (
+            {"train.learning_rate": 0.5},
+            "process 1: found another config.train.learning_rate than in process 0, expected the same",
+        ),
         ({"data.seed": 1}, "process 1: another config.data.seed"),
         ({"data.source": "mocap", "data.path": "nothing.npz", "data.num_frames": None}, None),
     ],
@@ -243,7 +246,7 @@ def test_processes_that_differ_are_refused(tmp_path, changes, message):
     if message:
         assert [code for code, _, _ in results] == [2, 2]
         assert all(f"error: {message}" in errors for _, _, errors in results)
-    else:  # only one process knows; the other ends by JAX's own means
+    else:  # only one process knows the reason; JAX ends the other
         assert results[1][0] == 2
         assert results[1][2].endswith("nothing.npz: no such file, expected a NumPy .npz archive\n")
         assert results[0][0] != 0
@@ -273,22 +276,22 @@ def listens(host, port):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("localhost", 2, 0), "--coordinator=localhost: expected HOST:PORT, as 10.0.0.1:1234, or auto"),
+        (("localhost", 2, 0), "--coordinator=localhost: expected HOST:PORT, such as 10.0.0.1:1234, or auto"),
         (("a b:1", 2, 0), "--coordinator=a b:1: expected HOST:PORT"),
         (("localhost:0", 2, 0), "--coordinator=localhost:0: expected HOST:PORT"),
         (("localhost:65536", 2, 0), "--coordinator=localhost:65536: expected HOST:PORT"),
         (("::1:80", 2, 0), "--coordinator=::1:80: expected HOST:PORT"),
-        (("[::1]:80", None, 0), "--num_processes: missing, expected a number beside --coordinator"),
+        (("[::1]:80", None, 0), "--num_processes: missing, expected a number with --coordinator"),
         (("localhost:80", 2, None), "--process_id: missing"),
         (("localhost:80", 0, 0), "--num_processes=0: expected 1 or more"),
         (("localhost:80", 2, 2), "--process_id=2: expected a number from 0 to 1"),
         (("localhost:80", 2, -1), "--process_id=-1: expected a number from 0 to 1"),
-        ((None, 2, None), "--num_processes=2: expected --coordinator=HOST:PORT too"),
-        ((None, None, 0), "--process_id=0: expected --coordinator=HOST:PORT too"),
+        ((None, 2, None), "--num_processes=2: expected --coordinator=HOST:PORT as well"),
+        ((None, None, 0), "--process_id=0: expected --coordinator=HOST:PORT as well"),
         (("localhost:80", 2, 0, math.nan), "--wait_s=nan: expected seconds from 1 to 1,000,000"),
         (("localhost:80", 2, 0, math.inf), "--wait_s=inf: expected seconds"),
         (("localhost:80", 2, 0, 0.5), "--wait_s=0.5: expected seconds"),
-        (("auto", None, 0), "--process_id=0: expected nothing beside auto"),
+        (("auto", None, 0), "--process_id=0: expected no such flag with --coordinator=auto"),
         (("auto", None, None), "expected SLURM, a TPU, Open MPI or Kubernetes"),
     ],
 )

@@ -27,7 +27,7 @@ class Crashed(BaseException):
 
 @pytest.fixture(scope="module")
 def prepared(shared_config):
-    """A run of 3 epochs of 6 steps, and its data, which serve many trainings."""
+    """Return the config of a run of 3 epochs of 6 steps, and its data, shared by many trainings."""
     shared_config.train.epochs = 3
     shared_config.model.dropout = 0.1
     return shared_config, load_training_data([shared_config])
@@ -68,7 +68,7 @@ def train(prepared):
 
 @pytest.fixture(scope="module")
 def whole(prepared, tmp_path_factory):
-    """The workdir and the last state of a run that nothing interrupted."""
+    """Return the workdir and the last state of an uninterrupted run."""
     config, _ = prepared
     folder = tmp_path_factory.mktemp("whole")
     return folder, train_and_evaluate(config, folder)
@@ -115,7 +115,7 @@ def test_stopped_in_the_last_step_is_done(train, whole, tmp_path):
 
 
 def test_crashed_at_any_step(train, whole, tmp_path, rng):
-    """Checkpoints are written after every step, of which the last may be lost."""
+    """Checkpoints are written after every step; the last one may be lost."""
 
     def crash(step):
         if rng.random() < 0.25:
@@ -183,7 +183,7 @@ def test_a_bad_line_among_good_ones_is_said(tmp_path, bad):
     lines = [b'{"step": 6, "loss": 0.1}\n', b'{"step": 12, "loss": 0.1}\n']
     (tmp_path / "metrics.jsonl").write_bytes(lines[0] + bad + b"\n" + bad + b"\n" + lines[1] + bad)
     with (
-        pytest.warns(UserWarning, match=r"metrics\.jsonl: line 2 is damaged and left out"),
+        pytest.warns(UserWarning, match=r"metrics\.jsonl: line 2 is damaged and ignored"),
         MetricLog(tmp_path, from_step=12, tensorboard=False),
     ):
         pass
@@ -211,7 +211,7 @@ def test_training_goes_on_over_a_full_disk(train, whole, tmp_path, monkeypatch, 
     assert (
         f"{tmp_path}/checkpoints/6: the checkpoint could not be written (no space left on device); nothing is saved yet" in said
     )
-    assert said.count("; going on\n") == 2
+    assert said.count("; continuing\n") == 2
     assert not list((tmp_path / "checkpoints").glob("*tmp*"))
     assert_same_state(state, whole[1])
     assert (tmp_path / "metrics.jsonl").read_bytes() == (whole[0] / "metrics.jsonl").read_bytes()
@@ -243,7 +243,7 @@ def test_the_last_checkpoint_is_written_once_there_is_space(train, whole, tmp_pa
 
 
 def test_a_stop_keeps_the_rank_of_a_checkpoint_that_had_no_space(train, whole, tmp_path, monkeypatch):
-    """It is written when the run stops, right after the epoch."""
+    """The checkpoint is written when the run stops, right after the epoch."""
     write, failures = checkpoint_format.write, []
 
     def fails_once(folder, *arguments):
@@ -291,7 +291,7 @@ def test_metrics_wait_for_space(train, whole, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(metric_log.os, "fsync", fsync)
         state = train(tmp_path, keep_latest=9)
-    assert "metrics.jsonl: the metrics could not be written (no space left on device); going on" in capsys.readouterr().out
+    assert "metrics.jsonl: the metrics could not be written (no space left on device); continuing" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["12", "18"]
     assert_same_run(tmp_path, state, whole)
 
@@ -319,13 +319,13 @@ def test_second_process_is_refused(train, tmp_path):
 def test_a_lock_that_is_no_file_is_left_alone(tmp_path, make):
     (tmp_path / "precious").write_text("mine")
     make(tmp_path / ".lock")
-    with pytest.raises(TrainingError, match=r"\.lock: (a link|not a file), expected .*; remove it"), locked(tmp_path):
+    with pytest.raises(TrainingError, match=r"\.lock: (found a link|not a file), expected .*; remove it"), locked(tmp_path):
         pass
     assert (tmp_path / "precious").read_text() == "mine"
 
 
 def test_a_name_that_loses_checkpoints_is_refused_first(train, tmp_path):
-    with pytest.raises(UserError, match=r"seed\[0\]: checkpoints cannot be kept under a name with \[, expected another"):
+    with pytest.raises(UserError, match=r"seed\[0\]: found \[ in the path, expected a path without it"):
         train(tmp_path / "seed[0]")
     assert list(tmp_path.iterdir()) == []
 
@@ -371,7 +371,7 @@ def test_a_fork_goes_on_under_another_config(train, tmp_path):
         train(tmp_path, stop_at(9), fork=True, learning_rate=5e-4)
     with pytest.raises(Interrupted):
         train(tmp_path, stop_at(10), fork=True, learning_rate=5e-4, epochs=5)
-    for _ in range(2):  # again with the flag, which nothing is left to do for, and without
+    for _ in range(2):  # again with --fork, which then has nothing to do, and without it
         with pytest.raises(Interrupted):
             train(tmp_path, stop_at(10, 11, 12, 13), fork=True, learning_rate=5e-4, epochs=4)
     state = train(tmp_path, learning_rate=5e-4, epochs=4)
@@ -402,7 +402,7 @@ def test_other_data_are_refused(train, whole, tmp_path):
     for other in (stored | {"training_frames": 600}, stored | {"means": [1.0, *stored["means"][1:]]}):
         file.write_text(json.dumps(other))
         with pytest.raises(
-            TrainingError, match=r"holds a run with another data \([\d,]+ training and 142 validation frames, here 1,2"
+            TrainingError, match=r"found a run with another data \([\d,]+ training and 142 validation frames, here 1,2"
         ):
             train(tmp_path)
     with pytest.raises(Interrupted):
@@ -414,13 +414,13 @@ def test_other_data_are_refused(train, whole, tmp_path):
         file.write_text(damaged)
         with pytest.raises(TrainingError, match=r"data\.json: damaged"):
             train(tmp_path)
-    file.unlink()  # as in an imported run
+    file.unlink()  # as for an imported run
     assert_same_run(tmp_path, train(tmp_path), whole)
     assert json.loads(file.read_text()) == stored
 
 
 def test_data_are_known_again(prepared):
-    """Through other last bits, not in another order."""
+    """The fingerprint tolerates other last bits, but not another order."""
     frames = prepared[1][0].validation
     known = records.describe_data(frames, frames)
     bits = dataclasses.replace(frames, targets=frames.targets * np.float32(1 + 1e-6))
@@ -456,7 +456,7 @@ def test_a_fork_to_another_network_is_refused(prepared, train, tmp_path):
     other = prepared[0].copy_and_resolve_references()
     other.model.channels = 41
     with pytest.raises(
-        UserError, match=r"found shape \(40,\), expected shape \(41,\): other joints or another network"
+        UserError, match=r"found shape \(40,\), expected shape \(41,\) for the joints and the network"
     ) as caught:
         train_and_evaluate(other, tmp_path, fork=True)
     assert "\n" not in str(caught.value)
@@ -481,7 +481,7 @@ def test_a_fork_with_shorter_epochs_ends_the_epoch(train, tmp_path):
     ],
 )
 def test_divergence_stops_before_it_is_saved(train, whole, tmp_path, name, value, words):
-    """A checkpoint would be written after every step."""
+    """Checkpoints are due after every step."""
 
     def diverge(step, progress):
         if step == 9:

@@ -27,11 +27,13 @@ from srnet_jax.training.steps import Hyperparameters, StepSettings, train_step, 
 
 FOLDER = Path(os.environ.get("PARITY", Path(__file__).parent.parent / "data" / "parity"))
 RUNS = sorted(path.stem for path in FOLDER.glob("e2e_*.npz"))
-TRAJECTORIES = sorted(path.stem for path in FOLDER.glob("train_*_nz.npz"))  # the others start where gradients are chaotic
+TRAJECTORIES = sorted(
+    path.stem for path in FOLDER.glob("train_*_nz.npz")
+)  # the other fixtures start where gradients are chaotic
 
 
 def official_state(weights, *, causal=False, adds_input=False):
-    """Return the model of official weights, its optimiser and the state before the first step."""
+    """Return a model with official weights, its optimiser and the state before the first step."""
     checkpoint = OfficialCheckpoint(Path("parity"), weights, {})
     model = recognise(checkpoint, Stated(causal=causal, adds_input=adds_input, activation="leaky_relu"))
     variables = jax.tree.map(jnp.asarray, to_variables(model, checkpoint))
@@ -52,7 +54,7 @@ def under(prefix, arrays):
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if "add" in name else ()) for name in TRAJECTORIES])
 def test_eight_steps_of_amsgrad(name):
-    """Losses, weights, statistics and moments; the epoch changes after the fourth step."""
+    """Compare losses, weights, statistics and moments; the epoch changes after the fourth step."""
     with np.load(FOLDER / f"{name}.npz") as file:
         arrays = {key: value.astype(np.float32) if value.dtype == np.float16 else value for key, value in file.items()}
     train = default.get_config().train
@@ -88,7 +90,7 @@ def test_eight_steps_of_amsgrad(name):
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if "sr5" in name else ()) for name in RUNS])
 def test_a_whole_official_run(name):
-    """Data, windows, order, three epochs and evaluation: losses step by step, then errors per action.
+    """Reproduce data, windows, order, three epochs and evaluation: compare the loss of each step and the error of each action.
 
     Sums of float32 in another order drift apart: FC's after a dozen steps, SR's at once, because its context weights begin at
     zero, where AMSGrad makes steps of full length out of rounding noise. So the rest agrees to 1 %.

@@ -1,1 +1,1 @@
-"""Human3.6M: the field's .npz files, and how they are made from the original recordings."""
+"""Load, make and check the `.npz` files of Human3.6M, HumanEva-I and other data in VideoPose3D's form."""

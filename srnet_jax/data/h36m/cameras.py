@@ -1,7 +1,7 @@
-"""Human3.6M's own calibration: the four cameras that saw each subject.
+"""The calibrated cameras of Human3.6M: four for each subject whose motions were published.
 
-The numbers are VideoPose3D's: float32, in the fewest digits that restore them. S2, S3 and S4 have no orientation or
-translation: their motions were never published.
+The numbers are VideoPose3D's float32 values, in the fewest digits that restore them. S2, S3 and S4 are missing, because their
+motions were never published.
 """
 
 from srnet_jax.pose.cameras import Camera
@@ -75,4 +75,4 @@ def _cameras(subject: str) -> tuple[Camera, ...]:
     )
 
 
-CAMERAS = {subject: _cameras(subject) for subject in _EXTRINSICS}  # they were calibrated again for each subject
+CAMERAS = {subject: _cameras(subject) for subject in _EXTRINSICS}  # the cameras were calibrated anew for each subject

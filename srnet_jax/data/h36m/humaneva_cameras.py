@@ -1,14 +1,14 @@
-"""HumanEva-I's cameras as VideoPose3D has them: of S1 to S3, whose motions were published, the three colour cameras.
+"""The cameras of HumanEva-I: the three colour cameras of S1 to S3, the subjects whose motions were published.
 
-The numbers are those of common/humaneva_dataset.py in github.com/facebookresearch/VideoPose3D. It has no focal lengths and no
-principal points, so they are NaN here; `basic` and `centered` need none.
+The numbers are those of common/humaneva_dataset.py in github.com/facebookresearch/VideoPose3D. That file has no focal lengths
+and no principal points, so they are NaN here. The normalisations `basic` and `centered` do not need them.
 """
 
 import math
 
 from srnet_jax.pose.cameras import Camera
 
-_EXTRINSICS = {  # of each subject's cameras: orientation, and translation in millimetres
+_EXTRINSICS = {  # orientation of each subject's cameras, and translation in millimetres
     "S1": (
         ((0.424207, -0.4983646, -0.5802981, 0.4847012), (4062.227, 663.2477, 1528.397)),
         ((0.6503354, -0.7481602, -0.0919284, 0.0941766), (844.8131, -3805.2092, 1504.9929)),
@@ -25,7 +25,7 @@ _EXTRINSICS = {  # of each subject's cameras: orientation, and translation in mi
         ((0.0664734, -0.0690535, 0.7416416, -0.6639132), (-797.6738, 3916.3174, 1433.6602)),
     ),
 }
-_PARTS = ("Train", "Validate", "Unlabeled/Train", "Unlabeled/Validate", "Unlabeled")  # a subject's name is Train/S1
+_PARTS = ("Train", "Validate", "Unlabeled/Train", "Unlabeled/Validate", "Unlabeled")  # subjects are named Train/S1 and so on
 
 
 def _cameras(subject: str) -> tuple[Camera, ...]:

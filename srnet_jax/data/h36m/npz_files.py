@@ -1,14 +1,14 @@
-"""Human3.6M, HumanEva-I and data of one's own, from files in VideoPose3D's form, which the whole field uses.
+"""Load Human3.6M, HumanEva-I or the user's own data from `.npz` files in VideoPose3D's form, which most papers' code uses.
 
 A folder holds
 
-- `data_3d_h36m.npz`: `positions_3d`, a dict {subject: {action: [T, J, 3] joints, world frame, metres}}; of the 17 joints of
-  Human3.6M there may be all 32;
-- `data_2d_h36m_<keypoints>.npz`, one for each detector and `gt` for exact projections: `positions_2d`, a dict
-  {subject: {action: arrays [T', K, 2 or 3] of keypoints, pixels, and perhaps their confidences, one a camera}}, and `metadata`,
-  a dict.
+- `data_3d_h36m.npz`: `positions_3d`, a dict {subject: {action: [T, J, 3] joints, world frame, metres}}. Human3.6M's 17 joints
+  may be given as the original 32.
+- `data_2d_h36m_<keypoints>.npz`, one file for each detector, and `gt` for exact projections: `positions_2d`, a dict {subject:
+  {action: one array [T', K, 2 or 3] for each camera, keypoints in pixels, optionally with confidences}}, and a dict `metadata`.
 
-The files hold no cameras: those of the two data sets are in `cameras` and `humaneva_cameras`, others in files (`own_cameras`).
+The files hold no cameras. Those of the two data sets are in `cameras` and `humaneva_cameras`, others are read from files by
+`own_cameras`.
 """
 
 import dataclasses
@@ -32,27 +32,27 @@ from srnet_jax.pose.multiview import CalibratedCamera
 from srnet_jax.pose.skeleton import BUILT_IN, H36M_17, Skeleton
 
 SUBJECTS = tuple(CAMERAS)
-CORRUPT = ("S11", ("Directions", ""))  # a recording with a damaged video, which everyone leaves out
+CORRUPT = ("S11", ("Directions", ""))  # a recording with a damaged video; all published code leaves it out
 
-CONVENTIONS = "markers; Thorax is the base of the neck, Neck lies by the nose, Head is its top"
+CONVENTIONS = "markers; Thorax is the base of the neck, Neck is at the nose, Head is the top of the head"
 _FRAMES = "frames >= 1"
 _REMOVED = (4, 5, 9, 10, 11, 16, 20, 21, 22, 23, 24, 28, 29, 30, 31)  # of the 32 joints: copies, hands and toes
-_SPELLINGS = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}  # of the original recordings: of everyone else
+_SPELLINGS = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}  # name in the original recordings: usual name
 _MAX_EXTENT_M = 20.0  # of a typical pose; a larger one is not in metres
-_MAX_NORMALISED = 1.5  # screen coordinates end at 1, or a little above on a high image
+_MAX_NORMALISED = 1.5  # normalised screen coordinates are at most 1, or slightly more in a portrait image
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """A data set that is published in this form.
+    """A published data set whose files have VideoPose3D's form.
 
     Attributes:
-      name: in the names of its files.
-      title: in tables.
+      name: the data set's name in file names.
+      title: its name in tables.
       fps: frames per second.
-      cameras: of each subject, in the order of the keypoints' arrays.
-      conventions: see `PoseDataset`.
-      config: a file in configs/ that trains on it.
+      cameras: the cameras of each subject, in the order of the keypoints' arrays.
+      conventions: note on its joints, as in `PoseDataset`.
+      config: name of a file in configs/ that trains on it.
     """
 
     name: str
@@ -69,12 +69,12 @@ HUMANEVA = Form("humaneva15", "HumanEva-I", 60.0, humaneva_cameras.CAMERAS, "mar
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What arrays hold.
+    """The joints in the arrays of the files.
 
     Attributes:
-      joints: in 3D.
-      keypoints: in 2D.
-      confidences: whether those of the keypoints are kept.
+      joints: the 3D joints.
+      keypoints: the 2D keypoints.
+      confidences: whether the keypoints' confidences are needed; they are dropped otherwise.
     """
 
     joints: Skeleton = H36M_17
@@ -83,22 +83,23 @@ class Layout:
 
 
 def load(path: str | Path, *, keypoints: str = "gt", form: Form = HUMAN36M, layout: Layout = Layout()) -> PoseDataset:
-    """Read a data set in VideoPose3D's form.
+    """Load a data set in VideoPose3D's form.
 
-    The file of the keypoints decides which recordings are loaded. A video may go on after the motion that belongs to it;
-    these frames are left out.
+    The recordings in the keypoints' file are loaded. If a video is longer than its motion, the frames after the motion's end
+    are left out.
 
     Args:
-      path: the folder that holds `data_3d_h36m.npz` and `data_2d_h36m_<keypoints>.npz`, and perhaps own cameras.
+      path: folder with `data_3d_h36m.npz` and `data_2d_h36m_<keypoints>.npz`, and optionally camera files (`own_cameras`).
       keypoints: `gt`, or the name of a detector's file, such as `cpn_ft_h36m_dbb`.
       form: the data set.
-      layout: of the arrays.
+      layout: the joints in the arrays.
 
     Returns:
-      Sequences ordered by subject, those of the form first, then by recording, as in the file of the keypoints, then by camera.
+      Sequences ordered by subject (those of the form first), then by recording in the order of the keypoints' file, then by
+      camera.
 
     Raises:
-      DataError: if a file is missing or damaged, or does not hold what was expected, or a subject has no cameras.
+      DataError: if a file is missing or damaged or has unexpected content, or if a subject has no cameras.
 
     Source: the formats and the rules are VideoPose3D's.
     """
@@ -121,7 +122,7 @@ def load(path: str | Path, *, keypoints: str = "gt", form: Form = HUMAN36M, layo
         raise DataError(f"{file_2d}: found keypoints of {listed(videos)}, expected some of {', '.join(known)}")
 
     sequences: list[Sequence] = []
-    with np.errstate(over="ignore", invalid="ignore"):  # PoseDataset names what is not finite
+    with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are reported by PoseDataset
         for subject in subjects:
             own, recordings = owns.get(subject), (videos[subject], motions.get(subject, {}))
             cameras = calibration_files.read(own) if own else form.cameras[subject]
@@ -146,7 +147,7 @@ def _sequences(
     files: tuple[Path, Path],
     layout: Layout,
 ) -> list[Sequence]:
-    """Return what a subject's cameras see; `recordings` are the keypoints and the motions, from the two files."""
+    """Return a subject's sequences; `recordings` has the keypoints and the motions, `files` the files that they are from."""
     sequences = []
     for recording, views in recordings[0].items():
         name = f"{subject}/{' '.join(recording).rstrip()}"
@@ -159,7 +160,7 @@ def _sequences(
 
 
 def _dataset(folder: Path, keypoints: str, form: Form, layout: Layout, sequences: tuple[Sequence, ...]) -> PoseDataset:
-    """Return the data set; own cameras say its frame rate, and then the form's title and conventions do not apply."""
+    """Return the data set. With the user's own cameras, their file has the frame rate, and the folder's name is the title."""
     files = dict.fromkeys(own_cameras.file_of(folder, s.subject) for s in sequences)
     if set(files) == {None}:
         return PoseDataset(
@@ -174,7 +175,11 @@ def _dataset(folder: Path, keypoints: str, form: Form, layout: Layout, sequences
 
 
 def keypoints_file(folder: Path, keypoints: str, form: str = HUMAN36M.name) -> Path:
-    """Return the file that holds these keypoints, or refuse the folder."""
+    """Return the file in a folder that holds the named keypoints.
+
+    Raises:
+      DataError: if there is no such folder or file.
+    """
     stem = f"data_2d_{form}_"
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder, expected one that holds data_3d_{form}.npz and {stem}*.npz")
@@ -211,17 +216,26 @@ def _check_layout(metadata: dict[Any, Any], keypoints: Skeleton, file: Path) -> 
 
 
 def _sides(skeleton: Skeleton) -> list[tuple[int, ...]]:
-    """Return the left and the right joints of a set, by their places in files."""
+    """Return the indices, in files, of the left and of the right joints of a skeleton."""
     return [tuple(skeleton.file_order[joint] for joint in side) for side in (skeleton.joints_left, skeleton.joints_right)]
 
 
 def _pairs(sides: list[tuple[int, ...]]) -> list[tuple[int, ...]] | None:
-    """Return the mirrored pairs of two sides; None if they are not two of equal length."""
+    """Return the pairs of left and right joints, sorted; None if there are not two sides of equal length."""
     return sorted(zip(*sides, strict=True)) if len(sides) == 2 and len(sides[0]) == len(sides[1]) else None
 
 
 def read_recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict[Any, dict[tuple[str, str], Any]]:
-    """Return {subject: {(action, trial): what the file holds}}, without the corrupt recording."""
+    """Return the entries of a file as {subject: {(action, trial): value}}, without the corrupt recording.
+
+    Args:
+      arrays: the file's arrays by name.
+      key: name of the array, `positions_2d` or `positions_3d`.
+      file: the file, for messages.
+
+    Raises:
+      DataError: if the array is no dict of dicts, or has an unusable or repeated name.
+    """
     found: dict[Any, dict[tuple[str, str], Any]] = {}
     for subject, recordings in stored_dict(arrays, key, file).items():
         where = f"{file}: {key} of {described(subject)}"
@@ -238,7 +252,11 @@ def read_recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict
 
 
 def action_and_trial(name: Any, where: str) -> tuple[str, str]:
-    """Split "Walking 1" at the space: names are compared whole, for "Sitting" also begins "SittingDown"."""
+    """Split a name such as "Walking 1" into action and trial, and replace unusual spellings of actions.
+
+    Raises:
+      DataError: if the name is no printable text of at most 100 characters; the message begins with `where`.
+    """
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name.strip()) <= 100:
         raise DataError(f"{where} holds the action {described(name)}, expected a name such as 'Walking 1'")
     action, _, trial = " ".join(name.split()).partition(" ")
@@ -246,7 +264,19 @@ def action_and_trial(name: Any, where: str) -> tuple[str, str]:
 
 
 def world_joints(value: Any, name: str, joints: Skeleton = H36M_17) -> np.ndarray:
-    """Return a motion [T, J, 3], float64, world frame, metres."""
+    """Check a motion from a file and bring its joints into the skeleton's order.
+
+    Args:
+      value: [T, J, 3] joints, world frame, metres; [T, 32, 3] is accepted for Human3.6M's 17 joints.
+      name: start of messages.
+      joints: the skeleton.
+
+    Returns:
+      [T, J, 3] float64 joints, world frame, metres.
+
+    Raises:
+      DataError: if the value is no such array, or seems to be in millimetres.
+    """
     number = joints.num_joints
     poses = numbers_of_shape(value, (_FRAMES, (17, 32) if joints == H36M_17 else number, 3), name).astype(np.float64)
     if poses.shape[1] != number:
@@ -260,7 +290,15 @@ def world_joints(value: Any, name: str, joints: Skeleton = H36M_17) -> np.ndarra
 def _views(
     cameras: Seq[Camera | CalibratedCamera], world: np.ndarray, views: Any, name: str, layout: Layout
 ) -> Iterator[tuple[Camera, np.ndarray, np.ndarray]]:
-    """Yield each camera, its keypoints [T, K, 2 or 3] and its poses [T, J, 3] of a motion [T, J, 3], world frame, metres."""
+    """Yield each camera with the keypoints [T, K, 2 or 3] and poses [T, J, 3], camera frame, that it has of a motion.
+
+    Args:
+      cameras: in the order of the views.
+      world: [T, J, 3] the motion, world frame, metres.
+      views: one array of keypoints for each camera, as in the file.
+      name: start of messages.
+      layout: the joints in the arrays.
+    """
     arrays = _items(views, (len(cameras),))
     if arrays is None:
         raise DataError(f"{name}: found {described(views)}, expected {len(cameras)} arrays, one for each camera")
@@ -280,11 +318,11 @@ def _views(
         yield placed, np.ascontiguousarray(kept, np.float32), poses_3d
 
 
-# A pickle can hold anything anywhere, itself included: nothing below walks through or prints what it does not know.
+# A pickle may hold any object, even one that contains itself: the functions below never iterate over or print unknown objects.
 
 
 def _items(value: Any, numbers: Container[int]) -> list[Any] | None:
-    """Return the items of a list, tuple or array that has one of these numbers of them; None for all else."""
+    """Return the items of a list, tuple or array if their number is one of `numbers`; None otherwise."""
     is_row = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
     return list(value) if is_row and len(value) in numbers else None
 

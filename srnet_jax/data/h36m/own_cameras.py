@@ -1,10 +1,10 @@
-"""Cameras of one's own, in a file beside data in VideoPose3D's form.
+"""Read and check the user's own cameras, from a file beside data in VideoPose3D's form.
 
-`cameras.toml`, in a form that `calibration_files` reads, holds the cameras of everyone, in the order of the keypoints' arrays;
-`cameras_NAME.toml` those of one subject ("/" in a name is written "_"). `fps = 30` above its tables is the frame rate. For
-motions that are in the camera's frame already, the camera has zeros for `rotation` and `translation`.
+`cameras.toml`, in the form that `calibration_files` reads, has the cameras of all subjects, in the order of the keypoints'
+arrays. `cameras_NAME.toml` has those of one subject; "/" in a name is replaced by "_". `fps = 30` above the tables is the frame
+rate. If motions are already in the camera's frame, the camera's `rotation` and `translation` are zero.
 
-A calibration does not say which of the world's axes is up. So the cameras are kept as if each were the world's origin.
+A calibration does not say which world axis points up. So each camera is kept with its own frame as the world frame.
 """
 
 import math
@@ -12,7 +12,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from srnet_jax.data import calibration_files
 from srnet_jax.data.dataset import Sequence
@@ -23,12 +22,14 @@ from srnet_jax.pose.cameras import Camera
 from srnet_jax.pose.multiview import CalibratedCamera, to_camera
 from srnet_jax.pose.skeleton import Skeleton
 
-_FARTHEST, _FAR = 0.2, 0.06  # distance of keypoints from projected joints, over the person's size; detectors: below 0.05
-_BETTER, _SEEN = 0.5, 0.01  # another order is right if it is nearer by this factor, and the distance more than rounding
+# Distance of keypoints from projected joints, as a fraction of the person's size (detectors: below 0.05): beyond the first
+# limit cameras are rejected, beyond the second there is a warning.
+_FARTHEST, _FAR = 0.2, 0.06
+_BETTER, _SEEN = 0.5, 0.01  # another order of cameras fits if it reduces the distance to this fraction, from more than rounding
 
 
 def file_of(folder: Path, subject: str) -> Path | None:
-    """Return the file of a subject's own cameras, if there is one."""
+    """Return the file with a subject's cameras; None if there is none."""
     if not subject.isprintable() or len(subject) > 100:
         return None
     named = folder / f"cameras_{subject.replace('/', '_')}.toml", folder / "cameras.toml"
@@ -36,10 +37,10 @@ def file_of(folder: Path, subject: str) -> Path | None:
 
 
 def frame_rate(file: Path) -> float | None:
-    """Return the frames per second that a camera file declares, None if it does not.
+    """Return the frames per second that a camera file declares; None if it declares none.
 
     Raises:
-      DataError: if it is no number above 0, or is within a table.
+      DataError: if `fps` is no positive number, or is inside a table.
     """
     table = calibration_files.read_toml(file, "a calibration of cameras")
     inside = [name for name, value in table.items() if isinstance(value, dict) and "fps" in value]
@@ -53,7 +54,15 @@ def frame_rate(file: Path) -> float | None:
 
 
 def seen_by(camera: CalibratedCamera, world: np.ndarray) -> tuple[Camera, np.ndarray]:
-    """Return a camera without a place in the world, and what it sees of a motion [T, J, 3], world frame, metres."""
+    """Return a camera whose frame is the world frame, and a motion in that frame.
+
+    Args:
+      camera: the calibrated camera.
+      world: [T, J, 3] joints, world frame, metres.
+
+    Returns:
+      The camera, and [T, J, 3] joints, camera frame, metres.
+    """
     k1, k2, p1, p2, k3 = camera.distortion
     placeless = Camera(
         camera.name,
@@ -69,16 +78,16 @@ def seen_by(camera: CalibratedCamera, world: np.ndarray) -> tuple[Camera, np.nda
 
 
 def check(sequences: list[Sequence], keypoints: Skeleton, joints: Skeleton, file: Path) -> None:
-    """Refuse cameras that do not see the joints where the keypoints are, or do so in another order; warn if they are far off.
+    """Check that the user's cameras project the joints to the keypoints; warn if the distance is suspiciously large.
 
     Args:
       sequences: of one subject.
-      keypoints: of these.
-      joints: of these; those with the same names are compared.
-      file: of the cameras.
+      keypoints: the sequences' keypoints.
+      joints: the sequences' joints; those with the names of keypoints are compared.
+      file: the camera file, for messages.
 
     Raises:
-      DataError: names the first such camera, or the order that fits.
+      DataError: if a camera's projected joints are far from the keypoints, or if the cameras fit in another order.
     """
     common = [name for name in joints.joints if name in keypoints.joints]
     if common:
@@ -88,25 +97,27 @@ def check(sequences: list[Sequence], keypoints: Skeleton, joints: Skeleton, file
         typical = float(np.median([_error(s, s, keypoints.indices(common), joints.indices(common)) for s in own]))
         if _FAR < typical <= _FARTHEST:
             warnings.warn(
-                f"{file}: camera {name} sees the joints {typical:.2f} times the person's size from the keypoints, in "
-                f"{sequences[0].subject}, expected less than {_FAR:g}; is the calibration right?",
+                f"{file}: camera {name}: found joints of {sequences[0].subject} projected {typical:.2f} times the person's "
+                f"size from the keypoints, expected less than {_FAR:g}",
                 stacklevel=2,
             )
         if not typical <= _FARTHEST:
-            off = f"{typical:.2f} times the person's size from the keypoints" if math.isfinite(typical) else "behind it"
+            off = f"{typical:.2f} times the person's size from the keypoints" if math.isfinite(typical) else "behind the camera"
             raise DataError(
-                f"{file}: camera {name} sees the joints {off}, in {sequences[0].subject}; expected the calibration, world to "
-                "camera, in metres, with the cameras in the order of the keypoints' arrays and motions in the same world"
+                f"{file}: camera {name}: found joints of {sequences[0].subject} projected {off}, expected a calibration from "
+                "world to camera, in metres, the world frame of the motions, and the order of the keypoints' arrays"
             )
 
 
 def _check_order(sequences: list[Sequence], seen: list[int], shown: list[int], file: Path) -> None:
-    """Refuse cameras that fit the keypoints' arrays far better in another order."""
+    """Reject cameras that fit the keypoints' arrays far better in another order."""
+    from scipy.optimize import linear_sum_assignment
+
     cameras = list(dict.fromkeys(s.camera.name for s in sequences))
     first = {s.camera.name: s for s in reversed(sequences) if (s.action, s.trial) == (sequences[0].action, sequences[0].trial)}
     if len(cameras) < 2 or len(first) < len(cameras):
         return
-    apart = np.array([[_error(first[a], first[b], seen, shown) for b in cameras] for a in cameras])  # of arrays and cameras
+    apart = np.array([[_error(first[a], first[b], seen, shown) for b in cameras] for a in cameras])  # [arrays, cameras]
     apart = np.minimum(np.nan_to_num(apart, nan=1e6), 1e6)
     rows, best = linear_sum_assignment(apart)
     if apart[rows, best].sum() < _BETTER * np.trace(apart) and np.trace(apart) > _SEEN * len(cameras):
@@ -117,11 +128,17 @@ def _check_order(sequences: list[Sequence], seen: list[int], shown: list[int], f
         )
 
 
-@np.errstate(all="ignore")  # a point at the camera, or numbers that are not finite, which are named elsewhere
+@np.errstate(all="ignore")  # for a point at the camera, and numbers that are not finite, which other checks report
 def _error(sequence: Sequence, other: Sequence, seen: list[int], shown: list[int]) -> float:
-    """Return how far keypoints are from the joints as another camera sees them, over the person's size.
+    """Return the distance of keypoints from the joints that another camera sees, as a fraction of the person's size.
 
-    It is infinite if the joints are behind that camera.
+    The distance is infinite if the joints are behind that camera.
+
+    Args:
+      sequence: has the keypoints.
+      other: has the joints and the camera.
+      seen: indices of the keypoints to compare.
+      shown: indices of the joints to compare.
     """
     poses, points = other.poses_3d[:, shown], sequence.inputs_2d[:, seen, :2]
     if np.median(poses[..., 2]) <= 0:

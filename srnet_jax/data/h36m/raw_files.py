@@ -1,6 +1,6 @@
-"""Human3.6M as it is downloaded, turned into the two files that `npz_files.load` reads.
+"""Convert the downloaded recordings of Human3.6M to the two files that `npz_files.load` reads.
 
-One recording is one motion: 32 joints, world frame, millimetres. There are 30 for each subject, in one of two forms:
+A recording is one motion: 32 joints, world frame, millimetres. There are 30 for each subject, in one of two forms:
 
 - the data set's own archives "Poses -> D3 Positions", unpacked or not: CDF files with a variable `Pose`, [1, T, 96];
 - the older release of 3d-pose-baseline: HDF5 files with a data set `3D_positions`, [96, T].
@@ -30,7 +30,7 @@ from srnet_jax.pose.skeleton import H36M_17
 
 OUTPUTS = ("data_3d_h36m.npz", "data_2d_h36m_gt.npz")
 
-_PLACES = (  # of a subject's recordings; the first that holds any is taken
+_PLACES = (  # where a subject's recordings may be; the first place that holds any is used
     "{subject}/MyPoseFeatures/D3_Positions/*.cdf",
     "{subject}/D3_Positions/*.cdf",
     "{subject}/MyPoses/3D_positions/*.h5",
@@ -38,7 +38,7 @@ _PLACES = (  # of a subject's recordings; the first that holds any is taken
 )
 _DATA_SET = "3D_positions"
 _JOINTS = 32
-_MIN_EXTENT_M = 0.02  # of a typical pose; a smaller one was not in millimetres
+_MIN_EXTENT_M = 0.02  # of a typical pose; if it is smaller, the file is not in millimetres
 
 
 def convert(
@@ -46,40 +46,40 @@ def convert(
 ) -> None:
     """Make `data_3d_h36m.npz` and `data_2d_h36m_gt.npz` from Human3.6M's recordings.
 
-    Incomplete sets are converted too; `verification.check` lists what is missing.
+    Incomplete sets are converted, too; `verification.check` lists what is missing.
 
     Args:
-      source: a folder with the archives `Poses_D3_Positions_S1.tgz` and so on, or with what was unpacked from them
+      source: folder with the archives `Poses_D3_Positions_S1.tgz` and so on, with their unpacked content
         (`S1/MyPoseFeatures/D3_Positions/*.cdf` or `S1/D3_Positions/*.cdf`), or with `S1/MyPoses/3D_positions/*.h5`.
-      output: the folder for the two files; see `write`.
-      track: wraps the list of files that are read; a progress bar.
+      output: folder for the two files; made if needed.
+      track: wraps the list of files that are read, to show progress.
 
     Raises:
-      UserError: if an output file exists, or a package that reads the source is not installed.
-      DataError: if the source has no recordings, or one that is damaged or not what was expected.
+      UserError: if an output file exists, or a package that is needed to read the source is not installed.
+      DataError: if the source has no recordings, or one that is damaged or has unexpected content.
 
     Source: VideoPose3D's preparation script.
 
-    Note: That script takes 30 files of each of seven subjects or nothing.
+    Note: That script requires all 30 files of each of seven subjects.
     """
-    with naming(source), sandbox.one_process():  # not in the generator, which may be left unfinished
+    with naming(source), sandbox.one_process():  # not inside the generator, which may not be exhausted
         write(output, recordings(Path(source), track))
 
 
 def write(output: str | Path, recordings: Iterable[tuple[str, str, str, np.ndarray]]) -> None:
     """Write motions and their keypoints as `data_3d_h36m.npz` and `data_2d_h36m_gt.npz`, in VideoPose3D's layout.
 
-    The keypoints are the exact projections, distortion included, that Human3.6M's cameras see of 17 of the joints: those
-    that `npz_files.load` returns. Both files appear when all is done, or neither does.
+    The keypoints are exact projections, with distortion, of the 17 joints that `npz_files.load` returns, into Human3.6M's
+    cameras. Either both files are written, or neither.
 
     Args:
-      output: the folder for the two files, made if needed; existing files are never overwritten.
-      recordings: subject, action, trial and motion of each, [T, 32, 3] or [T, 17, 3] joints, world frame, metres; the
-        subjects are Human3.6M's. They are taken one by one, when the folder is known to be right.
+      output: folder for the two files, made if needed. Existing files are never overwritten.
+      recordings: subject (one of Human3.6M's), action, trial and motion of each recording; a motion has [T, 32, 3] or
+        [T, 17, 3] joints, world frame, metres. The iterable is consumed only after the folder was checked.
 
     Raises:
       UserError: if an output file exists.
-      DataError: if a motion is not what was expected.
+      DataError: if a recording occurs twice, or a motion has a wrong shape, unit or value.
     """
     output = Path(output)
     for file in OUTPUTS:
@@ -105,10 +105,10 @@ def write(output: str | Path, recordings: Iterable[tuple[str, str, str, np.ndarr
 
 def _projections(subject: str, action: str, trial: str, motion: np.ndarray) -> list[np.ndarray]:
     """Return the keypoints [T, 17, 2], pixels, of a motion [T, J, 3], world frame, metres, in each camera."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # PoseDataset names what is not finite
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # PoseDataset reports values that are not finite
         world = npz_files.world_joints(motion, f"{subject}/{action}/{trial}")
         sequences = tuple(film(world, CAMERAS[subject], subject=subject, action=action, trial=trial))
-        PoseDataset("Human3.6M", H36M_17, 50.0, sequences)  # checks them as when they are loaded
+        PoseDataset("Human3.6M", H36M_17, 50.0, sequences)  # runs the checks of loading
     return [sequence.inputs_2d for sequence in sequences]
 
 
@@ -134,7 +134,16 @@ def _write_all(output: Path, files: dict[str, dict[str, Any]]) -> None:
 def recordings(
     source: Path, track: Callable[[list[Any]], Iterable[Any]] = lambda items: items
 ) -> Iterator[tuple[str, str, str, np.ndarray]]:
-    """Yield the subject, action, trial and motion [T, 32, 3], world frame, metres, of each recording of a folder."""
+    """Yield the subject, action, trial and motion [T, 32, 3], world frame, metres, of each recording in a folder.
+
+    Args:
+      source: as in `convert`.
+      track: wraps the list of files that are read, to show progress.
+
+    Raises:
+      UserError: if a package that is needed to read the source is not installed.
+      DataError: if there are no recordings, or one is damaged or has unexpected content.
+    """
     for subject, file in track(_files(source)):
         if file.suffix != ".h5" and importlib.util.find_spec("cdflib") is None:
             raise UserError("cdflib is not installed, expected for these files: pip install -e '.[prepare]'")
@@ -144,7 +153,7 @@ def recordings(
 
 
 def _files(source: Path) -> list[tuple[str, Path]]:
-    """Return the files to read, each with its subject."""
+    """Find the files to read; return each with its subject."""
     if not source.is_dir():
         raise DataError(f"{source}: no such folder, expected the one that holds Human3.6M's recordings")
     found = []
@@ -160,31 +169,35 @@ def _files(source: Path) -> list[tuple[str, Path]]:
 
 
 def _recording(subject: str, file: PurePath) -> tuple[str, str] | None:
-    """Return the action and the trial that a file holds; None for one that is not wanted.
+    """Return the action and the trial of a recording from its file name; None for files that are skipped.
 
-    Nobody wants the corrupt recording, `_ALL`, which joins others, and the hidden files that a Mac puts beside others.
+    Skipped are the corrupt recording, `_ALL`, which joins other recordings, and the hidden files that macOS adds.
     """
     stem = file.stem.partition("_")[0]
     if not stem or stem.startswith("."):
         return None
     if "." in stem:  # Walking 1.54138969
-        raise DataError(f"{file}: seems to be what one camera saw (D3_Positions_mono), expected D3_Positions, of the world")
+        raise DataError(f"{file}: found poses of one camera (D3_Positions_mono), expected poses in the world (D3_Positions)")
     recording = npz_files.action_and_trial(stem, str(file.parent))
     return None if (subject, recording) == npz_files.CORRUPT else recording
 
 
-# In another process: see `sandbox`.
+# The functions below run in a sandbox process (`io.sandbox`), because damaged files can crash the libraries that they call.
 
 
 def read_file(file: Path, subject: str) -> dict[str, np.ndarray]:
-    """Return the motions [T, 32, 3], world frame, metres, of an archive or another file, by the path of each."""
+    """Read the motions [T, 32, 3], world frame, metres, of an archive or a single file; keys are their paths.
+
+    Raises:
+      DataError: if the file is damaged, or has unexpected content.
+    """
     if file.suffix == ".h5":
         return {str(file): _metres(matlab.read_hdf5(file, (_DATA_SET,))[_DATA_SET], str(file))}
     if file.suffix == ".cdf":
         return {str(file): _metres(_read_cdf(file, str(file)), str(file))}
     motions = {}
     with tempfile.TemporaryDirectory() as folder:
-        unpacked = Path(folder) / "recording.cdf"  # cdflib reads nothing else; no name in the archive becomes a file's
+        unpacked = Path(folder) / "recording.cdf"  # cdflib reads only files; a name from the archive is never used for one
         for path, content in _members(subject, file):
             unpacked.write_bytes(content)
             motions[path] = _metres(_read_cdf(unpacked, f"{file}: {path}"), f"{file}: {path}")
@@ -192,10 +205,10 @@ def read_file(file: Path, subject: str) -> dict[str, np.ndarray]:
 
 
 def _members(subject: str, archive: Path) -> list[tuple[str, bytes]]:
-    """Return the paths and the contents of the CDF files that are wanted of an archive; tens of megabytes."""
+    """Return the paths and contents of the recordings in an archive (tens of megabytes)."""
     found = []
     with reading(archive, "the archive as it was downloaded"):
-        unpacked = gzip.decompress(archive.read_bytes())  # compares the checksum, which tarfile leaves unread
+        unpacked = gzip.decompress(archive.read_bytes())  # checks the checksum, which tarfile does not read
         with tarfile.open(fileobj=io.BytesIO(unpacked)) as members:
             for member in members:
                 path = PurePosixPath(member.name)
@@ -210,7 +223,7 @@ def _members(subject: str, archive: Path) -> list[tuple[str, bytes]]:
 
 
 def _read_cdf(file: Path, name: str) -> Any:
-    """Return what the variable `Pose` holds, without the one record that it is."""
+    """Return the variable `Pose` of a CDF file, without its axis of one record."""
     cdflib = importlib.import_module("cdflib")
     with reading(name, "a CDF file with a variable Pose"):
         pose = cdflib.CDF(file).varget("Pose")
@@ -218,9 +231,9 @@ def _read_cdf(file: Path, name: str) -> Any:
 
 
 def _metres(stored: Any, name: str) -> np.ndarray:
-    """Return a motion as [T, 32, 3], world frame, metres, from [T, 96], millimetres."""
+    """Convert a motion [T, 96], millimetres, to [T, 32, 3], metres, both in the world frame."""
     numbers_of_shape(stored, ("frames >= 1", _JOINTS * 3), name)
-    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # such values are rejected below
         poses = (stored.reshape(-1, _JOINTS, 3) / 1000).astype(np.float32)  # [T, 32, 3]
     check_finite(poses, f"{name}:")
     extent = float(np.median(np.ptp(poses, axis=1).max(-1)))

@@ -1,4 +1,4 @@
-"""Compare a folder of Human3.6M files with what the whole field has: subjects, recordings, cameras and frames."""
+"""Check a folder of Human3.6M files against the published numbers of subjects, recordings, cameras and frames."""
 
 import collections
 import dataclasses
@@ -20,8 +20,8 @@ ACTIONS = (
     *("Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases"),
     *("Sitting", "SittingDown", "Smoking", "Waiting", "WalkDog", "WalkTogether", "Walking"),
 )
-_TRIALS = 2  # of each action; of S11's Directions the one that is not corrupt
-_FRAMES = {  # over the four cameras
+_TRIALS = 2  # of each action; S11's Directions has only the one that is not corrupt
+_FRAMES = {  # summed over the four cameras
     "S1": 248_376,
     "S5": 396_316,
     "S6": 249_864,
@@ -30,23 +30,23 @@ _FRAMES = {  # over the four cameras
     "S9 S11": 543_344,
 }
 _ROLES = {"S1 S5 S6 S7 S8": "training", "S9 S11": "test"}
-_STEP = 50  # frames between those whose keypoints are compared with the projections
-_MAX_EXACT_PX, _MAX_DETECTED_PX = 0.1, 50.0  # another camera's keypoints are farther off
+_STEP = 50  # keypoints are compared with projections in every 50th frame
+_MAX_EXACT_PX, _MAX_DETECTED_PX = 0.1, 50.0  # keypoints of another camera are farther away
 
-# What a file holds: {subject: {(action, trial): frames}}, with the frames of each camera in the file of the keypoints.
+# Lengths of a file's recordings: {subject: {(action, trial): frames}}; the keypoints' file has a length for each camera.
 _Motions = dict[str, dict[tuple[str, str], int]]
 _Views = dict[str, dict[tuple[str, str], list[int]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One line of the comparison.
+    """Result of one check.
 
     Attributes:
       item: what was checked.
-      expected: its value in the whole data set.
-      found: its value here, and the first item that differs.
-      ok: whether that is enough.
+      expected: value in the complete data set.
+      found: value in the folder, and the first item that differs.
+      ok: whether the check passed.
     """
 
     item: str
@@ -56,20 +56,20 @@ class Row:
 
 
 def check(path: str | Path, *, keypoints: str = "gt") -> list[Row]:
-    """Compare the files of a folder with the published counts.
+    """Check the files of a folder against the published counts.
 
     Args:
-      path: the folder that holds `data_3d_h36m.npz` and `data_2d_h36m_<keypoints>.npz`.
+      path: folder with `data_3d_h36m.npz` and `data_2d_h36m_<keypoints>.npz`.
       keypoints: `gt`, or the name of a detector's file, such as `cpn_ft_h36m_dbb`.
 
     Returns:
-      A row for each check; the last says whether `npz_files.load` accepts the files. S11's Directions, which everyone
-      leaves out, is not counted.
+      A row for each check; the last says whether `npz_files.load` accepts the files. The corrupt recording of S11's Directions
+      is not counted.
 
     Raises:
-      DataError: if there is no such folder, or it has no file of these keypoints.
+      DataError: if there is no such folder, or no file of these keypoints in it.
 
-    Source: the totals as VideoPose3D and others report them; those of single subjects were counted in the annotations of
+    Source: the totals are those that VideoPose3D and others report; those of single subjects were counted in the annotations of
     3d-pose-baseline (GitHub, hrhodin/UnsupervisedGeometryAwareRepresentationLearning, issue 5).
     """
     file_2d, file_3d = npz_files.keypoints_file(Path(path), keypoints), Path(path) / "data_3d_h36m.npz"
@@ -91,7 +91,7 @@ def check(path: str | Path, *, keypoints: str = "gt") -> list[Row]:
 
 
 def _lengths(file: Path, key: str, length: Callable[[Any], Any], rows: list[Row]) -> dict[str, dict[tuple[str, str], Any]]:
-    """Return how long the recordings of a file are, and add a row about its subjects."""
+    """Return the lengths of a file's recordings, and append a row on its subjects."""
     item, expected = f"{file.name}: subjects", ", ".join(npz_files.SUBJECTS)
     try:
         found = npz_files.read_recordings(load_npz(file), key, file)
@@ -163,7 +163,7 @@ def _cut(motions: _Motions, views: _Views, *, exact: bool) -> Row:
 
 
 def _pairs(motions: _Motions, views: _Views) -> Iterator[tuple[str, int, int]]:
-    """Yield the name of each video, the frames of its motion and those of its keypoints."""
+    """Yield the name of each video, the number of frames of its motion and that of its keypoints."""
     for subject, recordings in views.items():
         for recording, lengths in recordings.items():
             if recording in motions.get(subject, {}):
@@ -172,9 +172,9 @@ def _pairs(motions: _Motions, views: _Views) -> Iterator[tuple[str, int, int]]:
                     yield f"{name}/{camera.name}", motion, length
 
 
-@np.errstate(over="ignore", invalid="ignore")  # an infinite distance is not small
+@np.errstate(over="ignore", invalid="ignore")  # an infinite distance fails the check
 def _projections(dataset: PoseDataset, *, exact: bool) -> Row:
-    """Compare the keypoints with the motions as the cameras see them."""
+    """Compare the keypoints with the joints projected into the cameras."""
     far = {}
     for sequence in dataset.sequences:
         difference = sequence.inputs_2d[::_STEP] - project(sequence.poses_3d[::_STEP], sequence.camera)
@@ -184,4 +184,4 @@ def _projections(dataset: PoseDataset, *, exact: bool) -> Row:
     distance, limit = (far[worst], _MAX_EXACT_PX) if exact else (float(np.median(list(far.values()))), _MAX_DETECTED_PX)
     expected = f"{'' if exact else 'typically '}at most {limit} px"
     found = f"{distance:.2g} px; the worst {worst}: {far[worst]:.2g} px"
-    return Row("from the keypoints to the projected joints", expected, found, distance <= limit)
+    return Row("distance of keypoints from projected joints", expected, found, distance <= limit)

@@ -1,19 +1,19 @@
-"""Acclaim skeletons and motions: an `.asf` file with the bones, an `.amc` file with their angles in each frame.
+"""Read Acclaim motion capture: an `.asf` file with the bones, and an `.amc` file with their angles in each frame.
 
-A bone has a direction and a length in the base pose, and axes C, given by three angles, about which it turns by the angles
-of its degrees of freedom, M. Seen from its parent its rotation is C M C^-1, and its end lies at
+In the base pose a bone has a direction, a length and axes C (given by three angles). Its degrees of freedom turn it about these
+axes by a rotation M. Relative to its parent the bone's rotation is C M C^-1, and its end is at
 
     parent's end + parent's rotation * C M C^-1 * direction * length.
 
-Angles are turned about fixed axes in the order listed, so "rx ry rz" is Rz Ry Rx. A joint of the `Motion` is the END of the
-bone of that name; `root` is where the first bones begin.
+Rotations are about fixed axes in the order listed, so "rx ry rz" is Rz Ry Rx. A joint of the `Motion` is the END of the bone of
+that name; `root` is where the first bones begin.
 
-Vicon's software wrote the databases of CMU and HDM05. Neither file says the frame rate: 120 Hz in both databases.
+The databases of CMU and HDM05 were written by Vicon's software. Neither file has a frame rate; both databases have 120 Hz.
 
 Source: Acclaim Skeleton File Definition V1.10; Vicon's "Acclaim Format - ASF line Details" for the order of rotations.
 
 Note:
-  The definition multiplies by the unit `length`; CMU, whose files say 0.45, documents that one divides. So do we.
+  The definition multiplies by the unit `length`. CMU, whose files have 0.45, documents a division, which is done here.
 """
 
 import dataclasses
@@ -30,12 +30,12 @@ ROOT = "root"
 
 _CHANNELS = ("tx", "ty", "tz", "rx", "ry", "rz")
 _BONE = ("name", "direction", "length", "axis", "dof", "id", "limits", "bodymass", "cofmass")  # the last four are ignored
-_Lines = list[tuple[str, list[str]]]  # their places and words
+_Lines = list[tuple[str, list[str]]]  # the place and the words of each line
 
 
 @dataclasses.dataclass
 class _Bone:
-    """A bone, or the root with its order as `channels`, its position as `vector` and its orientation as `axes`."""
+    """A bone; for the root, `channels` is its order, `vector` its position and `axes` its orientation."""
 
     channels: tuple[str, ...] = ()
     vector: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(3))  # direction * length
@@ -44,26 +44,26 @@ class _Bone:
 
 @dataclasses.dataclass
 class _Skeleton:
-    bones: dict[str, _Bone]  # parents first, so the root is the first
+    bones: dict[str, _Bone]  # parents come first, so the root is the first
     parents: tuple[int, ...]
     length_unit: float
-    to_radians: float  # of an angle in the .asf file
+    to_radians: float  # factor for angles in the .asf file
 
 
-@np.errstate(over="ignore", invalid="ignore")  # refused in the end
+@np.errstate(over="ignore", invalid="ignore")  # such values are rejected at the end
 def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Motion:
-    """Read a motion and the skeleton that belongs to it; a last frame that is cut short is left out.
+    """Read a motion and its skeleton. A truncated last frame is left out.
 
     Args:
       asf_path: the `.asf` file.
       amc_path: the `.amc` file.
-      fps: frames per second, which neither file says.
+      fps: frames per second, which neither file has.
 
     Returns:
-      The ends of the bones. Positions are divided by the skeleton's unit of length: inches for CMU and HDM05.
+      The positions of the bones' ends, divided by the skeleton's unit of length: inches for CMU and HDM05.
 
     Raises:
-      DataError: if a file is missing or damaged, or they do not belong together.
+      DataError: if a file is missing or damaged, or the two do not belong together.
     """
     skeleton = _read_asf(asf_path)
     angles, to_radians, notes = _read_amc(amc_path, skeleton)
@@ -116,7 +116,7 @@ def _read_asf(path: str | Path) -> _Skeleton:
 
 
 def _sections(path: str | Path) -> dict[str, _Lines]:
-    """Return {section: its lines}. A line that begins with a colon begins a section; # begins a comment."""
+    """Return the lines of each section. A section starts with a line that begins with a colon; # starts a comment."""
     sections: dict[str, _Lines] = {}
     lines: _Lines | None = None
     for where, line in numbered_lines(path):
@@ -131,7 +131,7 @@ def _sections(path: str | Path) -> dict[str, _Lines]:
 
 
 def _blocks(lines: _Lines) -> Iterator[tuple[str, _Lines]]:
-    """Yield the place of each `begin`, and the lines between it and its `end`."""
+    """Yield the place of each `begin` and the lines up to its `end`."""
     block: _Lines | None = None
     start = ""
     for where, words in lines:
@@ -170,7 +170,7 @@ def _read_bone(lines: _Lines, to_radians: float, begin: str) -> tuple[str, _Bone
             raise DataError(f"{where}: found {shown(' '.join([key, *words]))}, expected one of {', '.join(_BONE)}")
     for key in ("name", "direction", "length"):
         if key not in found or not found[key][1]:
-            raise DataError(f"{begin}: found a bone without {key}, expected name, direction and length")
+            raise DataError(f"{begin}: found a bone without {key}, expected a name, a direction and a length")
     direction = np.array(numbers(found["direction"][1], 3, found["direction"][0]))
     (length,) = numbers(found["length"][1], 1, found["length"][0])
     where, words = found.get("axis", ("", ["0", "0", "0", "XYZ"]))
@@ -180,7 +180,7 @@ def _read_bone(lines: _Lines, to_radians: float, begin: str) -> tuple[str, _Bone
 
 
 def _axes(words: list[str], to_radians: float, where: str) -> np.ndarray:
-    """Return C [3, 3] of three angles and their sequence, such as 0 0 20 XYZ."""
+    """Return the axes C [3, 3] from three angles and their sequence, such as 0 0 20 XYZ."""
     angles = numbers(words[:3], 3, where)
     sequence = "".join(words[3:]).lower()
     if sorted(sequence) != ["x", "y", "z"]:
@@ -199,7 +199,7 @@ def _channels(words: list[str], known: Iterable[str], where: str) -> tuple[str, 
 
 
 def _read_hierarchy(lines: _Lines, bones: dict[str, _Bone], path: str | Path) -> dict[str, str]:
-    """Return {name: parent's name}, parents first."""
+    """Return {name: parent's name} of all bones, parents first."""
     children: dict[str, list[str]] = {}
     seen = {ROOT}
     for where, (parent, *names) in lines:
@@ -207,26 +207,26 @@ def _read_hierarchy(lines: _Lines, bones: dict[str, _Bone], path: str | Path) ->
             if name not in bones:
                 raise DataError(f"{where}: found {shown(name)}, expected a bone of :bonedata")
         if seen.intersection(names) or len(set(names)) != len(names):
-            raise DataError(f"{where}: found a bone that has a parent already, expected one parent each")
+            raise DataError(f"{where}: found a second parent of a bone, expected one parent for each bone")
         seen.update(names)
         children.setdefault(parent, []).extend(names)
     order, waiting = {ROOT: ""}, [ROOT]
-    for parent in waiting:  # which grows
+    for parent in waiting:  # the list grows during the loop
         order.update(dict.fromkeys(children.get(parent, []), parent))
         waiting += children.get(parent, [])
     lost = [name for name in bones if name not in order]
     if lost:
-        raise DataError(f"{path}: found no way from the root to {shown(lost[0])}, expected :hierarchy to hold every bone")
+        raise DataError(f"{path}: found no path from the root to {shown(lost[0])}, expected every bone in :hierarchy")
     return order
 
 
 def _read_amc(path: str | Path, skeleton: _Skeleton) -> tuple[dict[str, np.ndarray], float, tuple[str, ...]]:
-    """Return {bone: its channels [T, n]}, what one angle is in radians, and what was odd."""
+    """Read the channels [T, n] of each bone, the factor from angles to radians, and notes on what was odd."""
     widths = {name: len(bone.channels) for name, bone in skeleton.bones.items()}
     moving = [name for name, width in widths.items() if width]
     to_radians = skeleton.to_radians
     values: dict[str, list[list[float]]] = {name: [] for name in moving}
-    frames, first, given = 0, 0, len(moving)  # given: how many bones of the current frame there were
+    frames, first, given = 0, 0, len(moving)  # given: number of bones read so far in the current frame
     lines = list(numbered_lines(path))
     whole = _without_cut_frame(lines, {name: widths[name] for name in moving})
     for where, line in lines[:whole]:
@@ -235,7 +235,7 @@ def _read_amc(path: str | Path, skeleton: _Skeleton) -> tuple[dict[str, np.ndarr
             values[key].append(numbers(words, widths[key], f"{where}: {key}"))
             given += 1
             if len(values[key]) != frames:
-                raise DataError(f"{where}: found {shown(key)} again, expected each bone once a frame")
+                raise DataError(f"{where}: found {shown(key)} again, expected each bone once in a frame")
         elif key.isdecimal() and len(key) < 12 and not words:
             _check_complete(values, frames, given, where)
             first = first if frames else int(key)
@@ -255,7 +255,7 @@ def _read_amc(path: str | Path, skeleton: _Skeleton) -> tuple[dict[str, np.ndarr
 
 
 def _without_cut_frame(lines: list[tuple[str, str]], widths: dict[str, int]) -> int:
-    """Return how many lines there are before a last frame that lacks bones at its end; all if it is whole, or the only one."""
+    """Return the number of lines before a truncated last frame; that of all lines if it is complete, or the only frame."""
     words = [line.split() for _, line in lines]
     starts = [index for index, found in enumerate(words) if len(found) == 1 and found[0].isdecimal()]
     if len(starts) < 2:
@@ -267,5 +267,7 @@ def _without_cut_frame(lines: list[tuple[str, str]], widths: dict[str, int]) -> 
 
 def _check_complete(values: dict[str, list[list[float]]], frames: int, given: int, where: str) -> None:
     if given != len(values):
-        lacking = next(name for name, found in values.items() if len(found) < frames)
-        raise DataError(f"{where}: found {given} bones in the frame before, expected {len(values)} ({shown(lacking)} lacks)")
+        missing = next(name for name, found in values.items() if len(found) < frames)
+        raise DataError(
+            f"{where}: found {given} bones in the frame before, expected {len(values)} ({shown(missing)} is missing)"
+        )

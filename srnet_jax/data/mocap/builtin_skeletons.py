@@ -1,31 +1,30 @@
-"""The skeletons of motion files that are known, by the names of their joints.
+"""Tables of the known skeletons: which joints of a producer's files give Human3.6M's 17 joints.
 
-A table says for each of the 17 joints which joints of the source give it. Names are those of the files without their prefix;
-upper and lower case, spaces and `_ . -` make no difference (`recognise`). Where the number of vertebrae differs between files
-of one producer, the best that is there is taken: for the spine the joint nearest to the middle between hip and neck, for the
-thorax the base of the neck. The head is half-way from the base of the skull to the end of the head, which programs put at the
-top; heads without an end, or with one of no length, are put in line with the neck (`skeleton_maps.HEAD_OF_HEIGHT`), and that
-is reported.
+Names are those in the files without their prefix. Upper and lower case, spaces and `_ . -` are ignored (`recognise`). The files
+of one producer can differ in their number of vertebrae, so a joint may have several sources, of which the best that a file has
+is used: for the spine, the joint nearest to the middle between hip and neck; for the thorax, the base of the neck. The head is
+half-way from the base of the skull to the end of the head, which programs place at the top. A head without an end, or with an
+end of no length, is placed in line with the neck (`skeleton_maps.HEAD_OF_HEIGHT`), and this is reported.
 
-*CMU and HDM05* (ASF/AMC) have one skeleton, Vicon's. Its numbers, divided by its unit of length, are inches. A forearm is
-two bones there, of which the second ends at the wrist.
+*CMU and HDM05* (ASF/AMC) have the same skeleton, Vicon's. Its numbers, divided by its unit of length, are inches. A forearm
+consists of two bones, of which the second ends at the wrist.
 
-*CMU's BVH conversions by cgspeed* come in two namings. The MotionBuilder-friendly one (2008 and 2010) keeps CMU's numbers,
-each worth 1 / 0.45 inches. Its converter lost each bone that has several children: the thorax and the second of the forearm.
-Both are put back. The forearm's is in line with the first and half as long (checked: exact). The thorax is taken to be
-parallel to the vertebra below and as long (checked on one recording: 3 mm off instead of 117 mm). The Daz-friendly one has
-the skeleton of Daz's figures, centimetres, for all subjects. A T-pose is put before the recordings, see `recordings.parts`.
+*CMU's BVH conversions by cgspeed* have two sets of names. The MotionBuilder-friendly set (2008 and 2010) keeps CMU's numbers,
+whose unit is 1 / 0.45 inches. Its converter lost each bone that has several children: the thorax and the second bone of the
+forearm. Both are restored. The forearm's is in line with the first and half as long (checked: exact). The thorax is assumed to
+be parallel to the vertebra below and equally long (checked on one recording: 3 mm off instead of 117 mm). The Daz-friendly set
+has the skeleton of Daz's figures, in centimetres, for all subjects. These recordings begin with a T-pose (`recordings.parts`).
 
-*Bandai-Namco Research's* BVH files are in centimetres. They have no joint beyond the base of the skull, so that the head is
-put in line with the neck.
+*Bandai-Namco Research's* BVH files are in centimetres. They have no joint above the base of the skull, so the head is placed in
+line with the neck.
 
 Source:
   HumanIK's names, which most producers write: MotionBuilder; files of Mixamo (AnimatedDrawings,
   `mixamo/Boxing_mixamo.com.bvh`), Rokoko (the same, `rokoko/jesse_dance.bvh`), LAFAN1 (`lafan1/extract.py`), OptiTrack, and
   SFU's columns in csv-to-json-har. Rokoko Studio's own names: AnimatedDrawings' configuration `rokoko`. Xsens MVN's:
-  UniHumanoid's test files, which 100STYLE and mocapdata.com share. 3ds Max Biped's: Character Studio's documentation.
+  UniHumanoid's test files; 100STYLE and mocapdata.com use the same names. 3ds Max Biped's: Character Studio's documentation.
   Markers: Pose2Sim's `skeletons.py`; Vicon's Plug-in Gait guide. The units of CMU and Bandai-Namco were checked on published
-  files; HDM05's inches follow its reading software.
+  files; HDM05's inches are those of its reading software.
 """
 
 from collections.abc import Mapping
@@ -36,12 +35,18 @@ from srnet_jax.data.mocap.smpl import STATURE_M
 from srnet_jax.pose.skeleton import H36M_17
 
 _INCH_M = 0.0254
-_CMU_LENGTH = 0.45  # the unit of length in CMU's .asf files
+_CMU_LENGTH = 0.45  # unit of length in CMU's .asf files
 _LIMBS = ("Hip", "Knee", "Foot", "Shoulder", "Elbow", "Wrist")
 
 
 def _limbs(left: str, right: str, names: str) -> dict[str, str]:
-    """Return {joint of the 17: source's name} for hip, knee, foot, shoulder, elbow and wrist; sides are such as `Left*`."""
+    """Return {joint: source's name} for the hips, knees, feet, shoulders, elbows and wrists.
+
+    Args:
+      left: pattern of names on the left, such as `Left*`, in which * is replaced by a name.
+      right: the same on the right.
+      names: the source's names of the six joints, separated by spaces.
+    """
     return {
         key + limb: side.replace("*", name)
         for key, side in (("L", left), ("R", right))
@@ -50,7 +55,7 @@ def _limbs(left: str, right: str, names: str) -> dict[str, str]:
 
 
 def _skeleton(name: str, limbs: Mapping[str, str], middle: Mapping[str, tuple[Source, ...]], **fields: Any) -> Layout:
-    """Return a layout from its limbs, and for Spine, Thorax, Neck and Head what gives it, the best first; and other fields."""
+    """Return a layout from the joints of its limbs, and the possible sources of Spine, Thorax, Neck and Head, best first."""
     ways: dict[str, tuple[Source, ...]] = {joint: (source,) for joint, source in limbs.items()} | dict(middle)
     ways["Hip"] = ((limbs["LHip"], limbs["RHip"]),)
     weights = {joint: tuple(map(weights_of, ways[joint])) for joint in H36M_17.joints}
@@ -59,15 +64,17 @@ def _skeleton(name: str, limbs: Mapping[str, str], middle: Mapping[str, tuple[So
 
 
 def _trunk(*spine: str, head: tuple[Source, ...] = ({"Head": 0.5, "Head_end": 0.5}, {})) -> dict[str, tuple[Source, ...]]:
-    """Return spine, thorax, base of the skull and head of most skeletons, from the best joint of the spine on.
+    """Return the sources of Spine, Thorax, Neck and Head in most skeletons, best first.
 
-    The middle of the head is half-way to its end, or in line with the neck.
+    Args:
+      spine: the source's joints that may give Spine.
+      head: sources of Head; by default half-way to its end, or in line with the neck.
     """
     return {"Spine": spine, "Thorax": ("Neck",), "Neck": ("Head",), "Head": head}
 
 
 def _with_thorax(source: Source) -> dict[str, float]:
-    """Add the lost thorax, as a copy of the vertebra below it."""
+    """Return the weights of a source above the lost thorax, which is restored as a copy of the vertebra below it."""
     weights = weights_of(source)
     return weights | {"Spine1": weights.get("Spine1", 0.0) + 1, "Spine": -1.0}
 
@@ -125,8 +132,8 @@ _HUMAN_IK = (
     _limbs("Left*", "Right*", "UpLeg Leg Foot Arm ForeArm Hand"),
     _trunk("Spine1", "Spine", head=(*({"Head": 0.5, end: 0.5} for end in ("HeadTop_End", "HeadEnd", "Head_end")), {})),
 )
-_MIXAMO = _skeleton("Mixamo", *_HUMAN_IK, mark="mixamorig.*|headtopend")
-_LAFAN = _skeleton("LAFAN1", *_HUMAN_IK, mark="lefttoe", suffixes=(".bvh",))
+_MIXAMO = _skeleton("Mixamo", *_HUMAN_IK, signature="mixamorig.*|headtopend")
+_LAFAN = _skeleton("LAFAN1", *_HUMAN_IK, signature="lefttoe", suffixes=(".bvh",))
 _HUMAN = _skeleton("MotionBuilder's HumanIK names (SFU, Rokoko, OptiTrack and others)", *_HUMAN_IK)
 _ROKOKO = _skeleton(
     "Rokoko Studio",
@@ -174,7 +181,16 @@ _OWN = _skeleton(
 
 
 def _markers(name: str, left: str, right: str, names: str, middle: Mapping[str, str], note: str = "") -> Layout:
-    """Return a layout of markers; sides have `*` where the names are, which are `name:joint` of `pose.layouts`."""
+    """Return a layout of markers.
+
+    Args:
+      name: of the layout.
+      left: pattern of names on the left, in which * is replaced by a name.
+      right: the same on the right.
+      names: pairs `name:joint`, separated by spaces; joints are those of `pose.layouts`, without their side.
+      middle: {name: joint} of markers without a side.
+      note: for users, on the poses.
+    """
     sides = {"left": left, "right": right}
     pairs = [pair.split(":") for pair in names.split()]
     both = {pattern.replace("*", own): f"{side}_{joint}" for own, joint in pairs for side, pattern in sides.items()}

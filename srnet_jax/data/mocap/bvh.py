@@ -1,14 +1,14 @@
-"""Biovision hierarchies: `.bvh` files, which hold a skeleton and its motion as text.
+"""Read `.bvh` motion capture files (Biovision hierarchies), which hold a skeleton and its motion as text.
 
-A file names the joints as a tree, each with its offset from its parent and the channels that move it, and then gives one
-line of numbers a frame. A position channel replaces its coordinate of the offset; rotation channels, in degrees, are turned
-one after the other about the joint's own axes, in the order in which the file lists them. World positions follow from the
-root outwards: position = parent's position + parent's rotation * translation, rotation = parent's rotation * own rotations.
+A file lists the joints as a tree, each with its offset from its parent and the channels that move it, and then has one line of
+numbers for each frame. A position channel replaces one coordinate of the offset. Rotation channels, in degrees, are applied one
+after the other about the joint's own axes, in the file's order. World positions are computed from the root outwards:
+position = parent's position + parent's rotation * translation, rotation = parent's rotation * own rotations.
 
-`asf_amc` reads the other text format of motion capture, with what is here for both: `Motion` and the small functions.
+`Motion` and the functions at the end are shared with the readers of other formats.
 
 Source: M. Meredith and S. Maddock, "Motion Capture File Formats Explained" (Univ. of Sheffield, CS-01-11), except for
-position channels: added to the offset there, they would count each bone twice in files that have them on every joint.
+position channels. It adds them to the offset, which would count each bone twice in files that have them on every joint.
 """
 
 import dataclasses
@@ -23,23 +23,23 @@ from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import numbered_lines, numbers, shown
 
 _AXES = ("x", "y", "z")
-_CHUNK = 4096  # frames whose rotations are held at a time
-_MAX_JOINTS, _JOINT_BYTES = 500, 96  # a position and a rotation of a joint in a frame
-_RATIO = 32  # of this to the size of the files: a number has several digits
-FARTHEST = 1e12  # a coordinate, in whatever unit
+_CHUNK = 4096  # frames whose rotations are held in memory at a time
+_MAX_JOINTS, _JOINT_BYTES = 500, 96  # bytes of a position and a rotation of a joint in a frame
+_RATIO = 32  # maximum ratio of memory to the size of the files
+FARTHEST = 1e12  # largest coordinate, in the file's unit
 
 
 @dataclasses.dataclass(frozen=True)
 class Motion:
-    """A motion as its file has it: positions are in the file's own unit and axes.
+    """A motion as read from a file, in the file's own unit and axes.
 
     Attributes:
-      joints: the joint names, each once.
-      parents: index of each joint's parent, which precedes it; -1 for the root.
-      fps: frames per second as the file says, however implausible, see `recordings.frame_rate`; 0 if it says none.
+      joints: names of the joints, without repetition.
+      parents: index of each joint's parent, which precedes it; -1 for the root and for markers.
+      fps: frames per second in the file, even if implausible (`recordings.frame_rate` corrects it); 0 if the file has none.
       positions: [T, J, 3] float64 joint positions, world frame; NaN where a marker was not seen.
       notes: what was odd in the file and how it was read.
-      unit_m: metres in the file's unit, if the file says.
+      unit_m: length of the file's unit in metres; None if the file does not declare it.
     """
 
     joints: tuple[str, ...]
@@ -62,7 +62,7 @@ class _Joint:
 def read(path: str | Path) -> Motion:
     """Read a `.bvh` file.
 
-    An End Site becomes a joint called `<parent>_end`. All complete frames are read, however many the file declares.
+    An End Site becomes a joint named `<parent>_end`. All complete frames are read, even if the file declares another number.
 
     Raises:
       DataError: if the file is missing, damaged, or holds more than one root.
@@ -82,10 +82,10 @@ def read(path: str | Path) -> Motion:
 
 
 def _read_hierarchy(lines: Iterator[tuple[str, str]], path: str | Path) -> list[_Joint]:
-    """Read up to the line MOTION."""
+    """Read the joints, up to the line MOTION."""
     joints: list[_Joint] = []
     names: set[str] = set()
-    opened: list[int] = []  # the joints between whose braces we are
+    opened: list[int] = []  # joints whose braces are open
     awaits_brace = False
     for where, text in _split_at_braces(lines):
         key, *words = text.split()
@@ -117,8 +117,8 @@ def _read_hierarchy(lines: Iterator[tuple[str, str]], path: str | Path) -> list[
             case "MOTION" if joints and not opened and not awaits_brace:
                 return joints
             case _:
-                raise DataError(f"{where}: found {shown(text)}, which has no place there in a BVH hierarchy")
-    raise DataError(f"{path}: ends within the hierarchy, expected MOTION and frames")
+                raise DataError(f"{where}: found {shown(text)}, which is not allowed here in a BVH hierarchy")
+    raise DataError(f"{path}: found the end of the file within the hierarchy, expected MOTION and frames")
 
 
 def _split_at_braces(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -142,12 +142,12 @@ def _read_channels(words: list[str], where: str) -> tuple[str, ...]:
 
 
 def _read_header(lines: Iterator[tuple[str, str]], path: str | Path) -> tuple[int, float]:
-    """Return the number of frames and the frames per second, 0 for a frame time of 0."""
+    """Read the number of frames and the frames per second; 0 for a frame time of 0."""
     found = []
     for label, expected in (("Frames:", "a whole number"), ("Frame Time:", "a number of seconds")):
         where, line = next(lines, ("", ""))
         if not where:
-            raise DataError(f"{path}: ends before {label}")
+            raise DataError(f"{path}: found the end of the file, expected {label}")
         match = re.fullmatch(label.replace(" ", r"\s+") + r"\s*(\S+)", line.strip(), re.IGNORECASE)
         if not match:
             raise DataError(f"{where}: found {shown(line)}, expected {label} and a number")
@@ -160,7 +160,7 @@ def _read_header(lines: Iterator[tuple[str, str]], path: str | Path) -> tuple[in
 
 
 def _read_frames(rows: list[tuple[str, str]], width: int, path: str | Path) -> np.ndarray:
-    """Return the channels [T, width] of all rows but a last one that is cut short."""
+    """Return the channels [T, width] of all rows, without a truncated last row."""
     if len(rows) > 1 and is_cut(rows[-1][1].split(), width):
         rows = rows[:-1]
     if not rows or not width:
@@ -169,18 +169,18 @@ def _read_frames(rows: list[tuple[str, str]], width: int, path: str | Path) -> n
         values = np.loadtxt([line for _, line in rows], dtype=np.float64, ndmin=2, comments=None)
     except ValueError:
         values = np.empty((0, 0))
-    if values.shape != (len(rows), width) or not np.isfinite(values).all():  # go slowly, to name the first bad line
+    if values.shape != (len(rows), width) or not np.isfinite(values).all():  # parse line by line, to report the first bad one
         values = np.array([numbers(line.split(), width, where) for where, line in rows])
     return values
 
 
 def is_cut(words: list[str], width: int) -> bool:
-    """Return whether the last line of a file ends too early: in fewer words than expected, or within a number."""
+    """Return whether a file's last line is truncated: it has fewer words than `width`, or ends within a number."""
     return len(words) < width or (len(words) == width > 0 and words[-1][-1] in "+-eE")
 
 
 def _positions(joints: list[_Joint], values: np.ndarray) -> np.ndarray:
-    """Return world positions [T, J, 3] for channel values [T, channels]."""
+    """Compute world positions [T, J, 3] from channel values [T, channels]."""
     positions = np.empty((len(values), len(joints), 3))
     rotations: list[np.ndarray] = []
     columns = iter(values.T)
@@ -200,7 +200,13 @@ def _positions(joints: list[_Joint], values: np.ndarray) -> np.ndarray:
 
 
 def turn(rotations: np.ndarray, axis: str, angles: np.ndarray | float) -> None:
-    """Multiply rotation matrices [..., 3, 3], in place and from the right, by turns about x, y or z; angles [...], radians."""
+    """Multiply rotation matrices in place, from the right, by rotations about a coordinate axis.
+
+    Args:
+      rotations: [..., 3, 3].
+      axis: `x`, `y` or `z`.
+      angles: [...] radians.
+    """
     i = _AXES.index(axis)
     j, k = (i + 1) % 3, (i + 2) % 3
     cos, sin = np.cos(angles)[..., None], np.sin(angles)[..., None]
@@ -210,10 +216,15 @@ def turn(rotations: np.ndarray, axis: str, angles: np.ndarray | float) -> None:
 
 
 def check_size(frames: int, joints: int, *paths: str | Path) -> None:
-    """Refuse files whose motion takes memory out of proportion to them.
+    """Check that a motion's memory is in proportion to the size of its files.
+
+    Args:
+      frames: number of frames.
+      joints: number of joints.
+      paths: the files; the last is named in messages.
 
     Raises:
-      DataError: if there are more joints than any skeleton has, or far more positions than numbers.
+      DataError: if there are more than 500 joints, or far more positions than the files can hold numbers.
     """
     with naming(paths[-1]):
         if joints > _MAX_JOINTS:
@@ -222,11 +233,11 @@ def check_size(frames: int, joints: int, *paths: str | Path) -> None:
 
 
 def checked_motion(motion: Motion, path: str | Path) -> Motion:
-    """Return the motion.
+    """Return the motion if its positions are small enough.
 
     Raises:
-      DataError: if positions overflowed, or would when they are turned into metres.
+      DataError: if a position overflowed, or would overflow in a later conversion.
     """
     if not np.abs(motion.positions).max() <= FARTHEST:
-        raise DataError(f"{path}: found numbers that are too large for joint positions")
+        raise DataError(f"{path}: found numbers that are too large for joint positions, expected at most {FARTHEST:g}")
     return motion

@@ -1,6 +1,6 @@
-"""Markers in `.c3d` files, the binary format of biomechanics; needs the package ezc3d.
+"""Read markers from `.c3d` files, the binary format of biomechanics, with the package ezc3d.
 
-A damaged file can crash that library, so it is called in another process (`io.sandbox`).
+A damaged file can crash that library, so it is called in a sandbox process (`io.sandbox`).
 """
 
 import importlib.util
@@ -17,14 +17,14 @@ from srnet_jax.io.files import size_of
 from srnet_jax.io.text import shown
 
 _BLOCK = 512  # bytes of the header, and of each block of parameters
-_KEY = 0x50  # the second byte of every file
+_KEY = 0x50  # second byte of every C3D file
 
 
 def read(path: str | Path) -> Motion:
     """Read the markers of a `.c3d` file.
 
     Returns:
-      The markers, all without a parent, NaN where one was not seen, and their unit.
+      The markers as joints without parents, NaN where a marker was not seen, and the file's unit.
 
     Raises:
       DataError: if the file is missing or damaged, or has no markers.
@@ -45,7 +45,8 @@ def read(path: str | Path) -> Motion:
         raise DataError(f"{path}: found the unit {shown(unit)}, expected one of {', '.join(trc.UNITS)}")
     if not positions.size or len(labels) < positions.shape[1]:
         raise DataError(
-            f"{path}: found {positions.shape[1]} markers with {len(labels)} names in {len(positions)} frames, expected some"
+            f"{path}: found {positions.shape[1]} markers with {len(labels)} names in {len(positions)} frames, "
+            "expected one or more markers, with names, and frames"
         )
     check_size(*positions.shape[:2], path)
     first = {name: index for index, name in reversed(list(enumerate(labels[: positions.shape[1]]))) if name}
@@ -54,16 +55,20 @@ def read(path: str | Path) -> Motion:
         tuple(labels[index] for index in columns),
         (-1,) * len(columns),
         fps,
-        trc.known(positions[:, columns]),
+        trc.mask_unseen(positions[:, columns]),
         unit_m=trc.UNITS[unit.strip().lower()],
     )
 
 
-# In the other process: see `sandbox`.
+# The functions below run in a sandbox process.
 
 
 def read_markers(path: Path) -> dict[str, np.ndarray]:
-    """Return `positions` [T, J, 3] in the file's unit, NaN where unseen, `fps`, and as bytes of text `names` and `unit`."""
+    """Read `positions` [T, J, 3] in the file's unit (NaN where unseen), `fps`, and `names` and `unit` as bytes of text.
+
+    Raises:
+      DataError: if the file is damaged.
+    """
     import ezc3d
 
     try:

@@ -1,11 +1,11 @@
-"""Joint-position files, which virtual cameras see.
+"""Read and write joint-position files, and load them as data sets seen by virtual cameras.
 
-Such a `.npz` file holds one array a clip: key `<subject>/<action>/<clip>`, value [T, 17, 3] joint positions in world metres,
-z up, in the order of `skeleton.H36M_17`; and `fps`, the frames per second, which older files lack. `conversion` makes the clips
-from motion capture files.
+A joint-position file is an `.npz` file with one array for each clip. The key is `<subject>/<action>/<clip>`, and the value has
+[T, 17, 3] joint positions, world frame, z up, metres, in the order of `skeleton.H36M_17`. An array `fps` has the frames per
+second; older files lack it. `conversion` makes the clips from motion capture files.
 
-`load` reads it. Clips are recorded anywhere in a room, so each is moved until its mean hip position is above the origin, and
-virtual cameras move where it would leave their images.
+Clips are recorded anywhere in a room. `load` moves each until its mean hip is above the origin, and moves virtual cameras where
+the person would leave their images.
 """
 
 import warnings
@@ -27,24 +27,24 @@ CONVENTIONS = (
     "the joints of the source's skeleton; Neck is the base of the skull, and spine, neck, head and shoulders lie a few "
     "centimetres apart between sources"
 )
-_MAX_EXTENT_M = 20.0  # of one pose; a larger one is not in metres
-_FARTHEST_M = 10_000  # float32 keeps a millimetre there
-_MAX_STEP_M = 10.0  # of the hip from frame to frame; nobody moves so fast
+_MAX_EXTENT_M = 20.0  # of a pose; a larger one is not in metres
+_FARTHEST_M = 10_000  # from the origin; up to there float32 resolves a millimetre
+_MAX_STEP_M = 10.0  # of the hip from frame to frame; no person moves so fast
 
 
 def load(path: str | Path, *, fps: float, cameras: tuple[Camera, ...]) -> PoseDataset:
-    """Read a joint-position file, or all in a folder as one data set, whose scenes are the files' names.
+    """Load a joint-position file, or all files in a folder as one data set, as virtual cameras see them.
 
-    Each clip is filmed by cameras that keep the person in the image, see `filming`. Warns if left and right seem to be swapped.
+    Cameras move where a person would leave the image (`filming`). Warns if left and right seem to be swapped.
 
     Args:
-      path: the `.npz` file, or the folder.
-      fps: frames per second of the recordings, if the file does not say.
+      path: the `.npz` file, or a folder; the names of a folder's files are the scenes.
+      fps: frames per second of files that do not declare them.
       cameras: the cameras that see every clip.
 
     Raises:
-      DataError: if a file is missing or damaged, an array has a wrong name, shape, unit or value, or two files differ in
-        their frame rates or share a clip's name.
+      DataError: if a file is missing or damaged, an array has a wrong name, shape, unit or value, or two files have different
+        frame rates or a clip of the same name.
     """
     path = Path(path)
     files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
@@ -59,7 +59,7 @@ def load(path: str | Path, *, fps: float, cameras: tuple[Camera, ...]) -> PoseDa
             raise DataError(f"{file}: found {rate:g} frames a second, expected {rates[0]:g} as in {files[0]}")
         for key, poses in clips.items():
             if key in found:
-                raise DataError(f"{file}: found {key}, which {found[key][1]}.npz holds too")
+                raise DataError(f"{file}: found {key}, which {found[key][1]}.npz has too, expected each clip in one file")
             found[key] = poses, file.stem if path.is_dir() else ""
     motions = (Motion.named(key, centred(poses), scene) for key, (poses, scene) in found.items())
     with naming(path):
@@ -68,16 +68,23 @@ def load(path: str | Path, *, fps: float, cameras: tuple[Camera, ...]) -> PoseDa
 
 
 def read(path: Path, fps: float) -> tuple[dict[str, np.ndarray], float]:
-    """Read a joint-position file; arguments, warnings and errors as `load`.
+    """Read a joint-position file. Warns if left and right seem to be swapped.
+
+    Args:
+      path: the `.npz` file.
+      fps: frames per second if the file does not declare them.
 
     Returns:
-      The clips, {"subject/action/clip": [T, 17, 3] float32 world metres}, and the frames per second.
+      The clips, {"subject/action/clip": [T, 17, 3] joints, world frame, metres}, and the frames per second.
+
+    Raises:
+      DataError: if the file is missing or damaged, or an array has a wrong name, shape, unit or value.
     """
     clips = load_npz(path)
     if "fps" in clips:
         fps = _checked_fps(clips.pop("fps"), path)
     if not clips:
-        raise DataError(f"{path}: holds no clips, expected an array for each")
+        raise DataError(f"{path}: found no clips, expected an array for each clip")
     poses = {key: _checked(array, f"{path}: {shown(key)}", key) for key, array in clips.items()}
     mirrored = [key for key in poses if plausibility.is_mirrored(poses[key])]
     if mirrored:
@@ -93,12 +100,12 @@ def _checked_fps(array: np.ndarray, path: str | Path) -> float:
 
 
 def _checked(poses: np.ndarray, name: str, key: str) -> np.ndarray:
-    """Return [T, 17, 3] float32 world metres."""
+    """Check the array of a clip and return it as float32."""
     check_key(key, name)
     joints = H36M_17.num_joints
     if poses.ndim != 3 or poses.shape[1:] != (joints, 3) or not len(poses) or poses.dtype.kind != "f":
         raise DataError(f"{name}: found shape {poses.shape} of {poses.dtype}, expected (frames >= 1, {joints}, 3) of floats")
-    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # such values are rejected below
         poses = poses.astype(np.float32)
     check_finite(poses, f"{name}:")
     extent = float(np.ptp(poses.astype(np.float64), axis=1).max())
@@ -115,20 +122,37 @@ def _checked(poses: np.ndarray, name: str, key: str) -> np.ndarray:
 
 
 def check_key(key: str, name: str) -> None:
-    """Refuse, with a DataError that begins with `name`, what cannot be the key of a clip."""
+    """Check that a text is a clip's key, `<subject>/<action>/<clip>`.
+
+    Raises:
+      DataError: if it is not; the message begins with `name`.
+    """
     if key.count("/") != 2 or not all(key.split("/")) or not key.isprintable() or len(key) > 200:
         raise DataError(f"{name}: found this key, expected <subject>/<action>/<clip>")
 
 
 def check_output(path: str | Path) -> None:
-    """Refuse, with a UserError, a name that is not `.npz`, a file that exists, or one that cannot be written."""
+    """Check that a joint-position file can be written.
+
+    Raises:
+      UserError: if the name does not end in `.npz`, the file exists, or its folder cannot be written to.
+    """
     if Path(path).suffix != ".npz":
         raise UserError(f"{path}: expected a name ending in .npz")
     check_new(path)
 
 
 def save(path: str | Path, clips: dict[str, np.ndarray], *, fps: float) -> None:
-    """Write a joint-position file, whole or not at all, from what `conversion.convert` returns; see `check_output`."""
+    """Write a joint-position file, completely or not at all.
+
+    Args:
+      path: the `.npz` file; must not exist.
+      clips: {"subject/action/clip": [T, 17, 3] joints, world frame, metres}, as from `conversion.convert`.
+      fps: frames per second of the clips.
+
+    Raises:
+      UserError: as `check_output`.
+    """
     path = Path(path)
     check_output(path)
     path.parent.mkdir(parents=True, exist_ok=True)

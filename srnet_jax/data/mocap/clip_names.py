@@ -1,14 +1,14 @@
-"""Names of recordings: which subject, which action, which clip.
+"""Find the subject, action and clip of a motion file from its name and folders.
 
-Files are named in the way of their database, see `clip_key`, are in folders of their subjects, see `clip_keys`, or are named as
-a pattern says. `{subject}`, `{action}` and `{clip}` stand for
-parts of a name, `*` for anything, and all else for itself. Each takes as few characters as possible, the last one the rest. A
-pattern describes a file's name without its ending; with slashes, its folders too, as many as it names:
+The names follow from the database's way of naming files (`clip_key`), from folders of subjects (`clip_keys`), or from a pattern
+(`parse`). In a pattern, `{subject}`, `{action}` and `{clip}` match the parts of a name, `*` matches anything, and all other
+characters match themselves. Each part takes as few characters as possible, the last one the rest. A pattern is compared with a
+file's name without its ending; a pattern with slashes also with as many folders as it has slashes:
 
     {subject}_{action}_{clip}     anna_walk_03.bvh is anna/walk/03, anna_walk_fast_3.bvh is anna/walk/fast_3
     {subject}/*/{action}_{clip}   anna/bvh/walk_03.bvh is anna/walk/03
 
-Without `{action}` it is `motion`, without `{clip}` the clip is the file's whole name.
+Without `{action}` the action is `motion`; without `{clip}` the clip is the file's name without its ending.
 """
 
 import re
@@ -24,10 +24,10 @@ _FIELDS = ("subject", "action", "clip")
 
 
 def pattern(names: object) -> re.Pattern[str]:
-    """Return the regular expression of a pattern.
+    """Compile a pattern of file names to a regular expression.
 
     Raises:
-      DataError: if it is no text, has no `{subject}`, an unknown field, or one twice.
+      DataError: if the pattern is no text, lacks `{subject}`, or has an unknown or repeated field.
     """
     expected = "expected text with {subject}, and {action}, {clip} and * if needed, each field once"
     if not isinstance(names, str):
@@ -41,10 +41,10 @@ def pattern(names: object) -> re.Pattern[str]:
 
 
 def parse(file: Path, names: str) -> str:
-    """Return `subject/action/clip` of a file by a pattern.
+    """Return the key `subject/action/clip` of a file by a pattern.
 
     Raises:
-      DataError: if the file's name does not have that form.
+      DataError: if the file's name does not match the pattern.
     """
     parts = file.absolute().with_suffix("").parts
     name = "/".join(parts[-1 - names.count("/") :])
@@ -56,13 +56,13 @@ def parse(file: Path, names: str) -> str:
 
 
 def clip_key(file: Path, source: Path) -> str:
-    """Return `subject/action/clip` of a recording, from the way its database names files.
+    """Return the key `subject/action/clip` of a file, from its database's way of naming files.
 
     - HDM05, `HDM_bd_depositFloorR_001_120.amc`: bd/depositFloorR/001.
     - Bandai-Namco, `dataset-1_walk_happy_001.bvh`: dataset-1/walk/happy_001.
-    - CMU, `02_05.amc`: 02/motion/02_05. Its files do not name actions: put them into folders that do (`walk/02_05.amc`
-      below `source`; not the subjects' numbers), and it is 02/walk/02_05.
-    - others, `anna/jump_12.bvh`: the folder, the name without the digits at its end, and these: anna/jump/12.
+    - CMU, `02_05.amc`: 02/motion/02_05. CMU's files do not name actions. In a folder below `source` whose name is no number,
+      such as `walk/02_05.amc`, the folder is the action: 02/walk/02_05.
+    - others, `anna/jump_12.bvh`: the folder, the name without the digits at its end, and these digits: anna/jump/12.
     """
     stem, folder = file.stem, file.resolve().parent.name or "unknown"
     if match := _HDM05.fullmatch(stem) or _BANDAI.fullmatch(stem):
@@ -75,12 +75,16 @@ def clip_key(file: Path, source: Path) -> str:
 
 
 def clip_keys(files: list[Path], source: Path) -> dict[Path, str]:
-    """Return the `clip_key` of each file, or one with a folder further up as the subject.
+    """Return the key `subject/action/clip` of each file: its `clip_key`, or one whose subject is a folder further up.
 
-    That is so where folders of one name hold files in several folders (`s1/bvh`, `s2/bvh`): the subject is then the nearest
-    folder above them whose name differs and with which no two files share a key. Other folders whose names differ are the
-    action of files that are only numbered (`s1/walk/3.bvh`: s1/walk/3) or belong to the clip's name (`s1/day2/walk_3.bvh`:
-    s1/walk/day2-3).
+    A folder further up is used if several folders of files have the same name (`s1/bvh`, `s2/bvh`). The subject is then the
+    nearest folder above them that has different names and gives each file a different key. Other folders with different names
+    are the action of files whose names are only numbers (`s1/walk/3.bvh`: s1/walk/3), or else become part of the clip's name
+    (`s1/day2/walk_3.bvh`: s1/walk/day2-3).
+
+    Args:
+      files: the motion files.
+      source: the folder below which they are.
     """
     keys = {file: clip_key(file, source) for file in files}
     folders = {file: file.parent.relative_to(source).parts for file in files if file != source and not _is_named(file)}
@@ -97,7 +101,13 @@ def clip_keys(files: list[Path], source: Path) -> dict[Path, str]:
 
 
 def _key_of(file: Path, folders: tuple[str, ...], names: list[set[str]]) -> str:
-    """Return the key of a file from its folders, of which the first is the subject; `names` has all names of each level."""
+    """Return the key of a file from its folders.
+
+    Args:
+      file: the file.
+      folders: the names of its folders, the subject first.
+      names: for each of these levels, the names of all files' folders.
+    """
     differing = [folder for folder, several in zip(folders[1:], names[1:], strict=True) if len(several) > 1]
     action, clip = _action_and_clip(file.stem)
     if not action and differing:

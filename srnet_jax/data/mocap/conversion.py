@@ -1,9 +1,9 @@
-"""From folders of motion capture files to clips, with a word on all that is odd in them.
+"""Convert folders of motion capture files to clips of Human3.6M's 17 joints, and report what is odd in them.
 
-Each file is read (`motion_files`), its joints become the 17 (`recognise`, `skeleton_maps`), what is no motion is cut
-(`recordings`), all files of one skeleton are turned upright (`verticals`), and what is left is measured and judged
-(`plausibility`). A file that cannot be read or is no person's is refused; the others go on. What is odd is a warning, one for
-all files that share it. `report` writes all numbers down.
+The steps: read each file (`motion_files`); map its joints to the 17 (`recognise`, `skeleton_maps`); cut rest poses and jumps
+(`recordings`); turn all files of a skeleton upright (`verticals`); measure and check the clips (`plausibility`). A file that
+cannot be read, or that cannot be of a person, is refused, and the others are converted. Odd findings are warnings; files with
+the same finding share a warning. `report` writes all numbers to a file.
 """
 
 import contextlib
@@ -23,27 +23,27 @@ from srnet_jax.errors import ConfigError, DataError, UserError, naming
 from srnet_jax.io.text import shown
 from srnet_jax.pose.frames import interpolated
 
-_WHOLE = 1e-4  # a ratio of frame rates this close to a whole number is one: files round their frame time
+_WHOLE = 1e-4  # a ratio of frame rates this close to a whole number counts as whole: files round their frame time
 _MOST_CHECKS = 3  # in one message
-_MARKERS = (".trc", ".c3d")  # whose bones are not rigid
-_SAY_UP = "state `up` in a mapping file"
-_SAY_RATE = "say fps in the mapping, or --source_fps"
+_MARKERS = (".trc", ".c3d")  # files of markers, between which distances are not constant
+_SET_UP = "set `up` in a mapping file"
+_SET_RATE = "set fps in a mapping file, or --source_fps"
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How files are read.
+    """Options of a conversion.
 
     Attributes:
-      fps: frames per second of the clips. Every n-th frame is taken where that is exact, otherwise positions are interpolated
+      fps: frames per second of the clips. Every n-th frame is used if that is exact; otherwise positions are interpolated
         linearly at the exact times.
-      source_fps: frames per second of all files, instead of what they or the mapping say; None to believe them, and 120 for
-        `.amc` files, which do not say.
-      names: how files are named, see `clip_names.parse`, instead of what the mapping says; empty to leave it at that.
+      source_fps: frames per second of all files, instead of those in the files or the mapping; None to use these, and 120 for
+        `.amc` files, which have none.
+      names: pattern of the files' names (`clip_names.parse`), instead of that in the mapping; empty to use the mapping's.
 
     Raises:
       ConfigError: if a frame rate is not from 0.1 to 10,000.
-      DataError: if the pattern of names is none.
+      DataError: if the pattern of names is not valid.
     """
 
     fps: float = 30.0
@@ -60,19 +60,20 @@ class Options:
 
 @dataclasses.dataclass
 class Recording:
-    """What became of a file.
+    """Result of converting a file.
 
     Attributes:
       file: its path.
-      key: subject/action/clip, empty if the file's name does not say.
-      layout: how its joints became the 17; None if it could not be read.
+      key: subject/action/clip; empty if the file's name does not match the pattern.
+      layout: how the 17 joints were computed from the file's; None if the file could not be read.
       fps: frames per second of the file.
-      refused: why it was refused, or empty.
+      refused: reason why the file was refused; empty if it was converted.
       notes: what was odd in the file, and what was cut or moved.
-      checks: what was found and expected.
-      measures: of its clips; None if it could not be read.
-      first_pose: [17, 3] of the file, before anything was cut; metres, z up. None if it could not be read.
-      clips: {subject/action/clip: [T, 17, 3] float32 world metres}; several if it was split.
+      checks: results of the plausibility checks.
+      measures: measures of its clips; None if the file could not be read.
+      first_pose: [17, 3] first frame of the file, before anything was cut; world frame, z up, metres. None if the file could
+        not be read.
+      clips: {subject/action/clip: [T, 17, 3] joints, world frame, metres}; several if the file was split.
     """
 
     file: Path
@@ -94,12 +95,12 @@ class Recording:
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """All files of a folder.
+    """Result of converting all files of a folder.
 
     Attributes:
-      files: what became of each.
-      subjects: the checks of each subject, whose numbers are the medians over its files.
-      recognised: a line for each skeleton that was found, with its unit and vertical.
+      files: the result of each file.
+      subjects: measures and checks of each subject, with the medians over its files.
+      recognised: a line for each skeleton that was found, with its unit and vertical axis.
     """
 
     files: tuple[Recording, ...]
@@ -113,7 +114,7 @@ class Conversion:
 
     @property
     def clips(self) -> dict[str, np.ndarray]:
-        """The clips of all other files."""
+        """The clips of all files that were not refused."""
         return {key: poses for recording in self.files if not recording.refused for key, poses in recording.clips.items()}
 
 
@@ -123,19 +124,21 @@ def convert(
     options: Options | None = None,
     track: Callable[[list[Any]], Iterable[Any]] = lambda items: items,
 ) -> Conversion:
-    """Read all motion files in a folder and the folders below it, see `motion_files`.
-
-    Warns of all that is odd.
+    """Convert all motion files in a folder and the folders below it. Warns of everything odd in them.
 
     Args:
       source: the folder, or one file.
-      skeleton: a name of `builtin_skeletons.LAYOUTS`, a mapping file, see `skeleton_maps`, or None for whichever fits.
-      options: how files are read.
+      skeleton: a name of `builtin_skeletons.LAYOUTS`, a mapping file (`skeleton_maps.read_mapping`), or None to recognise the
+        skeleton of each file.
+      options: of the conversion.
       track: wraps the list of files while they are read, to show progress.
 
+    Returns:
+      The results of all files. A file that is damaged, implausible, without its `.asf` or with the name of another is no error;
+      its `Recording.refused` has the reason.
+
     Raises:
-      DataError: if there are no files, or no such skeleton. A file that is damaged, implausible, without its `.asf` or named
-        like another is not an error, see `Recording.refused`.
+      DataError: if there are no files, or no such skeleton.
     """
     source, options = Path(source), options or Options()
     layouts = recognise.layouts(skeleton)
@@ -159,7 +162,17 @@ def convert(
 
 
 def resampled(poses: np.ndarray, source_fps: float, fps: float) -> np.ndarray:
-    """Return poses [T, ...] at another frame rate, from the same first frame on and no longer than before."""
+    """Resample poses to another frame rate.
+
+    Args:
+      poses: [T, ...].
+      source_fps: their frames per second.
+      fps: frames per second of the result.
+
+    Returns:
+      [T', ...], with the same first frame, and not longer in time. Frames are taken as they are if the ratio of the rates is
+      whole, and interpolated linearly otherwise.
+    """
     ratio = source_fps / fps
     if round(ratio) >= 1 and abs(ratio - round(ratio)) < _WHOLE * ratio:
         return poses[:: round(ratio)]
@@ -168,7 +181,7 @@ def resampled(poses: np.ndarray, source_fps: float, fps: float) -> np.ndarray:
 
 
 def _named(files: list[Path], source: Path, names: str) -> list[Recording]:
-    """Return the recordings with their keys; refused are those whose names do not follow the pattern."""
+    """Return the recordings with their keys; files whose names do not match the pattern are refused."""
     keys = {} if names else clip_names.clip_keys(files, source)
     found = [Recording(file, keys.get(file, "")) for file in files]
     for recording in found if names else ():
@@ -178,25 +191,32 @@ def _named(files: list[Path], source: Path, names: str) -> list[Recording]:
 
 
 def _fill(recording: Recording, layout: Layout, motion: Motion, poses: np.ndarray, options: Options) -> None:
-    """Find the frame rate, cut what is no motion, and resample poses [T, 17, 3], metres, in whatever axes.
+    """Fill in a recording's clips: find the frame rate, cut rest poses and jumps, and resample.
+
+    Args:
+      recording: of the file.
+      layout: of its joints.
+      motion: as read.
+      poses: [T, 17, 3] joints, metres, in the file's axes if the vertical is not known yet.
+      options: of the conversion.
 
     Raises:
-      DataError: if there is only a rest pose, nothing says the frame rate, or a clip cannot have such a name.
+      DataError: if there is only a rest pose, the frame rate is unknown, or the name is no clip's.
     """
     recording.first_pose = poses[0]
     recording.notes += motion.notes
     if (layout.rest_pose is None or layout.rest_pose) and recordings.in_rest_pose(poses).all():
         frames = f"all {len(poses):,} frames" if len(poses) > 1 else "its only frame"
         raise DataError(f"found only a rest pose (T-pose or A-pose) in {frames}, expected motion")
-    fps, said = options.source_fps or layout.fps or 0.0, ""
+    fps, note = options.source_fps or layout.fps or 0.0, ""
     if not fps:
-        fps, said = recordings.frame_rate(motion.fps, poses, "mocap_framerate" * (recording.file.suffix.lower() == ".npz"))
+        fps, note = recordings.frame_rate(motion.fps, poses, "mocap_framerate" * (recording.file.suffix.lower() == ".npz"))
     if not fps:
-        raise DataError(f"{said}; {_SAY_RATE}")
+        raise DataError(f"{note}; {_SET_RATE}")
     recording.fps = fps
-    recording.notes += [f"{said}; if that is wrong, {_SAY_RATE}"] if said else []
+    recording.notes += [f"{note}; if that is wrong, {_SET_RATE}"] if note else []
     if options.fps > fps * (1 + _WHOLE):
-        recording.notes.append(f"found {fps:.4g} frames a second; those between, for {options.fps:g}, are interpolated")
+        recording.notes.append(f"found {fps:.4g} frames a second, interpolated to {options.fps:g}")
     pieces, cut = recordings.parts(poses, fps, layout.rest_pose)
     recording.notes += cut
     keys = [recording.key] if len(pieces) == 1 else [f"{recording.key}.part{number}" for number in range(1, len(pieces) + 1)]
@@ -206,9 +226,9 @@ def _fill(recording: Recording, layout: Layout, motion: Motion, poses: np.ndarra
 
 
 def _turn_upright(found: list[Recording]) -> list[str]:
-    """Turn the clips of all files of a skeleton upright, unless its vertical is stated; return what is not sure.
+    """Turn the clips of each skeleton's files upright, unless its vertical is given; return a line for each uncertain one.
 
-    Refused files only follow the others, whose clips decide.
+    The clips of files that are not refused determine the vertical; refused files are turned with them.
     """
     groups: dict[str, list[tuple[Recording, Layout, np.ndarray]]] = {}
     for recording in found:
@@ -216,14 +236,14 @@ def _turn_upright(found: list[Recording]) -> list[str]:
             groups.setdefault(recording.layout.name, []).append((recording, recording.layout, recording.first_pose))
     unsure = []
     for name, group in groups.items():
-        seen = [(one, verticals.look(clip)) for one, _, _ in group if not one.refused for clip in one.clips.values()]
-        votes = [vertical for _, vertical in seen] or [verticals.look(first_pose[None]) for _, _, first_pose in group]
+        seen = [(one, verticals.measure(clip)) for one, _, _ in group if not one.refused for clip in one.clips.values()]
+        votes = [vertical for _, vertical in seen] or [verticals.measure(first_pose[None]) for _, _, first_pose in group]
         up, sure = verticals.up_axis(votes, recognise.usual_up(group[0][1]))
-        unsure += [f"{name}: the vertical is not sure, took {up}; {_SAY_UP}"] if seen and not sure else []
+        unsure += [f"{name}: the vertical axis is uncertain, used {up}; {_SET_UP}"] if seen and not sure else []
         for recording, vertical in seen:
             other = verticals.stands_along(vertical, up)
-            note = f"people stand along {other} nearly all the time, or lie: {up} is up in all files of {name}; {_SAY_UP}"
-            recording.notes += [note] if other else []
+            note = f"found people standing along {other} or lying in nearly all frames, used {up} as in all files of {name}"
+            recording.notes += [f"{note}; {_SET_UP}"] if other else []
         for recording, layout, first_pose in group:
             recording.layout = upright = dataclasses.replace(layout, up=up)
             recording.clips = {key: upright.turned(clip) for key, clip in recording.clips.items()}
@@ -232,7 +252,7 @@ def _turn_upright(found: list[Recording]) -> list[str]:
 
 
 def _judge(recording: Recording, layout: Layout, fps: float) -> None:
-    """Measure the clips of a recording, which have `fps`, and refuse what is no person's."""
+    """Measure the clips of a recording, at `fps` frames per second, and refuse it if they cannot be of a person."""
     measures = plausibility.pooled([plausibility.measure(clip, fps) for clip in recording.clips.values()])
     recording.measures = measures = dataclasses.replace(measures, fps=recording.fps)
     axis = layout.source_axis(measures.lies_along) if measures.lies_along else ""
@@ -247,16 +267,16 @@ def _refuse_same_clips(found: list[Recording]) -> None:
     for recording in found:
         twice = "" if recording.refused else next((key for key in recording.clips if key in taken), "")
         if twice:
-            hint = "say name in the mapping, or --name"
-            recording.refused = f"found the clip {twice}, which {taken[twice]} is already; {hint}"
+            hint = "set name in a mapping file, or --name"
+            recording.refused = f"found the clip {twice}, which {taken[twice]} has too; {hint}"
         elif not recording.refused:
             taken |= dict.fromkeys(recording.clips, recording.file)
 
 
 def _judge_subjects(found: list[Recording]) -> dict[str, tuple[Measures, list[Check]]]:
-    """Return the numbers and checks of each subject, over its files that are not refused if there are any.
+    """Return the measures and checks of each subject, over its files that are not refused if there are any.
 
-    Where people lie on median and walk in some files, the others are refused too.
+    If the subject lies in the median over its files and walks in some of them, all its files are refused.
     """
     subjects = {}
     for name in dict.fromkeys(recording.subject for recording in found if recording.measures):
@@ -268,7 +288,7 @@ def _judge_subjects(found: list[Recording]) -> dict[str, tuple[Measures, list[Ch
         if axis:
             trunk = _trunk(plausibility.checks(measures, unit_m=layout.unit_m or 1.0, axis=axis))
             for recording in own:
-                recording.refused = recording.refused or f"in files of the same subject, {trunk}"
+                recording.refused = recording.refused or f"median over the files of the subject: {trunk}"
         measures = _pooled([recording for recording in own if not recording.refused] or own)
         subjects[name] = (measures, plausibility.checks(measures, unit_m=layout.unit_m or 1.0, axis=axis))
     return subjects
@@ -283,7 +303,7 @@ def _trunk(checks: list[Check]) -> Check:
 
 
 def _lower_to_floors(found: list[Recording]) -> None:
-    """Move clips up or down until their floor is at z = 0."""
+    """Move clips up or down until their floors are at z = 0."""
     by_subject: dict[str, dict[str, float]] = {}
     for recording in found:
         if recording.measures and not recording.refused:
@@ -297,15 +317,15 @@ def _lower_to_floors(found: list[Recording]) -> None:
             recording.notes.append(f"found the floor at a height of {height:.2f} m, moved it to 0")
 
 
-def _warn(found: list[Recording], subjects: dict[str, tuple[Measures, list[Check]]], said: list[tuple[str, str]]) -> None:
-    """Warn once of what several files share but for numbers, and of what else is said."""
-    said = said + [(str(recording.file), note) for recording in found if not recording.refused for note in recording.notes]
+def _warn(found: list[Recording], subjects: dict[str, tuple[Measures, list[Check]]], more: list[tuple[str, str]]) -> None:
+    """Warn of all notes and odd checks, and of `more` as pairs of place and text; equal ones share a warning."""
+    placed = more + [(str(recording.file), note) for recording in found if not recording.refused for note in recording.notes]
     for recording in found:
         odd = [check for check in recording.checks if check.verdict == "odd"]
-        said += [(str(recording.file), _joined(odd, _MOST_CHECKS))] if odd and not recording.refused else []
+        placed += [(str(recording.file), _joined(odd, _MOST_CHECKS))] if odd and not recording.refused else []
     for name, (_, checks) in subjects.items():
-        said += [(f"subject {name}", str(_trunk(checks)))] if _trunk(checks).verdict == "odd" else []
-    for line in messages.grouped(said):
+        placed += [(f"subject {name}", str(_trunk(checks)))] if _trunk(checks).verdict == "odd" else []
+    for line in messages.grouped(placed):
         warnings.warn(line, stacklevel=3)
 
 
@@ -316,7 +336,7 @@ def _joined(checks: list[Check], most: int) -> str:
 
 @contextlib.contextmanager
 def _refusing(recording: Recording) -> Iterator[None]:
-    """Turn a UserError into the reason why a recording is refused."""
+    """Refuse a recording if a UserError is raised within; the message is the reason."""
     try:
         yield
     except UserError as error:

@@ -1,4 +1,4 @@
-"""A draft of a mapping file for motions whose skeleton is not known."""
+"""Draft a mapping file for motions whose skeleton is not known."""
 
 import json
 from collections.abc import Mapping
@@ -11,12 +11,15 @@ _LINE = 120
 
 
 def mapping(source: Path) -> str:
-    """Return the text of a mapping file for the first motion of a source.
+    """Return the text of a draft mapping file for the first motion file of a source.
 
-    Joints that a known skeleton gives are filled in; the others are left to the user, with the file's names in a comment.
+    Joints that the nearest known skeleton gives are filled in. The user must add the others; a comment lists the file's joints.
+
+    Args:
+      source: folder, or one motion file.
 
     Raises:
-      DataError: if there is no motion, or the first is damaged.
+      DataError: if there is no motion file, or the first is damaged.
     """
     file = motion_files.find(source)[0]
     motion = motion_files.read(file, source.parent.iterdir() if source.is_file() else source.rglob("*"))

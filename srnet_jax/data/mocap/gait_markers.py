@@ -1,14 +1,16 @@
-"""Joint centres from the skin markers of Vicon's Plug-in Gait, and of the databases of CMU and HDM05.
+"""Compute joint centres from the skin markers of Vicon's Plug-in Gait and of the databases of CMU and HDM05.
 
-- Hips: regression on width and depth of the pelvis, from the markers on both ASIS and both PSIS, or the sacrum (Harrington).
-- Knees and ankles: midway to the medial marker, if there is one. Otherwise half a usual joint width in from the lateral marker,
-  in the plane of the wand of thigh or shank, or of the pelvis where there is none, so that the bone is at right angles (Davis).
-- Shoulders: below the acromion, along the trunk, by 17 % of the distance between both (Rab). Elbows: the lateral marker,
-  which is some 4 cm from the centre. Wrists: midway between the two markers.
-- Thorax: midway between C7 and the clavicles, at the base of the neck. Head: midway between its four markers.
+- Hips: regression on the width and depth of the pelvis, from the markers on both ASIS and both PSIS, or the sacrum
+  (Harrington).
+- Knees and ankles: midway between lateral and medial marker, if there is a medial one. Otherwise half a usual joint width
+  inwards from the lateral marker, at right angles to the bone, in the plane of the wand of thigh or shank; without a wand, in
+  the plane of the pelvis (Davis).
+- Shoulders: below the acromion, along the trunk, by 17 % of the distance between both acromia (Rab).
+- Elbows: the lateral marker, which is about 4 cm from the centre. Wrists: midway between the two markers.
+- Thorax: midway between C7 and the clavicles, at the base of the neck. Head: the mean of its four markers.
 
-A file's own centres, such as LHJC, are kept. The databases call the ASIS and PSIS front and back of the waist, the shank's wand
-shin (LFWT, LBWT, LSHN).
+Centres that a file already has, such as LHJC, are kept. The databases name the ASIS and PSIS front and back of the waist, and
+the shank's wand shin (LFWT, LBWT, LSHN).
 
 Source: M. E. Harrington et al., "Prediction of the hip joint centre in adults, children, and patients with cerebral palsy
 based on magnetic resonance imaging", J. Biomechanics 40 (2007); R. B. Davis et al., "A gait analysis data collection and
@@ -25,30 +27,30 @@ from srnet_jax.data.mocap.bvh import Motion
 from srnet_jax.data.mocap.skeleton_maps import UNITS, directions, median
 
 _PELVIS = ("LASI", "RASI")
-_OTHER_NAMES = {"FWT": "ASI", "BWT": "PSI", "SHN": "TIB"}  # after the side
-_PELVIS_WIDTH_M = 0.24  # between the ASIS; tells the unit, as the regression is in millimetres
+_OTHER_NAMES = {"FWT": "ASI", "BWT": "PSI", "SHN": "TIB"}  # names after the side, in the databases: in Plug-in Gait
+_PELVIS_WIDTH_M = 0.24  # usual distance of the ASIS, from which the unit is found: the regression needs millimetres
 _HALF_WIDTH_M = {"KNE": 0.052, "ANK": 0.037}  # of usual knees and ankles
 _MARKER_M = 0.007  # radius of a marker
-_BELOW_ACROMION = 0.17
+_BELOW_ACROMION = 0.17  # of the distance between both acromia
 
 _FOLD = re.compile(r"[\s_.\-]+")
-_LEFT_PELVIS = re.compile(r"(.*)L[\s_.\-]*(?:ASI|FWT)", re.IGNORECASE | re.DOTALL)  # after the prefix
+_LEFT_PELVIS = re.compile(r"(.*)L[\s_.\-]*(?:ASI|FWT)", re.IGNORECASE | re.DOTALL)  # the group is the prefix
 
 _Points = dict[str, np.ndarray]  # {marker: [T, 3]}
 
 
 def folded(name: str) -> str:
-    """Return a joint's name without what differs between programs: case, spaces and punctuation, but for colons."""
+    """Normalise a joint's name for comparisons: remove case, spaces and `_ . -`, which differ between programs."""
     return _FOLD.sub("", name).casefold()
 
 
 def with_centres(motion: Motion) -> Motion:
-    """Return a motion with the joint centres that each person's markers give, as further joints; other motions as they are.
+    """Append the joint centres that can be computed from a motion's markers, as further joints.
 
-    People differ by the prefixes of their markers.
+    Each person's markers have their own prefix. A motion without the markers of a pelvis is returned as it is.
     """
     pelvises = [found for found in map(_LEFT_PELVIS.fullmatch, motion.joints) if found]
-    prefixes = {folded(found[1]): found[1] for found in reversed(pelvises)}  # the first of equal ones
+    prefixes = {folded(found[1]): found[1] for found in reversed(pelvises)}  # the first of equal prefixes
     made = {prefix + name: place for fold, prefix in prefixes.items() for name, place in _made(motion, fold).items()}
     if not made:
         return motion
@@ -61,7 +63,7 @@ def with_centres(motion: Motion) -> Motion:
 
 
 def _made(motion: Motion, prefix: str) -> _Points:
-    """Return the centres that the markers under a folded prefix give and that are not there."""
+    """Return the centres that the markers with a folded prefix give and that the motion lacks."""
     markers = {
         _standard(folded(name).removeprefix(prefix).upper()): motion.positions[:, index]
         for index, name in reversed(list(enumerate(motion.joints)))
@@ -77,7 +79,7 @@ def _standard(name: str) -> str:
 
 
 def _centres(markers: _Points) -> _Points:
-    """Return {centre: [T, 3]}, such as LHJC, of those whose markers are there."""
+    """Return the centres, such as LHJC, whose markers are there."""
     middle = {
         "ThoraxCentre": _mean(markers, "C7", "CLAV"),
         "HeadCentre": _mean(markers, "LFHD", "RFHD", "LBHD", "RBHD"),
@@ -125,13 +127,13 @@ def _hips_and_legs(markers: _Points, sacrum: np.ndarray) -> _Points:
 
 
 def _inwards(start: np.ndarray, lateral: np.ndarray, outwards: np.ndarray, distance: float) -> np.ndarray:
-    """Return the joint [T, 3] at a distance from its lateral marker, at right angles to the bone from `start`.
+    """Return the joint [T, 3] at a distance from its lateral marker, so that the bone from `start` is at right angles to it.
 
     Args:
       start: [T, 3] the joint above.
-      lateral: [T, 3] the marker.
-      outwards: [T, 3] a way in the plane of bone and marker, outwards.
-      distance: from marker to joint, in the file's unit.
+      lateral: [T, 3] the lateral marker.
+      outwards: [T, 3] a vector in the plane of bone and marker that points outwards.
+      distance: from the marker to the joint, in the file's unit.
     """
     bone = lateral - start
     length = np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-9)

@@ -1,4 +1,4 @@
-"""Motion files of every kind that is read, by the end of their names."""
+"""Find the motion files in a folder, and read each with the reader for its suffix."""
 
 import re
 import zipfile
@@ -10,17 +10,17 @@ from srnet_jax.data.mocap.bvh import Motion
 from srnet_jax.errors import DataError
 from srnet_jax.io.text import shown
 
-_AMC_FPS = 120.0  # of the databases of CMU and HDM05; the files do not say
+_AMC_FPS = 120.0  # of the databases of CMU and HDM05; the files do not declare it
 SUFFIXES = (".bvh", ".amc", ".trc", ".c3d", ".npz")
 _READERS = {".bvh": bvh.read, ".trc": trc.read, ".c3d": c3d.read, ".npz": smpl.read}
-_OTHERS = (".fbx", ".bip", ".v", ".vsk", ".glb", ".gltf", ".usd", ".csv", ".tsv", ".mot", ".pkl")
-_NO_MOTIONS = re.compile(r"shape|.*_stagei", re.IGNORECASE)  # AMASS has these .npz files, of bodies alone, beside its motions
+_OTHERS = (".fbx", ".bip", ".v", ".vsk", ".glb", ".gltf", ".usd", ".csv", ".tsv", ".mot", ".pkl")  # not supported, but named
+_NO_MOTIONS = re.compile(r"shape|.*_stagei", re.IGNORECASE)  # .npz files of body shapes, which AMASS has beside its motions
 
 
 def find(source: Path) -> list[Path]:
-    """Return the motion files in a folder and the folders below it, or the one file.
+    """Return the motion files in a folder and the folders below it, sorted; for a file, that file.
 
-    In a folder, joint-position files and what macOS adds to archives (`._walk.bvh`) are passed over.
+    In a folder, joint-position files and files that macOS adds to archives (`._walk.bvh`) are skipped.
 
     Raises:
       DataError: if there are none.
@@ -28,7 +28,7 @@ def find(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.exists():
-        raise DataError(f"{source}: no such file or folder")
+        raise DataError(f"{source}: no such file or folder, expected motion files")
     files = [file for file in sorted(source.rglob("*")) if file.is_file()]
     found = [file for file in files if _suffix(file) in SUFFIXES and not _is_no_motion(file)]
     if not found:
@@ -39,11 +39,11 @@ def find(source: Path) -> list[Path]:
 
 
 def read(file: Path, beside: Iterable[Path]) -> Motion:
-    """Read one motion.
+    """Read a motion file.
 
     Args:
-      file: with a suffix of SUFFIXES.
-      beside: files among which the `.asf` file of an `.amc` file is.
+      file: a file with one of SUFFIXES.
+      beside: files among which the `.asf` file of an `.amc` file is searched for.
 
     Raises:
       DataError: if the file is damaged, of another kind, or without its `.asf`.
@@ -67,12 +67,12 @@ def _is_no_motion(file: Path) -> bool:
 
 
 def _holds_joint_positions(file: Path) -> bool:
-    """Return whether a `.npz` file has the keys of joint positions, see `clip_files`: subject/action/clip."""
+    """Return whether an `.npz` file has a key of a joint-position file, subject/action/clip."""
     try:
         with zipfile.ZipFile(file) as archive:
             return any(name.count("/") == 2 for name in archive.namelist())
     except (OSError, ValueError, zipfile.BadZipFile):
-        return False  # reading it says what is wrong
+        return False  # reading the file later reports what is wrong
 
 
 def _listed(suffixes: tuple[str, ...]) -> str:
@@ -80,10 +80,11 @@ def _listed(suffixes: tuple[str, ...]) -> str:
 
 
 def _skeleton_of(amc: Path, skeletons: list[Path]) -> Path:
-    """Return the `.asf` file of an `.amc` file.
+    """Return the `.asf` file that belongs to an `.amc` file.
 
-    It is the one with the longest name with which the motion's begins, in the nearest folder upwards or else anywhere;
-    otherwise the only one beside the motion.
+    A file matches if the motion's name begins with its name. Of the matching files, the one with the longest name in the
+    nearest folder upwards is returned; without one there, the only matching file. If none matches, the only `.asf` file in the
+    motion's folder is returned.
     """
     matching = [asf for asf in skeletons if re.match(re.escape(asf.stem) + r"(?![^\W_])", amc.stem)]
     for folder in amc.parents:
@@ -94,5 +95,5 @@ def _skeleton_of(amc: Path, skeletons: list[Path]) -> Path:
         matching = [asf for asf in skeletons if asf.parent == amc.parent]
     if len(matching) != 1:
         found = ", ".join(map(str, matching[:3])) or "none"
-        raise DataError(f"{amc}: found {found} as its skeleton, expected one .asf file whose name its own begins with")
+        raise DataError(f"{amc}: found {found} as its skeleton, expected one .asf file whose name is the beginning of this one")
     return matching[0]

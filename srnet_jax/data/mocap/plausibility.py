@@ -1,16 +1,16 @@
-"""Whether joint positions can be a person's: sizes, left and right, upright, speeds.
+"""Check whether joint positions can be of a person: sizes, left and right, upright posture, speeds.
 
-`measure` reduces a clip to a few numbers, `pooled` those of several clips to their medians, and `checks` puts each number
-beside what people have. A check is `ok`, `odd` (such people exist, but mistakes are more likely) or `impossible`.
+`measure` reduces a clip to a few numbers, `pooled` combines several clips to medians, and `checks` compares each number with
+that of people. The verdict is `ok`, `odd` (such people exist, but a mistake is more likely) or `impossible`.
 
-Bones are judged as shares of stature, by `skeleton.RATIOS`. The ranges are wide: sources differ in where they put the joints
-of the trunk, the shoulders and the head, and children have short legs. The stature here is the median of those that thighs,
-shins, trunk and arms imply, so that one wrong bone does not change it.
+Bones are compared as fractions of stature, by `skeleton.RATIOS`. The ranges are wide, because sources differ in where they
+place the joints of the trunk, the shoulders and the head, and because children have short legs. The stature is the median of
+those that thighs, shins, trunk and arms imply, so that a single wrong bone does not change it.
 
-No pose is refused because it lies: people do. Refused are clips in which legs and trunk lie along one axis nearly all the
-time and travel across it without rolling. These people walk, and that axis points up.
+No clip is refused because a person lies in it. A clip is refused if legs and trunk are along one axis other than z nearly
+all the time and travel across it without rolling: the person walks, and that axis points up.
 
-The limits were tried on 409 clips of CMU and HDM05, none of which is impossible.
+The limits were tested on 409 clips of CMU and HDM05, none of which is impossible.
 """
 
 import dataclasses
@@ -24,14 +24,14 @@ from srnet_jax.pose.ground import ANKLE
 from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 MIRRORED = "the knees bend backwards; are left and right swapped?"
-TRUNK = "trunk"  # the check
-LYING = 0.5  # cosine of the angle between trunk and vertical, below which someone lies
+TRUNK = "trunk"  # name of the check
+LYING = 0.5  # cosine of the angle between trunk and vertical, below which a person lies
 Verdict = Literal["ok", "odd", "impossible"]
 
-_HEIGHT_M, _POSSIBLE_M = (1.2, 1.95), (0.6, 2.4)  # from ankle to head; people are 0.2 m higher
-# Of each bone: its share of stature, and what is usual, in shares of that.
+_HEIGHT_M, _POSSIBLE_M = (1.2, 1.95), (0.6, 2.4)  # from ankle to head; a person's stature is 0.2 m more
+# For each bone: its fraction of stature, and the usual range as fractions of that length.
 _BONES = {
-    "Hip": (RATIOS["hip_half_width"], 0.25, 1.5),  # the table's width is that over both thighs
+    "Hip": (RATIOS["hip_half_width"], 0.25, 1.5),  # the ratio's width is over both thighs
     "Knee": (RATIOS["thigh"], 0.7, 1.35),
     "Foot": (RATIOS["shank"], 0.7, 1.35),
     "Spine": (RATIOS["lower_trunk"], 0.1, 1.7),  # anywhere from the sacrum to the chest
@@ -42,18 +42,18 @@ _BONES = {
     "Elbow": (RATIOS["upper_arm"], 0.6, 1.35),
     "Wrist": (RATIOS["forearm"], 0.7, 1.5),
 }
-_POSSIBLE = (0.25, 2.0)  # of the ends of the usual range
-_SHORTEST = 0.005  # of stature: joints that are nearer to each other are one
-_APART, _MOST_APART = 0.2, 0.4  # left and right, relative to the longer one
-_CHANGE, _MOST_CHANGE, _MOST_CHANGE_RIGID = 0.25, 1.0, 0.6  # of a limb over a clip, relative
-_TWISTED, _TURNED = 0.3, -0.25  # cosines between shoulders and hips
-_ALONG, _MOSTLY, _TRAVEL_M = 0.8, 0.8, 1.0  # cosine of body and axis, share of the frames, way across the axis
-_TURNING = 0.5  # length of the mean of the directions in which someone looks
+_POSSIBLE = (0.25, 2.0)  # factors of the ends of the usual range
+_SHORTEST = 0.005  # fraction of stature; joints that are nearer to each other are one joint
+_APART, _MOST_APART = 0.2, 0.4  # difference of left and right bones, relative to the longer one: usual, possible
+_CHANGE, _MOST_CHANGE, _MOST_CHANGE_RIGID = 0.25, 1.0, 0.6  # relative change of a limb's length over a clip
+_TWISTED, _TURNED = 0.3, -0.25  # cosines of the angle between shoulders and hips: usual, possible
+_ALONG, _MOSTLY, _TRAVEL_M = 0.8, 0.8, 1.0  # cosine of body and axis, fraction of the frames, distance across the axis
+_TURNING = 0.5  # length of the mean facing direction, below which a person turns all the way round
 _HIP_M_S, _LIMB_M_S, _STILL_M_S = 12.0, 25.0, 0.05
-_MOST_HIP_M_S = 15.0  # on median; nobody has run as fast
+_MOST_HIP_M_S = 15.0  # median; no person has run as fast
 _FPS = (10.0, 500.0)
 _KNEE_BEND_M = 0.02
-_LEG_DIFFERENCE = 0.25  # between left and right, relative; legs that differ by more are no person's
+_LEG_DIFFERENCE = 0.25  # relative difference of left and right; legs that differ by more cannot be of a person
 
 _JOINTS, _PARENTS = H36M_17.joints, list(H36M_17.parents)
 _ENDS = [3, 6, 13, 16]  # ankles and wrists
@@ -64,22 +64,22 @@ _SPEEDS = ("hip_speed", "limb_speed")
 
 @dataclasses.dataclass(frozen=True)
 class Measures:
-    """What `checks` judges: metres, metres a second; NaN where a clip does not say.
+    """Numbers of a clip that `checks` compares with people's; NaN where they cannot be measured.
 
     Attributes:
-      frames: how many there are.
+      frames: number of frames.
       fps: frames per second.
-      height_m: bones from ankle to head, medians.
-      bones_m: [17] distance of each joint from its parent, median.
-      bone_change: of the limb that changes most: from the 5th to the 95th percentile, relative to its median.
-      upright: cosine of the angle between trunk and vertical, median.
-      shoulders_m: how far the shoulders are above the hips along the trunk, median.
-      facing: cosine of the angle between shoulders and hips, seen along the trunk, median.
-      knees_m: how far the knees are in front of the line from hip to ankle, mean.
-      floor_m: height of the floor below the lowest feet.
-      hip_speed: median, 95th percentile and top.
+      height_m: sum of the median bone lengths from ankle to head, metres.
+      bones_m: [17] median distance of each joint from its parent, metres.
+      bone_change: change of length of the limb bone that changes most: 95th minus 5th percentile, relative to the median.
+      upright: median cosine of the angle between trunk and vertical.
+      shoulders_m: median height of the shoulders above the hips along the trunk, metres.
+      facing: median cosine of the angle between shoulders and hips, seen along the trunk.
+      knees_m: mean distance of the knees in front of the line from hip to ankle, metres.
+      floor_m: height of the floor below the lowest feet, metres.
+      hip_speed: median, 95th percentile and maximum, metres per second.
       limb_speed: the same of the fastest of wrists and ankles, relative to the hip.
-      lies_along: the world axis, such as -y, along which people lie while they travel across it; empty if they do not.
+      lies_along: world axis, such as -y, along which the person lies while travelling across it; empty if there is none.
     """
 
     frames: int
@@ -99,7 +99,7 @@ class Measures:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """A number of a clip or a subject beside what was expected; `hint` is a likely cause, or empty."""
+    """Result of one check of a clip or a subject; `hint` is a likely cause, or empty."""
 
     kind: str
     found: str
@@ -118,7 +118,7 @@ def measure(poses: np.ndarray, fps: float) -> Measures:
       poses: [T, 17, 3] joints, world frame with z up, metres.
       fps: frames per second.
     """
-    poses = poses.astype(np.float64)  # in a wrong unit, squares are too large for float32
+    poses = poses.astype(np.float64)  # squares of positions in a wrong unit can be too large for float32
     lengths = np.linalg.norm(poses - poses[:, _PARENTS], axis=-1)  # [T, 17]
     lengths[:, 0] = 0.0
     bones = np.median(lengths, axis=0)
@@ -147,22 +147,27 @@ def measure(poses: np.ndarray, fps: float) -> Measures:
 
 
 def limb_speeds(poses: np.ndarray, fps: float) -> np.ndarray:
-    """Return the speed of the fastest of wrists and ankles relative to the hip, [T - 1] metres per second."""
+    """Return the speed of the fastest of wrists and ankles relative to the hip, [T - 1], metres per second.
+
+    Args:
+      poses: [T, 17, 3] joints, metres.
+      fps: frames per second.
+    """
     ends = poses[:, _ENDS] - poses[:, :1]
     return np.linalg.norm(np.diff(ends, axis=0), axis=-1).max(-1) * fps
 
 
 def is_mirrored(poses: np.ndarray) -> bool:
-    """Return whether the knees of poses [T, 17, 3] bend backwards, as they do when left and right are swapped.
+    """Return whether the knees of poses [T, 17, 3], metres, bend backwards, as they do when left and right are swapped.
 
-    Left hip and thorax define forward; a knee is in front of the line from hip to ankle. False if the legs are too straight
-    to decide, or not a person's.
+    The forward direction follows from the hips and the thorax; a knee must be in front of the line from hip to ankle. The
+    result is False if the legs are too straight to decide, or cannot be of a person.
     """
     return _knees_in_front(poses) < -_KNEE_BEND_M
 
 
 def pooled(clips: list[Measures]) -> Measures:
-    """Return the medians over clips; frames are summed, top speeds the highest, the axis is the most frequent."""
+    """Combine the measures of clips: medians, but the sum of the frames, the maximum speeds and the most frequent axis."""
     columns = {field.name: [getattr(clip, field.name) for clip in clips] for field in dataclasses.fields(Measures)}
     lying = [axis for axis in columns["lies_along"] if axis]
     values: dict[str, Any] = {name: _median(columns[name]) for name in _MEDIANS}
@@ -178,14 +183,14 @@ def pooled(clips: list[Measures]) -> Measures:
 
 
 def checks(measures: Measures, *, unit_m: float, axis: str = "", of_clip: bool = False, rigid: bool = False) -> list[Check]:
-    """Put what was measured beside what people have.
+    """Compare measures with those of people.
 
     Args:
       measures: of a clip, or pooled.
-      unit_m: what was taken for one unit of the source, metres.
-      axis: what the source calls `measures.lies_along`.
-      of_clip: whether they are one clip's, in which it is not odd to lie.
-      rigid: whether the source has bones, not markers.
+      unit_m: assumed length of the source's unit, metres.
+      axis: the source's name of the axis `measures.lies_along`.
+      of_clip: whether the measures are of a single clip, in which it is not odd to lie.
+      rigid: whether the source has rigid bones instead of markers.
     """
     body = _body_checks(measures, axis, of_clip)
     return [_height_check(measures, unit_m), *_bone_checks(measures, rigid), *body, *_motion_checks(measures)]
@@ -203,7 +208,7 @@ def _height_check(measures: Measures, unit_m: float) -> Check:
 def _bone_checks(measures: Measures, rigid: bool) -> list[Check]:
     lengths = np.array(measures.bones_m)
     parts = [name.removeprefix("R").removeprefix("L") for name in _JOINTS]
-    ratios = np.array([_BONES[part][0] for part in parts])  # the root's is not used
+    ratios = np.array([_BONES[part][0] for part in parts])  # [17]; that of the root is not used
     stature = float(np.median([*(lengths / ratios)[_LIMBS], lengths[[7, 8]].sum() / ratios[[7, 8]].sum()]))
     found = []
     for joint in range(1, len(_JOINTS)):
@@ -226,7 +231,7 @@ def _body_checks(measures: Measures, axis: str, of_clip: bool) -> list[Check]:
     lying = measures.upright < LYING and not of_clip
     hint = "does another axis point up?" if lying else ""
     if axis:
-        hint = f'people walk while they lie along {axis}; expected up = "{axis}"'
+        hint = f'people walk while they lie along {axis}; set up = "{axis}" in a mapping file'
     upright: Verdict = "impossible" if axis else "odd" if lying else "ok"
     facing = _verdict(measures.facing, (_TWISTED, np.inf), (_TURNED, np.inf))
     backwards = measures.knees_m < -_KNEE_BEND_M
@@ -268,7 +273,7 @@ def _motion_checks(measures: Measures) -> list[Check]:
 
 
 def _knees_in_front(poses: np.ndarray) -> float:
-    """Return how far the knees are in front of the line from hip to ankle, mean, metres; NaN if the legs are no person's."""
+    """Return the mean distance of the knees in front of the line from hip to ankle, metres; NaN if the legs differ too much."""
     hips, knees, ankles = poses[:, [1, 4]], poses[:, [2, 5]], poses[:, [3, 6]]  # [T, 2, 3], right and left
     lengths = [np.median(np.linalg.norm(bone, axis=-1), axis=0) for bone in (knees - hips, ankles - knees)]
     if any(np.ptp(pair) > _LEG_DIFFERENCE * pair.max() for pair in lengths):
@@ -278,19 +283,20 @@ def _knees_in_front(poses: np.ndarray) -> float:
 
 
 def _floor(poses: np.ndarray) -> float:
-    """Return the floor's height, metres: below the lower ankle in the 20th part of the frames in which it is lowest."""
+    """Return the floor's height, metres: the 5th percentile of the lower ankle's height, less an ankle's height."""
     leg = np.median(np.linalg.norm(poses[:, [2, 3, 5, 6]] - poses[:, [1, 2, 4, 5]], axis=-1), axis=0).sum() / 2
     return float(np.percentile(poses[:, [3, 6], 2].min(-1), 5) - ANKLE * leg)
 
 
 def walks_along(poses: np.ndarray, *, turned: bool) -> str:
-    """Return the axis, such as -y, along which trunk and legs are while people walk across it, empty for none.
+    """Return the axis, such as -y, that trunk and legs point along while the person walks across it; empty if there is none.
 
-    Not walking are people who roll on the floor: they turn all the way round and stay as low. Nor are those on their hands.
+    People who roll on the floor do not walk: they turn all the way round at a constant height. People who walk on their hands
+    are excluded, too.
 
     Args:
       poses: [T, 17, 3] joints, metres.
-      turned: whether z is held to be up; then people on their hands are along -z, and a low place is one of a small z.
+      turned: whether z is assumed to be up. Then people on their hands are along -z, and height is z.
     """
     trunk, legs = directions(poses[:, 8] - poses[:, 0]), directions(poses[:, 0] - poses[:, [3, 6]].mean(1))
     turns = np.linalg.norm(directions(np.cross(poses[:, 4] - poses[:, 1], trunk)).mean(0)) < _TURNING

@@ -1,11 +1,11 @@
-"""Which skeleton a motion has, by the names of its joints, and what its units and its vertical are.
+"""Recognise the skeleton of a motion by the names of its joints, and find its unit of length.
 
-Names of known skeletons are compared without upper and lower case, spaces and `_ . -`, see `gait_markers.folded`; those
-of a mapping file as they are. Either may have a prefix in the file that is the same for all joints of the skeleton:
-`mixamorig:`, `Character1_`, `Bip01 `.
+Names of known skeletons are compared without upper and lower case, spaces and `_ . -` (`gait_markers.folded`); names in a
+mapping file are compared exactly. In both cases, the joints in a file may have a common prefix, such as `mixamorig:`,
+`Character1_` or `Bip01 `.
 
-Joints do not say units: the unit is the usual one in which the person is nearest to 1.7 m high, unless the file, the mapping
-or the skeleton's producer has one in which the height is plausible. `verticals` finds the axis that points up.
+The unit is the one that the file, the mapping or the skeleton's producer declares, if the person's height is plausible in it.
+Otherwise it is the usual unit in which the person is nearest to 1.7 m high. `verticals` finds the axis that points up.
 """
 
 import dataclasses
@@ -27,21 +27,21 @@ from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 _USUAL_HEIGHT_M = 1.7
 _ABOVE_NECK = 1 - sum(RATIOS[part] for part in ("thigh", "shank", "lower_trunk", "upper_trunk", "neck"))  # of the height
-_SAMPLE = 300  # frames that tell a height
-_LEAST_HEAD = 0.02  # of the way from ankle to the base of the skull; a shorter head is an end without a length
+_SAMPLE = 300  # frames from which a height is computed
+_LEAST_HEAD = 0.02  # fraction of the height from ankle to the base of the skull; a shorter head has no usable end
 _APART = "apart"
-_OWN = "map other joints in a file for --skeleton, of which --draft_skeleton=FILE.toml writes a draft"
-_FACE = ("nose", "left_eye", "right_eye")  # in front of the head's middle: taken only where nothing else shows the head
+_OWN = "map its joints in a file for --skeleton (--draft_skeleton=FILE.toml writes a draft)"
+_FACE = ("nose", "left_eye", "right_eye")  # in front of the head's middle: used only if no other marker shows the head
 
 
 def layouts(skeleton: str | Path | None) -> tuple[Layout, ...]:
-    """Return the layouts that a skeleton's files may have.
+    """Return the layouts that files of a skeleton may have.
 
     Args:
-      skeleton: a name of LAYOUTS, a mapping file, see `skeleton_maps.read_mapping`, or None for any of LAYOUTS.
+      skeleton: a name of LAYOUTS, a mapping file (`skeleton_maps.read_mapping`), or None for all of LAYOUTS.
 
     Raises:
-      DataError: if it is neither, or the mapping file is damaged.
+      DataError: if there is no such name or file, or the mapping file is damaged.
     """
     if skeleton is None:
         return tuple({layout.name: layout for some in LAYOUTS.values() for layout in some}.values())
@@ -53,13 +53,20 @@ def layouts(skeleton: str | Path | None) -> tuple[Layout, ...]:
 
 
 def poses_of(motion: Motion, candidates: tuple[Layout, ...], path: Path) -> tuple[Layout, Motion, np.ndarray]:
-    """Return the layout that a motion has, the motion with all that it needs, and its poses [T, 17, 3], metres, float64.
+    """Recognise the layout of a motion and compute the poses of the 17 joints.
 
-    The layout has the file's own names and a unit. If its `up` is None, the poses are in the file's axes; see `verticals`.
-    The motion has joint centres for markers, and no gaps; it notes what was filled and cut.
+    Args:
+      motion: as read.
+      candidates: the layouts that it may have.
+      path: the file, for its suffix and messages.
+
+    Returns:
+      The layout with the file's own names and its unit; the motion, with joint centres computed from markers, gaps filled or
+      cut and notes on these; and [T, 17, 3] float64 joints, metres. If the layout's `up` is None, the poses are in the file's
+      axes, and `verticals` finds the one that points up.
 
     Raises:
-      DataError: if the motion has no layout or several, or too few of its markers were seen.
+      DataError: if the motion has none of the layouts or several, or too few of its markers were seen.
     """
     motion = gait_markers.with_centres(motion)
     layout = choose(motion, candidates, path)
@@ -69,10 +76,15 @@ def poses_of(motion: Motion, candidates: tuple[Layout, ...], path: Path) -> tupl
 
 
 def choose(motion: Motion, candidates: tuple[Layout, ...], path: Path) -> Layout:
-    """Return the layout whose joints a motion has, in the file's own names.
+    """Return the layout whose joints a motion has, with the file's own names.
+
+    Args:
+      motion: with joint centres for markers.
+      candidates: the layouts that it may have.
+      path: the file, for its suffix and messages.
 
     Raises:
-      DataError: if it has those of none, or of two that differ.
+      DataError: if the motion has the joints of none of the layouts, or of several that give different poses.
     """
     suited = _suited(candidates, path)
     found: list[Layout] = []
@@ -93,7 +105,7 @@ def choose(motion: Motion, candidates: tuple[Layout, ...], path: Path) -> Layout
     joints = f"{path}: found the joints {shown(', '.join(motion.joints))}"
     if not suited:
         raise DataError(f"{joints}, expected those of {' or '.join(layout.suffixes[0] for layout in candidates)} files")
-    if len(lacking) > 3:  # any skeleton will do
+    if len(lacking) > 3:  # too many to list: all skeletons were tried
         nearest = min(lacking, key=lambda name: len(lacking[name]))
         names = one_line(", ".join(lacking[nearest]), 200)
         raise DataError(f"{joints}, expected those of a known skeleton; the nearest, {nearest}, lacks {names}; {_OWN}")
@@ -106,7 +118,7 @@ def _reason(lacks: list[str]) -> str:
 
 
 def nearest(motion: Motion, candidates: tuple[Layout, ...], path: Path) -> tuple[str, dict[str, Mapping[str, float]]]:
-    """Return the name of the layout of which a motion has the most joints, and its weights for those that it has."""
+    """Return the layout of which a motion has the most joints: its name, and the weights of the joints that can be computed."""
     best, joints = "", dict[str, Mapping[str, float]]()
     for layout in _suited(candidates, path):
         fitting, _ = _fitted(layout, motion, path)
@@ -119,31 +131,31 @@ def nearest(motion: Motion, candidates: tuple[Layout, ...], path: Path) -> tuple
 
 
 def _suited(candidates: tuple[Layout, ...], path: Path) -> list[Layout]:
-    """Return the layouts that such a file may have; who has a mark comes before others with the same joints."""
+    """Return the layouts that a file of this suffix may have, those with a signature first."""
     suited = [layout for layout in candidates if not layout.suffixes or path.suffix.lower() in layout.suffixes]
-    return sorted(suited, key=lambda layout: not layout.mark)
+    return sorted(suited, key=lambda layout: not layout.signature)
 
 
 def _fitted(layout: Layout, motion: Motion, path: Path) -> tuple[Layout | None, list[str]]:
-    """Return the layout with the names of a motion; or None and the names that lack."""
+    """Return the layout with the names of a motion, or None and the missing names."""
     spelled, lacks = _spelled(layout, motion, path)
     if lacks:
         return None, lacks
-    if layout.mark and not any(re.fullmatch(f"(.*:)?({layout.mark})", folded(name)) for name in motion.joints):
-        return None, [f"a joint such as {layout.mark}"]
+    if layout.signature and not any(re.fullmatch(f"(.*:)?({layout.signature})", folded(name)) for name in motion.joints):
+        return None, [f"a joint such as {layout.signature}"]
     own = tuple(spelled[name] for name in layout.coincident)
     places = motion.positions[:, [motion.joints.index(name) for name in own]]
     if not np.allclose(places, places[:, :1], rtol=0, atol=1e-6):
         return None, [_APART, f"{', '.join(layout.coincident)} apart"]
     chosen = _weights(layout, spelled)
-    fitting = dataclasses.replace(layout, joints=chosen, instead={}, coincident=own)
+    fitting = dataclasses.replace(layout, joints=chosen, alternatives={}, coincident=own)
     if {} in _ways(layout, spelled)["Head"] and chosen["Head"] and not _has_head(fitting, motion):
         fitting = dataclasses.replace(fitting, joints=chosen | {"Head": {}})
     return fitting, []
 
 
 def _weights(layout: Layout, spelled: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """Return the first weights for each of the 17 joints that can be had, in the file's names."""
+    """Return the best weights, in the file's names, of each of the 17 joints that can be computed."""
     found = {}
     for joint, ways in _ways(layout, spelled).items():
         for way in ways:
@@ -154,9 +166,9 @@ def _weights(layout: Layout, spelled: Mapping[str, str]) -> dict[str, dict[str, 
 
 
 def _ways(layout: Layout, spelled: Mapping[str, str]) -> dict[str, tuple[Mapping[str, float], ...]]:
-    """Return for each of the 17 joints the weights that may give it, the best first."""
+    """Return the weights that may give each of the 17 joints, best first."""
     if not layout.markers:
-        return {joint: (first, *layout.instead.get(joint, ())) for joint, first in layout.joints.items()}
+        return {joint: (first, *layout.alternatives.get(joint, ())) for joint, first in layout.joints.items()}
     seen = {joint: marker for marker, joint in layout.markers.items() if marker in spelled}
     if any(joint in seen for joint in ("head_top", "left_ear", "right_ear")):
         seen = {joint: marker for joint, marker in seen.items() if joint not in _FACE}
@@ -167,7 +179,7 @@ def _ways(layout: Layout, spelled: Mapping[str, str]) -> dict[str, tuple[Mapping
             (row,) = keypoint_layouts.weights(source, keypoint_layouts.Layout(target, (target,)))
         except UserError:
             lacking = [marker for marker, name in layout.markers.items() if name == target]
-            lacking += ["a marker of the head"] * (joint == "Head")  # from which, hips and shoulders the others follow
+            lacking += ["a marker of the head"] * (joint == "Head")  # the trunk's joints follow from head, hips and shoulders
             ways[joint] = tuple({marker: 1.0} for marker in lacking[:1])
         else:
             ways[joint] = ({seen[name]: weight for name, weight in zip(source.joints, row, strict=True) if weight},)
@@ -175,17 +187,15 @@ def _ways(layout: Layout, spelled: Mapping[str, str]) -> dict[str, tuple[Mapping
 
 
 def _spelled(layout: Layout, motion: Motion, path: Path) -> tuple[dict[str, str], list[str]]:
-    """Return {name of the layout: the file's} under the prefix with which the most are there, and the names that lack.
+    """Return {name in the layout: name in the file} with the prefix that finds the most names, and the missing names.
 
     Raises:
-      DataError: if two skeletons are there, under two prefixes.
+      DataError: if the file has two complete skeletons with different prefixes.
     """
     fold = str if layout.stated else folded
-    own = {fold(name): name for name in reversed(motion.joints)}  # the first of equal ones
-    known = dict.fromkeys(
-        [*(name for joint in layout.joints for way in (layout.joints[joint], *layout.instead.get(joint, ())) for name in way)]
-    )
-    known |= dict.fromkeys([*layout.markers, *layout.coincident])
+    own = {fold(name): name for name in reversed(motion.joints)}  # the first of equal names
+    ways = (way for joint, first in layout.joints.items() for way in (first, *layout.alternatives.get(joint, ())))
+    known = dict.fromkeys([*(name for way in ways for name in way), *layout.markers, *layout.coincident])
     common = _common_prefix(list(known)) if layout.stated else ""
     bare = {name: fold(name.removeprefix(common)) for name in known}
     prefixes = {"", fold(common)} | {name[: -len(end)] for end in bare.values() if end for name in own if name.endswith(end)}
@@ -193,9 +203,9 @@ def _spelled(layout: Layout, motion: Motion, path: Path) -> tuple[dict[str, str]
     for prefix in sorted(prefixes, key=lambda prefix: (prefix != common, len(prefix), prefix)):
         spelled = {name: own[prefix + end] for name, end in bare.items() if prefix + end in own}
         lacks = [
-            next(name for name in ways[0] if name not in spelled)
-            for ways in _ways(layout, spelled).values()
-            if ways and not any(way.keys() <= spelled.keys() for way in ways)
+            next(name for name in choices[0] if name not in spelled)
+            for choices in _ways(layout, spelled).values()
+            if choices and not any(way.keys() <= spelled.keys() for way in choices)
         ]
         lacks += [name for name in layout.coincident if name not in spelled]
         tried.append((len(lacks), prefix, spelled, list(dict.fromkeys(lacks))))
@@ -203,14 +213,14 @@ def _spelled(layout: Layout, motion: Motion, path: Path) -> tuple[dict[str, str]
     if len(complete) > 1 and not (layout.stated and complete[0] == common):  # the mapping's own prefix
         raise DataError(
             f"{path}: found two skeletons, with the prefixes {shown(complete[0])} and {shown(complete[1])}, "
-            "expected one person a file"
+            "expected one person in a file"
         )
     _, _, spelled, lacks = min(tried, key=lambda one: one[0])
     return spelled, lacks
 
 
 def _common_prefix(names: list[str]) -> str:
-    """Return what all names begin with, up to a colon, an underscore or a space."""
+    """Return the common prefix of names, up to a colon, an underscore or a space."""
     first, last = min(names), max(names)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return first[: max(first[:same].rfind(mark) for mark in ":_ ") + 1]
@@ -221,7 +231,7 @@ def _sampled(motion: Motion) -> Motion:
 
 
 def _plain_poses(layout: Layout, motion: Motion) -> np.ndarray:
-    """Return some poses in the file's own units and axes."""
+    """Return the poses of some frames, in the file's own units and axes."""
     return dataclasses.replace(layout, unit_m=None, up=None, rest_pose=False).apply(_sampled(motion))
 
 
@@ -232,18 +242,18 @@ def _has_head(layout: Layout, motion: Motion) -> bool:
 
 
 def _unit(layout: Layout, motion: Motion) -> float:
-    """Return metres in one unit of a motion."""
+    """Return the length of a motion's unit in metres."""
     if layout.stated and layout.unit_m:
         return layout.unit_m
     height = height_to_neck(_plain_poses(layout, motion)) / (1 - _ABOVE_NECK)
-    said = [unit for unit in (motion.unit_m, layout.unit_m) if unit]
+    declared = [unit for unit in (motion.unit_m, layout.unit_m) if unit]
     usual = sorted(UNITS.values(), key=lambda unit: abs(np.log(max(height, 1e-30) * unit / _USUAL_HEIGHT_M)))
     low, high = HEIGHT_M
-    return next((unit for unit in (*said, *usual) if low <= height * unit <= high), (*said, *usual)[0])
+    return next((unit for unit in (*declared, *usual) if low <= height * unit <= high), (*declared, *usual)[0])
 
 
 def usual_up(layout: Layout) -> str:
-    """Return the axis that most files of a layout's kind have as vertical."""
+    """Return the axis that points up in most files of a layout's kind."""
     return "z" if ".npz" in layout.suffixes else "y"
 
 
@@ -253,7 +263,7 @@ def _from_face(layout: Layout) -> bool:
 
 
 def summary(layouts: Iterable[Layout]) -> list[str]:
-    """Return a line for each skeleton of the recordings: its name, unit, vertical, and where the head is from."""
+    """Return a line for each skeleton of the recordings: its name, unit, vertical axis, and how the head was found."""
     counts: dict[str, int] = {}
     for layout in layouts:
         unit = next((name for name, metres in UNITS.items() if metres == layout.unit_m), f"{layout.unit_m:.4g} m a unit")

@@ -1,6 +1,6 @@
-"""What `conversion` found in each subject and file, as a page or as JSON.
+"""Write a report of a conversion, with the checks of each subject and file, as an HTML page or as JSON.
 
-The page needs nothing but itself: no script, no address outside, pictures as SVG. Names of files and joints are escaped.
+The page is self-contained: it has no scripts and no external links, and pictures are SVG. Names of files are escaped.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ _COLUMNS = (
     *("frame rate", "speed of the hip", "speed of the limbs"),
 )
 _VERDICTS = {"ok": "ok", "odd": "odd", "impossible": "refused"}
-_SIZE, _MARGIN = 200, 10  # of a picture, pixels
+_SIZE, _MARGIN = 200, 10  # width and height of a picture and its margin, pixels
 
 _STYLE = """
 :root { color-scheme: light dark; --ground: #fafafa; --panel: #fff; --ink: #222; --faint: #d8d8d8; --dim: #666;
@@ -55,7 +55,11 @@ ul { margin: 4px 0 8px; padding-left: 20px; } li { overflow-wrap: anywhere; }
 
 
 def check_path(path: Path) -> None:
-    """Refuse, with a UserError, a name that is neither `.html` nor `.json`, or cannot be written; a report is replaced."""
+    """Check that a report can be written; an existing report is replaced.
+
+    Raises:
+      UserError: if the name ends neither in `.html` nor in `.json`, or the file cannot be written.
+    """
     if path.suffix.lower() not in (".html", ".json"):
         raise UserError(f"{path}: expected a name ending in .html or .json")
     if not path.is_file():
@@ -63,12 +67,12 @@ def check_path(path: Path) -> None:
 
 
 def save(path: Path, conversion: Conversion, title: str) -> None:
-    """Write the report; the end of the name says whether as a page or as JSON.
+    """Write the report as JSON if the name ends in `.json`, else as an HTML page.
 
     Args:
-      path: see `check_path`.
-      conversion: also one of which every file was refused.
-      title: what was converted.
+      path: the file, as in `check_path`.
+      conversion: the conversion; every file may have been refused.
+      title: name of the source.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     as_json = path.suffix.lower() == ".json"
@@ -77,7 +81,7 @@ def save(path: Path, conversion: Conversion, title: str) -> None:
 
 
 def numbers(conversion: Conversion) -> dict[str, Any]:
-    """Return all that was found as JSON holds it: lengths in metres, speeds in metres a second, null for what is not known."""
+    """Return the report's content for JSON: lengths in metres, speeds in metres per second, null for unknown values."""
     subjects = {name: _entries(measures, checks) for name, (measures, checks) in conversion.subjects.items()}
     files = [
         {
@@ -92,7 +96,7 @@ def numbers(conversion: Conversion) -> dict[str, Any]:
 
 
 def page(conversion: Conversion, title: str) -> str:
-    """Return the page."""
+    """Return the report as an HTML page; `title` is the name of the source."""
     odd = sum(_verdict(recording) == "odd" for recording in conversion.files)
     refused = len(conversion.refused)
     done = len(conversion.files) - refused
@@ -109,7 +113,7 @@ def page(conversion: Conversion, title: str) -> str:
 </head>
 <body>
 <h1>{escape(title)}</h1>
-<p>{done:,} files converted, {refused:,} refused, {odd:,} odd. What is odd may be right; what no person can be is refused.</p>
+<p>{done:,} files converted, {refused:,} refused, {odd:,} odd. Odd values may be right; impossible ones are refused.</p>
 <h2>Subjects</h2>
 <p class="dim">Medians over the files of each subject; top speeds are the highest.</p>
 {_subjects(conversion)}
@@ -159,8 +163,8 @@ def _file(recording: Recording) -> str:
     verdict = _verdict(recording)
     frames = "" if recording.refused else f", {sum(_lengths(recording).values()):,} frames"
     names = ", ".join(recording.clips) if frames else recording.key
-    said = [recording.refused] if recording.refused else []
-    notes = "".join(f"<li>{escape(note)}</li>" for note in said + recording.notes)
+    reason = [recording.refused] if recording.refused else []
+    notes = "".join(f"<li>{escape(note)}</li>" for note in reason + recording.notes)
     odd = [check for check in recording.checks if check.verdict != "ok"]
     table = _table(odd) + f"<details><summary>All checks</summary>{_table(recording.checks)}</details>" * bool(recording.checks)
     return f"""<details{" open" * (verdict != "ok")}>
@@ -181,17 +185,17 @@ def _table(checks: list[Check]) -> str:
 
 
 def _pictures(recording: Recording) -> str:
-    """Return the first frame from the front and from the right, in one scale."""
+    """Draw the first frame from the front and from the right, in the same scale."""
     pose = recording.first_pose
     if pose is None:
         return ""
     left = (pose[4] - pose[1]) * [1, 1, 0]
     length = float(np.linalg.norm(left))
     left = left / length if length > 1e-9 else np.array([1.0, 0, 0])
-    views = {"front": left, "right side": np.array([left[1], -left[0], 0.0])}  # what points right in the picture
+    views = {"front": left, "right side": np.array([left[1], -left[0], 0.0])}  # direction to the right in the picture
     lowest, highest = float(pose[:, 2].min()), float(pose[:, 2].max())
     floor = recording.measures.floor_m if recording.measures else lowest
-    shown = lowest - (highest - lowest) / 2 < floor < highest  # elsewhere someone jumps, or another axis is up
+    shown = lowest - (highest - lowest) / 2 < floor < highest  # otherwise the person jumps, or another axis is up
     bottom = min(lowest, floor) if shown else lowest
     flat = {name: np.stack([(pose - pose[0]) @ across, pose[:, 2] - bottom], axis=-1) for name, across in views.items()}
     sideways = max(float(np.abs(points[:, 0]).max()) for points in flat.values())
@@ -201,7 +205,14 @@ def _pictures(recording: Recording) -> str:
 
 
 def _picture(name: str, points: np.ndarray, floor: float | None, extent: float) -> str:
-    """Draw points [17, 2] in metres, of which 0 is the middle and the bottom, and the floor at that height."""
+    """Draw joints and the floor as SVG.
+
+    Args:
+      name: of the view.
+      points: [17, 2] joints, metres, to the right of the picture's middle and above its bottom.
+      floor: height of the floor above the bottom, metres; None to omit it.
+      extent: width and height of the picture, metres.
+    """
     scale = (_SIZE - 2 * _MARGIN) / extent
 
     def line(a: np.ndarray, b: np.ndarray, kind: str) -> str:

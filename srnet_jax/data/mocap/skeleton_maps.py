@@ -1,6 +1,6 @@
-"""From the joints of motion capture files to the 17 of Human3.6M, by name, in metres with z up.
+"""Map the joints of motion capture files by name to the 17 joints of Human3.6M, in metres with z up; read mapping files.
 
-Where sources have no joint at a place of Human3.6M's, the nearest that all of them have is taken:
+If sources have no joint at the place of a Human3.6M joint, the nearest one that all of them have is used:
 
 - Hip: midway between the hip joints. Spine: the joint above it (CMU and HDM05: the root of the spine, 0.1 m higher;
   Bandai-Namco and Daz: 0.18 m). Thorax: the base of the neck. Neck: the base of the skull. Head: the middle of the head.
@@ -8,7 +8,7 @@ Where sources have no joint at a place of Human3.6M's, the nearest that all of t
 
 So spine, neck, head and shoulders differ by some centimetres between sources, as their skeletons do.
 
-`builtin_skeletons` has the tables of those that are known, `recognise` finds which of them a file has.
+`builtin_skeletons` has the tables of the known skeletons; `recognise` finds which of them a file has.
 """
 
 import dataclasses
@@ -27,15 +27,16 @@ from srnet_jax.io.files import reading
 from srnet_jax.io.text import shown
 from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
-Source = str | tuple[str, ...] | Mapping[str, float]  # a joint, several to average, or weights
+Source = str | tuple[str, ...] | Mapping[str, float]  # a joint, several joints to average, or weights of joints
 
-HEIGHT_M = (0.9, 2.3)
+HEIGHT_M = (0.9, 2.3)  # range of plausible statures
 UNITS = {"metres": 1.0, "feet": 0.3048, "inches": 0.0254, "centimetres": 0.01, "millimetres": 0.001}
 _SPINE, _THORAX, _NECK, _HEAD = range(7, 11)
-_TO_NECK = sum(RATIOS[part] for part in ("thigh", "shank", "lower_trunk", "upper_trunk", "neck"))  # of a person's height
-HEAD_OF_HEIGHT = RATIOS["head"] / 2 / _TO_NECK  # from the base of the skull to the middle of the head, of that from ankle to it
+_TO_NECK = sum(RATIOS[part] for part in ("thigh", "shank", "lower_trunk", "upper_trunk", "neck"))  # fraction of stature
+# From the base of the skull to the middle of the head, as a fraction of the height from ankle to the base of the skull.
+HEAD_OF_HEIGHT = RATIOS["head"] / 2 / _TO_NECK
 
-# Rows are new axes: z up, right-handed, determinant +1. With y up, x stays and what looked at us looks along -y.
+# Rows are the new axes: z up, right-handed, determinant +1. From y up, x stays, and a person who faces z then faces -y.
 _ROTATIONS = {
     "x": np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]]),
     "y": np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]),
@@ -46,29 +47,31 @@ UP_AXES = (*_ROTATIONS, *(f"-{axis}" for axis in _ROTATIONS))
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How the 17 joints follow from those of a source.
+    """How Human3.6M's 17 joints are computed from the joints of a source.
 
     Attributes:
-      name: what messages call it.
-      joints: for each joint of `H36M_17` the source's joints and their weights, which sum to 1; none for a head that is put in
-        line with the neck.
-      instead: for a joint, what to take where the file lacks the former, the best first.
-      markers: what the joints of `layouts` are called, for sources of markers; `joints` then follows from those that are there.
-      unit_m: metres in one unit of the source; None if the person's height decides.
-      up: the source's axis that points up, x, y or z, with a minus if it points down; None if the poses decide.
-      stated: whether unit and axis are the user's word, which is not to be doubted.
-      suffixes: the only kinds of file that have this layout, such as `.bvh`; none for any.
-      fps: frames per second, where the file's word is not to be taken.
-      rest_pose: whether the first frame is a rest pose, or how many are; None to find out, see `recordings.parts`.
-      names: how files are named, see `clip_names.parse`; empty for the ways of the databases.
-      coincident: two joints that lie in one place, which tells the layout from others with the same names.
-      mark: a regular expression that one of the source's joints matches, which tells its maker; see `recognise.folded`.
-      note: what a user should know of the poses.
+      name: the layout's name in messages.
+      joints: for each joint of `H36M_17`, the weights of the source's joints, which sum to 1; empty for a head that is placed
+        in line with the neck.
+      alternatives: further weights of some joints, best first, for files that lack the joints of the first ones.
+      markers: {name of a marker: joint of `pose.layouts`}, for sources of markers; `joints` then follows from the markers in
+        the file.
+      unit_m: length of the source's unit in metres; None to find it from the person's height.
+      up: the source's axis that points up, x, y or z, with a minus if it points down; None to find it from the poses.
+      stated: whether the user gave the unit and the axis in a mapping file, so that they are not checked.
+      suffixes: suffixes of files that may have this layout, such as `.bvh`; empty for all.
+      fps: frames per second, instead of those in the file; None to use the file's.
+      rest_pose: whether the first frame is a rest pose, or how many are; None to find out (`recordings.parts`).
+      names: pattern of file names (`clip_names.parse`); empty for the databases' ways of naming files.
+      coincident: joints at the same place, which distinguish the layout from others with the same names.
+      signature: regular expression that one of the source's joints matches (after `gait_markers.folded`), which distinguishes
+        the layout from others with the same names; empty for none.
+      note: what a user should know about the poses.
     """
 
     name: str
     joints: Mapping[str, Mapping[str, float]]
-    instead: Mapping[str, tuple[Mapping[str, float], ...]] = dataclasses.field(default_factory=dict)
+    alternatives: Mapping[str, tuple[Mapping[str, float], ...]] = dataclasses.field(default_factory=dict)
     markers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     unit_m: float | None = None
     up: str | None = None
@@ -78,35 +81,40 @@ class Layout:
     rest_pose: bool | int | None = None
     names: str = ""
     coincident: tuple[str, ...] = ()
-    mark: str = ""
+    signature: str = ""
     note: str = ""
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The source's joints that are used, each once."""
+        """Names of the source's joints that are used, without repetition."""
         return tuple(dict.fromkeys([name for weights in self.joints.values() for name in weights] + list(self.coincident)))
 
     def apply(self, motion: Motion) -> np.ndarray:
-        """Return the 17 joints [T, 17, 3], float64, world frame: metres if `unit_m` is known, z up if `up` is."""
+        """Compute the 17 joints of a motion.
+
+        Returns:
+          [T, 17, 3] float64 joints, world frame; in metres if `unit_m` is known, else in the source's unit; with z up if `up`
+          is known, else in the source's axes.
+        """
         weights = np.zeros((H36M_17.num_joints, len(motion.joints)))
         for row, joint in zip(weights, H36M_17.joints, strict=True):
             for name, weight in self.joints[joint].items():
                 row[motion.joints.index(name)] = weight
-        used = weights.any(0)  # another joint may be NaN
+        used = weights.any(0)  # joints that are not used may be NaN
         poses = self.turned((weights[:, used] @ motion.positions[:, used]) * (self.unit_m or 1.0))
         if not self.joints["Head"]:
             poses[:, _HEAD] = _in_line(poses)
         return poses
 
     def source_axis(self, axis: str) -> str:
-        """Return what the source calls an axis, such as -y, of the world."""
+        """Return the source's name of an axis of the world, such as -y."""
         direction = np.eye(3)["xyz".index(axis[-1])] @ rotation(self.up or "z")
         index = int(np.abs(direction).argmax())
         downwards = bool(direction[index] < 0) != axis.startswith("-")
         return f"{'-' if downwards else ''}{'xyz'[index]}"
 
     def turned(self, poses: np.ndarray) -> np.ndarray:
-        """Return poses [T, 17, 3] in the source's axes with z up, as they are if `up` is not known."""
+        """Turn poses [T, 17, 3] from the source's axes to z up; without `up` they are returned as they are."""
         return poses @ rotation(self.up).T.astype(poses.dtype) if self.up else poses
 
 
@@ -117,61 +125,61 @@ def rotation(up: str) -> np.ndarray:
 
 
 def _in_line(poses: np.ndarray) -> np.ndarray:
-    """Return the middle of the head [T, 3] of poses whose heads have no length."""
+    """Return the middle of the head [T, 3], in line with the neck, of poses without a head."""
     neck = poses[:, _NECK] - poses[:, _THORAX]
     neck = neck / np.maximum(np.linalg.norm(neck, axis=-1, keepdims=True), 1e-9)
     return poses[:, _NECK] + neck * HEAD_OF_HEIGHT * height_to_neck(poses)
 
 
 def directions(vectors: np.ndarray) -> np.ndarray:
-    """Return the directions of vectors [..., 3]; those that are too short to have one become short."""
+    """Return vectors [..., 3] scaled to length 1; vectors shorter than 1e-9 stay shorter than 1."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 
 def median(values: np.ndarray) -> np.ndarray:
-    """Return the median [...] over the frames of values [T, ...] that are known, NaN where none is."""
-    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of no frame
+    """Return the median [...] over the frames of values [T, ...], without NaN; NaN where all frames are NaN."""
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # if all frames are NaN
         return np.nanmedian(values, axis=0)
 
 
 def height_to_neck(poses: np.ndarray) -> float:
-    """Return the sum of the median bones from ankle to the base of the skull, in the unit of poses [T, 17, 3]."""
+    """Return the sum of the median bone lengths from ankle to the base of the skull, in the unit of poses [T, 17, 3]."""
     bones = median(np.linalg.norm(poses - poses[:, H36M_17.parents], axis=-1))  # [17]
     return float(bones[[2, 3, 5, 6]].sum() / 2 + bones[[_SPINE, _THORAX, _NECK]].sum())
 
 
 def weights_of(source: Source) -> dict[str, float]:
-    """Return the weights of a source's joints, which sum to 1."""
+    """Return the weights of a source's joints, which sum to 1: 1 for a single joint, equal ones for several."""
     if isinstance(source, str):
         return {source: 1.0}
     return dict(source) if isinstance(source, Mapping) else {name: source.count(name) / len(source) for name in source}
 
 
 def mapped(*sources: Source) -> dict[str, dict[str, float]]:
-    """Return the weights for each of the 17 joints, in their order."""
+    """Return {joint: weights} from the sources of the 17 joints, given in the joints' order."""
     return {joint: weights_of(source) for joint, source in zip(H36M_17.joints, sources, strict=True)}
 
 
 def read_mapping(path: Path) -> Layout:
-    """Read a mapping file, which says how the joints of any other source give the 17.
+    """Read a mapping file, which defines how the 17 joints are computed from the joints of another source.
 
     For example, in TOML:
 
-        unit = 0.01  # optional: metres in one unit of the files; of ASF/AMC files, in a number divided by their unit of length
+        unit = 0.01  # optional: the files' unit in metres; for ASF/AMC files, after division by their unit of length
         up = "y"     # optional: the axis that points up, or "-y" if it points down
-        fps = 60     # optional: frames per second, instead of what the files say
-        rest_pose = true  # optional: the first frame is a rest pose; or how many are, or false
-        name = "{subject}_{action}_{clip}"  # optional: how files are named, see clip_names.parse
-        [joints]     # for each of skeleton.H36M_17's names a joint, several to average, or weights that sum to 1
+        fps = 60     # optional: frames per second, instead of those in the files
+        rest_pose = true  # optional: whether the first frame is a rest pose, or how many frames are
+        name = "{subject}_{action}_{clip}"  # optional: pattern of file names, see clip_names.parse
+        [joints]     # for each joint of skeleton.H36M_17: a joint, several to average, or weights that sum to 1
         Hip = ["LeftUpLeg", "RightUpLeg"]
         RHip = "RightUpLeg"
-        Head = {Head = 2.5, Neck = -1.5}  # {} puts the head in line with the neck
+        Head = {Head = 2.5, Neck = -1.5}  # {} places the head in line with the neck
 
-    Unit and axis follow from the poses where the file does not say. A prefix before all names, `mixamorig:` say, may be
-    another one in the motion files, or none.
+    Without `unit` or `up`, they are found from the poses. A common prefix of all names, such as `mixamorig:`, may differ in
+    the motion files or be missing there.
 
     Raises:
-      DataError: if the file is damaged, or something is missing or not of this form.
+      DataError: if the file is missing or damaged, or a value is missing or not allowed.
     """
     with reading(path, "a TOML file"):
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -192,7 +200,7 @@ def read_mapping(path: Path) -> Layout:
         raise DataError(f"{path}: up is {shown(str(up))}, expected the axis that points up: x, y or z")
     odd = set(H36M_17.joints).symmetric_difference(joints if isinstance(joints, dict) else ())
     if not isinstance(joints, dict) or odd:
-        raise DataError(f"{path}: [joints] lacks or does not know {shown(min(odd))}, expected {', '.join(H36M_17.joints)}")
+        raise DataError(f"{path}: [joints]: {shown(min(odd))} is missing or unknown, expected {', '.join(H36M_17.joints)}")
     in_line: dict[str, dict[str, float]] = {"Head": {}} if joints["Head"] == {} else {}
     weights = in_line | {
         joint: _read_weights(source, f"{path}: joint {joint}") for joint, source in joints.items() if joint not in in_line

@@ -1,11 +1,11 @@
-"""Body model parameters in `.npz` files: SMPL, SMPL-H and SMPL-X as AMASS stores them.
+"""Read joint positions from body model parameters in `.npz` files: SMPL, SMPL-H and SMPL-X as stored by AMASS.
 
-A file has rotations of the joints and a path of the pelvis. Where the joints are in a body at rest is part of the body
-models, which have licences of their own, and follows from them and the `betas`. Here a neutral body is taken instead: the
-segment lengths of `skeleton.RATIOS` for a person 1.70 m high, in the models' T-pose. So the directions of all bones follow
-exactly from the rotations, and their lengths are nobody's.
+A file has the rotations of the joints and the path of the pelvis. The positions of the joints at rest depend on the body
+models, which have their own licences, and on the `betas`. They are replaced here by a neutral body in the models' T-pose: the
+segment lengths of `skeleton.RATIOS` for a person 1.70 m high. So the directions of all bones are exact, but their lengths are
+not those of the recorded person.
 
-The models' pelvis at rest is not at their origin, which shifts all of a clip by some centimetres; here it is at the origin.
+In the models the pelvis at rest is some centimetres away from the origin, which shifts a whole clip; here it is at the origin.
 
 Source: N. Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019; M. Loper et al., "SMPL: A Skinned
 Multi-Person Linear Model", SIGGRAPH Asia 2015, for the joints' order and the rest pose: y up, the left arm along x, facing z.
@@ -26,7 +26,7 @@ STATURE_M = 1.70
 _R = {name: ratio * STATURE_M for name, ratio in RATIOS.items()}
 _HIP, _SHOULDER = _R["hip_half_width"], _R["shoulder_half_width"]
 _VERTEBRA = (_R["lower_trunk"] + _R["upper_trunk"]) / 4
-# name, parent, offset from the parent in metres: of the left; the right is its mirror image
+# Name, parent and offset from the parent, metres: x to the person's left, y up, z to the front.
 _JOINTS: tuple[tuple[str, str, tuple[float, float, float]], ...] = (
     ("Pelvis", "", (0, 0, 0)),
     *(("L_Hip", "Pelvis", (_HIP, 0, 0)), ("R_Hip", "Pelvis", (-_HIP, 0, 0)), ("Spine1", "Pelvis", (0, _VERTEBRA, 0))),
@@ -41,39 +41,45 @@ _JOINTS: tuple[tuple[str, str, tuple[float, float, float]], ...] = (
     *(("L_Shoulder", "L_Collar", (_SHOULDER, 0, 0)), ("R_Shoulder", "R_Collar", (-_SHOULDER, 0, 0))),
     *(("L_Elbow", "L_Shoulder", (_R["upper_arm"], 0, 0)), ("R_Elbow", "R_Shoulder", (-_R["upper_arm"], 0, 0))),
     *(("L_Wrist", "L_Elbow", (_R["forearm"], 0, 0)), ("R_Wrist", "R_Elbow", (-_R["forearm"], 0, 0))),
-    ("Head_end", "Head", (0, _R["head"], 0)),  # ours: the top of the head, which turns with it
+    ("Head_end", "Head", (0, _R["head"], 0)),  # added: the top of the head, which turns with the head
 )
 _NAMES = tuple(name for name, _, _ in _JOINTS)
-_TURNED = len(_JOINTS) - 1  # of the 22 first joints, which all the models share
+_TURNED = len(_JOINTS) - 1  # the first 22 joints, which all the models share, have rotations
 _RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
 
 
 def read(path: str | Path) -> Motion:
-    """Read the body model parameters of an `.npz` file: `poses` or `root_orient` and `pose_body`, `trans`, a frame rate if any.
+    """Read an `.npz` file with `poses` (or `root_orient` and `pose_body`), `trans` and optionally a frame rate.
+
+    Returns:
+      The joints of the neutral body, metres, in the file's axes.
 
     Raises:
-      DataError: if the file is missing or damaged, or holds something else.
+      DataError: if the file is missing or damaged, or has other content.
     """
     arrays = load_npz(path)
     rotations = _rotations(arrays, path)  # [T, 22, 3], axis times angle
     frames = len(rotations)
     if "trans" not in arrays:
-        raise DataError(f"{path}: found {listed(arrays)}, expected trans, the pelvis' positions, too")
+        raise DataError(f"{path}: found {listed(arrays)}, expected also trans, the positions of the pelvis")
     trans = numbers_of_shape(arrays["trans"], (frames, 3), f"{path}: trans").astype(np.float64)
     fps = _frame_rate(arrays, path)
     check_size(frames, len(_JOINTS), path)
     if not (np.abs(rotations) <= FARTHEST).all() or not (np.abs(trans) <= FARTHEST).all():
-        raise DataError(f"{path}: found numbers that are no rotations or positions, expected finite ones")
+        raise DataError(f"{path}: found numbers that are no rotations or positions, expected finite ones up to {FARTHEST:g}")
     parents = tuple(_NAMES.index(parent) if parent else -1 for _, parent, _ in _JOINTS)
     return Motion(_NAMES, parents, fps, positions(rotations, trans), unit_m=1.0)
 
 
 def positions(rotations: np.ndarray, trans: np.ndarray) -> np.ndarray:
-    """Return the joints [T, 23, 3], metres, of the neutral body.
+    """Compute the joints of the neutral body from a model's parameters.
 
     Args:
-      rotations: [T, 22, 3] of each joint relative to its parent, axis times angle in radians.
-      trans: [T, 3] the pelvis, metres.
+      rotations: [T, 22, 3] rotation of each joint relative to its parent, as axis times angle, radians.
+      trans: [T, 3] position of the pelvis, metres.
+
+    Returns:
+      [T, 23, 3] joints, the frame of `trans`, metres.
     """
     from scipy.spatial.transform import Rotation  # slow to import
 
@@ -88,14 +94,16 @@ def positions(rotations: np.ndarray, trans: np.ndarray) -> np.ndarray:
 
 
 def _rotations(arrays: dict[str, Any], path: str | Path) -> np.ndarray:
-    """Return [T, 22, 3] float64."""
+    """Return the rotations [T, 22, 3] float64, axis times angle."""
     joined = ("root_orient", "pose_body")
     if "poses" in arrays:
         values = _rows(arrays["poses"], f"{path}: poses")
     elif set(joined) <= arrays.keys():
         parts = [_rows(arrays[name], f"{path}: {name}") for name in joined]
         if len(parts[0]) != len(parts[1]):
-            raise DataError(f"{path}: found {len(parts[0])} frames of root_orient and {len(parts[1])} of pose_body")
+            raise DataError(
+                f"{path}: found {len(parts[0])} frames of root_orient and {len(parts[1])} of pose_body, expected equal numbers"
+            )
         values = np.concatenate(parts, axis=1)
     else:
         raise DataError(f"{path}: {_what_else(arrays)}")
@@ -113,10 +121,10 @@ def _rows(value: Any, name: str) -> np.ndarray:
 
 
 def _what_else(arrays: dict[str, Any]) -> str:
-    """Return what a file that is none of a body model is."""
+    """Describe the content of a file that has no body model parameters."""
     if any(getattr(array, "shape", ())[1:] == (17, 3) for array in arrays.values()):
         return "found joint positions, which need no conversion: use the file as config.data.path, or with --data.path"
-    return f"found {listed(arrays)}, expected a body model's poses, trans and mocap_framerate, as AMASS has them"
+    return f"found {listed(arrays)}, expected poses, trans and mocap_framerate of a body model, as in AMASS"
 
 
 def _frame_rate(arrays: dict[str, Any], path: str | Path) -> float:

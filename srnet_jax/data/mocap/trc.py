@@ -1,8 +1,8 @@
-"""Markers in `.trc` files, the text format of Motion Analysis that OpenSim and Pose2Sim write.
+"""Read markers from `.trc` files, the text format of Motion Analysis that OpenSim and Pose2Sim write.
 
-Five lines of head: kind, names of the values, values (rate, counts, unit), the markers' names, the axes. Then one line a
-frame: its number, its time, three coordinates of each marker. Columns are separated by tabs; an empty one, `nan`, or three
-zeros say that the marker was not seen.
+The header has five lines: kind, names of the values, values (rate, counts, unit), names of the markers, axes. Each frame has
+one line: its number, its time, and three coordinates of each marker. Columns are separated by tabs. An empty column, `nan` or
+three zeros mean that the marker was not seen.
 
 Source: OpenSim's documentation, "Marker (.trc) Files".
 """
@@ -24,15 +24,15 @@ def read(path: str | Path) -> Motion:
     """Read a `.trc` file.
 
     Returns:
-      The markers, all without a parent, NaN where one was not seen, and their unit.
+      The markers as joints without parents, NaN where a marker was not seen, and the file's unit.
 
     Raises:
       DataError: if the file is missing or damaged.
     """
     lines = numbered_lines(path)
-    head = [next(lines, (f"{path}: end of the file", "")) for _ in range(5)]  # blank lines are left out
+    head = [next(lines, (f"{path}: end of the file", "")) for _ in range(5)]  # `lines` has no blank lines
     if not head[0][1].startswith("PathFileType"):
-        raise DataError(f"{head[0][0]}: found {shown(head[0][1])}, expected PathFileType, with which a TRC file begins")
+        raise DataError(f"{head[0][0]}: found {shown(head[0][1])}, expected PathFileType, the beginning of a TRC file")
     fields = dict(zip(head[1][1].split(), head[2][1].split(), strict=False))
     fps, count = (_number(fields, name, head[2][0]) for name in ("DataRate", "NumMarkers"))
     if not 0.1 <= fps <= 1e4:
@@ -66,19 +66,19 @@ def _names(where: str, line: str) -> tuple[str, ...]:
 
 
 def _positions(lines: Iterator[tuple[str, str]], count: int, path: str | Path) -> np.ndarray:
-    """Return [T, J, 3] of the lines of frames."""
+    """Read the positions [T, J, 3] from the lines of frames."""
     rows = []
     for where, line in lines:
         words = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
         while len(words) > 2 + 3 * count and not words[-1].strip():
-            words.pop()  # tabs at the end of the line
-        words += [""] * (2 + 3 * count - len(words))  # which some programs leave out
+            words.pop()  # from tabs at the end of the line
+        words += [""] * (2 + 3 * count - len(words))  # some programs leave out empty columns at the end
         if len(words) != 2 + 3 * count:
             raise DataError(f"{where}: found {len(words) - 2} coordinates, expected 3 of each of {count} markers")
         rows.append([_coordinate(word, where) for word in words[2:]])
     if not rows:
         raise DataError(f"{path}: found no frames, expected at least one")
-    return known(np.array(rows).reshape(len(rows), count, 3))
+    return mask_unseen(np.array(rows).reshape(len(rows), count, 3))  # [T, J, 3]
 
 
 def _coordinate(word: str, where: str) -> float:
@@ -86,7 +86,7 @@ def _coordinate(word: str, where: str) -> float:
     return math.nan if word.lower() in ("", "nan") else numbers([word], 1, where)[0]
 
 
-def known(positions: np.ndarray) -> np.ndarray:
-    """Return markers [T, J, 3] with NaN where all coordinates are zero, or one is not known or farther than anything is."""
+def mask_unseen(positions: np.ndarray) -> np.ndarray:
+    """Set markers [T, J, 3] to NaN where all coordinates are zero, or one is NaN or larger than `bvh.FARTHEST`."""
     unseen = ~(np.abs(positions) <= FARTHEST).all(-1) | (positions == 0).all(-1)
     return np.where(unseen[..., None], np.nan, positions)

@@ -1,10 +1,10 @@
-"""Which axis of a motion points up: along it heads are above hips, and hips above ankles, in most frames.
+"""Find the axis of a motion that points up: along it, heads are above hips and hips above ankles in most frames.
 
-Names do not say it, so the poses do, over all files of one skeleton. Looked at alone, of 409 clips of CMU and HDM05 none was
-wrong, and 21 were not sure: people lie on the floor or bend in them.
+Files do not declare this axis, so it is found from the poses in all files of one skeleton. When each of 409 clips of CMU and
+HDM05 was examined alone, none was wrong, and 21 were uncertain because people lie on the floor or bend in them.
 
-People who lie all the time look like people who stand along a sideways axis. So an axis that is not the usual one is sure only
-if people walk across it.
+People who lie all the time look like people who stand along a horizontal axis. So an axis that is not the usual one is certain
+only if people walk across it.
 """
 
 import dataclasses
@@ -13,26 +13,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from srnet_jax.data.mocap.plausibility import walks_along
-from srnet_jax.data.mocap.skeleton_maps import UP_AXES, median
+from srnet_jax.data.mocap.skeleton_maps import UP_AXES, directions, median
 from srnet_jax.pose.skeleton import ROOT
 
-_STANDING, _ALONG = 1.5, 0.5  # cosines with the vertical: of trunk and legs together, of one of them
-_SOME = 0.1  # of the frames of the most frequent axis
-_NEARLY_ALL = 0.9  # of a clip's frames; of 409 clips, none stands along another axis in more than 0.61
+_STANDING, _ALONG = 1.5, 0.5  # minimum cosines with the vertical: sum of trunk and legs, one of them
+_SOME = 0.1  # fraction of the most frequent axis' frames, from which another axis is likely
+_NEARLY_ALL = 0.9  # fraction of a clip's frames; in none of 409 clips do people stand along another axis in more than 0.61
 _HEAD, _ANKLES = 10, [3, 6]
 
 
 @dataclasses.dataclass(frozen=True)
 class Vertical:
-    """What a clip tells of the vertical, for each of UP_AXES.
+    """Evidence of a clip for each of the six UP_AXES to be the vertical.
 
     Attributes:
-      frames: how many the clip has.
-      standing: [6] in how many of them somebody stands or sits along the axis.
-      first: the axis of the first such frame, -1 if there is none.
-      along: [6] median cosine of trunk and legs with the axis.
-      either: [6] that of trunk or legs, whichever is higher.
-      walks: the axis, such as -y, along which people stand while they walk across it; empty if they do not.
+      frames: number of frames of the clip.
+      standing: [6] number of frames in which the person stands or sits along the axis.
+      first: index of the axis in the first such frame; -1 if there is none.
+      along: [6] median of the sum of the cosines of trunk and legs with the axis.
+      either: [6] median cosine of trunk or legs with the axis, the larger of the two.
+      walks: the axis, such as -y, along which the person stands while walking across it; empty if there is none.
     """
 
     frames: int
@@ -43,9 +43,13 @@ class Vertical:
     walks: str = ""
 
 
-def look(poses: np.ndarray) -> Vertical:
-    """Look for the vertical of poses [T, 17, 3], metres, in a file's axes: heads are above hips, and hips above ankles."""
-    trunk, leg = (_directions(way) for way in (poses[:, _HEAD] - poses[:, ROOT], poses[:, ROOT] - poses[:, _ANKLES].mean(1)))
+def measure(poses: np.ndarray) -> Vertical:
+    """Measure along which axes a person stands, sits and walks.
+
+    Args:
+      poses: [T, 17, 3] joints, the file's axes, metres.
+    """
+    trunk, leg = map(_cosines, (poses[:, _HEAD] - poses[:, ROOT], poses[:, ROOT] - poses[:, _ANKLES].mean(1)))
     along = trunk + leg  # [T, 6] cosines
     standing = along > _STANDING
     upright = standing.any(1)
@@ -55,11 +59,15 @@ def look(poses: np.ndarray) -> Vertical:
 
 
 def up_axis(clips: Sequence[Vertical], usual: str) -> tuple[str, bool]:
-    """Return the axis that points up in all clips of one source, and whether that is sure.
+    """Return the axis that points up in all clips of one source, and whether it is certain.
 
-    It is the one along which people stand or sit in most frames. Who lies on the floor stands along another axis then; if there
-    are such frames, or none at all, the usual axis is taken where it is one of those, and otherwise that of the first such
-    frame.
+    The axis is the one along which people stand or sit in most frames. A person who lies on the floor seems to stand along
+    another axis. If several axes are likely for this reason, or none is, the usual axis is returned if it is likely; otherwise
+    that of the first frame in which a person stands or sits.
+
+    Args:
+      clips: evidence of each clip.
+      usual: the axis that most sources use.
     """
     standing = np.sum([clip.standing for clip in clips], axis=0)  # [6]
     likely = standing > _SOME * standing.max()
@@ -77,12 +85,12 @@ def up_axis(clips: Sequence[Vertical], usual: str) -> tuple[str, bool]:
 
 
 def stands_along(clip: Vertical, up: str) -> str:
-    """Return the axis along which people stand in nearly all frames of a clip, if it is another than `up`; empty otherwise."""
+    """Return the axis along which people stand in nearly all frames of a clip, if it is not `up`; empty otherwise."""
     axis = int(np.argmax(clip.standing))
     return UP_AXES[axis] if clip.standing[axis] > _NEARLY_ALL * clip.frames and UP_AXES[axis] != up else ""
 
 
-def _directions(ways: np.ndarray) -> np.ndarray:
-    """Return the cosines [T, 6] of ways [T, 3] with UP_AXES."""
-    directions = ways / np.maximum(np.linalg.norm(ways, axis=-1, keepdims=True), 1e-9)
-    return np.concatenate([directions, -directions], axis=1)
+def _cosines(vectors: np.ndarray) -> np.ndarray:
+    """Return the cosines [T, 6] of vectors [T, 3] with UP_AXES."""
+    units = directions(vectors)
+    return np.concatenate([units, -units], axis=1)

@@ -1,1 +1,1 @@
-"""The files that poses are written to, one module each; `lifting.result` calls them. docs/files_out.md describes them."""
+"""Write poses to files, with one module for each format; `lifting.result` calls them. docs/files_out.md describes the files."""

@@ -1,9 +1,10 @@
-"""Write poses as a `.bvh` animation, for programs in which people animate.
+"""Write poses as a `.bvh` animation, for animation programs.
 
-The skeleton has the 17 joints of `skeleton.H36M_17`, in centimetres, y up; without rotations it is in a T-pose. Its bones have
-their median lengths. A joint with one bone turns from its parent's frame by the smallest rotation onto the bone; the hip
-and the thorax, which have three, by the rotation that fits these best (Kabsch), from where they are on average. So limbs point
-exactly where they did, and joints are where they were as far as lengths and the shape of hips and shoulders are constant.
+The skeleton has the 17 joints of `skeleton.H36M_17`, in centimetres, y up; without rotations it is in a T-pose. Each bone has
+its median length. A joint with one child bone has the smallest rotation, from its parent's frame, that points the bone in its
+direction. The hip and the thorax have three child bones, and the rotation that fits all three best (Kabsch) to their mean
+directions. So limbs keep their directions exactly, and joints keep their positions as far as bone lengths and the shape of hips
+and shoulders are constant.
 """
 
 import warnings
@@ -19,7 +20,7 @@ from srnet_jax.pose.skeleton import H36M_17
 _CENTIMETRES = 100
 _CHILDREN = [[child for child, parent in enumerate(H36M_17.parents) if parent == joint] for joint in range(H36M_17.num_joints)]
 _UP, _DOWN, _LEFT, _RIGHT = np.array([[0.0, 1, 0], [0, -1, 0], [1, 0, 0], [-1, 0, 0]])
-_REST = {  # the direction of the bone that ends in a joint
+_REST = {  # direction, in the T-pose, of the bone that ends in each joint
     **{side + joint: _DOWN for side in "LR" for joint in ("Knee", "Foot")},
     **{"L" + joint: _LEFT for joint in ("Hip", "Shoulder", "Elbow", "Wrist")},
     **{"R" + joint: _RIGHT for joint in ("Hip", "Shoulder", "Elbow", "Wrist")},
@@ -29,13 +30,13 @@ _TINY = 1e-9
 
 
 def write(path: Path, motion: Motion) -> None:
-    """Write a motion, whole or not at all. The person walks where the hip's path is known, and stays in place elsewhere.
+    """Write a motion, whole or not at all.
 
-    Where the floor is not known, the lowest joint of all frames is on it. A frame without a pose has the pose before it.
+    If the floor is not known, it is at the lowest joint of all frames. A frame without a pose repeats the pose before it.
 
     Args:
-      path: the `.bvh` file.
-      motion: that at least one frame shows.
+      path: of the `.bvh` file.
+      motion: with a pose in at least one frame; the root follows the hip's path if the motion has one.
     """
     points = motion.held.y_up * _CENTIMETRES
     offsets, rotations = fit(points)
@@ -50,14 +51,14 @@ def write(path: Path, motion: Motion) -> None:
 
 
 def fit(points: np.ndarray) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """Return the skeleton that fits a motion.
+    """Fit a skeleton and its rotations to a motion.
 
     Args:
       points: [T, 17, 3] joints, y up, any unit.
 
     Returns:
-      The offsets of the joints from their parents [17, 3], and of each joint that has bones its rotations [T, 3, 3] relative to
-      its parent's.
+      [17, 3] float64 offset of each joint from its parent, in the unit of the points.
+      For each joint with child bones, [T, 3, 3] float64 rotations relative to the parent's frame.
     """
     offsets = np.zeros((H36M_17.num_joints, 3))
     for joint, parent in enumerate(H36M_17.parents):
@@ -76,7 +77,7 @@ def fit(points: np.ndarray) -> tuple[np.ndarray, dict[int, np.ndarray]]:
             world[joint] = _smallest_rotation(around @ offsets[children[0]], bones[:, 0]) @ around
         else:
             world[joint] = _best_rotation(offsets[children], bones)
-            mean = np.einsum("tji,tcj->ci", world[joint], bones) / len(bones)  # the bones in the joint's own frame
+            mean = np.einsum("tji,tcj->ci", world[joint], bones) / len(bones)  # mean bones, in the frame of the joint
             lengths = np.linalg.norm(offsets[children], axis=-1, keepdims=True)
             norm = np.linalg.norm(mean, axis=-1, keepdims=True)
             offsets[children] = np.where(norm > _TINY, mean / np.maximum(norm, _TINY) * lengths, offsets[children])
@@ -90,10 +91,10 @@ def _depth_first(joint: int) -> list[int]:
 
 
 def _hierarchy(joint: int, offsets: np.ndarray, depth: int) -> list[str]:
-    """Return the lines of a joint and of all below it."""
+    """Return the lines of the file that define a joint and all joints below it."""
     indent, name = "\t" * depth, H36M_17.joints[joint]
     offset = "OFFSET " + " ".join(f"{value:.4f}" for value in offsets[joint])
-    if not _CHILDREN[joint]:  # its name is lost in this format
+    if not _CHILDREN[joint]:  # the format has no name for it
         return [f"{indent}End Site", f"{indent}{{", f"{indent}\t{offset}", f"{indent}}}"]
     turns = "Zrotation Xrotation Yrotation"
     channels = f"CHANNELS 6 Xposition Yposition Zposition {turns}" if depth == 0 else f"CHANNELS 3 {turns}"
@@ -102,25 +103,25 @@ def _hierarchy(joint: int, offsets: np.ndarray, depth: int) -> list[str]:
 
 
 def _zxy_angles(rotations: np.ndarray) -> np.ndarray:
-    """Return the angles [T, 3], degrees, about z, then x, then y, that make rotations [T, 3, 3]."""
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of gimbal lock: any of the equal answers will do
+    """Return the angles [T, 3], degrees, of rotations [T, 3, 3] about z, then x, then y, continuous over time."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # in gimbal lock any of the equivalent angles is right
         return np.unwrap(Rotation.from_matrix(rotations).as_euler("ZXY", degrees=True), period=360, axis=0)
 
 
 def _smallest_rotation(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Return the rotations [T, 3, 3] that turn directions [T, 3] onto others; none where one has no length."""
+    """Return the smallest rotations [T, 3, 3] from directions [T, 3] to others; the identity where one has no length."""
     a, b = (v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), _TINY) for v in (start, end))
     axis = np.cross(a, b)
     sine = np.linalg.norm(axis, axis=-1, keepdims=True)
     angle = np.arctan2(sine, (a * b).sum(-1, keepdims=True))
-    across = np.cross(a, np.where(np.abs(a[:, :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0]))  # for opposite directions
+    across = np.cross(a, np.where(np.abs(a[:, :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0]))  # axis for opposite directions
     axis = np.where(sine > _TINY, axis, across)
     axis /= np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), _TINY)
     return Rotation.from_rotvec(axis * angle).as_matrix()
 
 
 def _best_rotation(start: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Return the rotations [T, 3, 3] that turn vectors [C, 3] best onto others [T, C, 3] (Kabsch)."""
+    """Return the rotations [T, 3, 3] that fit vectors [C, 3] best to others [T, C, 3] (Kabsch)."""
     u, _, vt = np.linalg.svd(np.einsum("tci,cj->tij", ends, start))
     sign = np.sign(np.linalg.det(u @ vt))
     sign = np.where(sign == 0, 1, sign)

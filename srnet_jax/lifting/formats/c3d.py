@@ -1,7 +1,8 @@
-"""Write joints as markers in a `.c3d` file, for programs of biomechanics; needs the package ezc3d.
+"""Write joints as markers in a `.c3d` file, for biomechanics programs; this needs the package ezc3d.
 
-Millimetres, as is usual there; x right, y away from the camera, z up. A frame without a pose has residual -1, which says that a
-marker was not found; the others have 0, which says that it was computed. The format counts frames from 1 to 65,535.
+Positions are in millimetres, x right, y away from the camera, z up. A frame without a pose has residual -1, which means that a
+marker was not found. Other frames have residual 0, which means that the marker was computed. The format numbers frames from 1
+to 65,535.
 """
 
 import tempfile
@@ -20,25 +21,37 @@ _MOST_FRAMES = 65_535
 
 
 def check_length(path: Path, frames: int) -> None:
-    """Refuse, with a UserError, more frames than the format counts."""
+    """Check the number of frames.
+
+    Raises:
+      UserError: if the format cannot number this many frames.
+    """
     if frames > _MOST_FRAMES:
-        raise UserError(f"{path}: found {frames:,} frames, .c3d holds at most {_MOST_FRAMES:,}; expected another format")
+        raise UserError(f"{path}: found {frames:,} frames, expected at most {_MOST_FRAMES:,}, or another format than .c3d")
 
 
 def write(path: Path, motion: Motion, description: str) -> None:
-    """Write a motion, whole or not at all; the description of its axes and origin is stored with each marker.
+    """Write a motion, whole or not at all.
 
-    Warns if the frames' numbers are too high for the format; it then begins at its first.
+    If the numbers of the frames are too high for the format, the file begins at frame 1, with a warning.
+
+    Args:
+      path: of the `.c3d` file.
+      motion: to write.
+      description: of the axes and the origin; it is stored with each marker.
 
     Raises:
-      UserError: for too many frames.
+      UserError: if there are more than 65,535 frames.
     """
-    import ezc3d  # only where it is needed
+    import ezc3d  # an optional package
 
-    count, first = len(motion.points), round(float(motion.seconds[0]) * motion.fps)  # readers take first over rate as the time
+    count, first = len(motion.points), round(float(motion.seconds[0]) * motion.fps)  # readers compute the time as first / rate
     check_length(path, count)
     if first + count > _MOST_FRAMES:
-        warnings.warn(f"{path}: numbers of frames above {_MOST_FRAMES:,} cannot be kept, it begins at frame 1", stacklevel=2)
+        warnings.warn(
+            f"{path}: found frame numbers above {_MOST_FRAMES:,}, which .c3d cannot hold; the file begins at frame 1",
+            stacklevel=2,
+        )
         first = 0
     points = np.full((4, len(NAMES), count), np.nan)
     points[:3] = motion.points.transpose(2, 1, 0) * _MILLIMETRES

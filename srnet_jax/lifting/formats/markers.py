@@ -1,7 +1,7 @@
-"""What joints are called where people know them as markers: Pose2Sim's names, and so those of its OpenSim models."""
+"""Names of the joints as markers in `.trc` and `.c3d` files: those of Pose2Sim and its OpenSim models."""
 
 from srnet_jax.pose.skeleton import H36M_17
 
-# Pose2Sim's Neck is the middle of the shoulders, its Head the top of the head: our Neck and Head, elsewhere, need other names.
+# Pose2Sim's Neck is the middle of the shoulders, and its Head the top of the head. Ours are elsewhere and have other names.
 _OTHERS = {"RFoot": "RAnkle", "LFoot": "LAnkle", "Thorax": "Neck", "Neck": "SkullBase", "Head": "HeadCentre"}
 NAMES = tuple(_OTHERS.get(joint, joint) for joint in H36M_17.joints)

@@ -1,4 +1,4 @@
-"""What all files of a motion are written from: joints with z up, and what is known of their place."""
+"""The motion of one person, from which all motion files are written: joints with z up, and flags about their place."""
 
 import dataclasses
 
@@ -20,11 +20,11 @@ class Motion:
       name: of the person.
       points: [T, 17, 3] float64 joints of `skeleton.H36M_17`, x right, y away from the camera, z up, metres; NaN in frames
         without a pose.
-      frames: [T] their numbers in the video.
-      seconds: [T] their times in the video.
+      frames: [T] int, number of each frame in the video.
+      seconds: [T] float64, time of each frame in the video.
       fps: frames per second.
-      level: whether z is vertical; if not, it is the camera's up.
-      moves: whether the hip follows its path; if not, it is at the origin in every frame.
+      level: whether z is vertical; otherwise z is the camera's up.
+      moves: whether the hip follows its path; otherwise it is at the origin in every frame.
       floor: whether z is 0 on the floor.
     """
 
@@ -39,29 +39,29 @@ class Motion:
 
     @property
     def known(self) -> np.ndarray:
-        """Which frames have a pose [T]."""
+        """[T] bool, whether each frame has a pose."""
         return np.isfinite(self.points).all((1, 2))
 
     @property
     def y_up(self) -> np.ndarray:
-        """The joints [T, 17, 3] with x right, y up, z towards the camera, metres."""
+        """[T, 17, 3] float64 joints with x right, y up, z towards the camera, metres."""
         return self.points[..., [0, 2, 1]] * [1, 1, -1]
 
     @property
     def even(self) -> "Motion":
-        """The motion at even times, `fps` a second, for formats that know no others; frames are numbered from the first.
+        """The motion interpolated to even times, `fps` frames a second, for formats without times of frames.
 
-        A pause of more than LONGEST_GAP_S seconds has no pose.
+        Frames are numbered from the first frame's number. A pause of more than LONGEST_GAP_S seconds has no pose.
 
         Raises:
-          UserError: if it would be of too many frames.
+          UserError: if the result would have more than 1,000,000 frames.
         """
         times = self.seconds - self.seconds[0]
         if len(times) < 2 or np.abs(np.diff(times) * self.fps - 1).max() <= _UNEVEN:
             return self
         if times[-1] * self.fps > _MOST_FRAMES:
             raise UserError(
-                f"{self.name}: {times[-1]:,.0f} s at {self.fps:g} frames a second, expected at most {_MOST_FRAMES:,} frames"
+                f"{self.name}: found {times[-1]:,.0f} s at {self.fps:g} frames per s, expected at most {_MOST_FRAMES:,} frames"
             )
         grid = np.arange(int(times[-1] * self.fps + 1.5)) / self.fps
         places = np.interp(grid, times, np.arange(len(times)))
@@ -73,7 +73,7 @@ class Motion:
 
     @property
     def held(self) -> "Motion":
-        """The motion with the nearest pose before it, or else the first, in frames without one."""
+        """The motion in which a frame without a pose has the last pose before it, or else the first pose."""
         known = np.flatnonzero(self.known)
         nearest = known[np.maximum(np.searchsorted(known, np.arange(len(self.points)), side="right") - 1, 0)]
         return dataclasses.replace(self, points=self.points[nearest])

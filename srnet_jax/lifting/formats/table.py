@@ -1,7 +1,7 @@
-"""Write joints, or joint angles, as a `.csv` table, for everybody.
+"""Write joints, or joint angles, as a `.csv` table.
 
 The first line names the columns: `frame` (its number in the video), `time` (seconds), and then `Hip_x`, `Hip_y`, `Hip_z`,
-`RHip_x`, ... in metres, x right, y away from the camera, z up; or the angles of `pose.angles`, degrees. What is not known is
+`RHip_x`, ... in metres, x right, y away from the camera, z up; or the angles of `pose.angles`, degrees. Unknown numbers are
 empty.
 """
 

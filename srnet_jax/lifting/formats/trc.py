@@ -1,7 +1,8 @@
 """Write joints as markers in a `.trc` file, for OpenSim and Pose2Sim.
 
-Metres; x away from the camera, y up, z right, since OpenSim's models look along x. Numbers are those of the video's frames. A
-frame without a pose has `nan` in its fields: where they are empty to the line's end, OpenSim's tables refuse the file.
+Positions are in metres, x away from the camera, y up, z right, because OpenSim's models face along x. Frames have their numbers
+in the video. A frame without a pose has `nan` in its fields, because OpenSim rejects a file in which a line ends with empty
+fields.
 """
 
 from pathlib import Path
@@ -27,7 +28,7 @@ def write(path: Path, motion: Motion) -> None:
         "\t\t" + "\t".join(f"{axis}{number}" for number in range(1, len(NAMES) + 1) for axis in "XYZ"),
         "",
     ]
-    points = np.roll(motion.points, -1, axis=-1).reshape(count, -1)  # [T, 51]: away, up, right
+    points = np.roll(motion.points, -1, axis=-1).reshape(count, -1)  # [T, 51]: x away, y up, z right
     for number, second, row in zip(motion.frames, motion.seconds, points, strict=True):
         lines.append(f"{number}\t{second:.6f}\t" + "\t".join(f"{value:.6f}" for value in row))
     write_whole(path, "\n".join(lines) + "\n")
