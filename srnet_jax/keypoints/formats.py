@@ -1,4 +1,4 @@
-"""Descriptions of all keypoint formats, from which files are recognised and read, and the help and the README are made.
+"""Descriptions of all keypoint formats, from which files are recognised and read, and from which the help and docs/keypoint_files.md are made.
 
 The description of a JSON format says where a file has its frames, a frame its people, and a person its joints:
 
@@ -335,6 +335,6 @@ def nearest(found: Iterable[Any], formats: Iterable[Format]) -> str:
 
 
 def listing() -> str:
-    """Return the formats as a Markdown table, which the README contains."""
+    """Return the formats as a Markdown table, which docs/keypoint_files.md contains."""
     rows = [f"| `{one.name}` | {one.text} | {one.min_confidence:g} |" for one in FORMATS.values()]
     return "\n".join(["| format | what it is | missing below |", "|---|---|--:|", *rows])

@@ -22,7 +22,7 @@ from srnet_jax.pose.skeleton import H36M_17
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Which filters to apply. The defaults were chosen with `python -m launch.benchmark filters` (docs/motion.md).
+    """Which filters to apply. The defaults were chosen with `python -m launch.benchmark filters` (docs/motion_measured.md).
 
     Attributes:
       smooth: whether to smooth.

@@ -18,7 +18,7 @@ from srnet_jax.pose.bones import bone_lengths, tree_walk
 from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.pose.whittaker import whittaker
 
-DEPTH_S, RAY_S = 0.3, 0.06  # seconds, as in `whittaker`; chosen with launch.benchmark motion, docs/motion.md
+DEPTH_S, RAY_S = 0.3, 0.06  # seconds, as in `whittaker`; chosen with launch.benchmark motion, docs/motion_measured.md
 MIN_JOINTS = 3  # joints that determine where a person is
 _STEPS = 6  # of reweighting
 _FITS = 2.0  # a joint with an error of this many medians has a quarter of the weight
