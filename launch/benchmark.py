@@ -14,8 +14,8 @@ python -m launch.benchmark streaming     # from a frame's keypoints to its pose,
 python -m launch.benchmark epoch         # an epoch against its steps, with data on the device and on the host
 python -m launch.benchmark video --data=DIR   # networks on a recording by several calibrated cameras (docs/real_video.md)
 python -m launch.benchmark views --data=FILE  # networks on motion capture, cameras high and low, near and far, rolled
-python -m launch.benchmark filters --data=FILE  # networks on motion capture, before and after each filter (docs/motion_measured.md)
-python -m launch.benchmark expected --data=FILE # how well the expected errors of joints predict the true ones (docs/motion_measured.md)
+python -m launch.benchmark filters --data=FILE  # each filter, on motion capture (docs/motion_measured.md)
+python -m launch.benchmark expected --data=FILE # expected against true errors of joints (docs/motion_measured.md)
 python -m launch.benchmark motion --data=FILE  # where people are: paths, up and the floor, of walks in motion capture
 """
 

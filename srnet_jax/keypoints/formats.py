@@ -1,4 +1,4 @@
-"""Descriptions of all keypoint formats, from which files are recognised and read, and from which the help and docs/keypoint_files.md are made.
+"""Descriptions of all keypoint formats: files are recognised and read by them, and docs/keypoint_files.md lists them.
 
 The description of a JSON format says where a file has its frames, a frame its people, and a person its joints:
 

@@ -288,7 +288,7 @@ class Result:
         elif path.suffix == ".csv":
             table.write(path, motion)
         elif path.suffix == ".c3d":
-            c3d.write(path, motion, self.place)
+            c3d.write(path, motion, f"x right, y away from the camera, z up; {self.place}")
         else:
             from srnet_jax.lifting.formats import bvh  # scipy takes a third of a second
 

@@ -324,7 +324,7 @@ def test_what_is_not_known_is_not_made_up(walk):
         plain.joints_world()
     with pytest.raises(UserError, match=r"walker: the hip's path \(root\) is not known"):
         plain.joints_camera()
-    assert plain.place == "upright as the camera is, z up; relative to the hip"
+    assert plain.place == "upright as the camera is; relative to the hip"
     np.testing.assert_allclose(plain.motion().points, plain.poses_3d[..., [0, 2, 1]] * [1, 1, -1], atol=1e-9)
     assert np.isnan(plain.angles()[0, angles.NAMES.index("pelvis_tilt")])
     level = result(seen, up=found.up)
@@ -333,7 +333,7 @@ def test_what_is_not_known_is_not_made_up(walk):
     no_floor = result(seen, up=found.up, root=found.root)
     np.testing.assert_allclose(no_floor.joints_world(), with_gap(truth - truth[0, 0]), atol=1e-6)
     assert no_floor.place.endswith("from the hip of the first frame, height above the floor not known")
-    assert found.place.endswith("z up from the floor; from below the hip of the first frame")
+    assert found.place.endswith("level, as seen by the camera; on the floor, from below the hip of the first frame")
 
 
 @pytest.mark.parametrize("down", [1, -1])
