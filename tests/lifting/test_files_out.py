@@ -143,7 +143,7 @@ def test_c3d(walk, tmp_path):
     assert point["LABELS"]["value"] == list(NAMES)
     assert point["UNITS"]["value"] == ["mm"]
     assert (point["X_SCREEN"]["value"], point["Y_SCREEN"]["value"]) == (["+X"], ["+Z"])
-    assert point["DESCRIPTIONS"]["value"][0] == found.place
+    assert point["DESCRIPTIONS"]["value"][0] == f"x right, y away from the camera, z up; {found.place}"
     assert read["header"]["points"]["first_frame"] == FIRST
     points = read["data"]["points"][:3].transpose(2, 1, 0) / 1000
     np.testing.assert_allclose(points, with_gap(truth), atol=1e-4)
