@@ -26,9 +26,9 @@ def keep_memory() -> None:
 
     XLA allocates the memory of a step at each call. By default, glibc returns large blocks to the system when they are freed.
     Mapping their pages again takes up to a third of a training step on a CPU (`python -m launch.benchmark train` measures it;
-    docs/speed.md). glibc reads its settings when a process starts. With another C library, or with GLIBC_TUNABLES already set,
-    this does nothing.
+    docs/speed.md). glibc reads its settings when a process starts. With another C library, with GLIBC_TUNABLES already set, or
+    for --help, this does nothing.
     """
-    if platform.libc_ver()[0] == "glibc" and _ALLOCATOR not in os.environ:
+    if platform.libc_ver()[0] == "glibc" and _ALLOCATOR not in os.environ and "--help" not in sys.orig_argv:
         os.environ[_ALLOCATOR] = _KEEP_MEMORY
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
