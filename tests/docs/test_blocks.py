@@ -1,5 +1,7 @@
 """The commands and Python blocks of the documentation run, but for those that the page says need something.
 
+`python -m pytest -m blocks` runs them. They take ten minutes, which .ci/run has no room for.
+
 Each page has a folder of its own with the files that readers have. The commands run there in order, then the Python blocks as
 one program. Only trainings are shortened.
 """
@@ -114,7 +116,7 @@ def test_commands_that_nothing_runs_are_marked():
                 assert ours or shlex.join(words) in ELSEWHERE, f"{page.name}: {shlex.join(words)}"
 
 
-@pytest.mark.slow
+@pytest.mark.blocks
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(runs, blocks(page)))], ids=lambda page: page.stem)
 def test_blocks_run(page, trained, tmp_path):
     folder = tmp_path / "reader"

@@ -126,7 +126,7 @@ def test_what_cannot_be_exported_is_said(trained, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_program_that_differs_is_not_kept(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "_MOST_APART", -1.0)
+    monkeypatch.setattr(export, "_TOLERANCE", -1.0)
     with pytest.raises(UserError, match=r"x\.stablehlo: not kept, outputs differ from the network's by"):
         export.write(tmp_path / "x.stablehlo", trained)
     assert not list(tmp_path.iterdir())
