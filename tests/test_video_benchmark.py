@@ -52,12 +52,13 @@ def table(camera, unit):
 
 @pytest.fixture
 def folder(tmp_path, rng):
-    """A session with the calibration and Config.toml above the trial."""
-    (tmp_path / "Calibration").mkdir()
-    trial = tmp_path / "people" / "trial"
+    """A session with the calibration and Config.toml above the trial, out of reach of other tests' folders."""
+    session = tmp_path / "recordings" / "session"
+    trial = session / "people" / "trial"
     (trial / "pose").mkdir(parents=True)
-    (tmp_path / "Calibration" / "cameras.toml").write_text("".join(table(camera, 1.0) for camera in CAMERAS))
-    (tmp_path / "Config.toml").write_text("[project]\nframe_rate = 60\n")
+    (session / "Calibration").mkdir()
+    (session / "Calibration" / "cameras.toml").write_text("".join(table(camera, 1.0) for camera in CAMERAS))
+    (session / "Config.toml").write_text("[project]\nframe_rate = 60\n")
     (trial / "Config.toml").write_text("[filtering]\n")
     for camera in CAMERAS:
         pixels = cameras.project(cameras.world_to_camera(body(), camera), camera) + rng.normal(0, 0.5, (FRAMES, 17, 2))
