@@ -1,5 +1,6 @@
 """The state of a training as one pytree: step, epoch, variables and optimiser state."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -28,14 +29,14 @@ class TrainState(struct.PyTreeNode):
 
 def create_train_state(model: Lifter, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
     """Initialise the model's variables from a seed, and the state of the optimiser from the variables."""
+    return _create(model, optimizer, jax.random.key(seed))
 
-    @jax.jit  # compiled as one program, which the compilation cache keeps
-    def create(key: jax.Array) -> TrainState:
-        variables = init_variables(model, key)
-        zero, params = jnp.zeros([], jnp.int32), variables["params"]
-        return TrainState(zero, zero, params, variables["batch_stats"], optimizer.init(params))
 
-    return create(jax.random.key(seed))
+@partial(jax.jit, static_argnums=(0, 1))  # one program for all seeds, which the compilation cache keeps
+def _create(model: Lifter, optimizer: optax.GradientTransformation, key: jax.Array) -> TrainState:
+    variables = init_variables(model, key)
+    zero, params = jnp.zeros([], jnp.int32), variables["params"]
+    return TrainState(zero, zero, params, variables["batch_stats"], optimizer.init(params))
 
 
 def count_parameters(params: Any) -> int:
