@@ -4,6 +4,7 @@ Effects are observed where code reads a config: loading of data, the split, the 
 and the traced network and training step.
 """
 
+import functools
 import itertools
 import types
 
@@ -19,7 +20,7 @@ from srnet_jax.data.mocap import clip_files
 from srnet_jax.data.protocols import split
 from srnet_jax.errors import UserError
 from srnet_jax.evaluation.ranking import rank
-from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.models.pose_lifter import create_model, variable_shapes
 from srnet_jax.pose.cameras import virtual_cameras
 from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.training.steps import StepSettings
@@ -139,9 +140,13 @@ def redrawing(config):
 
 def network(config):
     """Return a network's traced program, with its constants, and the shapes of its variables."""
-    model = create_model(config.model)
+    return traced_network(create_model(config.model))
+
+
+@functools.cache  # a field that is not read gives an equal model
+def traced_network(model):
     inputs = jax.ShapeDtypeStruct((2, 11, *model.input_shape), np.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), inputs)
+    variables = variable_shapes(model)
     traced = jax.make_jaxpr(model.apply)(variables, inputs)
     return str(traced), [np.asarray(constant).tobytes() for constant in traced.consts]
 

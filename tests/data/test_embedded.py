@@ -9,7 +9,6 @@ from srnet_jax.data.mocap import clip_files, plausibility
 from srnet_jax.data.sources import load_split
 from srnet_jax.errors import DataError
 from srnet_jax.pose.skeleton import H36M_17
-from srnet_jax.training.loop import train_and_evaluate
 from tests.data.test_mocap import walk
 
 FEET = [H36M_17.joints.index(side + "Foot") for side in "LR"]
@@ -109,16 +108,3 @@ def test_the_quickstart_trains_on_some_people_and_tests_on_others():
         assert one.inputs_2d.min() > -51
         assert one.inputs_2d.max() < 1051
         assert one.poses_3d[..., 2].min() > 1
-
-
-def test_the_quickstart_trains(tmp_path):
-    config = quickstart.get_config()
-    config.num_devices = 1
-    config.data.cameras.number = 1
-    config.data.downsample = 60
-    config.model.network = "fc"
-    config.model.channels = 34
-    config.model.filter_widths = (1,)
-    config.train.epochs = 1
-    train_and_evaluate(config, tmp_path)
-    assert (tmp_path / "metrics.jsonl").read_text().count("\n") >= 1

@@ -21,7 +21,7 @@ GOOD = {"loaded", "refused", "killed"}
 ROOT = Path(__file__).parents[2]
 CRASHES = sorted((Path(__file__).parent / "crashes").iterdir())
 IN_ANOTHER_PROCESS = ("hdf5.mat", "hdf5.h5", "pose.cdf", "archive.tgz", "markers.c3d")  # three times as slow as the others
-SLOW_INPUTS = dict.fromkeys(READERS, 300) | dict.fromkeys(IN_ANOTHER_PROCESS, 150)  # run more by hand: python -m tests.fuzz
+SLOW_INPUTS = dict.fromkeys(READERS, 100) | dict.fromkeys(IN_ANOTHER_PROCESS, 50)  # run more by hand: python -m tests.fuzz
 
 
 @pytest.fixture

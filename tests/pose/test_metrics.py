@@ -181,8 +181,8 @@ def test_alignment_agrees_with_numpy(rng):
 
 
 @pytest.mark.slow
-def test_alignment_of_a_million_poses_agrees_with_numpy(rng):
-    check_alignment(rng, 1_000_000 // KINDS + 1)
+def test_alignment_of_many_poses_agrees_with_numpy(rng):
+    check_alignment(rng, 200_000 // KINDS)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

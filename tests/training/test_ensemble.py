@@ -55,7 +55,6 @@ ACTIONS = {"protocol.name": "cross_action", "protocol.validation": "test", "data
             ACTIONS | {"train.steps_per_call": 3, "parallel": "pmap", "train.checkpoint_minutes": 1e-9},
             {"actions_train": ("Walking", "Eating")},
         ),
-        pytest.param(ACTIONS | {"train.data_on": "host"}, {"actions_train": ("Walking", "Eating")}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
