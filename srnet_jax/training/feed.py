@@ -131,11 +131,11 @@ class Feed:
         return self._items(numbers, real) | {"active": active}
 
     def _items(self, numbers: np.ndarray, real: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Return this process's items for sample numbers [M, K, B], padded to a multiple of the number of devices.
+        """Return this process's items for sample numbers [M, K, B], padded to a multiple of the devices' parts.
 
         `real` is the mask of the samples that count; None for all.
         """
-        missing = -numbers.shape[2] % self._devices.count
+        missing = -numbers.shape[2] % self._devices.batch_parts
         weights = {}
         if missing or real is not None:
             real = np.ones(numbers.shape, bool) if real is None else real
@@ -154,7 +154,8 @@ class Feed:
         alone = len(self.windows) == 1
         items = jax.tree.map(lambda item: item[0], items) if alone else items
         active = {"active": items.pop("active")} if "active" in items else {}
-        return self._devices.spread(items, axis=1 if alone else 2) | self._devices.replicate(active)
+        spread = self._devices.spread(items, axis=1 if alone else 2, stacked=not alone)
+        return spread | self._devices.replicate(active, stacked=not alone)
 
 
 def _gather(data: Samples, item: dict[str, jax.Array]) -> dict[str, jax.Array]:

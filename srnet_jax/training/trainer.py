@@ -166,7 +166,7 @@ class Trainer:
         train = configs[0].train
         self.configs, self.data = configs, data
         self.model = create_model(configs[0].model)
-        self.devices = Devices(configs[0].parallel, configs[0].num_devices)
+        self.devices = Devices(configs[0].parallel, configs[0].num_devices, len(configs))
         self.windows = self._windows([own.training for own in data])
         self._drawn = 0  # epoch of the frames in `windows`
         for windows, own in zip(self.windows, data, strict=True):
@@ -223,7 +223,8 @@ class Trainer:
         step = self.devices.compile(StepSettings.of(self.configs[0]), feed.take, stacked=len(self.configs) > 1)
         hyperparameters = [Hyperparameters.at(epoch, config.seed, config.train) for config in self.configs]
         state, totals, hyperparameters = self.devices.replicate(
-            self._stack([(one.state, one.totals, own) for one, own in zip(snapshots, hyperparameters, strict=True)])
+            self._stack([(one.state, one.totals, own) for one, own in zip(snapshots, hyperparameters, strict=True)]),
+            stacked=len(self.configs) > 1,
         )
         first = tuple(
             steps if int(one.state.epoch) > epoch or (sits_out and sits_out[index]) else _resumed(one.batch, steps)

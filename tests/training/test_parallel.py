@@ -62,6 +62,17 @@ def test_more_devices_than_there_are():
         Devices("jit", 99)
 
 
+def test_runs_are_divided_among_devices_before_batches():
+    devices = Devices("jit", 8, runs=6)  # two groups of three runs, four devices each
+    states = devices.replicate(np.arange(12.0).reshape(6, 2), stacked=True)
+    assert {shard.data.shape for shard in states.addressable_shards} == {(3, 2)}
+    batch = devices.spread(np.arange(24).reshape(6, 1, 4), axis=2, stacked=True)
+    assert {shard.data.shape for shard in batch.addressable_shards} == {(3, 1, 1)}
+    assert devices.batch_parts == 4
+    np.testing.assert_array_equal(devices.to_host(states), np.arange(12.0).reshape(6, 2))
+    assert Devices("pmap", 8, runs=6).batch_parts == Devices("jit", 8).batch_parts == 8
+
+
 @pytest.fixture
 def windows(tiny_config):
     _, parts = load_split(tiny_config)
