@@ -25,6 +25,7 @@ from srnet_jax.commands import app
 
 _COMMANDS: tuple[str, ...] = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
 _COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video", "views", "filters", "motion", "expected")
+_IN_LINES = ("train", "inference")  # which print a line for each case
 _WITH_DATA = ("video", "views", "filters", "motion", "expected")
 _PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
 _DATA = flags.DEFINE_string(
@@ -36,6 +37,7 @@ _NETWORKS = flags.DEFINE_list(
 _FPS = flags.DEFINE_float("fps", None, "Of video: frames per second; else Config.toml's frame_rate, or 30.", 0.1, 10_000)
 _LAYOUT = flags.DEFINE_string("layout", None, "Of video: layout of the keypoints, where it is not told by how they look.")
 _JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
+_VERBOSE = flags.DEFINE_bool("verbose", False, "Of train and inference: print every figure, not one line a case.")
 _OF_VIDEO = (_DATA, _NETWORKS, _FPS, _LAYOUT)
 
 
@@ -47,13 +49,16 @@ def main(command: str) -> None:
 
     from rich.table import Table
 
+    from srnet_jax.benchmarks import machine
     from srnet_jax.commands.console import console, print_table
     from srnet_jax.io.files import plain
 
     if _JSON.value and not plain(_JSON.value).parent.is_dir():
         app.fail(f"--json={_JSON.value}: expected a file in a folder that exists")
-    if _PEER.value and command not in ("train", "inference"):
+    if _PEER.value and command not in _IN_LINES:
         app.fail(f"--peer={_PEER.value}: expected train or inference, found {command}")
+    if _VERBOSE.value and command not in _IN_LINES:
+        app.fail(f"--verbose: expected train or inference, found {command}")
     if _PEER.value and not importlib.util.find_spec("torch"):
         app.fail("--peer=torch: PyTorch is not installed, expected `pip install -e .[bench]`")
     unread = [f"--{flag.name}" for flag in _OF_VIDEO if flag.value and command != "video"]
@@ -65,10 +70,15 @@ def main(command: str) -> None:
         app.fail("--data: missing, expected a recording or joint positions (docs/real_video.md)")
     options = {flag.name: flag.value for flag in (_PEER, *_OF_VIDEO) if flag.value}
     module = importlib.import_module(f"srnet_jax.benchmarks.{command}")
-    figures = module.run(**options)
+    print(machine.processor())
+    with machine.watched() as others:
+        figures = module.run(**options)
+    print(*others)
     if command in _WITH_DATA:
         for grid in module.grids(figures):
             print_table(grid)
+    elif command in _IN_LINES and not _VERBOSE.value:
+        print(*module.summary(figures), sep="\n")
     else:
         table = Table(command, "", show_header=False)
         for name, value in figures.items():

@@ -1,9 +1,10 @@
 import os
+import re
 
 import pytest
 
-from srnet_jax.benchmarks import start, timing
-from srnet_jax.benchmarks.train import product_operations
+from srnet_jax.benchmarks import machine, start, timing
+from srnet_jax.benchmarks.train import product_operations, summary
 
 
 def test_product_operations_by_hand():
@@ -56,3 +57,27 @@ def test_a_second_training_finds_all_of_its_code_compiled(tmp_path, monkeypatch)
     assert found
     start.first_step(tmp_path, tmp_path / "second")
     assert compiled() == found
+
+
+def test_a_summary_has_a_line_for_each_case():
+    case = "SR multiply, 6 layers, batch 1024"
+    figures = {
+        f"{case}: ours, ms": 88.4,
+        f"{case}: ours, percent of the bound": 56.3,
+        f"{case}: PyTorch, ms": 140.0,
+        f"{case}: PyTorch / ours": 1.571,
+        f"{case}: PyTorch / ours, least of the rounds": 1.498,
+        f"{case}: PyTorch / ours, greatest of the rounds": 1.66,
+    }
+    assert summary(figures) == [f"{case}: 88.4 ms, 56 % of the bound; PyTorch takes 1.57 times as long (1.50 to 1.66)"]
+
+
+def test_other_programs_are_counted(monkeypatch):
+    seconds = iter([(0.0, 10.0, 1.0), (1.0, 10.1, 1.0), (11.0, 45.1, 21.0)])  # clock, all processors, this program
+    monkeypatch.setattr(machine, "_times", lambda: next(seconds))
+    monkeypatch.setattr(machine.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(machine, "_cores", lambda: 4)
+    with pytest.warns(UserWarning, match="the machine is busy"), machine.watched() as said:
+        assert said == []
+    assert said == ["other programs used 0.1 of 4 cores before the measurement and 1.5 during it"]
+    assert re.search(r"\w, 4 cores", machine.processor())

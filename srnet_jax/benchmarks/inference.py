@@ -6,7 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from srnet_jax.benchmarks.train import Cases, Peers, compare, make_arrays, make_model
+from srnet_jax.benchmarks.train import Cases, Peers, compare, make_arrays, make_model, summary
+
+__all__ = ["run", "summary"]
 
 _FRAMES = 1000  # output frames
 INFERENCE: Cases = {

@@ -36,9 +36,14 @@ def medians(functions: dict[str, Callable[[], object]], rounds: int, warm_up: in
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
+def ratios(slow: list[float], fast: list[float]) -> list[float]:
+    """Return the ratios, round by round."""
+    return [a / b for a, b in zip(slow, fast, strict=True)]
+
+
 def ratio(slow: list[float], fast: list[float]) -> float:
     """Return the median of the ratios, round by round."""
-    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
+    return statistics.median(ratios(slow, fast))
 
 
 def _serve(pipe: Connection, make: Maker) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from srnet_jax.benchmarks.timing import Maker, alternate, ask, ratio, workers
+from srnet_jax.benchmarks.timing import Maker, alternate, ask, ratios, workers
 from srnet_jax.config.schema import default_config
 
 Cases = dict[str, tuple[str, tuple[int, ...], int]]  # network, filter widths, and windows or output frames
@@ -47,9 +47,34 @@ def compare(cases: Cases, make: Maker, peers: Peers, rounds: int, *, training: b
                 figures[f"{case}: {name}, percent of the bound"] = 100 * bound / median
                 figures[f"{case}: {name}, peak memory of the process, MB"] = ask(pipes[name]) / 1e6
                 if name in peers:
-                    figures[f"{case}: {name} / ours"] = ratio(seconds[name], seconds["ours"])
+                    rounds_of = ratios(seconds[name], seconds["ours"])
+                    figures[f"{case}: {name} / ours"] = statistics.median(rounds_of)
+                    figures[f"{case}: {name} / ours, least of the rounds"] = min(rounds_of)
+                    figures[f"{case}: {name} / ours, greatest of the rounds"] = max(rounds_of)
             figures[f"{case}: products of {_SIZE}, GFLOP/s"] = rate / 1e9
     return figures
+
+
+def summary(figures: dict[str, float]) -> list[str]:
+    """Return a line for each case of `compare`: our time, its share of the bound, and how many times as long the peers take."""
+    lines = []
+    for name, milliseconds in figures.items():
+        case, found, _ = name.partition(": ours, ms")
+        if found:
+            text = f"{case}: {milliseconds:.3g} ms, {figures[f'{case}: ours, percent of the bound']:.0f} % of the bound"
+            for peer in _peers(figures, case):
+                middle, least, most = (
+                    figures[f"{case}: {peer} / ours{end}"] for end in ("", ", least of the rounds", ", greatest of the rounds")
+                )
+                text += f"; {peer} takes {middle:.2f} times as long ({least:.2f} to {most:.2f})"
+            lines.append(text)
+    return lines
+
+
+def _peers(figures: dict[str, float], case: str) -> list[str]:
+    """Return the names of the implementations that were timed beside ours in a case."""
+    found = (name.removeprefix(f"{case}: ") for name in figures if name.startswith(f"{case}: ") and name.endswith(" / ours"))
+    return [name.removesuffix(" / ours") for name in found]
 
 
 def product_operations(network: str, filter_widths: tuple[int, ...], size: int, *, training: bool) -> float:
