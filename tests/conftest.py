@@ -51,7 +51,7 @@ def make_tiny_config():
     config.data.cameras.number = 1
     config.model.network = "fc"  # compiles fastest; the layers have their own tests
     config.model.channels = 40
-    config.model.filter_widths = (1, 1)
+    config.model.filter_widths = (1,)
     config.num_devices = 1
     config.train.epochs = 2
     config.train.batch_size = 512

@@ -23,7 +23,7 @@ TINY = (
     "--config.data.num_frames=2000",
     "--config.data.cameras.number=1",
     "--config.model.channels=40",
-    "--config.model.filter_widths=(1,1)",
+    "--config.model.filter_widths=(1,)",
 )
 
 

@@ -98,7 +98,7 @@ def test_config_survives_the_workdir(tiny_config, tmp_path):
     config_files.save(tiny_config, tmp_path)
     loaded = config_files.load(tmp_path)
     assert schema.differences(tiny_config, loaded) == []
-    assert loaded.model.filter_widths == (1, 1)
+    assert loaded.model.filter_widths == (1,)
     assert type(loaded.model.context_dim) is float
 
 

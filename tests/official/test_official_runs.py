@@ -106,6 +106,7 @@ def test_pytorch_reads_the_exported_file(run, tmp_path):
 
 def test_training_goes_on_where_the_official_run_stopped(tiny_config, tmp_path):
     tiny_config.train.epochs = 1
+    tiny_config.model.filter_widths = (1, 1)  # the shortest network of the official code
     steps = int(train_and_evaluate(tiny_config, tmp_path / "first").step)
     export_run(tmp_path / "first", tmp_path / "first.bin")
     weights = load_torch(tmp_path / "first.bin")
@@ -316,7 +317,7 @@ def test_what_is_odd_beside_the_weights_is_left_out_and_said(tmp_path):
     ],
 )
 def test_what_the_official_code_cannot_hold_is_not_exported(changes, message, tiny_config, tmp_path):
-    tiny_config.model.update({"network": "sr", **changes})
+    tiny_config.model.update({"network": "sr", "filter_widths": (1, 1), **changes})
     config_files.save(tiny_config, tmp_path)
     with pytest.raises(TrainingError, match=message):
         export_run(tmp_path, tmp_path / "out.bin")

@@ -163,9 +163,8 @@ SR = {"train.epochs": 1, "model.network": "sr", "model.channels": 24, "model.fil
 @pytest.mark.parametrize(
     ("changes", "how", "devices"),
     [
-        pytest.param({}, {"parallel": "pmap", "train.data_on": "host"}, 2, marks=pytest.mark.slow),
+        pytest.param(SR, {"parallel": "pmap", "train.data_on": "host"}, 2, marks=pytest.mark.slow),
         pytest.param({}, {"num_devices": 2, "train.steps_per_call": 3}, 2, marks=pytest.mark.slow),
-        pytest.param(SR, {"train.data_on": "host"}, 1, marks=pytest.mark.slow),
     ],
     ids=str,
 )
