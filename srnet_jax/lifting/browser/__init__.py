@@ -1,1 +1,1 @@
-"""The page that lifts keypoints in the browser: a static folder with the network, without a server."""
+"""Write a static website that lifts keypoints in the browser, with the same arithmetic as this package."""
