@@ -26,18 +26,18 @@ export class Stage {
     this.body = body;
     this.labels = false;
     this.view = { ...HOME };
-    this.flat = element("canvas", { class: "flat", role: "img", "aria-label": "2D keypoints in the image" });
-    this.solid = element("canvas", { class: "solid", tabindex: "0", role: "img",
-      "aria-label": "3D pose; drag, or hold Shift and press arrow keys, to turn; scroll, or press plus and minus, to zoom" });
-    container.append(element("div", { class: "views" },
-      element("figure", {}, this.flat, element("figcaption", {}, "2D keypoints in the image, pixels")),
-      element("figure", {}, this.solid, element("figcaption", {},
-        "3D pose on a grid of 0.5 m. Drag to turn, scroll or pinch to zoom, double-click to reset"))));
+    this.flat = element('canvas', { class: 'flat', role: 'img', 'aria-label': '2D keypoints in the image' });
+    this.solid = element('canvas', { class: 'solid', tabindex: '0', role: 'img',
+      'aria-label': '3D pose; drag, or hold Shift and press arrow keys, to turn; scroll, or press plus and minus, to zoom' });
+    container.append(element('div', { class: 'views' },
+      element('figure', {}, this.flat, element('figcaption', {}, '2D keypoints in the image, pixels')),
+      element('figure', {}, this.solid, element('figcaption', {},
+        '3D pose on a grid of 0.5 m. Drag to turn, scroll or pinch to zoom, double-click to reset'))));
     this.scene = { people: [], box: [0, 0, 1, 1], size: [1, 1], reach: 1, floor: 0 };
     this.closing = new AbortController();
     const changed = () => this.redraw(), quiet = { signal: this.closing.signal };
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed, quiet);
-    addEventListener("resize", changed, quiet);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', changed, quiet);
+    addEventListener('resize', changed, quiet);
     this.listen();
   }
 
@@ -56,10 +56,10 @@ export class Stage {
     this.waiting ??= requestAnimationFrame(() => {
       this.waiting = undefined;
       const style = getComputedStyle(document.documentElement);
-      this.inks = Object.fromEntries(["left", "right", "center", "faint", "ink"].map(name => [name, style.getPropertyValue(`--${name}`).trim()]));
+      this.inks = Object.fromEntries(['left', 'right', 'center', 'faint', 'ink'].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
       this.drawFlat();
       this.drawSolid();
-      document.body.dataset.drawn = String(this.scene.frame ?? "");
+      document.body.dataset.drawn = String(this.scene.frame ?? '');
     });
   }
 
@@ -98,7 +98,7 @@ export class Stage {
       stroke(context, place(value, floor, -half), place(value, floor, half), this.inks.faint, 1);
       stroke(context, place(-half, floor, value), place(half, floor, value), this.inks.faint, 1);
     }
-    const bones = [], placed = people.filter(one => one.pose).map(one => {
+    const bones = [], placed = people.filter((one) => one.pose).map((one) => {
       const points = this.body.joints.map((_, j) => place(one.pose[3 * j], one.pose[3 * j + 1], one.pose[3 * j + 2]));
       for (const [a, b, side] of this.body.bones3d)
         bones.push([points[a][2] + points[b][2], points[a], points[b], this.inks[side], one.dashed[a] || one.dashed[b] ? [5, 8] : []]);
@@ -111,15 +111,15 @@ export class Stage {
       this.dots(context, points, this.body.joints);
       if (people.length < 2) continue;
       const top = points.reduce((best, point) => point[1] < best[1] ? point : best);
-      context.textAlign = "center";
+      context.textAlign = 'center';
       context.fillText(name, top[0], top[1] - 10);
-      context.textAlign = "start";
+      context.textAlign = 'start';
     }
   }
 
   dots(context, points, labels) {
     context.fillStyle = this.inks.ink;
-    context.font = "11px system-ui, sans-serif";
+    context.font = '11px system-ui, sans-serif';
     points.forEach((point, j) => {
       if (!point) return;
       context.beginPath();
@@ -144,9 +144,9 @@ export class Stage {
   listen() {
     const fingers = new Map(), { solid } = this;
     let apart = 0;
-    solid.addEventListener("pointerdown", event => { solid.setPointerCapture(event.pointerId); fingers.set(event.pointerId, event); apart = 0; });
-    for (const ending of ["pointerup", "pointercancel"]) solid.addEventListener(ending, event => { fingers.delete(event.pointerId); apart = 0; });
-    solid.addEventListener("pointermove", event => {
+    solid.addEventListener('pointerdown', (event) => { solid.setPointerCapture(event.pointerId); fingers.set(event.pointerId, event); apart = 0; });
+    for (const ending of ['pointerup', 'pointercancel']) solid.addEventListener(ending, (event) => { fingers.delete(event.pointerId); apart = 0; });
+    solid.addEventListener('pointermove', (event) => {
       const last = fingers.get(event.pointerId);
       if (!last) return;
       fingers.set(event.pointerId, event);
@@ -158,13 +158,13 @@ export class Stage {
         apart = now;
       }
     });
-    solid.addEventListener("wheel", event => { event.preventDefault(); this.zoom(Math.exp(-event.deltaY * 0.001)); }, { passive: false });
-    solid.addEventListener("dblclick", () => { Object.assign(this.view, HOME); this.redraw(); });
+    solid.addEventListener('wheel', (event) => { event.preventDefault(); this.zoom(Math.exp(-event.deltaY * 0.001)); }, { passive: false });
+    solid.addEventListener('dblclick', () => { Object.assign(this.view, HOME); this.redraw(); });
     const turns = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1] };
-    solid.addEventListener("keydown", event => {
+    solid.addEventListener('keydown', (event) => {
       if (event.shiftKey && turns[event.key]) this.turn(...turns[event.key]);
-      else if ("+=".includes(event.key)) this.zoom(1.2);
-      else if ("-_".includes(event.key)) this.zoom(1 / 1.2);
+      else if ('+='.includes(event.key)) this.zoom(1.2);
+      else if ('-_'.includes(event.key)) this.zoom(1 / 1.2);
       else return;
       event.preventDefault();
       event.stopPropagation();
@@ -179,10 +179,10 @@ function pen(canvas) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
   }
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext('2d');
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
-  context.lineCap = "round";
+  context.lineCap = 'round';
   return [context, width, height];
 }
 

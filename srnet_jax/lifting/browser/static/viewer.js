@@ -24,7 +24,7 @@
  * @property {number|null} floor Its y in the level frame; null if not known.
  */
 
-import { Stage, element } from "./stage.js";
+import { Stage, element } from './stage.js';
 
 const SPEEDS = [0.25, 0.5, 1, 2];
 
@@ -32,52 +32,52 @@ const SPEEDS = [0.25, 0.5, 1, 2];
  * Show people of one video with a timeline: space plays and pauses, the left and right arrow keys go one frame.
  * @param {HTMLElement} container It is emptied first.
  * @param {Shown[]} people At least one.
- * @param {import("./stage.js").Body} body
+ * @param {import('./stage.js').Body} body
  * @returns {{close: () => void}} `close` stops the player.
  */
 export function openPlayer(container, people, body) {
   container.replaceChildren();
   const stage = new Stage(container, body);
-  const seconds = timesOf(people), numbers = [...seconds.keys()].sort((a, b) => a - b), times = numbers.map(number => seconds.get(number));
+  const seconds = timesOf(people), numbers = [...seconds.keys()].sort((a, b) => a - b), times = numbers.map((number) => seconds.get(number));
   const count = numbers.length, last = count - 1;
   const length = times[last] - times[0] + (last ? (times[last] - times[0]) / last : 1);
 
-  const play = element("button", { type: "button", class: "play" });
-  const time = element("input", { type: "range", min: "0", max: String(last), value: "0", step: "1", "aria-label": "Frame", class: "time" });
-  const clock = element("output", { class: "clock" });
-  const speed = element("select", {}, ...SPEEDS.map(value => element("option", { value: String(value) }, `${value}×`)));
-  speed.value = "1";
-  const labels = element("input", { type: "checkbox" });
-  const person = element("select", {}, element("option", { value: "" }, "all"), ...people.map((one, i) => element("option", { value: String(i) }, one.name)));
-  const room = element("input", { type: "checkbox" });
-  const key = element("span", {}, element("b", { class: "left" }, "left"), " · ", element("b", { class: "right" }, "right"), " side of the person");
-  const together = people.length > 1 && people.every(one => one.room);
+  const play = element('button', { type: 'button', class: 'play' });
+  const time = element('input', { type: 'range', min: '0', max: String(last), value: '0', step: '1', 'aria-label': 'Frame', class: 'time' });
+  const clock = element('output', { class: 'clock' });
+  const speed = element('select', {}, ...SPEEDS.map((value) => element('option', { value: String(value) }, `${value}×`)));
+  speed.value = '1';
+  const labels = element('input', { type: 'checkbox' });
+  const person = element('select', {}, element('option', { value: '' }, 'all'), ...people.map((one, i) => element('option', { value: String(i) }, one.name)));
+  const room = element('input', { type: 'checkbox' });
+  const key = element('span', {}, element('b', { class: 'left' }, 'left'), ' · ', element('b', { class: 'right' }, 'right'), ' side of the person');
+  const together = people.length > 1 && people.every((one) => one.room);
   room.checked = together;
-  container.append(element("div", { class: "controls" }, play, time, clock,
-    element("label", {}, "Speed ", speed),
-    ...(people.length > 1 ? [element("label", {}, "Person ", person)] : []),
-    ...(people.every(one => one.room) ? [element("label", {}, room, " In the room")] : []),
-    element("label", {}, labels, " Joint names"), key));
-  if (people.length > 1 && !together) person.value = "0";
+  container.append(element('div', { class: 'controls' }, play, time, clock,
+    element('label', {}, 'Speed ', speed),
+    ...(people.length > 1 ? [element('label', {}, 'Person ', person)] : []),
+    ...(people.every((one) => one.room) ? [element('label', {}, room, ' In the room')] : []),
+    element('label', {}, labels, ' Joint names'), key));
+  if (people.length > 1 && !together) person.value = '0';
 
   let shown, extent, frame = 0, exact = 0, playing = count > 1, before = null, closed = false;
   const choose = () => {
-    shown = person.value === "" ? people : [people[Number(person.value)]];
+    shown = person.value === '' ? people : [people[Number(person.value)]];
     room.disabled = shown.length > 1;
     if (shown.length > 1 && together) room.checked = true;
-    extent = { ...boxOf(shown), ...reachOf(shown, room.checked && shown.every(one => one.room)) };
+    extent = { ...boxOf(shown), ...reachOf(shown, room.checked && shown.every((one) => one.room)) };
     show(frame);
   };
-  const show = next => {
+  const show = (next) => {
     frame = Math.min(Math.max(next, 0), last);
     time.value = String(frame);
     clock.textContent = `frame ${numbers[frame]} · ${times[frame].toFixed(2)} of ${times[last].toFixed(2)} s`;
-    time.setAttribute("aria-valuetext", clock.textContent);
-    const now = shown.map(one => momentOf(one, (numbers[frame] - one.first) / one.step, extent));
-    stage.show({ ...extent, people: now.filter(one => one), frame });
+    time.setAttribute('aria-valuetext', clock.textContent);
+    const now = shown.map((one) => momentOf(one, (numbers[frame] - one.first) / one.step, extent));
+    stage.show({ ...extent, people: now.filter((one) => one), frame });
   };
-  const set = state => { playing = state && count > 1; play.textContent = playing ? "Pause" : "Play"; before = null; };
-  const jump = next => { set(false); exact = times[next] - times[0]; show(next); };
+  const set = (state) => { playing = state && count > 1; play.textContent = playing ? 'Pause' : 'Play'; before = null; };
+  const jump = (next) => { set(false); exact = times[next] - times[0]; show(next); };
 
   function frameAt(wanted) { // the last frame at or before this time since the first
     let low = 0, high = last;
@@ -99,18 +99,18 @@ export function openPlayer(container, people, body) {
     requestAnimationFrame(tick);
   }
 
-  play.addEventListener("click", () => set(!playing));
-  time.addEventListener("input", () => jump(Number(time.value)));
-  labels.addEventListener("change", () => { stage.labels = labels.checked; stage.redraw(); });
-  for (const chosen of [person, room]) chosen.addEventListener("change", choose);
+  play.addEventListener('click', () => set(!playing));
+  time.addEventListener('input', () => jump(Number(time.value)));
+  labels.addEventListener('change', () => { stage.labels = labels.checked; stage.redraw(); });
+  for (const chosen of [person, room]) chosen.addEventListener('change', choose);
   const closing = new AbortController();
-  addEventListener("keydown", event => {
+  addEventListener('keydown', (event) => {
     const target = event.target instanceof Element ? event.target : document.body;
-    if (target !== time && target.closest("input, select, button, textarea, summary, a")) return;
+    if (target !== time && target.closest('input, select, button, textarea, summary, a')) return;
     if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-    if (event.key === " ") set(!playing);
-    else if (event.key === "ArrowRight") jump((frame + 1) % count);
-    else if (event.key === "ArrowLeft") jump((frame + last) % count);
+    if (event.key === ' ') set(!playing);
+    else if (event.key === 'ArrowRight') jump((frame + 1) % count);
+    else if (event.key === 'ArrowLeft') jump((frame + last) % count);
     else return;
     event.preventDefault();
   }, { signal: closing.signal });
@@ -143,9 +143,9 @@ function boxOf(people) {
 /** Return how far the poses of all frames reach from the middle, where the floor is, and what `placed` needs. */
 function reachOf(people, inRoom) {
   const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity], extent = { inRoom, middle: [0, 0, 0] };
-  const visit = act => { for (const one of people) for (let row = 0; row < one.frames; row++) act(placed(one, row, extent), one); };
-  const known = inRoom ? people.map(one => one.room.floor).filter(floor => floor !== null) : [];
-  visit(pose => {
+  const visit = (act) => { for (const one of people) for (let row = 0; row < one.frames; row++) act(placed(one, row, extent), one); };
+  const known = inRoom ? people.map((one) => one.room.floor).filter((floor) => floor !== null) : [];
+  visit((pose) => {
     for (let i = 0; pose && i < pose.length; i++) {
       low[i % 3] = Math.min(low[i % 3], pose[i]);
       high[i % 3] = Math.max(high[i % 3], pose[i]);
@@ -154,7 +154,7 @@ function reachOf(people, inRoom) {
   const floor = known.length ? known[0] : high[1];
   if (inRoom && low[0] <= high[0]) extent.middle = low.map((value, axis) => (value + high[axis]) / 2);
   let reach = 0.5;
-  visit(pose => { for (let i = 0; pose && i < pose.length; i += 3) reach = Math.max(reach, Math.hypot(pose[i], pose[i + 1], pose[i + 2])); });
+  visit((pose) => { for (let i = 0; pose && i < pose.length; i += 3) reach = Math.max(reach, Math.hypot(pose[i], pose[i + 1], pose[i + 2])); });
   return { ...extent, reach, floor: floor - extent.middle[1] };
 }
 
@@ -174,7 +174,7 @@ function placed(one, row, { inRoom, middle }) {
 /** Return what a stage shows of a person in a frame; null if the video has no such frame of the person. */
 function momentOf(one, row, extent) {
   if (!Number.isInteger(row) || row < 0 || row >= one.frames) return null;
-  const part = array => array.slice(row * array.length / one.frames, (row + 1) * array.length / one.frames);
+  const part = (array) => array.slice(row * array.length / one.frames, (row + 1) * array.length / one.frames);
   const { name, bones2d, names2d } = one;
   return { name, bones2d, names2d, keypoints: part(one.keypoints), dashed: part(one.estimated), pose: placed(one, row, extent) };
 }
