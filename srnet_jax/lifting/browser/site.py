@@ -31,7 +31,6 @@ _RUNTIME_FILES = {
     "ort-wasm-simd-threaded.mjs": "ort-wasm.js",
     "ort-wasm-simd-threaded.wasm": "ort-wasm.wasm",
 }
-_POSES = 64  # of a sequence that a network with later frames lifts at a time
 
 
 def runtime_files(folder: Path) -> dict[Path, str]:
@@ -105,7 +104,6 @@ def _is_live(lifter: KeypointLifter) -> bool:
 def _write_network(path: Path, lifter: KeypointLifter) -> dict[str, Any]:
     """Write a network, and return what the scripts must know of it."""
     trained = lifter.trained
-    frames = trained.model.receptive_field + (0 if lifter.streams else _POSES - 1)
-    export.write(path, trained, frames=frames)
+    export.write(path, trained)
     path.with_name(f"{path.name}.json").unlink()
-    return lifting_tables.facts(trained, frames)
+    return lifting_tables.facts(trained, trained.model.receptive_field)

@@ -1,9 +1,9 @@
 // Lift the people of a file: `lifting/lift_file.py`, `KeypointLifter.lift` and `models/predict.py`.
 //
-// An ONNX model takes sequences of T = facts.frames frames and returns T - receptive_field + 1 poses. A clip is cut into
-// windows that overlap by the receptive field; beyond its ends a window repeats the nearest frame. Windows of all people share
-// a batch. Export a network of single frames with T = 1, `video` with T = receptive_field + 63 (64 poses a sequence), and
-// `causal` with T = receptive_field, because live one pose is needed at a time.
+// An ONNX model takes sequences of facts.frames frames and returns frames - receptive_field + 1 poses. A clip is cut into
+// windows that overlap; beyond its ends a window repeats the nearest frame. Windows of all people share a batch.
+// Export every network with `frames` = its receptive field, as `launch.export` does by default: then the model computes only
+// what its one pose needs, which is as fast for a long clip as longer sequences are, and fast enough live.
 
 import { FILLED, missing } from './complete.js';
 import { UserError } from './errors.js';
@@ -12,7 +12,7 @@ import { mirrored, normalized, pinhole, toMetres, turnedBack, turnedLevel } from
 import { roundHalfEven } from './numbers.js';
 import { greatest, interp, interpolated, runs } from './series.js';
 
-const FRAMES_A_CALL = 1024; // read by the network at a time, which bounds the memory and how long the page does not answer
+const POSES_A_CALL = 256; // of the network, which bounds the memory and how long the page does not answer
 
 /**
  * @typedef {object} Network
@@ -154,7 +154,7 @@ async function predicted(sequences, network, flip, tables, progress = () => {}) 
     const count = Math.ceil(sequence.length / width / step);
     return Array.from({ length: count }, (_, number) => ({ index, first: number * step }));
   });
-  const rows = Math.max(Math.floor(FRAMES_A_CALL / frames / (flip ? 2 : 1)), 1);
+  const rows = Math.max(Math.floor(POSES_A_CALL / step / (flip ? 2 : 1)), 1);
   for (let start = 0; start < windows.length; start += rows) {
     const batch = windows.slice(start, start + rows);
     const straight = new Float32Array(batch.length * frames * width);
