@@ -7,12 +7,16 @@ The folder needs no server program and no other address: any server of static fi
 - `onnxruntime/`, the files of the npm package onnxruntime-web, which runs the networks.
 """
 
+import dataclasses
 import importlib.resources
 import json
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import jax
+import numpy as np
 
 from srnet_jax.errors import UserError
 from srnet_jax.io.files import absolute, check_new
@@ -46,9 +50,7 @@ def runtime_files(folder: Path) -> dict[Path, str]:
     files = {inner / name: ours for name, ours in _RUNTIME_FILES.items()}
     for path in files:
         if not path.is_file():
-            raise UserError(
-                f"{folder}: no {path.name}, expected the folder dist of the npm package onnxruntime-web (npm install onnxruntime-web)"
-            )
+            raise UserError(f"{folder}: no {path.name}, expected the npm package's folder (npm install onnxruntime-web)")
     return files
 
 
@@ -89,9 +91,7 @@ def drawing_tables() -> dict[str, Any]:
     bones, sides = bones_3d()
     return {
         "bones3d": [[*bone, side] for bone, side in zip(bones, sides, strict=True)],
-        "bones2d": {
-            name: [[*bone, side_of_bone(layout, bone)] for bone in layout.bones] for name, layout in LAYOUTS.items()
-        },
+        "bones2d": {name: [[*bone, side_of_bone(layout, bone)] for bone in layout.bones] for name, layout in LAYOUTS.items()},
     }
 
 
@@ -102,8 +102,9 @@ def _is_live(lifter: KeypointLifter) -> bool:
 
 
 def _write_network(path: Path, lifter: KeypointLifter) -> dict[str, Any]:
-    """Write a network, and return what the scripts must know of it."""
-    trained = lifter.trained
+    """Write a network in half precision, as `weights.save` does, and return what the scripts must know of it."""
+    half = jax.tree.map(lambda array: np.asarray(array).astype(np.float16).astype(np.float32), lifter.trained.variables)
+    trained = dataclasses.replace(lifter.trained, variables=half)
     export.write(path, trained)
     path.with_name(f"{path.name}.json").unlink()
     return lifting_tables.facts(trained, trained.model.receptive_field)

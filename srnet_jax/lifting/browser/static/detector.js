@@ -1,0 +1,46 @@
+/**
+ * Find one person's 2D keypoints in images with MediaPipe, if its files are beside the page in `mediapipe/`:
+ * `vision_bundle.js` (of the npm package @mediapipe/tasks-vision, there .mjs), its folder `wasm`, and `pose_landmarker.task`.
+ */
+
+import { UserError } from './errors.js';
+
+const own = (name) => new URL(`mediapipe/${name}`, import.meta.url).href;
+const FILES = ['vision_bundle.js', 'wasm/vision_wasm_internal.js', 'wasm/vision_wasm_internal.wasm', 'pose_landmarker.task'];
+
+/**
+ * Load MediaPipe and its model.
+ *
+ * @returns {Promise<{layout: string, find: Function, close: () => void}>} `find(image, milliseconds)` returns
+ *   {keypoints [33 * 2] pixels, confidences [33]} of the person in a video's image, or null.
+ * @throws {UserError} if a file is missing or not understood
+ */
+export async function openDetector() {
+  for (const name of FILES) {
+    const answer = await fetch(own(name), { method: 'HEAD' });
+    if (!answer.ok) throw new UserError(`mediapipe/${name}: not beside this page (the server answered ${answer.status})`);
+  }
+  const { PoseLandmarker } = await import(own(FILES[0]));
+  const files = { wasmLoaderPath: own(FILES[1]), wasmBinaryPath: own(FILES[2]) };
+  const options = { baseOptions: { modelAssetPath: own(FILES[3]), delegate: 'CPU' }, runningMode: 'VIDEO', numPoses: 1 };
+  let landmarker;
+  try {
+    landmarker = await PoseLandmarker.createFromOptions(files, options);
+  } catch (error) {
+    const [reason] = String(error?.message ?? error).split('\n');
+    throw new UserError(`mediapipe: not loaded (${reason.slice(0, 200)}), expected a pose landmarker model`);
+  }
+  return {
+    layout: 'mediapipe_33',
+    find(image, milliseconds) {
+      const [person] = landmarker.detectForVideo(image, milliseconds).landmarks;
+      if (!person) return null;
+      const [width, height] = [image.videoWidth, image.videoHeight];
+      return {
+        keypoints: Float64Array.from(person.flatMap(({ x, y }) => [x * width, y * height])),
+        confidences: Float64Array.from(person, (point) => point.visibility ?? 1),
+      };
+    },
+    close: () => landmarker.close(),
+  };
+}
