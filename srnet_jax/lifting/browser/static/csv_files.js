@@ -178,7 +178,7 @@ function unnamed(body, file, { formats }) {
   const options = ['xyc', 'xyzc', 'xy', 'xyz'].flatMap((axes) => starts.map((first) => ({ axes, first, isKnown: true })));
   for (const { axes, first, isKnown } of [...options, ...['xyc', 'xy'].map((one) => ({ axes: one, first: 1, isKnown: false }))]) {
     const count = Math.floor((width - first) / axes.length);
-    const most = (width - first) % 2 ? 1 : 100; // an odd number of columns cannot be pairs
+    const most = (width - first) % 2 ? 100 : 1; // an odd number of columns cannot be pairs
     const isSure = values.every((row) => row.every((value, column) =>
       (column - first + 1) % axes.length || column < first || !(value < 0 || value > most)));
     if ((width - first) % axes.length || (isKnown && !formats.numbers.includes(count)) || (axes.endsWith('c') && !isSure)) {

@@ -44,17 +44,24 @@ export function readNpy(bytes, where, isExact = false) {
   const count = shape.reduce((product, size) => product * size, 1);
   const data = bytes.subarray(start + length);
   const type = `${NAMES[kind] ?? kind}${SIZES[kind] ? 8 * width : ''}`;
-  const made = { shape, kind, type, numbers: null, text: null };
-  if (kind === 'O') return made;
+  if (kind === 'O') return { shape, kind, type, numbers: null, text: null };
   const size = count * (kind === 'U' ? 4 * width : width);
   if (isExact ? data.length !== size : data.length < size) fail(`${data.length} bytes of data for shape (${shape.join(', ')})`);
   if (SIZES[kind]) {
     if (!SIZES[kind].includes(width)) throw new UserError(`${where}: found ${type}, expected numbers of at most 64 bits`);
-    const numbers = decode(data, kind, width, order, count);
-    made.numbers = isFortran ? inCOrder(numbers, shape) : numbers;
   }
-  if (kind === 'U' && count) made.text = textOf(data.subarray(0, 4 * width), order, fail);
-  return made;
+  const text = kind === 'U' && count ? textOf(data.subarray(0, 4 * width), order, fail) : null;
+  const decoded = () => decode(data, kind, width, order, count);
+  return {
+    shape,
+    kind,
+    type,
+    text,
+    get numbers() { // when they are needed: they may take more memory than the file
+      if (!SIZES[kind]) return null;
+      return isFortran ? inCOrder(decoded(), shape) : decoded();
+    },
+  };
 }
 
 const latin = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');

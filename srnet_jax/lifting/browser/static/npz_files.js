@@ -66,7 +66,7 @@ export function readArray(found, file, context) {
 
 /** Swap an axis of an array with the next one. */
 function swapped(array, axis) {
-  const { shape, numbers } = array;
+  const { shape, kind, type, numbers } = array;
   const [before, after] = [shape.slice(0, axis), shape.slice(axis + 2)].map((part) => part.reduce((a, b) => a * b, 1));
   const [rows, columns] = [shape[axis], shape[axis + 1]];
   const made = new Float64Array(numbers.length);
@@ -78,16 +78,17 @@ function swapped(array, axis) {
       }
     }
   }
-  return { ...array, shape: [...shape.slice(0, axis), columns, rows, ...shape.slice(axis + 2)], numbers: made };
+  return { kind, type, shape: [...shape.slice(0, axis), columns, rows, ...shape.slice(axis + 2)], numbers: made, text: null };
 }
 
 /** Take some entries of the last axis. */
 function taken(array, entries) {
+  const { numbers } = array;
   const width = array.shape.at(-1);
-  const count = array.numbers.length / width;
+  const count = numbers.length / width;
   const made = new Float64Array(count * entries.length);
   for (let row = 0; row < count; row += 1) {
-    entries.forEach((entry, index) => { made[row * entries.length + index] = array.numbers[row * width + entry]; });
+    entries.forEach((entry, index) => { made[row * entries.length + index] = numbers[row * width + entry]; });
   }
   return { ...array, shape: [...array.shape.slice(0, -1), entries.length], numbers: made };
 }
@@ -97,10 +98,10 @@ function framesFirst(arrays, file) {
   const points = arrays.get('reconstruction');
   if (!points) throw new UserError(`${file}: found no reconstruction, expected an array (1, frames, joints, 2 or 3)`);
   const made = new Map([...arrays].filter(([name]) => name !== 'reconstruction').map(([name, array]) => {
-    const isSwapped = points.shape.length === 4 && array.numbers && isAlike(array.shape.slice(0, 3), points.shape.slice(0, 3));
+    const isSwapped = points.shape.length === 4 && isNumeric(array) && isAlike(array.shape.slice(0, 3), points.shape.slice(0, 3));
     return [name, isSwapped ? swapped(array, 0) : array];
   }));
-  return made.set('keypoints', points.shape.length === 4 && points.numbers ? swapped(points, 0) : points);
+  return made.set('keypoints', points.shape.length === 4 && isNumeric(points) ? swapped(points, 0) : points);
 }
 
 /** Read `keypoints` [T, J, 2 or 3] of one person or [T, P, J, 2 or 3] of several, and the arrays that describe them. */
@@ -143,16 +144,17 @@ function withConfidences(arrays, key, file, budget, warn) {
   const array = arrays.get(key);
   const axes = array.shape.length;
   const width = array.shape.at(-1);
-  if (!isNumeric(array) || (axes !== 3 && axes !== 4) || (width !== 2 && width !== 3) || !array.numbers.length) {
+  if (!isNumeric(array) || (axes !== 3 && axes !== 4) || (width !== 2 && width !== 3) || array.shape.includes(0)) {
     const found = array.kind === 'O' ? 'Python objects, which a browser does not read' : described(array);
     throw new UserError(
       `${file}: ${key}: found ${found}, expected keypoints (frames >= 1, people if several, joints, 2 or 3) of numbers`);
   }
   const shape = array.shape.slice(0, -1);
-  const count = array.numbers.length / width;
+  const count = shape.reduce((product, size) => product * size, 1);
   budget.charge(80 * count);
+  const { numbers } = array;
   const values = new Float64Array(3 * count).fill(1);
-  for (let at = 0; at < count; at += 1) values.set(array.numbers.subarray(width * at, width * (at + 1)), 3 * at);
+  for (let at = 0; at < count; at += 1) values.set(numbers.subarray(width * at, width * (at + 1)), 3 * at);
   const others = [...arrays.keys()].filter((name) => name !== key && isAlike(arrays.get(name).shape, shape));
   const sure = CONFIDENCES.find((name) => (name === 'confidences' ? arrays.has(name) : others.includes(name)));
   if (sure) {
@@ -160,12 +162,13 @@ function withConfidences(arrays, key, file, budget, warn) {
     if (!isNumeric(found) || !isAlike(found.shape, shape)) {
       throw new UserError(`${file}: ${sure}: found ${described(found)}, expected numbers of shape (${shape.join(', ')})`);
     }
+    const confidences = found.numbers;
     for (let at = 0; at < count; at += 1) {
       const third = values[3 * at + 2];
       if (width > 2 && !(third >= 0 && third <= 1) && !Number.isNaN(third)) {
         throw new UserError(`${file}: found points in 3D, expected a detector's 2D keypoints`);
       }
-      values[3 * at + 2] = found.numbers[at];
+      values[3 * at + 2] = confidences[at];
     }
   }
   const unused = others.filter((name) => name !== sure);
