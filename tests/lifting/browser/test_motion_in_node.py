@@ -57,7 +57,7 @@ def in_browser(people, up=None):
         const times = person.times.map((time) => time - person.times[0]);
         return { ...person, ...placed(person, times, inputs.up, (line) => lines.push(line), inputs.tables) };
       });
-      return [lines, inOneWorld(people).map((person) => ({ ...person, world: jointsWorld(person, inputs.tables), track: null }))];
+      return [lines, inOneWorld(people).map((person) => ({ ...person, world: jointsWorld(person, inputs.tables) }))];
     """
     given = [
         {

@@ -71,7 +71,7 @@ export async function lift(people, tracks, network, tables, options = {}) {
   const poses = await liftPoses(people, sizes, times, network, tables, options);
   const lifted = tracks.map((track, index) => {
     const completed = people[index];
-    const at = Float64Array.from(times[index] ?? [0]);
+    const at = (times[index] ?? new Float64Array(1)).map((time, _, all) => time - all[0]);
     const person = {
       name: track.name,
       clip: track.clip,
