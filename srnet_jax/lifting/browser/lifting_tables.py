@@ -24,6 +24,7 @@ from srnet_jax.pose import (
     smoothing,
     whittaker,
 )
+from srnet_jax.pose.complete import Source
 from srnet_jax.pose.filters import Settings
 from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
@@ -53,8 +54,10 @@ def tables() -> dict[str, Any]:
         "parents": list(H36M_17.parents),
         "mirrored": list(H36M_17.mirrored),
         "ratios": RATIOS,
+        "source_names": [source.name.lower() for source in Source],
         "filters": dataclasses.asdict(Settings()),
         "axes": result.FRAME,
+        "unit": result.Result.unit,
         "constants": {module.__name__.rpartition(".")[2]: _numbers(module) for module in _MODULES},
     }
 

@@ -36,6 +36,18 @@ NETWORK = """
   });
 """
 
+# Lifts the tracks of a script's inputs to `people`; `lines` are the warnings.
+LIFT = (
+    NETWORK
+    + """
+  const { complete } = await load('complete.js');
+  const { lift } = await load('lift.js');
+  const lines = [];
+  const people = await lift(inputs.tracks.map((track) => complete(track, inputs.tables)), inputs.tracks,
+    network(inputs.facts, inputs.weights), inputs.tables, { ...inputs.options, warn: (line) => lines.push(line) });
+"""
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Linear:

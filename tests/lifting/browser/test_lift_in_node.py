@@ -16,21 +16,11 @@ from tests.lifting.browser.node import needs_node, run
 
 pytestmark = needs_node
 NEAR_M = 1e-5
-LIFT = (
-    lifting.NETWORK
-    + """
-  const { complete } = await load('complete.js');
-  const { lift } = await load('lift.js');
-  const lines = [];
-  const people = await lift(inputs.tracks.map((track) => complete(track, inputs.tables)), inputs.tracks,
-    network(inputs.facts, inputs.weights), inputs.tables, { ...inputs.options, warn: (line) => lines.push(line) });
-"""
-)
 
 
 def lifted(network, tracks, frames, **options):
     """Return what the browser makes of tracks: poses and errors of each person, and the warnings."""
-    script = LIFT + "return [people.map(({ poses, errors }) => [poses, errors]), lines];"
+    script = lifting.LIFT + "return [people.map(({ poses, errors }) => [poses, errors]), lines];"
     people, lines = run(
         script, tracks=[lifting.as_json(track) for track in tracks], options=options, **lifting.given(network, frames)
     )
@@ -85,7 +75,9 @@ def completed(track):
 def test_nobody_to_lift_is_a_mistake():
     nobody = lifting.track(frames=3)
     nobody = dataclasses.replace(nobody, keypoints=nobody.keypoints * np.nan, confidences=nobody.confidences * 0)
-    script = LIFT.replace("const people", "try { const people") + "} catch (error) { return [error.name, error.message]; }"
+    script = (
+        lifting.LIFT.replace("const people", "try { const people") + "} catch (error) { return [error.name, error.message]; }"
+    )
     found = run(script, tracks=[lifting.as_json(nobody)], options={}, **lifting.given(lifting.linear(), 1))
     assert found == ["UserError", "walk: no frame shows 4 of the 17 joints"]
 

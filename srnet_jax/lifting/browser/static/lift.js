@@ -8,6 +8,7 @@
 import { FILLED, missing } from './complete.js';
 import { UserError } from './errors.js';
 import { filtered } from './filters.js';
+import { inOneWorld, placed } from './motion.js';
 import { mirrored, normalized, pinhole, toMetres, turnedBack, turnedLevel } from './normalization.js';
 import { roundHalfEven } from './numbers.js';
 import { greatest, interp, interpolated, runs } from './series.js';
@@ -28,7 +29,12 @@ const POSES_A_CALL = 256; // of the network, which bounds the memory and how lon
  * @property {string} model name of the network
  * @property {number|null} focalPx
  * @property {Float32Array} poses [T*17*3] metres, camera frame, relative to the hip; NaN in frames that are not lifted
- * @property {Float32Array|null} errors [T*17] expected error of each joint, metres
+ * @property {Float32Array|null} errors [T*17] expected error of each joint, metres; null if the network's were not measured
+ * @property {Float64Array} root [T*3] path of the hip, camera frame, metres; NaN in frames without it
+ * @property {[number, number, number]} up unit vector that points up, camera frame; people of one clip share it
+ * @property {number} upErrorDeg standard error of up, degrees; 0 if it was given
+ * @property {number|null} ground height of the floor: its points p have p . up = ground; null if not known
+ * @property {[number, number, number]|null} origin hip of the clip's first frame with one, camera frame, metres
  */
 
 /**
@@ -49,7 +55,7 @@ const POSES_A_CALL = 256; // of the network, which bounds the memory and how lon
  * @throws {UserError} if no frame shows enough joints of any person
  */
 export async function lift(people, tracks, network, tables, options = {}) {
-  const { focalPx = null, filters = tables.filters, warn = () => {} } = options;
+  const { focalPx = null, filters = tables.filters, up = null, warn = () => {} } = options;
   const { complete, result } = tables.constants;
   if (!people.some((person) => person.lifted.some(Boolean))) {
     throw new UserError(`${tracks[0].name}: no frame shows ${complete.MIN_JOINTS} of the 17 joints`);
@@ -63,10 +69,10 @@ export async function lift(people, tracks, network, tables, options = {}) {
   });
   const sizes = tracks.map((track) => track.imageSize);
   const poses = await liftPoses(people, sizes, times, network, tables, options);
-  return tracks.map((track, index) => {
+  const lifted = tracks.map((track, index) => {
     const completed = people[index];
-    const at = Float64Array.from(times[index] ?? [0]);
-    return {
+    const at = (times[index] ?? new Float64Array(1)).map((time, _, all) => time - all[0]);
+    const person = {
       name: track.name,
       clip: track.clip,
       track,
@@ -76,7 +82,9 @@ export async function lift(people, tracks, network, tables, options = {}) {
       poses: filters ? filtered(poses[index], completed.confidences, at, filters, tables) : poses[index],
       errors: expectedErrors(poses[index], completed.sources, network.facts.calibration, tables),
     };
+    return { ...person, ...placed(person, at, up, warn, tables) };
   });
+  return inOneWorld(lifted);
 }
 
 /** Return the numbers of a track's frames in the video. */
@@ -165,7 +173,7 @@ async function predicted(sequences, network, flip, tables, progress = () => {}) 
         straight.set(sequences[index].subarray(frame * width, (frame + 1) * width), (row * frames + k) * width);
       }
     });
-    const poses = await lifted(straight, batch.length, network, flip, tables);
+    const poses = await run(straight, batch.length, network, flip, tables);
     batch.forEach(({ index, first }, row) => {
       const count = Math.min(step, made[index].length / out - first);
       made[index].set(poses.subarray(row * step * out, (row * step + count) * out), first * out);
@@ -176,7 +184,7 @@ async function predicted(sequences, network, flip, tables, progress = () => {}) 
 }
 
 /** Run the network on windows [batch, frames, 17, 2]; with `flip`, on their mirror images too, and average. */
-export async function lifted(inputs, batch, network, flip, tables) {
+export async function run(inputs, batch, network, flip, tables) {
   const { frames } = network.facts;
   if (!flip) return network.run(inputs, batch, frames);
   const both = new Float32Array(2 * inputs.length);
