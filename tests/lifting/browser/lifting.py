@@ -89,14 +89,15 @@ def given(network: KeypointLifter, frames: int):
     }
 
 
-def track(name="walk", frames=90, fps=30.0, seed=0, **fields):
-    """Return a person who walks in place, with joints and whole frames that are missing."""
+def track(name="walk", frames=90, fps=30.0, seed=0, whole=False, **fields):
+    """Return a person who walks, with joints and whole frames that are missing unless `whole`."""
     rng = np.random.default_rng(seed)
     values = walker(LAYOUT, frames=frames)
     values[..., :2] += rng.normal(0, 2, values[..., :2].shape)
     values[..., 2] = rng.uniform(0.3, 1, values.shape[:2])
-    values[10:14, 3] = values[20:30, 12] = np.nan
-    if frames > 80:
+    if not whole:
+        values[10:14, 3] = values[20:30, 12] = np.nan
+    if frames > 80 and not whole:
         values[30:33] = values[36:80] = np.nan
     keypoints, sure = values[..., :2].astype(np.float32), np.nan_to_num(values[..., 2]).astype(np.float32)
     detected = np.isfinite(keypoints).all(-1).any(-1)

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from srnet_jax.lifting import lift_file
+from srnet_jax.lifting.formats import bvh
+from srnet_jax.lifting.formats.motion import Motion
 from srnet_jax.lifting.lifted_people import LiftedPeople
 from srnet_jax.lifting.motion import USUAL, MotionSettings
 from tests.lifting.browser import lifting
 from tests.lifting.browser.node import needs_node, run
+from tests.lifting.browser.test_lift_in_node import moving
 
 pytestmark = needs_node
 SUFFIXES = (".json", ".csv", ".bvh")
@@ -83,6 +86,18 @@ def test_files_are_the_packages(tmp_path, tracks, settings):
                 np.testing.assert_allclose(np.array(document[key], float), value, atol=5e-4 if key == "keypoints_2d" else 1e-4)
             else:
                 np.testing.assert_array_equal(document[key], value)
+
+
+def test_an_animation_of_any_pose_is_the_packages(tmp_path):
+    poses = moving(frames=90, bent=0).astype(np.float64)
+    points = poses[..., [0, 2, 1]] * [1, 1, -1]
+    frames = np.arange(len(points))
+    motion = Motion("x", points, frames, frames / 30, 30.0, level=True, moves=True, floor=False)
+    bvh.write(tmp_path / "x.bvh", motion)
+    script = "const { toBvh } = await load('bvh.js'); return toBvh(inputs.motion, inputs.tables);"
+    given = {"points": points, "seconds": motion.seconds, "fps": 30.0, "floor": False}
+    found = run(script, motion=given, tables=lifting.TABLES)
+    same(found, (tmp_path / "x.bvh").read_text(), 2e-4)
 
 
 def test_a_person_without_a_pose_has_no_motion():
