@@ -8,23 +8,22 @@ import { complete } from './complete.js';
 import { UserError } from './errors.js';
 import { lift } from './lift.js';
 import { openLive } from './live.js';
-import { placed } from './motion.js';
 import { openNetwork } from './network.js';
-import { toBvh, toCsv, toJson } from './outputs.js';
-import { described, readFiles } from './read.js';
+import { files as filesOf } from './outputs.js';
+import { readFiles } from './read.js';
 import { shownPeople } from './shown.js';
 import { element } from './stage.js';
 import { openPlayer } from './viewer.js';
+import { warnIfImplausible } from './which_layout.js';
 
 const LARGEST_BYTES = 500e6;
-const WRITERS = { json: toJson, csv: toCsv, bvh: toBvh };
 const at = (id) => document.getElementById(id);
-const TYPES = { json: 'application/json', csv: 'text/csv', bvh: 'text/plain' };
+const TYPES = { '.json': 'application/json', '.csv': 'text/csv', '.bvh': 'text/plain' };
 
 let tables; // see site.py
 let networks;
 let files = []; // that were read last: {name, bytes}
-let people = []; // that are shown
+let videos = []; // what they hold: {name, people}
 let player = null;
 let job = 0; // number of the newest lifting; older ones stop
 
@@ -70,7 +69,9 @@ async function take(chosen) {
   if (!chosen.length) return;
   try {
     const size = chosen.reduce((sum, file) => sum + file.size, 0);
-    if (size > LARGEST_BYTES) throw new UserError(`${chosen[0].name}: found ${Math.round(size / 1e6)} MB, expected at most ${LARGEST_BYTES / 1e6} MB; launch.predict reads larger files`);
+    if (size > LARGEST_BYTES) {
+      throw new UserError(`${chosen[0].name}: found ${Math.round(size / 1e6)} MB, expected at most ${LARGEST_BYTES / 1e6} MB; launch.predict reads larger files`);
+    }
     say('Reading');
     files = await Promise.all(chosen.map(async (file) => ({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) })));
     for (const id of ['layout', 'fps', 'width', 'height']) at(id).value = '';
@@ -85,38 +86,68 @@ async function take(chosen) {
 async function run() {
   const own = (job += 1);
   const warnings = [];
-  const warn = (line) => warnings.push(line);
+  const failures = [];
   clear();
   try {
-    const options = chosenOptions();
-    const read = await readFiles(files, tables, { ...options, warn });
-    if (own !== job) return;
-    ask(read);
-    const tracks = described(read, files[0].name, tables, { ...options, warn });
-    const completed = tracks.map((track) => complete(track, tables));
-    const progress = async (done, all) => {
-      if (own !== job) throw new Stopped();
-      say(`Lifting: ${Math.floor((100 * done) / all)} %`);
-      await new Promise((next) => setTimeout(next)); // the page stays responsive
-    };
+    const options = { ...chosenOptions(), warn: (line) => warnings.push(line) };
+    const network = { facts: networks.network.facts, run: (...inputs) => pausing(own, inputs) };
+    const progress = (done, all) => say(`Lifting: ${Math.floor((100 * done) / all)} %`);
     const began = performance.now();
-    const lifted = await lift(completed, tracks, networks.network, tables, { warn, progress });
+    const found = [];
+    for (const together of grouped(files)) {
+      try {
+        const tracks = await readFiles(together, tables, options);
+        for (const track of tracks) warnIfImplausible(track, tables, options.warn);
+        const completed = tracks.map((track) => complete(track, tables));
+        found.push(...ofVideos(together, await lift(completed, tracks, network, tables, { ...options, progress })));
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        failures.push(error.message);
+      }
+    }
     if (own !== job) return;
-    people = placed(lifted, tables);
-    const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    const frames = people.reduce((sum, one) => sum + one.track.frames, 0);
-    say(`${people.length} ${people.length === 1 ? 'person' : 'people'}, ${frames} frames, lifted in ${seconds} s.`);
-    const clips = [...new Set(people.map((one) => one.clip))];
-    at('scene').replaceChildren(...clips.map((clip, index) => element('option', { value: String(index) }, clip || 'video')));
-    at('scene-field').hidden = clips.length < 2;
-    at('result').hidden = false;
-    show();
+    videos = found;
+    at('error').textContent = failures.join('\n');
+    say(found.length ? summary(found.flatMap(({ people }) => people), performance.now() - began) : '');
+    ask(found.flatMap(({ people }) => people.map(({ track }) => track.known)));
+    at('scene').replaceChildren(...found.map(({ name }, index) => element('option', { value: String(index) }, name)));
+    at('scene-field').hidden = found.length < 2;
+    if (found.length) show();
     document.body.dataset.lifted = String(own);
   } catch (error) {
     if (own === job && !(error instanceof Stopped)) fail(error);
   } finally {
     if (own === job) list(warnings);
   }
+}
+
+/** Run the network, and let the page answer in between. */
+async function pausing(own, inputs) {
+  await new Promise((next) => setTimeout(next));
+  if (own !== job) throw new Stopped();
+  return networks.network.run(...inputs);
+}
+
+/** Return which files are read together: .json files of one picture each, as OpenPose writes them; others alone. */
+function grouped(all) {
+  const pictures = all.length > 1 && all.every(({ name }) => /\d+(_keypoints)?\.json$/i.test(name));
+  return pictures ? [all] : all.map((file) => [file]);
+}
+
+/** Return the videos of files that were read together, each with its people. */
+function ofVideos(together, people) {
+  const file = together.length > 1 ? 'pictures' : together[0].name.replace(/\.[^.]*$/, '') || together[0].name;
+  const clipOf = (one) => (one.track.frames > 1 ? one.clip : one.name); // people of single pictures share no time
+  return [...new Set(people.map(clipOf))].map((clip) => ({
+    name: clip ? `${file}: ${clip}` : file, stem: file, people: people.filter((one) => clipOf(one) === clip),
+  }));
+}
+
+function summary(people, milliseconds) {
+  const frames = people.reduce((sum, one) => sum + one.track.frames, 0);
+  const errors = people.flatMap((one) => Array.from(one.errors ?? []).filter(Number.isFinite));
+  const error = errors.length ? `, expected error of a joint ${Math.round((1000 * errors.reduce((a, b) => a + b, 0)) / errors.length)} mm` : '';
+  return `${people.length} ${people.length === 1 ? 'person' : 'people'}, ${frames} frames, lifted in ${(milliseconds / 1000).toFixed(1)} s${error}.`;
 }
 
 class Stopped extends Error {}
@@ -134,35 +165,34 @@ function chosenOptions() {
 }
 
 /** Show the options that the files do not answer. */
-function ask(tracks) {
-  const unknown = {
-    layout: tracks.some((track) => !track.layout) || at('layout').value !== '',
-    fps: tracks.some((track) => !track.fps && !track.times && track.frames > 1) || at('fps').value !== '',
-    size: tracks.some((track) => !track.imageSize) || at('width').value !== '',
+function ask(known) {
+  const open = {
+    layout: known.some(({ layout }) => !layout) || at('layout').value !== '',
+    fps: known.some(({ fps }) => !fps) || at('fps').value !== '',
+    size: known.some(({ imageSize }) => !imageSize) || at('width').value !== '',
   };
-  for (const [name, open] of Object.entries(unknown)) at(`${name}-field`).hidden = !open;
-  at('options').hidden = !Object.values(unknown).some(Boolean);
-  at('missing').textContent = 'Not in the file: set it if you know it';
+  for (const [name, shown] of Object.entries(open)) at(`${name}-field`).hidden = !shown;
+  at('options').hidden = !Object.values(open).some(Boolean);
 }
 
 function show() {
   player?.close();
-  const clips = [...new Set(people.map((one) => one.clip))];
-  const chosen = people.filter((one) => one.clip === clips[Number(at('scene').value) || 0]);
-  player = openPlayer(at('player'), shownPeople(chosen, tables), { joints: tables.joints, bones3d: tables.bones3d });
+  const { people } = videos[Number(at('scene').value) || 0];
+  at('result').hidden = false;
+  player = openPlayer(at('player'), shownPeople(people, tables), { joints: tables.joints, bones3d: tables.bones3d });
 }
 
-/** Offer a file of each person for download. */
-function save(ending) {
-  for (const one of people) {
-    try {
-      const url = URL.createObjectURL(new Blob([WRITERS[ending](one, tables)], { type: TYPES[ending] }));
-      const link = element('a', { href: url, download: `${one.name}.${ending}` });
-      link.click();
+/** Download a file of each person of the video that is shown. */
+function save(suffix) {
+  try {
+    const { stem, people } = videos[Number(at('scene').value) || 0];
+    for (const { name, text } of filesOf(people, stem, suffix, tables, say)) {
+      const url = URL.createObjectURL(new Blob([text], { type: TYPES[suffix] }));
+      element('a', { href: url, download: name }).click();
       setTimeout(() => URL.revokeObjectURL(url), 60_000);
-    } catch (error) {
-      fail(error);
     }
+  } catch (error) {
+    fail(error);
   }
 }
 
@@ -173,7 +203,7 @@ function say(text) {
 function clear() {
   player?.close();
   player = null;
-  people = [];
+  videos = [];
   at('error').textContent = '';
   at('result').hidden = true;
   list([]);

@@ -11,11 +11,12 @@ const FILES = ['vision_bundle.js', 'wasm/vision_wasm_internal.js', 'wasm/vision_
 /**
  * Load MediaPipe and its model.
  *
- * @returns {Promise<{layout: string, find: Function, close: () => void}>} `find(image, milliseconds)` returns
- *   {keypoints [33 * 2] pixels, confidences [33]} of the person in a video's image, or null.
+ * @param {number} minConfidence below which a joint is missing
+ * @returns {Promise<{layout: string, find: Function, close: () => void}>} `find(video, milliseconds)` returns a track of one
+ *   frame (see `read.js`) of the person in a video's image; null if it shows nobody
  * @throws {UserError} if a file is missing or not understood
  */
-export async function openDetector() {
+export async function openDetector(minConfidence) {
   for (const name of FILES) {
     const answer = await fetch(own(name), { method: 'HEAD' });
     if (!answer.ok) throw new UserError(`mediapipe/${name}: not beside this page (the server answered ${answer.status})`);
@@ -30,15 +31,22 @@ export async function openDetector() {
     const [reason] = String(error?.message ?? error).split('\n');
     throw new UserError(`mediapipe: not loaded (${reason.slice(0, 200)}), expected a pose landmarker model`);
   }
+  const layout = 'mediapipe_33';
   return {
-    layout: 'mediapipe_33',
-    find(image, milliseconds) {
-      const [person] = landmarker.detectForVideo(image, milliseconds).landmarks;
+    layout,
+    find(video, milliseconds) {
+      const [person] = landmarker.detectForVideo(video, milliseconds).landmarks;
       if (!person) return null;
-      const [width, height] = [image.videoWidth, image.videoHeight];
+      const { videoWidth: width, videoHeight: height } = video;
+      const seen = person.map(({ visibility = 1 }) => visibility >= minConfidence);
       return {
-        keypoints: Float64Array.from(person.flatMap(({ x, y }) => [x * width, y * height])),
-        confidences: Float64Array.from(person, (point) => point.visibility ?? 1),
+        layout,
+        frames: 1,
+        joints: person.length,
+        fps: null,
+        imageSize: [width, height],
+        keypoints: Float32Array.from(person.flatMap(({ x, y }, joint) => (seen[joint] ? [x * width, y * height] : [NaN, NaN]))),
+        confidences: Float32Array.from(person, ({ visibility = 1 }, joint) => (seen[joint] ? visibility : 0)),
       };
     },
     close: () => landmarker.close(),

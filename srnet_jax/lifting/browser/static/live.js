@@ -1,12 +1,13 @@
 /** The live part of the page: a camera or a video file, MediaPipe, and the causal network frame by frame. */
 
+import { complete } from './complete.js';
 import { openDetector } from './detector.js';
 import { UserError } from './errors.js';
 import { Stage } from './stage.js';
 import { LiveLifter } from './stream.js';
 
 const LONGEST_S = 1; // without an image: then the next one counts as the first
-const REACH_M = 1.1;
+const [REACH_M, FLOOR_M] = [1.1, 0.95]; // of the drawing, from the hip
 const at = (id) => document.getElementById(id);
 
 /**
@@ -62,9 +63,9 @@ async function run({ src = null, stream = null }, network, tables, ended) {
     stream?.getTracks().forEach((track) => track.stop());
     if (src) URL.revokeObjectURL(src);
   };
-  let detector, stage;
+  let detector;
   try {
-    detector = await openDetector();
+    detector = await openDetector(tables.formats.every.mediapipe.minConfidence);
     if (stream) video.srcObject = stream;
     else video.src = src;
     await video.play();
@@ -73,91 +74,69 @@ async function run({ src = null, stream = null }, network, tables, ended) {
     release();
     throw error;
   }
-  at('stage').replaceChildren();
   at('live-views').hidden = false;
-  stage = new Stage(at('stage'), { joints: tables.joints, bones3d: tables.bones3d });
+  at('stage').replaceChildren();
+  const stage = new Stage(at('stage'), { joints: tables.joints, bones3d: tables.bones3d });
   const size = [video.videoWidth, video.videoHeight];
-  const clock = new Clock(new LiveLifter(network, tables, { layout: detector.layout, imageSize: size, filters: tables.filters }), tables);
-  const names = { names2d: tables.layouts[detector.layout].joints, bones2d: tables.bones2d[detector.layout] };
+  const extent = { size, box: [0, 0, ...size], reach: REACH_M, floor: FLOOR_M };
+  const drawn = { name: '', bones2d: tables.bones2d[detector.layout], names2d: tables.layouts[detector.layout].joints };
+  const lifter = new LiveLifter(network, tables, { imageSize: size });
   const meter = new Meter();
-  let stopped = false, waiting;
-  const stop = () => {
-    stopped = true;
-    video.cancelVideoFrameCallback(waiting);
-    detector.close();
-    stage.close();
-    release();
-  };
+  let stopped = false;
+  let waiting;
+  let last = null; // seconds of the newest image
   const look = async (now, { mediaTime }) => {
     if (stopped) return;
-    const found = detector.find(video, now);
+    const seconds = stream ? now / 1000 : mediaTime;
+    if (last !== null && seconds - last > LONGEST_S) lifter.reset();
+    const dt = last === null || seconds <= last ? undefined : seconds - last;
+    last = seconds;
+    const track = detector.find(video, now);
     const began = performance.now();
-    const lifted = await clock.push(found, stream ? now / 1000 : mediaTime);
+    const person = track && complete(track, tables);
+    const pose = await lifter.push(person, dt);
     if (stopped) return;
-    meter.add(now, performance.now() - began, lifted.frames);
-    at('rate').textContent = meter.text(found);
-    const pose = lifted.pose && Number.isFinite(lifted.pose[0]) ? lifted.pose : null;
-    const dashed = new Uint8Array(tables.joints.length);
-    stage.show({ people: [{ name: '', pose, dashed, keypoints: found?.keypoints ?? null, ...names }], size, box: [0, 0, ...size], reach: REACH_M, floor: REACH_M * 0.85, frame: meter.count });
+    meter.add(now, performance.now() - began);
+    at('rate').textContent = `${meter.text()}${person?.lifted[0] ? '' : ', nobody found'}`;
+    const shown = {
+      ...drawn,
+      keypoints: track?.keypoints,
+      pose: pose.every(Number.isFinite) ? pose : null,
+      dashed: person ? person.confidences.map((value) => Number(value === 0)) : [],
+    };
+    stage.show({ ...extent, people: [shown], frame: meter.count });
     waiting = video.requestVideoFrameCallback(look);
   };
   waiting = video.requestVideoFrameCallback(look);
-  video.addEventListener('ended', () => { if (!stopped) ended(); }, { once: true });
-  return { stop };
+  const finish = () => ended();
+  video.addEventListener('ended', finish, { once: true });
+  return {
+    stop() {
+      stopped = true;
+      video.removeEventListener('ended', finish);
+      video.cancelVideoFrameCallback(waiting);
+      detector.close();
+      stage.close();
+      release();
+    },
+  };
 }
 
-/** Give a lifter keypoints at the rate of its network, interpolated between those of the images. */
-class Clock {
-  constructor(lifter, rate) {
-    Object.assign(this, { lifter, rate, last: null, pose: null });
-  }
-
-  /**
-   * @param {{keypoints: Float64Array, confidences: Float64Array}|null} found in the newest image
-   * @param {number} seconds of it
-   * @returns {Promise<{pose: Float32Array|null, frames: number}>} the newest pose, and how many frames were lifted for it
-   */
-  async push(found, seconds) {
-    const before = this.last;
-    if (before && (seconds < before.seconds || seconds - before.seconds > LONGEST_S)) {
-      this.lifter.reset();
-      this.last = null;
-      return this.push(found, seconds);
-    }
-    const steps = before ? Math.floor((seconds - before.seconds) * this.rate + 0.5) : 1;
-    if (!steps) return { pose: this.pose, frames: 0 };
-    for (let step = 1; step <= steps; step += 1) {
-      const { keypoints, confidences } = between(before?.found, found, step / steps) ?? {};
-      this.pose = await this.lifter.push(keypoints ?? null, confidences ?? null);
-    }
-    this.last = { found, seconds: before ? before.seconds + steps / this.rate : seconds };
-    return { pose: this.pose, frames: steps };
-  }
-}
-
-/** Return keypoints between two images; those of the newer one if the older one shows nobody. */
-function between(older, newer, share) {
-  if (!older || !newer) return newer;
-  const mix = (key) => newer[key].map((value, index) => older[key][index] + share * (value - older[key][index]));
-  return { keypoints: mix('keypoints'), confidences: mix('confidences') };
-}
-
-/** Measure images a second, and milliseconds that lifting one frame takes. */
+/** Measure images a second, and the milliseconds that lifting one takes. */
 class Meter {
   constructor() {
     Object.assign(this, { times: [], costs: [], count: 0 });
   }
 
-  add(now, milliseconds, frames) {
+  add(now, milliseconds) {
     this.count += 1;
     this.times = [...this.times, now].slice(-30);
-    if (frames) this.costs = [...this.costs, milliseconds / frames].slice(-30);
+    this.costs = [...this.costs, milliseconds].slice(-30);
   }
 
-  text(found) {
+  text() {
     const span = (this.times.at(-1) - this.times[0]) / 1000;
-    const rate = span > 0 ? `${((this.times.length - 1) / span).toFixed(0)} images a second` : '';
-    const cost = this.costs.length ? `${(this.costs.reduce((a, b) => a + b, 0) / this.costs.length).toFixed(1)} ms to lift a frame` : '';
-    return [rate, cost, found ? '' : 'nobody found'].filter(Boolean).join(', ');
+    const rate = span > 0 ? `${((this.times.length - 1) / span).toFixed(0)} images a second, ` : '';
+    return `${rate}${(this.costs.reduce((a, b) => a + b, 0) / this.costs.length).toFixed(1)} ms to lift one`;
   }
 }

@@ -38,6 +38,7 @@ const MAX_BYTES = 2e9;
  * @property {number} every number of video frames from one row to the next
  * @property {?Float64Array} times [T] seconds, if they are known to be uneven
  * @property {Uint8Array} detected [T]; 0 if the frame does not show the person
+ * @property {{layout: boolean, fps: boolean, imageSize: boolean}} known what the file, or a given image size, determines
  */
 
 /**
@@ -216,7 +217,8 @@ function describedTracks(tracks, file, given, tables) {
     } catch (error) {
       throw error instanceof UserError ? new UserError(`${file}: ${error.message}`) : error;
     }
-    return { ...track, layout, ...(given.fps === null ? {} : { fps: given.fps / track.every, times: null }) };
+    const known = { layout: track.layout !== null, fps: Boolean(track.fps || track.times), imageSize: track.imageSize !== null };
+    return { ...track, layout, known, ...(given.fps === null ? {} : { fps: given.fps / track.every, times: null }) };
   });
   for (const { fps } of found) {
     if (fps !== null && !(fps >= 0.1 && fps <= 10000)) {

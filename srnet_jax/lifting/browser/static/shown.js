@@ -1,6 +1,6 @@
 // Convert lifted people to what `viewer.js` shows.
 
-import { axes } from './motion.js';
+import { axes } from './ground.js';
 
 /**
  * Return what the player shows of people of one video.
@@ -26,15 +26,14 @@ export function shownPeople(people, tables) {
       estimated: completed.confidences.map((value) => Number(value === 0)),
       bones2d: tables.bones2d[track.layout],
       names2d: tables.layouts[track.layout].joints,
-      room: roomOf(one),
+      room: roomOf(one, tables),
     };
   });
 }
 
-/** Return the turn from the camera's frame to a level one, and the hip's path there; null if they are not known. */
-function roomOf({ root, up, ground }) {
-  if (!root || !up) return null;
-  const [right, away, above] = axes(up);
+/** Return the turn from the camera's frame to a level one, and the hip's path and the floor there. */
+function roomOf({ root, up, ground }, tables) {
+  const [right, away, above] = axes(up, tables);
   const turn = [...right, ...above.map((value) => -value), ...away];
   const places = Float64Array.from(root, (_, index) => {
     const [axis, start] = [index % 3, index - (index % 3)];
