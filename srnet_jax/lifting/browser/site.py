@@ -68,7 +68,7 @@ def write(folder: Path, lifter: KeypointLifter, runtime: Path = RUNTIME) -> int:
     Raises:
       UserError: if the folder exists, a file of onnxruntime-web is missing, or the network cannot be converted to ONNX.
     """
-    check_new(folder)
+    check_new(folder, "folder")
     files = runtime_files(runtime)
     networks = {"network": lifter} if _is_live(lifter) else {"network": lifter, "live": load("causal")}
     with tempfile.TemporaryDirectory(dir=absolute(folder).parent, prefix=".unfinished-") as above:

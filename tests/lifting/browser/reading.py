@@ -48,7 +48,11 @@ class Case:
     @property
     def is_left_out(self):
         """Whether the browser refuses such files by name: Python objects, YOLO labels, other folders, rotated images."""
-        if self.hints.rotate or self.hints.usual_size or self.hints.keypoint_format in ("yolo_txt", "videopose3d", "detectron2"):
+        if (
+            self.hints.rotate
+            or self.hints.usual_size
+            or self.hints.keypoint_format in ("yolo_txt", "videopose3d", "detectron2")
+        ):
             return True
         if self.folder is not None:
             return len(self.files) < 2 or not all(name.lower().endswith(".json") for name, _ in self.files)
@@ -117,7 +121,9 @@ def _track_difference(track, own):
     keys = {"first_frame": "firstFrame"}
     for field in _FIELDS:
         expected, found = getattr(track, field), own[keys.get(field, field)]
-        if expected != found and not (isinstance(expected, float) and found is not None and np.isclose(expected, found, rtol=1e-9)):
+        if expected != found and not (
+            isinstance(expected, float) and found is not None and np.isclose(expected, found, rtol=1e-9)
+        ):
             return f"{field} {found!r} for {expected!r}"
     if tuple(own["imageSize"]) != tuple(track.image_size):
         return f"image size {own['imageSize']} for {track.image_size}"

@@ -21,7 +21,7 @@ const at = (id) => document.getElementById(id);
 const TYPES = { '.json': 'application/json', '.csv': 'text/csv', '.bvh': 'text/plain' };
 
 let tables; // see site.py
-let networks;
+let network; // that lifts files
 let files = []; // that were read last: {name, bytes}
 let videos = []; // what they hold: {name, people}
 let player = null;
@@ -32,14 +32,13 @@ start().catch(fail);
 async function start() {
   const answer = await fetch('tables.json');
   tables = await answer.json();
-  const { network, live } = tables.networks;
-  networks = { network: await openNetwork('network', network) };
-  networks.live = live ? await openNetwork('live', live) : networks.network;
+  const { network: own, live } = tables.networks;
+  network = await openNetwork('network', own);
   at('layout').append(...Object.keys(tables.layouts).map((name) => element('option', { value: name }, name)));
-  at('about').textContent = `Network ${network.name}${live ? `, live ${live.name}` : ''}; run by onnxruntime-web.`;
+  at('about').textContent = `Network ${own.name}${live ? `, live ${live.name}` : ''}; run by onnxruntime-web.`;
   at('files').disabled = false;
   listen();
-  openLive(networks.live, tables);
+  openLive(() => (live ? openNetwork('live', live) : network), tables);
   say('Ready.');
   document.body.dataset.ready = '1';
 }
@@ -90,7 +89,7 @@ async function run() {
   clear();
   try {
     const options = { ...chosenOptions(), warn: (line) => warnings.push(line) };
-    const network = { facts: networks.network.facts, run: (...inputs) => pausing(own, inputs) };
+    const pausing = { facts: network.facts, run: (...inputs) => afterPause(own, inputs) };
     const progress = (done, all) => say(`Lifting: ${Math.floor((100 * done) / all)} %`);
     const began = performance.now();
     const found = [];
@@ -99,7 +98,7 @@ async function run() {
         const tracks = await readFiles(together, tables, options);
         for (const track of tracks) warnIfImplausible(track, tables, options.warn);
         const completed = tracks.map((track) => complete(track, tables));
-        found.push(...ofVideos(together, await lift(completed, tracks, network, tables, { ...options, progress })));
+        found.push(...ofVideos(together, await lift(completed, tracks, pausing, tables, { ...options, progress })));
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         failures.push(error.message);
@@ -122,10 +121,10 @@ async function run() {
 }
 
 /** Run the network, and let the page answer in between. */
-async function pausing(own, inputs) {
+async function afterPause(own, inputs) {
   await new Promise((next) => setTimeout(next));
   if (own !== job) throw new Stopped();
-  return networks.network.run(...inputs);
+  return network.run(...inputs);
 }
 
 /** Return which files are read together: .json files of one picture each, as OpenPose writes them; others alone. */

@@ -13,10 +13,11 @@ const at = (id) => document.getElementById(id);
 /**
  * Make the buttons of the live part work.
  *
- * @param {import('./lift.js').Network} network of a causal network, or one of single frames
+ * @param {() => Promise<import('./lift.js').Network>} open loads a causal network, or one of single frames, at the first start
  * @param {object} tables
  */
-export function openLive(network, tables) {
+export function openLive(open, tables) {
+  let network;
   let running = null;
   const stop = () => {
     running?.stop();
@@ -29,6 +30,7 @@ export function openLive(network, tables) {
     at('live-error').textContent = '';
     at('rate').textContent = 'Starting';
     try {
+      network ??= await open();
       running = await run(await source(), network, tables, stop);
       at('stop').hidden = false;
     } catch (error) {
