@@ -84,7 +84,9 @@ def _layouts() -> dict[str, Any]:
     return {
         name: {
             "joints": list(layout.joints),
-            "ways": [[[indices.tolist(), weights.tolist()] for indices, weights in ways] for ways in layouts.indexed_ways(name)],
+            "ways": [
+                [[indices.tolist(), weights.tolist()] for indices, weights in ways] for ways in layouts.indexed_ways(name)
+            ],
             "own": list(layouts.own_joints(name)),
         }
         for name, layout in layouts.LAYOUTS.items()

@@ -15,6 +15,7 @@ from srnet_jax.lifting import sources
 from srnet_jax.lifting.browser import reading_tables
 from tests.lifting.browser.node import run
 
+NO_HINTS = Hints()
 _FIELDS = ("name", "clip", "layout", "fps", "first_frame", "every")
 _SCRIPT = """
   const { readFiles } = await load('read.js');
@@ -49,7 +50,11 @@ class Case:
     @property
     def is_left_out(self):
         """Whether the browser refuses such files by name: Python objects, YOLO labels, other folders, rotated images."""
-        if self.hints.rotate or self.hints.usual_size or self.hints.keypoint_format in ("yolo_txt", "videopose3d", "detectron2"):
+        if (
+            self.hints.rotate
+            or self.hints.usual_size
+            or self.hints.keypoint_format in ("yolo_txt", "videopose3d", "detectron2")
+        ):
             return True
         if self.folder is not None:
             return len(self.files) < 2 or not all(name.lower().endswith(".json") for name, _ in self.files)
@@ -65,7 +70,7 @@ def has_objects(data):
         return False
 
 
-def case_of(path, hints=Hints(), layout=None):
+def case_of(path, hints=NO_HINTS, layout=None):
     """Read a file or folder with the package."""
     path = Path(path)
     places = sorted(child for child in path.iterdir() if child.is_file()) if path.is_dir() else [path] if path.exists() else []
@@ -119,7 +124,9 @@ def _track_difference(track, own):
     keys = {"first_frame": "firstFrame"}
     for field in _FIELDS:
         expected, found = getattr(track, field), own[keys.get(field, field)]
-        if expected != found and not (isinstance(expected, float) and found is not None and np.isclose(expected, found, rtol=1e-9)):
+        if expected != found and not (
+            isinstance(expected, float) and found is not None and np.isclose(expected, found, rtol=1e-9)
+        ):
             return f"{field} {found!r} for {expected!r}"
     if tuple(own["imageSize"]) != tuple(track.image_size):
         return f"image size {own['imageSize']} for {track.image_size}"
