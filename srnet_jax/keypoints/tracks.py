@@ -126,7 +126,8 @@ def _shown(people: People, min_confidence: float) -> People:
     frames = people.frames[shown]
     check_pixels(values, frames, people.where)
     ids = tuple(track for track, is_shown in zip(people.ids, shown, strict=True) if is_shown)
-    return dataclasses.replace(people, frames=frames, ids=ids, values=values)
+    times = None if people.times is None else people.times[shown]
+    return dataclasses.replace(people, frames=frames, ids=ids, values=values, times=times)
 
 
 def check_pixels(values: np.ndarray, frames: np.ndarray, where: str) -> None:

@@ -15,6 +15,7 @@ from srnet_jax.lifting import sources
 from srnet_jax.lifting.browser import reading_tables
 from tests.lifting.browser.node import run
 
+NO_HINTS = Hints()
 _FIELDS = ("name", "clip", "layout", "fps", "first_frame", "every")
 _SCRIPT = """
   const { readFiles } = await load('read.js');
@@ -41,6 +42,7 @@ class Case:
     files: list[tuple[str, bytes]]
     folder: str | None
     hints: Hints
+    layout: str | None = None
     tracks: tuple = ()
     refused: str | None = None
     warned: tuple[str, ...] = ()
@@ -68,15 +70,15 @@ def has_objects(data):
         return False
 
 
-def case_of(path, hints=Hints()):
+def case_of(path, hints=NO_HINTS, layout=None):
     """Read a file or folder with the package."""
     path = Path(path)
     places = sorted(child for child in path.iterdir() if child.is_file()) if path.is_dir() else [path] if path.exists() else []
-    case = Case([(place.name, place.read_bytes()) for place in places], path.name if path.is_dir() else None, hints)
+    case = Case([(place.name, place.read_bytes()) for place in places], path.name if path.is_dir() else None, hints, layout)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            case.tracks = sources.described(keypoint_files.load(path, hints), path, layout=None, fps=None)
+            case.tracks = sources.described(keypoint_files.load(path, hints), path, layout=layout, fps=None)
         except UserError as error:
             case.refused = str(error).replace(str(path), path.name)
     case.warned = tuple(str(one.message).replace(str(path), path.name) for one in warned)
@@ -90,6 +92,7 @@ def browser_reads(cases, timeout=120):
             "files": [{"name": name, "bytes": data} for name, data in case.files],
             "options": {
                 "format": case.hints.keypoint_format,
+                "layout": case.layout,
                 "imageSize": case.hints.image_size,
                 "minConfidence": case.hints.min_confidence,
                 **({} if case.folder is None else {"folder": case.folder}),

@@ -1,8 +1,8 @@
 // Find the columns of a keypoint table that give frame, person, video and time, as srnet_jax/keypoints/csv_columns.py.
 
 import { UserError } from './errors.js';
-import { differences, distinct, median, range, roundHalfEven } from './numbers.js';
-import { listOf, unitOf } from './people.js';
+import { differences, distinct, listOf, median, range, roundHalfEven } from './numbers.js';
+import { unitOf } from './people.js';
 import { general, isPrintable, length, letters, oneLine, shown, start, toNumber } from './text.js';
 
 const MAX_FRAMES = 1e9;

@@ -68,13 +68,13 @@ const latin = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).
 
 /** Parse the header, a Python dict such as {'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }; null if it is none. */
 function headerOf(text) {
-  const inside = /^\s*\{(.*)\}\s*$/s.exec(text);
+  const inside = /^[ \t]*\{(.*)\}[ \t\n]*$/s.exec(text);
   if (!inside) return null;
   const found = {};
-  const field = /\s*(['"])(descr|fortran_order|shape)\1\s*:\s*((['"])[^'"\\]*\4|True|False|\([0-9,\s]*\))\s*(?:,|$)/y;
+  const field = /[ \t]*(['"])(descr|fortran_order|shape)\1[ \t]*:[ \t]*((['"])[^'"\\]*\4|True|False|\([0-9, \t]*\))[ \t]*(?:,|$)/y;
   const rest = inside[1];
   let at = 0;
-  while (at < rest.length && rest.slice(at).trim()) {
+  while (at < rest.length && /[^ \t]/.test(rest.slice(at))) {
     field.lastIndex = at;
     const one = field.exec(rest);
     if (!one || Object.hasOwn(found, one[2])) return null;
@@ -82,7 +82,7 @@ function headerOf(text) {
     at = field.lastIndex;
   }
   const type = /^['"]([<>|=]?)([a-zA-Z?])([0-9]*)(\[.*\])?['"]$/.exec(found.descr ?? '');
-  const shape = /^\((\s*[0-9]+\s*(,\s*[0-9]+\s*)*,?\s*)?\)$/.exec(found.shape ?? '');
+  const shape = /^\(( *[0-9]+ *(, *[0-9]+ *)*,? *)?\)$/.exec(found.shape ?? '');
   if (!type || !shape || !['True', 'False'].includes(found.fortran_order)) return null;
   const numbers = (shape[1] ?? '').split(',').filter((word) => word.trim()).map(Number);
   if ((numbers.length === 1 && !shape[1].includes(',')) || numbers.length > MOST_AXES) return null;
@@ -188,14 +188,14 @@ function entriesOf(bytes, file, budget) {
     const [crc, packed, size] = [16, 20, 24].map((offset) => view.getUint32(at + offset, true));
     const [nameLength, extra, comment] = [28, 30, 32].map((offset) => view.getUint16(at + offset, true));
     const local = view.getUint32(at + 42, true) + shift;
-    const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength));
+    const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength)).replace(/\0.*$/s, '');
     if (size === 0xffffffff || packed === 0xffffffff) fail('an entry of more than 4 GB');
     if (flags & 1) fail('an encrypted entry');
     if (method !== 0 && method !== 8) fail('an entry compressed in a way that NumPy does not use');
     if (local + 30 > start || view.getUint32(local, true) !== 0x04034b50) fail('a damaged entry');
     const data = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
     const ownName = bytes.subarray(local + 30, local + 30 + view.getUint16(local + 26, true));
-    if (new TextDecoder().decode(ownName) !== name) fail('an entry with two names');
+    if (new TextDecoder().decode(ownName).replace(/\0.*$/s, '') !== name) fail('an entry with two names');
     if (data + packed > start) fail('an entry that is cut short');
     budget.charge(size);
     entries.push({ name, method, crc, size, data: bytes.subarray(data, data + packed) });

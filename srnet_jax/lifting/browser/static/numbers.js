@@ -1,4 +1,4 @@
-// Small functions of numbers that behave as NumPy's.
+// Small functions of numbers, most of which behave as NumPy's.
 
 /** Return the median of numbers; NaN without any. */
 export function median(values) {
@@ -36,4 +36,10 @@ export function range(values) {
     if (value > high) high = value;
   }
   return [low, high];
+}
+
+/** Return the list under a key of a Map, a new one if there is none. */
+export function listOf(map, key) {
+  if (!map.has(key)) map.set(key, []);
+  return map.get(key);
 }

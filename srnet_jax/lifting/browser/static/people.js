@@ -1,7 +1,7 @@
 // The people that a keypoint file contains, and fields that several formats share, as srnet_jax/keypoints/people.py.
 
 import { UserError } from './errors.js';
-import { differences, distinct, median, quantile } from './numbers.js';
+import { differences, distinct, listOf, median, quantile } from './numbers.js';
 import { places } from './pictures.js';
 import { isNumber } from './points.js';
 import { described, general, isPrintable, length, oneLine } from './text.js';
@@ -101,12 +101,6 @@ export function gather(people, file, budget, warn) {
   });
 }
 
-/** Return the list under a key of a Map, a new one if there is none. */
-export function listOf(map, key) {
-  if (!map.has(key)) map.set(key, []);
-  return map.get(key);
-}
-
 /** Return the seconds of detections; null without time stamps, or, with a warning, if these are not usable. */
 function timesOf(people, frames, where, warn) {
   if (people.some((person) => person.clock === null)) return null;
@@ -156,11 +150,14 @@ function placesOf(people) {
   const found = places(pictures);
   const sizes = new Map();
   const key = (place) => JSON.stringify([place.clip, place.still]);
-  for (const person of people) listOf(sizes, key(found.get(person.picture))).push(String(person.size));
+  for (const person of people) {
+    const own = key(found.get(person.picture));
+    if (!sizes.has(own)) sizes.set(own, new Set());
+    sizes.get(own).add(String(person.size));
+  }
   return pictures.map((picture) => {
     const place = found.get(picture);
-    const isMixed = new Set(sizes.get(key(place))).size > 1;
-    return isMixed ? { clip: videoName(String(picture)), frame: 0, still: true } : place;
+    return sizes.get(key(place)).size > 1 ? { clip: videoName(String(picture)), frame: 0, still: true } : place;
   });
 }
 

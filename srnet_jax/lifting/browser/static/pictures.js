@@ -1,7 +1,7 @@
 // Find out which video and which frame a picture belongs to, as srnet_jax/keypoints/pictures.py.
 
 import { UserError } from './errors.js';
-import { differences, median, range, roundHalfEven } from './numbers.js';
+import { differences, listOf, median, range, roundHalfEven } from './numbers.js';
 import { oneLine } from './text.js';
 
 const EXTENSION = /\.(jpe?g|png|bmp|tiff?|webp|json|txt)$/i;
@@ -87,10 +87,7 @@ function named(words, names) {
     apart = changing.filter((other) => other !== column);
   }
   const parts = new Map();
-  digits.forEach((row, index) => {
-    const key = JSON.stringify(apart.map((other) => row[other]));
-    parts.set(key, [...(parts.get(key) ?? []), index]);
-  });
+  digits.forEach((row, index) => listOf(parts, JSON.stringify(apart.map((other) => row[other]))).push(index));
   const made = [];
   for (const indices of parts.values()) {
     const first = stems[indices[0]];

@@ -1,8 +1,7 @@
 // Track people through a video: one track of keypoints for each person, as srnet_jax/keypoints/tracks.py.
 
 import { UserError } from './errors.js';
-import { differences, median, range } from './numbers.js';
-import { listOf } from './people.js';
+import { differences, listOf, median, range } from './numbers.js';
 import { markMissing } from './points.js';
 import { start } from './text.js';
 
