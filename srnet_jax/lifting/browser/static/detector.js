@@ -18,7 +18,7 @@ const FILES = ['vision_bundle.js', 'wasm/vision_wasm_internal.js', 'wasm/vision_
  */
 export async function openDetector(minConfidence) {
   for (const name of FILES) {
-    const answer = await fetch(own(name), { method: 'HEAD' });
+    const answer = await fetch(own(name), { method: 'HEAD', cache: 'no-store' });
     if (!answer.ok) throw new UserError(`mediapipe/${name}: not beside this page (the server answered ${answer.status})`);
   }
   const { PoseLandmarker } = await import(own(FILES[0]));
