@@ -3,7 +3,7 @@
 import { UserError } from './errors.js';
 import { differences, distinct, listOf, median, range, roundHalfEven } from './numbers.js';
 import { unitOf } from './people.js';
-import { general, isPrintable, length, letters, oneLine, shown, start, toNumber } from './text.js';
+import { general, isDecimal, isPrintable, length, letters, oneLine, shown, start, toNumber } from './text.js';
 
 const MAX_FRAMES = 1e9;
 const COARSE = 0.5; // of the time between two frames; time stamps rounded more coarsely do not show missing frames
@@ -154,4 +154,24 @@ function instantsOf(rows, at) {
     for (const cell of cells) found.set(JSON.stringify([clip, cell]), places.get(toNumber(cell)));
   }
   return found;
+}
+
+/** Split a column name into joint and axis: `nose_x`, `nose.X`, `x_nose`, `kp_x_0`, `x0`, `noseX`. */
+export function split(name, { points, csv }) {
+  const isAxis = (word) => ['x', 'y', 'z'].includes(word.toLowerCase()) || points.confidences.includes(word.toLowerCase());
+  const found = name.split(/[\s\x1c-\x1f\x85_.:/()[\]-]+/u).filter(Boolean);
+  while (found.length > 1 && csv.units.includes(found.at(-1).toLowerCase())) found.pop();
+  const places = found.length > 2 && isDecimal(found.at(-1)) ? [-1, 0, -2] : [-1, 0];
+  for (const place of places) {
+    const word = found.at(place);
+    if (word !== undefined && isAxis(word)) {
+      found.splice(place, 1);
+      return { part: found.join('_'), axis: word.toLowerCase() };
+    }
+  }
+  const numberedName = /^([a-z]+)([0-9]+)$/i.exec(name);
+  if (numberedName && isAxis(numberedName[1])) return { part: numberedName[2], axis: numberedName[1].toLowerCase() };
+  const cased = /^(.*[a-z])([XYZ])$/i.exec(name);
+  if (cased && cased[2] === cased[2].toUpperCase()) return { part: cased[1], axis: cased[2].toLowerCase() };
+  return { part: name, axis: null };
 }

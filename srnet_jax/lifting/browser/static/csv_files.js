@@ -1,10 +1,10 @@
 // Read keypoints from tables (CSV, TSV, text) with many different headers, as srnet_jax/keypoints/csv_files.py.
 
-import { clipOf, clockOf, columnsOf, jointColumn, numbered, personOf, pictureOf } from './csv_columns.js';
+import { clipOf, clockOf, columnsOf, jointColumn, numbered, personOf, pictureOf, split } from './csv_columns.js';
 import { UserError } from './errors.js';
 import { nearest } from './json_formats.js';
 import { isDepth } from './points.js';
-import { decoded, isDecimal, letters, listed, shown, strip, toNumber, words } from './text.js';
+import { decoded, letters, listed, shown, strip, toNumber, words } from './text.js';
 
 const DECIMAL = /^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$/i; // matches 1,5 for 1.5
 const FEW_ROWS = 3; // in so short a table, each line may be another person
@@ -290,26 +290,6 @@ function long(axes, rows, at, joint, tables) {
       clock: clocks.get(JSON.stringify([clip, picture])),
     };
   });
-}
-
-/** Split a column name into joint and axis: `nose_x`, `nose.X`, `x_nose`, `kp_x_0`, `x0`, `noseX`. */
-function split(name, { points, csv }) {
-  const isAxis = (word) => ['x', 'y', 'z'].includes(word.toLowerCase()) || points.confidences.includes(word.toLowerCase());
-  const found = name.split(/[\s_.:/()[\]-]+/u).filter(Boolean);
-  while (found.length > 1 && csv.units.includes(found.at(-1).toLowerCase())) found.pop();
-  const places = found.length > 2 && isDecimal(found.at(-1)) ? [-1, 0, -2] : [-1, 0];
-  for (const place of places) {
-    const word = found.at(place);
-    if (word !== undefined && isAxis(word)) {
-      found.splice(place, 1);
-      return { part: found.join('_'), axis: word.toLowerCase() };
-    }
-  }
-  const numberedName = /^([a-z]+)([0-9]+)$/i.exec(name);
-  if (numberedName && isAxis(numberedName[1])) return { part: numberedName[2], axis: numberedName[1].toLowerCase() };
-  const cased = /^(.*[a-z])([XYZ])$/i.exec(name);
-  if (cased && cased[2] === cased[2].toUpperCase()) return { part: cased[1], axis: cased[2].toLowerCase() };
-  return { part: name, axis: null };
 }
 
 /** Convert a cell to a number; NaN for an empty cell. */

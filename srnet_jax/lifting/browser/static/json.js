@@ -133,3 +133,21 @@ function parse(text) {
   if (at < text.length) fail('the end');
   return made;
 }
+
+export const isMap = (value) => value instanceof Map;
+export const isList = Array.isArray;
+export const isGiven = (value) => value !== null && value !== undefined;
+
+/** Return an object's first value under one of the keys that is not null; else null. */
+export function valueOf(item, keys) {
+  const key = isMap(item) ? keys.find((one) => isGiven(item.get(one))) : undefined;
+  return key === undefined ? null : item.get(key);
+}
+
+/** Return text that is equal for equal values, as Python writes them. */
+export function textOf(value) {
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (isMap(value)) return `{${[...value].map(([key, item]) => `${key}: ${textOf(item)}`).join(', ')}}`;
+  if (isList(value)) return `[${value.map(textOf).join(', ')}]`;
+  return isGiven(value) ? String(value) : 'None';
+}

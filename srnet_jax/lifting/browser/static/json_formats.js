@@ -1,14 +1,14 @@
 // Recognise the format of a JSON file of keypoints, as srnet_jax/keypoints/formats.py describes them.
 
 import { UserError } from './errors.js';
+import { isMap } from './json.js';
 import { isTrue } from './points.js';
 import { described, listed } from './text.js';
 
-const isMap = (value) => value instanceof Map;
 const isContainer = (value) => Array.isArray(value) || isMap(value);
 const has = (keys, ...others) => others.some((key) => keys.has(key));
 
-/** Whether a file, whose first keys are known, is in a format; by the format's name. `all` are the keys of the first entry too. */
+/** Whether a file, whose first keys are known, is in a format; by the format's name. `both` are the keys of the first entry and of what is inside, `all` those of the file too. */
 const MATCHES = {
   openpose: ({ root }) => root.has('people'),
   alphapose: ({ entry, first }) => entry.has('image_id') && (typeof first.get('image_id') === 'string' || has(entry, 'idx', 'box')),

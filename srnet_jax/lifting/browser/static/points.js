@@ -1,12 +1,11 @@
 // Convert the joints of one person from any form in which detectors write them in JSON, as srnet_jax/keypoints/points.py.
 
 import { UserError } from './errors.js';
+import { isList, isMap } from './json.js';
 import { range } from './numbers.js';
 import { described, letters, oneLine, strip, start } from './text.js';
 
 const NO_CONFIDENCE = Infinity; // in place of a confidence; JSON contains no infinity
-const isList = Array.isArray;
-const isMap = (value) => value instanceof Map;
 
 /** Return whether a value is null or empty. */
 export const isNothing = (value) =>

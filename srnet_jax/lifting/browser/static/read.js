@@ -4,9 +4,10 @@ import { checkJoints } from './complete.js';
 import { readTable } from './csv_files.js';
 import { UserError } from './errors.js';
 import { loadJson } from './json.js';
-import { byPerson, fileInfo, readJson } from './json_files.js';
+import { fileInfo, readJson } from './json_files.js';
 import { isKnown, nearest, recognise } from './json_formats.js';
 import { inLayout, namedAlike } from './joint_order.js';
+import { byPerson } from './json_people.js';
 import { readNpy, readNpz } from './npy.js';
 import { readArray, readArrays } from './npz_files.js';
 import { median, range } from './numbers.js';
@@ -103,7 +104,7 @@ async function readFile({ name: file, bytes }, format, context) {
   if (isJson || (format === null && (/^[[{]/.test(head) || suffix === '.json'))) {
     const content = loadJson(bytes, file);
     if (Array.isArray(content) ? !content.length : content instanceof Map && !content.size) return [];
-    return byPerson(content, tables).flatMap(([person, own]) => {
+    return byPerson(content, file, tables).flatMap(([person, own]) => {
       const one = format === null ? recognise(own, file, tables.formats) : every[format];
       const seen = readJson(own, one, file, tables).map((each) => (person === null ? each : { ...each, track: person }));
       return ofSeen(seen, one, file, context, fileInfo(content, file, tables));
