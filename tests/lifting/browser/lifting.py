@@ -119,4 +119,5 @@ def as_json(made: Track):
         "firstFrame": made.first_frame,
         "every": made.every,
         "times": made.times,
+        "detected": made.detected.astype(np.uint8),
     }

@@ -93,48 +93,50 @@ def moving(frames=120, bent=0.25):
     return poses.astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"elbows": True, "stature_m": 1.8},
-        {"smooth": False, "alike": False, "leg_m": 0.7},
-        {"constant_bones": False, "cutoff_hz": 2.0},
-        {"knees": False},
-    ],
-)
-@pytest.mark.parametrize("fps", [30.0, 9.0, "uneven"])
-def test_filters_are_the_packages(changes, fps):
-    poses, settings = moving(), Settings(**changes)
+CHANGES = [
+    {},
+    {"elbows": True, "stature_m": 1.8},
+    {"smooth": False, "alike": False, "leg_m": 0.7},
+    {"constant_bones": False, "cutoff_hz": 2.0},
+    {"knees": False},
+]
+
+
+def test_filters_are_the_packages():
+    poses, shorter = moving(), uneven(120)
+    shorter[90:] += 2
     sure = np.random.default_rng(1).uniform(0, 1, poses.shape[:2]).astype(np.float32)
-    if fps == "uneven":
-        times = uneven(len(poses))
-        times[90:] += 2
-    else:
-        times = np.arange(len(poses)) / fps
-    script = "const { filtered } = await load('filters.js'); return filtered(...inputs.given, inputs.tables);"
-    made = run(script, given=[poses, sure, times, dataclasses.asdict(settings)], tables=lifting.TABLES)
-    wanted = filtered(poses, sure, times, settings)
-    assert settings.knees or np.nanmax(wrong_bends(poses)) > 5
-    np.testing.assert_allclose(made.reshape(poses.shape), wanted, atol=NEAR_M)
+    cases = [(times, changes) for times in (np.arange(120) / 30, np.arange(120) / 9, shorter) for changes in CHANGES]
+    script = """
+      const { filtered } = await load('filters.js');
+      return inputs.cases.map(([times, settings]) => filtered(inputs.poses, inputs.sure, times, settings, inputs.tables));
+    """
+    given = [(times, dataclasses.asdict(Settings(**changes))) for times, changes in cases]
+    made = run(script, poses=poses, sure=sure, cases=given, tables=lifting.TABLES)
+    for found, (times, changes) in zip(made, cases, strict=True):
+        expected = filtered(poses, sure, times, Settings(**changes))
+        np.testing.assert_allclose(found.reshape(poses.shape), expected, atol=NEAR_M, err_msg=str(changes))
+    assert np.nanmax(wrong_bends(poses)) > 5
 
 
-@pytest.mark.parametrize("changes", [{}, {"elbows": True, "stature_m": 1.8}, {"smooth": False}, {"constant_bones": False}])
-def test_live_filters_are_the_packages(changes):
-    poses, settings = moving(), Settings(**changes)
+def test_live_filters_are_the_packages():
+    poses = moving()
     sure = np.random.default_rng(1).uniform(0, 1, poses.shape[:2]).astype(np.float32)
     steps = np.where(np.arange(len(poses)) == 60, 2, 1 / 30)
     script = """
       const { LiveFilter } = await load('filters.js');
-      const live = new LiveFilter(inputs.settings, inputs.tables);
       const row = (array, width, t) => array.slice(t * width, (t + 1) * width);
-      return Array.from(inputs.steps, (dt, t) => live.push(row(inputs.poses, 51, t), row(inputs.sure, 17, t), dt));
+      return inputs.all.map((settings) => {
+        const live = new LiveFilter(settings, inputs.tables);
+        return Array.from(inputs.steps, (dt, t) => live.push(row(inputs.poses, 51, t), row(inputs.sure, 17, t), dt));
+      });
     """
-    given = {"poses": poses, "sure": sure, "steps": steps, "settings": dataclasses.asdict(settings)}
-    made = np.array(run(script, tables=lifting.TABLES, **given))
-    live = LiveFilter(settings, 30)
-    wanted = [live.push(pose, own, dt=dt) for pose, own, dt in zip(poses, sure, steps, strict=True)]
-    np.testing.assert_allclose(made.reshape(poses.shape), wanted, atol=NEAR_M)
+    every = [Settings(**changes) for changes in CHANGES]
+    given = {"poses": poses, "sure": sure, "steps": steps, "all": [dataclasses.asdict(settings) for settings in every]}
+    for made, settings in zip(run(script, tables=lifting.TABLES, **given), every, strict=True):
+        live = LiveFilter(settings, 30)
+        expected = [live.push(pose, own, dt=dt) for pose, own, dt in zip(poses, sure, steps, strict=True)]
+        np.testing.assert_allclose(np.array(made).reshape(poses.shape), expected, atol=NEAR_M, err_msg=str(settings))
 
 
 def test_tables_are_json():

@@ -176,7 +176,8 @@ function unnamed(body, file, { formats }) {
   const isWhole = values.every((row) => row[0] >= 0 && row[0] === Math.floor(row[0]));
   const starts = isCounted ? [1] : isWhole ? [1, 0] : [0];
   const options = ['xyc', 'xyzc', 'xy', 'xyz'].flatMap((axes) => starts.map((first) => ({ axes, first, isKnown: true })));
-  for (const { axes, first, isKnown } of [...options, ...['xyc', 'xy'].map((one) => ({ axes: one, first: 1, isKnown: false }))]) {
+  const others = ['xyc', 'xy'].map((axes) => ({ axes, first: 1, isKnown: false }));
+  for (const { axes, first, isKnown } of [...options, ...others]) {
     const count = Math.floor((width - first) / axes.length);
     const most = (width - first) % 2 ? 100 : 1; // an odd number of columns cannot be pairs
     const isSure = values.every((row) => row.every((value, column) =>

@@ -9,7 +9,9 @@ const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/y;
 const BLANK = /[ \t\n\r]*/y;
 const ESCAPES = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
-const WORDS = new Map([['true', true], ['false', false], ['null', null], ['NaN', null], ['Infinity', null], ['-Infinity', null]]);
+const WORDS = new Map([
+  ['true', true], ['false', false], ['null', null], ['NaN', null], ['Infinity', null], ['-Infinity', null],
+]);
 const LINES = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/u;
 
 class SyntaxFault extends Error {}

@@ -8,10 +8,15 @@ import { described, listed } from './text.js';
 const isContainer = (value) => Array.isArray(value) || isMap(value);
 const has = (keys, ...others) => others.some((key) => keys.has(key));
 
-/** Whether a file, whose first keys are known, is in a format; by the format's name. `both` are the keys of the first entry and of what is inside, `all` those of the file too. */
+/**
+ * Whether a file, whose first keys are known, is in a format; by the format's name.
+ *
+ * `both` are the keys of the first entry and of what is inside it, `all` those of the file too.
+ */
 const MATCHES = {
   openpose: ({ root }) => root.has('people'),
-  alphapose: ({ entry, first }) => entry.has('image_id') && (typeof first.get('image_id') === 'string' || has(entry, 'idx', 'box')),
+  alphapose: ({ entry, first }) => entry.has('image_id')
+    && (typeof first.get('image_id') === 'string' || has(entry, 'idx', 'box')),
   mmpose: ({ root, entry }) => root.has('instance_info') || has(entry, 'instances', 'keypoint_scores'),
   coco: ({ entry }) => entry.has('image_id'),
   coco_annotations: ({ root }) => root.has('images') && root.has('annotations'),

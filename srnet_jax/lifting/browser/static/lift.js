@@ -89,13 +89,13 @@ export async function lift(people, tracks, network, tables, options = {}) {
 
 /** Return the numbers of a track's frames in the video. */
 export function frameNumbers(track) {
-  return Float64Array.from({ length: track.frames }, (_, row) => (track.firstFrame ?? 0) + (track.every ?? 1) * row);
+  return Float64Array.from({ length: track.frames }, (_, row) => track.firstFrame + track.every * row);
 }
 
 /** Return the times of a track's frames, seconds; null if they are not known. */
 export function seconds(track) {
   if (track.times) return Float64Array.from(track.times);
-  return track.fps ? frameNumbers(track).map((number) => number / (track.fps * (track.every ?? 1))) : null;
+  return track.fps ? frameNumbers(track).map((number) => number / (track.fps * track.every)) : null;
 }
 
 /**

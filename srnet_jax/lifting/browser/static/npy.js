@@ -71,7 +71,8 @@ function headerOf(text) {
   const inside = /^[ \t]*\{(.*)\}[ \t\n]*$/s.exec(text);
   if (!inside) return null;
   const found = {};
-  const field = /[ \t]*(['"])(descr|fortran_order|shape)\1[ \t]*:[ \t]*((['"])[^'"\\]*\4|True|False|\([0-9, \t]*\))[ \t]*(?:,|$)/y;
+  const value = /((['"])[^'"\\]*\4|True|False|\([0-9, \t]*\))/.source;
+  const field = new RegExp(`[ \\t]*(['"])(descr|fortran_order|shape)\\1[ \\t]*:[ \\t]*${value}[ \\t]*(?:,|$)`, 'y');
   const rest = inside[1];
   let at = 0;
   while (at < rest.length && /[^ \t]/.test(rest.slice(at))) {
@@ -97,7 +98,10 @@ function decode(bytes, kind, width, order, count) {
   const little = order !== '>';
   const bits = 8 * width;
   const get = {
-    f: { 16: (at) => half(view.getUint16(at, little)), 32: (at) => view.getFloat32(at, little), 64: (at) => view.getFloat64(at, little) },
+    f: {
+      16: (at) => half(view.getUint16(at, little)), 32: (at) => view.getFloat32(at, little),
+      64: (at) => view.getFloat64(at, little),
+    },
     i: {
       8: (at) => view.getInt8(at), 16: (at) => view.getInt16(at, little), 32: (at) => view.getInt32(at, little),
       64: (at) => Number(view.getBigInt64(at, little)),
@@ -176,7 +180,8 @@ function entriesOf(bytes, file, budget) {
   let end = bytes.length - 22;
   while (end >= 0 && end > bytes.length - 65558 && view.getUint32(end, true) !== 0x06054b50) end -= 1;
   if (end < 0 || view.getUint32(end, true) !== 0x06054b50) fail('no zip archive');
-  const [count, length, declared] = [view.getUint16(end + 10, true), view.getUint32(end + 12, true), view.getUint32(end + 16, true)];
+  const count = view.getUint16(end + 10, true);
+  const [length, declared] = [12, 16].map((offset) => view.getUint32(end + offset, true));
   if (count === 0xffff || declared === 0xffffffff) fail('more than 4 GB');
   const start = end - length;
   const shift = start - declared; // bytes before the archive

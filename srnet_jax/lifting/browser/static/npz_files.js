@@ -41,8 +41,9 @@ function recognised(arrays, file, tables) {
 }
 
 /**
- * Read the people of an .npy file, whose array is [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 or J*3] for one person,
- * or [P, T, J, 2 or 3] for several.
+ * Read the people of an .npy file.
+ *
+ * Its array is [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 or J*3] for one person, or [P, T, J, 2 or 3] for several.
  */
 export function readArray(found, file, context) {
   let array = found;
@@ -98,7 +99,8 @@ function framesFirst(arrays, file) {
   const points = arrays.get('reconstruction');
   if (!points) throw new UserError(`${file}: found no reconstruction, expected an array (1, frames, joints, 2 or 3)`);
   const made = new Map([...arrays].filter(([name]) => name !== 'reconstruction').map(([name, array]) => {
-    const isSwapped = points.shape.length === 4 && isNumeric(array) && isAlike(array.shape.slice(0, 3), points.shape.slice(0, 3));
+    const isSwapped = points.shape.length === 4 && isNumeric(array)
+      && isAlike(array.shape.slice(0, 3), points.shape.slice(0, 3));
     return [name, isSwapped ? swapped(array, 0) : array];
   }));
   return made.set('keypoints', points.shape.length === 4 && isNumeric(points) ? swapped(points, 0) : points);
@@ -191,7 +193,8 @@ function eachFrame(arrays, name, count, file, warn) {
 /** Return whether keypoints are [P, T, J, 3], rather than [T, P, J, 3]: a person moves less than people differ. */
 function peopleFirst(values, [rows, columns, joints]) {
   const [most, others] = [Math.min(rows, EXAMINED), Math.min(columns, EXAMINED)];
-  const pose = (row, column) => values.subarray(3 * joints * (row * columns + column), 3 * joints * (row * columns + column + 1));
+  const size = 3 * joints;
+  const pose = (row, column) => values.subarray(size * (row * columns + column), size * (row * columns + column + 1));
   const poses = Array.from({ length: most }, (_, row) => Array.from({ length: others }, (__, column) => pose(row, column)));
   const turned = poses[0].map((_, column) => poses.map((row) => row[column]));
   const across = motion(turned);

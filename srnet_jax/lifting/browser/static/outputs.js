@@ -59,7 +59,7 @@ export function motion(person, tables) {
     points: jointsWorld(person, tables),
     frames,
     seconds: times ?? frames.map((number) => number / USUAL_FPS),
-    fps: track.fps || (times ? usual : USUAL_FPS / (track.every ?? 1)),
+    fps: track.fps || (times ? usual : USUAL_FPS / track.every),
     floor: person.ground !== null,
   };
 }
@@ -80,14 +80,13 @@ function toJson(person, tables) {
   const { track, completed } = person;
   const frames = Array.from(frameNumbers(track));
   const joints = tables.joints.length;
-  const shown = (frame) => track.confidences.subarray(frame * track.joints, (frame + 1) * track.joints).some((c) => c > 0);
   return `${JSON.stringify({
     poses_3d: nested(person.poses, [joints, 3], 6),
     keypoints_2d: nested(track.keypoints, [track.joints, 2], 3),
     confidences: nested(completed.confidences, [joints], 4),
     sources: nested(completed.sources, [joints], 0),
     source_names: tables.source_names,
-    detected: frames.map((_, frame) => shown(frame)),
+    detected: Array.from(track.detected, Boolean),
     frames,
     fps: track.fps || null,
     image_size: track.imageSize,

@@ -23,6 +23,7 @@ const NEGATIVE = 0.2; // largest fraction of negative coordinates; a few joints 
 const [NO_CONFIDENCE, NO_SCORE, PERCENT] = [0.05, 10, 100]; // some detectors' scores are a little below 0 or above 1
 const FARTHEST_SHARE = 10; // largest normalised coordinate
 const MAX_BYTES = 2e9;
+const NO_INFO = { size: null, fps: null, dataSet: null };
 
 /**
  * @typedef {object} Track one person's keypoints through a video
@@ -68,13 +69,16 @@ export async function readFiles(files, tables, options = {}) {
   };
   const { format } = given;
   if (format !== null && !Object.hasOwn(tables.formats.every, format)) {
-    throw new UserError(`keypoint format '${format}': not known, expected one of ${Object.keys(tables.formats.every).join(', ')}`);
+    const names = Object.keys(tables.formats.every).join(', ');
+    throw new UserError(`keypoint format '${format}': not known, expected one of ${names}`);
   }
   if (format === 'yolo_txt') {
     throw new UserError('YOLO labels: not read in a browser, expected JSON, CSV or NumPy; lift them with the Python package');
   }
   const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
-  if (!files.length || bytes > MAX_BYTES) throw new UserError(`found ${files.length} files of ${bytes} bytes, expected one file`);
+  if (!files.length || bytes > MAX_BYTES) {
+    throw new UserError(`found ${files.length} files of ${bytes} bytes, expected one file`);
+  }
   const budget = new Budget(RATIO * bytes);
   const name = files.length === 1 ? files[0].name : given.folder;
   const context = { tables, budget, warn: given.warn };
@@ -126,7 +130,9 @@ function readPictures(files, folder, format, context) {
   const { tables, budget, warn } = context;
   const { every } = tables.formats;
   const other = files.find((file) => !file.name.toLowerCase().endsWith('.json'));
-  if (other) throw new UserError(`${other.name}: found ${files.length} files, expected one file, or .json files of one picture each`);
+  if (other) {
+    throw new UserError(`${other.name}: found ${files.length} files, expected one, or .json files of one picture each`);
+  }
   let one = format === null ? null : every[format];
   const found = [];
   const unread = [];
@@ -143,7 +149,7 @@ function readPictures(files, folder, format, context) {
     one ??= recognise(content, name, tables.formats);
     const people = readJson(content, one, name, tables);
     if (!one.folder || new Set(people.map((person) => person.picture)).size > 1) {
-      throw new UserError(`${name}: found several frames of the format ${one.name}, expected one file, or files of one picture each`);
+      throw new UserError(`${name}: found several frames of the format ${one.name}, expected one file, or one picture each`);
     }
     const picture = name.replace(/_keypoints\.json$/, '').replace(/\.predictions\.json$/, '').replace(/\.json$/, '');
     people.forEach((person) => found.push({ ...person, picture }));
@@ -155,7 +161,7 @@ function readPictures(files, folder, format, context) {
 }
 
 /** Return the people of each video or picture, in the layout that the names or the number of joints determine. */
-function ofSeen(pictures, one, file, { tables, budget, warn }, { size, fps, dataSet } = { size: null, fps: null, dataSet: null }) {
+function ofSeen(pictures, one, file, { tables, budget, warn }, { size, fps, dataSet } = NO_INFO) {
   if (pictures.some((person) => person.hasDepth)) {
     warn(`${file}: found a third coordinate of joints, using x and y as pixels; are these points in 3D?`);
   }
@@ -262,12 +268,12 @@ function inPixels(people, imageSize, { maxNormalised }) {
   const sizes = numbers.map(Math.abs);
   if (!numbers.length || median(sizes) > maxNormalised) return { ...people, imageSize };
   if (numbers.filter((value) => value < 0).length / numbers.length > NEGATIVE) {
-    throw new UserError(`${people.where}: found coordinates around 0 to +-1, as of points in 3D or relative to the image's centre, `
-      + 'expected pixels, or fractions of the image size from the upper left corner');
+    throw new UserError(`${people.where}: found coordinates around 0 to +-1, as of points in 3D or relative to the image's `
+      + 'centre, expected pixels, or fractions of the image size from the upper left corner');
   }
   if (imageSize === null) {
-    throw new UserError(`${people.where}: found keypoints around 0 to 1, which seem normalised, expected pixels, or the image's `
-      + 'size (width and height)');
+    throw new UserError(`${people.where}: found keypoints around 0 to 1, which seem normalised, expected pixels, or the `
+      + 'image\'s size (width and height)');
   }
   const most = range(sizes)[1];
   if (most > FARTHEST_SHARE) {

@@ -201,9 +201,8 @@ function trackOf(people, rows, name, budget, rules) {
   }
   const { times, fps } = timing(people, first, frames, rules);
   const { prefix: clip, layout, imageSize } = people;
-  return {
-    name, clip, frames, joints, keypoints, confidences: sure, layout, fps, imageSize, firstFrame: first, every: 1, times, detected,
-  };
+  const filmed = { clip, layout, fps, imageSize, firstFrame: first, every: 1, times };
+  return { name, ...filmed, frames, joints, keypoints, confidences: sure, detected };
 }
 
 /** Return the seconds of frames, null if they are even, and the frame rate. */

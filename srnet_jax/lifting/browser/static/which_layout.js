@@ -48,7 +48,8 @@ export function guessLayout(track, file, tables) {
   const fitting = alike(track.joints, tables);
   if (!fitting.length) {
     const names = Object.keys(tables.layouts).map((name) => `${name} (${tables.layouts[name].joints.length})`);
-    throw new UserError(`layout: found ${track.joints} joints in ${file}, expected the number of a layout: ${names.join(', ')}`);
+    throw new UserError(
+      `layout: found ${track.joints} joints in ${file}, expected the number of a layout: ${names.join(', ')}`);
   }
   if (fitting.length === 1) return fitting[0];
   const [best, next] = rated(track, fitting.filter((name) => !notGuessed.includes(name)), tables);
