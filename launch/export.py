@@ -49,8 +49,8 @@ def main() -> None:
         if _FRAMES.value or _CALIBRATE.value:
             app.fail("--frames, --calibrate: not for a page, expected neither")
         runtime = plain(str(_ONNXRUNTIME_WEB.value))
-        size = site.write(output, lifter.load(name, _CHECKPOINT.value), runtime)
-        print(f"wrote {output}, {size / 2**20:.1f} MiB; to see it: python -m http.server --bind=127.0.0.1 --directory={output}")
+        megabytes = site.write(output, lifter.load(name, _CHECKPOINT.value), runtime) / 1e6
+        print(f"wrote {output}, {megabytes:.1f} MB; to see it: python -m http.server --bind=127.0.0.1 --directory={output}")
         return
     if output.suffix not in export.SUFFIXES or not output.parent.is_dir():
         endings = ", ".join(export.SUFFIXES)
