@@ -22,7 +22,7 @@ from playwright.sync_api import sync_playwright
 
 _SITE = flags.DEFINE_string("site", None, "Folder of the page.", required=True)
 _CLIPS = ("05/dance/05_10-cc", "06/basketball/06_15-cc")
-_FRAMES, _SHOTS, _SIZE, _COLOURS = 120, 32, (760, 500), 24
+_FRAMES, _SHOTS, _SIZE, _COLOURS = 120, 24, (760, 500), 24
 
 
 def keypoints() -> bytes:
@@ -72,7 +72,7 @@ def main(_: list[str]) -> None:
         ]
         server.shutdown()
     path = Path(IMAGES) / "browser.gif"
-    first.save(path, save_all=True, append_images=others, duration=120, loop=0, optimize=True)
+    first.save(path, save_all=True, append_images=others, duration=160, loop=0, optimize=True)
     print(f"wrote {path}, {path.stat().st_size / 1e3:.0f} kB")
 
 
