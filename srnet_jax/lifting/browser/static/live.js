@@ -27,17 +27,23 @@ export function openLive(open, tables) {
   };
   const start = async (source) => {
     stop();
+    enable(false);
     at('live-error').textContent = '';
     at('rate').textContent = 'Starting';
     try {
+      const detector = await openDetector(tables.formats.every.mediapipe.minConfidence);
       network ??= await open();
-      running = await run(await source(), network, tables, stop);
+      running = await run(source, detector, network, tables, stop);
       at('stop').hidden = false;
     } catch (error) {
       stop();
       at('live-error').textContent = error instanceof UserError ? error.message : `not started: ${error.message ?? error}`;
       if (error instanceof UserError) at('how').open = true;
     }
+    enable(true);
+  };
+  const enable = (state) => {
+    for (const id of ['webcam', 'video-file']) at(id).disabled = !state;
   };
   at('webcam').addEventListener('click', () => start(openCamera));
   at('video-file').addEventListener('change', (event) => {
@@ -46,8 +52,7 @@ export function openLive(open, tables) {
     event.target.value = '';
   });
   at('stop').addEventListener('click', stop);
-  at('webcam').disabled = false;
-  at('video-file').disabled = false;
+  enable(true);
 }
 
 async function openCamera() {
@@ -56,23 +61,24 @@ async function openCamera() {
 }
 
 /** Lift what a video shows until it ends; return how to stop it. */
-async function run({ src = null, stream = null }, network, tables, ended) {
+async function run(source, detector, network, tables, ended) {
   const video = at('video');
+  let src = null; // of a file, or
+  let stream = null; // of a camera
   const release = () => {
+    detector.close();
     video.pause();
     video.removeAttribute('src');
     video.srcObject = null;
     stream?.getTracks().forEach((track) => track.stop());
     if (src) URL.revokeObjectURL(src);
   };
-  let detector;
   try {
-    detector = await openDetector(tables.formats.every.mediapipe.minConfidence);
+    ({ src = null, stream = null } = await source());
     if (stream) video.srcObject = stream;
     else video.src = src;
     await video.play();
   } catch (error) {
-    detector?.close();
     release();
     throw error;
   }
@@ -88,8 +94,16 @@ async function run({ src = null, stream = null }, network, tables, ended) {
   let waiting;
   let last = null; // seconds of the newest image
   const look = async (now, { mediaTime }) => {
+    try {
+      await lookAt(now, stream ? now / 1000 : mediaTime);
+    } catch (error) {
+      if (stopped) return;
+      ended();
+      at('live-error').textContent = `stopped: ${error.message ?? error}`;
+    }
+  };
+  const lookAt = async (now, seconds) => {
     if (stopped) return;
-    const seconds = stream ? now / 1000 : mediaTime;
     if (last !== null && seconds - last > LONGEST_S) lifter.reset();
     const dt = last === null || seconds <= last ? undefined : seconds - last;
     last = seconds;
@@ -117,7 +131,6 @@ async function run({ src = null, stream = null }, network, tables, ended) {
       stopped = true;
       video.removeEventListener('ended', finish);
       video.cancelVideoFrameCallback(waiting);
-      detector.close();
       stage.close();
       release();
     },
