@@ -1,9 +1,10 @@
-"""Export a trained network: as a file of weights, as a StableHLO program, or as an ONNX model.
+"""Export a trained network: as a file of weights, as a StableHLO program, as an ONNX model, or as a web page.
 
 python -m launch.export --workdir=runs/mine --output=mine.npz          # for srnet_jax.load and launch.predict --weights
 python -m launch.export --workdir=runs/mine --output=mine.npz --calibrate=FOLDER  # with the expected errors of joints
 python -m launch.export --workdir=runs/mine --output=mine.stablehlo    # for jax.export (needs the extra `export`)
 python -m launch.export --weights=single --output=single.onnx          # for onnxruntime (needs the extra `onnx`)
+python -m launch.export --weights=video --output=site/                 # a page that lifts in the browser (extra `onnx`)
 
 The command compares a program or model with the network on random keypoints, and keeps it only if they agree. A JSON file
 beside it describes the input and the output.
@@ -18,7 +19,12 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "For --workdir: best (on
 _WEIGHTS = flags.DEFINE_string(
     "weights", None, "Instead of --workdir: single, causal or video (included weights), or a .npz file."
 )
-_OUTPUT = flags.DEFINE_string("output", None, "The file to write: .npz, .stablehlo or .onnx.", required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "The file to write: .npz, .stablehlo or .onnx; or the folder of a page, with a / at its end.", required=True
+)
+_ONNXRUNTIME_WEB = flags.DEFINE_string(
+    "onnxruntime_web", "node_modules/onnxruntime-web/dist", "For a page: folder of the npm package onnxruntime-web."
+)
 _CALIBRATE = flags.DEFINE_string(
     "calibrate",
     None,
@@ -30,13 +36,22 @@ _FRAMES = flags.DEFINE_integer(
 
 
 def main() -> None:
-    """Load the network, and write the file."""
+    """Load the network, and write the file or the folder."""
     from srnet_jax.io.files import plain
     from srnet_jax.lifting import export, lifter
 
     if bool(_WORKDIR.value) == bool(_WEIGHTS.value):
         app.fail(f"--workdir, --weights: found {'both' if _WORKDIR.value else 'neither'}, expected one of them")
-    output = plain(str(_OUTPUT.value))
+    output, name = plain(str(_OUTPUT.value)), str(_WORKDIR.value or _WEIGHTS.value)
+    if str(_OUTPUT.value).endswith("/"):
+        from srnet_jax.lifting.browser import site
+
+        if _FRAMES.value or _CALIBRATE.value:
+            app.fail("--frames, --calibrate: not for a page, expected neither")
+        runtime = plain(str(_ONNXRUNTIME_WEB.value))
+        megabytes = site.write(output, lifter.load(name, _CHECKPOINT.value), runtime) / 1e6
+        print(f"wrote {output}, {megabytes:.1f} MB; to see it: python -m http.server --bind=127.0.0.1 --directory={output}")
+        return
     if output.suffix not in export.SUFFIXES or not output.parent.is_dir():
         endings = ", ".join(export.SUFFIXES)
         app.fail(f"--output={output}: expected a name ending in one of {endings}, in a folder that exists")
@@ -44,7 +59,6 @@ def main() -> None:
         app.fail(f"--frames={_FRAMES.value}: only .onnx has a fixed number of frames, found --output={output}")
     if _CALIBRATE.value and output.suffix != ".npz":
         app.fail(f"--calibrate: only a .npz file can hold expected errors, found --output={output}")
-    name = str(_WORKDIR.value or _WEIGHTS.value)
     trained = lifter.load_trained(name, _CHECKPOINT.value)
     if _CALIBRATE.value:
         from srnet_jax.benchmarks import expected

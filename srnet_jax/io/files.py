@@ -73,15 +73,15 @@ def size_of(path: str | Path, expected: str) -> int:
     return size
 
 
-def check_new(path: str | Path) -> None:
-    """Check that a file or folder can be created at a path.
+def check_new(path: str | Path, what: str = "file") -> None:
+    """Check that a file or folder can be created at a path; `what` names it in the message.
 
     Raises:
       UserError: if the path exists, or its folder is not writable.
     """
     path = Path(path)
     if path.exists():
-        raise UserError(f"{path}: exists already, expected a new file")
+        raise UserError(f"{path}: exists already, expected a new {what}")
     above = next(folder for folder in absolute(path).parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise UserError(f"{above}: not a folder with write permission")

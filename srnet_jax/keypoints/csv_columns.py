@@ -16,11 +16,11 @@ Rows = list[tuple[str, list[str]]]  # the location of each line, for messages, a
 FRAME = ("frame", "frameno", "framenumber", "frameid", "frameindex", "frameidx", "framenum", "framecount", "frames")
 IMAGE = ("imageid", "image", "imagename", "img", "imgname", "imagepath", "filename", "file")  # their numbers may be ids
 ROW = ("index", "idx")
-_TRACK = (
+TRACK = (
     *("track", "trackid", "person", "personid", "personindex", "personidx", "individual", "subject", "subjectid", "player"),
     *("playerid", "objectid", "instance", "instanceid", "skeleton", "skeletonid", "poseid", "poseindex", "id"),
 )
-_VIDEO = (
+VIDEO = (
     *("video", "videoname", "videoid", "videofile", "videopath", "clip", "clipname", "clipid", "sequence", "sequencename"),
     *("recording", "camera", "cameraid", "cam", "view", "trial"),
 )
@@ -52,8 +52,8 @@ class Columns(NamedTuple):
         """Find the columns by their names and their values."""
         first = {letters(name): index for index, name in reversed(list(enumerate(names)))}
         frame = next((first[name] for name in (*FRAME, *IMAGE, *ROW) if name in first), None)
-        track = next((first[name] for name in _TRACK if name in first), None)
-        videos = [first[name] for name in (*_VIDEO, *IMAGE) if name in first and first[name] != frame]
+        track = next((first[name] for name in TRACK if name in first), None)
+        videos = [first[name] for name in (*VIDEO, *IMAGE) if name in first and first[name] != frame]
         if videos and frame is not None:  # if each frame has a name of its own, it is the picture's and not a video's
             names_of, frames = ({row[column] for _, row in rows} for column in (videos[0], frame))
             if len(names_of) == len(frames) == len({(row[videos[0]], row[frame]) for _, row in rows}):

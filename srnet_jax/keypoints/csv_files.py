@@ -28,7 +28,7 @@ _DECIMAL = re.compile(r"^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)
 _MAX_BYTES = 2_000_000_000
 _AXES = {"x": 0, "y": 1, **dict.fromkeys(CONFIDENCES, 2), "z": 3}
 _MISSING = ("", "nan", "none", "null", "na", "n/a")
-_UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position", "2d")
+UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position", "2d")
 _FEW_ROWS = 3  # in so short a table, each line may be another person
 
 
@@ -246,7 +246,7 @@ def _long(axes: list[str | None], rows: Rows, at: Columns, joint: int) -> Iterat
 def _split(name: str) -> tuple[str, str | None]:
     """Split a column name into joint and axis: `nose_x`, `nose.X`, `x_nose`, `kp_x_0`, `x0`, `noseX`."""
     words = [word for word in re.split(r"[\s_.:/()\[\]\-]+", name) if word]
-    while len(words) > 1 and words[-1].lower() in _UNITS:
+    while len(words) > 1 and words[-1].lower() in UNITS:
         words.pop()
     places = (-1, 0, -2) if len(words) > 2 and words[-1].isdecimal() else (-1, 0)
     for place in places:

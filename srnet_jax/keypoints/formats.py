@@ -28,14 +28,14 @@ Layouts = Mapping[int, tuple[str, int]]  # {number of joints in the file: (layou
 _COCO = {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17), 136: ("halpe_26", 26)}
 _OPENPOSE = {25: ("body_25", 25), 18: ("coco_18", 18), 15: ("openpose_mpi_15", 15)}
 _LANDMARKS = dict.fromkeys((33, 75, 501, 543, 553), ("mediapipe_33", 33))  # hands and face follow
-_LANDMARK_KEYS = {"landmarks", "landmark", "pose_landmarks", "poseLandmarks"}
-_PEOPLE = ("people", "persons", "poses", "pose", "instances", "detections", "predictions", "bodies", "objects", "skeletons")
+LANDMARK_KEYS = {"landmarks", "landmark", "pose_landmarks", "poseLandmarks"}
+PEOPLE = ("people", "persons", "poses", "pose", "instances", "detections", "predictions", "bodies", "objects", "skeletons")
 FRAME = ("frame", "frame_id", "frame_index", "frame_number", "frame_idx", "frame_no")  # their value is a frame number
 _IMAGE = ("image_id", "image", "image_name", "file_name", "filename")
 _TRACK = ("track_id", "idx", "person_id", "id_")
 _OWN_TRACK = (*_TRACK, "tracking_id", "tracker_id", "player_id", "pid", "id")  # in formats in which "id" is not an annotation's
-_POINTS = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose")
-_INSIDE = ("frames", "data", "results", "annotations", "instance_info", *_PEOPLE, *_POINTS, *sorted(_LANDMARK_KEYS))
+POINTS = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose")
+INSIDE = ("frames", "data", "results", "annotations", "instance_info", *PEOPLE, *POINTS, *sorted(LANDMARK_KEYS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Peek:
 
 def _first(value: Any) -> Any:
     """Return the first nonempty object or list in a value; in an object, keys that formats use come first."""
-    items = [value[key] for key in (*_INSIDE, *value) if key in value] if isinstance(value, dict) else value
+    items = [value[key] for key in (*INSIDE, *value) if key in value] if isinstance(value, dict) else value
     items = items if isinstance(items, list) else []
     return next((item for item in items if item and isinstance(item, list | dict)), None)
 
@@ -236,8 +236,8 @@ JSON_FORMATS = (
         layouts=_LANDMARKS,
         normalised=True,
         matches=lambda peek: (
-            bool(_LANDMARK_KEYS & (peek.root | peek.entry | peek.inner))
-            or ("x" in peek.entry | peek.inner and not {*_PEOPLE, *_POINTS} & (peek.root | peek.entry))
+            bool(LANDMARK_KEYS & (peek.root | peek.entry | peek.inner))
+            or ("x" in peek.entry | peek.inner and not {*PEOPLE, *POINTS} & (peek.root | peek.entry))
         ),
         frames="frames|data|results|landmarks|landmark|pose_landmarks|poseLandmarks|[]|{}",
         people="landmarks|landmark|pose_landmarks|poseLandmarks|",
@@ -272,11 +272,11 @@ JSON_FORMATS = (
         "other common keys are known too",
         layouts=_COCO | _LANDMARKS,
         matches=lambda peek: (
-            bool({"frames", *_PEOPLE, *_POINTS} & (peek.root | peek.entry | peek.inner)) or _is_numbers(peek.first)
+            bool({"frames", *PEOPLE, *POINTS} & (peek.root | peek.entry | peek.inner)) or _is_numbers(peek.first)
         ),
-        frames="|".join(("frames", "data", "results", *_POINTS, "[]", "{}")),
-        people="|".join((*_PEOPLE, "")),
-        points=(*_POINTS, ""),
+        frames="|".join(("frames", "data", "results", *POINTS, "[]", "{}")),
+        people="|".join((*PEOPLE, "")),
+        points=(*POINTS, ""),
         alone=False,
         picture=(*FRAME, *_IMAGE),
         track=_OWN_TRACK,

@@ -173,7 +173,7 @@ def joint_name(text: str) -> str | None:
     words = [word for word in re.split(r"[^a-z]+", name) if word]
     side = next((full for word in words for full in ("left", "right") if word in (full, full[0])), "")
     rest = "_".join(word for word in words if word not in ("left", "right", "l", "r"))
-    rest = _SYNONYMS.get(rest, rest) if side or rest != "hip" else "pelvis"
+    rest = SYNONYMS.get(rest, rest) if side or rest != "hip" else "pelvis"
     found = f"{side}_{rest}" if side else rest
     return found if found in layouts.VOCABULARY else None
 
@@ -192,7 +192,7 @@ def joint_names(names: Sequence[str]) -> list[str | None]:
     return found
 
 
-_SYNONYMS = {
+SYNONYMS = {
     "neck": "thorax",
     "upper_neck": "skull_base",
     "foot": "ankle",

@@ -28,15 +28,15 @@ from srnet_jax.keypoints.people import FARTHEST_PX, People
 from srnet_jax.keypoints.points import mark_missing
 
 MAX_NORMALISED = 1.5  # normalised coordinates end at 1, or a little above in a tall image
-_REACH, _FARTHEST_REACH, _MEMORY = 0.5, 2.0, 30  # linking: sizes per frame, largest distance in sizes, frames
-_MAX_PEOPLE = 100  # to link in a frame, because all pairs are compared
-_MAX_FRAMES = 1_000_000
-_FEW_IDS = 3  # so few different ids may be people who are each seen once
-_SHORT, _SHARE = 10, 0.05  # a track is dropped if shorter than this many frames and this fraction of the longest
-_UNEVEN = 0.2  # of the time between two frames
-_SAME_RATE = 0.02  # relative difference between a file's frame rate and that of its time stamps
+REACH, FARTHEST_REACH, MEMORY = 0.5, 2.0, 30  # linking: sizes per frame, largest distance in sizes, frames
+MAX_PEOPLE = 100  # to link in a frame, because all pairs are compared
+MAX_FRAMES = 1_000_000
+FEW_IDS = 3  # so few different ids may be people who are each seen once
+SHORT, SHARE = 10, 0.05  # a track is dropped if shorter than this many frames and this fraction of the longest
+UNEVEN = 0.2  # of the time between two frames
+SAME_RATE = 0.02  # relative difference between a file's frame rate and that of its time stamps
 _LANDSCAPE = ((640, 480), (1280, 720), (1920, 1080), (2560, 1440), (3840, 2160))
-_USUAL_SIZES = (*_LANDSCAPE, *((height, width) for width, height in _LANDSCAPE))
+USUAL_SIZES = (*_LANDSCAPE, *((height, width) for width, height in _LANDSCAPE))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,15 +100,15 @@ def follow(people: People, budget: Budget, min_confidence: float = 0.0) -> list[
     if not len(people.frames):
         return []
     first, last = int(people.frames.min()), int(people.frames.max())
-    if last - first >= _MAX_FRAMES:
-        raise DataError(f"{people.where}: found frames {first} to {last}, expected at most {_MAX_FRAMES:,} frames")
+    if last - first >= MAX_FRAMES:
+        raise DataError(f"{people.where}: found frames {first} to {last}, expected at most {MAX_FRAMES:,} frames")
     if people.still:
         order = np.argsort(-people.values[..., 2].sum(-1), kind="stable")
         groups: list[tuple[str | None, np.ndarray]] = [(people.ids[row], np.array([row])) for row in order]
     else:
         groups = [(name, _one_a_frame(people, rows)) for name, rows in _by_person(people)]
     longest = max(len(rows) for _, rows in groups)
-    kept = [(name, rows) for name, rows in groups if len(rows) >= min(_SHORT, _SHARE * longest)]
+    kept = [(name, rows) for name, rows in groups if len(rows) >= min(SHORT, SHARE * longest)]
     kept.sort(key=lambda group: -len(group[1]))
     made = []
     for number, (track, rows) in enumerate(kept, 1):
@@ -126,7 +126,8 @@ def _shown(people: People, min_confidence: float) -> People:
     frames = people.frames[shown]
     check_pixels(values, frames, people.where)
     ids = tuple(track for track, is_shown in zip(people.ids, shown, strict=True) if is_shown)
-    return dataclasses.replace(people, frames=frames, ids=ids, values=values)
+    times = None if people.times is None else people.times[shown]
+    return dataclasses.replace(people, frames=frames, ids=ids, values=values, times=times)
 
 
 def check_pixels(values: np.ndarray, frames: np.ndarray, where: str) -> None:
@@ -181,7 +182,7 @@ def with_image_sizes(tracks: Sequence[Track], path: str) -> list[Track]:
     points = np.concatenate([track.keypoints.reshape(-1, 2) for track in tracks])
     width, height = np.ceil(np.nanmax(points, axis=0)).astype(int).clip(1).tolist()
     middle = np.nanmedian(points, axis=0)
-    fitting = [size for size in _USUAL_SIZES if width <= size[0] and height <= size[1]] or [(width, height)]
+    fitting = [size for size in USUAL_SIZES if width <= size[0] and height <= size[1]] or [(width, height)]
     size = min(fitting, key=lambda size: float(np.linalg.norm(middle - np.array(size) / 2)) / max(size))
     warnings.warn(
         f"{path}: image size not known, assuming {size[0]} x {size[1]}; poses depend on it (--width, --height)",
@@ -200,7 +201,7 @@ def _by_person(people: People) -> Iterator[tuple[str | None, np.ndarray]]:
         (rows,) = groups.values()
         if len(set(people.frames[rows].tolist())) < len(rows):  # AlphaPose gives all the same id if it does not track
             groups, unnamed = {}, list(range(len(people.frames)))
-    if len(groups) == len(people.ids) > _FEW_IDS and len(set(people.frames.tolist())) > 1:  # each detection has its own id
+    if len(groups) == len(people.ids) > FEW_IDS and len(set(people.frames.tolist())) > 1:  # each detection has its own id
         groups, unnamed = {}, list(range(len(people.frames)))
     for track, rows in groups.items():
         yield track, np.array(rows)
@@ -226,13 +227,13 @@ def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
     most = max(groups, key=len)
     if len(most) == 1:
         return numbers
-    if len(most) > _MAX_PEOPLE:
+    if len(most) > MAX_PEOPLE:
         raise DataError(
-            f"{where}: found {len(most)} people without track ids in frame {frames[most[0]]}, expected at most {_MAX_PEOPLE}"
+            f"{where}: found {len(most)} people without track ids in frame {frames[most[0]]}, expected at most {MAX_PEOPLE}"
         )
     last_rows, count = np.empty(0, np.int64), 0  # the last row of each person who may be continued
     for rows in groups:
-        last_rows = last_rows[frames[rows[0]] - frames[last_rows] <= _MEMORY]
+        last_rows = last_rows[frames[rows[0]] - frames[last_rows] <= MEMORY]
         for before, row in _nearest(values, last_rows, rows, frames[rows[0]] - frames[last_rows]):
             numbers[row] = numbers[before]
             last_rows = last_rows[last_rows != before]
@@ -240,7 +241,7 @@ def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
             last_rows = np.append(last_rows, row)
         numbers[rows] = np.arange(count, count + len(rows))
         count += len(rows)
-        last_rows = np.append(last_rows, rows)[-_MAX_PEOPLE:]
+        last_rows = np.append(last_rows, rows)[-MAX_PEOPLE:]
     return numbers
 
 
@@ -262,7 +263,7 @@ def _nearest(values: np.ndarray, before: np.ndarray, now: np.ndarray, passed: np
     number = both.sum(-1)
     distances = np.where(number, np.where(both, gaps, 0).sum(-1) / np.maximum(number, 1), np.inf)  # [A, P]
     sizes = np.maximum(_sizes(values[before])[:, None], _sizes(values[now]))
-    reach = sizes * np.minimum(_REACH * passed, _FARTHEST_REACH)[:, None]
+    reach = sizes * np.minimum(REACH * passed, FARTHEST_REACH)[:, None]
     pairs = np.argwhere(distances <= reach)
     order = np.argsort(distances[tuple(pairs.T)], kind="stable")
     found: dict[int, int] = {}
@@ -310,17 +311,17 @@ def _times(people: People, frames: np.ndarray) -> tuple[np.ndarray | None, float
         return None, people.fps
     seconds = people.times[rows]
     rate = float((known[-1] - known[0]) / (seconds[-1] - seconds[0]))
-    if people.fps and abs(rate / people.fps - 1) < _SAME_RATE:
+    if people.fps and abs(rate / people.fps - 1) < SAME_RATE:
         rate = people.fps
     grid = seconds[0] + (known - known[0]) / rate
-    if not is_uneven(seconds, grid) and abs(seconds[0] - known[0] / rate) < _UNEVEN / rate:
+    if not is_uneven(seconds, grid) and abs(seconds[0] - known[0] / rate) < UNEVEN / rate:
         return None, rate
     return np.interp(frames, known, seconds), rate
 
 
 def is_uneven(seconds: np.ndarray, grid: np.ndarray) -> bool:
     """Return whether times [N] deviate from an even grid [N] by more than a fifth of its step."""
-    return len(grid) > 1 and bool(np.abs(seconds - grid).max() > _UNEVEN * np.diff(grid).min())
+    return len(grid) > 1 and bool(np.abs(seconds - grid).max() > UNEVEN * np.diff(grid).min())
 
 
 def _file_name(name: str) -> str:

@@ -10,16 +10,16 @@ from srnet_jax.keypoints.tracks import Track
 from srnet_jax.pose import layouts, prior
 from srnet_jax.pose.complete import complete
 
-_FRAMES, _TRACKS = 100, 5  # how many are examined
-_CLEARLY = 0.5  # the best layout's strangeness must be below this fraction of the next one's
-_STRANGE = 6.0  # strangeness of an implausible pose; a usual pose has about 1, an acrobat's 10
-_MOSTLY = 0.6  # of the frames
-_NOT_GUESSED = ("posetrack",)  # differs from coco only in the face
+FRAMES, TRACKS = 100, 5  # how many are examined
+CLEARLY = 0.5  # the best layout's strangeness must be below this fraction of the next one's
+STRANGE = 6.0  # strangeness of an implausible pose; a usual pose has about 1, an acrobat's 10
+MOSTLY = 0.6  # of the frames
+NOT_GUESSED = ("posetrack",)  # differs from coco only in the face
 
 
 def strangeness(track: Track, layout: str) -> float:
     """Measure how unlike a person a track looks if it is in a layout: the median of `prior.strangeness` over frames."""
-    step = max(len(track.keypoints) // _FRAMES, 1)
+    step = max(len(track.keypoints) // FRAMES, 1)
     found = complete(track.keypoints[::step], track.confidences[::step], layout, None)
     return float(np.median(prior.strangeness(found.points[found.lifted]))) if found.lifted.any() else np.inf
 
@@ -43,8 +43,8 @@ def guess(track: Track, path: str) -> str:
         raise UserError(f"--layout: found {joints} joints in {path}, expected the number of a layout: {_listed()}")
     if len(fitting) == 1:
         return fitting[0]
-    scores = sorted((strangeness(track, name), name) for name in fitting if name not in _NOT_GUESSED)
-    if not (scores[0][0] < _STRANGE and scores[0][0] < _CLEARLY * scores[1][0]):
+    scores = sorted((strangeness(track, name), name) for name in fitting if name not in NOT_GUESSED)
+    if not (scores[0][0] < STRANGE and scores[0][0] < CLEARLY * scores[1][0]):
         raise UserError(f"--layout: not set and not in {path}, expected {' or '.join(fitting)} for {joints} joints")
     return scores[0][1]
 
@@ -52,11 +52,11 @@ def guess(track: Track, path: str) -> str:
 def with_body_25b(tracks: list[Track]) -> list[Track]:
     """Change the layout of a file's tracks from body_25 to body_25b if most of them clearly fit the latter."""
     candidates = [track for track in tracks if track.layout == "body_25"]
-    examined = sorted(candidates, key=lambda track: -int(track.detected.sum()))[:_TRACKS]
+    examined = sorted(candidates, key=lambda track: -int(track.detected.sum()))[:TRACKS]
     votes = []
     for track in examined:
         usual, other = strangeness(track, "body_25"), strangeness(track, "body_25b")
-        votes.append(other < _STRANGE and other < _CLEARLY * usual)
+        votes.append(other < STRANGE and other < CLEARLY * usual)
     if not votes or 2 * sum(votes) <= len(votes):
         return tracks
     return [dataclasses.replace(track, layout="body_25b") if track.layout == "body_25" else track for track in tracks]
@@ -71,15 +71,15 @@ def warn_if_implausible(track: Track) -> None:
         )
         return
     own = strangeness(track, track.layout)
-    if own < _STRANGE:
+    if own < STRANGE:
         return
     upside_down = dataclasses.replace(track, keypoints=track.keypoints * np.array([1, -1], np.float32))
-    if strangeness(upside_down, track.layout) < _CLEARLY * own:
+    if strangeness(upside_down, track.layout) < CLEARLY * own:
         warnings.warn(f"{track.name}: found people upside down, expected y to increase from the top of the image", stacklevel=2)
         return
     others = [one.name for one in layouts.LAYOUTS.values() if len(one.joints) == track.keypoints.shape[1]]
     scores = sorted((strangeness(track, name), name) for name in others if name != track.layout)
-    if scores and scores[0][0] < _CLEARLY * own:
+    if scores and scores[0][0] < CLEARLY * own:
         hint = f"; they fit layout {scores[0][1]} (--layout)"
     else:
         hint = "; is the layout right (--layout), and are these a person's joints?"
@@ -93,7 +93,7 @@ def is_lying_down(track: Track) -> bool:
     names = layouts.H36M.joints
     trunk = np.abs(points[:, names.index("thorax")] - points[:, names.index("pelvis")])
     known = np.isfinite(trunk).all(-1)
-    return bool(known.any() and (trunk[known, 0] > trunk[known, 1]).mean() > _MOSTLY)
+    return bool(known.any() and (trunk[known, 0] > trunk[known, 1]).mean() > MOSTLY)
 
 
 def _listed() -> str:

@@ -5,6 +5,7 @@ beside it describes both arrays. Each file is read back and compared with the ne
 """
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import importlib.util
 import json
@@ -21,6 +22,7 @@ from srnet_jax.errors import UserError, one_line
 from srnet_jax.io.files import absolute, write_whole
 from srnet_jax.lifting import weights
 from srnet_jax.lifting.weights import Trained
+from srnet_jax.models.pose_lifter import PoseLifter
 from srnet_jax.pose.normalization import IMAGE_NORMALIZATIONS
 
 SUFFIXES = (".npz", ".stablehlo", ".onnx")
@@ -34,7 +36,8 @@ def write(path: Path, trained: Trained, *, frames: int | None = None) -> float:
 
     - `.npz`: the weights and the config, which `srnet_jax.load` reads.
     - `.stablehlo`: a program for `jax.export`, on CPU, CUDA and TPU, for any number of sequences and frames.
-    - `.onnx`: a model for any number of sequences, of `frames` frames each.
+    - `.onnx`: a model for any number of sequences, of `frames` frames each. With as many as the receptive field, it computes
+      nothing but what its one pose needs.
 
     Args:
       path: of the file.
@@ -109,7 +112,10 @@ def _write_onnx(draft: Path, trained: Trained, frames: int, path: Path) -> Calla
 
     from srnet_jax.lifting import onnx_program
 
-    draft.write_bytes(onnx_program.convert(_network(trained), (frames, *trained.model.input_shape)).SerializeToString())
+    model = trained.model
+    if isinstance(model, PoseLifter) and frames == model.receptive_field and not model.length_dependent:
+        trained = dataclasses.replace(trained, model=model.clone(strided=True))
+    draft.write_bytes(onnx_program.convert(_network(trained), (frames, *model.input_shape)).SerializeToString())
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(draft.read_bytes(), options)

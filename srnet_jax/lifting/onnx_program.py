@@ -2,7 +2,7 @@
 
 JAX traces the network. Operations that do not depend on the input are evaluated and become constants; each other operation
 becomes a node. The number of sequences is traced as one special number, so that the dimensions that depend on it are recognised
-by their size.
+by their size. Constants that half precision holds exactly, as the weights that ship, are stored in it, which halves the file.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 
 _ROWS = 65_537  # the special number of sequences: a prime above any width, so that no other dimension is a multiple of it
+_LARGE = 100  # numbers in a constant that may be stored in half precision
 _OPSET, _IR_VERSION = 17, 8  # of 2022, which older runtimes support too
 _NODES = {
     "add": "Add",
@@ -147,9 +148,19 @@ class _Graph:
         return found
 
     def _constant(self, array: Any) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(onnx.numpy_helper.from_array(np.asarray(array), name))
-        return name
+        name, array = f"constant_{len(self.constants)}", np.asarray(array)
+        half = _in_half_precision(array)
+        self.constants.append(onnx.numpy_helper.from_array(array if half is None else half, name))
+        return name if half is None else self._node("Cast", name, to=onnx.TensorProto.FLOAT)[0]
+
+
+def _in_half_precision(array: np.ndarray) -> np.ndarray | None:
+    """Return a large float32 array in half precision; None if it is small, of another dtype, or would change."""
+    if array.dtype != np.float32 or array.size < _LARGE:
+        return None
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    return half if np.array_equal(half.astype(np.float32), array, equal_nan=True) else None
 
 
 def _depends(size: int) -> bool:

@@ -328,7 +328,7 @@ class Result:
         return Scene(
             keypoints_2d=self.keypoints_2d,
             bones_2d=layout.bones,
-            sides_2d=tuple(_side({layout.joints[index].partition("_")[0] for index in bone}) for bone in layout.bones),
+            sides_2d=tuple(side_of_bone(layout, bone) for bone in layout.bones),
             names_2d=layout.joints,
             poses=self.poses_3d,
             estimated=self.confidences == 0,
@@ -351,7 +351,7 @@ class Result:
         return motion.even if path.suffix in (".c3d", ".bvh") else motion
 
 
-def _side(of_joints: set[str]) -> str:
-    """Return the side of a bone: that of its joints, unless they are on both sides or in the middle."""
-    sides = of_joints & {"left", "right"}
+def side_of_bone(layout: layouts.Layout, bone: tuple[int, int]) -> str:
+    """Return the side of a bone of a layout: that of its joints, unless they are on both sides or in the middle."""
+    sides = {layout.joints[index].partition("_")[0] for index in bone} & {"left", "right"}
     return sides.pop() if len(sides) == 1 else "center"

@@ -44,6 +44,8 @@ def page(scene: Scene) -> str:
     note += f" The page shows one in {step} frames of the video." if step > 1 else ""
     text = importlib.resources.files("srnet_jax.lifting").joinpath("webpage.html").read_text(encoding="utf-8")
     parts = {
+        "__STYLE__": _static("viewer.css"),
+        "__VIEWER__": "\n".join(map(_script, ("stage.js", "viewer.js"))),
         "__TITLE__": html.escape(scene.title),
         "__NOTE__": html.escape(note),
         "__DATA__": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),  # so that no name can end the script
@@ -51,6 +53,16 @@ def page(scene: Scene) -> str:
     return re.sub(
         "|".join(parts), lambda found: parts[found[0]], text
     )  # in one pass, because a title may contain a placeholder
+
+
+def _static(name: str) -> str:
+    """Return a file that the page shares with the page that lifts in the browser."""
+    return importlib.resources.files("srnet_jax.lifting.browser").joinpath("static", name).read_text(encoding="utf-8")
+
+
+def _script(name: str) -> str:
+    """Return a module without its lines that import or export, for a page that holds all modules."""
+    return re.sub(r"^import .*\n|^export ", "", _static(name), flags=re.MULTILINE)
 
 
 def _listed(points: np.ndarray) -> list[list[float | None]]:

@@ -20,9 +20,9 @@ from srnet_jax.pose import layouts, prior
 
 LONGEST_GAP_S = 1.0
 MIN_JOINTS = 4  # joints of the 17 that make a pose
-_USUAL_FPS = 30.0
-_LEAP, _RETURN = 0.6, 0.3  # sizes of the person: least jump, and greatest distance between the frames before and after it
-_NAMED = 0.05  # a joint that is missing in a larger fraction of the frames is reported
+USUAL_FPS = 30.0
+LEAP, RETURN = 0.6, 0.3  # sizes of the person: least jump, and greatest distance between the frames before and after it
+NAMED = 0.05  # a joint that is missing in a larger fraction of the frames is reported
 
 
 class Source(enum.IntEnum):
@@ -63,7 +63,7 @@ class Completed:
         seen = self.confidences > 0
         seen = seen[self.lifted & seen.any(1)]
         share = (~seen).mean(0) if len(seen) else np.zeros(0)
-        return {joint: float(s) for joint, s in zip(layouts.H36M.joints, share, strict=False) if s > _NAMED}
+        return {joint: float(s) for joint, s in zip(layouts.H36M.joints, share, strict=False) if s > NAMED}
 
 
 def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: float | None) -> Completed:
@@ -85,7 +85,7 @@ def complete(keypoints: np.ndarray, confidences: np.ndarray, layout: str, fps: f
     keypoints = without_leaps(keypoints)
     confidences = np.where(np.isfinite(keypoints).all(-1), confidences, 0)
     points, sure = layouts.derived(keypoints, confidences, layout)
-    longest = max(round(LONGEST_GAP_S * (fps or _USUAL_FPS)), 1)
+    longest = max(round(LONGEST_GAP_S * (fps or USUAL_FPS)), 1)
     seen = sure > 0
     sources = _sources(seen, confidences, layout)
     if seen.all():
@@ -191,11 +191,11 @@ def without_leaps(keypoints: np.ndarray) -> np.ndarray:
             break
         before, after = around[: -width - 1], around[width + 1 :]
         with np.errstate(invalid="ignore"):
-            agree = np.linalg.norm(after - before, axis=-1) < _RETURN
+            agree = np.linalg.norm(after - before, axis=-1) < RETURN
             middles = (before + after) / 2
             every = np.ones_like(agree)
             for inside in range(1, width + 1):
-                every &= np.linalg.norm(around[inside : len(around) - width - 1 + inside] - middles, axis=-1) > _LEAP
+                every &= np.linalg.norm(around[inside : len(around) - width - 1 + inside] - middles, axis=-1) > LEAP
         found = agree & every
         for inside in range(1, width + 1):
             bad[inside : len(around) - width - 1 + inside] |= found

@@ -204,7 +204,7 @@ def derived(keypoints: np.ndarray, confidences: np.ndarray, source: str) -> tupl
         return np.einsum("tj,...jd->...td", matrix, keypoints, dtype=np.float64), lowest
     points = np.full((len(keypoints), len(H36M.joints), keypoints.shape[-1]), np.nan)
     sure = np.zeros(points.shape[:2])
-    for target, ways in enumerate(_indexed_ways(source)):
+    for target, ways in enumerate(indexed_ways(source)):
         left = np.arange(len(keypoints))  # frames in which the joint is not derived yet
         for indices, share in ways:
             lowest = confidences[left][:, indices].min(-1)
@@ -232,7 +232,7 @@ def _first_ways(source: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.cache
-def _indexed_ways(source: str) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], ...]:
+def indexed_ways(source: str) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], ...]:
     """Return the ways to derive each of Human3.6M's joints; a way is indices and weights of source joints."""
     joints = find(source).joints
     return tuple(

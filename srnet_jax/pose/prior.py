@@ -36,6 +36,21 @@ def load() -> tuple[np.ndarray, np.ndarray]:
         return file["mean"].astype(np.float64), file["covariance"].astype(np.float64)
 
 
+@functools.cache
+def anywhere() -> np.ndarray:
+    """Return the covariance [34, 34] of poses whose position in the image is not known."""
+    _, covariance = load()
+    return covariance + _ROUNDING * np.eye(2 * _JOINTS) + _ANYWHERE**2 * np.kron(np.ones((_JOINTS, _JOINTS)), np.eye(2))
+
+
+@functools.cache
+def whitening() -> np.ndarray:
+    """Return the matrix [K, 34] that maps deviations from the mean to K uncorrelated ones of variance 1."""
+    values, vectors = np.linalg.eigh(load()[1])
+    kept = values > 1e-4
+    return vectors[:, kept].T / np.sqrt(values[kept])[:, None]
+
+
 @functools.lru_cache(maxsize=10_000)
 def _given(pattern: bytes) -> tuple[float, np.ndarray]:
     """Prepare the estimates from one set of visible joints, the bytes of a mask [17] bool.
@@ -49,7 +64,7 @@ def _given(pattern: bytes) -> tuple[float, np.ndarray]:
     flat, count = np.repeat(seen, 2), int(seen.sum())
     second = covariance[np.ix_(flat, flat)] + np.outer(mean[flat], mean[flat])
     centring = np.kron(np.eye(count) - 1 / count, np.eye(2))
-    wide = covariance + _ROUNDING * np.eye(2 * _JOINTS) + _ANYWHERE**2 * np.kron(np.ones((_JOINTS, _JOINTS)), np.eye(2))
+    wide = anywhere()
     gain = np.linalg.solve(wide[np.ix_(flat, flat)], wide[np.ix_(flat, ~flat)])
     return float(np.trace(centring @ second) / count), gain
 
@@ -101,10 +116,7 @@ def strangeness(points: np.ndarray) -> np.ndarray:
     Returns:
       [N] about 1 for a usual pose, large for a set of points that is not a person.
     """
-    mean, covariance = load()
     around = points - points.mean(-2, keepdims=True)
     size = np.maximum(np.sqrt(np.square(around).sum(-1).mean(-1)), 1e-3)[:, None, None]
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > 1e-4
-    scores = (((around / size).reshape(len(points), -1) - mean) @ vectors[:, kept]) ** 2 / values[kept]
+    scores = (((around / size).reshape(len(points), -1) - load()[0]) @ whitening().T) ** 2
     return scores.mean(-1)

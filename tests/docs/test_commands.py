@@ -10,7 +10,7 @@ import pytest
 from tests.docs.pages import CARD, PAGES, ROOT, blocks, commands, prose, spans
 
 ALL = [ROOT / "README.md", CARD, *PAGES]
-OTHERS = ("bash", "pip", "unzip", "jupyter")  # programs that are not ours
+OTHERS = ("bash", "pip", "npm", "unzip", "jupyter")  # programs that are not ours
 INSTEAD = {  # what readers make themselves, and what is checked in its place
     "DIR/joints.toml": "humaneva_15",
     "--config.model.network=alt": "--config.model.network=gp",

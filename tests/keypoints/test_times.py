@@ -231,6 +231,16 @@ def test_time_stamps_of_json_and_arrays_are_used(tmp_path):
     assert track.times is None
 
 
+def test_times_stay_with_their_frames_when_people_without_joints_are_dropped(tmp_path):
+    person = walker("coco")
+    person[[0, 1, 9]] = 0
+    np.savez(tmp_path / "x.npz", keypoints=person, times=UNEVEN)
+    (track,) = load(tmp_path / "x.npz", Hints(image_size=(1280, 720)))
+    assert track.first_frame == 2
+    seen = track.detected
+    np.testing.assert_allclose(track.times[seen], UNEVEN[2:][seen], atol=1e-9)
+
+
 @pytest.fixture
 def video(tmp_path):
     images = videos.numbered(25, (1280, 720))

@@ -55,6 +55,21 @@ def test_onnx_is_the_network(trained, tmp_path, rng):
     np.testing.assert_allclose(poses[-5:], trained.model.apply(trained.variables, inputs[-5:]), rtol=1e-4, atol=1e-6)
 
 
+def test_exact_weights_are_stored_in_half_precision(trained, tmp_path):
+    """Weights that shipped files hold are exact in half precision, others are kept as they are; see `weights.save`."""
+    export.write(tmp_path / "full.onnx", trained, frames=7)
+    weights.save(tmp_path / "x.npz", trained)
+    rounded = weights.load(tmp_path / "x.npz")
+    assert export.write(tmp_path / "half.onnx", rounded, frames=7) < 1e-5
+    assert (tmp_path / "half.onnx").stat().st_size < 0.75 * (tmp_path / "full.onnx").stat().st_size
+
+
+def test_a_window_of_the_receptive_field_is_the_network(trained, tmp_path):
+    """The strided form, which computes one frame alone, is compared with the dilated one when it is written."""
+    assert export.write(tmp_path / "x.onnx", trained) < 1e-5
+    assert json.loads((tmp_path / "x.onnx.json").read_text())["output"]["shape"] == ["B", 1, 17, 3]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",

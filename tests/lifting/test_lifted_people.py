@@ -82,7 +82,7 @@ def test_outside_of_a_notebook_the_page_opens_in_a_browser(people, monkeypatch, 
     monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
     path = people[0].show()
     assert opened == [path.as_uri()]
-    assert "<canvas" in path.read_text()
+    assert "openPlayer(" in path.read_text()
     assert capsys.readouterr().out == ""
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
     path = people.show()

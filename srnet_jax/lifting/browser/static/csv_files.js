@@ -1,0 +1,302 @@
+// Read keypoints from tables (CSV, TSV, text) with many different headers, as srnet_jax/keypoints/csv_files.py.
+
+import { clipOf, clockOf, columnsOf, jointColumn, numbered, personOf, pictureOf, split } from './csv_columns.js';
+import { UserError } from './errors.js';
+import { nearest } from './json_formats.js';
+import { isDepth } from './points.js';
+import { decoded, letters, listed, shown, strip, toNumber, words } from './text.js';
+
+const DECIMAL = /^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$/i; // matches 1,5 for 1.5
+const FEW_ROWS = 3; // in so short a table, each line may be another person
+const LONGEST_CELL = 131072;
+
+/**
+ * Read the detected people from a table.
+ *
+ * @param {Uint8Array} bytes
+ * @param {string} file its name
+ * @param {object} tables
+ * @param {import('./people.js').Budget} budget
+ * @param {(message: string) => void} warn
+ * @returns {{people: import('./people.js').Detection[], isDeepLabCut: boolean}}
+ */
+export function readTable(bytes, file, tables, budget, warn) {
+  const lines = decoded(bytes).split(/\r\n|\n|\r/)
+    .map((line, index) => ({ where: `${file}: line ${index + 1}`, line })).filter(({ line }) => strip(line));
+  if (!lines.length) throw new UserError(`${file}: empty file, expected a text file`);
+  const count = (text, mark) => text.split(mark).length;
+  while (lines.length > 1 && lines[0].line.startsWith('#')) {
+    const comma = delimiter(lines[1].line);
+    if (count(lines[0].line, comma) === count(lines[1].line, comma)) { // the header
+      lines[0].line = lines[0].line.replace(/^[# ]+/, '');
+    } else {
+      lines.shift();
+    }
+  }
+  const comma = delimiter(lines[0].line);
+  const rows = lines.map(({ where, line }) => ({ where, cells: cellsOf(line, comma, file) }));
+  const { names: own, body, isDeepLabCut } = header(rows, file, tables.csv);
+  const names = body.length && !own.length ? unnamed(body, file, tables) : own;
+  for (const { where, cells } of body) {
+    if (cells.length !== names.length) {
+      const line = rows[0].where.slice(file.length + 2);
+      throw new UserError(`${where}: found ${cells.length} columns, expected ${names.length} as in ${line}`);
+    }
+    budget.charge(100 * cells.length);
+  }
+  return { people: peopleOf(names, body, file, tables, warn), isDeepLabCut };
+}
+
+const delimiter = (line) => [';', '\t', ','].find((mark) => line.includes(mark)) ?? ' '; // commas last: 1,5 may be a number
+
+function cellsOf(line, comma, file) {
+  if (comma === ' ') return words(line).map((cell) => cell.replace(DECIMAL, '$1.$2'));
+  const row = quoted(line, comma, file).map(strip);
+  return comma === ',' ? row : row.map((cell) => cell.replace(DECIMAL, '$1.$2'));
+}
+
+/** Split a line at commas outside quotes. */
+function quoted(line, comma, file) {
+  if (!line.includes('"') && line.length < LONGEST_CELL) return line.split(comma);
+  const cells = [];
+  let at = 0;
+  while (at <= line.length) {
+    let cell = '';
+    if (line[at] === '"') {
+      at += 1;
+      for (;;) {
+        const end = line.indexOf('"', at);
+        if (end < 0) {
+          cell += line.slice(at);
+          at = line.length;
+          break;
+        }
+        cell += line.slice(at, end);
+        at = end + 1;
+        if (line[at] !== '"') break;
+        cell += '"';
+        at += 1;
+      }
+    }
+    const end = line.indexOf(comma, at);
+    cell += line.slice(at, end < 0 ? line.length : end);
+    if (cell.length > LONGEST_CELL) throw new UserError(`${file}: damaged table (a cell of ${cell.length} letters)`);
+    cells.push(cell);
+    at = end < 0 ? line.length + 1 : end + 1;
+  }
+  return cells;
+}
+
+const isMissing = (cell) => ['', 'nan', 'none', 'null', 'na', 'n/a'].includes(cell.toLowerCase());
+
+/** Split a table into column names (none without a header) and rows, and return whether it is DeepLabCut's. */
+function header(rows, file, { frame, image, row }) {
+  const isFrame = (name) => [...frame, ...image, ...row].includes(letters(name));
+  const first = rows[0].cells;
+  if (first[0].toLowerCase() === 'scorer' && rows.length > 2) return deepLabCut(rows, file);
+  if (first.every((cell) => !cell || toNumber(cell) !== null) && first.some(Boolean)) {
+    return { names: [], body: rows, isDeepLabCut: false };
+  }
+  let [names, body] = [first, rows.slice(1)];
+  if (body.length && names.length === body[0].cells.length - 1) {
+    if (endsEmpty(isFrame(names[0]), body)) {
+      body = body.map(({ where, cells }) => ({ where, cells: cells.at(-1) ? cells : cells.slice(0, -1) }));
+    } else { // the header does not name the index column
+      names = ['', ...names];
+    }
+  }
+  names = names.map((name, index) => name || `column_${index}`);
+  if (names[0] === 'column_0' && !names.some(isFrame)) names[0] = 'frame';
+  const second = body.length ? body[0].cells : [];
+  const isUnits = second.filter(Boolean).length > 1
+    && !second.some((cell) => toNumber(cell) !== null || (cell && isMissing(cell)));
+  return { names, body: isUnits ? body.slice(1) : body, isDeepLabCut: false };
+}
+
+/** Return whether rows with one more cell than the header end with a comma, rather than begin with a line number. */
+function endsEmpty(isNamed, body) {
+  if (body.some(({ cells }) => cells.at(-1) !== '')) return false;
+  const counts = [0, 1].some((first) => body.every(({ cells }, index) => cells[0] === String(first + index)));
+  return !counts || isNamed;
+}
+
+function deepLabCut(rows, file) {
+  const parts = rows[1].cells;
+  const found = parts.findIndex((part, index) => index > 0 && part);
+  const index = found < 0 ? 1 : found; // the columns before it name the image
+  const cells = rows.map((row) => ({
+    where: row.where, cells: [row.cells.slice(0, index).filter(Boolean).join('/'), ...row.cells.slice(index)],
+  }));
+  const kinds = cells.slice(1, 4).map((row) => row.cells[0].toLowerCase());
+  if (kinds[0] === 'bodyparts' && kinds[1] === 'coords') {
+    const [names, axes] = [cells[1].cells.slice(1), cells[2].cells.slice(1)];
+    const joined = names.slice(0, axes.length).map((part, column) => `${part}_${axes[column]}`);
+    return { names: [index > 1 ? 'image' : 'frame', ...joined], body: cells.slice(3), isDeepLabCut: true };
+  }
+  if (kinds.join() === 'individuals,bodyparts,coords') return individuals(cells, file);
+  throw new UserError(`${file}: found DeepLabCut's header with ${listed(kinds)}, expected bodyparts, coords`);
+}
+
+/** Convert DeepLabCut's table of several individuals to one with a line for each individual in each frame. */
+function individuals(rows, file) {
+  const [animals, parts, axes] = rows.slice(1, 4).map((row) => row.cells);
+  if (animals.length !== parts.length || parts.length !== axes.length) {
+    throw new UserError(`${file}: found header lines of ${animals.length}, ${parts.length} and ${axes.length} columns, `
+      + 'expected equal numbers');
+  }
+  const columns = new Map();
+  for (let column = 1; column < animals.length; column += 1) {
+    if (!columns.has(animals[column])) columns.set(animals[column], new Map());
+    columns.get(animals[column]).set(`${parts[column]}_${axes[column]}`, column);
+  }
+  const names = [...new Set([...columns.values()].flatMap((own) => [...own.keys()]))];
+  if (names.length * columns.size > 4 * animals.length) {
+    throw new UserError(`${file}: found individuals with different body parts, expected the same for all`);
+  }
+  const body = rows.slice(4).flatMap(({ where, cells }) => {
+    if (cells.length !== animals.length) {
+      throw new UserError(`${where}: found ${cells.length} columns, expected ${animals.length} as in line 2`);
+    }
+    return [...columns].map(([animal, own]) => ({
+      where, cells: [cells[0], animal, ...names.map((name) => (own.has(name) ? cells[own.get(name)] : ''))],
+    }));
+  });
+  return { names: ['frame', 'individual', ...names], body, isDeepLabCut: true };
+}
+
+/** Name the columns of a table without a header: an optional frame number, then x, y or x, y, confidence of each joint. */
+function unnamed(body, file, { formats }) {
+  const width = body[0].cells.length;
+  if (width < 3) {
+    throw new UserError(`${body[0].where}: found ${shown(body[0].cells.join(','))}, expected frame, x, y, ...`);
+  }
+  const rows = body.filter(({ cells }) => cells.length === width);
+  const values = rows.map(({ where, cells }) => cells.map((cell) => numberOf(cell, where)));
+  const isCounted = values.length > 1 && values.every((row, index) => index === 0 || row[0] - values[index - 1][0] === 1);
+  const isWhole = values.every((row) => row[0] >= 0 && row[0] === Math.floor(row[0]));
+  const starts = isCounted ? [1] : isWhole ? [1, 0] : [0];
+  const options = ['xyc', 'xyzc', 'xy', 'xyz'].flatMap((axes) => starts.map((first) => ({ axes, first, isKnown: true })));
+  const others = ['xyc', 'xy'].map((axes) => ({ axes, first: 1, isKnown: false }));
+  for (const { axes, first, isKnown } of [...options, ...others]) {
+    const count = Math.floor((width - first) / axes.length);
+    const most = (width - first) % 2 ? 100 : 1; // an odd number of columns cannot be pairs
+    const isSure = values.every((row) => row.every((value, column) =>
+      (column - first + 1) % axes.length || column < first || !(value < 0 || value > most)));
+    if ((width - first) % axes.length || (isKnown && !formats.numbers.includes(count)) || (axes.endsWith('c') && !isSure)) {
+      continue;
+    }
+    const names = Array.from({ length: width - first }, (_, index) =>
+      `joint${Math.floor(index / axes.length)}_${axes[index % axes.length]}`);
+    return [...Array(first).fill('frame'), ...names];
+  }
+  throw new UserError(`${file}: found ${width - 1} columns of keypoints, expected x, y or x, y, confidence of each joint; `
+    + nearest([], formats.tables, formats));
+}
+
+function peopleOf(names, rows, file, tables, warn) {
+  const at = columnsOf(names, rows, tables.csv);
+  const people = new Set(rows.map(({ cells }) => personOf(at, cells)));
+  const numbersLines = at.track !== null && rows.length > FEW_ROWS && people.size === rows.length;
+  const parts = names.map((name) => split(name, tables));
+  const axes = parts.map(({ part, axis }) => (axis && !part ? axis : null));
+  const joints = new Set(parts.filter(({ part, axis }) => part && axis === 'x').map(({ part }) => part));
+  if (axes.includes('x') && axes.includes('y') && joints.size < tables.points.minNames) {
+    let own = numbersLines ? { ...at, track: null } : at;
+    const joint = jointColumn(own, rows, tables.points.jointKeys);
+    if (joint !== null) {
+      own = joint === own.track ? { ...own, track: null } : own;
+      return long(axes, rows, numbered(own, rows, file, joint, warn), joint, tables);
+    }
+  }
+  const own = numbersLines ? { ...at, frame: at.frame ?? at.track, track: null } : at;
+  return wide(rows, own, file, tables, warn);
+}
+
+/** Return the detected people of a table with one line per person and frame. */
+function wide(rows, columns, file, tables, warn) {
+  const { confidences } = tables.points;
+  const places = new Map();
+  columns.names.forEach((name, column) => {
+    const { part, axis } = split(name, tables);
+    const { frame, track, video, time } = columns;
+    if ([frame, track, video, time].includes(column) || axis === null || !part) return;
+    if (!places.has(part)) places.set(part, [-1, -1, -1, -1]);
+    const place = places.get(part);
+    const isSure = confidences.includes(axis);
+    if (isSure && !holds(rows, column)) return;
+    const before = isSure && place[2] >= 0 ? confidences.indexOf(split(columns.names[place[2]], tables).axis) : -1;
+    if (before < 0 || before > confidences.indexOf(axis)) place[axisOf(axis)] = column;
+  });
+  const kept = [...places].filter(([, place]) => place[0] >= 0 && place[1] >= 0);
+  if (!kept.length) {
+    throw new UserError(`${file}: found the columns ${shown(columns.names.join(','))}, expected x and y of each joint, as `
+      + `nose_x, nose_y; ${nearest(columns.names.map(letters), tables.formats.tables, tables.formats)}`);
+  }
+  const at = numbered(columns, rows, file, null, warn);
+  const counts = new Map();
+  const isSure = kept.some(([, place]) => place[2] >= 0);
+  const depths = isSure ? [] : kept.map(([, place]) => place[3]).filter((column) => column >= 0);
+  const names = kept.map(([part]) => part);
+  return rows.map(({ where, cells }) => {
+    const [track, clip] = [personOf(at, cells), clipOf(at, cells)];
+    const key = JSON.stringify([clip, track]);
+    const number = counts.get(key) ?? 0;
+    const picture = pictureOf(at, cells, number, where);
+    counts.set(key, number + 1);
+    const values = Float64Array.from(kept.flatMap(([, place]) =>
+      place.slice(0, 3).map((column) => (column < 0 ? 1 : numberOf(cells[column], where)))));
+    const hasDepth = isDepth(depths.map((column) => numberOf(cells[column], where)));
+    return { picture, track, values, names, hasDepth, clip, size: null, clock: clockOf(at, cells) };
+  });
+}
+
+/** Return whether any line has a value in a column. */
+const holds = (rows, column) => rows.some(({ cells }) => !isMissing(cells[column]));
+
+/** Return the place of an axis: x, y, confidence, z. */
+const axisOf = (axis) => ({ x: 0, y: 1, z: 3 })[axis] ?? 2;
+
+/** Return the detected people of a table with one line per joint. */
+function long(axes, rows, at, joint, tables) {
+  const place = (axis) => (axes.includes(axis) ? axes.indexOf(axis) : null);
+  const sureName = tables.points.confidences.find((name) => axes.includes(name) && holds(rows, axes.indexOf(name)));
+  const sure = sureName === undefined ? null : place(sureName);
+  const columns = [place('x'), place('y'), sure, sure === null ? place('z') : null];
+  const people = new Map();
+  const clocks = new Map(); // of the last line of each picture
+  for (const { where, cells } of rows) {
+    const picture = pictureOf(at, cells, 0, where);
+    const [clip, track] = [clipOf(at, cells), personOf(at, cells)];
+    const key = JSON.stringify([clip, picture, track]);
+    if (!people.has(key)) people.set(key, { clip, picture, track, joints: new Map() });
+    const { joints } = people.get(key);
+    if (joints.has(cells[joint])) {
+      throw new UserError(`${where}: found ${shown(cells[joint])} twice in frame ${picture}, expected each joint once`);
+    }
+    joints.set(cells[joint], columns.map((column) => (column === null ? 1 : numberOf(cells[column], where))));
+    clocks.set(JSON.stringify([clip, picture]), clockOf(at, cells));
+  }
+  const names = [...new Set([...people.values()].flatMap((person) => [...person.joints.keys()]))];
+  const missing = [NaN, NaN, 0, NaN];
+  return [...people.values()].map(({ clip, picture, track, joints }) => {
+    const values = names.map((name) => joints.get(name) ?? missing);
+    return {
+      picture,
+      track,
+      values: Float64Array.from(values.flatMap((value) => value.slice(0, 3))),
+      names,
+      hasDepth: isDepth(values.map((value) => value[3])),
+      clip,
+      size: null,
+      clock: clocks.get(JSON.stringify([clip, picture])),
+    };
+  });
+}
+
+/** Convert a cell to a number; NaN for an empty cell. */
+function numberOf(cell, where) {
+  if (isMissing(cell)) return NaN;
+  const value = toNumber(cell);
+  if (value === null) throw new UserError(`${where}: found ${shown(cell)}, expected a number`);
+  return value;
+}

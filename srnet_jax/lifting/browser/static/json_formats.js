@@ -1,0 +1,90 @@
+// Recognise the format of a JSON file of keypoints, as srnet_jax/keypoints/formats.py describes them.
+
+import { UserError } from './errors.js';
+import { isMap } from './json.js';
+import { isTrue } from './points.js';
+import { described, listed } from './text.js';
+
+const isContainer = (value) => Array.isArray(value) || isMap(value);
+const has = (keys, ...others) => others.some((key) => keys.has(key));
+
+/**
+ * Whether a file, whose first keys are known, is in a format; by the format's name.
+ *
+ * `both` are the keys of the first entry and of what is inside it, `all` those of the file too.
+ */
+const MATCHES = {
+  openpose: ({ root }) => root.has('people'),
+  alphapose: ({ entry, first }) => entry.has('image_id')
+    && (typeof first.get('image_id') === 'string' || has(entry, 'idx', 'box')),
+  mmpose: ({ root, entry }) => root.has('instance_info') || has(entry, 'instances', 'keypoint_scores'),
+  coco: ({ entry }) => entry.has('image_id'),
+  coco_annotations: ({ root }) => root.has('images') && root.has('annotations'),
+  motionbert: ({ root }) => root.has('annotations'),
+  openpifpaf: ({ root, entry }) => has(entry, 'predictions') || root.has('predictions')
+    || (entry.has('keypoints') && entry.has('category_id')),
+  yolo: ({ both }) => both.has('box') && both.has('keypoints'),
+  kinetics: ({ root, inner }) => root.has('data') && (inner.has('skeleton') || root.has('label')),
+  mediapipe: ({ root, all, entry, both }, { landmarkKeys, peopleKeys, pointKeys }) => has(all, ...landmarkKeys)
+    || (both.has('x') && !has(root, ...peopleKeys, ...pointKeys) && !has(entry, ...peopleKeys, ...pointKeys)),
+  alphapose_frames: ({ root, entry, inner }) => root.has('bodies')
+    || ([...root].some((key) => /[\p{Nd}\p{No}.]/u.test(key)) && (has(entry, 'bodies', 'people') || inner.has('keypoints'))),
+  vitpose: ({ root }) => root.has('keypoints') && root.has('skeleton'),
+  json: ({ all, first }, { peopleKeys, pointKeys }) => has(all, 'frames', ...peopleKeys, ...pointKeys) || isNumbers(first),
+};
+
+/** Collect the first keys and values of a file's content, by which its format is recognised. */
+function peekAt(content, rules) {
+  const first = firstOf(content, rules);
+  let inner = firstOf(first, rules);
+  while (Array.isArray(inner) && isContainer(firstOf(inner, rules))) inner = firstOf(inner, rules); // several people
+  const [root, entry, within] = [keysOf(content), keysOf(first), keysOf(inner)];
+  return {
+    root, entry, inner: within, first, both: new Set([...entry, ...within]), all: new Set([...root, ...entry, ...within]),
+  };
+}
+
+/** Return the first nonempty object or list in a value; in an object, keys that formats use come first. */
+function firstOf(value, rules) {
+  const items = isMap(value)
+    ? [...rules.inside, ...value.keys()].filter((key) => value.has(key)).map((key) => value.get(key))
+    : Array.isArray(value) ? value : [];
+  return items.find((item) => isContainer(item) && isTrue(item)) ?? null;
+}
+
+const keysOf = (value) => new Set(isMap(value) ? value.keys() : []);
+
+function isNumbers(value) {
+  let inner = value;
+  while (Array.isArray(inner) && inner.length) inner = inner.find((item) => isContainer(item) && isTrue(item)) ?? inner[0];
+  return ['number', 'bigint', 'boolean'].includes(typeof inner);
+}
+
+/**
+ * Recognise the format of a file's content.
+ *
+ * @param {*} content as `loadJson` returns it
+ * @param {string} file its name
+ * @param {object} rules `tables.formats`
+ * @returns {object} an entry of `rules.every`
+ */
+export function recognise(content, file, rules) {
+  const peek = peekAt(content, rules);
+  const one = rules.json.find((name) => MATCHES[name](peek, rules));
+  if (one) return rules.every[one];
+  let found = described(content);
+  if (isMap(content)) found = `an object with ${listed(content)}`;
+  else if (isMap(peek.first)) found = `a list of objects with ${listed(peek.first)}`;
+  throw new UserError(`${file}: found ${found}, expected a keypoint format; ${nearest(peek.all, rules.json, rules)}`);
+}
+
+/** Return whether a file's content is in a known format. */
+export const isKnown = (content, rules) => rules.json.some((name) => MATCHES[name](peekAt(content, rules), rules));
+
+/** Return the end of a message: the two formats that share the most words with a file. */
+export function nearest(found, names, rules) {
+  const words = new Set([...found]);
+  const shared = (name) => rules.every[name].words.filter((word) => words.has(word)).length;
+  const [first, second] = [...names].sort((a, b) => shared(b) - shared(a));
+  return `the nearest are ${first} and ${second}`;
+}

@@ -1,0 +1,211 @@
+// Read keypoints from NumPy files, as srnet_jax/keypoints/npz_files.py. Files of Python objects are refused.
+
+import { UserError } from './errors.js';
+import { nearest } from './json_formats.js';
+import { differences } from './numbers.js';
+import { frameRate, imageSize, inOrder, layoutName, MOVES_ON, motion, videoName } from './people.js';
+import { described, listed } from './text.js';
+
+const POINTS = ['keypoints', 'kpts', 'keypoints_2d', 'kps', 'joints_2d', 'poses_2d', 'arr_0'];
+const CONFIDENCES = ['confidences', 'keypoint_scores', 'scores', 'confidence', 'conf', 'visibility', 'likelihood', 'arr_1'];
+const FREEMOCAP = [543, 553]; // numbers of landmarks of body, hands and face
+const [EXAMINED, CROWD] = [200, 20]; // frames or people that are examined; largest number of people in one picture
+const MAX_FRAMES = 1e15;
+const isNumeric = (array) => 'fiu'.includes(array.kind);
+const isAlike = (shape, other) => shape.length === other.length && shape.every((size, axis) => size === other[axis]);
+
+/**
+ * Read the people of an .npz file.
+ *
+ * @param {Map<string, import('./npy.js').NumPyArray>} arrays
+ * @param {?string} format null to recognise it
+ * @param {string} file its name
+ * @param {object} context {tables, budget, warn}
+ * @returns {{format: string, people: import('./people.js').People}}
+ */
+export function readArrays(arrays, format, file, context) {
+  const name = format ?? recognised(arrays, file, context.tables);
+  if (name === 'videopose3d' || name === 'detectron2') {
+    throw new UserError(`${file}: found Python objects (format ${name}), which a browser does not read, expected plain arrays; `
+      + 'lift this file with the Python package');
+  }
+  return { format: name, people: plain(name === 'reconstruction' ? framesFirst(arrays, file) : arrays, file, context) };
+}
+
+function recognised(arrays, file, tables) {
+  const keys = { positions_2d: 'videopose3d', segments: 'detectron2', reconstruction: 'reconstruction' };
+  const key = [...Object.keys(keys), ...POINTS].find((name) => arrays.has(name));
+  if (key) return keys[key] ?? 'npz';
+  throw new UserError(`${file}: found the keys ${listed(arrays)}, expected reconstruction or keypoints; `
+    + nearest(arrays.keys(), tables.formats.arrays, tables.formats));
+}
+
+/**
+ * Read the people of an .npy file.
+ *
+ * Its array is [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 or J*3] for one person, or [P, T, J, 2 or 3] for several.
+ */
+export function readArray(found, file, context) {
+  let array = found;
+  if (isNumeric(array)) {
+    const joints = Object.values(context.tables.layouts).map((layout) => layout.joints.length);
+    const [first, second, third] = array.shape;
+    const axes = array.shape.length;
+    if (axes === 2 && (second === 2 || second === 3) && joints.includes(first)) { // one picture
+      array = { ...array, shape: [1, first, second] };
+    } else if (axes === 2 && [3, 2].some((size) => joints.includes(second / size))) {
+      const size = [3, 2].find((one) => joints.includes(second / one));
+      array = { ...array, shape: [first, second / size, size] };
+    } else if (axes === 3 && (second === 2 || second === 3) && joints.includes(third)) { // [T, 2 or 3, J]
+      array = swapped(array, 1);
+    }
+    if (array.shape.length > 2 && array.shape.at(-1) === 4) array = taken(array, [0, 1, 3]); // x, y, depth, confidence
+    if (array.shape.length === 4 && FREEMOCAP.includes(array.shape[2]) && array.shape[3] === 3) array = taken(array, [0, 1]);
+  }
+  return plain(new Map([['keypoints', array]]), file, context);
+}
+
+/** Swap an axis of an array with the next one. */
+function swapped(array, axis) {
+  const { shape, kind, type, numbers } = array;
+  const [before, after] = [shape.slice(0, axis), shape.slice(axis + 2)].map((part) => part.reduce((a, b) => a * b, 1));
+  const [rows, columns] = [shape[axis], shape[axis + 1]];
+  const made = new Float64Array(numbers.length);
+  for (let outer = 0; outer < before; outer += 1) {
+    for (let row = 0; row < rows; row += 1) {
+      for (let column = 0; column < columns; column += 1) {
+        const from = ((outer * rows + row) * columns + column) * after;
+        made.set(numbers.subarray(from, from + after), ((outer * columns + column) * rows + row) * after);
+      }
+    }
+  }
+  return { kind, type, shape: [...shape.slice(0, axis), columns, rows, ...shape.slice(axis + 2)], numbers: made, text: null };
+}
+
+/** Take some entries of the last axis. */
+function taken(array, entries) {
+  const { numbers } = array;
+  const width = array.shape.at(-1);
+  const count = numbers.length / width;
+  const made = new Float64Array(count * entries.length);
+  for (let row = 0; row < count; row += 1) {
+    entries.forEach((entry, index) => { made[row * entries.length + index] = numbers[row * width + entry]; });
+  }
+  return { ...array, shape: [...array.shape.slice(0, -1), entries.length], numbers: made };
+}
+
+/** Turn `reconstruction` [P, T, J, 2 or 3] into `keypoints` [T, P, J, 2 or 3], and arrays of the same leading shape too. */
+function framesFirst(arrays, file) {
+  const points = arrays.get('reconstruction');
+  if (!points) throw new UserError(`${file}: found no reconstruction, expected an array (1, frames, joints, 2 or 3)`);
+  const made = new Map([...arrays].filter(([name]) => name !== 'reconstruction').map(([name, array]) => {
+    const isSwapped = points.shape.length === 4 && isNumeric(array)
+      && isAlike(array.shape.slice(0, 3), points.shape.slice(0, 3));
+    return [name, isSwapped ? swapped(array, 0) : array];
+  }));
+  return made.set('keypoints', points.shape.length === 4 && isNumeric(points) ? swapped(points, 0) : points);
+}
+
+/** Read `keypoints` [T, J, 2 or 3] of one person or [T, P, J, 2 or 3] of several, and the arrays that describe them. */
+function plain(arrays, file, { tables, budget, warn }) {
+  const key = POINTS.find((name) => arrays.has(name));
+  if (!key) throw new UserError(`${file}: found the keys ${listed(arrays)}, expected keypoints`);
+  let { values, shape } = withConfidences(arrays, key, file, budget, warn);
+  if (shape.length === 3 && peopleFirst(values, shape)) {
+    const turned = swapped({ shape: [...shape, 3], numbers: values }, 0);
+    [values, shape] = [turned.numbers, turned.shape.slice(0, 3)];
+  }
+  const size = arrays.get('image_size');
+  if (size && !isAlike(size.shape, [2])) {
+    throw new UserError(`${file}: image_size: found ${described(size)}, expected width and height`);
+  }
+  const [width, height] = size?.numbers ?? [size, size];
+  const [frames, joints] = [shape[0], shape.at(-1)];
+  const people = shape.length === 3 ? shape[1] : 1;
+  const numbers = eachFrame(arrays, 'frames', frames, file, warn);
+  const times = eachFrame(arrays, 'times', frames, file, warn);
+  const rows = [...Array(frames * people).keys()];
+  const frameOf = rows.map((row) => (numbers ? numbers[Math.floor(row / people)] : Math.floor(row / people)));
+  return {
+    where: file,
+    name: videoName(file),
+    frames: frameOf,
+    ids: rows.map((row) => (people > 1 ? String((row % people) + 1) : null)),
+    values: rows.map((row) => values.subarray(3 * joints * row, 3 * joints * (row + 1))),
+    prefix: '',
+    layout: layoutName(item(arrays.get('layout')), file),
+    imageSize: size ? imageSize(width, height, `${file}: image_size`, tables.tracks.farthest) : null,
+    fps: frameRate(item(arrays.get('fps')), file),
+    still: false,
+    times: times && inOrder(rows.map((row) => times[Math.floor(row / people)]), frameOf, file, warn),
+  };
+}
+
+/** Return keypoints as x, y, confidence, [..., J, 3], and their shape [..., J]. */
+function withConfidences(arrays, key, file, budget, warn) {
+  const array = arrays.get(key);
+  const axes = array.shape.length;
+  const width = array.shape.at(-1);
+  if (!isNumeric(array) || (axes !== 3 && axes !== 4) || (width !== 2 && width !== 3) || array.shape.includes(0)) {
+    const found = array.kind === 'O' ? 'Python objects, which a browser does not read' : described(array);
+    throw new UserError(
+      `${file}: ${key}: found ${found}, expected keypoints (frames >= 1, people if several, joints, 2 or 3) of numbers`);
+  }
+  const shape = array.shape.slice(0, -1);
+  const count = shape.reduce((product, size) => product * size, 1);
+  budget.charge(80 * count);
+  const { numbers } = array;
+  const values = new Float64Array(3 * count).fill(1);
+  for (let at = 0; at < count; at += 1) values.set(numbers.subarray(width * at, width * (at + 1)), 3 * at);
+  const others = [...arrays.keys()].filter((name) => name !== key && isAlike(arrays.get(name).shape, shape));
+  const sure = CONFIDENCES.find((name) => (name === 'confidences' ? arrays.has(name) : others.includes(name)));
+  if (sure) {
+    const found = arrays.get(sure);
+    if (!isNumeric(found) || !isAlike(found.shape, shape)) {
+      throw new UserError(`${file}: ${sure}: found ${described(found)}, expected numbers of shape (${shape.join(', ')})`);
+    }
+    const confidences = found.numbers;
+    for (let at = 0; at < count; at += 1) {
+      const third = values[3 * at + 2];
+      if (width > 2 && !(third >= 0 && third <= 1) && !Number.isNaN(third)) {
+        throw new UserError(`${file}: found points in 3D, expected a detector's 2D keypoints`);
+      }
+      values[3 * at + 2] = confidences[at];
+    }
+  }
+  const unused = others.filter((name) => name !== sure);
+  if (unused.length) warn(`${file}: ${listed(unused)} not used, expected confidences under the name ${CONFIDENCES[0]}`);
+  return { values, shape };
+}
+
+/** Return an array [T] of increasing numbers; null if there is none, or, with a warning, if they do not increase. */
+function eachFrame(arrays, name, count, file, warn) {
+  const found = arrays.get(name);
+  if (!found || !isAlike(found.shape, [count]) || !isNumeric(found)) return null;
+  const { numbers } = found;
+  const isUsable = numbers.every(Number.isFinite) && differences(numbers).every((step) => step > 0)
+    && Math.abs(numbers[0]) < MAX_FRAMES && Math.abs(numbers.at(-1)) < MAX_FRAMES
+    && (name !== 'frames' || (numbers[0] >= 0 && numbers.every(Number.isInteger)));
+  if (!isUsable) warn(`${file}: ${name} not used, expected increasing numbers`);
+  return isUsable ? numbers : null;
+}
+
+/** Return whether keypoints are [P, T, J, 3], rather than [T, P, J, 3]: a person moves less than people differ. */
+function peopleFirst(values, [rows, columns, joints]) {
+  const [most, others] = [Math.min(rows, EXAMINED), Math.min(columns, EXAMINED)];
+  const size = 3 * joints;
+  const pose = (row, column) => values.subarray(size * (row * columns + column), size * (row * columns + column + 1));
+  const poses = Array.from({ length: most }, (_, row) => Array.from({ length: others }, (__, column) => pose(row, column)));
+  const turned = poses[0].map((_, column) => poses.map((row) => row[column]));
+  const across = motion(turned);
+  if (rows === 1) return across < MOVES_ON || columns > CROWD;
+  const along = motion(poses);
+  return Math.max(along, across) < MOVES_ON ? columns > rows : across < along;
+}
+
+/** Return the value of an array of one entry; null without an array, and the array itself if it has several. */
+function item(array) {
+  if (!array) return null;
+  if (array.shape.some((size) => size !== 1)) return array;
+  return array.numbers ? array.numbers[0] : array.text ?? array;
+}

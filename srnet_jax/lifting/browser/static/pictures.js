@@ -1,0 +1,139 @@
+// Find out which video and which frame a picture belongs to, as srnet_jax/keypoints/pictures.py.
+
+import { UserError } from './errors.js';
+import { differences, listOf, median, range, roundHalfEven } from './numbers.js';
+import { oneLine } from './text.js';
+
+const EXTENSION = /\.(jpe?g|png|bmp|tiff?|webp|json|txt)$/i;
+const FARTHEST_MEDIAN = 5; // frames between pictures of one video, unless they are evenly spaced
+const SAME_STEP = 0.9; // fraction of about equal steps from which on numbers are evenly spaced
+const TIME = /^[0-9]{1,9}\.[0-9]{1,9}$/;
+const MAX_FRAMES = 1e9;
+
+/**
+ * Find the video and the frame of each picture.
+ *
+ * @param {(string|number)[]} pictures names or numbers, in any order
+ * @returns {Map<string|number, {clip: string, frame: number, still: boolean}>} independent pictures are still
+ */
+export function places(pictures) {
+  const different = [...new Set(pictures)];
+  const numbers = different.filter((picture) => typeof picture === 'number');
+  const found = new Map();
+  numbered('', numbers, numbers.map(String)).forEach((place, index) => found.set(numbers[index], place));
+  const names = different.filter((picture) => typeof picture === 'string');
+  if (names.length > 1 && names.every((name) => TIME.test(name))) {
+    timed(names).forEach((place, index) => found.set(names[index], place));
+    return found;
+  }
+  const groups = new Map();
+  for (const name of names) {
+    const stem = name.replace(EXTENSION, '');
+    const plain = stem.replaceAll('\\', '/');
+    const cut = plain.lastIndexOf('/');
+    const folder = cut >= 0 && /[0-9]/.test(plain.slice(cut + 1)) ? plain.slice(0, cut) : ''; // folders of pictures are videos
+    const words = stem.split(/[0-9]+/);
+    const key = JSON.stringify([folder, words]);
+    if (!groups.has(key)) groups.set(key, { words, alike: [] });
+    groups.get(key).alike.push(name);
+  }
+  const taken = new Set();
+  for (const { words, alike } of groups.values()) {
+    const own = named(words, alike);
+    const clips = new Set(own.map((place) => place.clip));
+    let number = 1;
+    while ([...clips].some((clip) => taken.has(withNumber(clip, number)))) number += 1;
+    clips.forEach((clip) => taken.add(withNumber(clip, number)));
+    own.forEach((place, index) => found.set(alike[index], { ...place, clip: withNumber(place.clip, number) }));
+  }
+  return found;
+}
+
+const withNumber = (clip, number) => (number === 1 ? clip : `${clip}_${number}`.replace(/^_+/, ''));
+
+/** Return the places of pictures whose names are times: frames of one video, or independent pictures if times coincide. */
+function timed(names) {
+  const times = names.map(Number);
+  const step = median(differences([...times].sort((a, b) => a - b))) || 1;
+  const isShort = range(times)[1] / step < MAX_FRAMES;
+  const frames = times.map((time) => (isShort ? roundHalfEven(time / step) : 0));
+  const isStill = new Set(frames).size < names.length;
+  return names.map((name, index) => (isStill ? still(name) : { clip: '', frame: frames[index], still: false }));
+}
+
+const still = (name) => ({ clip: name, frame: 0, still: true });
+const toInteger = (digits) => Number(digits.slice(-18));
+
+/** Return the places of pictures whose names differ only in numbers. */
+function named(words, names) {
+  const stems = names.map((name) => name.replace(EXTENSION, ''));
+  const digits = stems.map((stem) => stem.match(/[0-9]+/g) ?? []);
+  const columns = [...Array(words.length - 1).keys()];
+  const kinds = (column) => new Set(digits.map((row) => row[column])).size;
+  const changing = columns.filter((column) => kinds(column) > 1);
+  if (!changing.length) {
+    const isOnlyNumber = words.length === 2 && words[1] === '' && digits[0][0].length < 10;
+    if (isOnlyNumber && !/[\p{L}\p{N}_]$/u.test(words[0].replace(/[_\-. ]+$/, ''))) {
+      return [{ clip: clipOf(words[0]), frame: Number(digits[0][0]), still: false }];
+    }
+    return [still(stems[0])];
+  }
+  const whole = changing.filter((column) => kinds(column) === names.length);
+  let [column, apart] = [changing.at(-1), []];
+  if (whole.length) {
+    column = whole.map((one) => [...evenness(digits, one), one]).sort(compared).at(-1).at(-1);
+    apart = changing.filter((other) => !whole.includes(other) && tellsVideos(words[other], digits, other, column));
+  } else { // several videos in one file, distinguished by the other numbers
+    apart = changing.filter((other) => other !== column);
+  }
+  const parts = new Map();
+  digits.forEach((row, index) => listOf(parts, JSON.stringify(apart.map((other) => row[other]))).push(index));
+  const made = [];
+  for (const indices of parts.values()) {
+    const first = stems[indices[0]];
+    const place = [...first.matchAll(/[0-9]+/g)][column];
+    const clip = clipOf(first.slice(0, place.index) + first.slice(place.index + place[0].length));
+    const own = numbered(clip, indices.map((index) => toInteger(digits[index][column])), indices.map((index) => stems[index]));
+    own.forEach((one, index) => { made[indices[index]] = one; });
+  }
+  return made;
+}
+
+/** Compare lists of numbers from their first entries on. */
+function compared(a, b) {
+  const index = a.findIndex((value, place) => value !== b[place]);
+  return index < 0 ? 0 : a[index] - b[index];
+}
+
+/** Rate how much a column of numbers looks like frame numbers: steps of one, even steps, small steps; larger is better. */
+function evenness(digits, column) {
+  const { usual, even } = steps(digits.map((row) => toInteger(row[column])));
+  return [Number(usual === 1), Number(even >= SAME_STEP), -usual];
+}
+
+/** Return whether a number after a word distinguishes videos: it is constant over runs of frames, and never recurs. */
+function tellsVideos(word, digits, other, column) {
+  const ordered = [...digits].sort((a, b) => toInteger(a[column]) - toInteger(b[column])).map((row) => row[other]);
+  const runs = ordered.filter((value, index) => index === 0 || value !== ordered[index - 1]).length;
+  const kinds = new Set(ordered).size;
+  return /\p{L}/u.test(word) && runs === kinds && kinds <= ordered.length / 2;
+}
+
+const clipOf = (name) => name.replace(/[/\\]/g, '_').replace(/^[_\-. ]+|[_\-. ]+$/g, '');
+
+/** Return the median step between numbers, and the fraction of steps that are within 10 % of it. */
+function steps(numbers) {
+  const found = differences([...numbers].sort((a, b) => a - b));
+  if (!found.length) return { usual: 1, even: 1 };
+  const usual = median(found);
+  return { usual, even: found.filter((step) => Math.abs(step - usual) <= 0.1 * usual).length / found.length };
+}
+
+/** Return the frames of a video, or independent pictures if the numbers are not frame numbers. */
+function numbered(clip, numbers, names) {
+  const { usual, even } = steps(numbers);
+  if (usual > FARTHEST_MEDIAN && even < SAME_STEP) return names.map(still);
+  const large = numbers.findIndex((number) => number > Number.MAX_SAFE_INTEGER);
+  if (large >= 0) throw new UserError(`picture ${oneLine(names[large], 100)}: found a number of more than 15 digits`);
+  return numbers.map((number) => ({ clip, frame: number, still: false }));
+}
