@@ -1,22 +1,27 @@
-"""Measure; nothing here is a test.
+"""Measure speed, memory and accuracy, and print the figures.
 
-python -m launch.benchmark data          # start-up time and memory at Human3.6M's size, with windows of 243 frames
-python -m launch.benchmark metrics       # all metrics of 543,344 poses, and PA-MPJPE beside NumPy's
-python -m launch.benchmark rarity        # 543,344 poses ranked against themselves, and beside exact sums
-python -m launch.benchmark checkpoints   # the share of training time that checkpoints and the log take
-python -m launch.benchmark train         # time and memory of a training step, its arithmetic bound; --peer=torch: and PyTorch's
-python -m launch.benchmark inference     # time of lifting a sequence, its arithmetic bound; --peer=torch: and PyTorch's
-python -m launch.benchmark scaling       # a training step on 1, 2, 4 and 8 devices; a CPU is divided: overhead alone
-python -m launch.benchmark start         # from the start of a training to its first step, with an empty and a full cache
-python -m launch.benchmark ensemble      # eight quick-start models as one program, and one after another
-python -m launch.benchmark parts         # what a training step consists of
-python -m launch.benchmark streaming     # from a frame's keypoints to its pose, live, frame by frame
-python -m launch.benchmark epoch         # an epoch against its steps, with data on the device and on the host
-python -m launch.benchmark video --data=DIR   # networks on a recording by several calibrated cameras (docs/real_video.md)
-python -m launch.benchmark views --data=FILE  # networks on motion capture, cameras high and low, near and far, rolled
-python -m launch.benchmark filters --data=FILE  # each filter, on motion capture (docs/motion_measured.md)
-python -m launch.benchmark expected --data=FILE # expected against true errors of joints (docs/motion_measured.md)
-python -m launch.benchmark motion --data=FILE  # where people are: paths, up and the floor, of walks in motion capture
+Speed and memory:
+
+python -m launch.benchmark train         # time, memory and arithmetic bound of a training step (--peer=torch: also PyTorch)
+python -m launch.benchmark inference     # time and arithmetic bound of lifting a sequence (--peer=torch: also PyTorch)
+python -m launch.benchmark parts         # time of each part of a training step
+python -m launch.benchmark epoch         # time of an epoch compared with its steps, with data on the device and on the host
+python -m launch.benchmark scaling       # a training step on 1, 2, 4 and 8 devices (on a CPU: only the overhead)
+python -m launch.benchmark ensemble      # eight quick-start models trained as one program, and one after another
+python -m launch.benchmark start         # time from the start of a training to its first step, with an empty and a full cache
+python -m launch.benchmark checkpoints   # share of the training time that checkpoints and the log take
+python -m launch.benchmark data          # time and memory to load data of Human3.6M's size, with windows of 243 frames
+python -m launch.benchmark metrics       # time of all metrics of 543,344 poses, and of PA-MPJPE with NumPy
+python -m launch.benchmark rarity        # time and accuracy of ranking 543,344 poses by how rare they are
+python -m launch.benchmark streaming     # time to lift one frame of a live video
+
+Accuracy:
+
+python -m launch.benchmark video --data=DIR      # networks, on a recording by several calibrated cameras (docs/real_video.md)
+python -m launch.benchmark views --data=FILE     # networks, on motion capture seen by cameras at many heights and distances
+python -m launch.benchmark filters --data=FILE   # filters, on motion capture (docs/motion_measured.md)
+python -m launch.benchmark expected --data=FILE  # expected errors of joints, on motion capture (docs/motion_measured.md)
+python -m launch.benchmark motion --data=FILE    # paths, up and the floor of walks, on motion capture (docs/motion_measured.md)
 """
 
 from absl import flags
@@ -25,24 +30,24 @@ from srnet_jax.commands import app
 
 _COMMANDS: tuple[str, ...] = ("data", "metrics", "rarity", "checkpoints", "train", "inference")
 _COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video", "views", "filters", "motion", "expected")
-_IN_LINES = ("train", "inference")  # which print a line for each case
+_WITH_SUMMARY = ("train", "inference")  # commands that print a line for each case
 _WITH_DATA = ("video", "views", "filters", "motion", "expected")
-_PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
+_PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "For train, inference: time PyTorch too (needs the extra `bench`).")
 _DATA = flags.DEFINE_string(
-    "data", None, "Of video: folder of the recording; of views, filters, motion and expected: joint positions, file or folder."
+    "data", None, "For video: folder of the recording. For views, filters, motion, expected: file or folder of joint positions."
 )
 _NETWORKS = flags.DEFINE_list(
-    "networks", None, "Of --data's commands: single, causal, video (all by default), workdirs, .npz files."
+    "networks", None, "For commands with --data: single, causal, video, workdirs or .npz files; default: shipped networks."
 )
-_FPS = flags.DEFINE_float("fps", None, "Of video: frames per second; else Config.toml's frame_rate, or 30.", 0.1, 10_000)
-_LAYOUT = flags.DEFINE_string("layout", None, "Of video: layout of the keypoints, where it is not told by how they look.")
-_JSON = flags.DEFINE_string("json", None, "File for the figures, beside the table.")
-_VERBOSE = flags.DEFINE_bool("verbose", False, "Of train and inference: print every figure, not one line a case.")
-_OF_VIDEO = (_DATA, _NETWORKS, _FPS, _LAYOUT)
+_FPS = flags.DEFINE_float("fps", None, "For video: frames per second; default: frame_rate of Config.toml, or 30.", 0.1, 10_000)
+_LAYOUT = flags.DEFINE_string("layout", None, "For video: layout of the keypoints, if it cannot be recognised.")
+_JSON = flags.DEFINE_string("json", None, "JSON file to which the figures are also written.")
+_VERBOSE = flags.DEFINE_bool("verbose", False, "For train and inference: print every figure.")
+_VIDEO_FLAGS = (_DATA, _NETWORKS, _FPS, _LAYOUT)
 
 
 def main(command: str) -> None:
-    """Measure and print."""
+    """Run a benchmark and print its figures."""
     import importlib
     import importlib.util
     import json
@@ -55,29 +60,29 @@ def main(command: str) -> None:
 
     if _JSON.value and not plain(_JSON.value).parent.is_dir():
         app.fail(f"--json={_JSON.value}: expected a file in a folder that exists")
-    if _PEER.value and command not in _IN_LINES:
+    if _PEER.value and command not in _WITH_SUMMARY:
         app.fail(f"--peer={_PEER.value}: expected train or inference, found {command}")
-    if _VERBOSE.value and command not in _IN_LINES:
+    if _VERBOSE.value and command not in _WITH_SUMMARY:
         app.fail(f"--verbose: expected train or inference, found {command}")
     if _PEER.value and not importlib.util.find_spec("torch"):
         app.fail("--peer=torch: PyTorch is not installed, expected `pip install -e .[bench]`")
-    unread = [f"--{flag.name}" for flag in _OF_VIDEO if flag.value and command != "video"]
+    unused = [f"--{flag.name}" for flag in _VIDEO_FLAGS if flag.value and command != "video"]
     if command in ("views", "filters", "motion", "expected"):
-        unread = [name for name in unread if name not in ("--data", "--networks")]
-    if unread:
-        app.fail(f"{', '.join(unread)}: not of the command {command}")
+        unused = [name for name in unused if name not in ("--data", "--networks")]
+    if unused:
+        app.fail(f"{', '.join(unused)}: not a flag of the command {command}")
     if command in _WITH_DATA and not _DATA.value:
-        app.fail("--data: missing, expected a recording or joint positions (docs/real_video.md)")
-    options = {flag.name: flag.value for flag in (_PEER, *_OF_VIDEO) if flag.value}
+        app.fail("--data: missing, expected a recording (docs/real_video.md) or a file of joint positions")
+    options = {flag.name: flag.value for flag in (_PEER, *_VIDEO_FLAGS) if flag.value}
     module = importlib.import_module(f"srnet_jax.benchmarks.{command}")
     print(machine.processor())
-    with machine.watched() as others:
+    with machine.watched() as report:
         figures = module.run(**options)
-    print(*others)
+    print(*report)
     if command in _WITH_DATA:
         for grid in module.grids(figures):
             print_table(grid)
-    elif command in _IN_LINES and not _VERBOSE.value:
+    elif command in _WITH_SUMMARY and not _VERBOSE.value:
         print(*module.summary(figures), sep="\n")
     else:
         table = Table(command, "", show_header=False)

@@ -7,7 +7,7 @@ from srnet_jax.benchmarks import machine, start, timing
 from srnet_jax.benchmarks.train import product_operations, summary
 
 
-def test_product_operations_by_hand():
+def test_product_operations_match_a_count_by_hand():
     forward = 2 * 1024 * (34 * 1024 + 4 * 1024**2 + 1024 * 51)  # six layers, fully connected
     assert product_operations("fc", (1, 1, 1), 1024, training=False) == pytest.approx(forward)
     assert product_operations("fc", (1, 1, 1), 1024, training=True) == pytest.approx(3 * forward - 2 * 1024 * 34 * 1024)
@@ -15,7 +15,7 @@ def test_product_operations_by_hand():
     assert product_operations("fc", (3, 3), 1, training=True) == pytest.approx(3 * strided - 2 * 9 * 34 * 1024)
 
 
-def test_turns_alternate_and_the_first_rounds_do_not_count():
+def test_timers_alternate_and_warm_up_rounds_are_left_out():
     calls = []
 
     def timer(name):
@@ -46,7 +46,7 @@ def test_workers_take_turns_and_report_errors():
 
 
 @pytest.mark.slow
-def test_a_second_training_finds_all_of_its_code_compiled(tmp_path, monkeypatch):
+def test_a_second_training_compiles_nothing_new(tmp_path, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1"))
 
     def compiled():
@@ -59,7 +59,7 @@ def test_a_second_training_finds_all_of_its_code_compiled(tmp_path, monkeypatch)
     assert compiled() == found
 
 
-def test_a_summary_has_a_line_for_each_case():
+def test_summary_has_a_line_for_each_case():
     case = "SR multiply, 6 layers, batch 1024"
     figures = {
         f"{case}: ours, ms": 88.4,
@@ -72,12 +72,12 @@ def test_a_summary_has_a_line_for_each_case():
     assert summary(figures) == [f"{case}: 88.4 ms, 56 % of the bound; PyTorch takes 1.57 times as long (1.50 to 1.66)"]
 
 
-def test_other_programs_are_counted(monkeypatch):
+def test_the_cores_that_other_programs_use_are_reported(monkeypatch):
     seconds = iter([(0.0, 10.0, 1.0), (1.0, 10.1, 1.0), (11.0, 45.1, 21.0)])  # clock, all processors, this program
-    monkeypatch.setattr(machine, "_times", lambda: next(seconds))
+    monkeypatch.setattr(machine, "_read_clocks", lambda: next(seconds))
     monkeypatch.setattr(machine.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(machine, "_cores", lambda: 4)
-    with pytest.warns(UserWarning, match="the machine is busy"), machine.watched() as said:
-        assert said == []
-    assert said == ["other programs used 0.1 of 4 cores before the measurement and 1.5 during it"]
+    with pytest.warns(UserWarning, match="the machine is busy"), machine.watched() as report:
+        assert report == []
+    assert report == ["other programs used 0.1 of 4 cores before the measurement and 1.5 during it"]
     assert re.search(r"\w, 4 cores", machine.processor())

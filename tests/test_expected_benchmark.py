@@ -1,4 +1,4 @@
-"""The benchmark of expected errors: its halves, its table, and the command that stores a calibration."""
+"""Test the benchmark `expected`: its two halves of clips, its table, and the calibration of a network."""
 
 import json
 
@@ -29,7 +29,7 @@ def network(tiny_config, monkeypatch):
     return KeypointLifter(make(tiny_config))
 
 
-def test_a_calibration_is_of_the_first_half_and_reported_on_the_second(network, people, monkeypatch):
+def test_calibration_is_fitted_to_one_half_of_the_clips_and_reported_on_the_other(network, people, monkeypatch):
     first, second = expected.clips(network, people)
     assert len(first[0]) == 60
     assert len(second[0]) == 30
@@ -47,7 +47,7 @@ def test_a_calibration_is_of_the_first_half_and_reported_on_the_second(network, 
     assert float(grid.rows[0][1]) < float(grid.rows[9][1])
 
 
-def test_exact_expectations_are_seen_as_such(rng):
+def test_exact_expected_errors_have_rank_correlation_one(rng):
     poses, filled = rng.normal(0, 0.3, (500, 17, 3)), rng.random((500, 17)) < 0.1
     calibration = fitted(poses, filled, rng.uniform(0.05, 0.2, (500, 17)))
     found = expected.report(calibration, poses, filled, expected.expected_errors(poses, filled, calibration))
@@ -56,7 +56,7 @@ def test_exact_expectations_are_seen_as_such(rng):
         assert found[f"{row}: {expected.COLUMNS[0]}"] == pytest.approx(found[f"{row}: {expected.COLUMNS[1]}"])
 
 
-def test_what_cannot_be_measured_is_said(network, people, monkeypatch):
+def test_networks_without_calibration_and_data_without_test_subjects_are_rejected(network, people, monkeypatch):
     monkeypatch.setattr(expected.lifter, "load", lambda name: network)
     with pytest.raises(UserError, match=r"one: has no expected errors, expected a file that launch\.export --calibrate wrote"):
         expected.run(data=people, networks=("one",))

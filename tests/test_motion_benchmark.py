@@ -1,4 +1,4 @@
-"""The benchmark of where people are films what it says, and finds no error where there is none."""
+"""Test the benchmark `motion`: its cameras see what they should, and true poses have small errors."""
 
 import numpy as np
 import pytest
@@ -20,8 +20,8 @@ def people(tmp_path):
     return tmp_path / "people.npz"
 
 
-def test_films_are_what_they_say(people):
-    films = motion._films(people, ["b"])
+def test_cameras_see_the_whole_walk_from_the_stated_heights(people):
+    films = motion._film_walks(people, ["b"])
     assert len(films) == 4  # of the one clip that travels 2 to 10 m
     for index, film in enumerate(films):
         sequence = film.sequence
@@ -29,11 +29,11 @@ def test_films_are_what_they_say(people):
         tilt = path_errors.degrees_between(film.up, np.array([0.0, -1.0, 0.0]))
         assert tilt <= 3.01 or index % 2 == 0
         assert 0.5 <= sequence.camera.translation[2] <= 2.6
-        feet = cameras.camera_to_world(sequence.poses_3d, sequence.camera)[:, [3, 6], 2][film.stands]
+        feet = cameras.camera_to_world(sequence.poses_3d, sequence.camera)[:, [3, 6], 2][film.standing]
         assert np.median(feet) == pytest.approx(0.082, abs=0.005)  # 0.1 legs of 0.82 m above the floor
 
 
-def test_errors_of_a_path_by_hand():
+def test_path_errors_match_values_by_hand():
     truth = np.stack([np.linspace(0, 2, 21), np.zeros(21), np.full(21, 4.0)], -1)
     errors = path_errors.of_path(truth * [1, 1, 1.1] + [0.3, 0, 0], truth)
     assert errors[path_errors.PATH] == pytest.approx(0.5)
@@ -47,13 +47,13 @@ def test_errors_of_a_path_by_hand():
     assert longer[path_errors.RELATIVE] == pytest.approx(5)
     assert path_errors.of_path(truth * np.nan, truth) == {}
     joints = np.zeros((21, 17, 3)) + truth[:, None]
-    stands = np.zeros((21, 2), bool)
-    assert np.isnan(path_errors.sliding(joints, stands, np.arange(21) / 10))
-    stands[3:9, 1] = True
-    assert path_errors.sliding(joints, stands, np.arange(21) / 10) == pytest.approx(100)
+    standing = np.zeros((21, 2), bool)
+    assert np.isnan(path_errors.sliding(joints, standing, np.arange(21) / 10))
+    standing[3:9, 1] = True
+    assert path_errors.sliding(joints, standing, np.arange(21) / 10) == pytest.approx(100)
 
 
-def test_networks_are_measured(monkeypatch, tiny_config, people):
+def test_run_measures_networks_and_rejects_data_without_walks(monkeypatch, tiny_config, people):
     tiny_config.model.normalization = "turned"
     tiny_config.protocol.subjects_test = ("b", "tr")
     tiny_config.data.detections.simulate = True
@@ -75,5 +75,5 @@ def test_networks_are_measured(monkeypatch, tiny_config, people):
     assert len(ground.rows) == 3
     assert float(paths.rows[2][1]) == pytest.approx(figures[f"{row}: {motion.SMOOTH}: {path_errors.PATH}"], abs=0.006)
     tiny_config.protocol.subjects_test = ("c",)
-    with pytest.raises(DataError, match="found no walk of 2 to 10 m of the test people c, expected some"):
+    with pytest.raises(DataError, match="found no walk of 2 to 10 m of the test people c, expected at least one"):
         motion.run(data=str(people), networks=("one",))

@@ -1,4 +1,4 @@
-"""The measurement on a real recording, on a made one: a moving body seen by pose.cameras."""
+"""Test the benchmark `video` on a simulated recording of a moving body."""
 
 import json
 
@@ -29,7 +29,7 @@ BODY = {  # metres, z up, facing x; left is +y
 
 
 def body():
-    """Return [FRAMES, 17, 3] joints of COCO that walk and turn."""
+    """Return COCO joints [FRAMES, 17, 3] of a person who walks and turns."""
     pose = []
     for joint in layouts.LAYOUTS["coco"].joints:
         side, _, part = joint.rpartition("_")
@@ -52,7 +52,7 @@ def table(camera, unit):
 
 @pytest.fixture
 def folder(tmp_path, rng):
-    """A session with the calibration and Config.toml above the trial, out of reach of other tests' folders."""
+    """Return a trial in a session whose folder has the calibration and Config.toml; other tests' folders are out of reach."""
     session = tmp_path / "recordings" / "session"
     trial = session / "people" / "trial"
     (trial / "pose").mkdir(parents=True)
@@ -77,12 +77,12 @@ def write(trial, camera, pixels, **more):
 
 
 def relative(poses):
-    """Return JOINTS of COCO's relative to the hips, written another way."""
+    """Return JOINTS of COCO poses relative to the hips, computed independently of the benchmark."""
     poses = poses[:, [layouts.LAYOUTS["coco"].joints.index(joint) for joint in JOINTS]]
     return poses - (poses[:, 3:4] + poses[:, 9:10]) / 2
 
 
-def test_the_truth_is_the_body_that_was_projected(folder):
+def test_triangulation_finds_the_body_that_was_projected(folder):
     found = recording.load(folder)
     assert found.fps == 60
     assert found.frames == FRAMES
@@ -97,7 +97,7 @@ def test_the_truth_is_the_body_that_was_projected(folder):
     assert 0.1 < made.after_px < made.before_px < 1
 
 
-def test_a_wrong_calibration_gives_the_truth_too(folder):
+def test_triangulation_corrects_a_wrong_calibration(folder):
     text = [table(camera, 1.0) for camera in CAMERAS]
     turned = Rotation.from_rotvec([0.01, -0.01, 0.02])
     wrong = cameras.dataclasses.replace(
@@ -114,7 +114,7 @@ def test_a_wrong_calibration_gives_the_truth_too(folder):
         assert np.linalg.norm(points - points[:, [3, 9]].mean(1, keepdims=True) - expected, axis=-1).mean() < 0.03
 
 
-def test_the_table_of_a_network_and_of_a_detector(folder, capsys):
+def test_tables_show_networks_and_the_detectors_own_3d(folder, capsys):
     (folder / "world").mkdir()
     noise = 0.05
     for camera in CAMERAS:
@@ -153,7 +153,7 @@ def test_the_table_of_a_network_and_of_a_detector(folder, capsys):
     assert all("nan" not in to_markdown(grid) for grid in (about, errors, of_cameras, paths))
     assert [row[0] for row in paths.rows] == [
         f"single, {kind}, {way}"
-        for kind in (recorded_paths.CALIBRATED, recorded_paths.GUESSED)
+        for kind in (recorded_paths.CALIBRATED, recorded_paths.GUESSED_FOCAL)
         for way in (recorded_paths.BY_FRAME, recorded_paths.LOCKED)
     ]
     row = f"{recorded_paths.PREFIX}single, {recorded_paths.CALIBRATED}, {recorded_paths.LOCKED}"
@@ -161,21 +161,21 @@ def test_the_table_of_a_network_and_of_a_detector(folder, capsys):
     assert figures[f"{row}: {path_errors.SIDEWAYS}"] < 0.1
 
 
-def test_errors_of_poses_by_hand(rng):
+def test_pose_errors_match_values_by_hand(rng):
     target = rng.normal(0, 0.3, (5, 12, 3))
     target[1, 2] = np.nan
-    errors = video._errors(target + [0.03, 0.0, 0.04], target)
+    errors = video._camera_errors(target + [0.03, 0.0, 0.04], target)
     assert errors["MPJPE, mm"] == pytest.approx(50)
     assert errors["PA-MPJPE, mm"] == pytest.approx(0, abs=1e-6)
     assert errors["MPJVE, mm a frame"] == pytest.approx(0, abs=1e-9)
     assert errors["bone length error, mm"] == pytest.approx(0, abs=1e-9)
-    scaled = video._errors(1.1 * target, target)
+    scaled = video._camera_errors(1.1 * target, target)
     assert scaled["N-MPJPE, mm"] == pytest.approx(0, abs=1e-6)
     assert scaled["MPJPE, mm"] == pytest.approx(100 * np.nanmean(np.linalg.norm(target, axis=-1)))
     assert scaled["knee angle error, °"] == pytest.approx(0, abs=1e-9)
     whole = target[[0, 2, 3, 4]]
     moved = whole + rng.normal(0, 0.05, whole.shape)
-    assert video._errors(moved, whole)["PA-MPJPE, mm"] == pytest.approx(
+    assert video._camera_errors(moved, whole)["PA-MPJPE, mm"] == pytest.approx(
         1000 * float(metrics.p_mpjpe(moved, whole).mean()), rel=1e-4
     )
     leg = np.zeros((1, 12, 3))
@@ -252,20 +252,20 @@ def with_a_damaged_config(trial):
         (with_a_damaged_config, "Config.toml: damaged"),
     ],
 )
-def test_what_does_not_fit_is_one_line(folder, spoil, message):
+def test_files_that_do_not_fit_are_rejected_with_one_line(folder, spoil, message):
     spoil(folder)
     with pytest.raises(DataError, match=message) as caught:
         triangulated(recording.load(folder), folder)
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_whose_images_have_another_size_is_said(folder):
+def test_keypoint_files_with_another_image_size_cause_a_warning(folder):
     write(folder, CAMERAS[0], np.full((FRAMES, 17, 2), 50.0) + np.arange(17)[:, None], image_size=np.array([640, 480]))
     with pytest.warns(UserWarning, match=r"camera0.npz: found images of 640 x 480 pixels, using 1280 x 960"):
         recording.load(folder)
 
 
-def test_a_missing_folder_layout_or_network_is_one_line(folder):
+def test_missing_folders_layouts_and_networks_are_rejected(folder):
     with pytest.raises(DataError, match="no such folder"):
         recording.load(folder / "nowhere")
     with pytest.raises(UserError, match="layout 'body': not known"):
@@ -274,7 +274,7 @@ def test_a_missing_folder_layout_or_network_is_one_line(folder):
         video.run(data=str(folder), networks=["best"])
 
 
-def test_the_flag_for_frames_per_second_comes_first(folder):
+def test_fps_is_taken_from_the_argument_before_config_toml(folder):
     assert recording.load(folder, fps=25).fps == 25
     (folder.parent.parent / "Config.toml").write_text('[project]\nframe_rate = "auto"\n')
     assert recording.load(folder).fps == recording.USUAL_FPS

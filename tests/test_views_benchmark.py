@@ -1,4 +1,4 @@
-"""The views of the benchmark are those of its cells, and a perfect lifter has no error in any."""
+"""Test the benchmark `views`: its cameras are where its cells say, and its tables show the errors of networks."""
 
 import numpy as np
 import pytest
@@ -23,10 +23,10 @@ def people(tmp_path):
 
 
 @pytest.mark.parametrize("cell", [(2, 25, 0.5, 20), (2, 25, 2.6, 0), (10, 0, 2.6, 0)])
-def test_a_cell_is_what_it_says(rng, cell):
+def test_the_camera_of_a_cell_has_its_distance_height_and_angles(rng, cell):
     distance, off, height, roll = cell
     pose = views.standing_person()[None]
-    seen = views._in_cell(pose, rng, *cell)
+    seen = views._film_in_cell(pose, rng, *cell)
     assert seen.camera.translation[2] == pytest.approx(height)
     assert np.linalg.norm(seen.camera.translation[:2]) == pytest.approx(distance)
     ray = seen.poses_3d[0, 0] / np.linalg.norm(seen.poses_3d[0, 0])
@@ -36,7 +36,7 @@ def test_a_cell_is_what_it_says(rng, cell):
     np.testing.assert_allclose(cameras.camera_to_world(seen.poses_3d, seen.camera), pose, atol=1e-5)
 
 
-def test_the_standing_person_stands():
+def test_the_standing_person_is_upright_with_straight_knees():
     pose = views.standing_person()
     assert views._STATURE_M * 0.03 < pose[:, 2].min() < 0.1
     for hip, knee, foot in KNEES:
@@ -44,7 +44,7 @@ def test_the_standing_person_stands():
     assert pose[H36M_17.joints.index("LHip"), 0] < 0 < pose[H36M_17.joints.index("RHip"), 0]
 
 
-def test_networks_are_measured_in_all_cells(monkeypatch, tiny_config, people):
+def test_run_measures_networks_in_all_cells_and_rejects_data_without_test_subjects(monkeypatch, tiny_config, people):
     tiny_config.model.normalization = "turned"
     tiny_config.protocol.subjects_test = ("b",)
     lifter = KeypointLifter(make(tiny_config))
@@ -60,5 +60,5 @@ def test_networks_are_measured_in_all_cells(monkeypatch, tiny_config, people):
     assert exact.rows[0][0] == "2 m away, hip 0° off axis"
     assert float(exact.rows[0][1]) == pytest.approx(figures["one, exact: (2, 0, 1.5, 0)"], abs=0.06)
     tiny_config.protocol.subjects_test = ("c",)
-    with pytest.raises(DataError, match="found none of the test subjects c, expected some"):
+    with pytest.raises(DataError, match="found none of the test subjects c, expected at least one"):
         views.run(data=str(people), networks=("one",))

@@ -1,1 +1,1 @@
-"""Measurements that anyone can repeat: `python -m launch.benchmark NAME`."""
+"""Benchmarks of speed, memory and accuracy, which `python -m launch.benchmark NAME` runs."""

@@ -1,8 +1,9 @@
-"""How much of a training's time goes into checkpoints and the log.
+"""Measure how much of the training time checkpoints and the log take.
 
-A network of the quickstart's size is trained on generated motion with the default checkpoints: one after each epoch,
-which lasts seconds here and minutes with real data. Measured is what the training waits for, and beside it the processor time
-of the writing in the background, which matters where no core is idle. The first epoch, with compilation, is left out.
+The benchmark trains a network of the quickstart's size on generated motion. As by default, it writes a checkpoint after each
+epoch, which takes seconds here and minutes with real data. The figures give the time for which the training waits, and the
+processor time of writing in the background, which matters if no core is idle. The first epoch is left out, because it includes
+compilation.
 """
 
 import itertools
@@ -24,46 +25,46 @@ from srnet_jax.training.trainer import Progress, Trainer, load_training_data
 
 
 def run(epochs: int = 8) -> dict[str, float]:
-    """Train, and return medians over the epochs."""
+    """Train a network, and return medians over the epochs."""
     config = default_config()
     config.update_from_flattened_dict(
         {"data.downsample": 5, "model.channels": 256, "train.batch_size": 256, "train.epochs": epochs}
     )
-    saving: list[float] = []
-    ending: list[float] = []
-    begun: list[tuple[float, float]] = []
+    save_seconds: list[float] = []
+    finish_seconds: list[float] = []
+    epoch_starts: list[tuple[float, float]] = []
 
-    class Timed(Trainer):
+    class TimedTrainer(Trainer):
         def steps(self, *arguments: Any) -> Iterator[Progress]:
-            begun.append((time.perf_counter(), time.process_time()))
+            epoch_starts.append((time.perf_counter(), time.process_time()))
             return super().steps(*arguments)
 
     with tempfile.TemporaryDirectory() as folder:
         with ExitStack() as stack, Interruption() as interruption:
-            for name, seconds in (("save", saving), ("finish", ending)):
+            for name, seconds in (("save", save_seconds), ("finish", finish_seconds)):
                 stack.enter_context(mock.patch.object(RunDirectory, name, _timed(getattr(RunDirectory, name), seconds, [])))
             data = load_training_data([config])
-            state = fit(config, Path(folder) / "run", data, interruption, make_trainer=Timed)[""]
+            state = fit(config, Path(folder) / "run", data, interruption, make_trainer=TimedTrainer)[""]
         snapshot = checkpoint_format.Snapshot(state).to_host()
-        writing: list[float] = []
-        write = _timed(checkpoint_format.write, [], writing)
+        write_seconds: list[float] = []
+        write = _timed(checkpoint_format.write, [], write_seconds)
         for index in range(6):
             write(Path(folder) / str(index), snapshot, None)
-    pairs = list(itertools.pairwise(begun[1:]))
-    epoch, processor = (statistics.median(after[which] - before[which] for before, after in pairs) for which in (0, 1))
+    pairs = list(itertools.pairwise(epoch_starts[1:]))
+    epoch, processor = (statistics.median(after[clock] - before[clock] for before, after in pairs) for clock in (0, 1))
     return {
-        "seconds of an epoch, validation included": epoch,
-        "seconds it waits for the log, the checkpoint before and its own to begin": statistics.median(saving[1:]),
-        "share of waiting, percent": 100 * statistics.median(saving[1:]) / epoch,
-        "seconds the end waits for the last checkpoint": sum(ending),
+        "seconds of an epoch, with validation": epoch,
+        "seconds an epoch waits for the log and checkpoints": statistics.median(save_seconds[1:]),
+        "share of the epoch spent waiting, percent": 100 * statistics.median(save_seconds[1:]) / epoch,
+        "seconds the end of training waits for the last checkpoint": sum(finish_seconds),
         "processor seconds of an epoch": processor,
-        "processor seconds of writing a checkpoint": statistics.median(writing),
-        "share of writing, percent": 100 * statistics.median(writing) / processor,
+        "processor seconds to write a checkpoint": statistics.median(write_seconds),
+        "share of the processor time spent writing, percent": 100 * statistics.median(write_seconds) / processor,
     }
 
 
 def _timed(function: Callable[..., Any], seconds: list[float], processor: list[float]) -> Callable[..., Any]:
-    """Return the function; each call appends its time, and the processor time of the whole process."""
+    """Wrap a function: each call appends its duration and the processor time that the process used meanwhile, in seconds."""
 
     def timed(*arguments: Any, **options: Any) -> Any:
         before = time.perf_counter(), time.process_time()

@@ -1,6 +1,7 @@
-"""Eight quick-start models that differ in the seed, trained as one program and one after another, each as a command.
+"""Compare the time to train eight quick-start models as one program with the time to train them one after another.
 
-Start-up, data, validation and checkpoints included; a first round has filled the cache of compiled code.
+The models differ only in the seed. Every training is a command of its own; its time includes start-up, loading the data,
+validation and checkpoints. A first round, which is not timed, fills the cache of compiled code.
 """
 
 import json
@@ -12,17 +13,17 @@ from pathlib import Path
 
 from srnet_jax.benchmarks.timing import seconds_of
 
-_EPOCHS = 10  # of the 20
+_EPOCHS = 10  # of the quickstart's 20
 
 
 def run(members: int = 8) -> dict[str, float]:
-    """Time both, and compare the validation errors of the members with those of single runs."""
+    """Time both ways, and compare the validation errors of the ensemble's members with those of single runs."""
     seeds = tuple(range(members))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for epochs, label in ((1, "cold"), (_EPOCHS, "warm")):
             together = _train(folder / f"{label}-together", folder, epochs, f"--config.ensemble.seeds={seeds}")
-            alone = [
+            single = [
                 _train(folder / f"{label}-{seed}", folder, epochs, f"--config.seed={seed}")
                 for seed in (seeds if label == "warm" else seeds[:1])
             ]
@@ -31,9 +32,9 @@ def run(members: int = 8) -> dict[str, float]:
         "runs": members,
         "epochs": _EPOCHS,
         "seconds together": together,
-        "seconds one after another": sum(alone),
-        "one after another / together": sum(alone) / together,
-        "largest difference of the validation error after an epoch, mm": max(abs(a[0] - b[0]) for a, b in pairs),
+        "seconds one after another": sum(single),
+        "ratio, one after another / together": sum(single) / together,
+        "largest difference of the validation error after 1 epoch, mm": max(abs(a[0] - b[0]) for a, b in pairs),
         f"largest difference of the validation error after {_EPOCHS} epochs, mm": max(abs(a[-1] - b[-1]) for a, b in pairs),
         f"spread of the validation error between seeds after {_EPOCHS} epochs, mm": (
             max(b[-1] for _, b in pairs) - min(b[-1] for _, b in pairs)
@@ -42,7 +43,7 @@ def run(members: int = 8) -> dict[str, float]:
 
 
 def _train(workdir: Path, folder: Path, epochs: int, *changes: str) -> float:
-    """Train as a user does, and return the seconds that the command took."""
+    """Train with the command-line program, and return the seconds that it took."""
     options = ["--config=configs/quickstart.py", f"--workdir={workdir}", f"--config.train.epochs={epochs}", *changes]
     command = [sys.executable, "-m", "launch.train", *options]
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")}
@@ -50,6 +51,6 @@ def _train(workdir: Path, folder: Path, epochs: int, *changes: str) -> float:
 
 
 def _errors(workdir: Path) -> list[float]:
-    """Return the validation errors after each epoch, millimetres."""
+    """Return the validation error after each epoch, millimetres."""
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line)["validation_mpjpe_mm"] for line in lines]

@@ -1,8 +1,8 @@
-"""What a whole epoch costs beyond its steps, with the data on the device and with batches that the host prepares.
+"""Measure how much longer an epoch takes than its steps alone, with the data on the device and on the host.
 
-An epoch of the 6-layer single-frame SRNet, batch 1024, on generated motion, taken by the trainer as in the training loop:
-gathering, transfers and totals included, validation and checkpoints not. It is compared with as many steps that are timed one
-by one on one batch that never changes, before and after it.
+The network is the 6-layer single-frame SRNet with batch size 1024, on generated motion. The trainer runs the epoch as in the
+training loop: the time includes gathering, transfers and totals, but neither validation nor checkpoints. It is compared with
+single steps on one fixed batch, which are timed before and after each epoch.
 """
 
 import statistics
@@ -16,13 +16,13 @@ from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.steps import Hyperparameters, StepSettings
 from srnet_jax.training.trainer import Trainer, load_training_data
 
-_ALONE = 20  # steps that are timed one by one, before an epoch and again after it
+_SINGLE_STEPS = 20  # timed before and after each epoch
 _EPOCHS = 3
-_REFRESH_S = 0.5  # how often the totals are read, as the progress bar does
+_REFRESH_S = 0.5  # seconds between two readings of the totals, as for the progress bar
 
 
 def run(num_frames: int = 60_000) -> dict[str, float]:
-    """Train an epoch with either place of the data."""
+    """Time epochs with the data on the device and on the host."""
     figures: dict[str, float] = {}
     for place in ("device", "host"):
         config = default_config()
@@ -45,8 +45,8 @@ def run(num_frames: int = 60_000) -> dict[str, float]:
         figures |= {
             f"data on the {place}: steps of an epoch": steps,
             f"data on the {place}: seconds of an epoch": statistics.median(epochs),
-            f"data on the {place}: milliseconds of a step alone": 1000 * statistics.median(single),
-            f"data on the {place}: epoch / (steps x step)": statistics.median(
+            f"data on the {place}: milliseconds of a single step": 1000 * statistics.median(single),
+            f"data on the {place}: ratio, epoch / (steps x single step)": statistics.median(
                 seconds / (steps * step) for seconds, step in zip(epochs, around, strict=True)
             ),
         }
@@ -54,14 +54,14 @@ def run(num_frames: int = 60_000) -> dict[str, float]:
 
 
 def _single_steps(trainer: Trainer, initial: Snapshot) -> float:
-    """Return the median seconds of steps on one full batch, and compile the short last one."""
+    """Return the median seconds of steps on one full batch; also compile the step for the last, smaller batch."""
     config, feed = trainer.configs[0], trainer.feed
     step = trainer.devices.compile(StepSettings.of(config), feed.take)
     state, totals, hyperparameters = trainer.devices.replicate(
         (initial.state, initial.totals, Hyperparameters.at(0, config.seed, config.train))
     )
     times = []
-    for first, repeats in ((feed.steps[0] - 1, 1), (0, 1 + _ALONE)):
+    for first, repeats in ((feed.steps[0] - 1, 1), (0, 1 + _SINGLE_STEPS)):
         _, items, count = next(feed.blocks(0, [first]))
         for _ in range(repeats):
             begun = time.perf_counter()

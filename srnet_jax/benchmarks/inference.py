@@ -1,4 +1,4 @@
-"""Time of inference over whole sequences, without flips; measured as in `train`."""
+"""Measure the time to lift whole sequences, without flips, in the same way as `train`."""
 
 import shutil
 from collections.abc import Callable
@@ -19,7 +19,7 @@ INFERENCE: Cases = {
 
 
 def run(peer: str = "", rounds: int = 15) -> dict[str, float]:
-    """Time the lifting of a sequence; `peer` is "torch" or empty."""
+    """Time how long it takes to lift a sequence; `peer` is "torch" to time PyTorch too, or empty."""
     peers: Peers = {"PyTorch": (make_torch_inference, False), "PyTorch, our allocator": (make_torch_inference, True)}
     if shutil.which("g++"):  # which torch.compile needs on a CPU
         peers["PyTorch, torch.compile"] = (partial(make_torch_inference, compile=True), False)
@@ -39,7 +39,7 @@ def make_inference(case: str) -> Callable[[], object]:
 
 
 def make_torch_inference(case: str, *, compile: bool = False) -> Callable[[], object]:
-    """Return a function with which PyTorch lifts one sequence, its normalisation folded into the weights."""
+    """Return a function that lifts one sequence in PyTorch, with the normalisation folded into the weights."""
     import torch
 
     from srnet_jax.benchmarks import torch_peer

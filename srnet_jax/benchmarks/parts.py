@@ -1,7 +1,8 @@
-"""What a training step consists of: its matrix products alone, the forward pass, the gradient, and the whole step.
+"""Measure the parts of a training step: the matrix products alone, the forward pass, the gradient, and the whole step.
 
-The products are those of the network's groups in their own shapes, forward and for both gradients, on matrices in memory: what
-remains is gates, BatchNorm, activations and the moving of features, then the optimiser. All in one process, in turns.
+The products have the shapes of the network's groups; there is one for the forward pass and one for each of the two gradients.
+The difference to the forward and backward pass is the time for gates, BatchNorm, activations and moving features; the
+difference from there to the whole step is the optimiser. All parts run in one process and are called alternately.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,7 @@ def run(rounds: int = 9) -> dict[str, float]:
     for case, (network, widths, batch_size) in TRAINING.items():
         forward, gradient = _passes(network, widths, batch_size)
         parts = {
-            "products of the groups alone": _products(network, widths, batch_size),
+            "matrix products alone": _products(network, widths, batch_size),
             "forward pass": forward,
             "forward and backward pass": gradient,
             "whole step": make_training(case),
@@ -45,7 +46,7 @@ def run(rounds: int = 9) -> dict[str, float]:
 
 
 def _products(network: str, widths: tuple[int, ...], batch_size: int) -> Callable[[], object]:
-    """Return a function that computes the groups' products of a step, and nothing else."""
+    """Return a function that computes only the matrix products of the groups in a training step."""
     model = make_model(network, widths)
     frames, shapes = model.receptive_field, []
     for index, plan in enumerate(model.layer_plans()):
@@ -61,18 +62,18 @@ def _products(network: str, widths: tuple[int, ...], batch_size: int) -> Callabl
 
     @jax.jit
     def products(arrays: Any) -> Any:
-        found = []
-        for (x, kernel, gradient), (*_, passes_on) in zip(arrays, shapes, strict=True):
-            found += [x @ kernel, x.T @ gradient]
-            if passes_on:
-                found.append(gradient @ kernel.T)
-        return found
+        results = []
+        for (x, kernel, gradient), (*_, has_input_gradient) in zip(arrays, shapes, strict=True):
+            results += [x @ kernel, x.T @ gradient]
+            if has_input_gradient:
+                results.append(gradient @ kernel.T)
+        return results
 
     return lambda: jax.block_until_ready(products(arrays))
 
 
 def _passes(network: str, widths: tuple[int, ...], batch_size: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Return functions for the forward pass in training mode, and for this and the gradient."""
+    """Return functions for the forward pass in training mode, and for the forward and backward pass."""
     model = make_model(network, widths).clone(strided=True)
     loss = LOSSES[make_config(network, widths).train.loss]
     inputs, targets = (jnp.asarray(x) for x in make_arrays(batch_size, model.receptive_field, 1))

@@ -1,8 +1,9 @@
-"""Where the person of a recording is, against the hips that all cameras together show, and whether cameras agree on up.
+"""Measure the path of the hip in a recording by several cameras, and whether the cameras agree on up.
 
-Each camera finds the path and up alone, with its calibrated focal length and distortion, and as if it knew neither. The true up
-is not known, as the world of a calibration may have any axes; but all cameras stand in one world. How far the ups of single
-cameras are from their mean is less than their error: what they share does not show.
+The true path is that of the hips triangulated from all cameras. Each camera estimates the path and up alone: once with its
+calibrated focal length and distortion, and once with a guessed focal length and without distortion. The true direction of up is
+unknown, because the world frame of a calibration may have any axes. So the figure is the angle between each camera's up and the
+mean over cameras. It is smaller than the error, because it does not include an error that all cameras have in common.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ from srnet_jax.pose.normalization import USUAL_FOCAL
 from srnet_jax.pose.root_path import root_by_frame, root_path, with_median_bones
 
 PREFIX = "where the person is, "
-CALIBRATED, GUESSED = "calibrated", "focal length guessed"
+CALIBRATED, GUESSED_FOCAL = "calibrated", "focal length guessed"
 BY_FRAME, LOCKED = "frame by frame", "smooth, feet locked"
 APART = "up from the mean of cameras, °"
 _COLUMNS = (
@@ -34,31 +35,32 @@ _COLUMNS = (
 _HIPS = [JOINTS.index(f"{side}_hip") for side in ("left", "right")]
 
 
-def run(found: Recording, made: Truth, networks: dict[str, lifter.KeypointLifter]) -> dict[str, float]:
-    """Return medians over cameras as "PREFIX NETWORK, KIND, WAY: COLUMN"."""
+def run(recorded: Recording, truth: Truth, networks: dict[str, lifter.KeypointLifter]) -> dict[str, float]:
+    """Measure networks; return medians over cameras as "PREFIX NETWORK, CAMERA, METHOD: COLUMN"."""
     figures: dict[str, float] = {}
     for name, network in networks.items():
-        for kind in (CALIBRATED, GUESSED):
+        for kind in (CALIBRATED, GUESSED_FOCAL):
             errors: dict[str, list[dict[str, float]]] = {BY_FRAME: [], LOCKED: []}
             ups = []
-            for track, camera in zip(found.tracks, made.cameras, strict=True):
-                paths, floor = _found(track, camera, network, known=kind == CALIBRATED)
+            for track, camera in zip(recorded.tracks, truth.cameras, strict=True):
+                paths, floor = _paths_and_ground(track, camera, network, known=kind == CALIBRATED)
                 rows = slice(track.first_frame, track.first_frame + len(track.keypoints))
-                truth = to_camera(made.points_world[rows][:, _HIPS].mean(1), camera)
-                for way, path in paths.items():
-                    errors[way].append(path_errors.of_path(path, truth))
+                true_path = to_camera(truth.points_world[rows][:, _HIPS].mean(1), camera)
+                for method, path in paths.items():
+                    errors[method].append(path_errors.of_path(path, true_path))
                 ups.append((camera.rotation.T @ floor.up, floor.error_deg))
             mean = np.mean([up for up, _ in ups], axis=0)
-            for one, (up, told) in zip(errors[LOCKED], ups, strict=True):
-                one |= {APART: path_errors.degrees_between(up, mean), path_errors.UP_EXPECTED: told}
-            for way, each in errors.items():
-                row = f"{PREFIX}{name}, {kind}, {way}"
-                figures |= {f"{row}: {column}": v for column, v in path_errors.medians(each).items() if column in _COLUMNS}
+            for error, (up, expected_deg) in zip(errors[LOCKED], ups, strict=True):
+                error |= {APART: path_errors.degrees_between(up, mean), path_errors.UP_EXPECTED: expected_deg}
+            for method, errors_of_method in errors.items():
+                row = f"{PREFIX}{name}, {kind}, {method}"
+                medians = path_errors.medians(errors_of_method)
+                figures |= {f"{row}: {column}": value for column, value in medians.items() if column in _COLUMNS}
     return figures
 
 
 def grid(figures: dict[str, float]) -> Grid:
-    """Return the table of what `run` returns."""
+    """Return the table of the figures of `run`."""
     rows = []
     for row in dict.fromkeys(name.rpartition(": ")[0] for name in figures):
         values = [figures.get(f"{row}: {column}") for column in _COLUMNS]
@@ -66,14 +68,14 @@ def grid(figures: dict[str, float]) -> Grid:
             "" if value is None else f"{value:.{path_errors.digits(c)}f}" for c, value in zip(_COLUMNS, values, strict=True)
         ]
         rows.append((row.removeprefix(PREFIX), *cells))
-    heads = [path_errors.broken(column) for column in _COLUMNS]
+    heads = [path_errors.break_header(column) for column in _COLUMNS]
     return Grid("the hip in the camera frame, and up: medians over cameras", ("", *heads), tuple(rows))
 
 
-def _found(
+def _paths_and_ground(
     track: Track, camera: CalibratedCamera, network: lifter.KeypointLifter, *, known: bool
 ) -> tuple[dict[str, np.ndarray], Ground]:
-    """Return the paths [T, 3] of a track by how they are found, and the ground."""
+    """Return the paths [T, 3] of a track by method, and the ground."""
     assert track.layout is not None
     assert track.image_size is not None
     assert track.fps is not None

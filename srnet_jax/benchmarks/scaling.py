@@ -1,10 +1,11 @@
-"""Training on 1, 2, 4 and 8 devices, under jit and pmap: poses a second, and the share of what single devices would do.
+"""Measure how training scales to 1, 2, 4 and 8 devices, under jit and pmap.
 
-On GPUs this is the speed-up. On a CPU the devices share the cores of one machine, so the figures show what the distribution
-costs, and no speed-up: on N devices it costs nothing if the efficiency is 1 / N.
+The figures are poses per second and the efficiency: the speed-up over one device, divided by the number of devices. On a CPU
+the devices share the cores of one machine, so there is no speed-up, and the figures show only the overhead of distributing:
+without overhead the efficiency of N devices is 1 / N.
 
-The steps are those of the 6-layer single-frame SRNet on one batch, which is divided among the devices. Every number of devices
-has a process of its own, because XLA divides a CPU when it starts; the processes take their steps in turns.
+A step trains the 6-layer single-frame SRNet on one batch, which is divided among the devices. Each number of devices needs a
+process of its own, because XLA divides a CPU when it starts; the processes run their steps alternately.
 """
 
 import os
@@ -23,9 +24,10 @@ _COUNTS = (1, 2, 4, 8)
 
 
 def run(rounds: int = 15) -> dict[str, float]:
-    """Time a training step on up to 8 devices of this machine; a CPU is divided."""
-    found = [sys.executable, "-c", "import jax; print(jax.default_backend(), jax.device_count())"]  # holds no device afterwards
-    platform, devices = subprocess.run(found, capture_output=True, text=True, check=True).stdout.split()
+    """Time a training step on up to 8 devices of this machine; a CPU is divided into devices."""
+    # ask in a process that ends, because a process with JAX keeps its devices
+    command = [sys.executable, "-c", "import jax; print(jax.default_backend(), jax.device_count())"]
+    platform, devices = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     counts = [count for count in _COUNTS if platform == "cpu" or count <= int(devices)]
     batch_size = train.TRAINING[_CASE][2]
     figures: dict[str, float] = {}
@@ -41,7 +43,7 @@ def run(rounds: int = 15) -> dict[str, float]:
 
 
 def _make(count: int, mode: str) -> Callable[[], object]:
-    """Return a training step on `count` devices; called before this process imports JAX, and for every mode."""
+    """Return a function that takes a training step on `count` devices; its first call must precede the import of JAX."""
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # the processes share the GPUs
     return train.make_training(_CASE, mode, count)

@@ -1,7 +1,7 @@
-"""Seconds from the start of `python -m launch.train` to the checkpoint of its first step, with and without compiled code.
+"""Measure the time from the start of `python -m launch.train` to the checkpoint of its first step.
 
-The quickstart's SRNet on the embedded data, in a new process, with a checkpoint after every step. The figure includes imports,
-data, compilation or its cache, a step and the checkpoint.
+A new process trains the quickstart's SRNet on the data that the package contains, and saves a checkpoint after every step. The
+time includes imports, loading the data, compilation (or reading compiled code from the cache), one step and its checkpoint.
 """
 
 import os
@@ -16,17 +16,17 @@ from srnet_jax.training.checkpoints import Checkpoints
 
 
 def run(rounds: int = 5) -> dict[str, float]:
-    """Start a training without compiled code, and again with the code that this start compiled."""
+    """Start a training with an empty cache of compiled code, and then several times with a full one."""
     with tempfile.TemporaryDirectory() as folder:
         empty, *cached = (first_step(Path(folder), Path(folder) / str(index)) for index in range(1 + rounds))
     return {"empty cache: seconds to the first step": empty, "full cache: seconds to the first step": statistics.median(cached)}
 
 
 def first_step(cache: Path, workdir: Path) -> float:
-    """Train until the workdir has its first checkpoint, and return the seconds that this took.
+    """Train until the workdir has its first checkpoint, and return the seconds that it took.
 
     Raises:
-      RuntimeError: if the training ends before.
+      RuntimeError: if the training ends before its first checkpoint.
     """
     command = [sys.executable, "-m", "launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}"]
     command.append("--config.train.checkpoint_minutes=1e-6")

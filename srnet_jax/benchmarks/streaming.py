@@ -1,9 +1,10 @@
-"""Milliseconds from a frame's keypoints to its pose, live, frame by frame; and of lifting a whole window for each frame.
+"""Measure the time to lift one frame of a live video, and compare it with lifting a whole window for each frame.
 
-Causal networks of 27 frames and networks of single frames, 512 channels, random weights, COCO keypoints, with flips; and the
-causal network that ships on a person's keypoints, alone and with all live filters and the path of the hip.
+The networks see single frames or, if they are causal, 27 frames. They have 512 channels and random weights, and lift COCO
+keypoints and their mirror images. The causal network that ships with the package is also measured, on a person's keypoints:
+alone, and with all live filters and the path of the hip.
 
-On one core: `taskset -c 0 python -m launch.benchmark streaming`.
+To measure on one core: `taskset -c 0 python -m launch.benchmark streaming`.
 """
 
 from collections.abc import Callable
@@ -22,12 +23,12 @@ from srnet_jax.lifting.weights import Trained
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.pose.filters import Settings
 
-EVERYTHING = "causal, as it ships, with filters and path"
+EVERYTHING = "shipped causal network with filters and path"
 _SIZE = (1920, 1080)
 
 
 def run(frames: int = 1000) -> dict[str, float]:
-    """Push frames one after another, as fast as they are taken."""
+    """Push frames to live lifters one after another, and return percentiles of the milliseconds of a frame."""
     figures: dict[str, float] = {}
     rng = np.random.default_rng(0)
     video = (rng.uniform(200, 800, (17, 2)) + rng.normal(0, 1, (frames, 17, 2)).cumsum(0)).astype(np.float32)
@@ -40,25 +41,26 @@ def run(frames: int = 1000) -> dict[str, float]:
             figures |= {f"{name}: {key}": value for key, value in _timed(live.push, video).items()}
             if field > 1:
                 windows = [video[index : index + field] for index in range(100)]
-                whole = _timed(lambda window, lifter=lifter: lifter(window, layout="coco", image_size=_SIZE), windows)
-                figures[f"{name}: a whole window for each frame, median ms"] = whole["median ms"]
+                of_windows = _timed(lambda window, lifter=lifter: lifter(window, layout="coco", image_size=_SIZE), windows)
+                figures[f"{name}: a whole window for each frame, median ms"] = of_windows["median ms"]
     shipped = load("causal")
     alone = StreamingLifter(shipped, layout="h36m", image_size=_SIZE)
     everything = StreamingLifter(shipped, layout="h36m", image_size=_SIZE, filters=Settings(), track_root=True)
-    for name, live in (("causal, as it ships", alone), (EVERYTHING, everything)):
+    for name, live in (("shipped causal network", alone), (EVERYTHING, everything)):
         figures |= {f"{name}: {key}": value for key, value in _timed(live.push, _person(frames)).items()}
     return figures
 
 
 def _person(frames: int) -> np.ndarray:
-    """Return keypoints [T, 17, 2], pixels, of somebody who stands 4 m away, with a detector's errors: filters see a body."""
+    """Return keypoints [T, 17, 2], pixels, of a person who stands 4 m away, with the errors of a detector."""
     poses = np.broadcast_to(views.standing_person(), (frames, 17, 3))
-    seen = views.filmed(poses, azimuth=0.5, distance_m=4.0, height_m=1.5, off=0.0, direction=0.0, roll=0.0)
+    seen = views.film_at(poses, azimuth=0.5, distance_m=4.0, height_m=1.5, off=0.0, direction=0.0, roll=0.0)
     errors = detections.Errors(sigma=0.004, drift=0.008, derived_joints=True)
     return detections.detected(seen, errors, np.random.default_rng(0), 30.0).inputs_2d
 
 
 def _lifter(network: str, widths: tuple[int, ...]) -> KeypointLifter:
+    """Return a lifter whose causal network has random weights."""
     config = default_config()
     config.model.update(network=network, filter_widths=widths, causal=True, channels=512, normalization="turned")
     model = create_model(config.model)
@@ -67,7 +69,7 @@ def _lifter(network: str, widths: tuple[int, ...]) -> KeypointLifter:
 
 
 def _timed(lift: Callable, inputs) -> dict[str, float]:
-    """Return percentiles of the milliseconds a call, after five that do not count."""
+    """Call `lift` with each input, after five calls to warm up; return percentiles of the milliseconds of a call."""
     for one in inputs[:5]:
         lift(one)
     times = [1000 * seconds_of(partial(lift, one)) for one in inputs]

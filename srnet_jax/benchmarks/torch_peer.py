@@ -1,16 +1,16 @@
-"""The networks of `PoseLifter` in plain PyTorch, written with care to be fast; it exists only to be timed beside ours.
+"""Implement the networks of `PoseLifter` in plain, carefully optimised PyTorch, to compare its speed with ours.
 
-Needs PyTorch, which the optional extra `bench` installs. The same numbers as `PoseLifter` by test, in both modes:
+It needs PyTorch, which the extra `bench` installs. A test checks that its outputs equal those of `PoseLifter` in both modes:
 
     module = TorchLifter(create_model(config.model))  # with PyTorch's own initial weights
     optimizer = create_optimizer(module)
     loss = train_step(module, optimizer, windows, targets)
     poses_3d = predict(fold(module), sequences)
 
-What makes it fast: features are ordered by group (the first layer's input is permuted once), so groups are slices and their
-products need no index; the taps of a window are a reshape; the contexts of all groups are one product; a gate of a
-one-tap layer is applied after the product; normalisation is PyTorch's fused one and activations are in place. In inference the
-normalisation is part of the weights.
+It is fast for these reasons. Features are ordered by group (the input of the first layer is permuted once), so each group is a
+slice and needs no index. The taps of a window are a reshape. One product computes the contexts of all groups. The gate of a
+one-tap layer is applied after its product. Normalisation is PyTorch's fused operation, and activations are in place. In
+inference the normalisation is folded into the weights.
 """
 
 import copy
@@ -23,7 +23,7 @@ from srnet_jax.models.pose_lifter import FULLY_CONNECTED, SPLIT_RECOMBINE, Layer
 
 
 class _Norm(nn.BatchNorm1d):
-    """BatchNorm1d without its count of batches, which a fixed momentum does not need."""
+    """BatchNorm1d without the counter of batches, which is not needed with a fixed momentum."""
 
     def __init__(self, features: int):
         super().__init__(features)
@@ -33,8 +33,8 @@ class _Norm(nn.BatchNorm1d):
 class _Layer(nn.Module):
     """A fully connected, group or split-recombine layer over time, strided or dilated.
 
-    Kernels are [k * D_g, width]. Context kernels of all groups are one matrix [k, D, G * k] under a mask, zero where a group
-    would read its own features.
+    Kernels are [k * D_g, width]. The context kernels of all groups are one array [k, D, G * k] with a mask, which is zero
+    where a group would read its own features.
     """
 
     def __init__(self, plan: LayerPlan):
@@ -55,7 +55,7 @@ class _Layer(nn.Module):
             self.context_norm = _Norm(groups * k)
 
     def taps(self, x: torch.Tensor, strided: bool) -> torch.Tensor:
-        """Put the taps of each output beside each other: [B, T, D] -> [B, W, k, D]."""
+        """Gather the k taps of each output: [B, T, D] -> [B, W, k, D]."""
         if strided or self.kernel_size == 1:
             return x.unflatten(1, (-1, self.kernel_size))
         windows = x.shape[1] - (self.kernel_size - 1) * self.dilation
@@ -90,7 +90,7 @@ def _gated(y: torch.Tensor, gate: torch.Tensor, bias: torch.Tensor | None) -> to
 
 
 class TorchLifter(nn.Module):
-    """The trunk of `PoseLifter`: strided over windows of exactly the receptive field, dilated over longer sequences.
+    """The trunk of `PoseLifter`: strided for windows of exactly the receptive field, dilated for longer sequences.
 
     Raises:
       ValueError: if the lifter is not one of the networks that are timed.
@@ -131,7 +131,7 @@ class TorchLifter(nn.Module):
 
 
 def create_optimizer(module: nn.Module, learning_rate: float = 1e-3) -> torch.optim.Optimizer:
-    """Return AMSGrad; PyTorch's fused implementation was the fastest."""
+    """Return an AMSGrad optimiser, in PyTorch's fused implementation, which was the fastest."""
     return torch.optim.Adam(module.parameters(), learning_rate, amsgrad=True, fused=True)
 
 
@@ -142,7 +142,7 @@ def train_step(
 
     Args:
       module: in training mode.
-      optimizer: of its parameters.
+      optimizer: optimiser of the module's parameters.
       inputs_2d: [B, receptive_field, J, 2] windows.
       targets: [B, 1, J, 3].
     """
@@ -154,7 +154,7 @@ def train_step(
 
 
 def fold(module: TorchLifter) -> TorchLifter:
-    """Return a copy for inference with the normalisation, whose statistics are constant there, in the weights."""
+    """Return a copy for inference, with the normalisation folded into the weights."""
     module = copy.deepcopy(module).eval()
     with torch.no_grad():
         for index, layer in enumerate(module.layers):
@@ -174,7 +174,7 @@ def fold(module: TorchLifter) -> TorchLifter:
 
 
 def _affine(norm: _Norm) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return factor and offset [C] that normalise."""
+    """Return the factor and the offset [C] that a normalisation applies."""
     factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     return factor, norm.bias - norm.running_mean * factor
 

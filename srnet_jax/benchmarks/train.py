@@ -1,9 +1,10 @@
-"""Time of a training step, beside the arithmetic bound and, if asked for, a careful PyTorch.
+"""Measure the time of a training step, and compare it with its arithmetic bound and, on request, with PyTorch.
 
-Every implementation runs in a process of its own, in turns with the others; the figures are medians, and medians of the ratios
-round by round. The bound is the time that the matrix products of the network alone would take at the rate that products of
-1024 x 1024 matrices reach in the same rounds. `PyTorch` is `torch_peer`, in a process as users start it; `PyTorch, our
-allocator` runs with the memory settings of our launchers (launch/__init__.py).
+Each implementation runs in a process of its own, and the processes run their steps alternately. The figures are medians over
+the rounds; ratios are computed in each round, and then their median is taken. The bound is the time that the network's matrix
+products alone would take at the speed of a product of 1024 x 1024 matrices, which is measured in the same rounds. `PyTorch` is
+`torch_peer` in a process with the system's memory settings; `PyTorch, our allocator` uses those of our launchers
+(launch/__init__.py).
 """
 
 import statistics
@@ -27,13 +28,13 @@ TRAINING: Cases = {
 
 
 def run(peer: str = "", rounds: int = 15) -> dict[str, float]:
-    """Time training; `peer` is "torch" or empty."""
+    """Time training steps; `peer` is "torch" to time PyTorch too, or empty."""
     peers: Peers = {"PyTorch": (make_torch_training, False), "PyTorch, our allocator": (make_torch_training, True)}
     return compare(TRAINING, make_training, peers if peer else {}, rounds, training=True)
 
 
 def compare(cases: Cases, make: Maker, peers: Peers, rounds: int, *, training: bool) -> dict[str, float]:
-    """Time ours beside peers, and return the figures."""
+    """Time our implementation and its peers for each case, and return the figures."""
     figures: dict[str, float] = {}
     for case, (network, widths, size) in cases.items():
         with workers({"ours": (make, True), _PRODUCT: (make_product, True)} | peers) as pipes:
@@ -56,7 +57,7 @@ def compare(cases: Cases, make: Maker, peers: Peers, rounds: int, *, training: b
 
 
 def summary(figures: dict[str, float]) -> list[str]:
-    """Return a line for each case of `compare`: our time, its share of the bound, and how many times as long the peers take."""
+    """Summarise the figures of `compare` in a line for each case: time, share of the bound, and ratios to the peers."""
     lines = []
     for name, milliseconds in figures.items():
         case, found, _ = name.partition(": ours, ms")
@@ -72,19 +73,20 @@ def summary(figures: dict[str, float]) -> list[str]:
 
 
 def _peers(figures: dict[str, float], case: str) -> list[str]:
-    """Return the names of the implementations that were timed beside ours in a case."""
+    """Return the names of the peers that were timed in a case."""
     found = (name.removeprefix(f"{case}: ") for name in figures if name.startswith(f"{case}: ") and name.endswith(" / ours"))
     return [name.removesuffix(" / ours") for name in found]
 
 
 def product_operations(network: str, filter_widths: tuple[int, ...], size: int, *, training: bool) -> float:
-    """Return the floating point operations of the network's matrix products; training has two more for the gradients.
+    """Count the floating-point operations of the network's matrix products.
 
     Args:
       network: fc or sr.
-      filter_widths: of the network.
+      filter_widths: filter widths of the network.
       size: windows of a training step, or output frames of a sequence.
-      training: whether the form is strided and there is a gradient; the first layer needs none for its input.
+      training: whether to count a training step in the strided form. It has two more products for each product of the
+        forward pass, for the gradients; the first layer needs no gradient for its input.
     """
     model = make_model(network, filter_widths)
     frames, total = model.receptive_field if training else size + model.receptive_field - 1, 0.0
@@ -108,14 +110,14 @@ def make_config(network: str, filter_widths: tuple[int, ...]) -> ConfigDict:
 
 
 def make_model(network: str, filter_widths: tuple[int, ...]) -> Any:
-    """Return the network of that config."""
+    """Return the network with this type and these filter widths."""
     from srnet_jax.models.pose_lifter import create_model
 
     return create_model(make_config(network, filter_widths).model)
 
 
 def make_arrays(windows: int, frames: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return noise as inputs [B, T, 17, 2] and targets [B, T', 17, 3]; the values do not matter."""
+    """Return random inputs [B, T, 17, 2] and targets [B, T', 17, 3]."""
     rng = np.random.default_rng(0)
     shapes = ((windows, frames, 17, 2), (windows, outputs, 17, 3))
     inputs, targets = (rng.normal(0, 0.3, shape).astype(np.float32) for shape in shapes)
@@ -123,7 +125,7 @@ def make_arrays(windows: int, frames: int, outputs: int) -> tuple[np.ndarray, np
 
 
 def make_product(case: str) -> Callable[[], object]:
-    """Return a function that multiplies two matrices, the same for every case."""
+    """Return a function that multiplies two square matrices; it is the same for every case."""
     import jax
     import jax.numpy as jnp
 
@@ -134,7 +136,7 @@ def make_product(case: str) -> Callable[[], object]:
 
 
 def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], object]:
-    """Return a function that takes one of our training steps, on `count` devices under jit or pmap."""
+    """Return a function that takes a training step of ours, on `count` devices under jit or pmap."""
     import jax
 
     from srnet_jax.pose.normalization import View
@@ -159,7 +161,7 @@ def make_training(case: str, mode: str = "jit", count: int = 1) -> Callable[[], 
 
 
 def make_torch_training(case: str) -> Callable[[], object]:
-    """Return a function that takes one of PyTorch's training steps."""
+    """Return a function that takes a training step in PyTorch."""
     import torch
 
     from srnet_jax.benchmarks import torch_peer

@@ -1,15 +1,17 @@
-"""Networks on people and cameras that they were not trained on: by camera height, roll, distance, and place in the image.
+"""Measure networks on people and cameras that are not in the training data, by height, roll, distance and direction.
 
-Each clip of a network's test subjects is seen by one camera, whose azimuth is drawn; height, distance, roll, and the angle
-between the optical axis and the hip are those of the cell. Keypoints are exact projections through a detector's joints, with
-the errors of the network's own `config.data.detections` in the second table, and again exact in the third, in which people have
-other bodies: the statures and trunks of `config.redraw`. Recordings put hips and shoulders at places of their own, some of them
-the hips half as far apart as others; the third table is nearer to what detectors see. The focal length is the one that lifters
-guess.
+One camera films each clip of a network's test subjects. Its azimuth is random; its height, distance and roll, and the angle
+between its optical axis and the hip, are those of the table's cell. The lifter guesses the focal length. The tables are:
 
-Last, a person who stands upright with straight knees, seen from all sides, from 3 to 12 m away and from 0.8 to 2.2 m above the
-floor: the knee that is bent most, and how far the torso leans at most, and in the median. Once with hips and shoulders as broad
-as the bones' ends are (0.39 and 0.53 of the legs' length), and once with the middle of the trunks of `config.redraw`.
+1. The keypoints are exact projections of the joints that a detector finds.
+2. The keypoints have the errors of the network's `config.data.detections`.
+3. The keypoints are exact, but people have other bodies: random statures and trunks of `config.redraw`. Recordings of motion
+   differ in where they place hips and shoulders; some have hips half as far apart as others. So this table is nearer to what
+   detectors see.
+
+Another table is of a person who stands upright with straight knees, seen from all sides, from 3 to 12 m away and from 0.8 to
+2.2 m above the floor. It gives the knee angle and the lean of the torso: the worst and the median. The person has either hips
+and shoulders as broad as the ends of the bones (0.39 and 0.53 of the legs' length), or the mean trunk of `config.redraw`.
 """
 
 import itertools
@@ -35,24 +37,24 @@ from srnet_jax.pose.skeleton import H36M_17, RATIOS
 HEIGHTS_M, ROLLS, DISTANCES_M, OFF_AXIS = (0.5, 1.5, 2.6), (0, 20), (2, 4, 6, 10), (0, 25)
 BODIES = "exact, other bodies"
 STANDING = ("smallest knee angle, °", "median knee angle, °", "largest lean of the torso, °", "median lean of the torso, °")
-_WIDE, _USUAL = "standing", "standing, trunk of config.redraw"
+_BROAD, _REDRAWN = "standing", "standing, trunk of config.redraw"
 SIZE = (1920, 1080)
 _FOCAL = USUAL_FOCAL * max(SIZE)
-_CLIP = 100  # frames of each clip, at most
-_STATURE_M, _SHOULDER, _NECK, _HEAD = 1.75, 0.818, 0.87, 0.93  # and heights of joints, shares of it
+_MAX_FRAMES = 100  # of each clip
+_STATURE_M, _SHOULDER, _NECK, _HEAD = 1.75, 0.818, 0.87, 0.93  # heights of joints are relative to the stature
 _mpjpe = partial(metrics.in_blocks, jax.jit(metrics.mpjpe))
 
 
 def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, float]:
-    """Measure networks in all cells.
+    """Measure networks for all views.
 
     Args:
       data: `.npz` file of joint positions, or a folder of such files, that holds the networks' test subjects.
       networks: see `lifter.load`.
 
     Returns:
-      MPJPE in millimetres as "NETWORK, exact|noisy|BODIES: CELL", and of the standing people "NETWORK, WHO: WHAT", with what
-      of STANDING.
+      MPJPE in millimetres as "NETWORK, KIND: CELL", where KIND is exact, noisy or BODIES; and the figures of standing people as
+      "NETWORK, PERSON: COLUMN", with the columns of STANDING.
 
     Raises:
       UserError: for a network or data that cannot be loaded.
@@ -62,23 +64,23 @@ def run(*, data: str, networks: Sequence[str] = lifter.PRETRAINED) -> dict[str, 
     for name in networks:
         network = lifter.load(name)
         config = network.trained.config
-        clips, fps = clips_of(Path(data), config.protocol.subjects_test, _CLIP)
+        clips, fps = load_clips(Path(data), config.protocol.subjects_test, _MAX_FRAMES)
         exact = detections.Errors(derived_joints=True)
-        bodies = [_with_other_body(poses, config.redraw, index) for index, poses in enumerate(clips)]
+        bodies = [_with_random_body(poses, config.redraw, index) for index, poses in enumerate(clips)]
         kinds = (("exact", exact, clips), ("noisy", errors_of(config.data.detections), clips), (BODIES, exact, bodies))
         for kind, errors, people in kinds:
             for cell in itertools.product(DISTANCES_M, OFF_AXIS, HEIGHTS_M, ROLLS):
-                seen = [_in_cell(poses, np.random.default_rng(index), *cell) for index, poses in enumerate(people)]
-                figures[f"{name}, {kind}: {cell}"] = _error(network, seen, errors, fps)
-        wide = standing_person()
-        middle = (float(np.mean(config.redraw[of])) for of in ("torso", "hips", "shoulders"))
-        for who, pose in ((_WIDE, wide), (_USUAL, redraw.with_proportions(wide[None], *middle)[0])):
-            figures |= {f"{name}, {who}: {what}": value for what, value in _standing(network, pose).items()}
+                seen = [_film_in_cell(poses, np.random.default_rng(index), *cell) for index, poses in enumerate(people)]
+                figures[f"{name}, {kind}: {cell}"] = _mpjpe_mm(network, seen, errors, fps)
+        broad = standing_person()
+        middle = (float(np.mean(config.redraw[part])) for part in ("torso", "hips", "shoulders"))
+        for person, pose in ((_BROAD, broad), (_REDRAWN, redraw.with_proportions(broad[None], *middle)[0])):
+            figures |= {f"{name}, {person}: {what}": value for what, value in _measure_standing(network, pose).items()}
     return figures
 
 
 def grids(figures: dict[str, float]) -> list[Grid]:
-    """Return the tables of what `run` returns."""
+    """Return tables of the figures of `run`."""
     standing = tuple((name, f"{value:.1f}") for name, value in figures.items() if name.endswith(STANDING))
     heads = tuple(f"{height} m high,\nroll {roll}°" for height, roll in itertools.product(HEIGHTS_M, ROLLS))
     made = []
@@ -94,11 +96,11 @@ def grids(figures: dict[str, float]) -> list[Grid]:
     return [*made, Grid("a person who stands upright", ("", ""), standing)]
 
 
-def clips_of(path: Path, subjects: Sequence[str], frames: int) -> tuple[list[np.ndarray], float]:
-    """Return the first frames [T, 17, 3] of each clip of some subjects, world frame, metres; and the frames per second.
+def load_clips(path: Path, subjects: Sequence[str], frames: int) -> tuple[list[np.ndarray], float]:
+    """Load the first frames [T, 17, 3] of each clip of some subjects, world frame, metres; and the frames per second.
 
     Raises:
-      DataError: if the file or folder has no clip of theirs.
+      DataError: if the file or folder has no clip of these subjects.
     """
     far = cameras.virtual_cameras(number=1, distance_m=20, height_m=1.5, focal_px=1, width_px=1, height_px=1)
     found = clip_files.load(path, fps=30.0, cameras=far)
@@ -108,25 +110,24 @@ def clips_of(path: Path, subjects: Sequence[str], frames: int) -> tuple[list[np.
         if one.subject in subjects
     ]
     if not clips:
-        raise DataError(f"{path}: found none of the test subjects {', '.join(subjects)}, expected some")
+        raise DataError(f"{path}: found none of the test subjects {', '.join(subjects)}, expected at least one")
     return clips, found.fps
 
 
-def _with_other_body(poses: np.ndarray, settings: ConfigDict, index: int) -> np.ndarray:
-    """Return a motion [T, 17, 3] with a trunk and a stature that are drawn between the bounds of `config.redraw`."""
+def _with_random_body(poses: np.ndarray, settings: ConfigDict, index: int) -> np.ndarray:
+    """Give a motion [T, 17, 3] a random trunk and stature within the bounds of `config.redraw`."""
     rng = np.random.default_rng([5, index])
-    drawn = (rng.uniform(*settings[name]) for name in ("torso", "hips", "shoulders", "stature_m"))
-    torso, hips, shoulders, stature_m = drawn
-    made = redraw.with_proportions(poses, torso, hips, shoulders)
-    return redraw.with_body(made, stature_m, np.ones(H36M_17.num_joints))
+    torso, hips, shoulders, stature_m = (rng.uniform(*settings[name]) for name in ("torso", "hips", "shoulders", "stature_m"))
+    redrawn = redraw.with_proportions(poses, torso, hips, shoulders)
+    return redraw.with_body(redrawn, stature_m, np.ones(H36M_17.num_joints))
 
 
-def _in_cell(
+def _film_in_cell(
     poses: np.ndarray, rng: np.random.Generator, distance_m: float, off: float, height_m: float, roll: float
 ) -> dataset.Sequence:
-    """Return a motion [T, 17, 3], world frame, metres, as a camera of a cell sees it; angles are in degrees."""
+    """Film a motion [T, 17, 3], world frame, metres, with the camera of a cell; angles are in degrees."""
     azimuth, direction = rng.uniform(0, 2 * np.pi, 2)
-    return filmed(
+    return film_at(
         poses,
         azimuth=azimuth,
         distance_m=distance_m,
@@ -137,19 +138,19 @@ def _in_cell(
     )
 
 
-def filmed(poses: np.ndarray, **place: float) -> dataset.Sequence:
-    """Return a motion [T, 17, 3], world frame, metres, as a camera at a place sees it, see `redraw.camera_at`."""
+def film_at(poses: np.ndarray, **place: float) -> dataset.Sequence:
+    """Film a motion [T, 17, 3], world frame, metres, with a camera at a place; for its arguments see `redraw.camera_at`."""
     lens = cameras.Camera("cell", (1, 0, 0, 0), (0, 0, 0), (_FOCAL, _FOCAL), (SIZE[0] / 2, SIZE[1] / 2), *SIZE)
     (sequence,) = dataset.film(poses, [redraw.camera_at(poses, lens, **place)], subject="", action="", trial="")
     return sequence
 
 
-def drawn(poses: np.ndarray, rng: np.random.Generator) -> dataset.Sequence:
-    """Return a motion [T, 17, 3], world frame, metres, as a camera that is drawn sees it.
+def film_randomly(poses: np.ndarray, rng: np.random.Generator) -> dataset.Sequence:
+    """Film a motion [T, 17, 3], world frame, metres, with a random camera.
 
-    It is 2.5 to 8 m away, 0.5 to 2.6 m high, rolled by up to 10 degrees, and the hip is up to 20 degrees off its axis.
+    The camera is 2.5 to 8 m away, 0.5 to 2.6 m high and rolled by up to 10 degrees; the hip is up to 20 degrees off its axis.
     """
-    return filmed(
+    return film_at(
         poses,
         azimuth=rng.uniform(0, 2 * np.pi),
         distance_m=float(np.exp(rng.uniform(*np.log([2.5, 8.0])))),
@@ -160,16 +161,16 @@ def drawn(poses: np.ndarray, rng: np.random.Generator) -> dataset.Sequence:
     )
 
 
-def _error(network: lifter.KeypointLifter, seen: Sequence[dataset.Sequence], errors: detections.Errors, fps: float) -> float:
-    """Return the mean error of all frames, millimetres."""
+def _mpjpe_mm(network: lifter.KeypointLifter, seen: Sequence[dataset.Sequence], errors: detections.Errors, fps: float) -> float:
+    """Return the MPJPE of a network over all frames, millimetres."""
     detected = [detections.detected(one, errors, np.random.default_rng([1, index]), fps) for index, one in enumerate(seen)]
-    poses = lifted(network, [one.inputs_2d for one in detected], fps)
+    poses = lift(network, [one.inputs_2d for one in detected], fps)
     truth = np.concatenate([one.poses_3d - one.poses_3d[:, :1] for one in seen])
     return 1000 * float(_mpjpe(np.concatenate(poses), truth).mean())
 
 
-def lifted(network: lifter.KeypointLifter, points: Sequence[np.ndarray], fps: float | None = None) -> list[np.ndarray]:
-    """Return poses [T, 17, 3], metres, of keypoints [T, 17, 2], pixels, of several people."""
+def lift(network: lifter.KeypointLifter, points: Sequence[np.ndarray], fps: float | None = None) -> list[np.ndarray]:
+    """Lift keypoints [T, 17, 2], pixels, of several people to poses [T, 17, 3], metres."""
     people = []
     for one in points:
         sure, sources = np.ones(one.shape[:2], np.float32), np.full(one.shape[:2], Source.SEEN, np.uint8)
@@ -179,7 +180,7 @@ def lifted(network: lifter.KeypointLifter, points: Sequence[np.ndarray], fps: fl
 
 
 def standing_person() -> np.ndarray:
-    """Return the joints [17, 3] of a person who stands upright, arms hanging, world frame, metres, facing along y."""
+    """Return the joints [17, 3] of a person who stands upright with hanging arms and faces y, world frame, metres."""
     knee = RATIOS["ankle_height"] + RATIOS["shank"]
     hip, elbow = knee + RATIOS["thigh"], _SHOULDER - RATIOS["upper_arm"]
     middle = {"Hip": hip, "Spine": (hip + _SHOULDER) / 2, "Thorax": _SHOULDER, "Neck": _NECK, "Head": _HEAD}
@@ -192,15 +193,15 @@ def standing_person() -> np.ndarray:
     return _STATURE_M * np.array([(made[name][0], 0.0, made[name][1]) for name in H36M_17.joints])
 
 
-def _standing(network: lifter.KeypointLifter, pose: np.ndarray) -> dict[str, float]:
-    """Return STANDING of a person [17, 3] who stands upright, world frame, metres, over all cameras."""
+def _measure_standing(network: lifter.KeypointLifter, pose: np.ndarray) -> dict[str, float]:
+    """Return the figures STANDING, over all cameras, of a person [17, 3] who stands upright, world frame, metres."""
     frames = np.broadcast_to(pose, (network.trained.model.receptive_field, *pose.shape))
     seen = [
-        filmed(frames, azimuth=np.radians(azimuth), distance_m=far, height_m=height, off=0.0, direction=0.0, roll=0.0)
+        film_at(frames, azimuth=np.radians(azimuth), distance_m=far, height_m=height, off=0.0, direction=0.0, roll=0.0)
         for azimuth, far, height in itertools.product(range(0, 360, 30), (3, 6, 12), (0.8, 1.5, 2.2))
     ]
     knees, leans = [], []
-    for poses, one in zip(lifted(network, [one.inputs_2d for one in seen]), seen, strict=True):
+    for poses, one in zip(lift(network, [one.inputs_2d for one in seen]), seen, strict=True):
         joints = dict(zip(H36M_17.joints, poses[len(poses) // 2], strict=True))
         knees.append(min(_angle(joints[f"{s}Hip"] - joints[f"{s}Knee"], joints[f"{s}Foot"] - joints[f"{s}Knee"]) for s in "LR"))
         leans.append(_angle(one.camera.rotation @ (joints["Thorax"] - joints["Hip"]), np.array([0.0, 0.0, 1.0])))
@@ -208,4 +209,5 @@ def _standing(network: lifter.KeypointLifter, pose: np.ndarray) -> dict[str, flo
 
 
 def _angle(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the angle between two vectors [3], degrees."""
     return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b)))
