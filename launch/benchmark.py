@@ -4,8 +4,8 @@ python -m launch.benchmark data          # start-up time and memory at Human3.6M
 python -m launch.benchmark metrics       # all metrics of 543,344 poses, and PA-MPJPE beside NumPy's
 python -m launch.benchmark rarity        # 543,344 poses ranked against themselves, and beside exact sums
 python -m launch.benchmark checkpoints   # the share of training time that checkpoints and the log take
-python -m launch.benchmark train         # time and memory of a training step, its arithmetic bound; --peer=torch: and PyTorch's
-python -m launch.benchmark inference     # time of lifting a sequence, its arithmetic bound; --peer=torch: and PyTorch's
+python -m launch.benchmark train         # time and memory of a training step, its arithmetic bound, and of peers
+python -m launch.benchmark inference     # time of lifting a sequence, its arithmetic bound, and of peers
 python -m launch.benchmark scaling       # a training step on 1, 2, 4 and 8 devices; a CPU is divided: overhead alone
 python -m launch.benchmark start         # from the start of a training to its first step, with an empty and a full cache
 python -m launch.benchmark ensemble      # eight quick-start models as one program, and one after another
@@ -17,6 +17,9 @@ python -m launch.benchmark views --data=FILE  # networks on motion capture, came
 python -m launch.benchmark filters --data=FILE  # each filter, on motion capture (docs/motion_measured.md)
 python -m launch.benchmark expected --data=FILE # expected against true errors of joints (docs/motion_measured.md)
 python -m launch.benchmark motion --data=FILE  # where people are: paths, up and the floor, of walks in motion capture
+
+Peers of train and inference are timed in turns with ours: --peer=torch, a careful PyTorch; --peer=official=DIR, the official
+code of SRNet, where DIR is the root of a checkout; --peer=torch,official=DIR, both.
 """
 
 from absl import flags
@@ -27,7 +30,7 @@ _COMMANDS: tuple[str, ...] = ("data", "metrics", "rarity", "checkpoints", "train
 _COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video", "views", "filters", "motion", "expected")
 _IN_LINES = ("train", "inference")  # which print a line for each case
 _WITH_DATA = ("video", "views", "filters", "motion", "expected")
-_PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "Of train and inference: what to time beside (needs the extra `bench`).")
+_PEER = flags.DEFINE_list("peer", [], "Of train and inference: torch, official=DIR or both (needs the extra `bench`).")
 _DATA = flags.DEFINE_string(
     "data", None, "Of video: folder of the recording; of views, filters, motion and expected: joint positions, file or folder."
 )
@@ -44,23 +47,21 @@ _OF_VIDEO = (_DATA, _NETWORKS, _FPS, _LAYOUT)
 def main(command: str) -> None:
     """Measure and print."""
     import importlib
-    import importlib.util
     import json
 
     from rich.table import Table
 
-    from srnet_jax.benchmarks import machine
+    from srnet_jax.benchmarks import machine, peers
     from srnet_jax.commands.console import console, print_table
     from srnet_jax.io.files import plain
 
     if _JSON.value and not plain(_JSON.value).parent.is_dir():
         app.fail(f"--json={_JSON.value}: expected a file in a folder that exists")
     if _PEER.value and command not in _IN_LINES:
-        app.fail(f"--peer={_PEER.value}: expected train or inference, found {command}")
+        app.fail(f"--peer={','.join(_PEER.value)}: expected train or inference, found {command}")
     if _VERBOSE.value and command not in _IN_LINES:
         app.fail(f"--verbose: expected train or inference, found {command}")
-    if _PEER.value and not importlib.util.find_spec("torch"):
-        app.fail("--peer=torch: PyTorch is not installed, expected `pip install -e .[bench]`")
+    peer = peers.parse(_PEER.value)
     unread = [f"--{flag.name}" for flag in _OF_VIDEO if flag.value and command != "video"]
     if command in ("views", "filters", "motion", "expected"):
         unread = [name for name in unread if name not in ("--data", "--networks")]
@@ -68,7 +69,7 @@ def main(command: str) -> None:
         app.fail(f"{', '.join(unread)}: not of the command {command}")
     if command in _WITH_DATA and not _DATA.value:
         app.fail("--data: missing, expected a recording or joint positions (docs/real_video.md)")
-    options = {flag.name: flag.value for flag in (_PEER, *_OF_VIDEO) if flag.value}
+    options = {flag.name: flag.value for flag in _OF_VIDEO if flag.value} | ({"peer": peer} if peer else {})
     module = importlib.import_module(f"srnet_jax.benchmarks.{command}")
     print(machine.processor())
     with machine.watched() as others:

@@ -12,6 +12,8 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
+from srnet_jax.errors import UserError
+
 Maker = Callable[[str], Callable[[], object]]  # from a case to the function that is timed
 _ALLOCATOR = "GLIBC_TUNABLES"  # see launch/__init__.py
 _PEAK_MEMORY = "peak memory"  # sent instead of a case
@@ -58,6 +60,9 @@ def _serve(pipe: Connection, make: Maker) -> None:
                 functions.clear()  # one at a time, as in a training
                 functions[case] = make(case)
             pipe.send(seconds_of(functions[case]))
+        except UserError as error:
+            pipe.send(error)
+            return
         except Exception as error:
             pipe.send(f"{type(error).__name__}: {error}")
             return
@@ -94,9 +99,10 @@ def workers(makers: dict[str, tuple[Maker, bool]]) -> Iterator[dict[str, Connect
             if ours is not None:
                 os.environ[_ALLOCATOR] = ours
         yield pipes
-        for pipe in pipes.values():
-            pipe.send(None)
     finally:
+        for pipe in pipes.values():
+            with contextlib.suppress(OSError):  # of a worker that has ended
+                pipe.send(None)
         for process in processes:
             process.join(5)
             process.kill()
@@ -106,10 +112,13 @@ def ask(pipe: Connection, case: str = _PEAK_MEMORY) -> Any:
     """Return the seconds that a worker's function of a case takes, or the peak memory of the worker, bytes.
 
     Raises:
-      RuntimeError: if the worker failed.
+      UserError: the worker's.
+      RuntimeError: if the worker failed otherwise.
     """
     pipe.send(case)
     answer = pipe.recv()
+    if isinstance(answer, UserError):
+        raise answer
     if isinstance(answer, str):
         raise RuntimeError(f"{case}: {answer}")
     return answer

@@ -1,18 +1,22 @@
-"""Time of a training step, beside the arithmetic bound and, if asked for, a careful PyTorch.
+"""Time of a training step, beside the arithmetic bound and, if asked for, a careful PyTorch and the official code.
 
 Every implementation runs in a process of its own, in turns with the others; the figures are medians, and medians of the ratios
 round by round. The bound is the time that the matrix products of the network alone would take at the rate that products of
 1024 x 1024 matrices reach in the same rounds. `PyTorch` is `torch_peer`, in a process as users start it; `PyTorch, our
-allocator` runs with the memory settings of our launchers (launch/__init__.py).
+allocator` runs with the memory settings of our launchers (launch/__init__.py). `the official code` is `official_peer`, as users
+start it.
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
+from srnet_jax.benchmarks.peers import OFFICIAL, OFFICIAL_CODE, TORCH
 from srnet_jax.benchmarks.timing import Maker, alternate, ask, ratios, workers
 from srnet_jax.config.schema import default_config
 
@@ -26,10 +30,18 @@ TRAINING: Cases = {
 }
 
 
-def run(peer: str = "", rounds: int = 15) -> dict[str, float]:
-    """Time training; `peer` is "torch" or empty."""
-    peers: Peers = {"PyTorch": (make_torch_training, False), "PyTorch, our allocator": (make_torch_training, True)}
-    return compare(TRAINING, make_training, peers if peer else {}, rounds, training=True)
+def run(peer: Mapping[str, str] = MappingProxyType({}), rounds: int = 15) -> dict[str, float]:
+    """Time training, beside the peers of `peers.parse`."""
+    torch: Peers = {"PyTorch": (make_torch_training, False), "PyTorch, our allocator": (make_torch_training, True)}
+    return compare(TRAINING, make_training, chosen(peer, torch, make_official_training), rounds, training=True)
+
+
+def chosen(peer: Mapping[str, str], torch: Peers, official: Callable[..., Callable[[], object]]) -> Peers:
+    """Return the workers of the peers of `peers.parse`; `official` takes a case and the folder of a checkout."""
+    peers = dict(torch) if TORCH in peer else {}
+    if OFFICIAL in peer:
+        peers[OFFICIAL_CODE] = (partial(official, folder=peer[OFFICIAL]), False)
+    return peers
 
 
 def compare(cases: Cases, make: Maker, peers: Peers, rounds: int, *, training: bool) -> dict[str, float]:
@@ -170,3 +182,16 @@ def make_torch_training(case: str) -> Callable[[], object]:
     optimizer = torch_peer.create_optimizer(module)
     inputs, targets = (torch.from_numpy(x) for x in make_arrays(batch_size, model.receptive_field, 1))
     return lambda: float(torch_peer.train_step(module, optimizer, inputs, targets))
+
+
+def make_official_training(case: str, folder: str) -> Callable[[], object]:
+    """Return a function that takes one training step of the official code in a folder."""
+    import torch
+
+    from srnet_jax.benchmarks import official_peer
+
+    network, widths, batch_size = TRAINING[case]
+    model = make_model(network, widths)
+    module, losses = official_peer.load(folder, model, strided=True)
+    inputs, targets = (torch.from_numpy(x) for x in make_arrays(batch_size, model.receptive_field, 1))
+    return official_peer.make_step(module, losses, inputs, targets)
