@@ -2,8 +2,8 @@
 
 Speed and memory:
 
-python -m launch.benchmark train         # time, memory and arithmetic bound of a training step (--peer=torch: also PyTorch)
-python -m launch.benchmark inference     # time and arithmetic bound of lifting a sequence (--peer=torch: also PyTorch)
+python -m launch.benchmark train         # time, memory and arithmetic bound of a training step
+python -m launch.benchmark inference     # time and arithmetic bound of lifting a sequence
 python -m launch.benchmark parts         # time of each part of a training step
 python -m launch.benchmark epoch         # time of an epoch compared with its steps, with data on the device and on the host
 python -m launch.benchmark scaling       # a training step on 1, 2, 4 and 8 devices (on a CPU: only the overhead)
@@ -14,6 +14,9 @@ python -m launch.benchmark data          # time and memory to load data of Human
 python -m launch.benchmark metrics       # time of all metrics of 543,344 poses, and of PA-MPJPE with NumPy
 python -m launch.benchmark rarity        # time and accuracy of ranking 543,344 poses by how rare they are
 python -m launch.benchmark streaming     # time to lift one frame of a live video
+
+train and inference also time other implementations, alternately with ours: --peer=torch, a careful PyTorch;
+--peer=official=DIR, the official code of SRNet, where DIR is the root of a checkout; --peer=torch,official=DIR, both.
 
 Accuracy:
 
@@ -32,7 +35,7 @@ _COMMANDS: tuple[str, ...] = ("data", "metrics", "rarity", "checkpoints", "train
 _COMMANDS += ("scaling", "ensemble", "parts", "epoch", "start", "streaming", "video", "views", "filters", "motion", "expected")
 _WITH_SUMMARY = ("train", "inference")  # commands that print a line for each case
 _WITH_DATA = ("video", "views", "filters", "motion", "expected")
-_PEER = flags.DEFINE_enum("peer", "", ["", "torch"], "For train, inference: time PyTorch too (needs the extra `bench`).")
+_PEER = flags.DEFINE_list("peer", [], "For train and inference: torch, official=DIR or both (needs the extra `bench`).")
 _DATA = flags.DEFINE_string(
     "data", None, "For video: folder of the recording. For views, filters, motion, expected: file or folder of joint positions."
 )
@@ -49,23 +52,21 @@ _VIDEO_FLAGS = (_DATA, _NETWORKS, _FPS, _LAYOUT)
 def main(command: str) -> None:
     """Run a benchmark and print its figures."""
     import importlib
-    import importlib.util
     import json
 
     from rich.table import Table
 
-    from srnet_jax.benchmarks import machine
+    from srnet_jax.benchmarks import machine, peers
     from srnet_jax.commands.console import console, print_table
     from srnet_jax.io.files import plain
 
     if _JSON.value and not plain(_JSON.value).parent.is_dir():
         app.fail(f"--json={_JSON.value}: expected a file in a folder that exists")
     if _PEER.value and command not in _WITH_SUMMARY:
-        app.fail(f"--peer={_PEER.value}: expected train or inference, found {command}")
+        app.fail(f"--peer={','.join(_PEER.value)}: expected train or inference, found {command}")
     if _VERBOSE.value and command not in _WITH_SUMMARY:
         app.fail(f"--verbose: expected train or inference, found {command}")
-    if _PEER.value and not importlib.util.find_spec("torch"):
-        app.fail("--peer=torch: PyTorch is not installed, expected `pip install -e .[bench]`")
+    peer = peers.parse(_PEER.value)
     unused = [f"--{flag.name}" for flag in _VIDEO_FLAGS if flag.value and command != "video"]
     if command in ("views", "filters", "motion", "expected"):
         unused = [name for name in unused if name not in ("--data", "--networks")]
@@ -73,7 +74,7 @@ def main(command: str) -> None:
         app.fail(f"{', '.join(unused)}: not a flag of the command {command}")
     if command in _WITH_DATA and not _DATA.value:
         app.fail("--data: missing, expected a recording (docs/real_video.md) or a file of joint positions")
-    options = {flag.name: flag.value for flag in (_PEER, *_VIDEO_FLAGS) if flag.value}
+    options = {flag.name: flag.value for flag in _VIDEO_FLAGS if flag.value} | ({"peer": peer} if peer else {})
     module = importlib.import_module(f"srnet_jax.benchmarks.{command}")
     print(machine.processor())
     with machine.watched() as report:

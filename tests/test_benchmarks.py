@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import re
 
@@ -5,6 +6,7 @@ import pytest
 
 from srnet_jax.benchmarks import machine, start, timing
 from srnet_jax.benchmarks.train import product_operations, summary
+from srnet_jax.errors import UserError
 
 
 def test_product_operations_match_a_count_by_hand():
@@ -31,6 +33,8 @@ def make_counter(case):
     calls = []
     if case == "broken":
         raise ValueError("no such case")
+    if case == "refused":
+        raise UserError("one line")
     return lambda: calls.append(case)
 
 
@@ -42,7 +46,14 @@ def test_workers_take_turns_and_report_errors():
         assert 1e6 < timing.ask(pipes["a"]) < 1e12
         with pytest.raises(RuntimeError, match="broken: ValueError: no such case"):
             timing.alternate(pipes, "broken", 1)
-        pipes.clear()
+
+
+def test_a_mistake_that_a_worker_finds_stays_one_line():
+    ours, theirs = multiprocessing.Pipe()
+    ours.send("refused")
+    timing._serve(theirs, make_counter)
+    with pytest.raises(UserError, match=r"^one line$"):
+        timing.ask(ours)
 
 
 @pytest.mark.slow

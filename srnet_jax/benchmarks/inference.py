@@ -1,12 +1,13 @@
 """Measure the time to lift whole sequences, without flips, in the same way as `train`."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 
-from srnet_jax.benchmarks.train import Cases, Peers, compare, make_arrays, make_model, summary
+from srnet_jax.benchmarks.train import Cases, Peers, chosen, compare, make_arrays, make_model, summary
 
 __all__ = ["run", "summary"]
 
@@ -18,12 +19,12 @@ INFERENCE: Cases = {
 }
 
 
-def run(peer: str = "", rounds: int = 15) -> dict[str, float]:
-    """Time how long it takes to lift a sequence; `peer` is "torch" to time PyTorch too, or empty."""
-    peers: Peers = {"PyTorch": (make_torch_inference, False), "PyTorch, our allocator": (make_torch_inference, True)}
+def run(peer: Mapping[str, str] = MappingProxyType({}), rounds: int = 15) -> dict[str, float]:
+    """Time how long it takes to lift a sequence, also with the implementations that `peers.parse` returned."""
+    torch: Peers = {"PyTorch": (make_torch_inference, False), "PyTorch, our allocator": (make_torch_inference, True)}
     if shutil.which("g++"):  # which torch.compile needs on a CPU
-        peers["PyTorch, torch.compile"] = (partial(make_torch_inference, compile=True), False)
-    return compare(INFERENCE, make_inference, peers if peer else {}, rounds, training=False)
+        torch["PyTorch, torch.compile"] = (partial(make_torch_inference, compile=True), False)
+    return compare(INFERENCE, make_inference, chosen(peer, torch, make_official_inference), rounds, training=False)
 
 
 def make_inference(case: str) -> Callable[[], object]:
@@ -51,3 +52,16 @@ def make_torch_inference(case: str, *, compile: bool = False) -> Callable[[], ob
         module.compile()
     inputs = torch.from_numpy(make_arrays(1, size + model.receptive_field - 1, 1)[0])
     return lambda: torch_peer.predict(module, inputs).numpy()
+
+
+def make_official_inference(case: str, folder: str) -> Callable[[], object]:
+    """Return a function with which the official code in a folder lifts one sequence."""
+    import torch
+
+    from srnet_jax.benchmarks import official_peer
+
+    network, widths, size = INFERENCE[case]
+    model = make_model(network, widths)
+    module, _ = official_peer.load(folder, model, strided=False)
+    inputs = torch.from_numpy(make_arrays(1, size + model.receptive_field - 1, 1)[0])
+    return lambda: official_peer.predict(module, inputs).numpy()

@@ -15,6 +15,8 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
+from srnet_jax.errors import UserError
+
 Maker = Callable[[str], Callable[[], object]]  # maps the name of a case to the function that is timed
 _ALLOCATOR = "GLIBC_TUNABLES"  # see launch/__init__.py
 _PEAK_MEMORY = "peak memory"  # sent instead of a case
@@ -61,6 +63,9 @@ def _serve(pipe: Connection, make: Maker) -> None:
                 functions.clear()  # keep only one function in memory, as in a training
                 functions[case] = make(case)
             pipe.send(seconds_of(functions[case]))
+        except UserError as error:
+            pipe.send(error)
+            return
         except Exception as error:
             pipe.send(f"{type(error).__name__}: {error}")
             return
@@ -100,9 +105,10 @@ def workers(makers: dict[str, tuple[Maker, bool]]) -> Iterator[dict[str, Connect
             if own_settings is not None:
                 os.environ[_ALLOCATOR] = own_settings
         yield pipes
-        for pipe in pipes.values():
-            pipe.send(None)
     finally:
+        for pipe in pipes.values():
+            with contextlib.suppress(OSError):  # of a worker that has ended
+                pipe.send(None)
         for process in processes:
             process.join(5)
             process.kill()
@@ -114,10 +120,13 @@ def ask(pipe: Connection, case: str = _PEAK_MEMORY) -> Any:
     Without a case, return the worker's peak memory in bytes.
 
     Raises:
-      RuntimeError: if the worker failed.
+      UserError: the worker's.
+      RuntimeError: if the worker failed otherwise.
     """
     pipe.send(case)
     answer = pipe.recv()
+    if isinstance(answer, UserError):
+        raise answer
     if isinstance(answer, str):
         raise RuntimeError(f"{case}: {answer}")
     return answer

@@ -1,19 +1,22 @@
-"""Measure the time of a training step, and compare it with its arithmetic bound and, on request, with PyTorch.
+"""Measure the time of a training step, and compare it with its arithmetic bound and, on request, other implementations.
 
 Each implementation runs in a process of its own, and the processes run their steps alternately. The figures are medians over
 the rounds; ratios are computed in each round, and then their median is taken. The bound is the time that the network's matrix
 products alone would take at the speed of a product of 1024 x 1024 matrices, which is measured in the same rounds. `PyTorch` is
 `torch_peer` in a process with the system's memory settings; `PyTorch, our allocator` uses those of our launchers
-(launch/__init__.py).
+(launch/__init__.py). `the official code` is `official_peer`, with the system's memory settings.
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
+from srnet_jax.benchmarks.peers import OFFICIAL, OFFICIAL_CODE, TORCH
 from srnet_jax.benchmarks.timing import Maker, alternate, ask, ratios, workers
 from srnet_jax.config.schema import default_config
 
@@ -27,10 +30,18 @@ TRAINING: Cases = {
 }
 
 
-def run(peer: str = "", rounds: int = 15) -> dict[str, float]:
-    """Time training steps; `peer` is "torch" to time PyTorch too, or empty."""
-    peers: Peers = {"PyTorch": (make_torch_training, False), "PyTorch, our allocator": (make_torch_training, True)}
-    return compare(TRAINING, make_training, peers if peer else {}, rounds, training=True)
+def run(peer: Mapping[str, str] = MappingProxyType({}), rounds: int = 15) -> dict[str, float]:
+    """Time training steps, also with the implementations that `peers.parse` returned."""
+    torch: Peers = {"PyTorch": (make_torch_training, False), "PyTorch, our allocator": (make_torch_training, True)}
+    return compare(TRAINING, make_training, chosen(peer, torch, make_official_training), rounds, training=True)
+
+
+def chosen(peer: Mapping[str, str], torch: Peers, official: Callable[..., Callable[[], object]]) -> Peers:
+    """Return the workers of the peers of `peers.parse`; `official` takes a case and the folder of a checkout."""
+    peers = dict(torch) if TORCH in peer else {}
+    if OFFICIAL in peer:
+        peers[OFFICIAL_CODE] = (partial(official, folder=peer[OFFICIAL]), False)
+    return peers
 
 
 def compare(cases: Cases, make: Maker, peers: Peers, rounds: int, *, training: bool) -> dict[str, float]:
@@ -172,3 +183,16 @@ def make_torch_training(case: str) -> Callable[[], object]:
     optimizer = torch_peer.create_optimizer(module)
     inputs, targets = (torch.from_numpy(x) for x in make_arrays(batch_size, model.receptive_field, 1))
     return lambda: float(torch_peer.train_step(module, optimizer, inputs, targets))
+
+
+def make_official_training(case: str, folder: str) -> Callable[[], object]:
+    """Return a function that takes one training step of the official code in a folder."""
+    import torch
+
+    from srnet_jax.benchmarks import official_peer
+
+    network, widths, batch_size = TRAINING[case]
+    model = make_model(network, widths)
+    module, losses = official_peer.load(folder, model, strided=True)
+    inputs, targets = (torch.from_numpy(x) for x in make_arrays(batch_size, model.receptive_field, 1))
+    return official_peer.make_step(module, losses, inputs, targets)

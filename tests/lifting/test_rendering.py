@@ -305,7 +305,7 @@ def test_a_browser_draws_the_page(scene, tmp_path):
     rendering.render(scene, tmp_path / "x.html")
     quiet = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync")
     command = ["chromium", "--headless", "--no-sandbox", *quiet, f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--virtual-time-budget=1000", "--dump-dom", f"file://{tmp_path / 'x.html'}"]
+    command += ["--virtual-time-budget=10000", "--dump-dom", f"file://{tmp_path / 'x.html'}"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False).stdout
     body = re.search(r"<body[^>]*>", shown)[0]
     assert "data-error" not in body
