@@ -1,8 +1,8 @@
 """Record docs/images/browser.gif: two people are dropped on the page of `launch.export`, and the camera turns around them.
 
-python docs/record_page.py --site=site
+python docs/record_page.py --site=page
 
-It needs a folder that `launch.export --output=site/` wrote, Chromium, and the package playwright. A virtual camera films two
+It needs a folder that `launch.export --output=page/` wrote, Chromium, and the package playwright. A virtual camera films two
 recorded people; what it sees becomes the keypoint file of a COCO detector.
 """
 

@@ -91,7 +91,8 @@ def main(command: str) -> None:
             table.add_row(name, f"{value:,.0f}" if value == int(value) else f"{value:.4g}")
         console(width=120).print(table)
     if _JSON.value:
-        plain(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n")
+        about = {"processor": machine.processor(), "other programs": report[0]}
+        plain(_JSON.value).write_text(json.dumps(about | figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

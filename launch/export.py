@@ -4,7 +4,7 @@ python -m launch.export --workdir=runs/mine --output=mine.npz          # for srn
 python -m launch.export --workdir=runs/mine --output=mine.npz --calibrate=FOLDER  # with the expected errors of joints
 python -m launch.export --workdir=runs/mine --output=mine.stablehlo    # for jax.export (needs the extra `export`)
 python -m launch.export --weights=single --output=single.onnx          # for onnxruntime (needs the extra `onnx`)
-python -m launch.export --weights=video --output=site/                 # a page that lifts in the browser (extra `onnx`)
+python -m launch.export --weights=video --output=page/                 # a page that lifts in the browser (extra `onnx`)
 
 The command compares a program or model with the network on random keypoints, and keeps it only if they agree. A JSON file
 beside it describes the input and the output.
@@ -23,7 +23,7 @@ _OUTPUT = flags.DEFINE_string(
     "output", None, "The file to write: .npz, .stablehlo or .onnx; or the folder of a page, with a / at its end.", required=True
 )
 _ONNXRUNTIME_WEB = flags.DEFINE_string(
-    "onnxruntime_web", "node_modules/onnxruntime-web/dist", "For a page: folder of the npm package onnxruntime-web."
+    "onnxruntime_web", None, "For a page: folder of the npm package onnxruntime-web; by default that in node_modules."
 )
 _CALIBRATE = flags.DEFINE_string(
     "calibrate",
@@ -48,13 +48,15 @@ def main() -> None:
 
         if _FRAMES.value or _CALIBRATE.value:
             app.fail("--frames, --calibrate: not for a page, expected neither")
-        runtime = plain(str(_ONNXRUNTIME_WEB.value))
+        if not output.parent.is_dir():
+            app.fail(f"--output={_OUTPUT.value}: expected a new folder in a folder that exists")
+        runtime = plain(_ONNXRUNTIME_WEB.value) if _ONNXRUNTIME_WEB.value else site.RUNTIME
         megabytes = site.write(output, lifter.load(name, _CHECKPOINT.value), runtime) / 1e6
         print(f"wrote {output}, {megabytes:.1f} MB; to see it: python -m http.server --bind=127.0.0.1 --directory={output}")
         return
     if output.suffix not in export.SUFFIXES or not output.parent.is_dir():
-        endings = ", ".join(export.SUFFIXES)
-        app.fail(f"--output={output}: expected a name ending in one of {endings}, in a folder that exists")
+        expected = f"a name ending in one of {', '.join(export.SUFFIXES)}, or a folder with a / at its end"
+        app.fail(f"--output={output}: expected {expected}, in a folder that exists")
     if _FRAMES.value and output.suffix != ".onnx":
         app.fail(f"--frames={_FRAMES.value}: only .onnx has a fixed number of frames, found --output={output}")
     if _CALIBRATE.value and output.suffix != ".npz":

@@ -27,7 +27,7 @@ def processor() -> str:
 
 @contextlib.contextmanager
 def watched() -> Iterator[list[str]]:
-    """Measure how many cores other programs use before and during a benchmark.
+    """Measure how many of the machine's cores other programs use before and during a benchmark.
 
     All processes that the benchmark starts must end before the context ends.
 
@@ -43,7 +43,8 @@ def watched() -> Iterator[list[str]]:
     report: list[str] = []
     yield report
     before, during = _cores_of_others(start, start_of_run), _cores_of_others(start_of_run, _read_clocks())
-    report.append(f"other programs used {before:.1f} of {_cores()} cores before the measurement and {during:.1f} during it")
+    cores = f"of the machine's {os.cpu_count()} cores"
+    report.append(f"other programs used {before:.1f} {cores} before the measurement and {during:.1f} during it")
     if max(before, during) > _MAX_OTHER_CORES:
         warnings.warn(
             "the machine is busy: times are too long, and ratios may be wrong; measure on an idle machine", stacklevel=3
@@ -63,6 +64,9 @@ def _read_clocks() -> tuple[float, float, float]:
 
 
 def _cores_of_others(start: tuple[float, float, float], end: tuple[float, float, float]) -> float:
-    """Return how many cores other programs used between two results of `_read_clocks`."""
+    """Return how many cores other programs used between two results of `_read_clocks`.
+
+    In a virtual machine, time that its host gave to others counts as theirs.
+    """
     wall, busy, own = (b - a for a, b in zip(start, end, strict=True))
     return max(busy - own, 0.0) / wall

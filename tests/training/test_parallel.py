@@ -1,3 +1,5 @@
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -6,11 +8,16 @@ from srnet_jax.config import schema
 from srnet_jax.data.sources import load_split
 from srnet_jax.data.windows import TrainingWindows, stack_frames
 from srnet_jax.errors import UserError
+from srnet_jax.models.pose_lifter import create_model
+from srnet_jax.pose.normalization import View
 from srnet_jax.pose.skeleton import Mirrored
 from srnet_jax.training import feed as feed_lib
+from srnet_jax.training import steps
 from srnet_jax.training.feed import Feed, concatenate
 from srnet_jax.training.loop import train_and_evaluate
+from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.parallel import Devices
+from srnet_jax.training.state import create_train_state
 
 
 def small_sr(config):
@@ -70,6 +77,25 @@ def test_runs_are_divided_among_devices_before_batches():
     assert devices.batch_parts == 4
     np.testing.assert_array_equal(devices.to_host(states), np.arange(12.0).reshape(6, 2))
     assert Devices("pmap", 8, runs=6).batch_parts == Devices("jit", 8).batch_parts == 8
+
+
+@pytest.mark.slow
+def test_devices_of_different_runs_do_not_communicate(tiny_config):
+    """With as many runs as devices, the compiled step has no collective operation."""
+    devices, model, runs = Devices("jit", 8, runs=8), create_model(tiny_config.model), 8
+
+    def stacked(tree):
+        return jax.tree.map(lambda leaf: np.stack([np.asarray(leaf)] * runs), tree)
+
+    batch = {"inputs_2d": np.zeros((1, 6, 1, 17, 2), np.float32), "targets": np.zeros((1, 6, 1, 17, 3), np.float32)}
+    batch["views"] = jax.tree.map(lambda leaf: leaf[None], View.unknown(6, 1))
+    state = create_train_state(model, create_optimizer(), 0), steps.zero_totals()
+    arguments = devices.replicate(stacked((*state, steps.Hyperparameters.at(0, 0, tiny_config.train))), stacked=True)
+    items = devices.spread(stacked(batch), axis=2, stacked=True)
+    step = devices.compile(steps.StepSettings.of(tiny_config), lambda data, item: item, stacked=True)
+    text = step.lower(*arguments, (), items, np.int32(1)).compile().as_text()
+    assert "dot(" in text
+    assert not re.search(r"all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter", text)
 
 
 @pytest.fixture
