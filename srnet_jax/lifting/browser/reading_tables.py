@@ -75,7 +75,6 @@ def tables() -> dict[str, Any]:
             "track": list(csv_columns.TRACK),
             "video": list(csv_columns.VIDEO),
             "units": list(csv_files.UNITS),
-            "timeUnits": units,
         },
     }
 

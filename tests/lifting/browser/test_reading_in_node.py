@@ -125,6 +125,29 @@ def test_what_once_went_wrong(tmp_path):
     assert len(check(cases)) > 8
 
 
+@pytest.mark.parametrize("middle", [" " * 200_000, " " * 100_000, "1" * 100_000])
+def test_long_texts_take_no_quadratic_time(tmp_path, middle):
+    """A cell, a value and a joint's name of so many letters: the run would time out."""
+    long, cases = f"1{middle}x", []
+    named = [{"nose": [row, 2, 1], "left_eye": [4, row, 1], "right_eye": [7, 8, 1], long: [1, 2, 1]} for row in range(1, 4)]
+    for content in ({"frames": [{"people": long}]}, [{"keypoints": one} for one in named], {"frames": [{"keypoints": long}]}):
+        cases.append(case_of(write_json(tmp_path / "a.json", content)))
+    for number, cell in enumerate((long, f" 1{middle}2 ", f"{middle}1.5")):
+        (tmp_path / f"{number}.csv").write_text(f"frame,nose_x,nose_y\n0,1,2\n1,{cell},2\n")
+        cases.append(case_of(tmp_path / f"{number}.csv"))
+    check(cases)
+
+
+def test_complex_numbers_are_named_as_numpy_names_them(tmp_path):
+    np.save(tmp_path / "a.npy", WALK.astype(complex))
+    np.savez(tmp_path / "a.npz", keypoints=WALK.astype(np.complex64))
+    for name, found in (("a.npy", "complex128"), ("a.npz", "complex64")):
+        case = case_of(tmp_path / name)
+        (own,) = browser_reads([case])
+        assert f"found {found} of shape (25, 17, 3)" in own["refused"]
+        assert f"found {found} of shape (25, 17, 3)" in case.refused
+
+
 def test_what_a_browser_does_not_read_is_refused_by_name(tmp_path):
     people = {None: test_keypoint_files.person()}
     cases = [

@@ -241,12 +241,75 @@ def test_options_are_asked_for_only_where_the_file_is_silent(page):
     page.click("#again")
     page.wait_for_selector("#error:not(:empty)", timeout=WAIT_MS)
     assert page.text_content("#error") == "image size: found one of width and height, expected both or neither"
+    page.fill("#fps", "0.05")
     page.fill("#height", "720")
+    page.click("#again")
+    page.wait_for_selector("#error:text('found no number from 0.1 to 10000')", timeout=WAIT_MS)
+    assert page.is_visible("#result")  # a wrong number leaves what is shown
+    assert page.text_content("#status").endswith("From bare.json")
+    page.fill("#fps", "50")
     page.click("#again")
     page.wait_for_selector("body[data-lifted]", state="attached", timeout=WAIT_MS)
     assert page.is_visible("#fps-field")
     found = json.loads(saved(page, ".json"))
     assert (found["fps"], found["image_size"]) == (50, [1280, 720])
+
+
+@marked
+def test_a_refused_file_is_lifted_once_what_it_lacks_is_set(page):
+    """Normalised landmarks without an image size: the file is refused, and the size can be set."""
+    landmarks = np.random.default_rng(0).uniform(0.2, 0.8, (33, 2)) + np.linspace(0, 0.1, 9)[:, None, None]
+    frames = [
+        {"frame": number, "landmarks": [{"x": x, "y": y, "z": 0.1, "visibility": 0.8} for x, y in points]}
+        for number, points in enumerate(landmarks.tolist())
+    ]
+    drop(page, ("mediapipe.json", json.dumps(frames).encode()))
+    assert "or the image's size (width and height)" in page.text_content("#error")
+    assert all(page.is_visible(field) for field in ("#layout-field", "#fps-field", "#size-field"))
+    page.fill("#width", "1280")
+    page.fill("#height", "720")
+    page.click("#again")
+    page.wait_for_selector("body[data-lifted]", state="attached", timeout=WAIT_MS)
+    assert page.text_content("#error") == ""
+    assert page.text_content("#status").startswith("1 person, 9 frames")
+    assert json.loads(saved(page, ".json"))["image_size"] == [1280, 720]
+
+
+@marked
+def test_a_file_can_be_chosen_again_and_the_newest_files_win(page):
+    for name in ("a.json", "a.json", "b.json"):
+        page.evaluate("delete document.body.dataset.lifted")
+        page.set_input_files("#files", {"name": name, "mimeType": "application/json", "buffer": WALK.read_bytes()})
+        page.wait_for_selector("body[data-lifted]", state="attached", timeout=WAIT_MS)
+        assert page.input_value("#files") == ""
+        assert page.text_content("#status").endswith(f"From {name}")
+    script = """async (text) => {
+      const file = (name, wait) => {
+        const made = new File([text], name);
+        made.arrayBuffer = () => new Promise((done) => setTimeout(() => done(new TextEncoder().encode(text).buffer), wait));
+        return made;
+      };
+      for (const one of [file('slow.json', 400), file('quick.json', 0)]) {
+        const event = new Event('drop');
+        event.dataTransfer = { items: [], files: [one] };
+        dispatchEvent(event);
+      }
+      await new Promise((done) => setTimeout(done, 600));
+    }"""
+    page.evaluate("delete document.body.dataset.lifted")
+    page.evaluate(script, WALK.read_text())
+    page.wait_for_selector("body[data-lifted]", state="attached", timeout=WAIT_MS)
+    assert page.text_content("#status").endswith("From quick.json")
+
+
+@marked
+def test_a_long_list_of_videos_is_cut_and_said(page):
+    points = builders.walker()[0].ravel().tolist()
+    pictures = [{"image": f"{row * row}.jpg", "keypoints": points} for row in range(1005)]  # no frames of a video
+    drop(page, ("many.json", json.dumps(pictures).encode()))
+    assert page.text_content("#error") == ""
+    assert page.locator("#scene option").count() == 1000
+    assert "Video: the first 1000 of 1005 are listed, 5 are not" in page.text_content("#warnings")
 
 
 @marked

@@ -10,22 +10,25 @@ import { lift } from './lift.js';
 import { openLive } from './live.js';
 import { openNetwork } from './network.js';
 import { files as filesOf } from './outputs.js';
-import { readFiles } from './read.js';
 import { shownPeople } from './shown.js';
 import { element } from './stage.js';
+import { readGroups, videosOf } from './videos.js';
 import { openPlayer } from './viewer.js';
 import { warnIfImplausible } from './which_layout.js';
 
 const LARGEST_BYTES = 500e6;
+const MOST_LISTED = 1000; // videos
+const BUSY_MS = 50; // after which the page may answer
 const at = (id) => document.getElementById(id);
 const TYPES = { '.json': 'application/json', '.csv': 'text/csv', '.bvh': 'text/plain' };
 
 let tables; // see site.py
 let network; // that lifts files
 let files = []; // that were read last: {name, bytes}
-let videos = []; // what they hold: {name, people}
+let videos = []; // what they hold: {name, stem, people}
 let player = null;
-let job = 0; // number of the newest lifting; older ones stop
+let job = 0; // number of the newest reading or lifting; older ones stop
+let rested = 0; // when the page could answer last
 
 start().catch(fail);
 
@@ -44,8 +47,11 @@ async function start() {
 }
 
 function listen() {
-  at('files').addEventListener('change', (event) => take([...event.target.files]));
-  at('again').addEventListener('click', () => run());
+  at('files').addEventListener('change', ({ target }) => {
+    take([...target.files]);
+    target.value = ''; // so that choosing the same file again reads it again
+  });
+  at('again').addEventListener('click', again);
   at('scene').addEventListener('change', show);
   for (const button of document.querySelectorAll('[data-save]')) button.addEventListener('click', () => save(button.dataset.save));
   const over = (state) => (event) => {
@@ -66,39 +72,48 @@ function listen() {
 /** Read chosen files, and lift what they hold. */
 async function take(chosen) {
   if (!chosen.length) return;
+  const own = (job += 1);
   try {
     const size = chosen.reduce((sum, file) => sum + file.size, 0);
     if (size > LARGEST_BYTES) {
-      throw new UserError(`${chosen[0].name}: found ${Math.round(size / 1e6)} MB, expected at most ${LARGEST_BYTES / 1e6} MB; launch.predict reads larger files`);
+      const found = `found ${Math.round(size / 1e6)} MB, expected at most ${LARGEST_BYTES / 1e6} MB`;
+      throw new UserError(`${chosen[0].name}: ${found}; launch.predict reads larger files`);
     }
     say('Reading');
-    files = await Promise.all(chosen.map(async (file) => ({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) })));
+    const bytes = await Promise.all(chosen.map(async (file) => new Uint8Array(await file.arrayBuffer())));
+    if (own !== job) return;
+    files = chosen.map(({ name }, index) => ({ name, bytes: bytes[index] }));
     for (const id of ['layout', 'fps', 'width', 'height']) at(id).value = '';
   } catch (error) {
-    fail(error);
+    if (own === job) fail(error);
     return;
   }
-  await run();
+  await run(own, chosenOptions());
 }
 
-/** Read and lift the files with the options, and show the people. */
-async function run() {
-  const own = (job += 1);
-  const warnings = [];
-  const failures = [];
+/** Lift the same files with the options as they are now; if one is wrong, what is shown stays. */
+function again() {
+  try {
+    const options = chosenOptions();
+    return run((job += 1), options);
+  } catch (error) {
+    return fail(error, at('status').textContent);
+  }
+}
+
+/** Read and lift the files, and show the people. */
+async function run(own, options) {
+  const began = performance.now();
+  const [warnings, failures, found] = [[], [], []];
+  const warn = (line) => warnings.push(line);
   clear();
   try {
-    const options = { ...chosenOptions(), warn: (line) => warnings.push(line) };
-    const pausing = { facts: network.facts, run: (...inputs) => afterPause(own, inputs) };
-    const progress = (done, all) => say(`Lifting: ${Math.floor((100 * done) / all)} %`);
-    const began = performance.now();
-    const found = [];
-    for (const together of grouped(files)) {
+    for (const group of await readGroups(files, tables, options)) {
+      for (const line of group.warnings) warn(line);
       try {
-        const tracks = await readFiles(together, tables, options);
-        for (const track of tracks) warnIfImplausible(track, tables, options.warn);
-        const completed = tracks.map((track) => complete(track, tables));
-        found.push(...ofVideos(together, await lift(completed, tracks, pausing, tables, { ...options, progress })));
+        if (group.refused) throw new UserError(group.refused);
+        const people = await lifted(own, group.tracks, warn);
+        for (const video of videosOf(group.files, people)) found.push(video);
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         failures.push(error.message);
@@ -108,8 +123,11 @@ async function run() {
     videos = found;
     at('error').textContent = failures.join('\n');
     say(found.length ? summary(found.flatMap(({ people }) => people), performance.now() - began) : '');
-    ask(found.flatMap(({ people }) => people.map(({ track }) => track.known)));
-    at('scene').replaceChildren(...found.map(({ name }, index) => element('option', { value: String(index) }, name)));
+    ask([...found.flatMap(({ people }) => people.map(({ track }) => track.known)), ...failures.map(() => ({}))]);
+    const names = found.slice(0, MOST_LISTED).map(({ name }, index) => element('option', { value: String(index) }, name));
+    const others = found.length - names.length;
+    if (others) warn(`Video: the first ${names.length} of ${found.length} are listed, ${others} are not`);
+    fill(at('scene'), names);
     at('scene-field').hidden = found.length < 2;
     if (found.length) show();
     document.body.dataset.lifted = String(own);
@@ -120,33 +138,43 @@ async function run() {
   }
 }
 
-/** Run the network, and let the page answer in between. */
-async function afterPause(own, inputs) {
-  await new Promise((next) => setTimeout(next));
+/** Complete and lift tracks, and let the page answer in between. */
+async function lifted(own, tracks, warn) {
+  const completed = [];
+  for (const track of tracks) {
+    await pause(own);
+    warnIfImplausible(track, tables, warn);
+    completed.push(complete(track, tables));
+  }
+  const pausing = {
+    facts: network.facts,
+    async run(...inputs) {
+      await pause(own);
+      return network.run(...inputs);
+    },
+  };
+  const progress = (done, all) => {
+    if (own === job) say(`Lifting: ${Math.floor((100 * done) / all)} %`);
+  };
+  return lift(completed, tracks, pausing, tables, { warn, progress, pause: () => pause(own) });
+}
+
+/** Let the page answer if it was busy for a while, and stop if there is a newer job. */
+async function pause(own) {
+  if (performance.now() - rested > BUSY_MS) {
+    await new Promise((next) => setTimeout(next));
+    rested = performance.now();
+  }
   if (own !== job) throw new Stopped();
-  return network.run(...inputs);
-}
-
-/** Return which files are read together: .json files of one picture each, as OpenPose writes them; others alone. */
-function grouped(all) {
-  const pictures = all.length > 1 && all.every(({ name }) => /\d+(_keypoints)?\.json$/i.test(name));
-  return pictures ? [all] : all.map((file) => [file]);
-}
-
-/** Return the videos of files that were read together, each with its people. */
-function ofVideos(together, people) {
-  const file = together.length > 1 ? 'pictures' : together[0].name.replace(/\.[^.]*$/, '') || together[0].name;
-  const clipOf = (one) => (one.track.frames > 1 ? one.clip : one.name); // people of single pictures share no time
-  return [...new Set(people.map(clipOf))].map((clip) => ({
-    name: clip ? `${file}: ${clip}` : file, stem: file, people: people.filter((one) => clipOf(one) === clip),
-  }));
 }
 
 function summary(people, milliseconds) {
   const frames = people.reduce((sum, one) => sum + one.track.frames, 0);
   const errors = people.flatMap((one) => Array.from(one.errors ?? []).filter(Number.isFinite));
   const error = errors.length ? `, expected error of a joint ${Math.round((1000 * errors.reduce((a, b) => a + b, 0)) / errors.length)} mm` : '';
-  return `${people.length} ${people.length === 1 ? 'person' : 'people'}, ${frames} frames, lifted in ${(milliseconds / 1000).toFixed(1)} s${error}.`;
+  const time = `lifted in ${(milliseconds / 1000).toFixed(1)} s`;
+  const source = files.length > 1 ? `${files[0].name} and ${files.length - 1} more` : files[0].name;
+  return `${people.length} ${people.length === 1 ? 'person' : 'people'}, ${frames} frames, ${time}${error}. From ${source}`;
 }
 
 class Stopped extends Error {}
@@ -163,7 +191,7 @@ function chosenOptions() {
   return { layout: at('layout').value || null, fps: number('fps', 'frames a second'), imageSize: width ? [width, height] : null };
 }
 
-/** Show the options that the files do not answer. */
+/** Show the options that the files do not answer; all of them for a file that is refused, of which nothing is known. */
 function ask(known) {
   const open = {
     layout: known.some(({ layout }) => !layout) || at('layout').value !== '',
@@ -213,12 +241,19 @@ function list(warnings) {
   at('notes').hidden = !warnings.length;
   at('notes').open = true;
   at('notes-title').textContent = `${warnings.length} ${warnings.length === 1 ? 'note' : 'notes'}`;
-  at('warnings').replaceChildren(...warnings.map((line) => element('li', {}, line)));
+  fill(at('warnings'), warnings.map((line) => element('li', {}, line)));
+}
+
+/** Put elements, of any number, into an empty place. */
+function fill(place, items) {
+  const made = document.createDocumentFragment();
+  for (const item of items) made.append(item);
+  place.replaceChildren(made);
 }
 
 /** Say what went wrong: a mistake in a file as it is, anything else also in the console. */
-function fail(error) {
-  say('');
+function fail(error, status = '') {
+  say(status);
   at('error').textContent = error instanceof UserError ? error.message : `the page failed: ${error.message ?? error}`;
   if (!(error instanceof UserError)) console.error(error);
 }

@@ -17,10 +17,11 @@ const COARSE = 0.5; // of the time between two frames; time stamps rounded more 
  * @property {?number} time index of the column of time stamps
  * @property {?Map<string, number>} instants {video and cell of the time: frame number}, without a column for the frame
  * @property {object} rules `tables.csv`
+ * @property {object} units `tables.timeUnits`
  */
 
 /** Find the columns by their names and their values; a row is {where, cells}. */
-export function columnsOf(names, rows, rules) {
+export function columnsOf(names, rows, { csv: rules, timeUnits: units }) {
   const first = firstPlaces(names);
   const found = (words) => first.get(words.find((word) => first.has(word))) ?? null;
   const frame = found([...rules.frame, ...rules.image, ...rules.row]);
@@ -31,8 +32,8 @@ export function columnsOf(names, rows, rules) {
     const [count, frames] = [kinds(({ cells }) => cells[video]), kinds(({ cells }) => cells[frame])];
     if (count === frames && count === kinds(({ cells }) => JSON.stringify([cells[video], cells[frame]]))) video = null;
   }
-  const time = [...first].find(([name, column]) => Object.hasOwn(rules.timeUnits, name) && allNumbers(rows, column));
-  return { names, frame, track: found(rules.track), video, time: time ? time[1] : null, instants: null, rules };
+  const time = [...first].find(([name, column]) => Object.hasOwn(units, name) && allNumbers(rows, column));
+  return { names, frame, track: found(rules.track), video, time: time ? time[1] : null, instants: null, rules, units };
 }
 
 /** Return the first place of each name; the last columns come first. */
@@ -83,7 +84,7 @@ export function pictureOf(at, cells, number, where) {
 /** Return the time stamp of a line and its unit in seconds. */
 export const clockOf = (at, cells) => (at.time === null ? null : [toNumber(cells[at.time]), unitNamed(at)]);
 
-const unitNamed = (at) => at.rules.timeUnits[letters(at.names[at.time])] ?? NaN;
+const unitNamed = (at) => at.units[letters(at.names[at.time])] ?? NaN;
 const instant = (at, cells) => JSON.stringify([clipOf(at, cells), cells[at.time]]);
 
 /** Return whether a column has a finite number in each line, and not always the same. */

@@ -194,7 +194,7 @@ function unnamed(body, file, { formats }) {
 }
 
 function peopleOf(names, rows, file, tables, warn) {
-  const at = columnsOf(names, rows, tables.csv);
+  const at = columnsOf(names, rows, tables);
   const people = new Set(rows.map(({ cells }) => personOf(at, cells)));
   const numbersLines = at.track !== null && rows.length > FEW_ROWS && people.size === rows.length;
   const parts = names.map((name) => split(name, tables));

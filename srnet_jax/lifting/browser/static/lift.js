@@ -51,11 +51,12 @@ const POSES_A_CALL = 256; // of the network, which bounds the memory and how lon
  * @param {number[]|null} [options.up] direction of up in the camera frame; null to estimate it
  * @param {(line: string) => void} [options.warn]
  * @param {(done: number, all: number) => void} [options.progress] called after each call of the network
+ * @param {() => Promise<void>} [options.pause] awaited before each person's filters and path, so that a page can answer
  * @returns {Promise<Person[]>}
  * @throws {UserError} if no frame shows enough joints of any person
  */
 export async function lift(people, tracks, network, tables, options = {}) {
-  const { focalPx = null, filters = tables.filters, up = null, warn = () => {} } = options;
+  const { focalPx = null, filters = tables.filters, up = null, warn = () => {}, pause = async () => {} } = options;
   const { complete, result } = tables.constants;
   if (!people.some((person) => person.lifted.some(Boolean))) {
     throw new UserError(`${tracks[0].name}: no frame shows ${complete.MIN_JOINTS} of the 17 joints`);
@@ -69,7 +70,9 @@ export async function lift(people, tracks, network, tables, options = {}) {
   });
   const sizes = tracks.map((track) => track.imageSize);
   const poses = await liftPoses(people, sizes, times, network, tables, options);
-  const lifted = tracks.map((track, index) => {
+  const lifted = [];
+  for (const [index, track] of tracks.entries()) {
+    await pause();
     const completed = people[index];
     const at = (times[index] ?? new Float64Array(1)).map((time, _, all) => time - all[0]);
     const person = {
@@ -82,8 +85,8 @@ export async function lift(people, tracks, network, tables, options = {}) {
       poses: filters ? filtered(poses[index], completed.confidences, at, filters, tables) : poses[index],
       errors: expectedErrors(poses[index], completed.sources, network.facts.calibration, tables),
     };
-    return { ...person, ...placed(person, at, up, warn, tables) };
-  });
+    lifted.push({ ...person, ...placed(person, at, up, warn, tables) });
+  }
   return inOneWorld(lifted);
 }
 

@@ -7,7 +7,7 @@ const MAGIC = '\x93NUMPY';
 const LONGEST_HEADER = 10000;
 const MOST_AXES = 32;
 const SIZES = { f: [2, 4, 8], i: [1, 2, 4, 8], u: [1, 2, 4, 8] };
-const NAMES = { f: 'float', i: 'int', u: 'uint', b: 'bool', U: 'text', S: 'bytes', O: 'objects' };
+const NAMES = { f: 'float', i: 'int', u: 'uint', b: 'bool', c: 'complex', U: 'text', S: 'bytes', O: 'objects' };
 
 /**
  * @typedef {object} NumPyArray
@@ -43,7 +43,7 @@ export function readNpy(bytes, where, isExact = false) {
   const { shape, order, kind, width, isFortran } = header;
   const count = shape.reduce((product, size) => product * size, 1);
   const data = bytes.subarray(start + length);
-  const type = `${NAMES[kind] ?? kind}${SIZES[kind] ? 8 * width : ''}`;
+  const type = `${NAMES[kind] ?? kind}${'fiuc'.includes(kind) ? 8 * width : ''}`;
   if (kind === 'O') return { shape, kind, type, numbers: null, text: null };
   const size = count * (kind === 'U' ? 4 * width : width);
   if (isExact ? data.length !== size : data.length < size) fail(`${data.length} bytes of data for shape (${shape.join(', ')})`);

@@ -1,15 +1,20 @@
 // Text as Python sees it: blanks, numbers, printable letters; and quotes of files for messages.
 
-const BLANK = '[\\s\\x1c-\\x1f\\x85]';
-const ENDS = new RegExp(`^${BLANK}+|${BLANK}+$`, 'gu');
-const BLANKS = new RegExp(`${BLANK}+`, 'u');
-const NUMBER = /^[-+]?([0-9]+(_[0-9]+)*\.?([0-9]+(_[0-9]+)*)?|\.[0-9]+(_[0-9]+)*)(e[-+]?[0-9]+(_[0-9]+)*)?$/i;
+// No pattern here may try two ways to match the same letters: that takes quadratic time in long texts.
+const BLANK = /[\s\x1c-\x1f\x85]/u;
+const BLANKS = /[\s\x1c-\x1f\x85]+/u;
+const NUMBER = /^[-+]?([0-9]+(_[0-9]+)*(\.([0-9]+(_[0-9]+)*)?)?|\.[0-9]+(_[0-9]+)*)(e[-+]?[0-9]+(_[0-9]+)*)?$/i;
 const WORD = /^([-+]?)(?:inf|infinity)$/i;
 /** @type {?Map<string, string>} */
 let digits = null;
 
 /** Remove blanks from both ends. */
-export const strip = (text) => text.replace(ENDS, '');
+export function strip(text) {
+  let [first, end] = [0, text.length];
+  while (first < end && BLANK.test(text[first])) first += 1;
+  while (end > first && BLANK.test(text[end - 1])) end -= 1;
+  return text.slice(first, end);
+}
 
 /** Split at blanks. */
 export const words = (text) => text.split(BLANKS).filter(Boolean);
@@ -18,10 +23,10 @@ export const words = (text) => text.split(BLANKS).filter(Boolean);
 export const length = (text) => (text.length < 30 ? text.length : [...text].length);
 
 /** Return the first letters. */
-export const start = (text, most) => (text.length <= most ? text : [...text].slice(0, most).join(''));
+export const start = (text, most) => (text.length <= most ? text : [...text.slice(0, 2 * most)].slice(0, most).join(''));
 
 /** Return whether all letters can be printed on one line. */
-export const isPrintable = (text) => /^(?:[^\p{C}\p{Z}]| )*$/u.test(text);
+export const isPrintable = (text) => !/(?! )[\p{C}\p{Z}]/u.test(text);
 
 /** Return whether a text is a number of decimal digits. */
 export const isDecimal = (text) => /^\p{Nd}+$/u.test(text);
