@@ -224,7 +224,7 @@ def test_conditions_say_what_code_reads(outcome):
 
 def _config(fields):
     config = make_tiny_config()
-    config.model.update(channels=34, fuse_layer=2, split_layer=2)
+    config.model.update(filter_widths=(1, 1), channels=34, fuse_layer=2, split_layer=2)
     config.data.path = config.test_data.path = "here"
     config.protocol.update(subjects_train=("a", "b", "c"), subjects_test=("d", "e"), actions_train=("walk",))
     config.protocol.update(cameras_train=("camera0",), cameras_test=("camera3",), validation_fraction=0.2)
