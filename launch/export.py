@@ -55,8 +55,8 @@ def main() -> None:
         print(f"wrote {output}, {megabytes:.1f} MB; to see it: python -m http.server --bind=127.0.0.1 --directory={output}")
         return
     if output.suffix not in export.SUFFIXES or not output.parent.is_dir():
-        expected = f"a name ending in one of {', '.join(export.SUFFIXES)}, or a folder with a / at its end"
-        app.fail(f"--output={output}: expected {expected}, in a folder that exists")
+        wanted = f"a name ending in one of {', '.join(export.SUFFIXES)}, or a folder with a / at its end"
+        app.fail(f"--output={output}: expected {wanted}, in a folder that exists")
     if _FRAMES.value and output.suffix != ".onnx":
         app.fail(f"--frames={_FRAMES.value}: only .onnx has a fixed number of frames, found --output={output}")
     if _CALIBRATE.value and output.suffix != ".npz":

@@ -50,8 +50,9 @@ def read(path: Path, budget: Budget) -> tuple[list[Detection], bool]:
     lines = list(numbered_lines(path))
     while len(lines) > 1 and lines[0][1].startswith("#"):
         comma = _delimiter(lines[1][1])
-        if lines[0][1].count(comma) == lines[1][1].count(comma):  # the header
-            lines[0] = lines[0][0], lines[0][1].lstrip("# ")
+        header = lines[0][1].lstrip("# ")
+        if header.strip() and lines[0][1].count(comma) == lines[1][1].count(comma):
+            lines[0] = lines[0][0], header
         else:
             del lines[0]
     comma = _delimiter(lines[0][1])

@@ -564,3 +564,14 @@ def test_a_joint_that_an_object_lacks_is_missing(tmp_path):
     del content[4]["keypoints"][9]
     (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
     assert np.argwhere(np.isnan(track.keypoints[..., 0])).tolist() == [[4, 9]]
+
+
+@pytest.mark.parametrize("lines", ["#\n#\n", "# \n#\n#\n"])
+def test_comments_without_text_are_no_header(tmp_path, lines):
+    path = tmp_path / "walk.csv"
+    path.write_text(lines)
+    with pytest.raises(DataError, match=r"walk\.csv"):
+        keypoint_files.load(path, Hints(image_size=SIZE))
+    form = next(iter(TABLES))
+    path.write_text(lines + TABLES[form][0])
+    assert keypoint_files.load(path, Hints(image_size=SIZE))

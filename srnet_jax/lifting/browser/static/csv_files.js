@@ -27,8 +27,9 @@ export function readTable(bytes, file, tables, budget, warn) {
   const count = (text, mark) => text.split(mark).length;
   while (lines.length > 1 && lines[0].line.startsWith('#')) {
     const comma = delimiter(lines[1].line);
-    if (count(lines[0].line, comma) === count(lines[1].line, comma)) { // the header
-      lines[0].line = lines[0].line.replace(/^[# ]+/, '');
+    const header = lines[0].line.replace(/^[# ]+/, '');
+    if (strip(header) && count(lines[0].line, comma) === count(lines[1].line, comma)) {
+      lines[0].line = header;
     } else {
       lines.shift();
     }
