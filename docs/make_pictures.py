@@ -1,6 +1,6 @@
 """Draw the pictures of docs/images from the embedded motion and the networks that ship.
 
-python docs/make_pictures.py
+python -m docs.make_pictures
 
 A virtual camera films recorded people. What it sees becomes the keypoint file of a COCO detector, and `srnet_jax.load("video")`
 lifts it as it is, and with one thing wrong. docs/troubleshooting.md and docs/rare_poses.md show the pictures. It takes a minute
