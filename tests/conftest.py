@@ -75,3 +75,8 @@ def mocap_file(tmp_path, mocap_clips):
     path = tmp_path / "clips.npz"
     np.savez(path, **mocap_clips)
     return path
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the longest tests, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: "test_processes" not in item.nodeid)

@@ -49,7 +49,9 @@ ACTIONS = {"protocol.name": "cross_action", "protocol.validation": "test", "data
         pytest.param({"model.network": "sr"}, {"seeds": (5, 0)}, marks=pytest.mark.slow),
         pytest.param({"train.data_on": "host"}, {"learning_rates": (2e-5, 1e-5)}, marks=pytest.mark.slow),
         pytest.param(
-            ACTIONS | {"num_devices": 8}, {"actions_train": ("Walking", "Eating"), "seeds": (0,)}, marks=pytest.mark.slow
+            ACTIONS | {"num_devices": 8, "train.data_on": "host"},
+            {"actions_train": ("Walking", "Eating"), "seeds": (0,)},
+            marks=pytest.mark.slow,
         ),
         (
             ACTIONS | {"train.steps_per_call": 3, "parallel": "pmap", "train.checkpoint_minutes": 1e-9},

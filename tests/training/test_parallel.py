@@ -47,6 +47,7 @@ def alone(shared_config, tmp_path_factory):
         pytest.param(
             {"parallel": "pmap", "num_devices": 4, "train.data_on": "host", "train.steps_per_call": 2}, marks=pytest.mark.slow
         ),
+        pytest.param({"num_devices": 8, "train.data_on": "host"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
