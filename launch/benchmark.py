@@ -56,7 +56,7 @@ def main(command: str) -> None:
 
     from rich.table import Table
 
-    from srnet_jax.benchmarks import machine, peers
+    from srnet_jax.benchmarks import machine, peers, train
     from srnet_jax.commands.console import console, print_table
     from srnet_jax.io.files import plain
 
@@ -84,7 +84,7 @@ def main(command: str) -> None:
         for grid in module.grids(figures):
             print_table(grid)
     elif command in _WITH_SUMMARY and not _VERBOSE.value:
-        print(*module.summary(figures), sep="\n")
+        print(*train.summary(figures), sep="\n")
     else:
         table = Table(command, "", show_header=False)
         for name, value in figures.items():

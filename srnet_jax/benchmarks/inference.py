@@ -7,9 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from srnet_jax.benchmarks.train import Cases, Peers, chosen, compare, make_arrays, make_model, summary
-
-__all__ = ["run", "summary"]
+from srnet_jax.benchmarks.train import Cases, Peers, chosen, compare, make_arrays, make_model
 
 _FRAMES = 1000  # output frames
 INFERENCE: Cases = {

@@ -31,8 +31,8 @@ export function openLive(open, tables) {
     at('live-error').textContent = '';
     at('rate').textContent = 'Starting';
     try {
-      const detector = await openDetector(tables.formats.every.mediapipe.minConfidence);
       network ??= await open();
+      const detector = await openDetector(tables.formats.every.mediapipe.minConfidence);
       running = await run(source, detector, network, tables, stop);
       at('stop').hidden = false;
     } catch (error) {
