@@ -20,8 +20,7 @@ def main() -> None:
 
     from srnet_jax.commands.console import console
     from srnet_jax.config import command_line, schema
-    from srnet_jax.models.pose_lifter import PoseLifter, create_model, variable_shapes
-    from srnet_jax.training.state import count_parameters
+    from srnet_jax.models.pose_lifter import PoseLifter, count_parameters, create_model, variable_shapes
 
     if _FIELDS.value:
         print(schema.describe_fields(_FIELDS.value))

@@ -6,8 +6,7 @@ import pytest
 
 from srnet_jax.benchmarks import inference, peers, train
 from srnet_jax.errors import UserError
-from srnet_jax.models.pose_lifter import variable_shapes
-from srnet_jax.training.state import count_parameters
+from srnet_jax.models.pose_lifter import count_parameters, variable_shapes
 
 TRAINED, LIFTED = "SR multiply, 6 layers, batch 1024", "FC, 8 layers, 1,000 frames"
 needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs PyTorch")

@@ -64,6 +64,15 @@ def test_help_is_light():
     assert python(code) == "[]\n"
 
 
+def test_lifting_needs_no_optimiser_and_no_slow_part_of_scipy():
+    code = f"""
+import sys, numpy as np, srnet_jax.lifting.lifter
+from srnet_jax.pose import filters, ground, root_path, smoothing
+smoothing.smoothed(np.zeros((9, 17, 3)), 30.0, 4.0)
+print(sorted(set({("optax", "orbax", "matplotlib", "scipy.signal", "scipy.stats")}) & set(sys.modules)))"""
+    assert python(code) == "[]\n"
+
+
 def test_every_module_imports_whose_dependencies_are_installed():
     check_every_module(python(EVERY_MODULE))
 

@@ -18,8 +18,7 @@ import torch
 from torch import nn
 
 from srnet_jax.errors import UserError, one_line
-from srnet_jax.models.pose_lifter import SPLIT_RECOMBINE, PoseLifter, init_variables
-from srnet_jax.training.state import count_parameters
+from srnet_jax.models.pose_lifter import SPLIT_RECOMBINE, PoseLifter, count_parameters, init_variables
 
 
 def arguments(lifter: PoseLifter) -> list[str]:

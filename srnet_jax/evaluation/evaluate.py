@@ -19,12 +19,12 @@ from srnet_jax.evaluation.measure import measure, rows
 from srnet_jax.evaluation.test_set import FindSubsets, TestSet, fields_of_test_set, load_test_set, with_own_training
 from srnet_jax.io.files import write_whole
 from srnet_jax.lifting import weights
+from srnet_jax.models.pose_lifter import count_parameters
 from srnet_jax.models.predict import predict
 from srnet_jax.official.runs import imported_from
 from srnet_jax.pose.normalization import notes
 from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.records import fork_labels
-from srnet_jax.training.state import count_parameters
 
 RESULTS_FILE = "results.json"
 RESULTS_VERSION = 3  # of the keys in results.json: 2 added `subsets`, 3 added `recordings`

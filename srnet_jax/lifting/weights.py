@@ -21,10 +21,9 @@ from srnet_jax.errors import ConfigError, DataError, one_line
 from srnet_jax.io.files import write_whole
 from srnet_jax.io.safe_load import load_npz
 from srnet_jax.io.text import numbers_of_shape
-from srnet_jax.models.pose_lifter import Lifter, create_model, variable_shapes
+from srnet_jax.models.pose_lifter import Lifter, count_parameters, create_model, variable_shapes
 from srnet_jax.pose.expected_errors import Calibration
 from srnet_jax.pose.skeleton import H36M_17
-from srnet_jax.training.state import count_parameters
 
 _CALIBRATION = "expected_errors"
 

@@ -384,6 +384,11 @@ def init_variables(model: Lifter, key: jax.Array) -> Any:
     return model.init(key, jnp.zeros((1, model.receptive_field, *model.input_shape)))
 
 
+def count_parameters(params: Any) -> int:
+    """Return the total number of elements in a tree of parameters."""
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
+
+
 @functools.lru_cache(100)  # tracing a network takes longer than reading its weights
 def variable_shapes(model: Lifter) -> Any:
     """Return the shapes and dtypes of `init_variables`, without computing the values."""

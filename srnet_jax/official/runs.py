@@ -18,7 +18,7 @@ from srnet_jax.errors import ConfigError, DataError, TrainingError
 from srnet_jax.io.files import absolute, plain
 from srnet_jax.io.text import described
 from srnet_jax.io.torch_save import save_torch
-from srnet_jax.models.pose_lifter import PoseLifter, create_model
+from srnet_jax.models.pose_lifter import PoseLifter, count_parameters, create_model
 from srnet_jax.official.files import OfficialCheckpoint, read_checkpoint
 from srnet_jax.official.keypoints import joint_fields, stated_keypoints
 from srnet_jax.official.networks import from_variables, official_tensors, to_moments, to_variables, view
@@ -27,7 +27,7 @@ from srnet_jax.pose.skeleton import H36M_17
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.checkpoints import Checkpoints
 from srnet_jax.training.optimizer import create_optimizer
-from srnet_jax.training.state import TrainState, count_parameters, create_train_state
+from srnet_jax.training.state import TrainState, create_train_state
 
 IMPORTED_FILE = "imported.json"  # entries of an official file beside network and optimiser, kept for a later export
 _MAX_ENTRY = 10_000  # of epochs, learning rate and errors in mm; larger values mean a damaged file

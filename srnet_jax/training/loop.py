@@ -11,13 +11,14 @@ from rich.console import Console
 
 from srnet_jax.config import config_files, ensembles, joint_sets, schema
 from srnet_jax.io.files import absolute
+from srnet_jax.models.pose_lifter import count_parameters
 from srnet_jax.pose import normalization
 from srnet_jax.training import processes, records
 from srnet_jax.training.interruption import Interruption
 from srnet_jax.training.progress_bar import ProgressBar
 from srnet_jax.training.run_directory import check_workdir, save_ensemble
 from srnet_jax.training.runs import Run, Runs, as_range, ended_early, open_runs, summary
-from srnet_jax.training.state import TrainState, count_parameters
+from srnet_jax.training.state import TrainState
 from srnet_jax.training.trainer import Trainer, TrainingData, load_training_data
 
 

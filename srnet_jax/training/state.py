@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import struct
 
@@ -37,8 +36,3 @@ def _create(model: Lifter, optimizer: optax.GradientTransformation, key: jax.Arr
     variables = init_variables(model, key)
     zero, params = jnp.zeros([], jnp.int32), variables["params"]
     return TrainState(zero, zero, params, variables["batch_stats"], optimizer.init(params))
-
-
-def count_parameters(params: Any) -> int:
-    """Return the total number of elements in a tree of parameters."""
-    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))

@@ -19,9 +19,8 @@ from srnet_jax.models.graph import (
     neighbourhoods,
 )
 from srnet_jax.models.layers import Batch
-from srnet_jax.models.pose_lifter import variable_shapes
+from srnet_jax.models.pose_lifter import count_parameters, variable_shapes
 from srnet_jax.pose.skeleton import H36M_17
-from srnet_jax.training.state import count_parameters
 
 BOTH = [SemGCN(num_layers=4, channels=6), LCN(num_layers=4, channels=5, dropout=0.0)]
 JOINTS = range(17)

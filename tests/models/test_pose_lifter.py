@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan, variable_shapes
+from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan, count_parameters, variable_shapes
 from srnet_jax.pose.skeleton import GROUP_NUMBERS, body_groups
-from srnet_jax.training.state import count_parameters
 
 
 def lifter(network="sr", filter_widths=(1, 1), num_groups=5, root_in_every_group=True, **options):

@@ -18,13 +18,12 @@ from srnet_jax.config.schema import fingerprint
 from srnet_jax.errors import ConfigError, TrainingError, UserError
 from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.tables import to_markdown
-from srnet_jax.models.pose_lifter import create_model, variable_shapes
+from srnet_jax.models.pose_lifter import count_parameters, create_model, variable_shapes
 from srnet_jax.reproduce import listing, make, report, runner, settings
 from srnet_jax.reproduce import results as results_lib
 from srnet_jax.reproduce.experiment import Column, Experiment, Row
 from srnet_jax.reproduce.experiments import EXPERIMENTS
 from srnet_jax.reproduce.paper_numbers import ACTIONS, AVERAGE
-from srnet_jax.training.state import count_parameters
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = {"model.channels": 40, "model.filter_widths": (1,)}
