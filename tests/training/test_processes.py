@@ -37,7 +37,6 @@ TINY = {  # batches of odd size, BatchNorm and dropout
     "train.batch_size": 301,
     "train.learning_rate": 1e-5,
 }
-ENDLESS = {"train.epochs": 10_000, "train.batch_size": 64, "train.lr_decay": 1.0}
 
 
 def free_port():
@@ -180,42 +179,24 @@ def test_two_processes_train_the_network_of_one(alone, tmp_path, changes, how, d
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_other_and_a_signal_stops_both_and_both_resume(tmp_path):
-    """Use kill -9 on each process in turn, later SIGTERM, and continue each time."""
-    done = 1  # epochs
-    for killed in (0, 1):
-        with two(tmp_path, ENDLESS) as trainings:
-            until(lambda: len(epochs(tmp_path / "run0")) > done or trainings[0].process.poll() is not None)
-            trainings[killed].process.kill()
-            code, _, errors = trainings[1 - killed].wait(2 * processes.HEARTBEAT_S)
-        assert code != 0
-        assert "Traceback" not in errors
-        done = len(epochs(tmp_path / "run0"))
-    with two(tmp_path, ENDLESS) as (first, second):
-        until(lambda: len(epochs(tmp_path / "run0")) > done or first.process.poll() is not None)
-        second.process.send_signal(signal.SIGTERM)
-        (code, output, errors), (other_code, other_output, _) = first.wait(20), second.wait(20)
-    assert (code, other_code, other_output) == (75, 75, "")
+def test_stopped_and_killed_training_ends_as_if_left_alone(tmp_path):
+    """Both processes end with each other, and the result equals that of two undisturbed processes, to the bit."""
+    changes = {"train.epochs": 30, "train.checkpoint_minutes": 0.003}
+    for number, sent in ((0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGTERM)):
+        with two(tmp_path, changes) as trainings:
+            done = len(epochs(tmp_path / "run0"))
+            until(lambda done=done: len(epochs(tmp_path / "run0")) > done or trainings[0].process.poll() is not None)
+            trainings[number].process.send_signal(sent)
+            (code, output, errors), other = (training.wait(2 * processes.HEARTBEAT_S) for training in trainings)
+        assert "Traceback" not in errors + other[2]
+        assert not (tmp_path / "run1").exists()
+        if sent == signal.SIGKILL:
+            assert 0 not in (code, other[0])
+    assert (code, other[:2]) == (75, (75, ""))  # after a signal, both agree on a step
     assert "resuming after epoch" in output
     stopped = re.search(r"stopped after step (\d+); run the same command again to continue\n", errors)
     assert stopped
     assert (tmp_path / "run0" / "checkpoints" / stopped[1]).is_dir()
-    assert not (tmp_path / "run1").exists()
-
-
-@pytest.mark.slow
-def test_stopped_and_killed_training_ends_as_if_left_alone(tmp_path):
-    """The result equals that of two undisturbed processes, to the bit."""
-    changes = {"train.epochs": 16, "train.batch_size": 64, "train.checkpoint_minutes": 0.003}
-    for round_ in range(3):
-        with two(tmp_path, changes) as trainings:
-            done = len(epochs(tmp_path / "run0"))
-            until(lambda done=done: len(epochs(tmp_path / "run0")) > done or trainings[0].process.poll() is not None)
-            trainings[round_ % 2].process.send_signal((signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[round_ % 3])
-            results = [training.wait(2 * processes.HEARTBEAT_S) for training in trainings]
-        assert all("Traceback" not in errors for _, _, errors in results)
-        if round_ % 3:  # a signal, after which both agree on a step
-            assert {code for code, _, _ in results} <= {0, 75}
     with two(tmp_path, changes) as trainings:
         assert [training.wait()[0] for training in trainings] == [0, 0]
     with two(tmp_path / "left_alone", changes) as trainings:
@@ -230,11 +211,7 @@ def test_stopped_and_killed_training_ends_as_if_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"train.learning_rate": 0.5},
-            "process 1: found another config.train.learning_rate than in process 0, expected the same",
-        ),
-        ({"data.seed": 1}, "process 1: found another config.data.seed, data than in process 0"),
+        ({"data.seed": 1}, "process 1: found another config.data.seed, data than in process 0, expected the same"),
         ({"data.source": "mocap", "data.path": "nothing.npz", "data.num_frames": None}, None),
     ],
     ids=str,
