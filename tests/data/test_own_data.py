@@ -47,6 +47,13 @@ def test_motions_in_the_frame_of_one_camera_have_a_camera_at_the_origin(tmp_path
     np.testing.assert_allclose(dataset.sequences[0].poses_3d, seen["ann"]["Walking 1"], atol=1e-6)
 
 
+def test_keypoints_of_one_camera_need_no_list(tmp_path, poses):
+    views = own_data.views(poses, (ONE,))
+    own_data.write(tmp_path, poses, {who: {what: points for what, (points,) in own.items()} for who, own in views.items()})
+    (tmp_path / "cameras.toml").write_text(own_data.to_toml((ONE,), fps=30))
+    np.testing.assert_array_equal(npz_files.load(tmp_path).sequences[0].inputs_2d, views["ann"]["Walking 1"][0])
+
+
 def test_a_subject_may_have_cameras_of_its_own(tmp_path, poses):
     views = own_data.views({"ann": poses["ann"]}, (ONE,)) | own_data.views({"bob": poses["bob"]}, (TWO,))
     own_data.write(tmp_path, poses, views)

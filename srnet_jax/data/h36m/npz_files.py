@@ -299,7 +299,8 @@ def _views(
       name: start of messages.
       layout: the joints in the arrays.
     """
-    arrays = _items(views, (len(cameras),))
+    single = len(cameras) == 1 and isinstance(views, np.ndarray) and views.ndim == 3  # not in a list
+    arrays = [views] if single else _items(views, (len(cameras),))
     if arrays is None:
         raise DataError(f"{name}: found {described(views)}, expected {len(cameras)} arrays, one for each camera")
     for camera, array in zip(cameras, arrays, strict=True):
