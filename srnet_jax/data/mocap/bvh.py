@@ -63,7 +63,8 @@ class _Joint:
 def read(path: str | Path) -> Motion:
     """Read a `.bvh` file.
 
-    An End Site becomes a joint named `<parent>_end`. Joints of equal names are numbered, so that none is used by mistake. All complete frames are read, even if the file declares another number.
+    An End Site becomes a joint named `<parent>_end`. Joints of equal names are numbered, so that none is used by mistake. All
+    complete frames are read, even if the file declares another number.
 
     Raises:
       DataError: if the file is missing, damaged, or holds more than one root.
@@ -79,9 +80,8 @@ def read(path: str | Path) -> Motion:
     cut = " and one that is cut short" if len(values) < len(rows) else ""
     note = f"found {len(values)} complete frames{cut}, expected the {count} that it declares"
     notes = (note,) if cut or len(values) != count else ()
-    return checked_motion(
-        Motion(told_apart(joint.name for joint in joints), tuple(j.parent for j in joints), fps, positions, notes), path
-    )
+    names = told_apart(joint.name for joint in joints)
+    return checked_motion(Motion(names, tuple(joint.parent for joint in joints), fps, positions, notes), path)
 
 
 def _read_hierarchy(lines: Iterator[tuple[str, str]], path: str | Path) -> list[_Joint]:
@@ -90,15 +90,13 @@ def _read_hierarchy(lines: Iterator[tuple[str, str]], path: str | Path) -> list[
     opened: list[int] = []  # joints whose braces are open
     awaits_brace = False
     for where, text in _split_at_braces(lines):
-        key, *words = text.split()
+        key, *words = re.sub(r"^END_?SITE", "End Site", text, flags=re.IGNORECASE).split()
         joint = joints[opened[-1]] if opened else None
         match key.upper():
             case "ROOT" if joints:
                 raise DataError(f"{where}: found another ROOT, expected one in a file")
-            case "ROOT" | "JOINT" | "END" | "ENDSITE" | "END_SITE" if not awaits_brace and (key.upper() == "ROOT") != bool(
-                opened
-            ):
-                is_end_site = key.upper().startswith("END")
+            case "ROOT" | "JOINT" | "END" if not awaits_brace and (key.upper() == "ROOT") != bool(opened):
+                is_end_site = key.upper() == "END"
                 name = f"{joint.name}_end" if joint and is_end_site else " ".join(words)
                 if not name:
                     raise DataError(f"{where}: found {shown(text)}, expected a name")

@@ -1,8 +1,9 @@
 """Find the subject, action and clip of a motion file from its name and folders.
 
-The names follow from the database's way of naming files or from folders of subjects (`clip_keys`), or from a pattern (`parse`). In a pattern, `{subject}`, `{action}` and `{clip}` match the parts of a name, `*` matches anything, and all other
-characters match themselves. Each part takes as few characters as possible, the last one the rest. A pattern is compared with a
-file's name without its ending; a pattern with slashes also with as many folders as it has slashes:
+The names follow from the database's way of naming files or from folders of subjects (`clip_keys`), or from a pattern (`parse`).
+In a pattern, `{subject}`, `{action}` and `{clip}` match the parts of a name, `*` matches anything, and all other characters
+match themselves. Each part takes as few characters as possible, the last one the rest. A pattern is compared with a file's name
+without its ending; a pattern with slashes also with as many folders as it has slashes:
 
     {subject}_{action}_{clip}     anna_walk_03.bvh is anna/walk/03, anna_walk_fast_3.bvh is anna/walk/fast_3
     {subject}/*/{action}_{clip}   anna/bvh/walk_03.bvh is anna/walk/03
