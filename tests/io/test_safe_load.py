@@ -1,3 +1,4 @@
+import argparse
 import collections
 import dataclasses
 import io
@@ -6,7 +7,7 @@ import pickle
 import random
 import struct
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -248,11 +249,27 @@ def test_nothing_is_run(kind, tmp_path):
     name = f"{os.system.__module__}.system"
     assert (
         refusal(load, path)
-        == f"refused: the file asks for {name}, expected only names of arrays and tensors; nothing was executed"
+        == f"refused: the file asks for {name}, expected only names of arrays and tensors (in PyTorch, save the state_dict); "
+        "nothing was executed"
     )
     assert not proof.exists()
     pickle.loads(pickle.dumps(Evil(proof)))
     assert proof.exists()  # an ordinary unpickler does run it
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_settings_beside_tensors_are_dicts(protocol, tmp_path):
+    """Programs save their arguments and the state of schedulers beside the network."""
+    settings = argparse.Namespace(path=PurePosixPath("/data"), lr=1e-3, names=["a"])
+    history = collections.defaultdict(list, {"loss": [1.0, 0.5]})
+    saved = {"args": settings, "log": history, "milestones": collections.Counter([3, 3]), "kept": {1, 2}, "z": 1j}
+    device = Call(Name("torch", "device"), "cuda", 0)
+    path = write_zip(tmp_path / "x.bin", saved | {"device": device, "dtype": Name("torch", "float32")}, protocol)
+    found = load_torch(path)
+    assert found["args"] == {"path": {}, "lr": 1e-3, "names": ["a"]}
+    assert found["log"] == {"loss": [1.0, 0.5]}
+    assert found["dtype"] is None
+    assert list(found) == [*saved, "device", "dtype"]
 
 
 @pytest.mark.parametrize(
@@ -280,6 +297,10 @@ def test_a_file_cannot_alter_what_it_gets(tmp_path):
             assert refusal_of_pickle(found + use, tmp_path)
     assert {key: dataclasses.astuple(name) for key, name in safe_pickle._NAMES.items()} == before
     assert "sets the state" in refusal_of_pickle(b"ctorch\nSize\n)R}Vmake\nNsb.", tmp_path)
+    own = dict(vars(safe_pickle._Settings))
+    for use in (b"}Vx\nNsb.", b"N}V__init__\nNs\x86b.", b"Nb.", b"I1\na.", b"(I1\ne.", b"Vmake\nNs.", b")\x81I1\na."):
+        assert refusal_of_pickle(b"cargparse\nNamespace\n" + use, tmp_path)
+    assert vars(safe_pickle._Settings) == own
     assert "__dict__" in refusal_of_pickle(b"]}Vx\nNsb.", tmp_path)
 
 
