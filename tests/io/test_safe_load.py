@@ -2,6 +2,7 @@ import argparse
 import collections
 import dataclasses
 import io
+import json
 import os
 import pickle
 import random
@@ -255,6 +256,39 @@ def test_nothing_is_run(kind, tmp_path):
     assert not proof.exists()
     pickle.loads(pickle.dumps(Evil(proof)))
     assert proof.exists()  # an ordinary unpickler does run it
+
+
+def write_safetensors(path, table, data):
+    header = json.dumps(table).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + data)
+    return path
+
+
+def test_safetensors(tmp_path):
+    data = np.arange(4, dtype="<f4").tobytes() + np.array([0x3FC0, 0xC000], "<u2").tobytes() + np.array(7, "<i8").tobytes()
+    table = {
+        "__metadata__": {"format": "pt"},
+        "a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+        "b": {"dtype": "BF16", "shape": [2], "data_offsets": [16, 20]},
+        "c": {"dtype": "I64", "shape": [], "data_offsets": [20, 28]},
+    }
+    path = write_safetensors(tmp_path / "x.safetensors", table, data)
+    found = load_torch(path)
+    np.testing.assert_array_equal(found["a"], np.arange(4, dtype=np.float32).reshape(2, 2))
+    np.testing.assert_array_equal(found["b"], np.array([1.5, -2], np.float32))
+    assert (list(found), found["c"], found["a"].dtype.isnative) == (["a", "b", "c"], 7, True)
+    for change, message in (
+        ({"dtype": "F8_E4M3"}, "found a tensor of 'F8_E4M3', expected one of F64"),
+        ({"data_offsets": [16, 40]}, "at bytes 16 to 40, expected it within 28"),
+        ({"data_offsets": [-4, 4]}, "at bytes -4 to 4, expected it within 28"),
+        ({"shape": [3]}, "damaged, cut short"),
+        ({"shape": [1 << 70]}, "damaged, cut short"),
+    ):
+        assert message in refusal(load_torch, write_safetensors(path, table | {"b": table["b"] | change}, data))
+    path.write_bytes(struct.pack("<Q", 2**63) + b"{")
+    assert "damaged, cut short" in refusal(load_torch, path)
+    many = {str(number): {"dtype": "U8", "shape": [2**22], "data_offsets": [0, 2**22]} for number in range(50)}
+    assert "out of proportion" in refusal(load_torch, write_safetensors(path, many, bytes(2**22)))
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
