@@ -141,8 +141,8 @@ def _error(sequence: Sequence, other: Sequence, seen: list[int], shown: list[int
       shown: indices of the joints to compare.
     """
     poses, points = other.poses_3d[:, shown], sequence.inputs_2d[:, seen, :2]
-    if np.median(poses[..., 2]) <= 0:
+    if np.nanmedian(poses[..., 2]) <= 0:  # NaN is reported by PoseDataset
         return math.inf
     apart = np.linalg.norm(cameras_lib.project(poses, other.camera) - points, axis=-1)
     size = np.linalg.norm(np.ptp(points, axis=1), axis=-1)
-    return float(np.median(apart) / np.median(size))
+    return float(np.nanmedian(apart) / np.nanmedian(size))
