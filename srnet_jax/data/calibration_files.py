@@ -12,7 +12,6 @@
 
 import dataclasses
 import re
-import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 
 from srnet_jax.errors import DataError, naming, one_line
 from srnet_jax.io.files import reading, size_of
-from srnet_jax.io.text import described, in_utf_8, listed, shown
+from srnet_jax.io.text import described, in_utf_8, listed, read_toml, shown
 from srnet_jax.pose.multiview import CalibratedCamera
 
 _LARGEST = 16 * 1024**2  # bytes of a file
@@ -76,20 +75,6 @@ def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
     """Return a sort key that compares the numbers in names by value: cam2 comes before cam10."""
     parts = re.findall(r"\d{1,18}|\D+", name)
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts)
-
-
-def read_toml(path: Path, expected: str) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Args:
-      path: the file.
-      expected: what the file should be, for the message.
-
-    Raises:
-      DataError: if the file is damaged.
-    """
-    with reading(path, expected):
-        return tomllib.loads(in_utf_8(path.read_bytes()).decode())
 
 
 def _from_toml(path: Path) -> Iterable[CalibratedCamera]:

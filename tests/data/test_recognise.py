@@ -188,7 +188,7 @@ MAPPING += 'Hip = ["PRELeftUpLeg", "PRERightUpLeg"]\nSpine = "PRESpine1"\nThorax
     ("named", "found"), [("mixamorig:", "mixamorig7:"), ("", "mixamorig:"), ("mixamorig:", ""), ("A_", "B_")]
 )
 def test_a_mapping_file_serves_files_with_other_prefixes(named, found, walker, tmp_path):
-    (tmp_path / "mine.toml").write_text(MAPPING.replace("PRE", named))
+    (tmp_path / "mine.toml").write_text(MAPPING.replace("PRE", named), encoding="utf-8-sig")  # as Windows' Notepad writes it
     path = write(tmp_path / "walk.bvh", "mixamo", walker, prefix=found)
     (clip,), (line,) = convert(path, tmp_path / "mine.toml")
     np.testing.assert_allclose(clip[:, [1, 6, 8, 13]], walker[:, [1, 6, 8, 13]], atol=0.001)
