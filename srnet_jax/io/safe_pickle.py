@@ -407,6 +407,8 @@ _SETTINGS = {
         "ml_collections.config_dict.config_dict": "ConfigDict FrozenConfigDict",
         "pytorch_lightning.utilities.parsing lightning_fabric.utilities.data": "AttributeDict",
         "pathlib pathlib._local": "Path PosixPath PurePosixPath WindowsPath PureWindowsPath",
+        "numpy.random._pickle": "__generator_ctor",
+        "numpy.random._pcg64": "PCG64",
         "torch": "device float16 bfloat16 float32 float64 int32 int64 bool",
         "builtins __builtin__": "set frozenset list dict tuple int float str bool complex",
     }.items()

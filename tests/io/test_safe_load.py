@@ -297,6 +297,7 @@ def test_settings_beside_tensors_are_dicts(protocol, tmp_path):
     settings = argparse.Namespace(path=PurePosixPath("/data"), lr=1e-3, names=["a"])
     history = collections.defaultdict(list, {"loss": [1.0, 0.5]})
     saved = {"args": settings, "log": history, "milestones": collections.Counter([3, 3]), "kept": {1, 2}, "z": 1j}
+    saved["rng"] = np.random.default_rng(0)
     device = Call(Name("torch", "device"), "cuda", 0)
     path = write_zip(tmp_path / "x.bin", saved | {"device": device, "dtype": Name("torch", "float32")}, protocol)
     found = load_torch(path)
