@@ -12,6 +12,7 @@ from srnet_jax.errors import DataError
         ("HDM_bd_depositFloorR_001_120.amc", "bd/depositFloorR/001"),
         ("HDM_tr_05-03_02_120.amc", "tr/05-03/02"),
         ("dataset-2_raise-up-both-hands_active_104.bvh", "dataset-2/raise-up-both-hands/active_104"),
+        ("fallAndGetUp2_subject3.bvh", "subject3/fallAndGetUp/2"),
         ("02_05.amc", "02/motion/02_05"),
         ("all/subjects/02/02_05.amc", "02/motion/02_05"),
         ("walk/135_10-daz.bvh", "135/walk/135_10-daz"),

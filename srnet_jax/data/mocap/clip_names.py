@@ -19,8 +19,11 @@ from pathlib import Path
 from srnet_jax.errors import DataError
 from srnet_jax.io.text import shown
 
-_HDM05 = re.compile(r"HDM_([^_]+)_(.+)_([^_]+)_\d+")
-_BANDAI = re.compile(r"(dataset-\d+)_([^_]+)_(.+)")
+_DATABASES = (
+    re.compile(r"HDM_(?P<subject>[^_]+)_(?P<action>.+)_(?P<clip>[^_]+)_\d+"),  # HDM05
+    re.compile(r"(?P<subject>dataset-\d+)_(?P<action>[^_]+)_(?P<clip>.+)"),  # Bandai-Namco
+    re.compile(r"(?P<action>\D+)(?P<clip>\d+)_(?P<subject>subject\d+)"),  # LAFAN1
+)
 _CMU = re.compile(r"(\d{2,3})_\d{2}(?![_-]?\d)\S*")  # a date or a time is longer
 _FIELDS = ("subject", "action", "clip")
 
@@ -62,6 +65,7 @@ def clip_keys(files: list[Path], source: Path) -> dict[Path, str]:
 
     - HDM05, `HDM_bd_depositFloorR_001_120.amc`: bd/depositFloorR/001.
     - Bandai-Namco, `dataset-1_walk_happy_001.bvh`: dataset-1/walk/happy_001.
+    - LAFAN1, `aiming1_subject4.bvh`: subject4/aiming/1.
     - CMU, `02_05.amc`: 02/motion/02_05. CMU's files do not name actions. In a folder below `source` whose name is no number,
       such as `walk/02_05.amc`, the folder is the action: 02/walk/02_05.
     - others, `anna/jump_12.bvh`: the folder, the name without the digits at its end, and these digits: anna/jump/12. Files that
@@ -98,8 +102,9 @@ def clip_keys(files: list[Path], source: Path) -> dict[Path, str]:
 
 def _key_in_database(file: Path, source: Path) -> str:
     """Return the key of a file that is named as in a database, otherwise an empty text."""
-    if match := _HDM05.fullmatch(file.stem) or _BANDAI.fullmatch(file.stem):
-        return "/".join(match.groups())
+    for form in _DATABASES:
+        if match := form.fullmatch(file.stem):
+            return "/".join(match[field] for field in _FIELDS)
     if match := _CMU.fullmatch(file.stem):
         folder = file.resolve().parent.name
         named = file.parent != source and file != source and not folder.isdecimal()
