@@ -22,7 +22,7 @@ from srnet_jax.data import calibration_files
 from srnet_jax.data.calibration_files import natural_order
 from srnet_jax.errors import DataError
 from srnet_jax.io.files import plain, reading, size_of
-from srnet_jax.io.text import listed, numbers_of_shape
+from srnet_jax.io.text import listed, numbers_of_shape, read_toml
 from srnet_jax.keypoints import keypoint_files
 from srnet_jax.keypoints.tracks import Track
 from srnet_jax.lifting import sources
@@ -136,7 +136,7 @@ def _find_frame_rate(folder: Path) -> float | None:
     """Return the frame rate of the nearest Config.toml that has one; None if there is none."""
     for above in _with_parents(folder):
         for file in (one for one in sorted(above.iterdir()) if one.name.lower() == _CONFIG and one.is_file()):
-            project = calibration_files.read_toml(file, "a Config.toml of Pose2Sim").get("project")
+            project = read_toml(file, "a Config.toml of Pose2Sim").get("project")
             rate = project.get("frame_rate") if isinstance(project, dict) else None
             if isinstance(rate, int | float) and not isinstance(rate, bool):  # it may be "auto"
                 if not 0.1 <= rate <= 10_000:

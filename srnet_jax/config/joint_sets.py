@@ -19,15 +19,14 @@ subsets of an evaluation.
 """
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from srnet_jax.errors import ConfigError, DataError, one_line
-from srnet_jax.io.files import plain, reading, size_of
-from srnet_jax.io.text import described, in_utf_8
+from srnet_jax.io.files import plain, size_of
+from srnet_jax.io.text import described, read_toml
 from srnet_jax.pose.skeleton import BUILT_IN, ROOT, Skeleton, make_skeleton
 
 MOST_JOINTS = 1000
@@ -48,9 +47,7 @@ def read(path: str | Path) -> str:
     path, expected = Path(path), "a joint set in TOML"
     if (size := size_of(path, expected)) > _LARGEST:
         raise DataError(f"{path}: found {size:,} bytes, expected at most {_LARGEST:,} for {expected}")
-    with reading(path, expected):
-        table = tomllib.loads(in_utf_8(path.read_bytes()).decode())
-    table = {"name": path.stem} | table
+    table = {"name": path.stem} | read_toml(path, expected)
     try:
         _declared(table)
     except ValueError as error:

@@ -1,9 +1,10 @@
 """Read camera calibrations from the files of Pose2Sim, Anipose, FreeMoCap and Qualisys.
 
 - `.toml` of Pose2Sim, Anipose or FreeMoCap: one table for each camera, with `size` (width, height), `matrix` (3 x 3),
-  `distortions` (OpenCV's k1, k2, p1, p2 and optionally k3), `rotation` (Rodrigues vector, world to camera), `translation` and
-  optionally `name`. The unit is metres. It is taken to be millimetres if two cameras are more than 100 units apart, or a single
-  camera is more than 100 units from the origin. Fisheye cameras are rejected.
+  `distortions` (OpenCV's k1, k2, p1, p2 and optionally k3), `rotation` (Rodrigues vector or 3 x 3, world to camera),
+  `translation` and optionally `name`. The unit is metres. It is taken to be millimetres if two cameras are more than 100 units
+  apart, or a single camera is more than 100 units from the origin. Fisheye cameras are rejected, and so are distortions after
+  k3 that are not zero. Vectors may be rows or columns, as OpenCV returns them.
 - `.qca.txt` of Qualisys: XML with one element `camera` for each camera. It has `fov_video` (the image), `transform` (position
   in millimetres; the rows of r11 to r33 are the camera's axes, x right, y up, z backward) and `intrinsic` (in 1/64 pixels;
   distortion without unit). Cameras with a rotated view are rejected.
@@ -11,7 +12,6 @@
 
 import dataclasses
 import re
-import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 
 from srnet_jax.errors import DataError, naming, one_line
 from srnet_jax.io.files import reading, size_of
-from srnet_jax.io.text import described, in_utf_8, listed, shown
+from srnet_jax.io.text import described, in_utf_8, listed, read_toml, shown
 from srnet_jax.pose.multiview import CalibratedCamera
 
 _LARGEST = 16 * 1024**2  # bytes of a file
@@ -29,6 +29,7 @@ _MOST = 100  # cameras in a file
 _FARTHEST = 100.0  # units between two cameras; beyond, the unit is taken to be millimetres
 _ROUNDING = 1e-2  # allowed error of the elements of a rotation matrix
 _FARTHEST_PX = 1e6  # of image sizes, focal lengths and centres
+_LONGER = ((8,), (12,), (14,))  # OpenCV's distortions of further models
 _EXPECTED = "a calibration of cameras"
 _DISTORTION = ("radialDistortion1", "radialDistortion2", "tangentalDistortion1", "tangentalDistortion2", "radialDistortion3")
 
@@ -76,20 +77,6 @@ def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts)
 
 
-def read_toml(path: Path, expected: str) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Args:
-      path: the file.
-      expected: what the file should be, for the message.
-
-    Raises:
-      DataError: if the file is damaged.
-    """
-    with reading(path, expected):
-        return tomllib.loads(in_utf_8(path.read_bytes()).decode())
-
-
 def _from_toml(path: Path) -> Iterable[CalibratedCamera]:
     tables = {name: table for name, table in read_toml(path, _EXPECTED).items() if name.lower() != "metadata"}
     made = [_from_table(name, table) for name, table in tables.items() if isinstance(table, dict)]
@@ -109,12 +96,13 @@ def _from_table(key: str, table: dict[str, Any]) -> CalibratedCamera:
         raise DataError(f"{where}: fisheye: found {found}, expected false: fisheye lenses are not supported")
     matrix = _array(table, "matrix", ((3, 3),), where)
     distortion = _array(table, "distortions", ((4,), (5,)), where)
+    turn = _array(table, "rotation", ((3,), (3, 3)), where)
     return _camera(
         str(table.get("name", key)),
         _array(table, "size", ((2,),), where),
         (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]),
         np.append(distortion, 0)[:5],
-        Rotation.from_rotvec(_array(table, "rotation", ((3,),), where)).as_matrix(),
+        Rotation.from_rotvec(turn).as_matrix() if turn.ndim == 1 else turn,
         _array(table, "translation", ((3,),), where),
     )
 
@@ -126,6 +114,10 @@ def _array(table: dict[str, Any], key: str, shapes: tuple[tuple[int, ...], ...],
         raise DataError(f"{where}: {key}: missing, {expected}")
     try:
         found = np.array(table[key])
+        if found.ndim == 2 and 1 in found.shape:
+            found = found.ravel()
+        if key == "distortions" and found.shape in _LONGER and not found[5:].any():
+            found = found[:5]
         fits = found.shape in shapes and found.dtype.kind in "if" and bool(np.isfinite(found).all())
     except ValueError:  # rows of different lengths
         fits = False

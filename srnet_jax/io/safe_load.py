@@ -6,6 +6,7 @@ succeeds or raises a `DataError` of one line.
 """
 
 import io
+import json
 import math
 import struct
 import zipfile
@@ -17,15 +18,20 @@ import numpy as np
 from srnet_jax.errors import DataError
 from srnet_jax.io.files import reading, size_of
 from srnet_jax.io.safe_pickle import Budget, Resolver, unpickle
-from srnet_jax.io.text import described, listed
+from srnet_jax.io.text import described, listed, shown
 
 _LEGACY_MAGIC, _LEGACY_VERSION = 0x1950A86A20F9469CFC6C, 1001
+_SAFETENSORS = {  # name of a dtype: of its numbers
+    **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?"},
+    **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"},
+}
+_JSON_RATIO = 32  # maximum ratio of the memory of parsed JSON to its size
 _TORCH_RATIO = 8  # budget / file size; such files are not compressed, but tensors may share a storage
 _NPZ_RATIO = 32  # mocap compresses to a tenth at best, and object arrays count twice: as a pickle and as arrays
 
 
 def load_torch(path: str | Path) -> Any:
-    """Load a file that `torch.save` wrote, in the zip format or in the format before PyTorch 1.6.
+    """Load a file that `torch.save` wrote, in the zip format or in the format before PyTorch 1.6, or a safetensors file.
 
     Returns:
       The saved object. Tensors and parameters are contiguous NumPy arrays of their dtype in native byte order (bfloat16 becomes
@@ -38,6 +44,8 @@ def load_torch(path: str | Path) -> Any:
     budget = Budget(_TORCH_RATIO * size_of(path, "a PyTorch checkpoint"))
     data = Path(path).read_bytes()  # outside `reading`: an error of the file system is not damage
     with reading(path, "a PyTorch checkpoint"):
+        if data[8:9] == b"{":
+            return _load_safetensors(data, budget)
         return _load_zip(data, budget) if data.startswith(b"PK\x03\x04") else _load_legacy(data, budget)
 
 
@@ -113,6 +121,27 @@ def _load_zip(data: bytes, budget: Budget) -> Any:
         root, storages = unpickle(io.BytesIO(archive.read(pickles[0])), budget)
         contents = {key: archive.read(f"{folder}data/{key}") for key in {storage.key for storage in storages}}
     return Resolver(contents, "<" if order == b"little" else ">", budget).resolve(root)
+
+
+def _load_safetensors(data: bytes, budget: Budget) -> dict[str, np.ndarray]:
+    """Load a safetensors file: the size of the header, the header in JSON, and the tensors' data."""
+    (size,) = struct.unpack("<Q", data[:8])
+    budget.charge(_JSON_RATIO * min(size, len(data)))
+    table, found = json.loads(data[8 : 8 + size]), {}
+    for name, entry in table.items():
+        if name == "__metadata__":
+            continue
+        kind, (start, stop) = entry["dtype"], entry["data_offsets"]
+        if kind not in _SAFETENSORS:
+            raise DataError(f"found a tensor of {shown(str(kind))}, expected one of {', '.join(_SAFETENSORS)}")
+        if not 0 <= start <= stop <= len(data) - 8 - size:
+            raise DataError(f"found a tensor at bytes {start} to {stop}, expected it within {len(data) - 8 - size}")
+        budget.charge(2 * (stop - start))  # several may share their data
+        values = np.frombuffer(data[8 + size + start : 8 + size + stop], _SAFETENSORS[kind])
+        if kind == "BF16":
+            values = (values.astype(np.uint32) << 16).view(np.float32)
+        found[name] = values.reshape(entry["shape"]).astype(values.dtype.newbyteorder("="))
+    return found
 
 
 def _load_legacy(data: bytes, budget: Budget) -> Any:

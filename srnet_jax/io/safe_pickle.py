@@ -2,7 +2,8 @@
 
 A pickle is a program: an ordinary unpickler imports and calls anything that it names. Here
 
-- a name in a pickle is looked up in one table, `_NAMES`; all other names are rejected;
+- a name in a pickle is looked up in the table `_NAMES`; names of settings that programs save beside their tensors
+  (`_SETTINGS`) all become one kind of dict; all other names are rejected;
 - the objects in the table belong to this module, cannot be altered by a file, and only record the call that the file wants.
   After the pickle has been read, this module builds the tensors and arrays itself, from checked numbers;
 - each pickle is first scanned for operations that exhaust memory, time or the C stack without naming anything;
@@ -137,18 +138,33 @@ class _OrderedDict(dict[Any, Any]):
         """Discard the state, which is the `_metadata` of a state_dict (versions of its modules)."""
 
 
+class _Settings(dict[Any, Any]):
+    """A stand-in for an object of `_SETTINGS`, which is called with anything: it keeps only its items and its state."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, *_args: Any) -> None:
+        self.state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
 class _Unpickler(pickle.Unpickler):
-    """An unpickler that resolves only `_NAMES`, and collects the storages."""
+    """An unpickler that resolves only `_NAMES` and `_SETTINGS`, and collects the storages."""
 
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream, encoding="latin1")  # Python 2 wrote an array's bytes as str
         self.storages: dict[Any, Storage] = {}
 
-    def find_class(self, module: str, name: str) -> _Name:
+    def find_class(self, module: str, name: str) -> _Name | type[_Settings]:
+        if (module, name) in _SETTINGS:
+            return _Settings
         if (module, name) not in _NAMES:
             asked = f"{module}.{name}"
             raise DataError(
-                f"refused: the file asks for {asked}, expected only names of arrays and tensors; nothing was executed"
+                f"refused: the file asks for {asked}, expected only names of arrays and tensors (in PyTorch, save the "
+                "state_dict); nothing was executed"
             )
         return _NAMES[module, name]
 
@@ -229,6 +245,15 @@ class Resolver:
         return self._done[id(item)]
 
     def _make(self, item: Any) -> Any:
+        if item is _Settings:
+            return None
+        if isinstance(item, _Settings):
+            made_settings = self._done[id(item)] = {}
+            for part in (item, getattr(item, "state", None)):
+                if isinstance(part, dict):
+                    self._budget.charge(_OPCODE_BYTES * len(part))  # several objects may have one state
+                    made_settings.update((self.resolve(key), self.resolve(value)) for key, value in part.items())
+            return made_settings
         if isinstance(item, list):
             made_list = self._done[id(item)] = []  # known before its items, which may refer to it
             made_list.extend(map(self.resolve, item))
@@ -370,3 +395,23 @@ def _names() -> dict[tuple[str, str], _Name]:
 
 
 _NAMES = _names()
+_SETTINGS = {
+    (module, name)
+    for modules, names in {
+        "argparse": "Namespace",
+        "types": "SimpleNamespace",
+        "collections": "defaultdict Counter",
+        "easydict": "EasyDict",
+        "addict.addict": "Dict",
+        "yacs.config": "CfgNode",
+        "ml_collections.config_dict.config_dict": "ConfigDict FrozenConfigDict",
+        "pytorch_lightning.utilities.parsing lightning_fabric.utilities.data": "AttributeDict",
+        "pathlib pathlib._local": "Path PosixPath PurePosixPath WindowsPath PureWindowsPath",
+        "numpy.random._pickle": "__generator_ctor",
+        "numpy.random._pcg64": "PCG64",
+        "torch": "device float16 bfloat16 float32 float64 int32 int64 bool",
+        "builtins __builtin__": "set frozenset list dict tuple int float str bool complex",
+    }.items()
+    for module in modules.split()
+    for name in names.split()
+}

@@ -3,6 +3,7 @@
 import codecs
 import itertools
 import math
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from srnet_jax.errors import DataError
-from srnet_jax.io.files import size_of
+from srnet_jax.io.files import reading, size_of
 
 codecs.lookup("utf-16")  # imports the codec now, not while an untrusted file is read
 
@@ -20,6 +21,20 @@ def in_utf_8(data: bytes) -> bytes:
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return data.decode("utf-16", errors="replace").encode(errors="replace")
     return data.removeprefix(codecs.BOM_UTF8)
+
+
+def read_toml(path: Path, expected: str) -> dict[str, Any]:
+    """Read a TOML file, with or without a byte order mark.
+
+    Args:
+      path: the file.
+      expected: what the file should be, for the message.
+
+    Raises:
+      DataError: if the file is missing or damaged.
+    """
+    with reading(path, expected):
+        return tomllib.loads(in_utf_8(path.read_bytes()).decode())
 
 
 def numbered_lines(path: str | Path) -> Iterator[tuple[str, str]]:

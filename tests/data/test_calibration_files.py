@@ -98,7 +98,7 @@ def test_five_distortions_and_no_name(tmp_path):
         ({"matrix": "matrix = [[1, 2, 3], [4, 5]]"}, r"camera a_cam2: matrix: found .*, expected 3 x 3 finite numbers"),
         ({"matrix": "matrix = [[0, 0, 530.0], [0, 1681.0, 950.0], [0, 0, 1]]"}, "focal lengths 0, 1681"),
         ({"rotation": ""}, "camera a_cam2: rotation: missing"),
-        ({"rotation": "rotation = [1, 2, nan]"}, "rotation: found .* expected 3 finite numbers"),
+        ({"rotation": "rotation = [1, 2, nan]"}, "rotation: found .* expected 3 or 3 x 3 finite numbers"),
         ({"rotation": "rotation = [1, 2, 1e308]"}, "camera cam2: found axes that are not perpendicular"),
         ({"translation": 'translation = "far"'}, "translation: found far"),
         ({"size": "size = [0.5, 10]"}, "found an image of 0.5 x 10"),
@@ -128,6 +128,27 @@ def test_wrong_toml_is_one_line(tmp_path, changed, message):
 )
 def test_wrong_xml_is_one_line(tmp_path, text, message):
     refused(write(tmp_path, "a.qca.txt", text), message)
+
+
+def test_vectors_and_matrices_as_opencv_has_them(tmp_path):
+    one = own_data.camera("cam", 20)
+    text = own_data.to_toml((one,))
+    rotvec = Rotation.from_matrix(one.rotation).as_rotvec()
+    for old, new in (
+        (f"rotation = {rotvec.tolist()}", f"rotation = {rotvec[:, None].tolist()}"),
+        (f"rotation = {rotvec.tolist()}", f"rotation = {one.rotation.tolist()}"),
+        (f"translation = {one.translation.tolist()}", f"translation = {one.translation[:, None].tolist()}"),
+        (f"distortions = {list(one.distortion[:4])}", f"distortions = {[list(one.distortion)]}"),
+        (f"distortions = {list(one.distortion[:4])}", f"distortions = {[*one.distortion, 0, 0, 0]}"),
+    ):
+        assert old in text
+        [found] = calibration_files.read(write(tmp_path, "one.toml", text.replace(old, new)))
+        np.testing.assert_allclose(found.rotation, one.rotation, atol=1e-9)
+        np.testing.assert_allclose(found.translation, one.translation, atol=1e-9)
+        assert found.distortion == one.distortion
+    longer = text.replace(f"distortions = {list(one.distortion[:4])}", "distortions = [0, 0, 0, 0, 0, 0.1, 0, 0]")
+    with pytest.raises(DataError, match=r"distortions: found .*, expected 4 or 5 finite numbers"):
+        calibration_files.read(write(tmp_path, "one.toml", longer))
 
 
 def test_one_camera_is_read_in_metres(tmp_path):

@@ -12,6 +12,7 @@ from srnet_jax.errors import DataError
         ("HDM_bd_depositFloorR_001_120.amc", "bd/depositFloorR/001"),
         ("HDM_tr_05-03_02_120.amc", "tr/05-03/02"),
         ("dataset-2_raise-up-both-hands_active_104.bvh", "dataset-2/raise-up-both-hands/active_104"),
+        ("fallAndGetUp2_subject3.bvh", "subject3/fallAndGetUp/2"),
         ("02_05.amc", "02/motion/02_05"),
         ("all/subjects/02/02_05.amc", "02/motion/02_05"),
         ("walk/135_10-daz.bvh", "135/walk/135_10-daz"),
@@ -20,10 +21,15 @@ from srnet_jax.errors import DataError
         ("anna/long jump-2b.bvh", "anna/long jump-2b/long jump-2b"),
         ("anna/0007.bvh", "anna/motion/0007"),
         ("jump3.bvh", "data/jump/3"),
+        ("anna/20230501_120000.bvh", "anna/20230501/120000"),  # dates and times, not subjects of CMU
+        ("anna/2023_05_01.bvh", "anna/2023_05/01"),
+        ("anna/01_05_2023.bvh", "anna/01_05/2023"),
+        ("anna/1_2.bvh", "anna/1/2"),
     ],
 )
 def test_names_say_subject_action_and_clip(tmp_path, file, key):
-    assert clip_names.clip_key(tmp_path / "data" / file, tmp_path / "data") == key
+    path = tmp_path / "data" / file
+    assert clip_names.clip_keys([path], tmp_path / "data") == {path: key}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +44,9 @@ def test_names_say_subject_action_and_clip(tmp_path, file, key):
         (("s1/bvh/walk_1", "s2/bvh/walk_1", "other/walk_1"), ("s1/walk/1", "s2/walk/1", "other/walk/1")),
         (("anna/walk_1", "bea/walk_1"), ("anna/walk/1", "bea/walk/1")),
         (("all/anna/walk_1", "all/bea/walk_1"), ("anna/walk/1", "bea/walk/1")),
+        (("anna/01_01", "anna/01_02", "bea/01_01"), ("anna/01/01", "anna/01/02", "bea/01/01")),
+        (("anna/walk1", "anna/walk_1"), ("anna/walk/walk1", "anna/walk/walk_1")),
+        (("s1/bvh/walk1", "s1/bvh/walk_1", "s2/bvh/walk1"), ("s1/walk/walk1", "s1/walk/walk_1", "s2/walk/1")),
         (("s1/bvh/HDM_bd_walk_001_120", "s2/bvh/HDM_bk_walk_001_120"), ("bd/walk/001", "bk/walk/001")),
     ],
 )

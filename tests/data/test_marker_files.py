@@ -177,6 +177,30 @@ def test_trc_files_by_hand(tmp_path):
     assert np.isnan(trc.read(tmp_path / "a.trc").positions[1, 1]).all()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "unit_m"),
+    [
+        ("\tm\t", "\tMillimeters\t", 0.001),
+        ("\tm\t", "\t\t", None),  # the person's height decides
+        ("\t\tX1\tY1\tZ1\tX2\tY2\tZ2\n", "", 1.0),
+    ],
+)
+def test_other_heads_of_trc_files(tmp_path, old, new, unit_m):
+    path = write_trc(tmp_path / "walk.trc", ("RHip", "LHip"), np.arange(12.0).reshape(2, 2, 3) + 1)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    motion = trc.read(path)
+    assert (motion.fps, motion.unit_m) == (50.0, unit_m)
+    np.testing.assert_array_equal(motion.positions, np.arange(12.0).reshape(2, 2, 3) + 1)
+
+
+def test_a_c3d_file_without_a_unit_is_measured(tmp_path, walker):
+    path = write_c3d(tmp_path / "walk.c3d", POSE2SIM, pose2sim(walker) * 1000, unit="")
+    (found,), (line,) = convert(path, fps=FPS)
+    assert line.startswith("1 file of Pose2Sim's markers: millimetres")
+    np.testing.assert_allclose(found[:, 13], walker[:, 13], atol=0.001)
+
+
 def test_c3d_files(tmp_path, monkeypatch):
     points = np.arange(12.0).reshape(2, 2, 3) + 1
     points[1, 0] = np.nan

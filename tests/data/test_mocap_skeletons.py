@@ -62,6 +62,13 @@ def daz():
     return joints, "hip chest rButtock lButtock rFoot_end leftEye_end rThumb1 rIndex1 rPinky2", 0.01, ".bvh"
 
 
+def second_life():
+    joints, unused, unit_m, suffix = daz()
+    places = {name: place for name, place in joints.items() if "Eye" not in name}
+    places["head_end"] = 2 * np.array(PERSON["Head"]) - PERSON["Neck"]
+    return places, unused.replace("leftEye_end", "figureHair"), unit_m, suffix
+
+
 def bandai():
     names = {
         "Hip": "UpperLeg",
@@ -94,7 +101,7 @@ def upright(motion, layouts, path):
 
 @pytest.mark.parametrize(
     ("skeleton", "make"),
-    [("cmu", vicon), ("hdm05", vicon), ("cmu", motionbuilder), ("cmu", daz), ("bandai", bandai)],
+    [("cmu", vicon), ("hdm05", vicon), ("cmu", motionbuilder), ("cmu", daz), ("poser", second_life), ("bandai", bandai)],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_each_map_on_its_real_joint_names(tmp_path, skeleton, make):

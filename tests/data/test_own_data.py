@@ -47,6 +47,33 @@ def test_motions_in_the_frame_of_one_camera_have_a_camera_at_the_origin(tmp_path
     np.testing.assert_allclose(dataset.sequences[0].poses_3d, seen["ann"]["Walking 1"], atol=1e-6)
 
 
+def test_keypoints_of_one_camera_need_no_list(tmp_path, poses):
+    views = own_data.views(poses, (ONE,))
+    own_data.write(tmp_path, poses, {who: {what: points for what, (points,) in own.items()} for who, own in views.items()})
+    (tmp_path / "cameras.toml").write_text(own_data.to_toml((ONE,), fps=30))
+    np.testing.assert_array_equal(npz_files.load(tmp_path).sequences[0].inputs_2d, views["ann"]["Walking 1"][0])
+
+
+def test_arrays_of_objects_and_numbers_as_names(tmp_path, poses):
+    views = own_data.views(poses, (ONE, TWO))["ann"]
+    packed = {1: {action: np.array(seen, dtype=object) for action, seen in views.items()}}  # [2, T, 17, 2] of objects
+    own_data.write(tmp_path, {1: poses["ann"]}, packed)
+    (tmp_path / "cameras.toml").write_text(own_data.to_toml((ONE, TWO), fps=30))
+    dataset = npz_files.load(tmp_path)
+    assert dataset.names("subject") == ("1",)
+    np.testing.assert_array_equal(dataset.sequences[1].inputs_2d, views["Walking 1"][1])
+
+
+@pytest.mark.parametrize("field", ["inputs_2d", "poses_3d"])
+def test_a_missing_point_is_named_as_such(tmp_path, poses, field):
+    views = own_data.views(poses, (ONE,))
+    (views["ann"]["Walking 1"][0] if field == "inputs_2d" else poses["ann"]["Walking 1"])[3, 5] = np.nan
+    own_data.write(tmp_path, poses, views)
+    (tmp_path / "cameras.toml").write_text(own_data.to_toml((ONE,), fps=30))
+    with pytest.raises(DataError, match=rf"ann/Walking/1/cam1: {field} holds NaN or infinity at frame 3"):
+        npz_files.load(tmp_path)
+
+
 def test_a_subject_may_have_cameras_of_its_own(tmp_path, poses):
     views = own_data.views({"ann": poses["ann"]}, (ONE,)) | own_data.views({"bob": poses["bob"]}, (TWO,))
     own_data.write(tmp_path, poses, views)

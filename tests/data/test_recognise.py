@@ -27,6 +27,8 @@ BIPED = ("Bip01 L {}", "Bip01 R {}", "Thigh Calf Foot UpperArm Forearm Hand")
 BIPED_TRUNK = "Bip01 Pelvis|Bip01 Spine|*Bip01 Spine1|Bip01 Spine2|*Bip01 Neck|*Bip01 Head"
 ROKOKO = ("Left{}", "Right{}", "Thigh Shin Foot Arm ForeArm Hand")
 BIOVISION = ("Left{}", "Right{}", "UpLeg LowLeg Foot UpArm LowArm Hand")
+UNREAL, UNITY = "thigh calf foot upperarm lowerarm hand", "UpperLeg LowerLeg Foot UpperArm LowerArm Hand"
+VROID_TRUNK = "J_Bip_C_Hips J_Bip_C_Spine *J_Bip_C_Chest J_Bip_C_UpperChest *J_Bip_C_Neck *J_Bip_C_Head"
 SMPL = ("L_{}", "R_{}", "Hip Knee Ankle Shoulder Elbow Wrist")
 PRODUCERS = {
     "mixamo": (*HUMAN_IK, "Hips Spine *Spine1 Spine2 *Neck *Head", "HeadTop_End", 0.01, "Mixamo"),
@@ -38,6 +40,9 @@ PRODUCERS = {
     "mocapdata": (*JOINT_NAMES, "Hips Chest *Chest2 *Neck *Head", "End Site", 0.0254, "Xsens"),
     "biovision": (*BIOVISION, "Hips *Chest *Neck *Head", "End Site", 0.0254, "Biovision"),
     "biped": (*BIPED, BIPED_TRUNK, "Bip01 HeadNub", 0.0254, "Biped"),
+    "unreal": ("{}_l", "{}_r", UNREAL, "pelvis spine_01 *spine_02 spine_03 *neck_01 *head", "End Site", 0.01, "Unreal"),
+    "unity": ("Left{}", "Right{}", UNITY, "Hips Spine *Chest UpperChest *Neck *Head", "End Site", 1.0, "Unity"),
+    "vroid": ("J_Bip_L_{}", "J_Bip_R_{}", UNITY, VROID_TRUNK, "End Site", 1.0, "VRoid"),
     "smpl": (*SMPL, "Pelvis Spine1 *Spine2 Spine3 *Neck *Head", "", 1.0, "SMPL"),
 }
 
@@ -56,7 +61,7 @@ def tree(producer, poses, prefix=""):
     head = poses[:, INDEX["Neck"]] + 2 * (poses[:, INDEX["Head"]] - poses[:, INDEX["Neck"]])
     if end and end != "End Site":
         joints[prefix + end] = (above, head)
-    root, thorax = next(iter(joints)), next(name for name in reversed(joints) if name.lower().endswith("neck"))
+    root, thorax = next(iter(joints)), next(name for name in reversed(joints) if "neck" in name.lower())
     for side, pattern in (("L", left), ("R", right)):
         for place, parent in ((0, root), (3, thorax)):
             for joint, name in zip(SIDE[place : place + 3], names.split()[place : place + 3], strict=True):
@@ -183,7 +188,7 @@ MAPPING += 'Hip = ["PRELeftUpLeg", "PRERightUpLeg"]\nSpine = "PRESpine1"\nThorax
     ("named", "found"), [("mixamorig:", "mixamorig7:"), ("", "mixamorig:"), ("mixamorig:", ""), ("A_", "B_")]
 )
 def test_a_mapping_file_serves_files_with_other_prefixes(named, found, walker, tmp_path):
-    (tmp_path / "mine.toml").write_text(MAPPING.replace("PRE", named))
+    (tmp_path / "mine.toml").write_text(MAPPING.replace("PRE", named), encoding="utf-8-sig")  # as Windows' Notepad writes it
     path = write(tmp_path / "walk.bvh", "mixamo", walker, prefix=found)
     (clip,), (line,) = convert(path, tmp_path / "mine.toml")
     np.testing.assert_allclose(clip[:, [1, 6, 8, 13]], walker[:, [1, 6, 8, 13]], atol=0.001)

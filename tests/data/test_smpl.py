@@ -61,6 +61,9 @@ def test_other_spellings(tmp_path):
     parts = {"root_orient": standing()[:, :3], "pose_body": standing()[:, 3:66], "mocap_frame_rate": np.array([120])}
     other = amass(tmp_path / "b.npz", standing(), parts | {"poses": None}, mocap_framerate=None)
     np.testing.assert_array_equal(convert(other)[0][0], expected)
+    parts = {"global_orient": standing()[:, :3], "body_pose": standing()[:, 3:72], "transl": np.zeros((5, 3)), "poses": None}
+    smplx = amass(tmp_path / "d.npz", standing(), parts | {"trans": None})
+    np.testing.assert_allclose(convert(smplx)[0][0] - convert(smplx)[0][0][:, :1], expected - expected[:, :1], atol=1e-6)
     whole = amass(tmp_path / "c.npz", standing().reshape(5, 52, 3))
     np.testing.assert_array_equal(convert(whole)[0][0], expected)
 

@@ -160,6 +160,27 @@ def _official(legacy):
     return seeds
 
 
+def _safetensors(folder):
+    """Return a network's file, and small ones of other dtypes."""
+    from tests.io import test_safe_load as build
+
+    def file(arrays):
+        table, data = {"__metadata__": {"format": "pt"}}, b""
+        for name, (kind, array) in arrays.items():
+            stop = len(data) + array.nbytes
+            table[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [len(data), stop]}
+            data += array.tobytes()
+        return build.write_safetensors(folder / "x.safetensors", table, data).read_bytes()
+
+    shapes = {"shrink.weight": (51, 17, 1), "shrink.bias": (51,), "expand_conv.weight": (17, 34, 1)}
+    shapes |= {f"layers_conv.{layer}.weight": (17, 17, 1) for layer in (0, 1)}
+    norms = ("expand_bn", "layers_bn.0", "layers_bn.1")
+    shapes |= {f"{norm}.{name}": (17,) for norm in norms for name in ("weight", "bias", "running_mean", "running_var")}
+    network = {name: ("F32", np.ones(shape, np.float32)) for name, shape in shapes.items()}
+    small = {"a": ("BF16", np.ones((2, 2), np.uint16)), "b": ("I64", np.array(1)), "c": ("BOOL", np.ones(3, bool))}
+    return [file(network), file(small), file(small)]
+
+
 def _read_official(folder):
     from srnet_jax.official import files, networks, recognition
 
@@ -477,6 +498,7 @@ READERS = {
         mutate.one_of(mutate.binary, *[mutate.legacy] * 3),
         _read_official,
     ),
+    "official.safetensors": Reader("model.bin", _safetensors, mutate.one_of(mutate.binary, mutate.text), _read_official),
     "matlab_5.mat": Reader(
         "TS1/annot_data.mat",
         _evaluation_set,

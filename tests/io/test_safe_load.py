@@ -1,12 +1,14 @@
+import argparse
 import collections
 import dataclasses
 import io
+import json
 import os
 import pickle
 import random
 import struct
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -248,11 +250,61 @@ def test_nothing_is_run(kind, tmp_path):
     name = f"{os.system.__module__}.system"
     assert (
         refusal(load, path)
-        == f"refused: the file asks for {name}, expected only names of arrays and tensors; nothing was executed"
+        == f"refused: the file asks for {name}, expected only names of arrays and tensors (in PyTorch, save the state_dict); "
+        "nothing was executed"
     )
     assert not proof.exists()
     pickle.loads(pickle.dumps(Evil(proof)))
     assert proof.exists()  # an ordinary unpickler does run it
+
+
+def write_safetensors(path, table, data):
+    header = json.dumps(table).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + data)
+    return path
+
+
+def test_safetensors(tmp_path):
+    data = np.arange(4, dtype="<f4").tobytes() + np.array([0x3FC0, 0xC000], "<u2").tobytes() + np.array(7, "<i8").tobytes()
+    table = {
+        "__metadata__": {"format": "pt"},
+        "a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+        "b": {"dtype": "BF16", "shape": [2], "data_offsets": [16, 20]},
+        "c": {"dtype": "I64", "shape": [], "data_offsets": [20, 28]},
+    }
+    path = write_safetensors(tmp_path / "x.safetensors", table, data)
+    found = load_torch(path)
+    np.testing.assert_array_equal(found["a"], np.arange(4, dtype=np.float32).reshape(2, 2))
+    np.testing.assert_array_equal(found["b"], np.array([1.5, -2], np.float32))
+    assert (list(found), found["c"], found["a"].dtype.isnative) == (["a", "b", "c"], 7, True)
+    for change, message in (
+        ({"dtype": "F8_E4M3"}, "found a tensor of 'F8_E4M3', expected one of F64"),
+        ({"data_offsets": [16, 40]}, "at bytes 16 to 40, expected it within 28"),
+        ({"data_offsets": [-4, 4]}, "at bytes -4 to 4, expected it within 28"),
+        ({"shape": [3]}, "damaged, cut short"),
+        ({"shape": [1 << 70]}, "damaged, cut short"),
+    ):
+        assert message in refusal(load_torch, write_safetensors(path, table | {"b": table["b"] | change}, data))
+    path.write_bytes(struct.pack("<Q", 2**63) + b"{")
+    assert "damaged, cut short" in refusal(load_torch, path)
+    many = {str(number): {"dtype": "U8", "shape": [2**22], "data_offsets": [0, 2**22]} for number in range(50)}
+    assert "out of proportion" in refusal(load_torch, write_safetensors(path, many, bytes(2**22)))
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_settings_beside_tensors_are_dicts(protocol, tmp_path):
+    """Programs save their arguments and the state of schedulers beside the network."""
+    settings = argparse.Namespace(path=PurePosixPath("/data"), lr=1e-3, names=["a"])
+    history = collections.defaultdict(list, {"loss": [1.0, 0.5]})
+    saved = {"args": settings, "log": history, "milestones": collections.Counter([3, 3]), "kept": {1, 2}, "z": 1j}
+    saved["rng"] = np.random.default_rng(0)
+    device = Call(Name("torch", "device"), "cuda", 0)
+    path = write_zip(tmp_path / "x.bin", saved | {"device": device, "dtype": Name("torch", "float32")}, protocol)
+    found = load_torch(path)
+    assert found["args"] == {"path": {}, "lr": 1e-3, "names": ["a"]}
+    assert found["log"] == {"loss": [1.0, 0.5]}
+    assert found["dtype"] is None
+    assert list(found) == [*saved, "device", "dtype"]
 
 
 @pytest.mark.parametrize(
@@ -280,6 +332,10 @@ def test_a_file_cannot_alter_what_it_gets(tmp_path):
             assert refusal_of_pickle(found + use, tmp_path)
     assert {key: dataclasses.astuple(name) for key, name in safe_pickle._NAMES.items()} == before
     assert "sets the state" in refusal_of_pickle(b"ctorch\nSize\n)R}Vmake\nNsb.", tmp_path)
+    own = dict(vars(safe_pickle._Settings))
+    for use in (b"}Vx\nNsb.", b"N}V__init__\nNs\x86b.", b"Nb.", b"I1\na.", b"(I1\ne.", b"Vmake\nNs.", b")\x81I1\na."):
+        assert refusal_of_pickle(b"cargparse\nNamespace\n" + use, tmp_path)
+    assert vars(safe_pickle._Settings) == own
     assert "__dict__" in refusal_of_pickle(b"]}Vx\nNsb.", tmp_path)
 
 

@@ -237,7 +237,8 @@ def read_recordings(arrays: dict[str, np.ndarray], key: str, file: Path) -> dict
       DataError: if the array is no dict of dicts, or has an unusable or repeated name.
     """
     found: dict[Any, dict[tuple[str, str], Any]] = {}
-    for subject, recordings in stored_dict(arrays, key, file).items():
+    for named, recordings in stored_dict(arrays, key, file).items():
+        subject = str(named) if type(named) is int else named
         where = f"{file}: {key} of {described(subject)}"
         if not isinstance(recordings, dict):
             raise DataError(f"{where} holds {described(recordings)}, expected a dict of actions")
@@ -278,7 +279,7 @@ def world_joints(value: Any, name: str, joints: Skeleton = H36M_17) -> np.ndarra
       DataError: if the value is no such array, or seems to be in millimetres.
     """
     number = joints.num_joints
-    poses = numbers_of_shape(value, (_FRAMES, (17, 32) if joints == H36M_17 else number, 3), name).astype(np.float64)
+    poses = numbers_of_shape(_numeric(value), (_FRAMES, (17, 32) if joints == H36M_17 else number, 3), name).astype(np.float64)
     if poses.shape[1] != number:
         poses = np.delete(poses, _REMOVED, axis=1)  # [T, 17, 3]
     extent = float(np.median(np.ptp(poses, axis=1).max(-1)))
@@ -299,12 +300,13 @@ def _views(
       name: start of messages.
       layout: the joints in the arrays.
     """
-    arrays = _items(views, (len(cameras),))
+    single = len(cameras) == 1 and isinstance(views, np.ndarray) and views.ndim == 3  # not in a list
+    arrays = [views] if single else _items(views, (len(cameras),))
     if arrays is None:
         raise DataError(f"{name}: found {described(views)}, expected {len(cameras)} arrays, one for each camera")
     for camera, array in zip(cameras, arrays, strict=True):
         widths = 3 if layout.confidences else (2, 3)
-        detected = numbers_of_shape(array, (_FRAMES, layout.keypoints.num_joints, widths), f"{name}/{camera.name}")
+        detected = numbers_of_shape(_numeric(array), (_FRAMES, layout.keypoints.num_joints, widths), f"{name}/{camera.name}")
         if len(detected) < len(world):
             raise DataError(
                 f"{name}/{camera.name}: found keypoints of {len(detected)} frames, expected those of the motion's {len(world)}"
@@ -325,6 +327,13 @@ def _items(value: Any, numbers: Container[int]) -> list[Any] | None:
     """Return the items of a list, tuple or array if their number is one of `numbers`; None otherwise."""
     is_row = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
     return list(value) if is_row and len(value) in numbers else None
+
+
+def _numeric(value: Any) -> Any:
+    """Return an array of numbers that was saved as an array of objects (`np.array(views, dtype=object)`) as one of floats."""
+    boxed = isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 3
+    numeric = boxed and all(isinstance(item, int | float | np.number) for item in value.flat)
+    return value.astype(np.float64) if numeric else value
 
 
 def _whole_numbers(value: Any, most: int) -> tuple[int, ...]:

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from srnet_jax.data import calibration_files
 from srnet_jax.data.dataset import Sequence
 from srnet_jax.errors import DataError, one_line
-from srnet_jax.io.text import described
+from srnet_jax.io.text import described, read_toml
 from srnet_jax.pose import cameras as cameras_lib
 from srnet_jax.pose.cameras import Camera
 from srnet_jax.pose.multiview import CalibratedCamera, to_camera
@@ -42,7 +41,7 @@ def frame_rate(file: Path) -> float | None:
     Raises:
       DataError: if `fps` is no positive number, or is inside a table.
     """
-    table = calibration_files.read_toml(file, "a calibration of cameras")
+    table = read_toml(file, "a calibration of cameras")
     inside = [name for name, value in table.items() if isinstance(value, dict) and "fps" in value]
     if inside:
         raise DataError(f"{file}: found fps in [{one_line(inside[0], 60)}], expected it above the first table")
@@ -141,8 +140,8 @@ def _error(sequence: Sequence, other: Sequence, seen: list[int], shown: list[int
       shown: indices of the joints to compare.
     """
     poses, points = other.poses_3d[:, shown], sequence.inputs_2d[:, seen, :2]
-    if np.median(poses[..., 2]) <= 0:
+    if np.nanmedian(poses[..., 2]) <= 0:  # NaN is reported by PoseDataset
         return math.inf
     apart = np.linalg.norm(cameras_lib.project(poses, other.camera) - points, axis=-1)
     size = np.linalg.norm(np.ptp(points, axis=1), axis=-1)
-    return float(np.median(apart) / np.median(size))
+    return float(np.nanmedian(apart) / np.nanmedian(size))

@@ -23,6 +23,7 @@ Source:
   `mixamo/Boxing_mixamo.com.bvh`), Rokoko (the same, `rokoko/jesse_dance.bvh`), LAFAN1 (`lafan1/extract.py`), OptiTrack, and
   SFU's columns in csv-to-json-har. Rokoko Studio's own names: AnimatedDrawings' configuration `rokoko`. Xsens MVN's:
   UniHumanoid's test files; 100STYLE and mocapdata.com use the same names. 3ds Max Biped's: Character Studio's documentation.
+  Unreal's, Unity's and VRoid's: the mannequin's skeleton, `HumanBodyBones`, and VRoid Studio's exports.
   Markers: Pose2Sim's `skeletons.py`; Vicon's Plug-in Gait guide. The units of CMU and Bandai-Namco were checked on published
   files; HDM05's inches are those of its reading software.
 """
@@ -108,7 +109,7 @@ _MOTIONBUILDER = Layout(
     coincident=("Spine1", "Neck", "LeftShoulder", "RightShoulder"),
 )
 _DAZ = Layout(
-    "CMU, Daz-friendly BVH",
+    "CMU, Daz-friendly BVH, Poser and Second Life",
     mapped(
         ("lThigh", "rThigh"),
         *("rThigh", "rShin", "rFoot"),
@@ -118,6 +119,7 @@ _DAZ = Layout(
         *("lShldr", "lForeArm", "lHand"),
         *("rShldr", "rForeArm", "rHand"),
     ),
+    {"Head": (weights_of(("head", "head_end")), {})},  # Poser's and Second Life's figures have no eyes
     unit_m=0.01,
     suffixes=(".bvh",),
 )
@@ -154,6 +156,30 @@ _BIPED = _skeleton(
     "3ds Max Biped",
     _limbs("L *", "R *", "Thigh Calf Foot UpperArm Forearm Hand"),
     _trunk("Spine1", "Spine", head=({"Head": 0.5, "HeadNub": 0.5}, {"Head": 0.5, "Head_end": 0.5}, {})),
+)
+_UNREAL = _skeleton(
+    "Unreal Engine's mannequin",
+    _limbs("*_l", "*_r", "thigh calf foot upperarm lowerarm hand"),
+    {
+        **{"Spine": ("spine_02", "spine_01"), "Thorax": ("neck_01",), "Neck": ("head",)},
+        "Head": ({"head": 0.5, "head_end": 0.5}, {}),
+    },
+    suffixes=(".bvh",),
+)
+_UNITY = _skeleton(
+    "Unity's humanoid",
+    _limbs("Left*", "Right*", "UpperLeg LowerLeg Foot UpperArm LowerArm Hand"),
+    _trunk("Chest", "Spine"),
+    suffixes=(".bvh",),
+)
+_VROID = _skeleton(
+    "VRoid",
+    _limbs("L_*", "R_*", "UpperLeg LowerLeg Foot UpperArm LowerArm Hand"),
+    {
+        **{"Spine": ("C_Chest", "C_Spine"), "Thorax": ("C_Neck",), "Neck": ("C_Head",)},
+        "Head": ({"C_Head": 0.5, "C_Head_end": 0.5}, {}),
+    },
+    suffixes=(".bvh",),
 )
 _SMPL_LIMBS = _limbs("L_*", "R_*", "Hip Knee Ankle Shoulder Elbow Wrist")
 _SMPL = _skeleton("SMPL", _SMPL_LIMBS, _trunk("Spine2", "Spine1"), suffixes=(".bvh",))
@@ -221,6 +247,13 @@ LAYOUTS = {
     **{"cmu": (_VICON, _MOTIONBUILDER, _DAZ), "hdm05": (_VICON,), "bandai": (_BANDAI,)},
     **{"mixamo": (_MIXAMO, _HUMAN), "lafan1": (_LAFAN, _HUMAN), "sfu": (_HUMAN,), "motionbuilder": (_HUMAN,)},
     **{"rokoko": (_ROKOKO, _HUMAN), "xsens": (_XSENS,), "100style": (_XSENS,), "biovision": (_BIOVISION,)},
-    **{"biped": (_BIPED,), "smpl": (_AMASS, _SMPL, _SMPL_X)},
+    **{
+        "biped": (_BIPED,),
+        "unreal": (_UNREAL,),
+        "unity": (_UNITY,),
+        "vroid": (_VROID,),
+        "poser": (_DAZ,),
+        "smpl": (_AMASS, _SMPL, _SMPL_X),
+    },
     **{"markers": (_OWN_MARKERS, _PLUG_IN_GAIT, _POSE2SIM, _COCO), "srnet": (_OWN, _OWN_MARKERS)},
 }

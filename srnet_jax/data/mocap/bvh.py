@@ -11,9 +11,10 @@ Source: M. Meredith and S. Maddock, "Motion Capture File Formats Explained" (Uni
 position channels. It adds them to the offset, which would count each bone twice in files that have them on every joint.
 """
 
+import collections
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,8 @@ class _Joint:
 def read(path: str | Path) -> Motion:
     """Read a `.bvh` file.
 
-    An End Site becomes a joint named `<parent>_end`. All complete frames are read, even if the file declares another number.
+    An End Site becomes a joint named `<parent>_end`. Joints of equal names are numbered, so that none is used by mistake. All
+    complete frames are read, even if the file declares another number.
 
     Raises:
       DataError: if the file is missing, damaged, or holds more than one root.
@@ -70,7 +72,7 @@ def read(path: str | Path) -> Motion:
     lines = numbered_lines(path)
     joints = _read_hierarchy(lines, path)
     count, fps = _read_header(lines, path)
-    rows, width = list(lines), sum(len(joint.channels or ()) for joint in joints)
+    rows, width = [(where, _with_points(line)) for where, line in lines], sum(len(joint.channels or ()) for joint in joints)
     values = _read_frames(rows, width, path)  # [T, channels]
     check_size(len(values), len(joints), path)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -78,17 +80,17 @@ def read(path: str | Path) -> Motion:
     cut = " and one that is cut short" if len(values) < len(rows) else ""
     note = f"found {len(values)} complete frames{cut}, expected the {count} that it declares"
     notes = (note,) if cut or len(values) != count else ()
-    return checked_motion(Motion(tuple(j.name for j in joints), tuple(j.parent for j in joints), fps, positions, notes), path)
+    names = told_apart(joint.name for joint in joints)
+    return checked_motion(Motion(names, tuple(joint.parent for joint in joints), fps, positions, notes), path)
 
 
 def _read_hierarchy(lines: Iterator[tuple[str, str]], path: str | Path) -> list[_Joint]:
     """Read the joints, up to the line MOTION."""
     joints: list[_Joint] = []
-    names: set[str] = set()
     opened: list[int] = []  # joints whose braces are open
     awaits_brace = False
     for where, text in _split_at_braces(lines):
-        key, *words = text.split()
+        key, *words = re.sub(r"^END_?SITE", "End Site", text, flags=re.IGNORECASE).split()
         joint = joints[opened[-1]] if opened else None
         match key.upper():
             case "ROOT" if joints:
@@ -96,12 +98,11 @@ def _read_hierarchy(lines: Iterator[tuple[str, str]], path: str | Path) -> list[
             case "ROOT" | "JOINT" | "END" if not awaits_brace and (key.upper() == "ROOT") != bool(opened):
                 is_end_site = key.upper() == "END"
                 name = f"{joint.name}_end" if joint and is_end_site else " ".join(words)
-                if not name or name in names:
-                    raise DataError(f"{where}: found {shown(text)}, expected a name that no other joint has")
+                if not name:
+                    raise DataError(f"{where}: found {shown(text)}, expected a name")
                 if joint and joint.is_end_site:
                     raise DataError(f"{where}: found {shown(text)} in an End Site, expected only an OFFSET")
                 joints.append(_Joint(name, opened[-1] if opened else -1, is_end_site=is_end_site))
-                names.add(name)
                 awaits_brace = True
             case "{" if awaits_brace:
                 opened.append(len(joints) - 1)
@@ -111,7 +112,7 @@ def _read_hierarchy(lines: Iterator[tuple[str, str]], path: str | Path) -> list[
                     raise DataError(f"{where}: joint {shown(joint.name)} ends here without an OFFSET")
                 opened.pop()
             case "OFFSET" if joint and joint.offset is None and not awaits_brace:
-                joint.offset = numbers(words, 3, where)
+                joint.offset = numbers(_with_points(text).split()[1:], 3, where)
             case "CHANNELS" if joint and joint.channels is None and not joint.is_end_site and not awaits_brace:
                 joint.channels = _read_channels(words, where)
             case "MOTION" if joints and not opened and not awaits_brace:
@@ -131,6 +132,22 @@ def _split_at_braces(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, st
                 yield where, part.strip()
 
 
+def told_apart(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names in which the repeated ones are numbered, as `Toe (1)` and `Toe (2)`: none is mistaken for another."""
+    names = list(names)
+    times, seen = collections.Counter(names), collections.Counter[str]()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name} ({seen[name]})" if times[name] > 1 else name)
+    return tuple(found)
+
+
+def _with_points(line: str) -> str:
+    """Return a line of numbers with decimal points; some programs write decimal commas where the system's language has them."""
+    return line if "." in line else line.replace(",", ".")
+
+
 def _read_channels(words: list[str], where: str) -> tuple[str, ...]:
     channels = tuple(word.lower() for word in words[1:])
     known = {axis + kind for axis in _AXES for kind in ("position", "rotation")}
@@ -148,7 +165,8 @@ def _read_header(lines: Iterator[tuple[str, str]], path: str | Path) -> tuple[in
         where, line = next(lines, ("", ""))
         if not where:
             raise DataError(f"{path}: found the end of the file, expected {label}")
-        match = re.fullmatch(label.replace(" ", r"\s+") + r"\s*(\S+)", line.strip(), re.IGNORECASE)
+        form = label.replace(" ", r"\s+").replace(":", r"\s*:?")
+        match = re.fullmatch(form + r"\s*(\S+)", _with_points(line).strip(), re.IGNORECASE)
         if not match:
             raise DataError(f"{where}: found {shown(line)}, expected {label} and a number")
         (value,) = numbers([match[1]], 1, where)

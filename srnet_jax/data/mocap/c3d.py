@@ -42,7 +42,7 @@ def read(path: str | Path) -> Motion:
     if not 0.1 <= fps <= 1e4:
         raise DataError(f"{path}: found a rate of {fps:g}, expected 0.1 to 10,000 frames a second")
     if unit.strip().lower() not in trc.UNITS:
-        raise DataError(f"{path}: found the unit {shown(unit)}, expected one of {', '.join(trc.UNITS)}")
+        raise DataError(f"{path}: found the unit {shown(unit)}, expected {trc.EXPECTED_UNIT}")
     if not positions.size or len(labels) < positions.shape[1]:
         raise DataError(
             f"{path}: found {positions.shape[1]} markers with {len(labels)} names in {len(positions)} frames, "

@@ -12,7 +12,6 @@ So spine, neck, head and shoulders differ by some centimetres between sources, a
 """
 
 import dataclasses
-import tomllib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,8 +22,7 @@ import numpy as np
 from srnet_jax.data.mocap import clip_names
 from srnet_jax.data.mocap.bvh import Motion
 from srnet_jax.errors import DataError, naming
-from srnet_jax.io.files import reading
-from srnet_jax.io.text import shown
+from srnet_jax.io.text import read_toml, shown
 from srnet_jax.pose.skeleton import H36M_17, RATIOS
 
 Source = str | tuple[str, ...] | Mapping[str, float]  # a joint, several joints to average, or weights of joints
@@ -181,8 +179,7 @@ def read_mapping(path: Path) -> Layout:
     Raises:
       DataError: if the file is missing or damaged, or a value is missing or not allowed.
     """
-    with reading(path, "a TOML file"):
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    table = read_toml(path, "a TOML file")
     unknown = set(table) - {"unit", "up", "fps", "rest_pose", "name", "joints"}
     if unknown:
         raise DataError(f"{path}: found {shown(min(unknown))}, expected unit, up, fps, rest_pose, name and joints")

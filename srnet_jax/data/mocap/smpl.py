@@ -46,10 +46,13 @@ _JOINTS: tuple[tuple[str, str, tuple[float, float, float]], ...] = (
 _NAMES = tuple(name for name, _, _ in _JOINTS)
 _TURNED = len(_JOINTS) - 1  # the first 22 joints, which all the models share, have rotations
 _RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
+_PARTS, _TRANS = (("root_orient", "pose_body"), ("global_orient", "body_pose")), ("trans", "transl")  # AMASS; smplx's arguments
 
 
 def read(path: str | Path) -> Motion:
     """Read an `.npz` file with `poses` (or `root_orient` and `pose_body`), `trans` and optionally a frame rate.
+
+    The names of the package smplx are read, too: `global_orient`, `body_pose` and `transl`.
 
     Returns:
       The joints of the neutral body, metres, in the file's axes.
@@ -60,9 +63,10 @@ def read(path: str | Path) -> Motion:
     arrays = load_npz(path)
     rotations = _rotations(arrays, path)  # [T, 22, 3], axis times angle
     frames = len(rotations)
-    if "trans" not in arrays:
+    place = next((name for name in _TRANS if name in arrays), None)
+    if not place:
         raise DataError(f"{path}: found {listed(arrays)}, expected also trans, the positions of the pelvis")
-    trans = numbers_of_shape(arrays["trans"], (frames, 3), f"{path}: trans").astype(np.float64)
+    trans = numbers_of_shape(arrays[place], (frames, 3), f"{path}: {place}").astype(np.float64)
     fps = _frame_rate(arrays, path)
     check_size(frames, len(_JOINTS), path)
     if not (np.abs(rotations) <= FARTHEST).all() or not (np.abs(trans) <= FARTHEST).all():
@@ -95,14 +99,14 @@ def positions(rotations: np.ndarray, trans: np.ndarray) -> np.ndarray:
 
 def _rotations(arrays: dict[str, Any], path: str | Path) -> np.ndarray:
     """Return the rotations [T, 22, 3] float64, axis times angle."""
-    joined = ("root_orient", "pose_body")
+    joined = next((names for names in _PARTS if set(names) <= arrays.keys()), None)
     if "poses" in arrays:
         values = _rows(arrays["poses"], f"{path}: poses")
-    elif set(joined) <= arrays.keys():
+    elif joined:
         parts = [_rows(arrays[name], f"{path}: {name}") for name in joined]
         if len(parts[0]) != len(parts[1]):
             raise DataError(
-                f"{path}: found {len(parts[0])} frames of root_orient and {len(parts[1])} of pose_body, expected equal numbers"
+                f"{path}: found {len(parts[0])} frames of {joined[0]}, {len(parts[1])} of {joined[1]}, expected equal numbers"
             )
         values = np.concatenate(parts, axis=1)
     else:

@@ -7,6 +7,7 @@ three zeros mean that the marker was not seen.
 Source: OpenSim's documentation, "Marker (.trc) Files".
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,16 @@ from srnet_jax.data.mocap.bvh import FARTHEST, Motion, check_size
 from srnet_jax.errors import DataError
 from srnet_jax.io.text import numbered_lines, numbers, shown
 
-UNITS = {"m": 1.0, "meters": 1.0, "metres": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
+_SPELLINGS = {  # of a unit's length in metres; without a unit, the person's height decides
+    None: ("",),
+    1.0: ("m", "meter", "meters", "metre", "metres"),
+    0.01: ("cm", "centimeter", "centimeters", "centimetre", "centimetres"),
+    0.001: ("mm", "millimeter", "millimeters", "millimetre", "millimetres"),
+    0.0254: ("in", "inch", "inches"),
+    0.3048: ("ft", "foot", "feet"),
+}
+UNITS = {spelling: unit_m for unit_m, spellings in _SPELLINGS.items() for spelling in spellings}
+EXPECTED_UNIT = "one of m, cm, mm, in, ft"
 
 
 def read(path: str | Path) -> Motion:
@@ -33,19 +43,25 @@ def read(path: str | Path) -> Motion:
     head = [next(lines, (f"{path}: end of the file", "")) for _ in range(5)]  # `lines` has no blank lines
     if not head[0][1].startswith("PathFileType"):
         raise DataError(f"{head[0][0]}: found {shown(head[0][1])}, expected PathFileType, the beginning of a TRC file")
-    fields = dict(zip(head[1][1].split(), head[2][1].split(), strict=False))
+    fields = dict(zip(_words(head[1][1]), _words(head[2][1]), strict=False))
     fps, count = (_number(fields, name, head[2][0]) for name in ("DataRate", "NumMarkers"))
     if not 0.1 <= fps <= 1e4:
         raise DataError(f"{head[2][0]}: found a DataRate of {fps:g}, expected 0.1 to 10,000 frames a second")
     names = _names(*head[3])
     if count != len(names):
         raise DataError(f"{head[3][0]}: found {len(names)} markers, expected the {count:g} that NumMarkers declares")
-    positions = _positions(lines, len(names), path)
+    has_axes = not head[4][1].strip()[:1].isdecimal()  # some programs leave out the line of axes
+    positions = _positions(lines if has_axes else itertools.chain(head[4:], lines), len(names), path)
     check_size(len(positions), len(names), path)
     unit = fields.get("Units", "").lower()
     if unit not in UNITS:
-        raise DataError(f"{head[2][0]}: found the unit {shown(unit)}, expected one of {', '.join(UNITS)}")
+        raise DataError(f"{head[2][0]}: found the unit {shown(unit)}, expected {EXPECTED_UNIT}")
     return Motion(names, (-1,) * len(names), fps, positions, unit_m=UNITS[unit])
+
+
+def _words(line: str) -> list[str]:
+    """Return the columns of a line of the header, of which some may be empty."""
+    return [word.strip() for word in line.rstrip("\r\n").split("\t")] if "\t" in line else line.split()
 
 
 def _number(fields: dict[str, str], name: str, where: str) -> float:
@@ -55,7 +71,7 @@ def _number(fields: dict[str, str], name: str, where: str) -> float:
 
 
 def _names(where: str, line: str) -> tuple[str, ...]:
-    words = [word.strip() for word in line.split("\t")] if "\t" in line else line.split()
+    words = _words(line)
     if [word.lower() for word in words[:2]] != ["frame#", "time"]:
         raise DataError(f"{where}: found {shown(line)}, expected Frame#, Time and the markers' names")
     names = tuple(word for word in words[2:] if word)
