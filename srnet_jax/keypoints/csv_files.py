@@ -22,12 +22,12 @@ from srnet_jax.keypoints.csv_columns import FRAME, IMAGE, ROW, Columns, Rows, is
 from srnet_jax.keypoints.formats import NUMBERS, TABLES, nearest
 from srnet_jax.keypoints.joint_order import MIN_NAMES
 from srnet_jax.keypoints.people import Detection
-from srnet_jax.keypoints.points import CONFIDENCES, is_depth, letters
+from srnet_jax.keypoints.points import CONFIDENCES, NOISE, is_depth, letters
 
 _DECIMAL = re.compile(r"^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)  # matches 1,5 for 1.5
 _MAX_BYTES = 2_000_000_000
 _AXES = {"x": 0, "y": 1, **dict.fromkeys(CONFIDENCES, 2), "z": 3}
-_MISSING = ("", "nan", "none", "null", "na", "n/a")
+_MISSING = ("", "nan", "none", "null", "na", "n/a", "<na>", "#n/a", "-", "--", "?", ".")
 UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position", "2d")
 _FEW_ROWS = 3  # in so short a table, each line may be another person
 
@@ -48,6 +48,8 @@ def read(path: Path, budget: Budget) -> tuple[list[Detection], bool]:
     if (size := size_of(path, "a table")) > _MAX_BYTES:
         raise DataError(f"{path}: found {size:,} bytes, expected a table of at most {_MAX_BYTES:,}")
     lines = list(numbered_lines(path))
+    if len(lines) > 1 and re.fullmatch('"?sep=."?', lines[0][1].strip(), re.IGNORECASE):  # for Excel
+        del lines[0]
     while len(lines) > 1 and lines[0][1].startswith("#"):
         comma = _delimiter(lines[1][1])
         header = lines[0][1].lstrip("# ")
@@ -71,7 +73,7 @@ def read(path: Path, budget: Budget) -> tuple[list[Detection], bool]:
             )
         budget.charge(100 * len(row))
         found.append((where, row))
-    return list(_people(names, found, path)), deeplabcut
+    return list(people_of(names, found, path)), deeplabcut
 
 
 def _delimiter(line: str) -> str:
@@ -100,8 +102,12 @@ def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
             return *_individuals(cells, path), True
         raise DataError(f"{path}: found DeepLabCut's header with {listed(kinds)}, expected bodyparts, coords")
     if all(is_number(cell) or not cell for cell in first) and any(first):
-        return [], cells, False
+        numbers = [str(number) for number in range(len(first))]  # pandas numbers columns without names
+        numbered = len(first) > 2 * MIN_NAMES and first in (numbers, ["", *numbers[:-1]])
+        return [], cells[1:] if numbered and len(cells) > 1 else cells, False
     names, body = first, cells[1:]
+    if body and len(names) == len(body[0][1]) > _FEW_ROWS and {cell.lower() for cell in body[0][1][1:]} <= _AXES.keys():
+        return _two_lines(names, body)
     if body and len(names) == len(body[0][1]) - 1:
         if _ends_empty(names, body):
             body = [(where, row[:-1] if not row[-1] else row) for where, row in body]
@@ -113,6 +119,19 @@ def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
     if body and sum(map(bool, body[0][1])) > 1 and not any(is_number(c) or c.lower() in _MISSING[1:] for c in body[0][1]):
         body = body[1:]  # a line of units
     return names, body, False
+
+
+def _two_lines(parts: list[str], body: Rows) -> tuple[list[str], Rows, bool]:
+    """Join the joints of a header's first line, which need not be repeated, with the axes of the second."""
+    axes = body[0][1]
+    names, joint = [], ""
+    for part, axis in zip(parts, axes, strict=True):
+        joint = part or joint
+        names.append(f"{joint}_{axis}")
+    if axes[0].lower() not in _AXES:
+        names[0] = "frame"
+    skipped = 2 if len(body) > 1 and not any(body[1][1][1:]) else 1  # the name of the index
+    return names, body[skipped:], False
 
 
 def _ends_empty(names: list[str], body: Rows) -> bool:
@@ -168,7 +187,8 @@ def _unnamed(body: Rows, path: Path) -> list[str]:
     raise DataError(f"{found}, expected x, y or x, y, confidence of each joint; {nearest((), TABLES)}")
 
 
-def _people(names: list[str], rows: Rows, path: Path) -> Iterator[Detection]:
+def people_of(names: list[str], rows: Rows, path: Path) -> Iterator[Detection]:
+    """Yield the detected people of a table, given the names of its columns and its lines."""
     at = Columns.of(names, rows)
     numbers_lines = at.track is not None and len(rows) > _FEW_ROWS and len({at.person(row) for _, row in rows}) == len(rows)
     axes = [axis if axis and not part else None for part, axis in map(_split, names)]
@@ -253,8 +273,8 @@ def _split(name: str) -> tuple[str, str | None]:
     for place in places:
         if words and words[place].lower() in _AXES:
             axis = words.pop(place)
-            return "_".join(words), axis.lower()
-    match = re.fullmatch(rf"({'|'.join(_AXES)})([0-9]+)|(.*[a-z])([XYZ])", name, re.IGNORECASE)
+            return "_".join([word for word in words if word.lower() not in NOISE] or words), axis.lower()
+    match = re.fullmatch(rf"({'|'.join(_AXES)})([0-9]+)|(.*[a-z])([XYZC])", name, re.IGNORECASE)
     if match and match[1]:
         return match[2], match[1].lower()
     if match and match[4].isupper():

@@ -26,16 +26,22 @@ Layouts = Mapping[int, tuple[str, int]]  # {number of joints in the file: (layou
 
 # Whole-body keypoints (133, 136) begin with those of the body.
 _COCO = {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17), 136: ("halpe_26", 26)}
-_OPENPOSE = {25: ("body_25", 25), 18: ("coco_18", 18), 15: ("openpose_mpi_15", 15)}
+_OPENPOSE = {
+    **{25: ("body_25", 25), 18: ("coco_18", 18), 15: ("openpose_mpi_15", 15)},
+    **{137: ("body_25", 25), 134: ("coco_18", 18)},  # hands and face follow; 134 are rtmlib's and DWPose's
+}
 _LANDMARKS = dict.fromkeys((33, 75, 501, 543, 553), ("mediapipe_33", 33))  # hands and face follow
-LANDMARK_KEYS = {"landmarks", "landmark", "pose_landmarks", "poseLandmarks"}
+_WHOLE_BODY = {joints: own for joints, own in (_COCO | _OPENPOSE | _LANDMARKS).items() if joints > own[1]}
+LANDMARK_KEYS = {"landmarks", "landmark", "pose_landmarks"}
 PEOPLE = ("people", "persons", "poses", "pose", "instances", "detections", "predictions", "bodies", "objects", "skeletons")
 FRAME = ("frame", "frame_id", "frame_index", "frame_number", "frame_idx", "frame_no")  # their value is a frame number
-_IMAGE = ("image_id", "image", "image_name", "file_name", "filename")
+IMAGE = ("image_id", "image", "image_name", "file_name", "filename")
 _TRACK = ("track_id", "idx", "person_id", "id_")
 _OWN_TRACK = (*_TRACK, "tracking_id", "tracker_id", "player_id", "pid", "id")  # in formats in which "id" is not an annotation's
 POINTS = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose")
 INSIDE = ("frames", "data", "results", "annotations", "instance_info", *PEOPLE, *POINTS, *sorted(LANDMARK_KEYS))
+SCORES = ("keypoint_scores", "scores", "confidences", "confidence", "conf", "visibility", "visible", "likelihood", "score")
+_FEW_ROWS = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +88,12 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, int | float)
 
 
+def _has_rows(value: Any) -> bool:
+    """Return whether an object has several entries of 2 to 4 numbers each, as joints by their names."""
+    rows = [row for row in value.values() if isinstance(row, list) and 2 <= len(row) <= 4] if isinstance(value, dict) else []
+    return len(rows) >= _FEW_ROWS and all(map(_is_numbers, rows))
+
+
 def _has_names(peek: "Peek") -> bool:
     """Return whether an object's keys look like frame numbers or image names."""
     return any(any(letter.isdigit() or letter == "." for letter in key) for key in peek.root)
@@ -126,7 +138,7 @@ class Format:
     y_first: bool = False
     picture: tuple[str, ...] = ()
     track: tuple[str, ...] = _TRACK
-    scores: tuple[str, ...] = ("keypoint_scores", "keypoints_scores", "scores", "confidences")
+    scores: tuple[str, ...] = SCORES
     folder: bool = True
 
     @property
@@ -165,9 +177,13 @@ JSON_FORMATS = (
         "MMPose's {instance_info: [{frame_id, instances}]}, or a list of frames, or a list of the people in one picture",
         min_confidence=0.2,
         layouts=_COCO,
-        matches=lambda peek: "instance_info" in peek.root or "instances" in peek.entry or "keypoint_scores" in peek.entry,
-        frames="instance_info|[]",
-        people="instances",
+        matches=lambda peek: (
+            "instance_info" in peek.root
+            or bool({"instances", "keypoint_scores"} & peek.entry)
+            or ("keypoint_scores" in peek.inner and "predictions" in peek.root | peek.entry)
+        ),
+        frames="instance_info|predictions|[]",
+        people="instances|predictions|",
         picture=FRAME,
     ),
     Format(
@@ -196,7 +212,7 @@ JSON_FORMATS = (
         matches=lambda peek: "annotations" in peek.root,
         frames="flat:annotations",
         folder=False,
-        picture=(*FRAME, *_IMAGE),
+        picture=(*FRAME, *IMAGE),
     ),
     Format(
         "openpifpaf",
@@ -212,10 +228,13 @@ JSON_FORMATS = (
         "ultralytics' to_json(): a list of {name, box, keypoints: {x, y, visible}} of one picture, or a list of such lists",
         min_confidence=0.25,
         layouts=_COCO,
-        matches=lambda peek: {"box", "keypoints"} <= peek.entry | peek.inner,
-        frames="frames|data|results|[]",
+        matches=lambda peek: (
+            {"box", "keypoints"} <= peek.entry | peek.inner
+            and (not _has_names(peek) or bool({"name", "class"} & (peek.entry | peek.inner)))
+        ),
+        frames="frames|data|results|[]|{}",
         people="results|detections|instances|people|persons|",
-        picture=(*FRAME, *_IMAGE),
+        picture=(*FRAME, *IMAGE),
         track=_OWN_TRACK,
     ),
     Format(
@@ -239,10 +258,10 @@ JSON_FORMATS = (
             bool(LANDMARK_KEYS & (peek.root | peek.entry | peek.inner))
             or ("x" in peek.entry | peek.inner and not {*PEOPLE, *POINTS} & (peek.root | peek.entry))
         ),
-        frames="frames|data|results|landmarks|landmark|pose_landmarks|poseLandmarks|[]|{}",
-        people="landmarks|landmark|pose_landmarks|poseLandmarks|",
-        points=("landmarks", "landmark", "pose_landmarks", "poseLandmarks", "keypoints", ""),
-        picture=(*FRAME, *_IMAGE),
+        frames="frames|data|results|landmarks|landmark|pose_landmarks|[]|{}",
+        people="poses|pose|people|persons|landmarks|landmark|pose_landmarks|",
+        points=("landmarks", "landmark", "pose_landmarks", "keypoints", ""),
+        picture=(*FRAME, *IMAGE),
         track=_OWN_TRACK,
     ),
     Format(
@@ -270,15 +289,17 @@ JSON_FORMATS = (
         "json",
         "other JSON like {frames: [{people: [{keypoints}]}]}; frames or people may be missing, or each person has the frames; "
         "other common keys are known too",
-        layouts=_COCO | _LANDMARKS,
+        layouts=_COCO | _LANDMARKS | _WHOLE_BODY,
         matches=lambda peek: (
-            bool({"frames", *PEOPLE, *POINTS} & (peek.root | peek.entry | peek.inner)) or _is_numbers(peek.first)
+            bool({"frames", *PEOPLE, *POINTS} & (peek.root | peek.entry | peek.inner))
+            or _is_numbers(peek.first)
+            or _has_rows(peek.first)
         ),
         frames="|".join(("frames", "data", "results", *POINTS, "[]", "{}")),
         people="|".join((*PEOPLE, "")),
-        points=(*POINTS, ""),
+        points=(*POINTS, *sorted(LANDMARK_KEYS), ""),
         alone=False,
-        picture=(*FRAME, *_IMAGE),
+        picture=(*FRAME, *IMAGE),
         track=_OWN_TRACK,
     ),
 )
@@ -299,11 +320,12 @@ OTHER_FORMATS = (
         "npz",
         ".npz with `keypoints` [T, J, 2 or 3], or [T, P, J, 2 or 3] of several people; optional `confidences` or `scores`, "
         "`image_size`, `fps`, `layout`, `frames`, `times`",
+        layouts=_WHOLE_BODY,
     ),
     Format(
         "npy",
         ".npy array [T, J, 2 or 3] or [T, 2 or 3, J], or [P, T, J, 2 or 3] of several people; also FreeMoCap's",
-        layouts={joints: _LANDMARKS[joints] for joints in (543, 553)},
+        layouts=_WHOLE_BODY,
     ),
     Format(
         "yolo_txt",
@@ -317,6 +339,7 @@ OTHER_FORMATS = (
         "csv",
         "table with commas, semicolons, tabs or spaces; each line is a frame, a person in a frame, or a joint; a header names "
         "the joints, or they are in a known order",
+        layouts=_WHOLE_BODY,
     ),
 )
 

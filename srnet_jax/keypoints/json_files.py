@@ -10,9 +10,12 @@ import numpy as np
 
 from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.files import reading, size_of
+from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, in_utf_8, listed
+from srnet_jax.keypoints.csv_columns import Rows
 from srnet_jax.keypoints.formats import DATA_SETS, FRAME, JSON_FORMATS, Format, Peek, nearest
 from srnet_jax.keypoints.joint_order import MIN_NAMES
+from srnet_jax.keypoints.keys import with_known_keys
 from srnet_jax.keypoints.people import MOVES_ON, TIME_UNITS, Detection, image_size, is_number, motion
 from srnet_jax.keypoints.points import as_points, is_joints, joint_name, letters
 
@@ -21,6 +24,7 @@ _NOTHING: tuple[Any, ...] = (None, [], {}, "")
 _VIDEO = ("video", "video_name", "video_id", "clip", "sequence", "camera")
 _PERSON = {"", "person", "personid", "player", "subject", "track", "trackid", "id", "individual", "actor", "p"}
 _IDS = ("track_id", "person_id", "id", "name")
+_META = ("metadata", "meta", "info", "video_info", "video_metadata", "video", "header", "image")  # they may give size and rate
 _FEW, _CROWD, _EXAMINED = 3, 20, 200  # people who may be alike in a picture, people in a picture, examined list entries
 
 
@@ -37,15 +41,38 @@ def load_json(path: Path) -> Any:
     with reading(path, "a JSON file"):
         text = data.decode()
         try:
-            content = json.loads(text, parse_constant=lambda _: None)  # NaN and infinity: missing
+            content = _parsed(text)
             if isinstance(content, list) and content and all(isinstance(item, str) and item[:1] in "[{" for item in content):
-                return [json.loads(item, parse_constant=lambda _: None) for item in content]  # some libraries return JSON texts
+                return [_parsed(item) for item in content]  # some libraries return JSON texts
             return content
         except json.JSONDecodeError:
             lines = [line for line in text.splitlines() if line.strip()]
-            if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines):
+            if len(lines) < 2 or not all(line.lstrip()[0] in "{[" for line in lines):
                 raise
-            return [json.loads(line, parse_constant=lambda _: None) for line in lines]
+            return [_parsed(line) for line in lines]
+
+
+def _parsed(text: str) -> Any:
+    """Parse JSON; NaN and infinity become None, and keys as the formats know them."""
+    return json.loads(text, parse_constant=lambda _: None, object_hook=with_known_keys)
+
+
+def as_table(content: Any, path: Path, budget: Budget) -> tuple[list[str], Rows] | None:
+    """Return the columns and lines of a list of flat objects, as pandas writes a table; None for other files."""
+    if not isinstance(content, list) or not content or not isinstance(content[0], dict):
+        return None
+    names = list(content[0])
+    if not set(names) & set(FRAME) and len(names) <= 2 * MIN_NAMES:  # the joints of one person
+        return None
+    rows: Rows = []
+    for number, item in enumerate(content):
+        if not isinstance(item, dict) or list(item) != names:
+            return None
+        if not all(value is None or is_number(value) or isinstance(value, str) for value in item.values()):
+            return None
+        budget.charge(100 * len(names))
+        rows.append((f"{path}: entry {number}", ["" if value is None else str(value).strip() for value in item.values()]))
+    return names, rows
 
 
 def recognise(content: Any, path: Path) -> Format:
@@ -80,8 +107,8 @@ def is_known(content: Any) -> bool:
 def by_person(content: Any) -> list[tuple[str | None, Any]]:
     """Split a file that has the frames of each person separately.
 
-    Such a file is an object of people, `{"person_1": frames, ...}`, or has a list of them, `{"people": [{"id": 1,
-    "frames":}]}`.
+    Such a file is an object of people, `{"person_1": frames, ...}`, or has one, `{"tracks": {"1": frames}}`, or has a list of
+    people, `{"people": [{"id": 1, "frames":}]}`.
 
     Returns:
       The id and the frames of each person; for other files, None and the whole content.
@@ -91,9 +118,10 @@ def by_person(content: Any) -> list[tuple[str | None, Any]]:
     people = _value(content, ("people", "persons", "tracks"))
     if isinstance(people, list) and people and all(isinstance(one, dict) and "frames" in one for one in people):
         return [(str(_value(one, _IDS) or number), one) for number, one in enumerate(people, 1)]
-    words = {letters(key) if re.search("[0-9]", key) else key for key in content}
-    if content and words <= _PERSON and all(_is_one_person(one, words != {""}) for one in content.values()):
-        return [(re.sub(r"^[^0-9]+", "", key), one) for key, one in content.items()]
+    for named in (people, content):
+        words = {letters(key) if re.search("[0-9]", key) else key for key in named} if isinstance(named, dict) else set()
+        if words and words <= _PERSON and all(_is_one_person(one, words != {""}) for one in named.values()):
+            return [(re.sub(r"^[^0-9]+", "", key), one) for key, one in named.items()]
     return [(None, content)]
 
 
@@ -143,6 +171,8 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Detection]:
             picture = _picture(frame[key], f"{path}: entry {number}")
             picture = int(picture) if key in FRAME and picture.isdecimal() else picture
         size = sizes.get(str(frame[key])) if key else None
+        if size is None and frame is not content and not one.frames.startswith("flat"):
+            size = _given_size(frame, str(path)) or _given_size(_value(frame, ("image",)), str(path))
         clip = _value(frame, _VIDEO) if frame is not content else None
         clock = _clock(frame) if frame is not content else None
         where = f"{path}: frame {one_line(picture, 100)}"
@@ -183,11 +213,24 @@ def file_info(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, An
     """Return the image size, the frames per second and the name of the data set that a file's object gives; None for others."""
     if not isinstance(content, dict):
         return None, None, None
-    size = None
-    if "images" not in content and (content.get("width") is not None or content.get("height") is not None):
-        size = image_size(content.get("width"), content.get("height"), str(path))
+    places = [content, *(content[key] for key in _META if isinstance(content.get(key), dict))]
+    sizes = () if "images" in content else (_given_size(place, str(path)) for place in places)
+    fps = next((place["fps"] for place in places if place.get("fps") is not None), None)
     meta = content.get("meta_info")
-    return size, content.get("fps"), meta.get("dataset_name") if isinstance(meta, dict) else None
+    data_set = meta.get("dataset_name") if isinstance(meta, dict) else None
+    return next((size for size in sizes if size), None), fps, data_set
+
+
+def _given_size(item: Any, where: str) -> tuple[int, int] | None:
+    """Return the image size that an object gives; None without one, or if it is the size of something at x and y."""
+    if not isinstance(item, dict) or not item.keys().isdisjoint(("x", "x1", "left")):
+        return None
+    size = item.get("image_size")
+    if isinstance(size, list) and len(size) == 2:
+        return image_size(size[0], size[1], where)
+    if item.get("width") is not None or item.get("height") is not None:
+        return image_size(item.get("width"), item.get("height"), where)
+    return None
 
 
 def _joint_names(content: Any) -> tuple[str, ...] | None:
@@ -206,9 +249,16 @@ def _joint_names(content: Any) -> tuple[str, ...] | None:
     return tuple(names) if sum(joint_name(name) is not None for name in names) >= MIN_NAMES else None
 
 
-def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[str | None, Any]]:
+def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str | None, Any]]:
     """Yield each frame, or each person of a flat list, with the picture's name if the frame does not contain it."""
     options = one.frames.split("|")
+    if numbers := _frame_numbers(content, one):
+        others = {key: value for key, value in content.items() if key != "frames"}
+        frames = list(_frames(others, one, path))
+        if len(frames) != len(numbers):
+            raise DataError(f"{path}: found {len(numbers)} frame numbers for {len(frames)} frames, expected equal numbers")
+        yield from ((number, frame) for number, (_, frame) in zip(numbers, frames, strict=True))
+        return
     key = next((option for option in options if isinstance(content, dict) and option in content), None)
     if one.frames == "":
         yield path.name, content
@@ -230,7 +280,7 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[str | None,
     elif key is not None or isinstance(content, list):
         found = content if key is None else content[key]
         if key in one.points:
-            scores = _value(content, one.scores)
+            scores = _list_of_scores(content, one)
             if is_joints(found) or (key in one.people.split("|") and not _are_frames(found)):  # one picture
                 yield path.name, content
             elif isinstance(found, list) and isinstance(scores, list) and len(scores) == len(found):
@@ -262,6 +312,15 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[str | None,
         yield None, content
     else:
         raise DataError(f"{path}: found {described(content)}, expected the format {one.name}")
+
+
+def _frame_numbers(content: Any, one: Format) -> list[int]:
+    """Return the frame numbers that a file has in one list, beside its joints; else nothing."""
+    numbers = content.get("frames") if isinstance(content, dict) else None
+    if not isinstance(numbers, list) or content.keys().isdisjoint(set(one.points) - {""}):
+        return []
+    whole = [int(number) for number in numbers if is_number(number) and 0 <= number < 1e15 and number == int(number)]
+    return whole if len(whole) == len(numbers) else []
 
 
 def _are_frames(found: Any) -> bool:
@@ -302,6 +361,8 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
         raise DataError(f"{where}: found {described(frame)}, expected {'people' if one.points[-1] else 'joints'}")
     if frame in _NOTHING:
         return
+    if isinstance(frame, list) and len(frame) == 1 and isinstance(frame[0], list) and frame[0] and not is_joints(frame[0]):
+        frame = frame[0]  # a batch of one picture
     if isinstance(frame, dict) and all(key.isdecimal() for key in frame) and not is_joints(frame):  # with track ids as keys
         people = list(frame.items())
     elif isinstance(frame, list) and not (one.points[-1] == "" and is_joints(frame)):
@@ -316,7 +377,9 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
         if isinstance(person, dict) and one.points[-1] and not person.keys() & set(one.points):  # only a box
             lacking.append(f"{where}: found a person with {listed(person)}, expected {' or '.join(one.points)}")
             continue
-        track, points, scores = track or _value(person, one.track), _points(person, one, where), _value(person, one.scores)
+        track, points, scores = track or _value(person, one.track), _points(person, one, where), _list_of_scores(person, one)
+        if isinstance(points, dict) and isinstance(points.get("xy"), list):  # the attributes of ultralytics' keypoints
+            points, scores = points["xy"], _list_of_scores(points, one)
         if (
             points is not person
             and isinstance(points, list)
@@ -328,7 +391,13 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
                 sure = scores[index] if isinstance(scores, list) and index < len(scores) else None
                 yield None, own, sure if isinstance(sure, list) else None  # a number is the score of the person
         else:
-            yield track, points, None if is_number(scores) else scores
+            yield track, points, None if points is person else scores
+
+
+def _list_of_scores(item: Any, one: Format) -> list[Any] | None:
+    """Return the confidences that an object has beside its joints; None without them. A number is the score of the person."""
+    found = (item.get(key) for key in one.scores) if isinstance(item, dict) else ()
+    return next((scores for scores in found if isinstance(scores, list)), None)
 
 
 def _points(person: Any, one: Format, where: str) -> Any:

@@ -22,6 +22,7 @@ from srnet_jax.keypoints import csv_files, json_files, npz_files, which_layout, 
 from srnet_jax.keypoints.formats import DATA_SETS, FORMATS, JSON_FORMATS, Format, nearest
 from srnet_jax.keypoints.joint_order import in_layout, named_alike
 from srnet_jax.keypoints.people import Detection, People, frame_rate, gather
+from srnet_jax.keypoints.points import is_missing
 from srnet_jax.keypoints.tracks import MAX_NORMALISED, Track, follow, turned
 from srnet_jax.pose.layouts import LAYOUTS
 
@@ -73,7 +74,7 @@ def load(path: str | Path, hints: Hints = Hints()) -> tuple[Track, ...]:
         raise UserError(f"keypoint format {name!r}: not known, expected one of {', '.join(FORMATS)}{hint}")
     budget = Budget(_RATIO * _size(path))
     with naming(path):
-        everyone = list(_read(path, hints, budget))
+        everyone = [(_without_depth(people, path), one) for people, one in _read(path, hints, budget)]
         scale = _scale_of_confidences([people for people, _ in everyone], path)
         tracks = []
         for people, one in everyone:
@@ -90,6 +91,16 @@ def load(path: str | Path, hints: Hints = Hints()) -> tuple[Track, ...]:
         warnings.warn(f"{path}: found images of {width} x {height} pixels, using {given} (--width, --height)", stacklevel=2)
     tracks.sort(key=lambda track: -int(track.detected.sum()))
     return tuple(_with_own_names(which_layout.with_body_25b(turned(tracks, hints.rotate, str(path)))))
+
+
+def _without_depth(people: People, path: Path) -> People:
+    """Replace third numbers that are the depth of MediaPipe's landmarks, beside fractions of the image size, by confidences."""
+    x, y, third = np.moveaxis(people.values, -1, 0)
+    sizes = np.abs([x, y])[np.isfinite([x, y])]
+    if people.layout != "mediapipe_33" or not (third < -_NO_CONFIDENCE).any() or np.median(sizes) > MAX_NORMALISED:
+        return people
+    warnings.warn(f"{path}: found third numbers below 0, using them as the depth of MediaPipe's landmarks", stacklevel=2)
+    return dataclasses.replace(people, values=np.stack([x, y, np.where(np.isnan(third), np.nan, 1.0)], -1))
 
 
 def _scale_of_confidences(everyone: list[People], path: Path) -> float:
@@ -137,6 +148,9 @@ def _read(path: Path, hints: Hints, budget: Budget) -> Iterator[tuple[People, Fo
     elif name in _JSON or (name is None and (head[:1] in (b"{", b"[") or suffix == ".json")):
         content = json_files.load_json(path)
         if content in ([], {}):
+            return
+        if name is None and (lines := json_files.as_table(content, path, budget)):
+            yield from _of_seen(csv_files.people_of(*lines, path), FORMATS["csv"], path, budget)
             return
         for person, own in json_files.by_person(content):
             one = FORMATS[name] if name else json_files.recognise(own, path)
@@ -249,7 +263,8 @@ def _in_pixels(people: People, one: Format, image_size: tuple[int, int] | None) 
     """Convert coordinates from fractions of the image size to pixels if they are fractions."""
     size = image_size or people.image_size
     points = people.values[..., :2]
-    numbers = points[np.isfinite(points).all(-1) & (points != 0).any(-1) & (points != -1).all(-1)]
+    missing = is_missing(points)
+    numbers = points[~missing]
     shares = not len(numbers) or bool(np.median(np.abs(numbers)) <= MAX_NORMALISED)
     if len(numbers) and shares and (numbers < 0).mean() > _NEGATIVE:
         raise DataError(
@@ -268,7 +283,9 @@ def _in_pixels(people: People, one: Format, image_size: tuple[int, int] | None) 
             f"{people.where}: found a coordinate of {np.abs(numbers).max():.6g}, expected fractions of the image's width "
             "and height, 0 to 1"
         )
-    return dataclasses.replace(people, values=people.values * [*size, 1], image_size=size)
+    values = people.values * [*size, 1]
+    values[missing, :2] = np.nan
+    return dataclasses.replace(people, values=values, image_size=size)
 
 
 def _with_own_names(tracks: list[Track]) -> list[Track]:

@@ -14,19 +14,22 @@ from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed, numbers_of_shape
 from srnet_jax.keypoints import formats
+from srnet_jax.keypoints.keys import with_known_keys
 from srnet_jax.keypoints.people import (
     MOVES_ON,
+    TIME_UNITS,
     Detection,
     People,
     frame_rate,
     gather,
     image_size,
     in_order,
+    in_seconds,
     layout_name,
     motion,
     video_name,
 )
-from srnet_jax.keypoints.points import FlatPoints3DError
+from srnet_jax.keypoints.points import FlatPoints3DError, letters
 from srnet_jax.pose import layouts
 
 FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
@@ -34,8 +37,9 @@ _MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame; a small file may repeat one
 _COCO_JOINTS = 17
 _MAX_FRAMES = 1e15
 _EXAMINED, _CROWD = 200, 20  # frames or people that are examined; largest number of people in one picture
-_POINTS = ("keypoints", "kpts", "keypoints_2d", "kps", "joints_2d", "poses_2d", "arr_0")
-_CONFIDENCES = ("confidences", "keypoint_scores", "scores", "confidence", "conf", "visibility", "likelihood", "arr_1")
+_POINTS = (*formats.POINTS, "poses", "keypoint", *sorted(formats.LANDMARK_KEYS), "arr_0")
+_CONFIDENCES = ("confidences", *formats.SCORES, "arr_1")
+_FRAMES = ("frames", *formats.FRAME)
 FREEMOCAP = (543, 553)  # numbers of landmarks of body, hands and face
 
 
@@ -53,7 +57,7 @@ def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, 
     Raises:
       DataError: if the file is damaged or its content is not as expected.
     """
-    arrays = load_npz(path)
+    arrays = with_known_keys(load_npz(path))
     name = keypoint_format or recognised(arrays, path)
     match name:
         case "videopose3d":
@@ -69,7 +73,7 @@ def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, 
 def read_npy(path: Path, budget: Budget) -> People:
     """Read an .npy file with one array of keypoints.
 
-    The array is [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 or J*3] for one person, or [P, T, J, 2 or 3] for
+    The array is [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 to J*4] for one person, or [P, T, J, 2 or 3] for
     several.
 
     Raises:
@@ -80,7 +84,7 @@ def read_npy(path: Path, budget: Budget) -> People:
     joints = {len(one.joints) for one in layouts.LAYOUTS.values()}
     if array.ndim == 2 and array.shape[1] in (2, 3) and len(array) in joints:  # one picture
         array = array[None]
-    elif array.ndim == 2 and (size := next((n for n in (3, 2) if array.shape[1] / n in joints), 0)):
+    elif array.ndim == 2 and (size := next((n for n in (3, 4, 2) if array.shape[1] / n in joints), 0)):
         array = array.reshape(len(array), -1, size)
     elif array.ndim == 3 and array.shape[1] in (2, 3) and array.shape[2] in joints:  # [T, 2 or 3, J]
         array = np.swapaxes(array, 1, 2)
@@ -101,10 +105,18 @@ def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
     for key, name in (keys | dict.fromkeys(_POINTS, "npz")).items():
         if key in arrays:
             return name
+    if _only_points(arrays):
+        return "npz"
     raise DataError(
         f"{path}: found the keys {listed(arrays)}, expected positions_2d, reconstruction, keypoints, or boxes, segments and "
         f"keypoints; {formats.nearest(arrays, (formats.FORMATS[name] for name in FORMATS))}"
     )
+
+
+def _only_points(arrays: dict[str, np.ndarray]) -> str | None:
+    """Return the name of the only array that may be keypoints; None if there are none or several."""
+    found = [name for name, array in arrays.items() if array.ndim in (3, 4) and array.shape[-1] in (2, 3)]
+    return found[0] if len(found) == 1 else None
 
 
 def _frames_first(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
@@ -164,14 +176,15 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
     Each of several people has the same index in all frames. Optional arrays are `confidences` [T, J] or [T, P, J], `image_size`
     (width, height), `fps`, `layout`, `times` [T] in seconds, and `frames` [T], the frame numbers.
     """
-    key = next((key for key in _POINTS if key in arrays), None)
+    key = next((key for key in _POINTS if key in arrays), _only_points(arrays))
     if key is None:
         raise DataError(f"{path}: found the keys {listed(arrays)}, expected keypoints")
     values = _rows(arrays[key], (3, 4), f"{path}: {key}", budget)
-    others = [name for name in arrays if name != key and arrays[name].shape == values.shape[:-1]]
+    others = [name for name in arrays if name != key and arrays[name].shape in (values.shape[:-1], (*values.shape[:-1], 1))]
     sure = next((name for name in _CONFIDENCES if name in (others if name != "confidences" else arrays)), None)
     if sure is not None:
-        confidences = numbers_of_shape(arrays[sure], values.shape[:-1], f"{path}: {sure}")
+        given = arrays[sure][..., 0] if arrays[sure].shape == (*values.shape[:-1], 1) else arrays[sure]
+        confidences = numbers_of_shape(given, values.shape[:-1], f"{path}: {sure}")
         if arrays[key].shape[-1] > 2 and not ((values[..., 2] >= 0) & (values[..., 2] <= 1) | np.isnan(values[..., 2])).all():
             raise FlatPoints3DError(f"{path}: found points in 3D, expected a detector's 2D keypoints")
         with np.errstate(over="ignore", invalid="ignore"):
@@ -181,11 +194,14 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
     if values.ndim == 4 and _people_first(values):
         values = np.swapaxes(values, 0, 1)
     shape = values.shape[:-1]
-    size = arrays.get("image_size", np.empty(0))
-    if "image_size" in arrays and size.shape != (2,):
-        raise DataError(f"{path}: image_size: found {described(size)}, expected width and height")
     people = shape[1] if len(shape) == 3 else 1
-    frames, times = (_each_frame(arrays, name, shape[0], path) for name in ("frames", "times"))
+    frames = next((arrays[name] for name in _FRAMES if name in arrays), None)
+    clock = next((name for name in arrays if letters(name) in TIME_UNITS), "")
+    frames, times = (
+        _each_frame(found, name, shape[0], path) for found, name in ((frames, "frames"), (arrays.get(clock), clock or "times"))
+    )
+    if times is not None:
+        times = in_seconds(times, 1.0 if clock == "times" else TIME_UNITS[letters(clock)], str(path))
     numbers = np.arange(shape[0]) if frames is None else frames.astype(np.int64)
     return People(
         str(path),
@@ -194,15 +210,26 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
         tuple(str(i) if people > 1 else None for i in range(1, people + 1)) * shape[0],
         values.reshape(-1, *values.shape[-2:]),  # [T*P, J, 3]
         layout=layout_name(_item(arrays, "layout"), str(path)),
-        image_size=image_size(size[0], size[1], f"{path}: image_size") if "image_size" in arrays else None,
+        image_size=_size(arrays, path),
         fps=frame_rate(_item(arrays, "fps"), str(path)),
         times=None if times is None else in_order(np.repeat(times, people), np.repeat(numbers, people), str(path)),
     )
 
 
-def _each_frame(arrays: dict[str, np.ndarray], name: str, count: int, path: Path) -> np.ndarray | None:
+def _size(arrays: dict[str, np.ndarray], path: Path) -> tuple[int, int] | None:
+    """Return the image size from `image_size`, or from `width` and `height`; None without them."""
+    if "image_size" in arrays:
+        size = arrays["image_size"]
+        if size.shape != (2,):
+            raise DataError(f"{path}: image_size: found {described(size)}, expected width and height")
+        return image_size(size[0], size[1], f"{path}: image_size")
+    if "width" in arrays and "height" in arrays:
+        return image_size(_item(arrays, "width"), _item(arrays, "height"), str(path))
+    return None
+
+
+def _each_frame(found: np.ndarray | None, name: str, count: int, path: Path) -> np.ndarray | None:
     """Return an array [T] of increasing numbers; None if there is none, or, with a warning, if they do not increase."""
-    found = arrays.get(name)
     if found is None or found.shape != (count,) or found.dtype.kind not in "fiu":
         return None
     found = found.astype(np.float64)

@@ -4,7 +4,7 @@ Names that differ only in numbers are the frames of one video. The frame number 
 in all names, so that a date or an image size is not taken as frame number; a number that increases by one is preferred to
 others, such as times. A number after a letter that stays the same for several frames distinguishes videos (`vid1_frame_1`).
 A picture is independent, not a frame of a video, if its name resembles no other name, or if its number is far and unevenly
-spaced from the others, as the ids of a data set's images are. Names like `0.033` are evenly spaced times.
+spaced from the others, as the ids of a data set's images are. Names like `0.033` or `1714556000033` are evenly spaced times.
 """
 
 import collections
@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-_EXTENSION = re.compile(r"\.(jpe?g|png|bmp|tiff?|webp|json|txt)$", re.IGNORECASE)
+_EXTENSION = re.compile(  # Roboflow appends .rf. and a code to each name
+    r"([._](jpe?g|png))?\.rf\.[0-9a-z]{6,}(\.(jpe?g|png|json|txt))?$|\.(jpe?g|png|bmp|tiff?|webp|json|txt)$", re.IGNORECASE
+)
 _FARTHEST_MEDIAN = 5  # frames between pictures of one video, unless they are evenly spaced
 _SAME_STEP = 0.9  # fraction of about equal steps from which on numbers are evenly spaced
 _TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
@@ -145,6 +147,8 @@ def _steps(numbers: list[int]) -> tuple[float, float]:
 def _numbered(clip: str, numbers: list[int], names: list[str]) -> list[Place]:
     """Return the frames of a video, or independent pictures if the numbers are not frame numbers."""
     usual, even = _steps(numbers)
-    if usual > _FARTHEST_MEDIAN and even < _SAME_STEP:
+    if usual > _FARTHEST_MEDIAN and (even < _SAME_STEP or len(numbers) < 3):
         return [Place(name, 0, True) for name in names]
+    if numbers and min(numbers) > _MAX_FRAMES:  # time stamps
+        return [Place(clip, round((number - min(numbers)) / (usual or 1)), False) for number in numbers]
     return [Place(clip, number, False) for number in numbers]

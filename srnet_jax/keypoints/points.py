@@ -2,14 +2,15 @@
 
 The forms are:
 
-    [x, y, c, x, y, c, ...]                  flat; or flat pairs with a separate list of confidences
+    [x, y, c, x, y, c, ...]                  flat; also x, y or x, y, z, c, if only these give the joints of a known detector
     [[x, y], ...]  [[x, y, c], ...]          one row for each joint; four numbers are x, y, z, confidence
+    [[0, x, y], [1, x, y], ...]              rows that begin with the joint's number
     [{"x":, "y":, "visibility":}, ...]       one object for each joint
     {"x": [...], "y": [...], "visible":}     an object of lists
     {"nose": {"x":, "y":}, "left_eye": ...}  joints by name, as objects or rows
 
-A joint is missing if it is None, NaN or exactly (0, 0), has a coordinate of -1, or a confidence of 0 or less. Missing joints
-become NaN.
+Numbers may be texts. A joint is missing if it is None, NaN or exactly (0, 0), has a coordinate of -1 or twice the same negative
+one, such as -999, or a confidence of 0 or less. Missing joints become NaN.
 """
 
 import math
@@ -21,11 +22,13 @@ import numpy as np
 
 from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.text import described
+from srnet_jax.keypoints.formats import NUMBERS
 from srnet_jax.pose import layouts
 
 # Names of columns and keys, as `letters` returns them; the first one that is found is used.
 CONFIDENCES = (
     *("conf", "confidence", "c", "likelihood", "p", "prob", "probability", "s", "score", "visibility", "visible", "vis", "v"),
+    *("certainty", "scores", "confs"),
     "presence",  # MediaPipe's probability of being in the image; 0 if not computed
 )
 JOINT_KEYS = (
@@ -37,7 +40,11 @@ JOINT_KEYS = (
     *("bodypart", "name", "part", "label", "type", "index", "idx", "id"),
 )
 MAX_JOINTS = 1000
+NOISE = ("pose", "landmark", "keypoint", "kp", "kpt", "joint", "point", "person", "body", "p", "pos", "pixel")  # in names
 _NO_CONFIDENCE = math.inf  # in place of a confidence; JSON contains no infinity
+_TEXT = re.compile(
+    r"[ \t\r\n]*([-+]?[0-9]{1,100}(\.[0-9]{0,100})?(e[-+]?[0-9]{1,2})?|nan)[ \t\r\n]*", re.IGNORECASE
+)  # a number as text
 _DEEP = 2.0  # range of third coordinates above which they are not fractions of the image size
 
 
@@ -94,13 +101,17 @@ def as_points(value: Any, scores: Any, where: str) -> Points:
     if len(rows) > MAX_JOINTS:
         raise DataError(f"{where}: found {len(rows)} joints, expected at most {MAX_JOINTS}")
     array = np.array([row or [math.nan] * width for row in rows], np.float64)  # [J, 2 to 4]
+    if width > 2 and len(array) > 1 and np.array_equal(array[:, 0], np.arange(len(array))):  # the joints' numbers
+        array, width = array[:, 1:], width - 1
     made = np.ones((len(rows), 3))
     made[:, :2] = array[:, :2]
     has_confidences = width > 2 and bool((array[:, -1] != _NO_CONFIDENCE).any())
     of_people = has_confidences and isinstance(scores, list) and len(scores) != len(rows)  # scores of people, not joints
     if scores is not None and not of_people:
-        if has_confidences:
+        third = array[:, -1]
+        if has_confidences and (((third < 0) | (third > 1)).any() or not (np.abs(array[:, :2]) > _DEEP).any()):
             raise FlatPoints3DError(f"{where}: found points in 3D, expected a detector's 2D keypoints")
+        scores = [score[0] if isinstance(score, list) and len(score) == 1 else score for score in scores]
         sure = np.array([_number(score, where) for score in scores]) if isinstance(scores, list) else np.empty(0)
         if len(sure) != len(rows):
             raise DataError(f"{where}: found {len(sure)} confidences, expected one for each of {len(rows)} joints")
@@ -141,22 +152,29 @@ def is_joints(value: Any) -> bool:
     items = list(_of_joints(value).values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     first = next((item for item in items if item), None)
     if isinstance(first, dict):
-        return ({"x", "y"} <= {str(key).lower() for key in first} or "position" in first) and not isinstance(
-            first.get("x"), list
-        )
+        long = any(isinstance(item, list) and len(item) > 4 for item in first.values())  # a person's joints beside a box
+        return ({"x", "y"} <= {str(key).lower() for key in first} or "position" in first) and not long
     if isinstance(value, dict) and isinstance(value.get("x"), list):
         return True
     if isinstance(first, list):
         return len(first) <= 4 and not isinstance(first[0], list | dict)
-    return isinstance(first, int | float) and isinstance(value, list)
+    is_text = isinstance(first, str) and _TEXT.fullmatch(first)
+    return isinstance(value, list) and (isinstance(first, int | float) or bool(is_text))
+
+
+def is_missing(values: np.ndarray) -> np.ndarray:
+    """Return whether the coordinates of joints [..., 2 or 3], as a file has them, mean that a joint is missing, [...]."""
+    x, y = values[..., 0], values[..., 1]
+    return ~np.isfinite(x) | ~np.isfinite(y) | ((x == y) & (x <= 0)) | (x == -1) | (y == -1)
 
 
 def mark_missing(values: np.ndarray, min_confidence: float) -> np.ndarray:
     """Mark missing joints of joints [..., 3] as NaN with a confidence of 0, and clip confidences to 0 to 1."""
     with np.errstate(invalid="ignore", over="ignore"):
-        x, y, confidence = (values[..., axis] for axis in range(3))
-        missing = ~np.isfinite(x) | ~np.isfinite(y) | ((x == 0) & (y == 0)) | (x == -1) | (y == -1)
-        missing |= ~(confidence.astype(np.float32) > 0) | (confidence < min_confidence)  # float32, as in a track
+        confidence = values[..., 2]
+        missing = (
+            is_missing(values) | ~(confidence.astype(np.float32) > 0) | (confidence < min_confidence)
+        )  # float32, as in a track
     clipped = np.concatenate([values[..., :2], confidence[..., None].clip(0, 1)], axis=-1)
     return np.where(missing[..., None], [math.nan, math.nan, 0.0], clipped)
 
@@ -172,7 +190,7 @@ def joint_name(text: str) -> str | None:
     name = re.sub(r"^([lr])(?=(shoulder|elbow|wrist|hip|knee|ankle|foot|eye|ear|heel|big|small)_?(toe)?$)", r"\1_", name)
     words = [word for word in re.split(r"[^a-z]+", name) if word]
     side = next((full for word in words for full in ("left", "right") if word in (full, full[0])), "")
-    rest = "_".join(word for word in words if word not in ("left", "right", "l", "r"))
+    rest = "_".join(word for word in words if word not in ("left", "right", "l", "r", *NOISE))
     rest = SYNONYMS.get(rest, rest) if side or rest != "hip" else "pelvis"
     found = f"{side}_{rest}" if side else rest
     return found if found in layouts.VOCABULARY else None
@@ -211,13 +229,14 @@ SYNONYMS = {
 
 
 def _flat(value: list[Any], scores: Any, where: str) -> list[list[float]]:
-    size = 2 if isinstance(scores, list) and len(value) == 2 * len(scores) else 3
+    """Split a flat list into joints of 3 numbers, or of 4 or 2 if these give a known number of joints, and 3 no confidences."""
+    numbers = [_number(item, where) for item in value]
+    sizes = [size for size in (3, 4, 2) if len(value) % size == 0 and len(value) // size in NUMBERS]
+    if len(value) % 3 == 0 and all(0 <= sure <= _DEEP or math.isnan(sure) for sure in numbers[2::3]):
+        sizes = [3]
+    size = 2 if isinstance(scores, list) and len(value) == 2 * len(scores) else next(iter(sizes), 3)
     if len(value) % size:
         raise DataError(f"{where}: found {len(value)} numbers, expected x, y and confidence of each joint")
-    if not {int, float, type(None)}.issuperset(map(type, value)):
-        wrong = next(item for item in value if type(item) not in (int, float, type(None)))
-        raise DataError(f"{where}: found {described(wrong)}, expected numbers")
-    numbers = [_number(item, where) for item in value]
     return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
 
@@ -252,6 +271,8 @@ def _number(value: Any, where: str) -> float:
     """Convert a JSON value to a number; NaN for None."""
     if value is None:
         return math.nan
+    if isinstance(value, str) and _TEXT.fullmatch(value):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise DataError(f"{where}: found {described(value)}, expected a number")
     try:

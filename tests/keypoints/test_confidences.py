@@ -41,6 +41,38 @@ def test_confidences_of_an_archive_by_any_name(tmp_path, key):
     is_walker(load(tmp_path / "walk.npz"), without=ANKLES)
 
 
+@pytest.mark.parametrize("key", ["kp_score", "keypoints_conf", "confidence", "conf", "visibility", "kptScores"])
+def test_confidences_beside_the_joints_by_any_name(tmp_path, key):
+    """A guess of low confidence is missing."""
+    people = [{"keypoints": p[:, :2].tolist(), key: p[:, 2].tolist(), "score": 0.9} for p in GUESSED]
+    is_walker(
+        load(write_json(tmp_path / "walk.json", [{"frame": i, "people": [p]} for i, p in enumerate(people)])), without=ANKLES
+    )
+    is_walker(load(write_json(tmp_path / "walk.json", {"keypoints": GUESSED.tolist()})), without=ANKLES)
+
+
+@pytest.mark.parametrize("key", ["certainty", "scores", "kp_conf", "C"])
+def test_confidences_of_a_table_by_other_names(tmp_path, key):
+    header, rows = wide(GUESSED, COCO, ("_x", "_y", f"_{key}"))
+    is_walker(from_table(tmp_path, rows, header), without=ANKLES)
+
+
+def test_the_same_negative_number_twice_is_missing(tmp_path):
+    person = WALK.copy()
+    person[:, ANKLES] = [-999, -999, 1]
+    is_walker(load(write_json(tmp_path / "walk.json", person.tolist())), without=ANKLES)
+    person[..., :2] = np.where(person[..., :2] < 0, -9, person[..., :2] / SIZE)
+    is_walker(load(write_json(tmp_path / "walk.json", person.tolist()), image_size=SIZE), without=ANKLES)
+
+
+@pytest.mark.parametrize("cell", ["-", "<NA>", "#N/A", "?"])
+def test_cells_that_mean_missing(tmp_path, cell):
+    header, rows = wide(WALK, COCO)
+    for row in rows:
+        row[1 + 3 * ANKLES[0] :] = [cell] * 6
+    is_walker(from_table(tmp_path, rows, header), without=ANKLES)
+
+
 def test_confidences_of_a_reconstruction(tmp_path):
     person = walker("h36m")
     person[:, 3, 2] = 0.02
@@ -244,7 +276,7 @@ def test_a_first_row_without_anything_is_a_frame(tmp_path):
 
 
 def test_refusals_name_the_nearest_formats(tmp_path):
-    np.savez(tmp_path / "a.npz", keys=WALK, segments_of=3)
+    np.savez(tmp_path / "a.npz", keys=WALK[..., :1], segments_of=3)
     (tmp_path / "a.csv").write_text("frame,a,b\n1,2,3\n")
     (tmp_path / "a.bin").write_text("\0\0\0")
     for name, nearest in (("a.npz", "videopose3d and"), ("a.csv", "csv and deeplabcut"), ("a.bin", "")):

@@ -13,6 +13,7 @@ from srnet_jax.keypoints import keypoint_files, tracks, which_layout
 from srnet_jax.keypoints.keypoint_files import Hints
 from srnet_jax.pose.layouts import LAYOUTS
 from tests.keypoints.builders import (
+    FRAMES,
     MEDIAPIPE,
     SIZE,
     flat,
@@ -43,6 +44,7 @@ def wholebody(person, joints):
     return np.concatenate([person, np.tile(person[:1], (joints - len(person), 1))])
 
 
+HEADER, ROWS = wide(WALK, COCO)
 JSON = {  # form: (content, layout)
     "mmpose, list of frames": (
         [
@@ -176,6 +178,61 @@ JSON = {  # form: (content, layout)
     "texts": ([json.dumps([{"keypoints": p.tolist(), "box": {}}]) for p in WALK], "coco"),
     "landmarks as keypoints": ([{"frame": i, "keypoints": dots(p)} for i, p in enumerate(LANDMARKS)], "mediapipe_33"),
     "mediapipe, landmark": ({"frames": [{"landmark": dots(p)} for p in LANDMARKS]}, "mediapipe_33"),
+    "other spellings of keys": ([{"frameNumber": i, "Keypoints": p.tolist()} for i, p in enumerate(WALK)], "coco"),
+    "short names of keys": (
+        [{"frame_num": i, "kpts": p[:, :2].tolist(), "kp_score": p[:, 2:].tolist()} for i, p in enumerate(WALK)],
+        "coco",
+    ),
+    "numbers as texts": ([{"image_id": f"{i}.jpg", "keypoints": [*map(str, flat(p))]} for i, p in enumerate(WALK)], "coco"),
+    "flat pairs": ([{"frame": i, "keypoints": flat(p[:, :2])} for i, p in enumerate(WALK)], "coco"),
+    "flat x, y, z, visibility": (
+        [{"frame": i, "landmarks": flat(np.insert(shares(p), 2, -0.1, axis=1))} for i, p in enumerate(LANDMARKS)],
+        "mediapipe_33",
+    ),
+    "joints' numbers first": ([[[j, x, y] for j, (x, y, _) in enumerate(p.tolist())] for p in WALK], "coco"),
+    "rows by joint name": ([dict(zip(COCO, p.tolist(), strict=True)) for p in WALK], "coco"),
+    "enumeration names": (
+        [{f"PoseLandmark.{n.upper()}": d for n, d in zip(MEDIAPIPE, dots(p), strict=True)} for p in LANDMARKS],
+        "mediapipe_33",
+    ),
+    "mediapipe, poses of frames": (
+        {"frames": [{"frameNumber": i, "poses": [{"landmarks": dots(p)}]} for i, p in enumerate(LANDMARKS)]},
+        "mediapipe_33",
+    ),
+    "mediapipe, pose of frames": (
+        [{"frame": i, "pose": {"landmarks": dots(p)}} for i, p in enumerate(LANDMARKS)],
+        "mediapipe_33",
+    ),
+    "alphapose, tracked with box": (
+        {f"{i}.jpg": [{"keypoints": flat(p), "scores": 2.5, "idx": 1, "box": [1, 2, 3, 4]}] for i, p in enumerate(WALK)},
+        "coco",
+    ),
+    "yolo, object of frames": (
+        {f"frame_{i}": [{"name": "person", "box": {}, "keypoints": p.tolist()}] for i, p in enumerate(WALK)},
+        "coco",
+    ),
+    "yolo, attributes": (
+        [{"frame": i, "keypoints": {"xy": [p[:, :2].tolist()], "conf": [p[:, 2].tolist()]}} for i, p in enumerate(WALK)],
+        "coco",
+    ),
+    "mmpose, inferencer": (
+        [{"predictions": [[{"keypoints": p[:, :2].tolist(), "keypoint_scores": p[:, 2].tolist()}]]} for p in WALK],
+        "coco",
+    ),
+    "tracks by id": ({"tracks": {"1": [{"frame": i, "keypoints": p.tolist()} for i, p in enumerate(WALK)]}}, "coco"),
+    "records of a table": (
+        [{"frame": i, **dict(zip(HEADER[0].split(",")[1:], flat(p), strict=True))} for i, p in enumerate(WALK)],
+        "coco",
+    ),
+    "records of joints": (
+        [
+            {"frame": i, "joint": n, "x": x, "y": y}
+            for i, p in enumerate(WALK)
+            for n, (x, y, _) in zip(COCO, p.tolist(), strict=True)
+        ],
+        "coco",
+    ),
+    "dwpose, 134": ([openpose(wholebody(p, 134)) for p in walker("coco_18")], "coco_18"),
     "people by id": ([{"frame": i, "people": {"3": {"keypoints": p.tolist()}}} for i, p in enumerate(WALK)], "coco"),
 }
 LINES = {
@@ -184,6 +241,7 @@ LINES = {
         "coco",
     ),
     "mediapipe": ([{"frame": i, "landmarks": dots(p)} for i, p in enumerate(LANDMARKS)], "mediapipe_33"),
+    "lists": ([dots(p) for p in LANDMARKS], "mediapipe_33"),
 }
 
 
@@ -217,6 +275,8 @@ FOLDERS = {  # form: (file name, content of each file, layout)
     "numbers": ("{}.json", [openpose(p) for p in BODY], "body_25"),
     "pose2sim": ("cam01_{:06d}.json", [openpose(p) for p in HALPE], "halpe_26"),
     "dates": ("2024-05-01_12-30-00_{:05d}_1280x720_keypoints.json", [openpose(p) for p in BODY], "body_25"),
+    "roboflow": ("walk_{0:04d}_jpg.rf.{0:06x}00ab.json", [openpose(p) for p in BODY], "body_25"),
+    "times": ("17145560{:05d}000_keypoints.json", [openpose(p) for p in BODY], "body_25"),
     "mmpose": (
         "frame_{:05d}.json",
         [[{"keypoints": p[:, :2].tolist(), "keypoint_scores": p[:, 2].tolist(), "bbox": [[0, 0, 1, 1]]}] for p in WALK],
@@ -268,7 +328,6 @@ def long(person, names, header="frame,landmark,x,y,z,visibility"):
     )
 
 
-HEADER, ROWS = wide(WALK, COCO)
 PLAIN = [[f"{v:g}" for v in row] for row in ROWS]
 DOTS4 = [np.insert(shares(p), 2, 0.1, axis=1) for p in LANDMARKS]
 LAST = [c.replace("_", " ").title() for c in COCO]
@@ -361,6 +420,14 @@ TABLES = {  # form: (content, layout)
     "a line a joint, pixels": (long(WALK, COCO, "frame,joint,x_px,y_px,z,conf"), "coco"),
     "comment": (table(ROWS, ["# of my camera", *HEADER]), "coco"),
     "numpy's header": (table(ROWS, ["# " + HEADER[0]]), "coco"),
+    "columns numbered by pandas": (table([r[1:] for r in ROWS], [",".join(map(str, range(51)))]), "coco"),
+    "joints over axes": (table(ROWS, ["," + DLC[1].partition(",")[2], "," + DLC[2].partition(",")[2]]), "coco"),
+    "merged joints over axes": (
+        table(ROWS, ["frame," + ",,,".join(COCO) + ",,", "," + ",".join(["x", "y", "c"] * 17)]),
+        "coco",
+    ),
+    "separator for excel": (table(ROWS, ["sep=;", HEADER[0].replace(",", ";")], ";"), "coco"),
+    "noise in names": (table(*reversed(wide(WALK, [f"kp_{name}" for name in COCO], ("_x", "_y", "_kp_conf")))), "coco"),
     "deeplabcut": (table(ROWS, DLC), "coco"),
     "deeplabcut, animals": (table(ROWS, [DLC[0], ",".join(["individuals", *["me"] * 51]), *DLC[1:]]), "coco"),
 }
@@ -389,6 +456,13 @@ def test_arrays(tmp_path):
         same(tmp_path / "walk.npy", "coco")
     np.save(tmp_path / "walk.npy", WALK[0])
     assert keypoint_files.load(tmp_path / "walk.npy")[0].keypoints.shape == (1, 17, 2)
+    np.save(tmp_path / "walk.npy", np.array([wholebody(p, 136) for p in HALPE]))
+    same(tmp_path / "walk.npy", "halpe_26")
+    np.save(tmp_path / "walk.npy", np.array(DOTS4).reshape(FRAMES, -1))
+    same(tmp_path / "walk.npy", "mediapipe_33")
+    np.save(tmp_path / "walk.npy", np.array(DOTS4)[..., :3] * [1, 1, -1])
+    with pytest.warns(UserWarning, match="using them as the depth of MediaPipe's landmarks"):
+        assert (same(tmp_path / "walk.npy", "mediapipe_33").confidences == 1).all()
     whole = np.stack([wholebody(p, 553) for p in LANDMARKS * [1, 1, -100]])  # FreeMoCap's array of two cameras
     np.save(tmp_path / "walk.npy", np.stack([whole, whole + [300, 0, 0]]))
     first, second = keypoint_files.load(tmp_path / "walk.npy")
@@ -396,6 +470,36 @@ def test_arrays(tmp_path):
     np.testing.assert_allclose(second.keypoints - first.keypoints, np.broadcast_to([300, 0], (25, 33, 2)))
     np.savez(tmp_path / "walk.npz", reconstruction=walker("h36m")[None, ..., :2])
     same(tmp_path / "walk.npz", "h36m")
+
+
+def test_the_size_and_the_rate_of_a_video_under_other_keys(tmp_path):
+    frames = [{"landmarks": dots(p)} for p in LANDMARKS]
+    for content in (
+        {"metadata": {"frame_rate": 25, "frame_width": 1280, "frame_height": 720}, "frames": frames},
+        {"video_info": {"fps": 25, "resolution": [1280, 720]}, "frames": frames},
+        {"framerate": 25, "imageSize": [1280, 720], "frames": frames},
+        {"fps": 25, "frames": [one | {"canvas_width": 1280, "canvas_height": 720} for one in frames]},
+    ):
+        (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
+        assert (track.image_size, track.fps) == (SIZE, 25)
+    people = [{"x": 5, "y": 6, "width": 70, "height": 80, "keypoints": p.tolist()} for p in WALK]
+    for content in ([{"frame": i, **one} for i, one in enumerate(people)], [{"predictions": [one]} for one in people]):
+        (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
+        assert track.image_size is None
+
+
+def test_frame_numbers_beside_the_joints(tmp_path):
+    for key in ("frames", "frame_ids", "frameNumbers"):
+        path = write_json(tmp_path / "walk.json", {key: list(range(4, 4 + FRAMES)), "keypoints": WALK.tolist()})
+        same(path, "coco", first=4)
+    with pytest.raises(DataError, match="found 1 frame numbers for 25 frames, expected equal numbers"):
+        keypoint_files.load(write_json(path, {"frames": [1], "keypoints": WALK.tolist()}))
+    for key in ("frames", "frame_idx", "frame_ids"):
+        np.savez(tmp_path / "walk.npz", keypoints=WALK, **{key: np.arange(FRAMES) + 4})
+        same(tmp_path / "walk.npz", "coco", first=4)
+    np.savez(tmp_path / "walk.npz", keypoints=WALK, timestamps=np.arange(FRAMES) / 25, width=1280, height=720)
+    (track,) = keypoint_files.load(tmp_path / "walk.npz")
+    assert (track.image_size, round(track.fps, 3)) == (SIZE, 25)
 
 
 def annotations(person, names, file_name, first_id=1):

@@ -334,9 +334,9 @@ for _ in range(500):
 UNKNOWN = "expected a keypoint format; the nearest are"
 WRONG_JSON = {
     "ragged": (entries(keypoints=FLAT[:48]), "frame 2.jpg: found 16 joints, expected 17 as in frame 0.jpg"),
-    "no triples": (entries(keypoints=FLAT[:50]), "frame 2.jpg: found 50 numbers, expected x, y and confidence"),
-    "text": (entries(keypoints=["x"] * 51), "frame 2.jpg: found 'x', expected numbers"),
-    "true": (entries(keypoints=[True] * 51), "frame 2.jpg: found True, expected numbers"),
+    "no triples": (entries(keypoints=FLAT[:49]), "frame 2.jpg: found 49 numbers, expected x, y and confidence"),
+    "text": (entries(keypoints=["x"] * 51), "frame 2.jpg: found 'x', expected a number"),
+    "true": (entries(keypoints=[True] * 51), "frame 2.jpg: found True, expected a number"),
     "lists": (entries(keypoints=[[[[1]]]] * 51), "frame 2.jpg: found a list of 1, expected"),
     "deep": (entries(keypoints=DEEP), "frame 2.jpg: found"),
     "a number": (entries(keypoints=5), "frame 2.jpg: found 5, expected x, y"),
@@ -366,7 +366,7 @@ WRONG_JSON = {
     "entry": ([*entries(), 3], "found 3 as entry 22, expected an object"),
     "people": ({"people": 3}, "found 3, expected a list of people"),
     "person": ({"people": [3]}, "found 3, expected an object for a person"),
-    "instances": ({"instance_info": [{"frame_id": 1}]}, "frame 1: found 'frame_id', expected instances"),
+    "instances": ({"instance_info": [{"frame_id": 1}]}, "frame 1: found a person with 'frame_id', expected keypoints"),
     "3D": (
         {"instance_info": [{"frame_id": 1, "instances": [{"keypoints": [[1, 2, 3]], "keypoint_scores": [1]}]}]},
         "frame 1: found points in 3D, expected a detector's 2D keypoints$",

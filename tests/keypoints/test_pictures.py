@@ -53,5 +53,6 @@ def test_pictures_for_themselves():
 def test_numbers_of_images():
     assert all(not place.still for place in places(list(range(40, 400, 10))).values())  # every tenth frame
     assert all(not place.still for place in places([3, 4, 6, 7, 8, 30, 31]).values())
+    assert all(place.still for place in places([139, 785]).values())
     assert all(place.still for place in places([139, 285, 632, 724, 776, 785, 802, 872, 885, 1000]).values())
     assert places([7])[7] == Place("", 7, False)

@@ -3,7 +3,18 @@
 import math
 from typing import Any
 
-from srnet_jax.keypoints import csv_columns, csv_files, formats, joint_order, npz_files, people, points, tracks, which_layout
+from srnet_jax.keypoints import (
+    csv_columns,
+    csv_files,
+    formats,
+    joint_order,
+    keys,
+    npz_files,
+    people,
+    points,
+    tracks,
+    which_layout,
+)
 from srnet_jax.keypoints.formats import Format
 from srnet_jax.pose import complete, layouts, prior
 
@@ -20,7 +31,7 @@ def tables() -> dict[str, Any]:
       points: names of joints and confidences (`keypoints.points`).
       timeUnits: {name of a time stamp: unit in seconds, None if the name does not give it}.
       tracks: limits of `keypoints.tracks`.
-      formats: all formats and the keys by which they are recognised (`keypoints.formats`).
+      formats: all formats, the keys by which they are recognised (`keypoints.formats`), and their spellings (`keypoints.keys`).
       csv: names of the columns of tables (`keypoints.csv_columns`).
     """
     units = {name: None if math.isnan(unit) else unit for name, unit in people.TIME_UNITS.items()}
@@ -48,6 +59,8 @@ def tables() -> dict[str, Any]:
             "jointKeys": list(points.JOINT_KEYS),
             "maxJoints": points.MAX_JOINTS,
             "minNames": joint_order.MIN_NAMES,
+            "noise": list(points.NOISE),
+            "numbers": sorted(formats.NUMBERS),
             "synonyms": points.SYNONYMS,
             "vocabulary": sorted(layouts.VOCABULARY),
         },
@@ -113,6 +126,8 @@ def _formats() -> dict[str, Any]:
         "peopleKeys": list(formats.PEOPLE),
         "pointKeys": list(formats.POINTS),
         "frameKeys": list(formats.FRAME),
+        "spellings": keys.SPELLINGS,
+        "scores": list(formats.SCORES),
         "dataSets": {name: _by_number(own) for name, own in formats.DATA_SETS.items()},
         "numbers": sorted(formats.NUMBERS),
     }

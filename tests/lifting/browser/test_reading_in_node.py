@@ -191,7 +191,7 @@ def test_json_is_what_python_says_it_is(tmp_path):
       const plain = (value) => value instanceof Map ? { entries: [...value].map(([key, one]) => [key, plain(one)]) }
         : Array.isArray(value) ? value.map(plain) : typeof value === 'bigint' ? 'bigint' : value === Infinity ? 'inf' : value;
       return inputs.texts.map((text) => {
-        try { return { value: plain(loadJson(new TextEncoder().encode(text), 'x')) }; } catch (error) { return error.name; }
+        try { return { value: plain(loadJson(new TextEncoder().encode(text), 'x', {})) }; } catch (error) { return error.name; }
       });
     """
 

@@ -167,12 +167,13 @@ export function split(name, { points, csv }) {
     const word = found.at(place);
     if (word !== undefined && isAxis(word)) {
       found.splice(place, 1);
-      return { part: found.join('_'), axis: word.toLowerCase() };
+      const joint = found.filter((part) => !points.noise.includes(part.toLowerCase()));
+      return { part: (joint.length ? joint : found).join('_'), axis: word.toLowerCase() };
     }
   }
   const numberedName = /^([a-z]+)([0-9]+)$/i.exec(name);
   if (numberedName && isAxis(numberedName[1])) return { part: numberedName[2], axis: numberedName[1].toLowerCase() };
-  const cased = /^(.*[a-z])([XYZ])$/i.exec(name);
+  const cased = /^(.*[a-z])([XYZC])$/i.exec(name);
   if (cased && cased[2] === cased[2].toUpperCase()) return { part: cased[1], axis: cased[2].toLowerCase() };
   return { part: name, axis: null };
 }

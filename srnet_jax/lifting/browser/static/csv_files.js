@@ -25,6 +25,7 @@ export function readTable(bytes, file, tables, budget, warn) {
     .map((line, index) => ({ where: `${file}: line ${index + 1}`, line })).filter(({ line }) => strip(line));
   if (!lines.length) throw new UserError(`${file}: empty file, expected a text file`);
   const count = (text, mark) => text.split(mark).length;
+  if (lines.length > 1 && /^"?sep=.?"?$/i.test(strip(lines[0].line))) lines.shift(); // for Excel
   while (lines.length > 1 && lines[0].line.startsWith('#')) {
     const comma = delimiter(lines[1].line);
     const header = lines[0].line.replace(/^[# ]+/, '');
@@ -36,7 +37,7 @@ export function readTable(bytes, file, tables, budget, warn) {
   }
   const comma = delimiter(lines[0].line);
   const rows = lines.map(({ where, line }) => ({ where, cells: cellsOf(line, comma, file) }));
-  const { names: own, body, isDeepLabCut } = header(rows, file, tables.csv);
+  const { names: own, body, isDeepLabCut } = header(rows, file, tables);
   const names = body.length && !own.length ? unnamed(body, file, tables) : own;
   for (const { where, cells } of body) {
     if (cells.length !== names.length) {
@@ -88,17 +89,24 @@ function quoted(line, comma, file) {
   return cells;
 }
 
-const isMissing = (cell) => ['', 'nan', 'none', 'null', 'na', 'n/a'].includes(cell.toLowerCase());
+const MISSING = ['', 'nan', 'none', 'null', 'na', 'n/a', '<na>', '#n/a', '-', '--', '?', '.'];
+const isMissing = (cell) => MISSING.includes(cell.toLowerCase());
 
 /** Split a table into column names (none without a header) and rows, and return whether it is DeepLabCut's. */
-function header(rows, file, { frame, image, row }) {
+function header(rows, file, { csv: { frame, image, row }, points }) {
   const isFrame = (name) => [...frame, ...image, ...row].includes(letters(name));
   const first = rows[0].cells;
   if (first[0].toLowerCase() === 'scorer' && rows.length > 2) return deepLabCut(rows, file);
   if (first.every((cell) => !cell || toNumber(cell) !== null) && first.some(Boolean)) {
-    return { names: [], body: rows, isDeepLabCut: false };
+    const isNumbered = first.length > 2 * points.minNames
+      && first.every((cell, index) => cell === String(index - (first[0] ? 0 : 1)) || (index === 0 && !cell));
+    return { names: [], body: isNumbered && rows.length > 1 ? rows.slice(1) : rows, isDeepLabCut: false }; // by pandas
   }
   let [names, body] = [first, rows.slice(1)];
+  const isAxis = (cell) => ['x', 'y', 'z', ...points.confidences].includes(cell.toLowerCase());
+  if (body.length && names.length === body[0].cells.length && names.length > FEW_ROWS && body[0].cells.slice(1).every(isAxis)) {
+    return twoLines(names, body, isAxis);
+  }
   if (body.length && names.length === body[0].cells.length - 1) {
     if (endsEmpty(isFrame(names[0]), body)) {
       body = body.map(({ where, cells }) => ({ where, cells: cells.at(-1) ? cells : cells.slice(0, -1) }));
@@ -112,6 +120,20 @@ function header(rows, file, { frame, image, row }) {
   const isUnits = second.filter(Boolean).length > 1
     && !second.some((cell) => toNumber(cell) !== null || (cell && isMissing(cell)));
   return { names, body: isUnits ? body.slice(1) : body, isDeepLabCut: false };
+}
+
+/** Join the joints of a header's first line, which need not be repeated, with the axes of the second. */
+function twoLines(parts, body, isAxis) {
+  const axes = body[0].cells;
+  const first = isAxis(axes[0]) ? 0 : 1;
+  const names = [];
+  let joint = '';
+  parts.forEach((part, index) => {
+    joint = part || joint;
+    names.push(index < first ? 'frame' : `${joint}_${axes[index]}`);
+  });
+  const isIndex = body.length > 1 && !body[1].cells.slice(1).some(Boolean); // the name of the index
+  return { names, body: body.slice(isIndex ? 2 : 1), isDeepLabCut: false };
 }
 
 /** Return whether rows with one more cell than the header end with a comma, rather than begin with a line number. */
@@ -194,7 +216,8 @@ function unnamed(body, file, { formats }) {
     + nearest([], formats.tables, formats));
 }
 
-function peopleOf(names, rows, file, tables, warn) {
+/** Return the detected people of a table, given the names of its columns and its lines. */
+export function peopleOf(names, rows, file, tables, warn) {
   const at = columnsOf(names, rows, tables);
   const people = new Set(rows.map(({ cells }) => personOf(at, cells)));
   const numbersLines = at.track !== null && rows.length > FEW_ROWS && people.size === rows.length;

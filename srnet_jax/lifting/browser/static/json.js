@@ -1,9 +1,10 @@
 // JSON as Python's json module reads it: objects become Maps, which keep the order of their keys, and NaN and infinity null.
 
 import { UserError } from './errors.js';
-import { decoded } from './text.js';
+import { decoded, length } from './text.js';
 
 const DEEPEST = 500;
+const LONGEST_KEY = 40;
 const LONGEST_INTEGER = 4300; // digits
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/y;
@@ -21,23 +22,24 @@ class SyntaxFault extends Error {}
  *
  * @param {Uint8Array} bytes
  * @param {string} name of the file
+ * @param {object} spellings `tables.formats.spellings`
  * @returns {*} null, boolean, number, bigint (an integer beyond all numbers), string, array or Map
  * @throws {UserError} if the file is not JSON
  */
-export function loadJson(bytes, name) {
+export function loadJson(bytes, name, spellings) {
   try {
     const text = decoded(bytes, true);
     try {
-      const content = parse(text);
+      const content = parse(text, spellings);
       const isTexts = Array.isArray(content) && content.length > 0
         && content.every((item) => typeof item === 'string' && /^[[{]/.test(item));
-      return isTexts ? content.map(parse) : content; // some libraries return JSON texts
+      return isTexts ? content.map((item) => parse(item, spellings)) : content; // some libraries return JSON texts
     } catch (error) {
       const lines = text.split(LINES).filter((line) => line.trim());
-      if (!(error instanceof SyntaxFault) || lines.length < 2 || !lines.every((line) => line.trimStart().startsWith('{'))) {
+      if (!(error instanceof SyntaxFault) || lines.length < 2 || !lines.every((line) => /^[[{]/.test(line.trimStart()))) {
         throw error;
       }
-      return lines.map(parse);
+      return lines.map((line) => parse(line, spellings));
     }
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -45,8 +47,18 @@ export function loadJson(bytes, name) {
   }
 }
 
+/** Return an object with its keys as the formats know them, unless it has several keys of the same meaning. */
+export function withKnownKeys(item, spellings) {
+  const keys = [...item.keys()].map((key) => {
+    const plain = length(key) < LONGEST_KEY ? key.toLowerCase().replace(/[^a-z0-9]/g, '') : key;
+    return Object.hasOwn(spellings, plain) ? spellings[plain] : key;
+  });
+  const count = (key) => keys.filter((other) => other === key).length;
+  return new Map([...item].map(([own, value], index) => [count(keys[index]) === 1 ? keys[index] : own, value]));
+}
+
 /** Parse a JSON text. */
-function parse(text) {
+function parse(text, spellings) {
   let at = 0;
   const fail = (expected) => {
     throw new SyntaxFault(`expected ${expected} at character ${at + 1}`);
@@ -126,7 +138,7 @@ function parse(text) {
       skip();
       const mark = text[at];
       at += 1;
-      if (mark === end) return made;
+      if (mark === end) return isObject ? withKnownKeys(made, spellings) : made;
       if (mark !== ',') fail('a comma');
     }
   };

@@ -5,9 +5,10 @@ import { isGiven, isList, isMap, textOf, valueOf } from './json.js';
 import { oneMoves } from './json_people.js';
 import { imageSize } from './people.js';
 import { asPoints, isJoints, isNothing, isNumber, isTrue, jointName } from './points.js';
-import { described, inAscii, isDecimal, isPrintable, length, letters, listed, oneLine, start } from './text.js';
+import { described, inAscii, isDecimal, isPrintable, length, letters, listed, oneLine, start, strip } from './text.js';
 
 const VIDEO = ['video', 'video_name', 'video_id', 'clip', 'sequence', 'camera'];
+const META = ['metadata', 'meta', 'info', 'video_info', 'video_metadata', 'video', 'header', 'image']; // they may give the size
 const CROWD = 20; // people in a picture
 
 /**
@@ -33,7 +34,10 @@ export function readJson(content, one, file, rules) {
       picture = pictureOf(frame.get(key), `${file}: entry ${number}`);
       if (rules.formats.frameKeys.includes(key) && isDecimal(picture)) picture = Number(inAscii(picture));
     }
-    const size = key !== undefined ? sizes.get(textOf(frame.get(key))) ?? null : null;
+    let size = key !== undefined ? sizes.get(textOf(frame.get(key))) ?? null : null;
+    if (size === null && frame !== content && !one.frames.startsWith('flat')) {
+      size = givenSize(frame, file, rules) ?? givenSize(valueOf(frame, ['image']), file, rules);
+    }
     const clip = frame === content ? null : valueOf(frame, VIDEO);
     const clock = frame === content ? null : clockOf(frame, rules);
     const where = `${file}: frame ${oneLine(picture, 100)}`;
@@ -54,6 +58,24 @@ export function readJson(content, one, file, rules) {
   });
   if (lacking.length && !made.length) throw new UserError(lacking[0]);
   return made;
+}
+
+/** Return the columns and lines of a list of flat objects, as pandas writes a table; null for other files. */
+export function asTable(content, file, rules, budget) {
+  if (!isList(content) || !content.length || !isMap(content[0])) return null;
+  const names = [...content[0].keys()];
+  const isOne = !names.some((name) => rules.formats.frameKeys.includes(name)) && names.length <= 2 * rules.points.minNames;
+  if (isOne) return null; // the joints of one person
+  const isCell = (value) => value === null || isNumber(value) || typeof value === 'string';
+  const rows = [];
+  for (const [number, item] of content.entries()) {
+    if (!isMap(item) || item.size !== names.length || ![...item.keys()].every((key, index) => key === names[index])
+        || ![...item.values()].every(isCell)) return null;
+    budget.charge(100 * names.length);
+    const cells = [...item.values()].map((value) => (value === null ? '' : strip(String(value))));
+    rows.push({ where: `${file}: entry ${number}`, cells });
+  }
+  return { names, rows };
 }
 
 function swapAxes(values) {
@@ -79,10 +101,21 @@ function clockOf(frame, rules) {
 /** Return the image size, the frames per second and the name of the data set that a file's object gives. */
 export function fileInfo(content, file, rules) {
   if (!isMap(content)) return { size: null, fps: null, dataSet: null };
-  const isSized = !content.has('images') && (isGiven(content.get('width')) || isGiven(content.get('height')));
-  const size = isSized ? imageSize(content.get('width'), content.get('height'), file, rules.tracks.farthest) : null;
+  const places = [content, ...META.map((key) => content.get(key)).filter(isMap)];
+  let size = null;
+  for (const place of content.has('images') ? [] : places) size ??= givenSize(place, file, rules);
+  const fps = places.map((place) => place.get('fps')).find(isGiven) ?? null;
   const meta = content.get('meta_info');
-  return { size, fps: content.get('fps') ?? null, dataSet: isMap(meta) ? meta.get('dataset_name') ?? null : null };
+  return { size, fps, dataSet: isMap(meta) ? meta.get('dataset_name') ?? null : null };
+}
+
+/** Return the image size that an object gives; null without one, or if it is the size of something at x and y. */
+function givenSize(item, file, rules) {
+  if (!isMap(item) || ['x', 'x1', 'left'].some((key) => item.has(key))) return null;
+  const size = item.get('image_size');
+  if (isList(size) && size.length === 2) return imageSize(...size, file, rules.tracks.farthest);
+  if (!isGiven(item.get('width')) && !isGiven(item.get('height'))) return null;
+  return imageSize(item.get('width'), item.get('height'), file, rules.tracks.farthest);
 }
 
 /** Return the joint names that a file gives once for all people, as COCO and ViTPose do, if they are a body's. */
@@ -103,6 +136,15 @@ function namesOfJoints(content, rules) {
 /** Return each frame, or each person of a flat list, with the picture's name if the frame does not contain it. */
 function framesOf(content, one, file, rules) {
   const options = one.frames.split('|');
+  const numbers = isMap(content) ? content.get('frames') : null; // of the frames, beside their joints
+  const isWhole = (number) => isNumber(number) && Number.isInteger(number) && number >= 0 && number < 1e15;
+  if (isList(numbers) && numbers.length && one.points.some((name) => name && content.has(name)) && numbers.every(isWhole)) {
+    const frames = framesOf(new Map([...content].filter(([name]) => name !== 'frames')), one, file, rules);
+    if (frames.length !== numbers.length) {
+      throw new UserError(`${file}: found ${numbers.length} frame numbers for ${frames.length} frames, expected equal numbers`);
+    }
+    return frames.map(([, frame], index) => [numbers[index], frame]);
+  }
   const key = isMap(content) ? options.find((option) => content.has(option)) : undefined;
   const inPicture = [[file, content]];
   const each = (items) => items.map((item) => [null, item]);
@@ -113,7 +155,7 @@ function framesOf(content, one, file, rules) {
   if (key !== undefined || isList(content)) {
     const found = key === undefined ? content : content.get(key);
     if (key !== undefined && one.points.includes(key)) {
-      const scores = valueOf(content, one.scores);
+      const scores = listOfScores(content, one);
       if (isJoints(found) || (one.people.split('|').includes(key) && !areFrames(found, rules))) return inPicture;
       if (isList(found) && isList(scores) && scores.length === found.length) {
         return found.map((item, index) => [null, new Map([[key, item], [one.scores[0], scores[index]]])]);
@@ -193,6 +235,9 @@ function peopleOf(frame, one, where, lacking) {
     throw new UserError(`${where}: found ${described(frame)}, expected ${one.points.at(-1) ? 'people' : 'joints'}`);
   }
   if (isNothing(found)) return [];
+  if (isList(found) && found.length === 1 && isList(found[0]) && found[0].length && !isJoints(found[0])) {
+    [found] = found; // a batch of one picture
+  }
   let people = [[null, found]];
   if (isMap(found) && [...found.keys()].every(isDecimal) && !isJoints(found)) { // with track ids as keys
     people = [...found];
@@ -212,15 +257,23 @@ function peopleOf(frame, one, where, lacking) {
 
 /** Return track id, joints and confidences of a person, or of several whose joints are in one array. */
 function ofPerson(person, track, one, where) {
-  const points = pointsOf(person, one, where);
-  const scores = valueOf(person, one.scores);
+  let points = pointsOf(person, one, where);
+  let scores = listOfScores(person, one);
+  if (isMap(points) && isList(points.get('xy'))) { // the attributes of ultralytics' keypoints
+    [points, scores] = [points.get('xy'), listOfScores(points, one)];
+  }
   if (points !== person && isList(points) && isList(points[0]) && !isJoints(points)) {
     return points.map((own, index) => { // [people, joints, 2 or 3], as detectors written in Python return it
       const sure = isList(scores) ? scores[index] : null;
       return [null, own, isList(sure) ? sure : null]; // a number is the score of the person
     });
   }
-  return [[track, points, isNumber(scores) ? null : scores]];
+  return [[track, points, points === person ? null : scores]];
+}
+
+/** Return the confidences that an object has beside its joints; null without them. A number is the score of the person. */
+function listOfScores(item, one) {
+  return isMap(item) ? one.scores.map((key) => item.get(key)).find(isList) ?? null : null;
 }
 
 /** Return a person's joints. */

@@ -5,6 +5,7 @@ import { isMap } from './json.js';
 import { isTrue } from './points.js';
 import { described, listed } from './text.js';
 
+const FEW_ROWS = 6;
 const isContainer = (value) => Array.isArray(value) || isMap(value);
 const has = (keys, ...others) => others.some((key) => keys.has(key));
 
@@ -17,21 +18,32 @@ const MATCHES = {
   openpose: ({ root }) => root.has('people'),
   alphapose: ({ entry, first }) => entry.has('image_id')
     && (typeof first.get('image_id') === 'string' || has(entry, 'idx', 'box')),
-  mmpose: ({ root, entry }) => root.has('instance_info') || has(entry, 'instances', 'keypoint_scores'),
+  mmpose: ({ root, entry, inner }) => root.has('instance_info') || has(entry, 'instances', 'keypoint_scores')
+    || (inner.has('keypoint_scores') && (root.has('predictions') || entry.has('predictions'))),
   coco: ({ entry }) => entry.has('image_id'),
   coco_annotations: ({ root }) => root.has('images') && root.has('annotations'),
   motionbert: ({ root }) => root.has('annotations'),
   openpifpaf: ({ root, entry }) => has(entry, 'predictions') || root.has('predictions')
     || (entry.has('keypoints') && entry.has('category_id')),
-  yolo: ({ both }) => both.has('box') && both.has('keypoints'),
+  yolo: ({ root, both }) => both.has('box') && both.has('keypoints') && (!hasNames(root) || has(both, 'name', 'class')),
   kinetics: ({ root, inner }) => root.has('data') && (inner.has('skeleton') || root.has('label')),
   mediapipe: ({ root, all, entry, both }, { landmarkKeys, peopleKeys, pointKeys }) => has(all, ...landmarkKeys)
     || (both.has('x') && !has(root, ...peopleKeys, ...pointKeys) && !has(entry, ...peopleKeys, ...pointKeys)),
   alphapose_frames: ({ root, entry, inner }) => root.has('bodies')
-    || ([...root].some((key) => /[\p{Nd}\p{No}.]/u.test(key)) && (has(entry, 'bodies', 'people') || inner.has('keypoints'))),
+    || (hasNames(root) && (has(entry, 'bodies', 'people') || inner.has('keypoints'))),
   vitpose: ({ root }) => root.has('keypoints') && root.has('skeleton'),
-  json: ({ all, first }, { peopleKeys, pointKeys }) => has(all, 'frames', ...peopleKeys, ...pointKeys) || isNumbers(first),
+  json: ({ all, first }, { peopleKeys, pointKeys }) => has(all, 'frames', ...peopleKeys, ...pointKeys) || isNumbers(first)
+    || hasRows(first),
 };
+
+/** Return whether an object's keys look like frame numbers or image names. */
+const hasNames = (root) => [...root].some((key) => /[\p{Nd}\p{No}.]/u.test(key));
+
+/** Return whether an object has several entries of 2 to 4 numbers each, as joints by their names. */
+function hasRows(value) {
+  const rows = isMap(value) ? [...value.values()].filter((row) => Array.isArray(row) && row.length > 1 && row.length < 5) : [];
+  return rows.length >= FEW_ROWS && rows.every(isNumbers);
+}
 
 /** Collect the first keys and values of a file's content, by which its format is recognised. */
 function peekAt(content, rules) {

@@ -27,11 +27,13 @@ export function byPerson(content, file, rules) {
       return [textOf(isTrue(own) ? own : index + 1), one];
     });
   }
-  const words = new Set([...content.keys()].map((key) => (/[0-9]/.test(key) ? letters(key) : key)));
-  const isNamed = !(words.size === 1 && words.has(''));
-  if (content.size && [...words].every((word) => PERSON.includes(word))
-      && [...content.values()].every((one) => isOnePerson(one, isNamed, rules))) {
-    return [...content].map(([key, one]) => [key.replace(/^[^0-9]+/, ''), one]);
+  for (const named of [people, content].filter(isMap)) {
+    const words = new Set([...named.keys()].map((key) => (/[0-9]/.test(key) ? letters(key) : key)));
+    const isNamed = !(words.size === 1 && words.has(''));
+    if (named.size && [...words].every((word) => PERSON.includes(word))
+        && [...named.values()].every((one) => isOnePerson(one, isNamed, rules))) {
+      return [...named].map(([key, one]) => [key.replace(/^[^0-9]+/, ''), one]);
+    }
   }
   return [[null, content]];
 }

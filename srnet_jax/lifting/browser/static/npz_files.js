@@ -1,29 +1,30 @@
 // Read keypoints from NumPy files, as srnet_jax/keypoints/npz_files.py. Files of Python objects are refused.
 
 import { UserError } from './errors.js';
+import { withKnownKeys } from './json.js';
 import { nearest } from './json_formats.js';
 import { differences } from './numbers.js';
-import { frameRate, imageSize, inOrder, layoutName, MOVES_ON, motion, videoName } from './people.js';
-import { described, listed } from './text.js';
+import { frameRate, imageSize, inOrder, inSeconds, layoutName, MOVES_ON, motion, videoName } from './people.js';
+import { described, letters, listed } from './text.js';
 
-const POINTS = ['keypoints', 'kpts', 'keypoints_2d', 'kps', 'joints_2d', 'poses_2d', 'arr_0'];
-const CONFIDENCES = ['confidences', 'keypoint_scores', 'scores', 'confidence', 'conf', 'visibility', 'likelihood', 'arr_1'];
 const FREEMOCAP = [543, 553]; // numbers of landmarks of body, hands and face
 const [EXAMINED, CROWD] = [200, 20]; // frames or people that are examined; largest number of people in one picture
 const MAX_FRAMES = 1e15;
+const pointKeys = ({ formats }) => [...formats.pointKeys, 'poses', 'keypoint', ...formats.landmarkKeys, 'arr_0'];
 const isNumeric = (array) => 'fiu'.includes(array.kind);
 const isAlike = (shape, other) => shape.length === other.length && shape.every((size, axis) => size === other[axis]);
 
 /**
  * Read the people of an .npz file.
  *
- * @param {Map<string, import('./npy.js').NumPyArray>} arrays
+ * @param {Map<string, import('./npy.js').NumPyArray>} given
  * @param {?string} format null to recognise it
  * @param {string} file its name
  * @param {object} context {tables, budget, warn}
  * @returns {{format: string, people: import('./people.js').People}}
  */
-export function readArrays(arrays, format, file, context) {
+export function readArrays(given, format, file, context) {
+  const arrays = withKnownKeys(given, context.tables.formats.spellings);
   const name = format ?? recognised(arrays, file, context.tables);
   if (name === 'videopose3d' || name === 'detectron2') {
     throw new UserError(`${file}: found Python objects (format ${name}), which a browser does not read, expected plain arrays; `
@@ -34,16 +35,25 @@ export function readArrays(arrays, format, file, context) {
 
 function recognised(arrays, file, tables) {
   const keys = { positions_2d: 'videopose3d', segments: 'detectron2', reconstruction: 'reconstruction' };
-  const key = [...Object.keys(keys), ...POINTS].find((name) => arrays.has(name));
+  const key = [...Object.keys(keys), ...pointKeys(tables)].find((name) => arrays.has(name)) ?? onlyPoints(arrays);
   if (key) return keys[key] ?? 'npz';
   throw new UserError(`${file}: found the keys ${listed(arrays)}, expected reconstruction or keypoints; `
     + nearest(arrays.keys(), tables.formats.arrays, tables.formats));
 }
 
+/** Return the name of the only array that may be keypoints; undefined if there are none or several. */
+function onlyPoints(arrays) {
+  const found = [...arrays.keys()].filter((name) => {
+    const { shape } = arrays.get(name);
+    return (shape.length === 3 || shape.length === 4) && (shape.at(-1) === 2 || shape.at(-1) === 3);
+  });
+  return found.length === 1 ? found[0] : undefined;
+}
+
 /**
  * Read the people of an .npy file.
  *
- * Its array is [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 or J*3] for one person, or [P, T, J, 2 or 3] for several.
+ * Its array is [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 to J*4] for one person, or [P, T, J, 2 or 3] for several.
  */
 export function readArray(found, file, context) {
   let array = found;
@@ -53,8 +63,8 @@ export function readArray(found, file, context) {
     const axes = array.shape.length;
     if (axes === 2 && (second === 2 || second === 3) && joints.includes(first)) { // one picture
       array = { ...array, shape: [1, first, second] };
-    } else if (axes === 2 && [3, 2].some((size) => joints.includes(second / size))) {
-      const size = [3, 2].find((one) => joints.includes(second / one));
+    } else if (axes === 2 && [3, 4, 2].some((size) => joints.includes(second / size))) {
+      const size = [3, 4, 2].find((one) => joints.includes(second / one));
       array = { ...array, shape: [first, second / size, size] };
     } else if (axes === 3 && (second === 2 || second === 3) && joints.includes(third)) { // [T, 2 or 3, J]
       array = swapped(array, 1);
@@ -108,22 +118,21 @@ function framesFirst(arrays, file) {
 
 /** Read `keypoints` [T, J, 2 or 3] of one person or [T, P, J, 2 or 3] of several, and the arrays that describe them. */
 function plain(arrays, file, { tables, budget, warn }) {
-  const key = POINTS.find((name) => arrays.has(name));
+  const key = pointKeys(tables).find((name) => arrays.has(name)) ?? onlyPoints(arrays);
   if (!key) throw new UserError(`${file}: found the keys ${listed(arrays)}, expected keypoints`);
-  let { values, shape } = withConfidences(arrays, key, file, budget, warn);
+  let { values, shape } = withConfidences(arrays, key, file, { tables, budget, warn });
   if (shape.length === 3 && peopleFirst(values, shape)) {
     const turned = swapped({ shape: [...shape, 3], numbers: values }, 0);
     [values, shape] = [turned.numbers, turned.shape.slice(0, 3)];
   }
-  const size = arrays.get('image_size');
-  if (size && !isAlike(size.shape, [2])) {
-    throw new UserError(`${file}: image_size: found ${described(size)}, expected width and height`);
-  }
-  const [width, height] = size?.numbers ?? [size, size];
   const [frames, joints] = [shape[0], shape.at(-1)];
   const people = shape.length === 3 ? shape[1] : 1;
-  const numbers = eachFrame(arrays, 'frames', frames, file, warn);
-  const times = eachFrame(arrays, 'times', frames, file, warn);
+  const numbered = ['frames', ...tables.formats.frameKeys].find((name) => arrays.has(name));
+  const numbers = eachFrame(arrays.get(numbered), 'frames', frames, file, warn);
+  const clock = [...arrays.keys()].find((name) => Object.hasOwn(tables.timeUnits, letters(name)));
+  const stamps = eachFrame(arrays.get(clock), clock, frames, file, warn);
+  const unit = clock === 'times' ? 1 : tables.timeUnits[letters(clock ?? '')] ?? NaN;
+  const times = stamps && inSeconds([...stamps], unit, file, warn);
   const rows = [...Array(frames * people).keys()];
   const frameOf = rows.map((row) => (numbers ? numbers[Math.floor(row / people)] : Math.floor(row / people)));
   return {
@@ -134,7 +143,7 @@ function plain(arrays, file, { tables, budget, warn }) {
     values: rows.map((row) => values.subarray(3 * joints * row, 3 * joints * (row + 1))),
     prefix: '',
     layout: layoutName(item(arrays.get('layout')), file),
-    imageSize: size ? imageSize(width, height, `${file}: image_size`, tables.tracks.farthest) : null,
+    imageSize: sizeOf(arrays, file, tables.tracks.farthest),
     fps: frameRate(item(arrays.get('fps')), file),
     still: false,
     times: times && inOrder(rows.map((row) => times[Math.floor(row / people)]), frameOf, file, warn),
@@ -142,7 +151,7 @@ function plain(arrays, file, { tables, budget, warn }) {
 }
 
 /** Return keypoints as x, y, confidence, [..., J, 3], and their shape [..., J]. */
-function withConfidences(arrays, key, file, budget, warn) {
+function withConfidences(arrays, key, file, { tables, budget, warn }) {
   const array = arrays.get(key);
   const axes = array.shape.length;
   const width = array.shape.at(-1);
@@ -157,11 +166,13 @@ function withConfidences(arrays, key, file, budget, warn) {
   const { numbers } = array;
   const values = new Float64Array(3 * count).fill(1);
   for (let at = 0; at < count; at += 1) values.set(numbers.subarray(width * at, width * (at + 1)), 3 * at);
-  const others = [...arrays.keys()].filter((name) => name !== key && isAlike(arrays.get(name).shape, shape));
-  const sure = CONFIDENCES.find((name) => (name === 'confidences' ? arrays.has(name) : others.includes(name)));
+  const others = [...arrays.keys()].filter((name) => name !== key
+    && (isAlike(arrays.get(name).shape, shape) || isAlike(arrays.get(name).shape, [...shape, 1])));
+  const sure = ['confidences', ...tables.formats.scores, 'arr_1']
+    .find((name) => (name === 'confidences' ? arrays.has(name) : others.includes(name)));
   if (sure) {
     const found = arrays.get(sure);
-    if (!isNumeric(found) || !isAlike(found.shape, shape)) {
+    if (!isNumeric(found) || !(isAlike(found.shape, shape) || isAlike(found.shape, [...shape, 1]))) {
       throw new UserError(`${file}: ${sure}: found ${described(found)}, expected numbers of shape (${shape.join(', ')})`);
     }
     const confidences = found.numbers;
@@ -174,13 +185,26 @@ function withConfidences(arrays, key, file, budget, warn) {
     }
   }
   const unused = others.filter((name) => name !== sure);
-  if (unused.length) warn(`${file}: ${listed(unused)} not used, expected confidences under the name ${CONFIDENCES[0]}`);
+  if (unused.length) warn(`${file}: ${listed(unused)} not used, expected confidences under the name confidences`);
   return { values, shape };
 }
 
+/** Return the image size from `image_size`, or from `width` and `height`; null without them. */
+function sizeOf(arrays, file, farthest) {
+  const size = arrays.get('image_size');
+  if (size) {
+    if (!isAlike(size.shape, [2])) {
+      throw new UserError(`${file}: image_size: found ${described(size)}, expected width and height`);
+    }
+    const [width, height] = size.numbers ?? [size, size];
+    return imageSize(width, height, `${file}: image_size`, farthest);
+  }
+  if (!arrays.has('width') || !arrays.has('height')) return null;
+  return imageSize(item(arrays.get('width')), item(arrays.get('height')), file, farthest);
+}
+
 /** Return an array [T] of increasing numbers; null if there is none, or, with a warning, if they do not increase. */
-function eachFrame(arrays, name, count, file, warn) {
-  const found = arrays.get(name);
+function eachFrame(found, name, count, file, warn) {
   if (!found || !isAlike(found.shape, [count]) || !isNumeric(found)) return null;
   const { numbers } = found;
   const isUsable = numbers.every(Number.isFinite) && differences(numbers).every((step) => step > 0)

@@ -123,7 +123,7 @@ export function inOrder(seconds, frames, where, warn) {
 }
 
 /** Convert time stamps to seconds; a unit of NaN is guessed. Returns null, with a warning, if it cannot be guessed. */
-function inSeconds(values, unit, where, warn) {
+export function inSeconds(values, unit, where, warn) {
   const usable = Number.isFinite(unit) ? unit : unitOf(values);
   if (usable) return values.map((value) => value * usable);
   const steps = differences(distinct(values.filter(Number.isFinite)));

@@ -5,6 +5,8 @@ import { isList, isMap } from './json.js';
 import { range } from './numbers.js';
 import { described, letters, oneLine, strip, start } from './text.js';
 
+const TEXT = /^[ \t\r\n]*([-+]?[0-9]{1,100}(\.[0-9]{0,100})?(e[-+]?[0-9]{1,2})?|nan)[ \t\r\n]*$/i; // a number as text
+const DEEP = 2; // range of third coordinates above which they are not fractions of the image size
 const NO_CONFIDENCE = Infinity; // in place of a confidence; JSON contains no infinity
 
 /** Return whether a value is null or empty. */
@@ -39,17 +41,21 @@ export function asPoints(value, scores, where, rules) {
     rows = value.map((point) => row(point, where, rules));
     names = ownNames(value, rules);
   } else if (isList(value) && value.length) {
-    rows = flat(value, scores, where);
+    rows = flat(value, scores, where, rules);
   } else {
     throw new UserError(`${where}: found ${described(value)}, expected x, y and confidence of each joint`);
   }
   const widths = [...new Set(rows.filter((own) => own.length).map((own) => own.length))].sort((a, b) => a - b);
-  const width = widths[0] ?? 2;
+  let width = widths[0] ?? 2;
   if (widths.length > 1 || width < 2 || width > 4) {
     throw new UserError(`${where}: found joints of ${widths.join(' and ')} numbers, expected x, y, confidence`);
   }
   if (rows.length > rules.maxJoints) {
     throw new UserError(`${where}: found ${rows.length} joints, expected at most ${rules.maxJoints}`);
+  }
+  if (width > 2 && rows.length > 1 && rows.every((own, joint) => own[0] === joint)) { // the joints' numbers
+    rows = rows.map((own) => own.slice(1));
+    width -= 1;
   }
   const last = rows.map((own) => (own.length ? own[width - 1] : NaN));
   const hasConfidences = width > 2 && last.some((sure) => sure !== NO_CONFIDENCE);
@@ -57,8 +63,11 @@ export function asPoints(value, scores, where, rules) {
   const isSeparate = scores !== null && scores !== undefined;
   let sure = rows.map(() => 1);
   if (isSeparate && !ofPeople) {
-    if (hasConfidences) throw new UserError(`${where}: found points in 3D, expected a detector's 2D keypoints`);
-    sure = isList(scores) ? scores.map((score) => number(score, where)) : [];
+    const isFar = last.some((third) => third < 0 || third > 1);
+    if (hasConfidences && (isFar || !rows.some((own) => Math.abs(own[0]) > DEEP || Math.abs(own[1]) > DEEP))) {
+      throw new UserError(`${where}: found points in 3D, expected a detector's 2D keypoints`);
+    }
+    sure = isList(scores) ? scores.map((score) => number(isList(score) && score.length === 1 ? score[0] : score, where)) : [];
     if (sure.length !== rows.length) {
       throw new UserError(`${where}: found ${sure.length} confidences, expected one for each of ${rows.length} joints`);
     }
@@ -75,7 +84,7 @@ export function asPoints(value, scores, where, rules) {
 export function isDepth(z) {
   const finite = z.filter(Number.isFinite);
   const [low, high] = range(finite);
-  return finite.length > 1 && high - low > 2;
+  return finite.length > 1 && high - low > DEEP;
 }
 
 /** Return whether a value is the joints of one person, and not of several people or frames. */
@@ -84,21 +93,25 @@ export function isJoints(value) {
   const first = items.find(isTrue) ?? null;
   if (isMap(first)) {
     const keys = new Set([...first.keys()].map((key) => key.toLowerCase()));
-    return ((keys.has('x') && keys.has('y')) || first.has('position')) && !isList(first.get('x'));
+    const isLong = [...first.values()].some((item) => isList(item) && item.length > 4); // a person's joints beside a box
+    return ((keys.has('x') && keys.has('y')) || first.has('position')) && !isLong;
   }
   if (isMap(value) && isList(value.get('x'))) return true;
   if (isList(first)) return first.length <= 4 && !isList(first[0]) && !isMap(first[0]);
-  return ['number', 'bigint', 'boolean'].includes(typeof first) && isList(value);
+  const isText = typeof first === 'string' && TEXT.test(first);
+  return isList(value) && (isText || ['number', 'bigint', 'boolean'].includes(typeof first));
 }
+
+/** Return whether coordinates, as a file has them, mean that a joint is missing. */
+export const isMissing = (x, y) => !Number.isFinite(x) || !Number.isFinite(y) || (x === y && x <= 0) || x === -1 || y === -1;
 
 /** Mark missing joints of joints [..., 3] as NaN with a confidence of 0, and clip confidences to 0 to 1. */
 export function markMissing(values, minConfidence) {
   const made = Float64Array.from(values);
   for (let at = 0; at < made.length; at += 3) {
     const [x, y, sure] = [made[at], made[at + 1], made[at + 2]];
-    const isMissing = !Number.isFinite(x) || !Number.isFinite(y) || (x === 0 && y === 0) || x === -1 || y === -1
-      || !(Math.fround(sure) > 0) || sure < minConfidence;
-    made.set(isMissing ? [NaN, NaN, 0] : [x, y, Math.min(sure, 1)], at);
+    const isUnseen = isMissing(x, y) || !(Math.fround(sure) > 0) || sure < minConfidence;
+    made.set(isUnseen ? [NaN, NaN, 0] : [x, y, Math.min(sure, 1)], at);
   }
   return made;
 }
@@ -109,7 +122,7 @@ export function jointName(text, rules) {
     .replace(/^([lr])(?=(shoulder|elbow|wrist|hip|knee|ankle|foot|eye|ear|heel|big|small)_?(toe)?$)/, '$1_');
   const words = name.split(/[^a-z]+/).filter(Boolean);
   const sided = words.map((word) => ['left', 'right'].find((full) => word === full || word === full[0])).find(Boolean) ?? '';
-  let rest = words.filter((word) => !['left', 'right', 'l', 'r'].includes(word)).join('_');
+  let rest = words.filter((word) => !['left', 'right', 'l', 'r', ...rules.noise].includes(word)).join('_');
   if (!sided && rest === 'hip') rest = 'pelvis';
   else if (Object.hasOwn(rules.synonyms, rest)) rest = rules.synonyms[rest];
   const found = sided ? `${sided}_${rest}` : rest;
@@ -153,14 +166,15 @@ function ownNames(points, rules) {
   return null;
 }
 
-function flat(value, scores, where) {
-  const size = isList(scores) && value.length === 2 * scores.length ? 2 : 3;
+/** Split a flat list into joints of 3 numbers, or of 4 or 2 if these give a known number of joints, and 3 no confidences. */
+function flat(value, scores, where, rules) {
+  const numbers = value.map((item) => number(item, where));
+  let sizes = [3, 4, 2].filter((size) => rules.numbers.includes(value.length / size));
+  if (value.length % 3 === 0 && numbers.every((sure, at) => at % 3 < 2 || !(sure < 0 || sure > DEEP))) sizes = [3];
+  const size = isList(scores) && value.length === 2 * scores.length ? 2 : sizes[0] ?? 3;
   if (value.length % size) {
     throw new UserError(`${where}: found ${value.length} numbers, expected x, y and confidence of each joint`);
   }
-  const wrong = value.find((item) => item !== null && typeof item !== 'number' && typeof item !== 'bigint');
-  if (wrong !== undefined) throw new UserError(`${where}: found ${described(wrong)}, expected numbers`);
-  const numbers = value.map((item) => number(item, where));
   return Array.from({ length: numbers.length / size }, (_, joint) => numbers.slice(size * joint, size * (joint + 1)));
 }
 
@@ -188,6 +202,7 @@ function row(point, where, rules) {
 function number(value, where) {
   if (value === null || value === undefined) return NaN;
   if (typeof value === 'bigint') throw new UserError(`${where}: found a number of hundreds of digits, expected pixels`);
+  if (typeof value === 'string' && TEXT.test(value)) return Number(/nan/i.test(value) ? NaN : value);
   if (typeof value !== 'number') throw new UserError(`${where}: found ${described(value)}, expected a number`);
   return value;
 }

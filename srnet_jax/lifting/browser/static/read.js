@@ -1,10 +1,10 @@
 // Read files of 2D keypoints in any known format, as srnet_jax/keypoints/keypoint_files.py.
 
 import { checkJoints } from './complete.js';
-import { readTable } from './csv_files.js';
+import { peopleOf, readTable } from './csv_files.js';
 import { UserError } from './errors.js';
 import { loadJson } from './json.js';
-import { fileInfo, readJson } from './json_files.js';
+import { asTable, fileInfo, readJson } from './json_files.js';
 import { isKnown, nearest, recognise } from './json_formats.js';
 import { inLayout, namedAlike } from './joint_order.js';
 import { byPerson } from './json_people.js';
@@ -12,7 +12,7 @@ import { readNpy, readNpz } from './npy.js';
 import { readArray, readArrays } from './npz_files.js';
 import { median, range } from './numbers.js';
 import { Budget, frameRate, gather } from './people.js';
-import { isNothing } from './points.js';
+import { isMissing, isNothing } from './points.js';
 import { decoded, general } from './text.js';
 import { follow, withImageSizes, withOwnNames } from './tracks.js';
 import { guessLayout, withBody25b } from './which_layout.js';
@@ -83,7 +83,8 @@ export async function readFiles(files, tables, options = {}) {
   const name = files.length === 1 ? files[0].name : given.folder;
   const context = { tables, budget, warn: given.warn };
   const everyone = files.length === 1 ? await readFile(files[0], format, context) : readPictures(files, name, format, context);
-  const tracks = tracksOf(everyone, name, given, context);
+  const people = everyone.map((one) => ({ ...one, people: withoutDepth(one.people, name, context) }));
+  const tracks = tracksOf(people, name, given, context);
   return describedTracks(tracks, name, given, tables);
 }
 
@@ -106,8 +107,10 @@ async function readFile({ name: file, bytes }, format, context) {
   }
   const isJson = tables.formats.json.includes(format);
   if (isJson || (format === null && (/^[[{]/.test(head) || suffix === '.json'))) {
-    const content = loadJson(bytes, file);
+    const content = loadJson(bytes, file, tables.formats.spellings);
     if (Array.isArray(content) ? !content.length : content instanceof Map && !content.size) return [];
+    const lines = format === null ? asTable(content, file, tables, budget) : null;
+    if (lines) return ofSeen(peopleOf(lines.names, lines.rows, file, tables, warn), every.csv, file, context);
     return byPerson(content, file, tables).flatMap(([person, own]) => {
       const one = format === null ? recognise(own, file, tables.formats) : every[format];
       const seen = readJson(own, one, file, tables).map((each) => (person === null ? each : { ...each, track: person }));
@@ -139,7 +142,7 @@ function readPictures(files, folder, format, context) {
   const ordered = files.filter((file) => file.bytes.length && !file.name.startsWith('.'))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const { name, bytes } of ordered) {
-    const content = loadJson(bytes, name);
+    const content = loadJson(bytes, name, tables.formats.spellings);
     const isEmpty = isNothing(content) && content !== null && content !== '';
     if (isEmpty || (content instanceof Map && content.size === 1 && content.get('people')?.length === 0)) continue;
     if (format === null && content instanceof Map && !isKnown(content, tables.formats)) {
@@ -235,6 +238,17 @@ function describedTracks(tracks, file, given, tables) {
   return withImageSizes(found, file, tables.tracks, given.warn);
 }
 
+/** Replace third numbers that are the depth of MediaPipe's landmarks, beside fractions of the image size, by confidences. */
+function withoutDepth(people, file, { tables, warn }) {
+  const thirds = people.values.flatMap((values) => [...values.filter((_, at) => at % 3 === 2)]);
+  if (people.layout !== 'mediapipe_33' || !thirds.some((third) => third < -NO_CONFIDENCE)) return people;
+  const sizes = people.values.flatMap((values) => [...values.filter((value, at) => at % 3 < 2 && Number.isFinite(value))]);
+  if (median(sizes.map(Math.abs)) > tables.tracks.maxNormalised) return people;
+  warn(`${file}: found third numbers below 0, using them as the depth of MediaPipe's landmarks`);
+  const sure = (value, at) => (at % 3 < 2 || Number.isNaN(value) ? value : 1);
+  return { ...people, values: people.values.map((values) => values.map(sure)) };
+}
+
 /** Return the factor that scales a file's confidences to 0 to 1: 0.01 if they are in percent, else 1. */
 function scaleOfConfidences(everyone, file, warn) {
   const thirds = everyone.map((people) => people.values.flatMap((values) =>
@@ -261,7 +275,7 @@ function inPixels(people, imageSize, { maxNormalised }) {
     const own = [];
     for (let at = 0; at < values.length; at += 3) {
       const [x, y] = [values[at], values[at + 1]];
-      if (Number.isFinite(x) && Number.isFinite(y) && (x !== 0 || y !== 0) && x !== -1 && y !== -1) own.push(x, y);
+      if (!isMissing(x, y)) own.push(x, y);
     }
     return own;
   });
@@ -281,5 +295,9 @@ function inPixels(people, imageSize, { maxNormalised }) {
       + 'height, 0 to 1');
   }
   const scale = [...imageSize, 1];
-  return { ...people, imageSize, values: people.values.map((values) => values.map((value, at) => value * scale[at % 3])) };
+  const values = people.values.map((own) => own.map((value, at) => {
+    const joint = at - (at % 3);
+    return at % 3 < 2 && isMissing(own[joint], own[joint + 1]) ? NaN : value * scale[at % 3];
+  }));
+  return { ...people, imageSize, values };
 }
