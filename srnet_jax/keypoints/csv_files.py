@@ -248,7 +248,10 @@ def _cells_apart(names: list[str], rows: Rows) -> tuple[list[str], Rows]:
     """Split columns of cells such as (x, y) or [x, y, confidence] into a column for each number."""
     sizes = [0] * len(names)
     for column in range(len(names)):
-        found = [_IN_BRACKETS.fullmatch(row[column]) for _, row in rows if row[column].lower() not in _MISSING]
+        given = [row[column] for _, row in rows if row[column].lower() not in _MISSING]
+        if not given or not _IN_BRACKETS.fullmatch(given[0]):
+            continue
+        found = [_IN_BRACKETS.fullmatch(cell) for cell in given]
         counts = {len(_NUMBERS.split(one[1].strip())) for one in found if one}
         if found and all(found) and len(counts) == 1 and counts <= {2, 3}:
             (sizes[column],) = counts

@@ -256,9 +256,9 @@ function withUsualAxes(names, tables) {
 function cellsApart(names, rows, { points }) {
   const numbers = (cell) => IN_BRACKETS.exec(cell)?.[1].trim().split(NUMBERS);
   const sizes = names.map((_, column) => {
-    const found = rows.map(({ cells }) => cells[column]).filter((cell) => !isMissing(cell)).map(numbers);
-    const size = found[0]?.length;
-    return (size === 2 || size === 3) && found.every((own) => own?.length === size) ? size : 0;
+    const found = rows.map(({ cells }) => cells[column]).filter((cell) => !isMissing(cell));
+    const size = found.length ? numbers(found[0])?.length : 0;
+    return (size === 2 || size === 3) && found.every((cell) => numbers(cell)?.length === size) ? size : 0;
   });
   if (sizes.filter(Boolean).length < points.minNames) return { names, rows };
   return {
