@@ -8,12 +8,13 @@ import numpy as np
 
 from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.text import shown
-from srnet_jax.keypoints.people import TIME_UNITS, unit_of
+from srnet_jax.keypoints import formats
+from srnet_jax.keypoints.people import TIME_UNITS, clock_seconds, unit_of
 from srnet_jax.keypoints.points import JOINT_KEYS, letters
 
 Rows = list[tuple[str, list[str]]]  # the location of each line, for messages, and its cells
 # Names of columns, as `letters` returns them.
-FRAME = ("frame", "frameno", "framenumber", "frameid", "frameindex", "frameidx", "framenum", "framecount", "frames")
+FRAME = (*dict.fromkeys((*map(letters, formats.FRAME), *formats.FRAME_SPELLINGS)), "framecount", "frames")
 IMAGE = ("imageid", "image", "imagename", "img", "imgname", "imagepath", "filename", "file")  # their numbers may be ids
 ROW = ("index", "idx")
 TRACK = (
@@ -97,6 +98,20 @@ def _all_numbers(rows: Rows, column: int) -> bool:
     """Return whether a column has a finite number in each line, and not always the same."""
     cells = {row[column] for _, row in rows}
     return len(cells) > 1 and all(is_number(cell) and abs(float(cell)) < np.inf for cell in cells)
+
+
+def with_seconds(names: list[str], rows: Rows, path: Path) -> tuple[list[str], Rows]:
+    """Convert columns of times such as 00:00:01.2 to seconds; warn of a column of times that are not known and not used."""
+    for column, name in enumerate(names):
+        cells = {row[column] for _, row in rows} - {""} if letters(name) in TIME_UNITS else set()
+        found = {cell: clock_seconds(cell) for cell in cells}
+        if cells and all(found.values()):
+            names = [*names[:column], "seconds", *names[column + 1 :]]
+            rows = [(where, [*row[:column], found.get(row[column]) or "", *row[column + 1 :]]) for where, row in rows]
+        elif strange := sorted(cell for cell in cells if not is_number(cell)):
+            found_cell = f"{path}: column {shown(name)} not used: found {shown(strange[0])}"
+            warnings.warn(f"{found_cell}, expected seconds or hours:minutes:seconds", stacklevel=2)
+    return names, rows
 
 
 def numbered(at: Columns, rows: Rows, path: Path, joint: int | None = None) -> Columns:

@@ -18,7 +18,7 @@ from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import listed, numbered_lines, shown
-from srnet_jax.keypoints.csv_columns import FRAME, IMAGE, ROW, Columns, Rows, is_number, numbered
+from srnet_jax.keypoints.csv_columns import FRAME, IMAGE, ROW, Columns, Rows, is_number, numbered, with_seconds
 from srnet_jax.keypoints.formats import NUMBERS, TABLES, nearest
 from srnet_jax.keypoints.joint_order import MIN_NAMES
 from srnet_jax.keypoints.people import Detection
@@ -27,8 +27,12 @@ from srnet_jax.keypoints.points import CONFIDENCES, NOISE, is_depth, letters
 _DECIMAL = re.compile(r"^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)  # matches 1,5 for 1.5
 _MAX_BYTES = 2_000_000_000
 _AXES = {"x": 0, "y": 1, **dict.fromkeys(CONFIDENCES, 2), "z": 3}
-_MISSING = ("", "nan", "none", "null", "na", "n/a", "<na>", "#n/a", "-", "--", "?", ".")
+OTHER_AXES = (("u", "v"), ("px", "py"), ("col", "row"), ("column", "row"))  # in place of x and y
+_IN_BRACKETS = re.compile(r"[(\[]([^()\[\]]{3,200})[)\]]")
+_NUMBERS = re.compile(r" *[,;] *| +")  # between numbers
+_MISSING = ("", "nan", "none", "null", "na", "n/a", "<na>", "#n/a", "-", "--", "?", ".", "missing")
 UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position", "2d")
+_MOST_IDS = 1000  # of people in a table without a header
 _FEW_ROWS = 3  # in so short a table, each line may be another person
 
 
@@ -50,13 +54,15 @@ def read(path: Path, budget: Budget) -> tuple[list[Detection], bool]:
     lines = list(numbered_lines(path))
     if len(lines) > 1 and re.fullmatch('"?sep=."?', lines[0][1].strip(), re.IGNORECASE):  # for Excel
         del lines[0]
-    while len(lines) > 1 and lines[0][1].startswith("#"):
-        comma = _delimiter(lines[1][1])
-        header = lines[0][1].lstrip("# ")
-        if header.strip() and lines[0][1].count(comma) == lines[1][1].count(comma):
-            lines[0] = lines[0][0], header
+    start = 0
+    while start + 1 < len(lines) and lines[start][1].startswith("#"):
+        comma = _delimiter(lines[start + 1][1])
+        header = lines[start][1].lstrip("# ")
+        if header.strip() and lines[start][1].count(comma) == lines[start + 1][1].count(comma):
+            lines[start] = lines[start][0], header
         else:
-            del lines[0]
+            start += 1
+    lines = lines[start:]
     comma = _delimiter(lines[0][1])
     try:
         cells = [(where, _cells(line, comma)) for where, line in lines]
@@ -116,9 +122,14 @@ def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
     names = [name or f"column_{index}" for index, name in enumerate(names)]
     if names[0] == "column_0" and not any(letters(name) in (*FRAME, *IMAGE, *ROW) for name in names):
         names[0] = "frame"
-    if body and sum(map(bool, body[0][1])) > 1 and not any(is_number(c) or c.lower() in _MISSING[1:] for c in body[0][1]):
+    if body and sum(map(bool, body[0][1])) > 1 and not any(map(_is_value, body[0][1])):
         body = body[1:]  # a line of units
     return names, body, False
+
+
+def _is_value(cell: str) -> bool:
+    """Return whether a cell has a number, numbers in brackets, or a word for a missing one."""
+    return is_number(cell) or bool(_IN_BRACKETS.fullmatch(cell) and re.search("[0-9]", cell)) or cell.lower() in _MISSING[1:]
 
 
 def _two_lines(parts: list[str], body: Rows) -> tuple[list[str], Rows, bool]:
@@ -174,7 +185,9 @@ def _unnamed(body: Rows, path: Path) -> list[str]:
     first = values[:, 0]
     with np.errstate(invalid="ignore"):  # for numbers that are too large
         counted = (np.diff(first) == 1).all() if len(first) > 1 else False
-    starts = (1,) if counted else (1, 0) if ((first >= 0) & (first == np.floor(first))).all() else (0,)
+    whole = ((first >= 0) & (first == np.floor(first))).all()
+    before = _frame_and_person(values)
+    starts = [1] * bool(counted or whole) + [2] * bool(before) + [0] * (not counted)
     options = [(axes, start, True) for axes in ("xyc", "xyzc", "xy", "xyz") for start in starts]
     for axes, start, known in [*options, ("xyc", 1, False), ("xy", 1, False)]:
         count, left = divmod(width - start, len(axes))
@@ -182,13 +195,27 @@ def _unnamed(body: Rows, path: Path) -> list[str]:
         sure = values[:, start + len(axes) - 1 :: len(axes)]
         if left or (known and count not in NUMBERS) or (axes[-1] == "c" and ((sure < 0) | (sure > most)).any()):
             continue
-        return ["frame"] * start + [f"joint{index // len(axes)}_{axes[index % len(axes)]}" for index in range(width - start)]
+        firsts = list(before) if before and start == 2 else ["frame"] * start
+        return firsts + [f"joint{index // len(axes)}_{axes[index % len(axes)]}" for index in range(width - start)]
     found = f"{path}: found {width - 1} columns of keypoints"
     raise DataError(f"{found}, expected x, y or x, y, confidence of each joint; {nearest((), TABLES)}")
 
 
+def _frame_and_person(values: np.ndarray) -> tuple[str, str] | None:
+    """Return which of the first two columns [N, 2 or more] are frame numbers and few ids of people; None if they are not."""
+    whole = np.isfinite(values[:, :2]) & (values[:, :2] >= 0) & (values[:, :2] == np.floor(values[:, :2]))
+    for frame, person in ((0, 1), (1, 0)):
+        ids = values[:, person]
+        if whole.all() and ids.max() < _MOST_IDS and len(set(ids.tolist())) <= len(ids) / 2:
+            steps = np.concatenate([np.diff(values[ids == one, frame]) for one in set(ids.tolist())])
+            if (steps > 0).all() and np.median(steps) == 1:
+                return ("frame", "person") if frame == 0 else ("person", "frame")
+    return None
+
+
 def people_of(names: list[str], rows: Rows, path: Path) -> Iterator[Detection]:
     """Yield the detected people of a table, given the names of its columns and its lines."""
+    names, rows = _cells_apart(*with_seconds(_with_usual_axes(names), rows, path))
     at = Columns.of(names, rows)
     numbers_lines = at.track is not None and len(rows) > _FEW_ROWS and len({at.person(row) for _, row in rows}) == len(rows)
     axes = [axis if axis and not part else None for part, axis in map(_split, names)]
@@ -202,6 +229,43 @@ def people_of(names: list[str], rows: Rows, path: Path) -> Iterator[Detection]:
     if numbers_lines:
         at = at._replace(frame=at.track if at.frame is None else at.frame, track=None)
     yield from _wide(rows, at, path)
+
+
+def _with_usual_axes(names: list[str]) -> list[str]:
+    """Rename the axes u and v, px and py, col and row to x and y, in a table without other axes."""
+    if any(axis == "x" for _, axis in map(_split, names)):
+        return names
+    for pair in OTHER_AXES:
+        found = [re.compile(rf"(?<![a-z]){word}(?![a-z])", re.IGNORECASE) for word in pair]
+        x, y = ([index for index, name in enumerate(names) if word.search(name)] for word in found)
+        if x and len(x) == len(y):
+            x_or_y = dict.fromkeys(x, (found[0], "x")) | dict.fromkeys(y, (found[1], "y"))
+            return [x_or_y[i][0].sub(x_or_y[i][1], name, count=1) if i in x_or_y else name for i, name in enumerate(names)]
+    return names
+
+
+def _cells_apart(names: list[str], rows: Rows) -> tuple[list[str], Rows]:
+    """Split columns of cells such as (x, y) or [x, y, confidence] into a column for each number."""
+    sizes = [0] * len(names)
+    for column in range(len(names)):
+        given = [row[column] for _, row in rows if row[column].lower() not in _MISSING]
+        if not given or not _IN_BRACKETS.fullmatch(given[0]):
+            continue
+        found = [_IN_BRACKETS.fullmatch(cell) for cell in given]
+        counts = {len(_NUMBERS.split(one[1].strip())) for one in found if one}
+        if found and all(found) and len(counts) == 1 and counts <= {2, 3}:
+            (sizes[column],) = counts
+    if sum(map(bool, sizes)) < MIN_NAMES:
+        return names, rows
+    apart = []
+    for where, row in rows:
+        cells: list[str] = []
+        for cell, size in zip(row, sizes, strict=True):
+            one = _IN_BRACKETS.fullmatch(cell)
+            cells += [cell] if not size else _NUMBERS.split(one[1].strip()) if one else [""] * size
+        apart.append((where, cells))
+    parts = [[f"{name}_{axis}" for axis in "xyc"[:size]] if size else [name] for name, size in zip(names, sizes, strict=True)]
+    return [name for own in parts for name in own], apart
 
 
 def _wide(rows: Rows, at: Columns, path: Path) -> Iterator[Detection]:

@@ -35,10 +35,18 @@ _WHOLE_BODY = {joints: own for joints, own in (_COCO | _OPENPOSE | _LANDMARKS).i
 LANDMARK_KEYS = {"landmarks", "landmark", "pose_landmarks"}
 PEOPLE = ("people", "persons", "poses", "pose", "instances", "detections", "predictions", "bodies", "objects", "skeletons")
 FRAME = ("frame", "frame_id", "frame_index", "frame_number", "frame_idx", "frame_no")  # their value is a frame number
+FRAME_SPELLINGS = tuple(  # of the frame number, without blanks and marks: nframe, framenr, videoframe, fr, frno
+    f"{before}{noun}{after}"
+    for noun in ("frame", "frm", "fr")
+    for before in ("", "n", "no", "num", "video", "source", "src", "current", "original", "orig", "global")
+    for after in ("", "n", "no", "nr", "num", "number", "id", "idx", "index", "counter")
+)
 IMAGE = ("image_id", "image", "image_name", "file_name", "filename")
 _TRACK = ("track_id", "idx", "person_id", "id_")
 _OWN_TRACK = (*_TRACK, "tracking_id", "tracker_id", "player_id", "pid", "id")  # in formats in which "id" is not an annotation's
-POINTS = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose")
+POINTS = (
+    *("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose", "skeleton"),
+)
 INSIDE = ("frames", "data", "results", "annotations", "instance_info", *PEOPLE, *POINTS, *sorted(LANDMARK_KEYS))
 SCORES = ("keypoint_scores", "scores", "confidences", "confidence", "conf", "visibility", "visible", "likelihood", "score")
 _FEW_ROWS = 6
@@ -242,8 +250,11 @@ JSON_FORMATS = (
         "Kinetics-skeleton's {data: [{frame_index, skeleton: [{pose, score}]}]}; fractions of the image size",
         layouts=_OPENPOSE,
         normalised=True,
-        matches=lambda peek: "data" in peek.root and ("skeleton" in peek.inner or "label" in peek.root),
-        frames="data",
+        matches=lambda peek: (
+            ("data" in peek.root and ("skeleton" in peek.inner or "label" in peek.root))
+            or ("skeleton" in peek.entry and "pose" in peek.inner)
+        ),
+        frames="data|[]",
         people="skeleton",
         points=("pose",),
         picture=FRAME,
@@ -296,7 +307,7 @@ JSON_FORMATS = (
             or _has_rows(peek.first)
         ),
         frames="|".join(("frames", "data", "results", *POINTS, "[]", "{}")),
-        people="|".join((*PEOPLE, "")),
+        people="|".join((*PEOPLE, "results", "")),
         points=(*POINTS, *sorted(LANDMARK_KEYS), ""),
         alone=False,
         picture=(*FRAME, *IMAGE),

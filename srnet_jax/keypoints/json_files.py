@@ -15,8 +15,8 @@ from srnet_jax.io.text import described, in_utf_8, listed
 from srnet_jax.keypoints.csv_columns import Rows
 from srnet_jax.keypoints.formats import DATA_SETS, FRAME, JSON_FORMATS, Format, Peek, nearest
 from srnet_jax.keypoints.joint_order import MIN_NAMES
-from srnet_jax.keypoints.keys import with_known_keys
-from srnet_jax.keypoints.people import MOVES_ON, TIME_UNITS, Detection, image_size, is_number, motion
+from srnet_jax.keypoints.keys import is_deep, with_known_keys
+from srnet_jax.keypoints.people import MOVES_ON, TIME_UNITS, Detection, clock_seconds, image_size, is_number, motion
 from srnet_jax.keypoints.points import as_points, is_joints, joint_name, letters
 
 _MAX_BYTES = 2_000_000_000
@@ -84,6 +84,8 @@ def recognise(content: Any, path: Path) -> Format:
     peek = Peek.of(content)
     if (one := _matching(peek)) is not None:
         return one
+    if deep := [key for key in sorted(peek.root | peek.entry | peek.inner) if is_deep(key)]:
+        raise DataError(f"{path}: found {deep[0]}, points in 3D already, expected a detector's 2D keypoints")
     if isinstance(content, dict):
         found = f"an object with {listed(content)}"
     elif isinstance(peek.first, dict):
@@ -203,10 +205,13 @@ def _clock(frame: Any) -> tuple[float, float] | None:
     """Return the time stamp of a frame and its unit in seconds, as in `Detection`."""
     if not isinstance(frame, dict):
         return None
-    found = [
-        (value, TIME_UNITS[letters(key)]) for key, value in frame.items() if letters(key) in TIME_UNITS and is_number(value)
-    ]
-    return (float(found[0][0]), found[0][1]) if found else None
+    for key, value in frame.items():
+        if letters(key) in TIME_UNITS:
+            if is_number(value):
+                return float(value), TIME_UNITS[letters(key)]
+            if isinstance(value, str) and (seconds := clock_seconds(value)):
+                return float(seconds), 1.0
+    return None
 
 
 def file_info(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, Any]:
@@ -331,13 +336,21 @@ def _are_frames(found: Any) -> bool:
 
 
 def _image_names(content: Any) -> dict[Any, str]:
-    """Return {id: file name} of the images of COCO annotations."""
+    """Return {id: file name} of the images of COCO annotations.
+
+    File names that repeat are a video's. The frame number, if the images have one, is appended to them; else ids are used.
+    """
     images = content.get("images") if isinstance(content, dict) else None
-    found = {}
+    found, frames = {}, {}
     for image in images if isinstance(images, list) else ():
         if isinstance(image, dict) and isinstance(image.get("id"), int | str) and isinstance(image.get("file_name"), str):
             found[image["id"]] = image["file_name"]
-    return found
+            frame = _value(image, FRAME)
+            if is_number(frame) and frame == int(frame) and 0 <= frame < 1e15:
+                frames[image["id"]] = f"{image['file_name']}/{int(frame)}"
+    if len(set(found.values())) == len(found):
+        return found
+    return frames if len(frames) == len(found) else {}
 
 
 def _image_sizes(content: Any, path: Path) -> dict[str, tuple[int, int]]:

@@ -8,6 +8,7 @@ missing joints are filled in.
 import collections
 import dataclasses
 import difflib
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ from srnet_jax.pose.layouts import LAYOUTS
 _RATIO = 64  # memory limit over the size of the files; .npz files may be compressed
 _MAX_FILES = 1_000_000
 _NEGATIVE = 0.2  # largest fraction of negative coordinates; a few joints may be left of the image or above it
-_NO_CONFIDENCE, _NO_SCORE, _PERCENT = 0.05, 10.0, 100.0  # some detectors' scores are a little below 0 or above 1
+_NO_CONFIDENCE, _NO_SCORE, _PERCENT, _BYTE = 0.05, 10.0, 100.0, 255.0  # some detectors' scores are a little below 0 or above 1
 _FARTHEST_SHARE = 10.0  # largest normalised coordinate
 _JSON = {one.name for one in JSON_FORMATS}
 
@@ -94,34 +95,40 @@ def load(path: str | Path, hints: Hints = Hints()) -> tuple[Track, ...]:
 
 
 def _without_depth(people: People, path: Path) -> People:
-    """Replace third numbers that are the depth of MediaPipe's landmarks, beside fractions of the image size, by confidences."""
+    """Replace third numbers that are the depth of MediaPipe's landmarks, beside positions in the image, by confidences."""
     x, y, third = np.moveaxis(people.values, -1, 0)
     sizes = np.abs([x, y])[np.isfinite([x, y])]
-    if people.layout != "mediapipe_33" or not (third < -_NO_CONFIDENCE).any() or np.median(sizes) > MAX_NORMALISED:
+    if people.layout != "mediapipe_33" or not (third < -_NO_CONFIDENCE).any():
         return people
+    known = np.isfinite([x, y, third]).all(0)
+    signs = (x[known] < 0) | (y[known] < 0)
+    if np.median(sizes) > MAX_NORMALISED and (signs.mean() > _NEGATIVE or np.abs(third[known]).max() > sizes.max()):
+        return people  # points in 3D, around a centre
     warnings.warn(f"{path}: found third numbers below 0, using them as the depth of MediaPipe's landmarks", stacklevel=2)
     return dataclasses.replace(people, values=np.stack([x, y, np.where(np.isnan(third), np.nan, 1.0)], -1))
 
 
 def _scale_of_confidences(everyone: list[People], path: Path) -> float:
-    """Return the factor that scales a file's confidences to 0 to 1: 0.01 if they are in percent, else 1.
+    """Return the factor that scales a file's confidences to 0 to 1: 0.01 if they are in percent, 1/255 if in bytes, else 1.
 
     Raises:
       DataError: if the third number of a joint is not a confidence, as for points in 3D.
     """
     thirds = [people.values[..., 2][np.isfinite(people.values[..., 2])] for people in everyone]
+    every = np.concatenate([np.empty(0), *thirds])
+    is_bytes = len(every) and _PERCENT < every.max() <= _BYTE and (every >= 0).all() and (every == np.floor(every)).all()
     for people, third in zip(everyone, thirds, strict=True):
-        if len(third) and ((third < -_NO_CONFIDENCE).mean() > _NO_CONFIDENCE or np.median(third) > _PERCENT):
+        negative = (third < -_NO_CONFIDENCE).mean() > _NO_CONFIDENCE if len(third) else False
+        if len(third) and (negative or (np.median(third) > _PERCENT and not is_bytes)):
             raise DataError(
                 f"{people.where}: found {third.min():.3g} to {third.max():.3g} as third number of a joint, expected a "
                 "confidence; are these points in 3D?"
             )
-    every = np.concatenate([np.empty(0), *thirds])
-    if not (every > 0).any() or np.median(every[every > 0]) <= _NO_SCORE or every.max() > _PERCENT:
+    if not (every > 0).any() or np.median(every[every > 0]) <= _NO_SCORE or (every.max() > _PERCENT and not is_bytes):
         return 1.0
-    found = f"{every.min():.3g} to {every.max():.3g}"
-    warnings.warn(f"{path}: found third numbers of {found}, using them as confidences in percent", stacklevel=2)
-    return 1 / _PERCENT
+    found, form = f"{every.min():.3g} to {every.max():.3g}", "of 0 to 255" if is_bytes else "in percent"
+    warnings.warn(f"{path}: found third numbers of {found}, using them as confidences {form}", stacklevel=2)
+    return 1 / (_BYTE if is_bytes else _PERCENT)
 
 
 def _size(path: Path) -> int:
@@ -197,11 +204,13 @@ def _read_folder(folder: Path, name: str | None, budget: Budget) -> Iterator[tup
     found: list[Detection] = []
     one = FORMATS[name] if name else None
     others = []
+    kind = list if isinstance(json_files.load_json(files[len(files) // 2]), list) else dict  # of most files
     for file in files:
         content = json_files.load_json(file)
         if content in ([], {}, {"people": []}):
             continue
-        if name is None and isinstance(content, dict) and not json_files.is_known(content):
+        stray = not isinstance(content, kind) and not re.search("[0-9]", file.name)  # beside pictures, such as settings.json
+        if name is None and (stray or (isinstance(content, dict) and not json_files.is_known(content))):
             others.append(file)
             continue
         if one is None:

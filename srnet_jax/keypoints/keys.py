@@ -5,7 +5,7 @@ import functools
 import re
 from typing import Any
 
-from srnet_jax.keypoints.formats import FRAME, IMAGE, LANDMARK_KEYS, PEOPLE, POINTS, SCORES
+from srnet_jax.keypoints.formats import FRAME, FRAME_SPELLINGS, IMAGE, LANDMARK_KEYS, PEOPLE, POINTS, SCORES
 
 _KNOWN = (*FRAME, *IMAGE, *PEOPLE, *POINTS, *sorted(LANDMARK_KEYS), *SCORES, "width", "height", "image_size", "fps", "frames")
 _LONGEST = 40
@@ -19,16 +19,22 @@ def _plain(key: str) -> str:
 
 SPELLINGS = {  # {key, as `_plain` returns it: the key that the formats know}
     **{_plain(key): key for key in reversed(_KNOWN)},
-    **dict.fromkeys(("framenum", "framenr"), "frame_number"),
+    **dict.fromkeys((name for name in FRAME_SPELLINGS if name not in set(map(_plain, FRAME))), "frame_number"),
     **dict.fromkeys(("frameids", "frameindices", "framenumbers", "frameidxs"), "frames"),
     **dict.fromkeys(("imgname", "imagefile", "imagepath", "imagefilename"), "image_name"),
-    **dict.fromkeys(("kpts", "kps", "kpts2d", "pose2d", "poses2d"), "keypoints"),
+    **dict.fromkeys(("kpts", "kps", "kpts2d", "pose2d", "poses2d", "lmlist", "landmarklist", "keypointlist"), "keypoints"),
+    "result": "results",
     **{f"{noun}{kind}": "keypoint_scores" for noun in ("kp", "kpt", "kpts", "keypoint", "keypoints", "joint")
        for kind in ("score", "scores", "conf", "confs", "confidence", "confidences")},
     **{f"{prefix}{side}": side for prefix in _PREFIXES for side in ("width", "height")},
     **dict.fromkeys((*(f"{prefix}size" for prefix in _PREFIXES[1:]), "resolution"), "image_size"),
     **dict.fromkeys(("framerate", "videofps", "framespersecond"), "fps"),
 }  # fmt: skip
+
+
+def is_deep(key: str) -> bool:
+    """Return whether a key names points in 3D: keypoints_3d, joints3D."""
+    return _plain(key)[:_LONGEST].endswith("3d")
 
 
 @functools.lru_cache(maxsize=10_000)

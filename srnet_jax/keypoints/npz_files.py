@@ -14,7 +14,7 @@ from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed, numbers_of_shape
 from srnet_jax.keypoints import formats
-from srnet_jax.keypoints.keys import with_known_keys
+from srnet_jax.keypoints.keys import is_deep, with_known_keys
 from srnet_jax.keypoints.people import (
     MOVES_ON,
     TIME_UNITS,
@@ -36,6 +36,7 @@ FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
 _MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame; a small file may repeat one array for all frames
 _COCO_JOINTS = 17
 _MAX_FRAMES = 1e15
+_MOST_NORMALISED = 1.5  # median of fractions of the image size, with margin
 _EXAMINED, _CROWD = 200, 20  # frames or people that are examined; largest number of people in one picture
 _POINTS = (*formats.POINTS, "poses", "keypoint", *sorted(formats.LANDMARK_KEYS), "arr_0")
 _CONFIDENCES = ("confidences", *formats.SCORES, "arr_1")
@@ -73,8 +74,8 @@ def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, 
 def read_npy(path: Path, budget: Budget) -> People:
     """Read an .npy file with one array of keypoints.
 
-    The array is [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 to J*4] for one person, or [P, T, J, 2 or 3] for
-    several.
+    The array is [T, J, 2 to 4], [T, 2 or 3, J], [2 or 3, T, J], [J, T, 2 or 3], [J, 2 or 3] or [T, J*2 to J*4] for one person,
+    [P, T, J, 2 or 3] for several, or has five axes of which others are 1.
 
     Raises:
       DataError: if the file is damaged or has another array, such as 3D points.
@@ -82,17 +83,34 @@ def read_npy(path: Path, budget: Budget) -> People:
     with reading(path, "an .npy array of numbers"):
         array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # mapped: a false header cannot allocate memory
     joints = {len(one.joints) for one in layouts.LAYOUTS.values()}
+    if array.ndim == 5 and array.dtype.kind in "fiu":
+        array = _without_batches(array, path)
     if array.ndim == 2 and array.shape[1] in (2, 3) and len(array) in joints:  # one picture
         array = array[None]
     elif array.ndim == 2 and (size := next((n for n in (3, 4, 2) if array.shape[1] / n in joints), 0)):
         array = array.reshape(len(array), -1, size)
-    elif array.ndim == 3 and array.shape[1] in (2, 3) and array.shape[2] in joints:  # [T, 2 or 3, J]
-        array = np.swapaxes(array, 1, 2)
+    elif array.ndim == 3 and array.shape[2] in joints:
+        if array.shape[1] in (2, 3):  # [T, 2 or 3, J]
+            array = np.swapaxes(array, 1, 2)
+        elif array.shape[0] in (2, 3):  # [2 or 3, T, J]
+            array = np.moveaxis(array, 0, 2)
+    elif array.ndim == 3 and array.shape[2] in (2, 3) and array.shape[0] in joints and array.shape[1] not in formats.NUMBERS:
+        array = np.swapaxes(array, 0, 1)  # [J, T, 2 or 3]
     if array.ndim > 2 and array.shape[-1] == 4:  # x, y, depth, confidence
         array = array[..., [0, 1, 3]]
     if array.ndim == 4 and array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # the third number is MediaPipe's depth
         array = array[..., :2]
     return _plain({"keypoints": array}, path, budget)
+
+
+def _without_batches(array: np.ndarray, path: Path) -> np.ndarray:
+    """Remove the axes of length 1 of an array of five axes; MoveNet's, fractions y, x of the image size, become x, y."""
+    points = array.reshape([size for size in array.shape if size != 1])
+    known = np.abs(array[np.isfinite(array)])
+    if array.shape[1:] == (1, 1, _COCO_JOINTS, 3) and known.size and np.median(known) <= _MOST_NORMALISED:
+        warnings.warn(f"{path}: found MoveNet's output, using it as y, x, confidence of each joint", stacklevel=2)
+        return points[..., [1, 0, 2]]
+    return points
 
 
 def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
@@ -105,6 +123,8 @@ def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
     for key, name in (keys | dict.fromkeys(_POINTS, "npz")).items():
         if key in arrays:
             return name
+    if deep := [name for name in arrays if is_deep(name)]:
+        raise DataError(f"{path}: found {deep[0]}, points in 3D already, expected a detector's 2D keypoints")
     if _only_points(arrays):
         return "npz"
     raise DataError(

@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+import datetime
+import itertools
 import re
 import warnings
 from collections.abc import Iterable
@@ -14,9 +16,13 @@ from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described
 from srnet_jax.keypoints.pictures import Place, places
+from srnet_jax.keypoints.points import is_missing
 
 FARTHEST_PX = 1e6
 MOVES_ON = 0.2  # largest `motion` of one person from frame to frame
+REACH, FARTHEST_REACH = 0.5, 2.0  # how far a person moves: sizes per frame, largest distance in sizes
+EXAMINED = 1000  # detections
+FEW_STEPS = 3  # between pictures, too few to tell from people whether they are a video
 _SAME_INSTANT = 1e-3  # seconds
 TIME_UNITS = {  # {name of a time stamp, as `letters` returns it: unit in seconds}; NaN if the name does not give the unit
     **dict.fromkeys(("time", "times", "timestamp", "timestamps"), np.nan),
@@ -25,8 +31,25 @@ TIME_UNITS = {  # {name of a time stamp, as `letters` returns it: unit in second
     **dict.fromkeys(("timeus", "timestampus", "microseconds"), 1e-6),
     **dict.fromkeys(("timens", "timestampns", "nanoseconds"), 1e-9),
 }
+_DAY_0 = datetime.date(1970, 1, 1)
 _VIDEO = re.compile(r"\.(mp4|m4v|avi|mov|mkv|webm|mpe?g)$", re.IGNORECASE)
 _ENDING = re.compile(r"\.(npz|npy|json|csv|tsv|txt|jpe?g|png|bmp|tiff?|webp)$", re.IGNORECASE)
+
+
+_CLOCK = re.compile(  # 1:02.5, 00:01:02.5, 2024-05-01 10:00:00.04, 2024-05-01T10:00:00Z
+    r"(?:([1-9][0-9]{3})[-/](0[1-9]|1[0-2])[-/]([0-3][0-9])[T ]+)?"
+    r"(?:([0-9]{1,3}):)?([0-5]?[0-9]):([0-5][0-9])(?:[.,]([0-9]{1,9}))?Z?"
+)
+
+
+def clock_seconds(text: str) -> str | None:
+    """Convert a time of day, or a date and a time of day, to seconds, as text with as many decimals; None for other text."""
+    if not (found := _CLOCK.fullmatch(text)):
+        return None
+    year, month, day, hours, minutes, seconds, decimals = found.groups()
+    days = 0 if year is None else (datetime.date(int(year), int(month), 1) - _DAY_0).days + int(day) - 1
+    whole = 86400 * days + 3600 * int(hours or 0) + 60 * int(minutes) + int(seconds)
+    return f"{whole}.{decimals}" if decimals else str(whole)
 
 
 class Detection(NamedTuple):
@@ -106,7 +129,7 @@ def gather(seen: Iterable[Detection], path: Path, budget: Budget) -> list[People
         clips.setdefault(person.clip, []).append(index)
     videos: dict[tuple[str, bool], list[tuple[int, int]]] = {}
     for clip, indices in clips.items():
-        for index, place in zip(indices, _places([people[index] for index in indices]), strict=True):
+        for index, place in zip(indices, _places([people[index] for index in indices], str(path)), strict=True):
             name = "_".join(part for part in (clip, place.clip) if part)
             videos.setdefault((name, place.still), []).append((place.frame, index))
     made = []
@@ -190,22 +213,53 @@ def unit_of(values: np.ndarray) -> float | None:
     return next((10.0**-power for power in (3, 6, 9) if 0.005 <= step / 10**power < 1), None)
 
 
-def _places(people: list[Detection]) -> list[Place]:
-    """Return the place of the picture of each detection; pictures of different sizes are independent."""
+def _places(people: list[Detection], where: str) -> list[Place]:
+    """Return the place of the picture of each detection; pictures of different sizes, or people, are independent."""
     pictures = [person.picture for person in people]
     if all(isinstance(picture, int) for picture in pictures):  # frame numbers
         return [Place("", int(picture), False) for picture in pictures]
     found = places(pictures)
-    sizes: dict[tuple[str, bool], set[tuple[int, int] | None]] = collections.defaultdict(set)
+    groups: dict[tuple[str, bool], list[Detection]] = collections.defaultdict(list)
     for person in people:
         place = found[person.picture]
-        sizes[place.clip, place.still].add(person.size)
+        groups[place.clip, place.still].append(person)
+    apart = {key for key, own in groups.items() if len({person.size for person in own}) > 1}
+    for (clip, still), own in groups.items():
+        if not still and (clip, still) not in apart and _nobody_stays([(found[p.picture].frame, p.values) for p in own]):
+            reason = "found nobody near the same place in the next picture"
+            warnings.warn(f"{where}: {reason}, reading separate pictures", stacklevel=2)
+            apart.add((clip, still))
     return [
-        Place(video_name(str(picture)), 0, True)
-        if len(sizes[found[picture].clip, found[picture].still]) > 1
-        else found[picture]
+        Place(video_name(str(picture)), 0, True) if (found[picture].clip, found[picture].still) in apart else found[picture]
         for picture in pictures
     ]
+
+
+def _nobody_stays(seen: list[tuple[int, np.ndarray]]) -> bool:
+    """Return whether most pictures show nobody who may be the same person as in the picture before, as in no video.
+
+    Args:
+      seen: the frame number and the joints [J, 3] of each detection.
+    """
+    frames: dict[int, list[np.ndarray]] = {}
+    for frame, values in sorted(seen, key=lambda one: one[0])[:EXAMINED]:
+        frames.setdefault(frame, []).append(np.where(is_missing(values)[:, None], np.nan, values[:, :2]))
+    if len({values.shape for own in frames.values() for values in own}) != 1:
+        return False
+    stays = []
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning), np.errstate(all="ignore"):  # of missing joints
+        for (first, earlier), (second, later) in itertools.pairwise(frames.items()):
+            before, now = np.stack(earlier)[:, None], np.stack(later)  # [A, 1, J, 2], [P, J, 2]
+            sizes = np.maximum(_diagonals(before), _diagonals(now))  # [A, P]
+            gaps = np.nanmean(np.linalg.norm(before - now, axis=-1), axis=-1) / sizes
+            if np.isfinite(gaps).any():
+                stays.append(bool(np.nanmin(gaps) <= min(REACH * (second - first), FARTHEST_REACH)))
+    return len(stays) >= FEW_STEPS and sum(stays) < len(stays) / 2
+
+
+def _diagonals(points: np.ndarray) -> np.ndarray:
+    """Return the diagonal of the box around joints [..., J, 2], [...]."""
+    return np.linalg.norm(np.nanmax(points, axis=-2) - np.nanmin(points, axis=-2), axis=-1)
 
 
 def motion(poses: np.ndarray) -> float:

@@ -28,7 +28,7 @@ from srnet_jax.pose import layouts
 # Names of columns and keys, as `letters` returns them; the first one that is found is used.
 CONFIDENCES = (
     *("conf", "confidence", "c", "likelihood", "p", "prob", "probability", "s", "score", "visibility", "visible", "vis", "v"),
-    *("certainty", "scores", "confs"),
+    *("certainty", "scores", "confs", "acc", "accuracy"),
     "presence",  # MediaPipe's probability of being in the image; 0 if not computed
 )
 JOINT_KEYS = (

@@ -6,25 +6,27 @@ from pathlib import Path
 import numpy as np
 
 from srnet_jax.errors import DataError
+from srnet_jax.io.text import in_utf_8
 from srnet_jax.keypoints.formats import FORMATS
 from srnet_jax.keypoints.people import Detection
 
-_BOX = 5  # class, x, y, width, height
+_BOX, _MORE = 5, 2  # class, x, y, width, height; confidence, track id
 
 
 def read(files: Iterable[Path]) -> Iterator[Detection]:
     """Yield the detected people of label files.
 
-    A line holds class, box, and x, y or x, y, confidence of each joint; a confidence and a track id may follow.
+    A line holds class, box, and x, y or x, y, confidence of each joint; a confidence and a track id may follow. Lines with
+    only a box, as of objects that are no people, are skipped if others have joints.
 
     Raises:
       DataError: if a line is not in this form; the message names file and line.
     """
     lines = [
-        (file, f"{file}: line {number}", line.split())
+        (file, f"{file}: line {number}", line.replace(",", " ").split())
         for file in files
-        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1)
-        if line.strip()
+        for number, line in enumerate(in_utf_8(file.read_bytes()).decode(errors="replace").splitlines(), 1)
+        if line.strip(" \t,")
     ]
     rows = []
     for file, where, words in lines:
@@ -32,6 +34,8 @@ def read(files: Iterable[Path]) -> Iterator[Detection]:
             rows.append((file, where, [float(word) for word in words]))
         except ValueError:
             raise DataError(f"{where}: found text, expected class, box and keypoints as numbers") from None
+    if any(len(row) > _BOX + _MORE for _, _, row in rows):
+        rows = [row for row in rows if not _BOX <= len(row[-1]) <= _BOX + _MORE]  # without people of whom only the box is known
     ends = all(row[-1] == abs(row[-1]) // 1 for _, _, row in rows)  # if all lines end with whole numbers, these are track ids
     for file, where, row in rows:
         joints, size = _form(len(row) - _BOX, where)

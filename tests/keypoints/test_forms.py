@@ -233,6 +233,25 @@ JSON = {  # form: (content, layout)
         "coco",
     ),
     "dwpose, 134": ([openpose(wholebody(p, 134)) for p in walker("coco_18")], "coco_18"),
+    "alphapose, raw": (
+        [
+            {"imgname": f"{i}.jpg", "result": [{"keypoints": p[:, :2].tolist(), "kp_score": p[:, 2:].tolist(), "idx": 1}]}
+            for i, p in enumerate(WALK)
+        ],
+        "coco",
+    ),
+    "kinetics, list": (
+        [
+            {"frame_index": i, "skeleton": [{"pose": shares(p)[:, :2].ravel().tolist(), "score": p[:, 2].tolist()}]}
+            for i, p in enumerate(walker("coco_18"))
+        ],
+        "coco_18",
+    ),
+    "skeleton": ([{"fr": i, "skeleton": p.tolist()} for i, p in enumerate(WALK)], "coco"),
+    "lmList": (
+        [{"n_frame": i, "lmList": [[j, x, y] for j, (x, y, _) in enumerate(p.tolist())]} for i, p in enumerate(LANDMARKS)],
+        "mediapipe_33",
+    ),
     "people by id": ([{"frame": i, "people": {"3": {"keypoints": p.tolist()}}} for i, p in enumerate(WALK)], "coco"),
 }
 LINES = {
@@ -428,6 +447,21 @@ TABLES = {  # form: (content, layout)
     ),
     "separator for excel": (table(ROWS, ["sep=;", HEADER[0].replace(",", ";")], ";"), "coco"),
     "noise in names": (table(*reversed(wide(WALK, [f"kp_{name}" for name in COCO], ("_x", "_y", "_kp_conf")))), "coco"),
+    "axes u, v": (table(*reversed(wide(WALK, COCO, ("_u", "_v", "_c")))), "coco"),
+    "axes px, py": (table(*reversed(wide(WALK, COCO, ("_px", "_py", "_conf")))), "coco"),
+    "axes col, row": (table(*reversed(wide(WALK, COCO, (" Col", " Row", " accuracy")))), "coco"),
+    "axes u, v, a line a joint": (long(WALK, COCO, "fr,joint,u,v,z,acc"), "coco"),
+    "points in brackets": (
+        table([[i, *(f"({x}, {y})" for x, y, _ in p)] for i, p in enumerate(WALK)], ["f;" + ";".join(COCO)], ";"),
+        "coco",
+    ),
+    "points in brackets, no frame": (table([[f'"{p.tolist()}"' for p in one] for one in WALK], [",".join(COCO)]), "coco"),
+    "points of numpy": (
+        table([[i, *(str(p) for p in one)] for i, one in enumerate(WALK)], ["frame," + ",".join(COCO)]),
+        "coco",
+    ),
+    "no header, frame and person": (table([[row[0], 3, *row[1:]] for row in ROWS]), "coco"),
+    "no header, person and frame, pairs": (table([[0, i, *p[:, :2].ravel()] for i, p in enumerate(WALK)]), "coco"),
     "deeplabcut": (table(ROWS, DLC), "coco"),
     "deeplabcut, animals": (table(ROWS, [DLC[0], ",".join(["individuals", *["me"] * 51]), *DLC[1:]]), "coco"),
 }

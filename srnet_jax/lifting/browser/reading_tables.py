@@ -67,9 +67,11 @@ def tables() -> dict[str, Any]:
         "timeUnits": units,
         "tracks": {
             "farthest": people.FARTHEST_PX,
+            "examined": people.EXAMINED,
+            "fewSteps": people.FEW_STEPS,
             "maxNormalised": tracks.MAX_NORMALISED,
-            "reach": tracks.REACH,
-            "farthestReach": tracks.FARTHEST_REACH,
+            "reach": people.REACH,
+            "farthestReach": people.FARTHEST_REACH,
             "memory": tracks.MEMORY,
             "maxPeople": tracks.MAX_PEOPLE,
             "maxFrames": tracks.MAX_FRAMES,
@@ -88,6 +90,7 @@ def tables() -> dict[str, Any]:
             "track": list(csv_columns.TRACK),
             "video": list(csv_columns.VIDEO),
             "units": list(csv_files.UNITS),
+            "otherAxes": list(map(list, csv_files.OTHER_AXES)),
         },
     }
 

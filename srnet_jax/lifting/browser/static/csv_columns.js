@@ -2,7 +2,7 @@
 
 import { UserError } from './errors.js';
 import { differences, distinct, listOf, median, range, roundHalfEven } from './numbers.js';
-import { unitOf } from './people.js';
+import { clockSeconds, unitOf } from './people.js';
 import { general, isDecimal, isPrintable, length, letters, oneLine, shown, start, toNumber } from './text.js';
 
 const MAX_FRAMES = 1e9;
@@ -91,6 +91,24 @@ const instant = (at, cells) => JSON.stringify([clipOf(at, cells), cells[at.time]
 function allNumbers(rows, column) {
   const cells = new Set(rows.map(({ cells: own }) => own[column]));
   return cells.size > 1 && [...cells].every((cell) => Number.isFinite(toNumber(cell) ?? NaN));
+}
+
+/** Convert columns of times such as 00:00:01.2 to seconds; warn of a column of times that are not known and not used. */
+export function withSeconds(names, rows, file, { timeUnits }, warn) {
+  let [own, made] = [names, rows];
+  names.forEach((name, column) => {
+    if (!Object.hasOwn(timeUnits, letters(name))) return;
+    const cells = new Set(rows.map(({ cells: row }) => row[column]).filter(Boolean));
+    const strange = [...cells].filter((cell) => toNumber(cell) === null).sort();
+    if (cells.size && [...cells].every(clockSeconds)) {
+      const replaced = (row, value) => row.map((cell, index) => (index === column ? value : cell));
+      own = replaced(own, 'seconds');
+      made = made.map(({ where, cells: row }) => ({ where, cells: replaced(row, clockSeconds(row[column]) ?? '') }));
+    } else if (strange.length) {
+      warn(`${file}: column ${shown(name)} not used: found ${shown(strange[0])}, expected seconds or hours:minutes:seconds`);
+    }
+  });
+  return { names: own, rows: made };
 }
 
 /** Number the frames of a table by their times, if it has no column for the frame; if they cannot be used, warn. */

@@ -1,12 +1,14 @@
 // Read keypoints from tables (CSV, TSV, text) with many different headers, as srnet_jax/keypoints/csv_files.py.
 
-import { clipOf, clockOf, columnsOf, jointColumn, numbered, personOf, pictureOf, split } from './csv_columns.js';
+import { clipOf, clockOf, columnsOf, jointColumn, numbered, personOf, pictureOf, split, withSeconds } from './csv_columns.js';
 import { UserError } from './errors.js';
 import { nearest } from './json_formats.js';
+import { differences, listOf, median, range } from './numbers.js';
 import { isDepth } from './points.js';
 import { decoded, letters, listed, shown, strip, toNumber, words } from './text.js';
 
 const DECIMAL = /^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$/i; // matches 1,5 for 1.5
+const MOST_IDS = 1000; // of people in a table without a header
 const FEW_ROWS = 3; // in so short a table, each line may be another person
 const LONGEST_CELL = 131072;
 
@@ -21,20 +23,22 @@ const LONGEST_CELL = 131072;
  * @returns {{people: import('./people.js').Detection[], isDeepLabCut: boolean}}
  */
 export function readTable(bytes, file, tables, budget, warn) {
-  const lines = decoded(bytes).split(/\r\n|\n|\r/)
+  const every = decoded(bytes).split(/\r\n|\n|\r/)
     .map((line, index) => ({ where: `${file}: line ${index + 1}`, line })).filter(({ line }) => strip(line));
-  if (!lines.length) throw new UserError(`${file}: empty file, expected a text file`);
+  if (!every.length) throw new UserError(`${file}: empty file, expected a text file`);
   const count = (text, mark) => text.split(mark).length;
-  if (lines.length > 1 && /^"?sep=.?"?$/i.test(strip(lines[0].line))) lines.shift(); // for Excel
-  while (lines.length > 1 && lines[0].line.startsWith('#')) {
-    const comma = delimiter(lines[1].line);
-    const header = lines[0].line.replace(/^[# ]+/, '');
-    if (strip(header) && count(lines[0].line, comma) === count(lines[1].line, comma)) {
-      lines[0].line = header;
+  if (every.length > 1 && /^"?sep=.?"?$/i.test(strip(every[0].line))) every.shift(); // for Excel
+  let first = 0;
+  while (first + 1 < every.length && every[first].line.startsWith('#')) {
+    const mark = delimiter(every[first + 1].line);
+    const text = every[first].line.replace(/^[# ]+/, '');
+    if (strip(text) && count(every[first].line, mark) === count(every[first + 1].line, mark)) {
+      every[first].line = text;
     } else {
-      lines.shift();
+      first += 1;
     }
   }
+  const lines = every.slice(first);
   const comma = delimiter(lines[0].line);
   const rows = lines.map(({ where, line }) => ({ where, cells: cellsOf(line, comma, file) }));
   const { names: own, body, isDeepLabCut } = header(rows, file, tables);
@@ -89,8 +93,13 @@ function quoted(line, comma, file) {
   return cells;
 }
 
-const MISSING = ['', 'nan', 'none', 'null', 'na', 'n/a', '<na>', '#n/a', '-', '--', '?', '.'];
+const MISSING = ['', 'nan', 'none', 'null', 'na', 'n/a', '<na>', '#n/a', '-', '--', '?', '.', 'missing'];
 const isMissing = (cell) => MISSING.includes(cell.toLowerCase());
+const IN_BRACKETS = /^[([]([^()[\]]{3,200})[)\]]$/;
+const NUMBERS = / *[,;] *| +/; // between numbers
+
+/** Return whether a cell has a number, numbers in brackets, or a word for a missing one. */
+const isValue = (cell) => toNumber(cell) !== null || (IN_BRACKETS.test(cell) && /[0-9]/.test(cell)) || (cell && isMissing(cell));
 
 /** Split a table into column names (none without a header) and rows, and return whether it is DeepLabCut's. */
 function header(rows, file, { csv: { frame, image, row }, points }) {
@@ -118,7 +127,7 @@ function header(rows, file, { csv: { frame, image, row }, points }) {
   if (names[0] === 'column_0' && !names.some(isFrame)) names[0] = 'frame';
   const second = body.length ? body[0].cells : [];
   const isUnits = second.filter(Boolean).length > 1
-    && !second.some((cell) => toNumber(cell) !== null || (cell && isMissing(cell)));
+    && !second.some(isValue);
   return { names, body: isUnits ? body.slice(1) : body, isDeepLabCut: false };
 }
 
@@ -197,7 +206,8 @@ function unnamed(body, file, { formats }) {
   const values = rows.map(({ where, cells }) => cells.map((cell) => numberOf(cell, where)));
   const isCounted = values.length > 1 && values.every((row, index) => index === 0 || row[0] - values[index - 1][0] === 1);
   const isWhole = values.every((row) => row[0] >= 0 && row[0] === Math.floor(row[0]));
-  const starts = isCounted ? [1] : isWhole ? [1, 0] : [0];
+  const before = frameAndPerson(values);
+  const starts = [...(isCounted || isWhole ? [1] : []), ...(before ? [2] : []), ...(isCounted ? [] : [0])];
   const options = ['xyc', 'xyzc', 'xy', 'xyz'].flatMap((axes) => starts.map((first) => ({ axes, first, isKnown: true })));
   const others = ['xyc', 'xy'].map((axes) => ({ axes, first: 1, isKnown: false }));
   for (const { axes, first, isKnown } of [...options, ...others]) {
@@ -210,14 +220,60 @@ function unnamed(body, file, { formats }) {
     }
     const names = Array.from({ length: width - first }, (_, index) =>
       `joint${Math.floor(index / axes.length)}_${axes[index % axes.length]}`);
-    return [...Array(first).fill('frame'), ...names];
+    return [...(first === 2 ? before : Array(first).fill('frame')), ...names];
   }
   throw new UserError(`${file}: found ${width - 1} columns of keypoints, expected x, y or x, y, confidence of each joint; `
     + nearest([], formats.tables, formats));
 }
 
+/** Return which of the first two columns are frame numbers and few ids of people; null if they are not. */
+function frameAndPerson(values) {
+  if (!values.every((row) => row.slice(0, 2).every((value) => value >= 0 && Number.isInteger(value)))) return null;
+  for (const [frame, person] of [[0, 1], [1, 0]]) {
+    const groups = new Map();
+    for (const row of values) listOf(groups, row[person]).push(row[frame]);
+    if (range(groups.keys())[1] >= MOST_IDS || groups.size > values.length / 2) continue;
+    const steps = [...groups.values()].flatMap(differences);
+    if (steps.every((step) => step > 0) && median(steps) === 1) return frame ? ['person', 'frame'] : ['frame', 'person'];
+  }
+  return null;
+}
+
+/** Rename the axes u and v, px and py, col and row to x and y, in a table without other axes. */
+function withUsualAxes(names, tables) {
+  if (names.some((name) => split(name, tables).axis === 'x')) return names;
+  for (const pair of tables.csv.otherAxes) {
+    const [x, y] = pair.map((word) => new RegExp(`(?<![a-z])${word}(?![a-z])`, 'i'));
+    const count = (axis) => names.filter((name) => axis.test(name)).length;
+    if (count(x) && count(x) === count(y)) {
+      return names.map((name) => (y.test(name) ? name.replace(y, 'y') : name.replace(x, 'x')));
+    }
+  }
+  return names;
+}
+
+/** Split columns of cells such as (x, y) or [x, y, confidence] into a column for each number. */
+function cellsApart(names, rows, { points }) {
+  const numbers = (cell) => IN_BRACKETS.exec(cell)?.[1].trim().split(NUMBERS);
+  const sizes = names.map((_, column) => {
+    const found = rows.map(({ cells }) => cells[column]).filter((cell) => !isMissing(cell));
+    const size = found.length ? numbers(found[0])?.length : 0;
+    return (size === 2 || size === 3) && found.every((cell) => numbers(cell)?.length === size) ? size : 0;
+  });
+  if (sizes.filter(Boolean).length < points.minNames) return { names, rows };
+  return {
+    names: names.flatMap((name, column) => (sizes[column] ? [...'xyc'].slice(0, sizes[column]).map((axis) => `${name}_${axis}`)
+      : [name])),
+    rows: rows.map(({ where, cells }) => ({
+      where, cells: cells.flatMap((cell, column) => (sizes[column] ? numbers(cell) ?? Array(sizes[column]).fill('') : [cell])),
+    })),
+  };
+}
+
 /** Return the detected people of a table, given the names of its columns and its lines. */
-export function peopleOf(names, rows, file, tables, warn) {
+export function peopleOf(givenNames, givenRows, file, tables, warn) {
+  const timed = withSeconds(withUsualAxes(givenNames, tables), givenRows, file, tables, warn);
+  const { names, rows } = cellsApart(timed.names, timed.rows, tables);
   const at = columnsOf(names, rows, tables);
   const people = new Set(rows.map(({ cells }) => personOf(at, cells)));
   const numbersLines = at.track !== null && rows.length > FEW_ROWS && people.size === rows.length;

@@ -47,10 +47,15 @@ export function loadJson(bytes, name, spellings) {
   }
 }
 
+const plainKey = (key) => key.toLowerCase().replace(/[^a-z0-9]/g, '');
+
+/** Return whether a key names points in 3D: keypoints_3d, joints3D. */
+export const isDeep = (key) => plainKey(key).slice(0, LONGEST_KEY).endsWith('3d');
+
 /** Return an object with its keys as the formats know them, unless it has several keys of the same meaning. */
 export function withKnownKeys(item, spellings) {
   const keys = [...item.keys()].map((key) => {
-    const plain = length(key) < LONGEST_KEY ? key.toLowerCase().replace(/[^a-z0-9]/g, '') : key;
+    const plain = length(key) < LONGEST_KEY ? plainKey(key) : key;
     return Object.hasOwn(spellings, plain) ? spellings[plain] : key;
   });
   const count = (key) => keys.filter((other) => other === key).length;

@@ -3,7 +3,7 @@
 import { UserError } from './errors.js';
 import { isGiven, isList, isMap, textOf, valueOf } from './json.js';
 import { oneMoves } from './json_people.js';
-import { imageSize } from './people.js';
+import { clockSeconds, imageSize } from './people.js';
 import { asPoints, isJoints, isNothing, isNumber, isTrue, jointName } from './points.js';
 import { described, inAscii, isDecimal, isPrintable, length, letters, listed, oneLine, start, strip } from './text.js';
 
@@ -94,8 +94,13 @@ function namesOf({ values, names }, joints) {
 function clockOf(frame, rules) {
   if (!isMap(frame)) return null;
   const units = rules.timeUnits;
-  const key = [...frame.keys()].find((name) => Object.hasOwn(units, letters(name)) && isNumber(frame.get(name)));
-  return key === undefined ? null : [frame.get(key), units[letters(key)] ?? NaN];
+  for (const [key, value] of frame) {
+    if (!Object.hasOwn(units, letters(key))) continue;
+    if (isNumber(value)) return [value, units[letters(key)] ?? NaN];
+    const seconds = typeof value === 'string' ? clockSeconds(value) : null;
+    if (seconds) return [Number(seconds), 1];
+  }
+  return null;
 }
 
 /** Return the image size, the frames per second and the name of the data set that a file's object gives. */
@@ -150,7 +155,7 @@ function framesOf(content, one, file, rules) {
   const each = (items) => items.map((item) => [null, item]);
   const people = one.people.split('|').filter(Boolean);
   if (one.frames === '') return inPicture;
-  if (one.frames.startsWith('flat')) return flatPeople(content, one, file);
+  if (one.frames.startsWith('flat')) return flatPeople(content, one, file, rules);
   if (key === undefined && one.points.at(-1) === '' && isJoints(content)) return inPicture; // one person in one picture
   if (key !== undefined || isList(content)) {
     const found = key === undefined ? content : content.get(key);
@@ -185,14 +190,15 @@ function framesOf(content, one, file, rules) {
 }
 
 /** Return the people of a flat list, with their pictures' names. */
-function flatPeople(content, one, file) {
+function flatPeople(content, one, file, rules) {
   const inside = one.frames.slice('flat:'.length);
   const found = inside && isMap(content) ? content.get(inside) ?? null : content;
-  const images = isMap(content) ? content.get('images') : null;
-  const names = new Map((isList(images) ? images : [])
+  const given = isMap(content) ? content.get('images') : null;
+  const images = new Map((isList(given) ? given : [])
     .filter((image) => isMap(image) && ['number', 'string', 'boolean'].includes(typeof image.get('id'))
       && typeof image.get('file_name') === 'string')
-    .map((image) => [image.get('id'), image.get('file_name')]));
+    .map((image) => [image.get('id'), image]));
+  const names = imageNames(images, rules);
   const what = inside || 'the list';
   return listOfItems(found, what, file).map((person, number) => {
     if (!isMap(person)) {
@@ -204,6 +210,19 @@ function flatPeople(content, one, file) {
     }
     return [names.get(image) ?? null, person];
   });
+}
+
+/**
+ * Return {id: file name} of the images of COCO annotations.
+ *
+ * File names that repeat are a video's. The frame number, if the images have one, is appended to them; else ids are used.
+ */
+function imageNames(images, { formats }) {
+  const names = new Map([...images].map(([id, image]) => [id, image.get('file_name')]));
+  if (new Set(names.values()).size === names.size) return names;
+  const frames = [...images].map(([id, image]) => [id, image.get('file_name'), valueOf(image, formats.frameKeys)]);
+  const isWhole = ([, , frame]) => isNumber(frame) && Number.isInteger(frame) && frame >= 0 && frame < 1e15;
+  return new Map(frames.every(isWhole) ? frames.map(([id, name, frame]) => [id, `${name}/${frame}`]) : []);
 }
 
 /** Return whether a list, whose key may mean people or joints, has one entry for each frame, and not for each person. */

@@ -1,7 +1,7 @@
 // Recognise the format of a JSON file of keypoints, as srnet_jax/keypoints/formats.py describes them.
 
 import { UserError } from './errors.js';
-import { isMap } from './json.js';
+import { isDeep, isMap } from './json.js';
 import { isTrue } from './points.js';
 import { described, listed } from './text.js';
 
@@ -26,7 +26,8 @@ const MATCHES = {
   openpifpaf: ({ root, entry }) => has(entry, 'predictions') || root.has('predictions')
     || (entry.has('keypoints') && entry.has('category_id')),
   yolo: ({ root, both }) => both.has('box') && both.has('keypoints') && (!hasNames(root) || has(both, 'name', 'class')),
-  kinetics: ({ root, inner }) => root.has('data') && (inner.has('skeleton') || root.has('label')),
+  kinetics: ({ root, entry, inner }) => (root.has('data') && (inner.has('skeleton') || root.has('label')))
+    || (entry.has('skeleton') && inner.has('pose')),
   mediapipe: ({ root, all, entry, both }, { landmarkKeys, peopleKeys, pointKeys }) => has(all, ...landmarkKeys)
     || (both.has('x') && !has(root, ...peopleKeys, ...pointKeys) && !has(entry, ...peopleKeys, ...pointKeys)),
   alphapose_frames: ({ root, entry, inner }) => root.has('bodies')
@@ -84,6 +85,8 @@ export function recognise(content, file, rules) {
   const peek = peekAt(content, rules);
   const one = rules.json.find((name) => MATCHES[name](peek, rules));
   if (one) return rules.every[one];
+  const deep = [...peek.all].sort().find(isDeep);
+  if (deep) throw new UserError(`${file}: found ${deep}, points in 3D already, expected a detector's 2D keypoints`);
   let found = described(content);
   if (isMap(content)) found = `an object with ${listed(content)}`;
   else if (isMap(peek.first)) found = `a list of objects with ${listed(peek.first)}`;

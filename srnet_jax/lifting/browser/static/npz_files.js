@@ -1,15 +1,17 @@
 // Read keypoints from NumPy files, as srnet_jax/keypoints/npz_files.py. Files of Python objects are refused.
 
 import { UserError } from './errors.js';
-import { withKnownKeys } from './json.js';
+import { isDeep, withKnownKeys } from './json.js';
 import { nearest } from './json_formats.js';
-import { differences } from './numbers.js';
+import { differences, median } from './numbers.js';
 import { frameRate, imageSize, inOrder, inSeconds, layoutName, MOVES_ON, motion, videoName } from './people.js';
 import { described, letters, listed } from './text.js';
 
 const FREEMOCAP = [543, 553]; // numbers of landmarks of body, hands and face
 const [EXAMINED, CROWD] = [200, 20]; // frames or people that are examined; largest number of people in one picture
 const MAX_FRAMES = 1e15;
+const COCO_JOINTS = 17;
+const MOST_NORMALISED = 1.5; // median of fractions of the image size, with margin
 const pointKeys = ({ formats }) => [...formats.pointKeys, 'poses', 'keypoint', ...formats.landmarkKeys, 'arr_0'];
 const isNumeric = (array) => 'fiu'.includes(array.kind);
 const isAlike = (shape, other) => shape.length === other.length && shape.every((size, axis) => size === other[axis]);
@@ -35,7 +37,10 @@ export function readArrays(given, format, file, context) {
 
 function recognised(arrays, file, tables) {
   const keys = { positions_2d: 'videopose3d', segments: 'detectron2', reconstruction: 'reconstruction' };
-  const key = [...Object.keys(keys), ...pointKeys(tables)].find((name) => arrays.has(name)) ?? onlyPoints(arrays);
+  const named = [...Object.keys(keys), ...pointKeys(tables)].find((name) => arrays.has(name));
+  const deep = named ? undefined : [...arrays.keys()].find(isDeep);
+  if (deep) throw new UserError(`${file}: found ${deep}, points in 3D already, expected a detector's 2D keypoints`);
+  const key = named ?? onlyPoints(arrays);
   if (key) return keys[key] ?? 'npz';
   throw new UserError(`${file}: found the keys ${listed(arrays)}, expected reconstruction or keypoints; `
     + nearest(arrays.keys(), tables.formats.arrays, tables.formats));
@@ -53,12 +58,14 @@ function onlyPoints(arrays) {
 /**
  * Read the people of an .npy file.
  *
- * Its array is [T, J, 2 to 4], [T, 2 or 3, J], [J, 2 or 3] or [T, J*2 to J*4] for one person, or [P, T, J, 2 or 3] for several.
+ * Its array is [T, J, 2 to 4], [T, 2 or 3, J], [2 or 3, T, J], [J, T, 2 or 3], [J, 2 or 3] or [T, J*2 to J*4] for one person,
+ * [P, T, J, 2 or 3] for several, or has five axes of which others are 1.
  */
 export function readArray(found, file, context) {
   let array = found;
   if (isNumeric(array)) {
     const joints = Object.values(context.tables.layouts).map((layout) => layout.joints.length);
+    if (array.shape.length === 5) array = withoutBatches(array, file, context);
     const [first, second, third] = array.shape;
     const axes = array.shape.length;
     if (axes === 2 && (second === 2 || second === 3) && joints.includes(first)) { // one picture
@@ -66,13 +73,28 @@ export function readArray(found, file, context) {
     } else if (axes === 2 && [3, 4, 2].some((size) => joints.includes(second / size))) {
       const size = [3, 4, 2].find((one) => joints.includes(second / one));
       array = { ...array, shape: [first, second / size, size] };
-    } else if (axes === 3 && (second === 2 || second === 3) && joints.includes(third)) { // [T, 2 or 3, J]
-      array = swapped(array, 1);
+    } else if (axes === 3 && joints.includes(third)) {
+      if (second === 2 || second === 3) array = swapped(array, 1); // [T, 2 or 3, J]
+      else if (first === 2 || first === 3) array = swapped(swapped(array, 0), 1); // [2 or 3, T, J]
+    } else if (axes === 3 && (third === 2 || third === 3) && joints.includes(first)
+        && !context.tables.formats.numbers.includes(second)) {
+      array = swapped(array, 0); // [J, T, 2 or 3]
     }
     if (array.shape.length > 2 && array.shape.at(-1) === 4) array = taken(array, [0, 1, 3]); // x, y, depth, confidence
     if (array.shape.length === 4 && FREEMOCAP.includes(array.shape[2]) && array.shape[3] === 3) array = taken(array, [0, 1]);
   }
   return plain(new Map([['keypoints', array]]), file, context);
+}
+
+/** Remove the axes of length 1 of an array of five axes; MoveNet's, fractions y, x of the image size, become x, y. */
+function withoutBatches(array, file, { warn }) {
+  const points = { ...array, shape: array.shape.filter((size) => size !== 1) };
+  const known = [...array.numbers].filter(Number.isFinite).map(Math.abs);
+  if (isAlike(array.shape.slice(1), [1, 1, COCO_JOINTS, 3]) && known.length && median(known) <= MOST_NORMALISED) {
+    warn(`${file}: found MoveNet's output, using it as y, x, confidence of each joint`);
+    return taken(points, [1, 0, 2]);
+  }
+  return points;
 }
 
 /** Swap an axis of an array with the next one. */

@@ -1,16 +1,29 @@
 // The people that a keypoint file contains, and fields that several formats share, as srnet_jax/keypoints/people.py.
 
 import { UserError } from './errors.js';
-import { differences, distinct, listOf, median, quantile } from './numbers.js';
+import { differences, distinct, listOf, median, quantile, range } from './numbers.js';
 import { places } from './pictures.js';
-import { isNumber } from './points.js';
+import { isMissing, isNumber } from './points.js';
 import { described, general, isPrintable, length, oneLine } from './text.js';
 
 export const MOVES_ON = 0.2; // largest `motion` of one person from frame to frame
 const SAME_INSTANT = 1e-3; // seconds
 const VIDEO = /\.(mp4|m4v|avi|mov|mkv|webm|mpe?g)$/i;
 const ENDING = /\.(npz|npy|json|csv|tsv|txt|jpe?g|png|bmp|tiff?|webp)$/i;
+const CLOCK = new RegExp( // 1:02.5, 00:01:02.5, 2024-05-01 10:00:00.04, 2024-05-01T10:00:00Z
+  '^(?:([1-9][0-9]{3})[-/](0[1-9]|1[0-2])[-/]([0-3][0-9])[T ]+)?'
+  + '(?:([0-9]{1,3}):)?([0-5]?[0-9]):([0-5][0-9])(?:[.,]([0-9]{1,9}))?Z?$');
 const FREE_BYTES = 2 ** 28;
+
+/** Convert a time of day, or a date and a time of day, to seconds, as text with as many decimals; null for other text. */
+export function clockSeconds(text) {
+  const found = CLOCK.exec(text);
+  if (!found) return null;
+  const [, year, month, day, hours, minutes, seconds, decimals] = found;
+  const days = year === undefined ? 0 : Date.UTC(year, month - 1, 1) / 86400000 + Number(day) - 1;
+  const whole = 86400 * days + 3600 * Number(hours ?? 0) + 60 * Number(minutes) + Number(seconds);
+  return decimals === undefined ? String(whole) : `${whole}.${decimals}`;
+}
 
 /**
  * @typedef {object} Detection one person in one picture
@@ -59,9 +72,10 @@ export class Budget {
  * @param {string} file
  * @param {Budget} budget
  * @param {(message: string) => void} warn
+ * @param {object} rules `tables.tracks`
  * @returns {People[]}
  */
-export function gather(people, file, budget, warn) {
+export function gather(people, file, budget, warn, rules) {
   const clips = new Map();
   people.forEach((person, index) => {
     budget.charge(16 * person.values.length);
@@ -69,7 +83,7 @@ export function gather(people, file, budget, warn) {
   });
   const videos = new Map();
   for (const [clip, indices] of clips) {
-    placesOf(indices.map((index) => people[index])).forEach((place, number) => {
+    placesOf(indices.map((index) => people[index]), file, warn, rules).forEach((place, number) => {
       const name = [clip, place.clip].filter(Boolean).join('_');
       const key = JSON.stringify([name, place.still]);
       if (!videos.has(key)) videos.set(key, { clip: name, still: place.still, frames: [], own: [] });
@@ -141,24 +155,63 @@ export function unitOf(values) {
   return power === undefined ? null : Number(`1e-${power}`);
 }
 
-/** Return the place of the picture of each detection; pictures of different sizes are independent. */
-function placesOf(people) {
+/** Return the place of the picture of each detection; pictures of different sizes, or people, are independent. */
+function placesOf(people, file, warn, rules) {
   const pictures = people.map((person) => person.picture);
   if (pictures.every((picture) => typeof picture === 'number')) {
     return pictures.map((frame) => ({ clip: '', frame, still: false }));
   }
   const found = places(pictures);
-  const sizes = new Map();
+  const groups = new Map();
   const key = (place) => JSON.stringify([place.clip, place.still]);
-  for (const person of people) {
-    const own = key(found.get(person.picture));
-    if (!sizes.has(own)) sizes.set(own, new Set());
-    sizes.get(own).add(String(person.size));
+  for (const person of people) listOf(groups, key(found.get(person.picture))).push(person);
+  const apart = new Set();
+  for (const [group, own] of groups) {
+    if (new Set(own.map((person) => String(person.size))).size > 1) {
+      apart.add(group);
+    } else if (!found.get(own[0].picture).still && nobodyStays(own, found, rules)) {
+      warn(`${file}: found nobody near the same place in the next picture, reading separate pictures`);
+      apart.add(group);
+    }
   }
   return pictures.map((picture) => {
     const place = found.get(picture);
-    return sizes.get(key(place)).size > 1 ? { clip: videoName(String(picture)), frame: 0, still: true } : place;
+    return apart.has(key(place)) ? { clip: videoName(String(picture)), frame: 0, still: true } : place;
   });
+}
+
+/** Return whether most pictures show nobody who may be the same person as in the picture before, as in no video. */
+function nobodyStays(people, found, { examined, fewSteps, reach, farthestReach }) {
+  const frameOf = (person) => found.get(person.picture).frame;
+  const frames = new Map();
+  const first = [...people].sort((a, b) => frameOf(a) - frameOf(b)).slice(0, examined);
+  if (first.some((person) => person.values.length !== first[0].values.length)) return false;
+  for (const person of first) listOf(frames, frameOf(person)).push(person.values);
+  const ordered = [...frames];
+  const stays = ordered.slice(1).map(([second, now], index) => {
+    const [frame, before] = ordered[index];
+    const gaps = before.flatMap((one) => now.map((other) => gapOf(one, other))).filter(Number.isFinite);
+    return gaps.length ? range(gaps)[0] <= Math.min(reach * (second - frame), farthestReach) : null;
+  }).filter((stay) => stay !== null);
+  return stays.length >= fewSteps && stays.filter(Boolean).length < stays.length / 2;
+}
+
+/** Return the mean distance of two people's joints [J*3], in sizes of the larger person; NaN if they share no joint. */
+function gapOf(one, other) {
+  const boxes = [one, other].map((values) => {
+    const axes = [[], []];
+    for (let at = 0; at < values.length; at += 3) {
+      if (!isMissing(values[at], values[at + 1])) [0, 1].forEach((axis) => axes[axis].push(values[at + axis]));
+    }
+    return Math.hypot(...axes.map(range).map(([low, high]) => high - low));
+  });
+  let [sum, count] = [0, 0];
+  for (let at = 0; at < one.length; at += 3) {
+    if (isMissing(one[at], one[at + 1]) || isMissing(other[at], other[at + 1])) continue;
+    sum += Math.hypot(one[at] - other[at], one[at + 1] - other[at + 1]);
+    count += 1;
+  }
+  return sum / count / Math.max(...boxes);
 }
 
 /**

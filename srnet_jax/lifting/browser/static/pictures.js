@@ -7,6 +7,7 @@ import { oneLine } from './text.js';
 // Roboflow appends .rf. and a code to each name
 const EXTENSION = /([._](jpe?g|png))?\.rf\.[0-9a-z]{6,}(\.(jpe?g|png|json|txt))?$|\.(jpe?g|png|bmp|tiff?|webp|json|txt)$/i;
 const FARTHEST_MEDIAN = 5; // frames between pictures of one video, unless they are evenly spaced
+const FEW = 10; // pictures, of which the mean step is used
 const SAME_STEP = 0.9; // fraction of about equal steps from which on numbers are evenly spaced
 const TIME = /^[0-9]{1,9}\.[0-9]{1,9}$/;
 const MAX_FRAMES = 1e9;
@@ -132,11 +133,13 @@ function steps(numbers) {
 
 /** Return the frames of a video, or independent pictures if the numbers are not frame numbers. */
 function numbered(clip, numbers, names) {
-  const { usual, even } = steps(numbers);
+  const { usual: middle, even } = steps(numbers);
+  const [first, last] = range(numbers);
+  const isFew = numbers.length > 1 && numbers.length < FEW; // one far number counts
+  const usual = isFew ? (last - first) / (numbers.length - 1) : middle;
   if (usual > FARTHEST_MEDIAN && (even < SAME_STEP || numbers.length < 3)) return names.map(still);
   const large = numbers.findIndex((number) => number > Number.MAX_SAFE_INTEGER);
   if (large >= 0) throw new UserError(`picture ${oneLine(names[large], 100)}: found a number of more than 15 digits`);
-  const [first] = range(numbers);
   const isTime = numbers.length > 0 && first > MAX_FRAMES; // of time stamps
   const frame = (number) => (isTime ? roundHalfEven((number - first) / (usual || 1)) : number);
   return numbers.map((number) => ({ clip, frame: frame(number), still: false }));

@@ -20,7 +20,7 @@ import { guessLayout, withBody25b } from './which_layout.js';
 const RATIO = 64; // memory limit over the size of the files; .npz files may be compressed
 const NPZ_RATIO = 32;
 const NEGATIVE = 0.2; // largest fraction of negative coordinates; a few joints may be left of the image or above it
-const [NO_CONFIDENCE, NO_SCORE, PERCENT] = [0.05, 10, 100]; // some detectors' scores are a little below 0 or above 1
+const [NO_CONFIDENCE, NO_SCORE, PERCENT, BYTE] = [0.05, 10, 100, 255]; // some detectors' scores are a little below 0 or above 1
 const FARTHEST_SHARE = 10; // largest normalised coordinate
 const MAX_BYTES = 2e9;
 const NO_INFO = { size: null, fps: null, dataSet: null };
@@ -141,11 +141,14 @@ function readPictures(files, folder, format, context) {
   const unread = [];
   const ordered = files.filter((file) => file.bytes.length && !file.name.startsWith('.'))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const middle = ordered[Math.floor(ordered.length / 2)];
+  const isListed = Boolean(middle) && Array.isArray(loadJson(middle.bytes, middle.name, tables.formats.spellings)); // most are
   for (const { name, bytes } of ordered) {
     const content = loadJson(bytes, name, tables.formats.spellings);
     const isEmpty = isNothing(content) && content !== null && content !== '';
     if (isEmpty || (content instanceof Map && content.size === 1 && content.get('people')?.length === 0)) continue;
-    if (format === null && content instanceof Map && !isKnown(content, tables.formats)) {
+    const isStray = Array.isArray(content) !== isListed && !/[0-9]/.test(name); // beside pictures, such as settings.json
+    if (format === null && (isStray || (content instanceof Map && !isKnown(content, tables.formats)))) {
       unread.push({ name, content });
       continue;
     }
@@ -169,7 +172,7 @@ function ofSeen(pictures, one, file, { tables, budget, warn }, { size, fps, data
     warn(`${file}: found a third coordinate of joints, using x and y as pixels; are these points in 3D?`);
   }
   const named = namedAlike(pictures, file, tables);
-  return gather(pictures, file, budget, warn).map((own) => {
+  return gather(pictures, file, budget, warn, tables.tracks).map((own) => {
     const people = { ...own, imageSize: own.imageSize ?? size, fps: frameRate(fps, file) };
     if (!named) return { people: withLayout(people, one, dataSet, tables), format: one }; // in the order of a detector
     const { layout, indices } = inLayout(named, file, tables);
@@ -238,35 +241,50 @@ function describedTracks(tracks, file, given, tables) {
   return withImageSizes(found, file, tables.tracks, given.warn);
 }
 
-/** Replace third numbers that are the depth of MediaPipe's landmarks, beside fractions of the image size, by confidences. */
+/** Replace third numbers that are the depth of MediaPipe's landmarks, beside positions in the image, by confidences. */
 function withoutDepth(people, file, { tables, warn }) {
   const thirds = people.values.flatMap((values) => [...values.filter((_, at) => at % 3 === 2)]);
   if (people.layout !== 'mediapipe_33' || !thirds.some((third) => third < -NO_CONFIDENCE)) return people;
-  const sizes = people.values.flatMap((values) => [...values.filter((value, at) => at % 3 < 2 && Number.isFinite(value))]);
-  if (median(sizes.map(Math.abs)) > tables.tracks.maxNormalised) return people;
+  const sizes = people.values.flatMap((values) => [...values.filter((value, at) => at % 3 < 2 && Number.isFinite(value))])
+    .map(Math.abs);
+  if (median(sizes) > tables.tracks.maxNormalised) {
+    let [negative, count, most] = [0, 0, 0];
+    for (const values of people.values) {
+      for (let at = 0; at < values.length; at += 3) {
+        const [x, y, third] = values.subarray(at, at + 3);
+        if (![x, y, third].every(Number.isFinite)) continue;
+        count += 1;
+        negative += Number(x < 0 || y < 0);
+        most = Math.max(most, Math.abs(third));
+      }
+    }
+    if (negative / count > NEGATIVE || most > range(sizes)[1]) return people; // points in 3D, around a centre
+  }
   warn(`${file}: found third numbers below 0, using them as the depth of MediaPipe's landmarks`);
   const sure = (value, at) => (at % 3 < 2 || Number.isNaN(value) ? value : 1);
   return { ...people, values: people.values.map((values) => values.map(sure)) };
 }
 
-/** Return the factor that scales a file's confidences to 0 to 1: 0.01 if they are in percent, else 1. */
+/** Return the factor that scales a file's confidences to 0 to 1: 0.01 if they are in percent, 1/255 if in bytes, else 1. */
 function scaleOfConfidences(everyone, file, warn) {
   const thirds = everyone.map((people) => people.values.flatMap((values) =>
     [...values.filter((value, at) => at % 3 === 2 && Number.isFinite(value))]));
+  const every = thirds.flat();
+  const [low, high] = range(every);
+  const isBytes = PERCENT < high && high <= BYTE && low >= 0 && every.every(Number.isInteger);
   thirds.forEach((third, index) => {
     const negative = third.filter((value) => value < -NO_CONFIDENCE).length / third.length;
-    if (third.length && (negative > NO_CONFIDENCE || median(third) > PERCENT)) {
-      const [low, high] = range(third).map((value) => general(value, 3));
-      throw new UserError(`${everyone[index].where}: found ${low} to ${high} as third number of a joint, expected a `
+    if (third.length && (negative > NO_CONFIDENCE || (median(third) > PERCENT && !isBytes))) {
+      const [least, most] = range(third).map((value) => general(value, 3));
+      throw new UserError(`${everyone[index].where}: found ${least} to ${most} as third number of a joint, expected a `
         + 'confidence; are these points in 3D?');
     }
   });
-  const every = thirds.flat();
-  const [low, high] = range(every);
   const positive = every.filter((value) => value > 0);
-  if (!positive.length || median(positive) <= NO_SCORE || high > PERCENT) return 1;
-  warn(`${file}: found third numbers of ${general(low, 3)} to ${general(high, 3)}, using them as confidences in percent`);
-  return 1 / PERCENT;
+  if (!positive.length || median(positive) <= NO_SCORE || (high > PERCENT && !isBytes)) return 1;
+  warn(`${file}: found third numbers of ${general(low, 3)} to ${general(high, 3)}, using them as confidences `
+    + (isBytes ? 'of 0 to 255' : 'in percent'));
+  return 1 / (isBytes ? BYTE : PERCENT);
 }
 
 /** Convert coordinates from fractions of the image size to pixels if they are fractions. */
