@@ -140,7 +140,7 @@ def load_train(
     *,
     annotation: str = "univ",
     cameras: tuple[int, ...] = CAMERAS,
-    subjects: tuple[str, ...] = SUBJECTS,
+    subjects: tuple[str, ...] = (),
 ) -> PoseDataset:
     """Load the training set at 25 fps; of videos at 50 fps, every other frame is used.
 
@@ -151,7 +151,7 @@ def load_train(
       path: folder with `S1/Seq1/annot.mat` to `S8/Seq2/annot.mat`, each beside its `camera.calibration`.
       annotation: `univ` or `metric`.
       cameras: numbers of the cameras, 0 to 13; those above 10 look down from the ceiling.
-      subjects: some of `SUBJECTS`.
+      subjects: some of `SUBJECTS`; () for those that have a folder, or for all if none has.
 
     Returns:
       Sequences ordered by subject, recording and camera, one for each run of frames that are kept. The action is the recording,
@@ -165,6 +165,7 @@ def load_train(
     key = _ANNOTATIONS[annotation]
     _check_known("cameras", cameras, range(_NUM_CAMERAS))
     _check_known("subjects", subjects, SUBJECTS)
+    subjects = subjects or tuple(subject for subject in SUBJECTS if (Path(path) / subject).is_dir()) or SUBJECTS
     sequences: list[Sequence] = []
     for subject, number in itertools.product(subjects, (1, 2)):
         folder = _folder(path, "S1 to S8") / subject / f"Seq{number}"

@@ -8,6 +8,7 @@ the name of one of its tensors, anywhere in the file.
 import collections
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ _ANCHOR = "expand_bn.weight"  # every network of SRNet and VideoPose3D has exact
 _WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})  # anywhere in a name
 _MAX_DEPTH = 5  # of nested dicts
 _MAX_NETWORKS = 10  # in one dict; a damaged file could contain many
+_AVERAGES = re.compile(r"(?:.*[_.])?(?:ema|swa|teacher|averaged?|avg)(?:[_.].*)?", re.IGNORECASE)  # averages of a network
+_SETTINGS = ("args", "opt", "opts", "options", "config", "cfg", "hparams", "hyper_parameters")  # entries of the command line
 _OPTIMIZERS = ("optimizer", "optimizer_state_dict", "optim", "optimizer_state")
 
 
@@ -40,6 +43,11 @@ class OfficialCheckpoint:
     state_dict: dict[str, np.ndarray]
     rest: dict[str, Any]
     notes: tuple[str, ...] = ()
+
+    def setting(self, name: str, kind: type) -> Any:
+        """Return a setting of the training, such as `causal`, if the file has it and it is of this kind; None otherwise."""
+        found = [self.rest, *(self.rest[key] for key in _SETTINGS if isinstance(self.rest.get(key), dict))]
+        return next((place[name] for place in found if type(place.get(name)) is kind), None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +74,8 @@ def read_checkpoint(path: str | Path) -> OfficialCheckpoint:
       DataError: if the file is missing or damaged, or holds no network of SRNet or VideoPose3D, or more than one.
     """
     found = load_torch(path)
-    dicts = list(_dicts(found))
+    is_row = isinstance(found, list | tuple)  # such as (epoch, state_dict)
+    dicts = list(_dicts({f"item {number}": value for number, value in enumerate(found)} if is_row else found))
     with naming(path):
         networks = [network for place, chain in dicts for network in _networks(place, chain)]
         if not networks:
@@ -119,9 +128,10 @@ def _unwrapped(name: str) -> str:
 
 
 def _chosen(networks: list[_Network]) -> _Network:
-    """Return the one network that lifts poses.
+    """Return the one network that lifts poses: `model_pos` if there is one, and the network itself before its averages.
 
-    VideoPose3D's trajectory network has the same tensor names, but only one joint.
+    VideoPose3D's trajectory network has the same tensor names, but only one joint. An average of the network over the training
+    (`model_ema`) has them too; the optimiser beside it belongs to the network itself.
 
     Raises:
       DataError: if there is no such network, or more than one.
@@ -130,9 +140,11 @@ def _chosen(networks: list[_Network]) -> _Network:
     if not lifters:
         raise DataError("found only a trajectory network (one joint), expected a network that lifts poses")
     chosen = [network for network in lifters if "model_pos" in network.place] or lifters
+    trained = [network for network in chosen if not any(map(_AVERAGES.fullmatch, network.place))]
+    chosen = trained or chosen
     if len(chosen) > 1:
         places = listed(".".join(network.place) for network in chosen)
-        raise DataError(f"found {len(chosen)} networks, {places}, expected one network in a file")
+        raise DataError(f"found {len(chosen)} networks, {places}, expected one network in a file: save its state_dict alone")
     return chosen[0]
 
 

@@ -31,16 +31,19 @@ class Stated:
     """Settings of a checkpoint's network that the user states, because the tensors do not show them.
 
     Attributes:
-      causal: the network was trained with `--causal`.
-      adds_input: it was trained with the official `--norm lcn`, which adds the 2D input to the output's x and y.
+      causal: the network was trained with `--causal`; None for what the file says, or False.
+      adds_input: it was trained with the official `--norm lcn`, which adds the 2D input to the output's x and y; None for what
+        the file says, or False.
       activation: "leaky_relu" or "relu"; None for that of `trained_activation`.
-      recombine: "add" or "multiply", if both fit (context from all joints, not concatenated); None for "multiply".
+      recombine: "add" or "multiply", if both fit (context from all joints, not concatenated); None for what the file says, or
+        "multiply".
       keypoints: their number; each has two values, or three with a confidence; None for a number that fits the 3D joints.
-      dense: whether kernels have a tap at every frame (VideoPose3D's `--dense`); None to decide by the filter widths.
+      dense: whether kernels have a tap at every frame (VideoPose3D's `--dense`); None for what the file says, or to decide by
+        the filter widths.
     """
 
-    causal: bool = False
-    adds_input: bool = False
+    causal: bool | None = None
+    adds_input: bool | None = None
     activation: str | None = None
     recombine: str | None = None
     keypoints: int | None = None
@@ -52,13 +55,41 @@ class Stated:
                 raise ValueError(f"{name}: found {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
 
 
+def _saved(checkpoint: OfficialCheckpoint) -> dict[str, Any]:
+    """Return the fields of `Stated` that are among the settings saved beside the tensors, such as an `args` of argparse."""
+    recombine = checkpoint.setting("recombine", str)
+    found = {
+        "causal": checkpoint.setting("causal", bool),
+        "adds_input": {"lcn": True, "proj": False, "weak_proj": False}.get(checkpoint.setting("norm", str)),
+        "recombine": recombine if recombine in ("multiply", "add") else None,
+        "dense": checkpoint.setting("dense", bool),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _completed(checkpoint: OfficialCheckpoint, stated: Stated) -> Stated:
+    """Return what is stated, completed by the settings in the file.
+
+    Raises:
+      DataError: if they contradict each other.
+    """
+    saved = _saved(checkpoint)
+    for name, value in saved.items():
+        own = getattr(stated, name)
+        if own not in (None, value):
+            found = f"found {value} in the settings saved in the file"
+            raise DataError(f"{checkpoint.path}: {name}: {found}, expected {own}, as stated (config.model.{name})")
+    return dataclasses.replace(stated, **saved)
+
+
 def recognise(checkpoint: OfficialCheckpoint, stated: Stated = Stated()) -> PoseLifter:
     """Return the model that fits a checkpoint's network.
 
     Raises:
       DataError: if the network is not one of the official code or of VideoPose3D.
     """
-    tensors, path = checkpoint.state_dict, checkpoint.path
+    tensors, path, said = checkpoint.state_dict, checkpoint.path, stated.dense
+    stated = _completed(checkpoint, stated)
     fully_connected = "shrink.weight" in tensors
     kernels = _kernels(tensors, fully_connected, path)
     channels = len(tensors["expand_bn.weight"])
@@ -66,12 +97,12 @@ def recognise(checkpoint: OfficialCheckpoint, stated: Stated = Stated()) -> Pose
         raise DataError(f"{path}: expand_bn: found {channels} channels, expected {_MIN_CHANNELS} or more")
     sparse = _sparse_widths(kernels) if fully_connected else None
     dense = sparse is not None and stated.dense is not False
-    if stated.dense and not dense:
+    if said and not dense:
         raise DataError(f"{path}: filter widths {kernels}, expected those of VideoPose3D's --dense, such as (3, 7, 19)")
     widths = sparse if sparse and dense else kernels
     if math.prod(widths) > _MAX_FIELD:
         raise DataError(f"{path}: filter widths {widths[:12]}, expected odd numbers that see at most {_MAX_FIELD} frames")
-    options: dict[str, Any] = {"causal": stated.causal, "adds_input": stated.adds_input}
+    options: dict[str, Any] = {"causal": bool(stated.causal), "adds_input": bool(stated.adds_input)}
     options["dense"] = dense
     options["activation"] = stated.activation or trained_activation(checkpoint)[0]
     if fully_connected:
@@ -193,8 +224,8 @@ def trained_activation(checkpoint: OfficialCheckpoint) -> tuple[str, bool]:
     The tensors of VideoPose3D's networks (ReLU) and of SRNet's fully connected networks (LeakyReLU) have the same names and
     shapes, but the two programs save different entries beside them. Without such an entry, ReLU is more likely.
     """
-    named = checkpoint.rest.get("activation")  # written by our own exports
-    if isinstance(named, str) and named in ACTIVATIONS:
+    named = checkpoint.setting("activation", str)  # written by our own exports
+    if named in ACTIVATIONS:
         return named, True
     if "shrink.weight" not in checkpoint.state_dict or any(name in checkpoint.rest for name in ERRORS):
         return "leaky_relu", True
@@ -204,6 +235,9 @@ def trained_activation(checkpoint: OfficialCheckpoint) -> tuple[str, bool]:
 def assumptions(checkpoint: OfficialCheckpoint, model: PoseLifter, stated: Stated) -> list[str]:
     """Return a line for each setting that neither the file nor the user determines, and for entries that were ignored."""
     notes = list(checkpoint.notes)
+    saved, stated = _saved(checkpoint), _completed(checkpoint, stated)
+    if told := {name: value for name, value in saved.items() if value}:
+        notes.append(f"the settings saved in the file say {', '.join(f'{name}={value}' for name, value in told.items())}")
     activation, known = trained_activation(checkpoint)
     if stated.activation is None and not known:
         notes.append(
@@ -221,7 +255,7 @@ def assumptions(checkpoint: OfficialCheckpoint, model: PoseLifter, stated: State
         notes.append(
             f"the file does not tell multiply from add: recombine={model.recombine} is assumed (--config.model.recombine)"
         )
-    if model.receptive_field > 1 and not stated.causal:
+    if model.receptive_field > 1 and stated.causal is None:
         notes.append(
             "the file does not distinguish causal networks from others: causal=False is assumed (--config.model.causal)"
         )

@@ -30,6 +30,7 @@ from srnet_jax.training.optimizer import create_optimizer
 from srnet_jax.training.state import TrainState, create_train_state
 
 IMPORTED_FILE = "imported.json"  # entries of an official file beside network and optimiser, kept for a later export
+_NORMS = ("lcn", "proj", "weak_proj")  # values of the official code's `--norm` that are names of config.model.normalization
 _MAX_ENTRY = 10_000  # of epochs, learning rate and errors in mm; larger values mean a damaged file
 _MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu", "max_exp_avg_sq": "nu_max"}  # name in PyTorch's Adam: our name
 _ADAM: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "amsgrad": True, "maximize": False}
@@ -46,10 +47,10 @@ def import_run(
 ) -> None:
     """Create a workdir from an official checkpoint, so that the run can be evaluated and continued as if it had begun here.
 
-    The config's network fields are replaced by those of the checkpoint, except those that it does not hold: `model.causal`,
-    `model.adds_input`, `model.normalization`, `model.dropout`, `model.recombine` if multiply and add cannot be distinguished,
-    and `model.activation` if it is set. The initial learning rate becomes the one that decays to the checkpoint's learning rate
-    after its epochs.
+    The config's network fields are replaced by those of the checkpoint, except those that it does not hold: `model.dropout`,
+    and without saved settings such as `args` also `model.causal`, `model.adds_input`, `model.normalization`, `model.recombine`
+    if multiply and add cannot be distinguished, and `model.activation` if it is set. The initial learning rate becomes the one
+    that decays to the checkpoint's learning rate after its epochs.
 
     Args:
       path: the .bin file.
@@ -81,6 +82,7 @@ def import_run(
         moments = None
         notes.append(f"{error}; the state of AMSGrad is ignored")
     rest = _kept_entries(checkpoint.rest)
+    joints |= {"normalization": norm} if (norm := checkpoint.setting("norm", str)) in _NORMS else {}
     config = _imported_config(config.copy_and_resolve_references(), model, joints, rest)
     for name in schema.differences(asked, config):
         if name in changed and not name.endswith("data.path"):
@@ -248,6 +250,8 @@ def _imported_config(config: ConfigDict, model: PoseLifter, joints: Mapping[str,
             "bug_compatible": model.bug_compatible,
             "dense": model.dense,
             "activation": model.activation,
+            "causal": model.causal,
+            "adds_input": model.adds_input,
             **joints,
         }
     )

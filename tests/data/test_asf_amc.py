@@ -110,6 +110,21 @@ def test_root_presets_and_order(read):
     np.testing.assert_allclose(read(asf, amc).positions, read().positions, atol=1e-12)
 
 
+@pytest.mark.parametrize(("word", "degrees"), [("DEG", True), ("degrees", True), ("Radians", False)])
+def test_names_of_the_unit_of_angles(read, word, degrees):
+    asf = ASF if degrees else ASF.replace("0 0 90 ", f"0 0 {math.pi / 2} ")
+    expected, found = read().positions[0], read(asf.replace("angle deg", f"angle {word}")).positions[0]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_other_programs_declare_the_frame_rate(read):
+    amc = AMC.replace(":DEGREES\n", ":DEGREES\n:SAMPLES-PER-SECOND 60\n")
+    assert read(amc=amc).fps == 60
+    np.testing.assert_array_equal(read(amc=amc).positions, read().positions)
+    with pytest.raises(DataError, match=r"line 4: :SAMPLES-PER-SECOND: found 'fast', expected a finite number"):
+        read(amc=amc.replace("60", "fast"))
+
+
 def axis_rotation(axis, degrees):
     """Return one rotation matrix by Rodrigues' formula, independently of the reader."""
     x, y, z = np.eye(3)["xyz".index(axis)]

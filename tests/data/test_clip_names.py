@@ -47,11 +47,18 @@ def test_names_say_subject_action_and_clip(tmp_path, file, key):
         (("anna/01_01", "anna/01_02", "bea/01_01"), ("anna/01/01", "anna/01/02", "bea/01/01")),
         (("anna/walk1", "anna/walk_1"), ("anna/walk/walk1", "anna/walk/walk_1")),
         (("s1/bvh/walk1", "s1/bvh/walk_1", "s2/bvh/walk1"), ("s1/walk/walk1", "s1/walk/walk_1", "s2/walk/1")),
+        (("anna/bvh/walk_1", "ben/walk_1"), ("anna/walk/1", "ben/walk/1")),
+        (("anna/BVH/walk_1", "anna/c3d/run_1"), ("anna/walk/1", "anna/run/1")),
+        (("anna/export/walk_1", "ben/walk_1"), ("anna/walk/1", "ben/walk/1")),
+        (("all/anna/bvh/walk_1", "all/ben/walk_1"), ("anna/walk/1", "ben/walk/1")),
+        (("all/anna/walk_1", "all/ben/walk_1", "cleo/walk_1"), ("anna/walk/1", "ben/walk/1", "cleo/walk/1")),
+        (("bvh/walk_1", "walk_2"), ("bvh/walk/1", "{source}/walk/2")),
         (("s1/bvh/HDM_bd_walk_001_120", "s2/bvh/HDM_bk_walk_001_120"), ("bd/walk/001", "bk/walk/001")),
     ],
 )
 def test_subjects_may_be_folders_further_up(tmp_path, files, keys):
     paths = [tmp_path / f"{file}.bvh" for file in files]
+    keys = (key.format(source=tmp_path.name) for key in keys)
     assert clip_names.clip_keys(paths, tmp_path) == dict(zip(paths, keys, strict=True))
 
 

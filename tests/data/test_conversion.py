@@ -67,20 +67,56 @@ def test_rows_and_frame_times_are_warned_of(folder, mapping):
     write(folder / "s1" / "walk_1.bvh", poses, declared=75)
     write(folder / "s1" / "walk_2.bvh", poses, declared=59)
     write(folder / "s1" / "walk_3.bvh", poses, tail="1 2 3")
-    write(folder / "s1" / "walk_4.bvh", poses, time="1")
+    write(folder / "s1" / "x" / "walk_4.bvh", poses + 0.01, time="1")
     write(folder / "s1" / "walk_5.bvh", poses, time="33.3")
-    write(folder / "s1" / "walk_6.bvh", poses, time="0")
+    write(folder / "s1" / "x" / "walk_6.bvh", poses + 0.01, time="0")
     with pytest.warns(UserWarning, match="found") as warned:
         clips = conversion.convert(folder, mapping()).clips
     assert [len(clip) for clip in clips.values()] == [60] * 6
     said = [str(warning.message).removeprefix(f"{folder}/s1/") for warning in warned]
     assert said[0] == "walk_1.bvh and 1 more: found 60 complete frames, expected the 59 to 75 that it declares"
     assert said[1].startswith("walk_3.bvh: found 60 complete frames and one that is cut short, expected the 60 that")
-    assert said[2].startswith("walk_4.bvh: found a frame time of 1 s, at which wrists and ankles move at 0.0")
-    assert said[2].endswith(": a guess; if that is wrong, set fps in a mapping file, or --source_fps")
-    assert "walk_5.bvh: found a frame time of 33.3 s, read as milliseconds, 30 frames a second" in said[3]
-    assert "walk_6.bvh: found a frame time of 0 s; read as 30 frames a second" in said[4]
+    assert said[3].startswith("x/walk_4.bvh: found a frame time of 1 s, at which wrists and ankles move at 0.0")
+    assert said[3].endswith(": a guess; if that is wrong, set fps in a mapping file, or --source_fps")
+    assert "walk_5.bvh: found a frame time of 33.3 s, read as milliseconds, 30 frames a second" in said[2]
+    assert "x/walk_6.bvh: found a frame time of 0 s; read as 30 frames a second" in said[4]
     assert len(said) == 5
+
+
+def test_a_rate_that_is_missing_is_that_of_the_folder(folder, mapping):
+    """The people of these files move so slowly that the rate would be guessed as 120."""
+    for name, time, frames in (("a", "0.0166667", 61), ("b", "0.016667", 61), ("c", "1", 61), ("d", "0", 121)):
+        write(folder / "s1" / f"{name}.bvh", waving(frames, 200), time=time)
+    with pytest.warns(UserWarning, match="found") as warned:
+        found = conversion.convert(folder, mapping())
+    assert [round(recording.fps) for recording in found.files] == [60] * 4
+    assert [len(clip) for clip in found.clips.values()] == [31, 31, 31, 61]
+    ending = "; read as 60 frames a second, as the other files of its folder; if that is wrong, set fps in a mapping file"
+    assert len(warned) == 2
+    for warning, start in zip(
+        warned, ("c.bvh: found a frame time of 1 s, at", "d.bvh: found a frame time of 0 s"), strict=True
+    ):
+        assert str(warning.message).startswith(f"{folder}/s1/{start}")
+        assert ending in str(warning.message)
+
+
+def test_folders_of_several_rates_do_not_tell_that_of_a_file(folder, mapping):
+    for name, time in (("a", "0.0166667"), ("b", "0.0333333"), ("c", "1")):
+        write(folder / "s1" / f"{name}.bvh", waving(60, 30), time=time)
+    with pytest.warns(UserWarning, match="a guess; if that is wrong") as warned:
+        conversion.convert(folder, mapping())
+    assert len(warned) == 1
+
+
+def test_motions_that_several_people_have_are_warned_of(folder, mapping):
+    for name, seed in (("anna/walk_1", 30), ("anna/copy_1", 30), ("ben/walk_1", 30), ("ben/walk_2", 31)):
+        write(folder / f"{name}.bvh", waving(60, seed))
+    with pytest.warns(UserWarning, match="found") as warned:
+        assert len(conversion.convert(folder, mapping()).clips) == 4
+    assert [str(warning.message) for warning in warned] == [
+        f"{folder}/ben/walk_1.bvh: found the motion that subject anna has too, expected those of different people to differ; "
+        "do not train on one and test on the other"
+    ]
 
 
 def test_the_users_frame_rate_wins(folder, mapping):

@@ -7,7 +7,7 @@ from srnet_jax.data.h36m import npz_files
 from srnet_jax.data.h36m.cameras import CAMERAS
 from srnet_jax.errors import DataError
 from srnet_jax.pose import cameras
-from srnet_jax.pose.skeleton import H36M_17
+from srnet_jax.pose.skeleton import BUILT_IN, H36M_17
 
 LEFT, RIGHT = [4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]
 KEPT = [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27]  # of the 32 joints
@@ -340,3 +340,30 @@ def test_swapped_sides_give_a_warning(tmp_path, files):
         files.views["S1"][action] = [view[:, list(H36M_17.mirrored)] for view in views]
     with pytest.warns(UserWarning, match="left and right are swapped between the keypoints and data_3d_h36m"):
         files.load(tmp_path)
+
+
+def test_arrays_in_another_order_than_the_cameras_give_a_warning(tmp_path, files):
+    for name, (first, *others) in files.views["S1"].items():
+        files.views["S1"][name] = [*others, first]
+    message = r"gt\.npz: keypoints of 'S1' are \d\.\d\d times .*order of the cameras, 54138969, 55011271, 58860488, 60457274"
+    with pytest.warns(UserWarning, match=message):
+        files.load(tmp_path)
+
+
+def test_motions_whose_root_is_subtracted_give_a_warning(tmp_path, files):
+    for name, motion in files.motions["S1"].items():
+        files.motions["S1"][name] = motion - motion[:, :1]
+    with pytest.warns(UserWarning, match="joints in the world frame, from which the root is not subtracted"):
+        files.load(tmp_path)
+
+
+@pytest.mark.parametrize("stored", [17, 32])
+def test_motions_of_more_joints_than_the_network_has(tmp_path, files, stored):
+    expected = files.load(tmp_path)
+    if stored == 32:
+        files.motions["S1"] = {name: with_32_joints(motion) for name, motion in files.motions["S1"].items()}
+        files.load(tmp_path)
+    sixteen = BUILT_IN["human36m_16"]
+    found = npz_files.load(tmp_path, layout=npz_files.Layout(joints=sixteen))
+    for sequence, other in zip(found.sequences, expected.sequences, strict=True):
+        np.testing.assert_array_equal(sequence.poses_3d, other.poses_3d[:, H36M_17.indices(sixteen.joints)])

@@ -91,7 +91,7 @@ def test_a_detector_s_file(tmp_path, files, rng):
     for recordings in views.values():
         for name, arrays in recordings.items():
             recordings[name] = arrays[::-1]
-    with pytest.warns(UserWarning, match="left and right are swapped"):  # the other cameras stand opposite
+    with pytest.warns(UserWarning, match="times the person's size .* arrays in the order of the cameras"):
         found = wrong(check(tmp_path, files, "cpn_ft_h36m_dbb"))
     assert list(found) == ["distance of keypoints from projected joints"]
 

@@ -12,6 +12,7 @@ from srnet_jax.data.h36m.cameras import CAMERAS
 from srnet_jax.errors import DataError, UserError
 from srnet_jax.io.safe_load import load_npz
 from srnet_jax.pose import cameras
+from tests.data.test_mpi_inf_3dhp import write_hdf5, write_version_5
 
 KEPT = [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27]  # of the 32 joints
 NAMES = {"S1": ["Walking 1", "TakingPhoto"], "S9": ["WalkingDog 2"], "S11": ["Directions", "Directions 1"]}
@@ -58,6 +59,14 @@ def as_h5(motions, folder):
             write_h5(folder / subject / "MyPoses/3D_positions" / f"{name}.h5", poses.reshape(-1, 96).T)
 
 
+def as_mat(motions, folder, write=write_version_5):
+    """Write what VideoPose3D's convert_h36m.m makes of the CDF files."""
+    for subject, recordings in motions.items():
+        for name, poses in recordings.items():
+            path = folder / subject / "MyPoseFeatures/D3_Positions" / f"{name}.cdf.mat"
+            write(path, {"data": [poses.reshape(-1, 96).astype(np.float32)]})
+
+
 def as_archives(motions, folder):
     as_cdf(motions, folder)
     for subject in motions:
@@ -75,6 +84,8 @@ FORMS = {
     "cdf": as_cdf,
     "unpacked deeper": lambda motions, folder: as_cdf(motions, folder, "D3_Positions"),
     "compressed": lambda motions, folder: as_cdf(motions, folder, Compressed=6),
+    "mat": as_mat,
+    "mat 7.3": lambda motions, folder: as_mat(motions, folder, write_hdf5),
     "h5": as_h5,
     "archives": as_archives,
 }
@@ -281,6 +292,10 @@ def test_names_that_are_refused(tmp_path, motions):
     convert_refused(tmp_path / "twice", tmp_path / "made", "S1/Photo: found two recordings, expected")
     as_cdf({"S1": {"Photo.54138969": poses}}, tmp_path / "mono")
     convert_refused(tmp_path / "mono", tmp_path / "made", r"54138969.cdf: found poses of one camera \(D3_Positions_mono\)")
+    as_mat({"S1": {"Photo.54138969": poses}}, tmp_path / "mono mat")
+    convert_refused(tmp_path / "mono mat", tmp_path / "made", r"54138969.cdf.mat: found poses of one camera")
+    as_mat({"S1": {"Photo": poses}}, tmp_path / "few", lambda path, found: write_version_5(path, {"other": poses}))
+    convert_refused(tmp_path / "few", tmp_path / "made", r"Photo\.cdf\.mat: found the variables .*expected data")
 
 
 def test_folders_that_are_refused(tmp_path, motions):

@@ -190,14 +190,15 @@ def test_bvh_files_give_the_same_poses_back(tmp_path):
     poses = walk(61, 60)
     poses[:, 10] = poses[:, 9] + 1.5 * (poses[:, 9] - poses[:, 8])
     write_bvh(tmp_path / "dataset-1_walk_happy_001.bvh", poses, 60)
-    write_bvh(tmp_path / "deeper" / "dataset-2_walk-back_old_002.BVH", poses, 60)
+    write_bvh(tmp_path / "deeper" / "dataset-2_walk-back_old_002.BVH", poses[:59], 60)
     seen = []
     clips = conversion.convert(tmp_path, "bandai", track=lambda items: seen.extend(items) or items).clips
     assert list(clips) == ["dataset-1/walk/happy_001", "dataset-2/walk-back/old_002"]
     assert len(seen) == 2
     for clip in clips.values():
         assert clip.dtype == np.float32
-        np.testing.assert_allclose(clip, poses[::2], atol=1e-5)
+        np.testing.assert_allclose(clip, poses[::2][: len(clip)], atol=1e-5)
+    assert [len(clip) for clip in clips.values()] == [31, 30]
     clip_files.save(tmp_path / "clips.npz", clips, fps=30.0)
     assert clip_files.load(tmp_path / "clips.npz", fps=1.0, cameras=TWO).names("action") == ("walk", "walk-back")
 
@@ -291,3 +292,10 @@ def test_the_only_skeleton_beside_a_motion_is_its_own(tmp_path):
     write_asf(tmp_path / "actor.asf", mirrored=True)
     with pytest.warns(UserWarning, match=r"walk\.amc: knees: .*the knees bend backwards"):
         assert len(conversion.convert(tmp_path, "cmu").clips) == 1
+
+
+def test_a_skeleton_may_be_in_a_folder_above_its_motions(tmp_path):
+    for subject in ("anna", "ben"):
+        write_asf(tmp_path / subject / "skeleton.asf")
+        write_amc(tmp_path / subject / "amc" / "walk_1.amc", walk(2, 120))
+    assert sorted(conversion.convert(tmp_path, "cmu").clips) == ["anna/walk/1", "ben/walk/1"]

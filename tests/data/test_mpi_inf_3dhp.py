@@ -291,6 +291,11 @@ def test_defaults_and_other_orders_of_cameras(tmp_path, training_set):
     np.testing.assert_allclose(dataset.sequences[7].poses_3d, as_h36m(expected, TRAINING_ORDER) / 1000, atol=1e-5)
 
 
+def test_the_subjects_that_were_downloaded_are_loaded(tmp_path, training_set):
+    training_set.load(tmp_path)  # writes S2 only
+    assert mpi_inf_3dhp.load_train(tmp_path).names("subject") == ("S2",)
+
+
 def test_every_other_frame_of_fast_videos(tmp_path, rng):
     """Seq2 of S1 was recorded at 50 frames per second, Seq1 at 25."""
     training_set = TrainingSet(rng, ("S1",), frames=7)

@@ -60,7 +60,11 @@ def test_trajectory_networks_are_no_lifters(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"model": tensors(), "ema": tensors("net.")}, "found 2 networks, 'model', 'ema.net', expected one"),
+        (
+            {"model": tensors(), "old": tensors("net.")},
+            "found 2 networks, 'model', 'old.net', .*: save its state_dict alone",
+        ),
+        ({"ema": tensors(), "swa": tensors("net.")}, "found 2 networks, 'ema', 'swa.net', expected one"),
         ({**tensors("module."), **tensors("_orig_mod.")}, "found 2 networks, 'module', '_orig_mod', expected one"),
         ({**tensors(), "shrink.module.weight": np.zeros(1, np.float32)}, "names differ only in wrappers such as `module.`"),
         ({f"{i}.expand_bn.weight": np.zeros(1, np.float32) for i in range(11)}, "found 11 networks, expected one"),
@@ -79,3 +83,24 @@ def test_model_pos_is_taken_before_others(tmp_path):
     found = read(tmp_path, {"ema": tensors(outputs=48), "model_pos": tensors()})
     assert found.state_dict["shrink.weight"].shape == (51, 17, 1)
     assert found.notes == ("left out: 'ema'",)
+
+
+@pytest.mark.parametrize("key", ["ema", "model_ema", "ema_model", "swa_model", "teacher"])
+def test_a_network_is_taken_before_its_average(tmp_path, key):
+    average = {name: value + 1 for name, value in tensors("module.").items()}
+    found = read(tmp_path, {key: average, "model": tensors(), "epoch": 3})
+    np.testing.assert_array_equal(found.state_dict["shrink.weight"], tensors()["shrink.weight"])
+    assert found.notes == (f"left out: '{key}'",)
+    only = read(tmp_path, {key: average})
+    np.testing.assert_array_equal(only.state_dict["shrink.weight"], average["module.shrink.weight"])
+
+
+def test_a_network_may_be_in_a_tuple(tmp_path):
+    found = read(tmp_path, (7, {"state_dict": tensors("module."), "epoch": 5}))
+    assert list(found.state_dict) == list(tensors())
+    assert (found.rest["epoch"], found.notes) == (5, ())
+
+
+def test_settings_of_the_training(tmp_path):
+    found = read(tmp_path, {"state_dict": tensors(), "dense": 1, "args": {"causal": True, "norm": "lcn"}, "config": [1]})
+    assert [found.setting("causal", bool), found.setting("norm", str), found.setting("dense", bool)] == [True, "lcn", None]

@@ -170,6 +170,19 @@ def test_activation_follows_from_what_is_beside_the_tensors(beside, stated, slop
     assert (note in caplog.text) if note else ("ReLU" not in caplog.text and "stated" not in caplog.text)
 
 
+@pytest.mark.parametrize("key", ["args", "hparams"])
+def test_settings_in_the_file_decide(key, tmp_path, rng, caplog):
+    settings = {"causal": True, "dense": False, "norm": "lcn", "activation": "leaky_relu"}
+    save_torch(tmp_path / "x.bin", {"model": videopose3d(rng, (3, 7)), key: settings})
+    model, _ = load_official_checkpoint(tmp_path / "x.bin")
+    assert (model.causal, model.dense, model.adds_input, model.activation) == (True, False, True, "leaky_relu")
+    assert "the settings saved in the file say causal=True, adds_input=True" in caplog.text
+    assert "assumed" not in caplog.text.lower()
+    assert load_official_checkpoint(tmp_path / "x.bin", causal=True)[0].causal
+    with pytest.raises(DataError, match=r"x\.bin: causal: found True in the settings saved .*, expected False, as stated"):
+        load_official_checkpoint(tmp_path / "x.bin", causal=False)
+
+
 @pytest.mark.parametrize(("kernels", "widths"), [((3, 7, 19), (3, 3, 3)), ((3, 13), (3, 5))])
 def test_dense_networks_lift_as_videopose3d(kernels, widths, tmp_path, rng, caplog):
     tensors, inputs = videopose3d(rng, kernels), rng.normal(size=(2, 30, 17, 2)).astype(np.float32)

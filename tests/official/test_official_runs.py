@@ -10,7 +10,7 @@ import pytest
 
 from configs import default
 from srnet_jax.config import config_files
-from srnet_jax.errors import DataError, TrainingError
+from srnet_jax.errors import ConfigError, DataError, TrainingError
 from srnet_jax.io.safe_load import load_torch
 from srnet_jax.io.torch_save import save_torch
 from srnet_jax.models.pose_lifter import create_model
@@ -244,6 +244,18 @@ def stating(**fields):
     config = default.get_config()
     config.model.update(fields)
     return config
+
+
+def test_settings_in_the_file_are_the_runs(tmp_path, rng):
+    content = {"model": videopose3d(rng, (3, 3)), "args": {"causal": True, "norm": "proj", "activation": "relu"}}
+    save_torch(tmp_path / "x.bin", content)
+    said = []
+    import_run(tmp_path / "x.bin", default.get_config(), tmp_path / "run", said.append)
+    config = config_files.load(tmp_path / "run").model
+    assert (config.causal, config.normalization, config.adds_input, config.activation) == (True, "proj", False, "relu")
+    assert "the settings saved in the file say causal=True" in said
+    with pytest.raises(ConfigError, match=r"config\.model\.normalization: set, expected it unset, because .*x\.bin decides it"):
+        import_run(tmp_path / "x.bin", stating(normalization="lcn"), tmp_path / "other", changed=("model.normalization",))
 
 
 def test_keypoints_can_be_stated(tmp_path, rng):

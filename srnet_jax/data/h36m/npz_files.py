@@ -35,6 +35,7 @@ SUBJECTS = tuple(CAMERAS)
 CORRUPT = ("S11", ("Directions", ""))  # a recording with a damaged video; all published code leaves it out
 
 CONVENTIONS = "markers; Thorax is the base of the neck, Neck is at the nose, Head is the top of the head"
+_OF_HUMAN36M = (H36M_17, BUILT_IN["human36m_16"])
 _FRAMES = "frames >= 1"
 _REMOVED = (4, 5, 9, 10, 11, 16, 20, 21, 22, 23, 24, 28, 29, 30, 31)  # of the 32 joints: copies, hands and toes
 _SPELLINGS = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}  # name in the original recordings: usual name
@@ -106,6 +107,11 @@ def load(path: str | Path, *, keypoints: str = "gt", form: Form = HUMAN36M, layo
     folder = Path(path)
     file_2d, file_3d = keypoints_file(folder, keypoints, form.name), folder / f"data_3d_{form.name}.npz"
     arrays = load_npz(file_2d)
+    if "metadata" not in arrays:
+        raise DataError(
+            f"{file_2d}: found the keys {listed(arrays)}, expected metadata, a dict of num_joints and keypoints_symmetry "
+            "([indices of the left keypoints, of the right ones])"
+        )
     _check_layout(stored_dict(arrays, "metadata", file_2d), layout.keypoints, file_2d)
     videos = read_recordings(arrays, "positions_2d", file_2d)
     motions = read_recordings(load_npz(file_3d), "positions_3d", file_3d)
@@ -134,10 +140,37 @@ def load(path: str | Path, *, keypoints: str = "gt", form: Form = HUMAN36M, layo
         raise DataError(f"{file_2d}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
     with naming(path):
         dataset = _dataset(folder, keypoints, form, layout, tuple(sequences))
+    elsewhere = _warn_of_views([s for s in sequences if not owns.get(s.subject)], layout, (file_2d, file_3d))
     swapped = [s.name for s in sequences if sides_swapped(s.inputs_2d, s.poses_3d, layout.keypoints, layout.joints)]
-    if 2 * len(swapped) > len(sequences):
+    if 2 * len(swapped) > len(sequences) and not elsewhere:
         warnings.warn(f"{file_2d}: left and right are swapped between the keypoints and {file_3d.name}", stacklevel=2)
     return dataset
+
+
+def _warn_of_views(sequences: list[Sequence], layout: Layout, files: tuple[Path, Path]) -> bool:
+    """Warn of subjects whose keypoints are far from the joints that the published cameras see, in their first recording.
+
+    Keypoints whose left and right are swapped are not far. Returns whether there was a warning.
+    """
+    mirrored = list(layout.keypoints.mirrored)
+    far = {}
+    for subject in dict.fromkeys(s.subject for s in sequences if np.isfinite(s.camera.focal).all()):
+        own = [s for s in sequences if s.subject == subject]
+        own = [s for s in own if (s.action, s.trial) == (own[0].action, own[0].trial)]
+        both = [(s, dataclasses.replace(s, inputs_2d=s.inputs_2d[:, mirrored])) for s in own]
+        apart = max(min(own_cameras.distance(view, layout.keypoints, layout.joints) for view in pair) for pair in both)
+        if apart > own_cameras.FARTHEST:
+            far[subject] = apart
+    if far:
+        subject, apart = next(iter(far.items()))
+        names = ", ".join(dict.fromkeys(s.camera.name for s in sequences if s.subject == subject))
+        warnings.warn(
+            f"{files[0]}: keypoints of {listed(far)} are {apart:.2f} times the person's size away from the joints of "
+            f"{files[1].name} (first recording of {subject}), expected less than {own_cameras.FARTHEST:g}: arrays in the order "
+            f"of the cameras, {names}, and joints in the world frame, from which the root is not subtracted",
+            stacklevel=3,
+        )
+    return bool(far)
 
 
 def _sequences(
@@ -268,7 +301,7 @@ def world_joints(value: Any, name: str, joints: Skeleton = H36M_17) -> np.ndarra
     """Check a motion from a file and bring its joints into the skeleton's order.
 
     Args:
-      value: [T, J, 3] joints, world frame, metres; [T, 32, 3] is accepted for Human3.6M's 17 joints.
+      value: [T, J, 3] joints, world frame, metres; for Human3.6M's 17 or 16 joints [T, 32, 3] and [T, 17, 3] are accepted.
       name: start of messages.
       joints: the skeleton.
 
@@ -279,9 +312,12 @@ def world_joints(value: Any, name: str, joints: Skeleton = H36M_17) -> np.ndarra
       DataError: if the value is no such array, or seems to be in millimetres.
     """
     number = joints.num_joints
-    poses = numbers_of_shape(_numeric(value), (_FRAMES, (17, 32) if joints == H36M_17 else number, 3), name).astype(np.float64)
-    if poses.shape[1] != number:
+    numbers = tuple(sorted({number, 17, 32})) if joints in _OF_HUMAN36M else number
+    poses = numbers_of_shape(_numeric(value), (_FRAMES, numbers, 3), name).astype(np.float64)
+    if poses.shape[1] != number and poses.shape[1] == 32:
         poses = np.delete(poses, _REMOVED, axis=1)  # [T, 17, 3]
+    if poses.shape[1] != number:
+        poses = poses[:, H36M_17.indices(joints.joints)]  # [T, 16, 3]
     extent = float(np.median(np.ptp(poses, axis=1).max(-1)))
     if _MAX_EXTENT_M < extent < np.inf:
         raise DataError(f"{name}: a typical pose measures {extent:.4g}, the file seems to be in millimetres, expected metres")

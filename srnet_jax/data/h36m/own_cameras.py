@@ -23,7 +23,7 @@ from srnet_jax.pose.skeleton import Skeleton
 
 # Distance of keypoints from projected joints, as a fraction of the person's size (detectors: below 0.05): beyond the first
 # limit cameras are rejected, beyond the second there is a warning.
-_FARTHEST, _FAR = 0.2, 0.06
+FARTHEST, _FAR = 0.2, 0.06
 _BETTER, _SEEN = 0.5, 0.01  # another order of cameras fits if it reduces the distance to this fraction, from more than rounding
 
 
@@ -94,18 +94,27 @@ def check(sequences: list[Sequence], keypoints: Skeleton, joints: Skeleton, file
     for name in dict.fromkeys(s.camera.name for s in sequences) if common else ():
         own = [s for s in sequences if s.camera.name == name]
         typical = float(np.median([_error(s, s, keypoints.indices(common), joints.indices(common)) for s in own]))
-        if _FAR < typical <= _FARTHEST:
+        if _FAR < typical <= FARTHEST:
             warnings.warn(
                 f"{file}: camera {name}: found joints of {sequences[0].subject} projected {typical:.2f} times the person's "
                 f"size from the keypoints, expected less than {_FAR:g}",
                 stacklevel=2,
             )
-        if not typical <= _FARTHEST:
+        if not typical <= FARTHEST:
             off = f"{typical:.2f} times the person's size from the keypoints" if math.isfinite(typical) else "behind the camera"
             raise DataError(
                 f"{file}: camera {name}: found joints of {sequences[0].subject} projected {off}, expected a calibration from "
                 "world to camera, in metres, the world frame of the motions, and the order of the keypoints' arrays"
             )
+
+
+def distance(sequence: Sequence, keypoints: Skeleton, joints: Skeleton) -> float:
+    """Return the median distance of keypoints from the projected joints of the same names, as a fraction of the person's size.
+
+    The distance is infinite if the joints are behind the camera, and 0 if no names are equal.
+    """
+    common = [name for name in joints.joints if name in keypoints.joints]
+    return _error(sequence, sequence, keypoints.indices(common), joints.indices(common)) if common else 0.0
 
 
 def _check_order(sequences: list[Sequence], seen: list[int], shown: list[int], file: Path) -> None:

@@ -1,8 +1,9 @@
 """Convert the downloaded recordings of Human3.6M to the two files that `npz_files.load` reads.
 
-A recording is one motion: 32 joints, world frame, millimetres. There are 30 for each subject, in one of two forms:
+A recording is one motion: 32 joints, world frame, millimetres. There are 30 for each subject, in one of three forms:
 
 - the data set's own archives "Poses -> D3 Positions", unpacked or not: CDF files with a variable `Pose`, [1, T, 96];
+- these files as MATLAB files (`Walking.cdf.mat`), made by VideoPose3D's `convert_h36m.m`: a cell `data` that holds [T, 96];
 - the older release of 3d-pose-baseline: HDF5 files with a data set `3D_positions`, [96, T].
 
 Source: the names and the shapes are those that VideoPose3D's documentation and preparation script expect.
@@ -33,6 +34,8 @@ OUTPUTS = ("data_3d_h36m.npz", "data_2d_h36m_gt.npz")
 _PLACES = (  # where a subject's recordings may be; the first place that holds any is used
     "{subject}/MyPoseFeatures/D3_Positions/*.cdf",
     "{subject}/D3_Positions/*.cdf",
+    "{subject}/MyPoseFeatures/D3_Positions/*.cdf.mat",
+    "{subject}/D3_Positions/*.cdf.mat",
     "{subject}/MyPoses/3D_positions/*.h5",
     "Poses_D3_Positions_{subject}.tgz",
 )
@@ -50,7 +53,8 @@ def convert(
 
     Args:
       source: folder with the archives `Poses_D3_Positions_S1.tgz` and so on, with their unpacked content
-        (`S1/MyPoseFeatures/D3_Positions/*.cdf` or `S1/D3_Positions/*.cdf`), or with `S1/MyPoses/3D_positions/*.h5`.
+        (`S1/MyPoseFeatures/D3_Positions/*.cdf` or `S1/D3_Positions/*.cdf`) or MATLAB files there (`*.cdf.mat`), or with
+        `S1/MyPoses/3D_positions/*.h5`.
       output: folder for the two files; made if needed.
       track: wraps the list of files that are read, to show progress.
 
@@ -145,9 +149,10 @@ def recordings(
       DataError: if there are no recordings, or one is damaged or has unexpected content.
     """
     for subject, file in track(_files(source)):
-        if file.suffix != ".h5" and importlib.util.find_spec("cdflib") is None:
+        if file.suffix not in (".h5", ".mat") and importlib.util.find_spec("cdflib") is None:
             raise UserError("cdflib is not installed, expected for these files: pip install -e '.[prepare]'")
-        for path, motion in sandbox.read(read_file, file, subject).items():
+        found = _read_mat(file) if file.suffix == ".mat" else sandbox.read(read_file, file, subject)
+        for path, motion in found.items():
             action, trial = _recording(subject, PurePosixPath(path)) or ("", "")
             yield subject, action, trial, motion
 
@@ -173,13 +178,20 @@ def _recording(subject: str, file: PurePath) -> tuple[str, str] | None:
 
     Skipped are the corrupt recording, `_ALL`, which joins other recordings, and the hidden files that macOS adds.
     """
-    stem = file.stem.partition("_")[0]
+    stem = file.with_name(file.name.removesuffix(".mat")).stem.partition("_")[0]
     if not stem or stem.startswith("."):
         return None
     if "." in stem:  # Walking 1.54138969
         raise DataError(f"{file}: found poses of one camera (D3_Positions_mono), expected poses in the world (D3_Positions)")
     recording = npz_files.action_and_trial(stem, str(file.parent))
     return None if (subject, recording) == npz_files.CORRUPT else recording
+
+
+def _read_mat(file: Path) -> dict[str, np.ndarray]:
+    """Read the motion of a MATLAB file, as `read_file` does of others."""
+    stored = matlab.read_variables(file, ("data",))["data"]
+    pose = stored.item() if stored.dtype == object and stored.size == 1 else stored
+    return {str(file): _metres(pose[0] if np.ndim(pose) == 3 and len(pose) == 1 else pose, f"{file}: data")}
 
 
 # The functions below run in a sandbox process (`io.sandbox`), because damaged files can crash the libraries that they call.

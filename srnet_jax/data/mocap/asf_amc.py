@@ -8,7 +8,8 @@ axes by a rotation M. Relative to its parent the bone's rotation is C M C^-1, an
 Rotations are about fixed axes in the order listed, so "rx ry rz" is Rz Ry Rx. A joint of the `Motion` is the END of the bone of
 that name; `root` is where the first bones begin.
 
-The databases of CMU and HDM05 were written by Vicon's software. Neither file has a frame rate; both databases have 120 Hz.
+The databases of CMU and HDM05 were written by Vicon's software. Their files have no frame rate; both databases have 120 Hz.
+Other programs write a line `:SAMPLES-PER-SECOND 60` at the beginning of the `.amc` file.
 
 Source: Acclaim Skeleton File Definition V1.10; Vicon's "Acclaim Format - ASF line Details" for the order of rotations.
 
@@ -17,6 +18,7 @@ Note:
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -30,6 +32,7 @@ ROOT = "root"
 
 _CHANNELS = ("tx", "ty", "tz", "rx", "ry", "rz")
 _BONE = ("name", "direction", "length", "axis", "dof", "id", "limits", "bodymass", "cofmass")  # the last four are ignored
+_ANGLES = dict.fromkeys(("deg", "degree", "degrees"), np.pi / 180) | dict.fromkeys(("rad", "radian", "radians"), 1.0)
 _Lines = list[tuple[str, list[str]]]  # the place and the words of each line
 
 
@@ -57,7 +60,7 @@ def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Moti
     Args:
       asf_path: the `.asf` file.
       amc_path: the `.amc` file.
-      fps: frames per second, which neither file has.
+      fps: frames per second, if the `.amc` file does not declare them.
 
     Returns:
       The positions of the bones' ends, divided by the skeleton's unit of length: inches for CMU and HDM05.
@@ -66,7 +69,8 @@ def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Moti
       DataError: if a file is missing or damaged, or the two do not belong together.
     """
     skeleton = _read_asf(asf_path)
-    angles, to_radians, notes = _read_amc(amc_path, skeleton)
+    lines = list(numbered_lines(amc_path))
+    angles, to_radians, notes = _read_amc(lines, skeleton, amc_path)
     check_size(len(angles[ROOT]), len(skeleton.bones), asf_path, amc_path)
     positions: list[np.ndarray] = []
     rotations: list[np.ndarray] = []
@@ -86,6 +90,7 @@ def read(asf_path: str | Path, amc_path: str | Path, fps: float = 120.0) -> Moti
         rotations.append(rotation)
         positions.append(translation)
     scaled = np.stack(positions, axis=1) / skeleton.length_unit  # [T, J, 3]
+    fps = _declared_rate(lines) or fps
     return checked_motion(Motion(tuple(skeleton.bones), skeleton.parents, fps, scaled, notes), amc_path)
 
 
@@ -97,9 +102,10 @@ def _read_asf(path: str | Path) -> _Skeleton:
     if length_unit <= 0:
         raise DataError(f"{where}: found the unit of length {length_unit:g}, expected a positive number")
     where, words = units.get("angle", ("", ["deg"]))
-    if words not in (["deg"], ["rad"]):
-        raise DataError(f"{where}: found the unit of angles {shown(' '.join(words))}, expected deg or rad")
-    to_radians = np.pi / 180 if words == ["deg"] else 1.0
+    angle = " ".join(words)
+    if angle.lower() not in _ANGLES:
+        raise DataError(f"{where}: found the unit of angles {shown(angle)}, expected deg or rad")
+    to_radians = _ANGLES[angle.lower()]
     for name in ("root", "bonedata", "hierarchy"):
         if not sections.get(name):
             raise DataError(f"{path}: found no section :{name}, expected :root, :bonedata and :hierarchy")
@@ -220,14 +226,24 @@ def _read_hierarchy(lines: _Lines, bones: dict[str, _Bone], path: str | Path) ->
     return order
 
 
-def _read_amc(path: str | Path, skeleton: _Skeleton) -> tuple[dict[str, np.ndarray], float, tuple[str, ...]]:
+def _declared_rate(lines: list[tuple[str, str]]) -> float:
+    """Return the frames per second that the lines before the first frame of an `.amc` file declare; 0 if they do not."""
+    for where, line in itertools.takewhile(lambda line: not line[1].split()[0].isdecimal(), lines):
+        key, *words = line.split()
+        if key.upper() == ":SAMPLES-PER-SECOND":
+            return numbers(words, 1, f"{where}: {key}")[0]
+    return 0.0
+
+
+def _read_amc(
+    lines: list[tuple[str, str]], skeleton: _Skeleton, path: str | Path
+) -> tuple[dict[str, np.ndarray], float, tuple[str, ...]]:
     """Read the channels [T, n] of each bone, the factor from angles to radians, and notes on what was odd."""
     widths = {name: len(bone.channels) for name, bone in skeleton.bones.items()}
     moving = [name for name, width in widths.items() if width]
     to_radians = skeleton.to_radians
     values: dict[str, list[list[float]]] = {name: [] for name in moving}
     frames, first, given = 0, 0, len(moving)  # given: number of bones read so far in the current frame
-    lines = list(numbered_lines(path))
     whole = _without_cut_frame(lines, {name: widths[name] for name in moving})
     for where, line in lines[:whole]:
         key, *words = line.split()

@@ -26,6 +26,7 @@ _DATABASES = (
 )
 _CMU = re.compile(r"(\d{2,3})_\d{2}(?![_-]?\d)\S*")  # a date or a time is longer
 _FIELDS = ("subject", "action", "clip")
+_FORMATS = frozenset(("bvh", "amc", "asf", "asf_amc", "asfamc", "c3d", "trc", "npz"))  # folders of these names are no people
 
 
 def pattern(names: object) -> re.Pattern[str]:
@@ -73,6 +74,9 @@ def clip_keys(files: list[Path], source: Path) -> dict[Path, str]:
 
     CMU has each name once: if a name is in two folders, the numbers are not subjects of CMU.
 
+    A folder that is named after a file format (`anna/bvh/walk.bvh` beside `ben/walk.bvh`), or is the only one of a folder
+    beside which others hold files themselves (`anna/export/walk.bvh`), stands for the folder above it.
+
     A folder further up is the subject if several folders of files have the same name (`s1/bvh`, `s2/bvh`): the nearest folder
     above them that has different names and gives each file a different key. Other folders with different names are the action
     of files whose names are only numbers (`s1/walk/3.bvh`: s1/walk/3), or else become part of the clip's name
@@ -86,8 +90,11 @@ def clip_keys(files: list[Path], source: Path) -> dict[Path, str]:
     once = len(set(numbered)) == len(numbered)
     databases = {file: _key_in_database(file, source) for file in files if once or file.name not in numbered}
     others = [file for file in files if not databases.get(file)]
-    keys = {file: databases.get(file) or _key_of(file, (file.resolve().parent.name or "unknown",)) for file in files}
-    folders = {file: file.parent.relative_to(source).parts for file in others if file != source}
+    folders = _told_from_formats({file: file.parent.relative_to(source).parts for file in others if file != source})
+    keys = {
+        file: databases.get(file) or _key_of(file, (folders.get(file) or (file.resolve().parent.name or "unknown",))[-1:])
+        for file in files
+    }
     folders = {file: parts for file, parts in folders.items() if len(parts) > 1}
     leaves = set(folders.values())
     if len({parts[-1] for parts in leaves}) == len(leaves):
@@ -98,6 +105,20 @@ def clip_keys(files: list[Path], source: Path) -> dict[Path, str]:
         if len(levels[0]) > 1 and len(set(found.values())) == len(found):
             return found
     return _told_apart(keys)
+
+
+def _told_from_formats(folders: dict[Path, tuple[str, ...]]) -> dict[Path, tuple[str, ...]]:
+    """Return the folders of each file, from the source downwards, without those at the end that cannot be people."""
+    found = {}
+    for file, parts in folders.items():
+        while len(parts) > 1 and parts[-1].lower() in _FORMATS:
+            parts = parts[:-1]
+        found[file] = parts
+    highest = min((len(parts) for parts in found.values() if parts), default=0)
+    below: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for parts in found.values():
+        below.setdefault(parts[:highest], set()).add(parts)
+    return {file: parts[:highest] if len(below[parts[:highest]]) == 1 else parts for file, parts in found.items()}
 
 
 def _key_in_database(file: Path, source: Path) -> str:

@@ -8,6 +8,7 @@ the same finding share a warning. `report` writes all numbers to a file.
 
 import contextlib
 import dataclasses
+import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -24,10 +25,13 @@ from srnet_jax.io.text import shown
 from srnet_jax.pose.frames import interpolated
 
 _WHOLE = 1e-4  # a ratio of frame rates this close to a whole number counts as whole: files round their frame time
+_SHORTEST_S = 0.5  # of clips that are compared with others
 _MOST_CHECKS = 3  # in one message
 _MARKERS = (".trc", ".c3d")  # files of markers, between which distances are not constant
 _SET_UP = "set `up` in a mapping file"
 _SET_RATE = "set fps in a mapping file, or --source_fps"
+_IF_WRONG = f"if that is wrong, {_SET_RATE}"
+_SAME_RATE = 0.01  # relative difference of frame rates that count as equal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Recording:
       key: subject/action/clip; empty if the file's name does not match the pattern.
       layout: how the 17 joints were computed from the file's; None if the file could not be read.
       fps: frames per second of the file.
+      rate_guess: what the file has in place of a frame rate, if that was guessed from the motion; empty otherwise.
       refused: reason why the file was refused; empty if it was converted.
       notes: what was odd in the file, and what was cut or moved.
       checks: results of the plausibility checks.
@@ -80,6 +85,7 @@ class Recording:
     key: str = ""
     layout: Layout | None = None
     fps: float = 0.0
+    rate_guess: str = ""
     refused: str = ""
     notes: list[str] = dataclasses.field(default_factory=list)
     checks: list[Check] = dataclasses.field(default_factory=list)
@@ -145,20 +151,42 @@ def convert(
     found = _named(motion_files.find(source), source, options.names or layouts[0].names)
     beside = sorted(source.parent.iterdir() if source.is_file() else source.rglob("*"))
     for recording in track([recording for recording in found if not recording.refused]):
-        with _refusing(recording):
-            motion = motion_files.read(recording.file, beside)
-            recording.layout, motion, poses = recognise.poses_of(motion, layouts, recording.file)
-            _fill(recording, recording.layout, motion, poses, options)
+        _read(recording, layouts, beside, options)
+    for recording, fps in _rates_of_folders(found):
+        guess = recording.rate_guess
+        recording.notes, recording.clips = [], {}
+        _read(recording, layouts, beside, dataclasses.replace(options, source_fps=fps))
+        recording.notes.append(f"{guess}; read as {fps:.4g} frames a second, as the other files of its folder; {_IF_WRONG}")
     unsure = _turn_upright(found)
     for recording in found:
         if recording.layout and not recording.refused:
             _judge(recording, recording.layout, options.fps)
     _refuse_same_clips(found)
+    _note_same_motions(found, options.fps)
     subjects = _judge_subjects(found)
     _lower_to_floors(found)
     _warn(found, subjects, [(str(source), line) for line in unsure])
     recognised = recognise.summary([recording.layout for recording in found if recording.layout and not recording.refused])
     return Conversion(tuple(found), subjects, tuple(recognised))
+
+
+def _read(recording: Recording, layouts: tuple[Layout, ...], beside: list[Path], options: Options) -> None:
+    """Read a recording's file, and fill in its clips."""
+    with _refusing(recording):
+        motion = motion_files.read(recording.file, beside)
+        recording.layout, motion, poses = recognise.poses_of(motion, layouts, recording.file)
+        _fill(recording, recording.layout, motion, poses, options)
+
+
+def _rates_of_folders(found: list[Recording]) -> list[tuple[Recording, float]]:
+    """Return the recordings whose frame rate was guessed, each with the rate on which the other files of its folder agree."""
+    rates: dict[Path, list[float]] = {}
+    for recording in found:
+        if recording.clips and not recording.rate_guess and not recording.refused:
+            rates.setdefault(recording.file.parent, []).append(recording.fps)
+    agreed = {folder: own[0] for folder, own in rates.items() if max(own) < min(own) * (1 + _SAME_RATE)}
+    guessed = [recording for recording in found if recording.rate_guess and not recording.refused]
+    return [(recording, agreed[recording.file.parent]) for recording in guessed if recording.file.parent in agreed]
 
 
 def resampled(poses: np.ndarray, source_fps: float, fps: float) -> np.ndarray:
@@ -214,7 +242,8 @@ def _fill(recording: Recording, layout: Layout, motion: Motion, poses: np.ndarra
     if not fps:
         raise DataError(f"{note}; {_SET_RATE}")
     recording.fps = fps
-    recording.notes += [f"{note}; if that is wrong, {_SET_RATE}"] if note else []
+    recording.rate_guess = note.partition(";")[0] if note.endswith(recordings.GUESS) else ""
+    recording.notes += [f"{note}; {_IF_WRONG}"] if note else []
     if options.fps > fps * (1 + _WHOLE):
         recording.notes.append(f"found {fps:.4g} frames a second, interpolated to {options.fps:g}")
     pieces, cut = recordings.parts(poses, fps, layout.rest_pose)
@@ -271,6 +300,18 @@ def _refuse_same_clips(found: list[Recording]) -> None:
             recording.refused = f"found the clip {twice}, which {taken[twice]} has too; {hint}"
         elif not recording.refused:
             taken |= dict.fromkeys(recording.clips, recording.file)
+
+
+def _note_same_motions(found: list[Recording], fps: float) -> None:
+    """Note in each recording whether another subject has the same motion: one person may have been filed under two names."""
+    first: dict[bytes, Recording] = {}
+    for recording in (recording for recording in found if not recording.refused):
+        for clip in (clip for clip in recording.clips.values() if len(clip) >= _SHORTEST_S * fps):
+            other = first.setdefault(hashlib.sha256(clip.tobytes()).digest(), recording)
+            if other.subject != recording.subject:
+                same = f"found the motion that subject {other.subject} has too, expected those of different people to differ"
+                recording.notes.append(f"{same}; do not train on one and test on the other")
+                break
 
 
 def _judge_subjects(found: list[Recording]) -> dict[str, tuple[Measures, list[Check]]]:

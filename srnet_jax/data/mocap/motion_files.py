@@ -10,7 +10,7 @@ from srnet_jax.data.mocap.bvh import Motion
 from srnet_jax.errors import DataError
 from srnet_jax.io.text import shown
 
-_AMC_FPS = 120.0  # of the databases of CMU and HDM05; the files do not declare it
+_AMC_FPS = 120.0  # of the databases of CMU and HDM05, whose files do not declare it
 SUFFIXES = (".bvh", ".amc", ".trc", ".c3d", ".npz")
 _READERS = {".bvh": bvh.read, ".trc": trc.read, ".c3d": c3d.read, ".npz": smpl.read}
 _OTHERS = (".fbx", ".bip", ".v", ".vsk", ".glb", ".gltf", ".usd", ".csv", ".tsv", ".mot", ".pkl")  # not supported, but named
@@ -84,7 +84,7 @@ def _skeleton_of(amc: Path, skeletons: list[Path]) -> Path:
 
     A file matches if the motion's name begins with its name. Of the matching files, the one with the longest name in the
     nearest folder upwards is returned; without one there, the only matching file. If none matches, the only `.asf` file in the
-    motion's folder is returned.
+    nearest folder upwards that has any is returned.
     """
     matching = [asf for asf in skeletons if re.match(re.escape(asf.stem) + r"(?![^\W_])", amc.stem)]
     for folder in amc.parents:
@@ -92,7 +92,8 @@ def _skeleton_of(amc: Path, skeletons: list[Path]) -> Path:
         if nearest:
             return max(nearest, key=lambda asf: len(asf.stem))
     if not matching:
-        matching = [asf for asf in skeletons if asf.parent == amc.parent]
+        folders = ([asf for asf in skeletons if asf.parent == folder] for folder in amc.parents)
+        matching = next(filter(None, folders), [])
     if len(matching) != 1:
         found = ", ".join(map(str, matching[:3])) or "none"
         raise DataError(f"{amc}: found {found} as its skeleton, expected one .asf file whose name is the beginning of this one")

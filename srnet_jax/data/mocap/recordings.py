@@ -26,6 +26,7 @@ _PLAUSIBLE_FPS = (5.0, 1000.0)
 _RATES = (24.0, 25.0, 30.0, 50.0, 60.0, 90.0, 100.0, 120.0, 240.0)
 _NEAR = 0.05  # relative error of a frame time in milliseconds: these are often rounded to whole numbers
 _GUESSES, _USUAL_M_S = (30.0, 60.0, 120.0), 2.28  # speed: 90th percentile of the limbs', median over clips of CMU and HDM05
+GUESS = ": a guess"  # end of the note on a guessed rate
 _STILL_M = 1e-4  # movement in a frame below which nothing moves
 
 _JUMP_M, _LIMB_M_S, _HIP_M_S = 0.2, 12.0, 6.0  # larger and faster than people move in a single frame
@@ -69,7 +70,7 @@ def frame_rate(fps: float, poses: np.ndarray, field: str = "") -> tuple[float, s
     rate = min(_GUESSES, key=lambda guess: abs(np.log(step * guess / _USUAL_M_S)))
     at = f", at which wrists and ankles move at {step * fps:.2g} m/s" if time else ""
     moving = "they" if time else "wrists and ankles"
-    return rate, f"{found}{at}; read as {rate:g} frames a second, at which {moving} move at {step * rate:.2g} m/s: a guess"
+    return rate, f"{found}{at}; read as {rate:g} frames a second, at which {moving} move at {step * rate:.2g} m/s{GUESS}"
 
 
 def parts(poses: np.ndarray, fps: float, rest_pose: bool | int | None = None) -> tuple[list[slice], list[str]]:
