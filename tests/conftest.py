@@ -78,9 +78,9 @@ def mocap_file(tmp_path, mocap_clips):
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Run the default tests of a file in one process, because they share fixtures, and begin with the longest tests."""
-    for item in items:
+    for item in items if config.pluginmanager.hasplugin("xdist") else ():
         if not (item.get_closest_marker("slow") or item.get_closest_marker("xdist_group")):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     items.sort(key=lambda item: ("test_processes" not in item.nodeid, not item.get_closest_marker("slow")))

@@ -252,7 +252,8 @@ class Resolver:
             for part in (item, getattr(item, "state", None)):
                 if isinstance(part, dict):
                     self._budget.charge(_OPCODE_BYTES * len(part))  # several objects may have one state
-                    made_settings.update((self.resolve(key), self.resolve(value)) for key, value in part.items())
+                    kept = ((key, value) for key, value in part.items() if part is item or type(key) is str)
+                    made_settings.update((self.resolve(key), self.resolve(value)) for key, value in kept)  # names hash fast
             return made_settings
         if isinstance(item, list):
             made_list = self._done[id(item)] = []  # known before its items, which may refer to it

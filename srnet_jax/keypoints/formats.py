@@ -44,6 +44,7 @@ FRAME_SPELLINGS = tuple(  # of the frame number, without blanks and marks: nfram
 IMAGE = ("image_id", "image", "image_name", "file_name", "filename")
 _TRACK = ("track_id", "idx", "person_id", "id_")
 _OWN_TRACK = (*_TRACK, "tracking_id", "tracker_id", "player_id", "pid", "id")  # in formats in which "id" is not an annotation's
+IN_2D = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints_2d")  # other keys may hold 3D
 POINTS = (
     *("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose", "skeleton"),
 )

@@ -23,6 +23,7 @@ _MAX_BYTES = 2_000_000_000
 _NOTHING: tuple[Any, ...] = (None, [], {}, "")
 _VIDEO = ("video", "video_name", "video_id", "clip", "sequence", "camera")
 _PERSON = {"", "person", "personid", "player", "subject", "track", "trackid", "id", "individual", "actor", "p"}
+OF_BOXES = ("x", "x1", "left", "xmin", "x_min", "cx", "xc", "x_center", "center_x", "bbox_x", "box_x", "bb_left")
 _IDS = ("track_id", "person_id", "id", "name")
 _META = ("metadata", "meta", "info", "video_info", "video_metadata", "video", "header", "image")  # they may give size and rate
 _FEW, _CROWD, _EXAMINED = 3, 20, 200  # people who may be alike in a picture, people in a picture, examined list entries
@@ -174,7 +175,7 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Detection]:
             picture = int(picture) if key in FRAME and picture.isdecimal() else picture
         size = sizes.get(str(frame[key])) if key else None
         if size is None and frame is not content and not one.frames.startswith("flat"):
-            size = _given_size(frame, str(path)) or _given_size(_value(frame, ("image",)), str(path))
+            size = _given_size(frame, str(path), of_frame=True) or _given_size(_value(frame, ("image",)), str(path))
         clip = _value(frame, _VIDEO) if frame is not content else None
         clock = _clock(frame) if frame is not content else None
         where = f"{path}: frame {one_line(picture, 100)}"
@@ -226,16 +227,20 @@ def file_info(content: Any, path: Path) -> tuple[tuple[int, int] | None, Any, An
     return next((size for size in sizes if size), None), fps, data_set
 
 
-def _given_size(item: Any, where: str) -> tuple[int, int] | None:
-    """Return the image size that an object gives; None without one, or if it is the size of something at x and y."""
-    if not isinstance(item, dict) or not item.keys().isdisjoint(("x", "x1", "left")):
+def _given_size(item: Any, where: str, *, of_frame: bool = False) -> tuple[int, int] | None:
+    """Return the image size that an object gives; None without one, or if it is the size of something at x and y.
+
+    A height alone is refused, except in a frame, where it may be the person's.
+    """
+    if not isinstance(item, dict) or not item.keys().isdisjoint(OF_BOXES):
         return None
     size = item.get("image_size")
     if isinstance(size, list) and len(size) == 2:
         return image_size(size[0], size[1], where)
-    if item.get("width") is not None or item.get("height") is not None:
-        return image_size(item.get("width"), item.get("height"), where)
-    return None
+    width, height = item.get("width"), item.get("height")
+    if (width is None or height is None) if of_frame else (width is None and height is None):
+        return None
+    return image_size(width, height, where)
 
 
 def _joint_names(content: Any) -> tuple[str, ...] | None:

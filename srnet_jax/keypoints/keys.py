@@ -24,8 +24,9 @@ SPELLINGS = {  # {key, as `_plain` returns it: the key that the formats know}
     **dict.fromkeys(("imgname", "imagefile", "imagepath", "imagefilename"), "image_name"),
     **dict.fromkeys(("kpts", "kps", "kpts2d", "pose2d", "poses2d", "lmlist", "landmarklist", "keypointlist"), "keypoints"),
     "result": "results",
-    **{f"{noun}{kind}": "keypoint_scores" for noun in ("kp", "kpt", "kpts", "keypoint", "keypoints", "joint")
+    **{f"{noun}{kind}": "scores" for noun in ("kp", "kpt", "kpts", "keypoint", "keypoints", "joint")
        for kind in ("score", "scores", "conf", "confs", "confidence", "confidences")},
+    **dict.fromkeys(("keypointscores", "keypointsscores"), "keypoint_scores"),  # MMPose's, by which its files are known
     **{f"{prefix}{side}": side for prefix in _PREFIXES for side in ("width", "height")},
     **dict.fromkeys((*(f"{prefix}size" for prefix in _PREFIXES[1:]), "resolution"), "image_size"),
     **dict.fromkeys(("framerate", "videofps", "framespersecond"), "fps"),

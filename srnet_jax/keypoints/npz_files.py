@@ -38,7 +38,7 @@ _COCO_JOINTS = 17
 _MAX_FRAMES = 1e15
 _MOST_NORMALISED = 1.5  # median of fractions of the image size, with margin
 _EXAMINED, _CROWD = 200, 20  # frames or people that are examined; largest number of people in one picture
-_POINTS = (*formats.POINTS, "poses", "keypoint", *sorted(formats.LANDMARK_KEYS), "arr_0")
+_POINTS = (*formats.IN_2D, *formats.POINTS, "poses", "keypoint", *sorted(formats.LANDMARK_KEYS), "arr_0")
 _CONFIDENCES = ("confidences", *formats.SCORES, "arr_1")
 _FRAMES = ("frames", *formats.FRAME)
 FREEMOCAP = (543, 553)  # numbers of landmarks of body, hands and face
@@ -135,7 +135,7 @@ def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
 
 def _only_points(arrays: dict[str, np.ndarray]) -> str | None:
     """Return the name of the only array that may be keypoints; None if there are none or several."""
-    found = [name for name, array in arrays.items() if array.ndim in (3, 4) and array.shape[-1] in (2, 3)]
+    found = [name for name, array in arrays.items() if array.ndim in (3, 4) and array.shape[-1] in (2, 3) and "/" not in name]
     return found[0] if len(found) == 1 else None
 
 

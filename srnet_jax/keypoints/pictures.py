@@ -20,6 +20,7 @@ _EXTENSION = re.compile(  # Roboflow appends .rf. and a code to each name
 )
 _FARTHEST_MEDIAN = 5  # frames between pictures of one video, unless they are evenly spaced
 _FEW = 10  # pictures, of which the mean step is used
+_COUNTED = 10_000  # frames of a video are counted from about 0, ids of a data set are larger
 _SAME_STEP = 0.9  # fraction of about equal steps from which on numbers are evenly spaced
 _TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 _MAX_FRAMES = 1e9
@@ -148,7 +149,7 @@ def _steps(numbers: list[int]) -> tuple[float, float]:
 def _numbered(clip: str, numbers: list[int], names: list[str]) -> list[Place]:
     """Return the frames of a video, or independent pictures if the numbers are not frame numbers."""
     usual, even = _steps(numbers)
-    if 1 < len(numbers) < _FEW:  # one far number counts
+    if 1 < len(numbers) < _FEW and min(numbers) > _COUNTED:  # one far number counts, among ids
         usual = (max(numbers) - min(numbers)) / (len(numbers) - 1)
     if usual > _FARTHEST_MEDIAN and (even < _SAME_STEP or len(numbers) < 3):
         return [Place(name, 0, True) for name in names]

@@ -109,9 +109,12 @@ def as_points(value: Any, scores: Any, where: str) -> Points:
     of_people = has_confidences and isinstance(scores, list) and len(scores) != len(rows)  # scores of people, not joints
     if scores is not None and not of_people:
         third = array[:, -1]
-        if has_confidences and (((third < 0) | (third > 1)).any() or not (np.abs(array[:, :2]) > _DEEP).any()):
+        is_flag = np.isin(third, (0, 1, 2)).all()  # COCO's visibility
+        is_far = ((third < 0) | (third > 1)).any() and not is_flag
+        if has_confidences and (is_far or not (np.abs(array[:, :2]) > _DEEP).any()):
             raise FlatPoints3DError(f"{where}: found points in 3D, expected a detector's 2D keypoints")
         scores = [score[0] if isinstance(score, list) and len(score) == 1 else score for score in scores]
+        scores = [int(score) if isinstance(score, bool) else score for score in scores]
         sure = np.array([_number(score, where) for score in scores]) if isinstance(scores, list) else np.empty(0)
         if len(sure) != len(rows):
             raise DataError(f"{where}: found {len(sure)} confidences, expected one for each of {len(rows)} joints")

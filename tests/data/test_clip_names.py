@@ -32,6 +32,16 @@ def test_names_say_subject_action_and_clip(tmp_path, file, key):
     assert clip_names.clip_keys([path], tmp_path / "data") == {path: key}
 
 
+def test_a_copy_of_a_file_of_cmu_changes_no_subject(tmp_path):
+    files = [tmp_path / name for name in ("walk/02_05.bvh", "walk/07_01.bvh", "other/02_05.bvh")]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("HIERARCHY")
+    assert [key.partition("/")[0] for key in clip_names.clip_keys(files, tmp_path).values()] == ["02", "07", "02"]
+    files[2].write_text("another person")
+    assert [key.partition("/")[0] for key in clip_names.clip_keys(files, tmp_path).values()] == ["walk", "walk", "other"]
+
+
 @pytest.mark.parametrize(
     ("files", "keys"),
     [

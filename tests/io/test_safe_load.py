@@ -307,6 +307,16 @@ def test_settings_beside_tensors_are_dicts(protocol, tmp_path):
     assert list(found) == [*saved, "device", "dtype"]
 
 
+def test_only_names_of_a_state_are_kept():
+    """Numbers with equal hashes are slow to insert, and are no names of attributes."""
+    state = {key * (2**61 - 1): None for key in range(3000)} | {"lr": 0.1}
+    resolver = safe_pickle.Resolver({}, "<", safe_pickle.Budget(2**28))
+    objects = [safe_pickle._Settings() for _ in range(20)]
+    for one in objects:
+        one.state = state
+    assert [resolver.resolve(one) for one in objects] == [{"lr": 0.1}] * 20
+
+
 @pytest.mark.parametrize(
     "name", ["builtins eval", "torch.nn.modules.module Module", "numpy fromfile", "copyreg _reconstructor"]
 )

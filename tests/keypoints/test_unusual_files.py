@@ -185,3 +185,35 @@ def test_only_points_in_3d(tmp_path):
             keypoint_files.load(path)
     both = [{"frame_id": i, "keypoints": flat(p), "keypoints_3d": flat(p)} for i, p in enumerate(WALK)]
     same(write_json(tmp_path / "walk.json", both), "coco")
+
+
+def test_a_short_video_with_a_long_pause_stays_a_video(tmp_path):
+    """Numbers of frames begin near 0, ids of a data set do not."""
+    path = write_json(tmp_path / "walk.json", results([f"frame_{i:04d}.jpg" for i in (1, 2, 3, 4, 5, 60)], WALK[:6]))
+    (track,) = keypoint_files.load(path)
+    assert (track.first_frame, len(track.keypoints)) == (1, 60)
+
+
+def test_joints_in_2d_are_taken_before_those_in_3d(tmp_path):
+    np.savez(tmp_path / "walk.npz", joints=WALK / 1000, joints_2d=WALK[..., :2], image_size=SIZE)
+    (track,) = keypoint_files.load(tmp_path / "walk.npz")
+    np.testing.assert_allclose(track.keypoints, WALK[..., :2])
+    np.savez(tmp_path / "clips.npz", **{"anna/walk/1": WALK / 1000})  # motion capture
+    with pytest.raises(DataError, match="expected positions_2d, reconstruction, keypoints"):
+        keypoint_files.load(tmp_path / "clips.npz", Hints(image_size=SIZE))
+
+
+@pytest.mark.parametrize("box", [{"cx": 300, "cy": 300, "width": 150, "height": 400}, {"height": 172}], ids=str)
+def test_sizes_of_boxes_and_people_are_not_those_of_the_image(box, tmp_path):
+    path = write_json(tmp_path / "walk.json", [{"frame": t} | box | {"keypoints": flat(p)} for t, p in enumerate(WALK)])
+    (track,) = keypoint_files.load(path)
+    assert track.image_size is None
+
+
+@pytest.mark.parametrize("flag", [1, True])
+def test_flags_of_coco_beside_visibilities(flag, tmp_path):
+    flagged = [[*joint[:2], 2] for joint in WALK[0].tolist()]
+    path = write_json(tmp_path / "walk.json", [{"frame": 0, "keypoints": flagged, "visible": [flag] * len(COCO)}])
+    (track,) = keypoint_files.load(path)
+    np.testing.assert_array_equal(track.keypoints[0], WALK[0, :, :2])
+    np.testing.assert_array_equal(track.confidences, 1)

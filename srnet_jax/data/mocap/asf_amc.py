@@ -231,7 +231,10 @@ def _declared_rate(lines: list[tuple[str, str]]) -> float:
     for where, line in itertools.takewhile(lambda line: not line[1].split()[0].isdecimal(), lines):
         key, *words = line.split()
         if key.upper() == ":SAMPLES-PER-SECOND":
-            return numbers(words, 1, f"{where}: {key}")[0]
+            (fps,) = numbers(words, 1, f"{where}: {key}")
+            if not 0.1 <= fps <= 1e4:
+                raise DataError(f"{where}: found {fps:g} samples per second, expected 0.1 to 10,000")
+            return fps
     return 0.0
 
 

@@ -166,7 +166,7 @@ def _read_header(lines: Iterator[tuple[str, str]], path: str | Path) -> tuple[in
         if not where:
             raise DataError(f"{path}: found the end of the file, expected {label}")
         form = label.replace(" ", r"\s+").replace(":", r"\s*:?")
-        match = re.fullmatch(form + r"\s*(\S+)", _with_points(line).strip(), re.IGNORECASE)
+        match = re.fullmatch(form + r"\s*(\S+)", (line if label == "Frames:" else _with_points(line)).strip(), re.IGNORECASE)
         if not match:
             raise DataError(f"{where}: found {shown(line)}, expected {label} and a number")
         (value,) = numbers([match[1]], 1, where)

@@ -22,7 +22,7 @@ from srnet_jax.io.text import shown
 _DATABASES = (
     re.compile(r"HDM_(?P<subject>[^_]+)_(?P<action>.+)_(?P<clip>[^_]+)_\d+"),  # HDM05
     re.compile(r"(?P<subject>dataset-\d+)_(?P<action>[^_]+)_(?P<clip>.+)"),  # Bandai-Namco
-    re.compile(r"(?P<action>\D+)(?P<clip>\d+)_(?P<subject>subject\d+)"),  # LAFAN1
+    re.compile(r"(?P<action>\D+?)_?(?P<clip>\d+)_(?P<subject>subject\d+)"),  # LAFAN1
 )
 _CMU = re.compile(r"(\d{2,3})_\d{2}(?![_-]?\d)\S*")  # a date or a time is longer
 _FIELDS = ("subject", "action", "clip")
@@ -72,7 +72,7 @@ def clip_keys(files: list[Path], source: Path) -> dict[Path, str]:
     - others, `anna/jump_12.bvh`: the folder, the name without the digits at its end, and these digits: anna/jump/12. Files that
       would have equal keys (`jump12`, `jump_12`) have their whole names as clips.
 
-    CMU has each name once: if a name is in two folders, the numbers are not subjects of CMU.
+    CMU has each name once: if a name is in two folders, and not as a copy, the numbers are not subjects of CMU.
 
     A folder that is named after a file format (`anna/bvh/walk.bvh` beside `ben/walk.bvh`), or is the only one of a folder
     beside which others hold files themselves (`anna/export/walk.bvh`), stands for the folder above it.
@@ -86,8 +86,9 @@ def clip_keys(files: list[Path], source: Path) -> dict[Path, str]:
       files: the motion files.
       source: the folder below which they are.
     """
-    numbered = [file.name for file in files if _CMU.fullmatch(file.stem)]
-    once = len(set(numbered)) == len(numbered)
+    numbered = {file.name for file in files if _CMU.fullmatch(file.stem)}
+    sizes = {(file.name, file.stat().st_size if file.exists() else file) for file in files if file.name in numbered}
+    once = len(sizes) == len(numbered)  # copies do not count
     databases = {file: _key_in_database(file, source) for file in files if once or file.name not in numbered}
     others = [file for file in files if not databases.get(file)]
     folders = _told_from_formats({file: file.parent.relative_to(source).parts for file in others if file != source})

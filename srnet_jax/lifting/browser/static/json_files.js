@@ -36,7 +36,7 @@ export function readJson(content, one, file, rules) {
     }
     let size = key !== undefined ? sizes.get(textOf(frame.get(key))) ?? null : null;
     if (size === null && frame !== content && !one.frames.startsWith('flat')) {
-      size = givenSize(frame, file, rules) ?? givenSize(valueOf(frame, ['image']), file, rules);
+      size = givenSize(frame, file, rules, true) ?? givenSize(valueOf(frame, ['image']), file, rules);
     }
     const clip = frame === content ? null : valueOf(frame, VIDEO);
     const clock = frame === content ? null : clockOf(frame, rules);
@@ -114,13 +114,17 @@ export function fileInfo(content, file, rules) {
   return { size, fps, dataSet: isMap(meta) ? meta.get('dataset_name') ?? null : null };
 }
 
-/** Return the image size that an object gives; null without one, or if it is the size of something at x and y. */
-function givenSize(item, file, rules) {
-  if (!isMap(item) || ['x', 'x1', 'left'].some((key) => item.has(key))) return null;
+/**
+ * Return the image size that an object gives; null without one, or if it is the size of something at x and y.
+ * A height alone is refused, except in a frame, where it may be the person's.
+ */
+function givenSize(item, file, rules, isFrame = false) {
+  if (!isMap(item) || rules.formats.boxKeys.some((key) => item.has(key))) return null;
   const size = item.get('image_size');
   if (isList(size) && size.length === 2) return imageSize(...size, file, rules.tracks.farthest);
-  if (!isGiven(item.get('width')) && !isGiven(item.get('height'))) return null;
-  return imageSize(item.get('width'), item.get('height'), file, rules.tracks.farthest);
+  const sides = [item.get('width'), item.get('height')];
+  if (!(isFrame ? sides.every(isGiven) : sides.some(isGiven))) return null;
+  return imageSize(...sides, file, rules.tracks.farthest);
 }
 
 /** Return the joint names that a file gives once for all people, as COCO and ViTPose do, if they are a body's. */

@@ -12,7 +12,9 @@ const [EXAMINED, CROWD] = [200, 20]; // frames or people that are examined; larg
 const MAX_FRAMES = 1e15;
 const COCO_JOINTS = 17;
 const MOST_NORMALISED = 1.5; // median of fractions of the image size, with margin
-const pointKeys = ({ formats }) => [...formats.pointKeys, 'poses', 'keypoint', ...formats.landmarkKeys, 'arr_0'];
+const pointKeys = ({ formats }) => [
+  ...formats.pointKeysIn2d, ...formats.pointKeys, 'poses', 'keypoint', ...formats.landmarkKeys, 'arr_0',
+];
 const isNumeric = (array) => 'fiu'.includes(array.kind);
 const isAlike = (shape, other) => shape.length === other.length && shape.every((size, axis) => size === other[axis]);
 
@@ -50,7 +52,8 @@ function recognised(arrays, file, tables) {
 function onlyPoints(arrays) {
   const found = [...arrays.keys()].filter((name) => {
     const { shape } = arrays.get(name);
-    return (shape.length === 3 || shape.length === 4) && (shape.at(-1) === 2 || shape.at(-1) === 3);
+    const fits = (shape.length === 3 || shape.length === 4) && (shape.at(-1) === 2 || shape.at(-1) === 3);
+    return fits && !name.includes('/');
   });
   return found.length === 1 ? found[0] : undefined;
 }

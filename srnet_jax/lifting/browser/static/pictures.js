@@ -8,6 +8,7 @@ import { oneLine } from './text.js';
 const EXTENSION = /([._](jpe?g|png))?\.rf\.[0-9a-z]{6,}(\.(jpe?g|png|json|txt))?$|\.(jpe?g|png|bmp|tiff?|webp|json|txt)$/i;
 const FARTHEST_MEDIAN = 5; // frames between pictures of one video, unless they are evenly spaced
 const FEW = 10; // pictures, of which the mean step is used
+const COUNTED = 10000; // as in `pictures.py`
 const SAME_STEP = 0.9; // fraction of about equal steps from which on numbers are evenly spaced
 const TIME = /^[0-9]{1,9}\.[0-9]{1,9}$/;
 const MAX_FRAMES = 1e9;
@@ -135,7 +136,7 @@ function steps(numbers) {
 function numbered(clip, numbers, names) {
   const { usual: middle, even } = steps(numbers);
   const [first, last] = range(numbers);
-  const isFew = numbers.length > 1 && numbers.length < FEW; // one far number counts
+  const isFew = numbers.length > 1 && numbers.length < FEW && first > COUNTED; // one far number counts, among ids
   const usual = isFew ? (last - first) / (numbers.length - 1) : middle;
   if (usual > FARTHEST_MEDIAN && (even < SAME_STEP || numbers.length < 3)) return names.map(still);
   const large = numbers.findIndex((number) => number > Number.MAX_SAFE_INTEGER);

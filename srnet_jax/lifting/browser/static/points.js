@@ -63,11 +63,14 @@ export function asPoints(value, scores, where, rules) {
   const isSeparate = scores !== null && scores !== undefined;
   let sure = rows.map(() => 1);
   if (isSeparate && !ofPeople) {
-    const isFar = last.some((third) => third < 0 || third > 1);
+    const isFlag = last.every((third) => third === 0 || third === 1 || third === 2); // COCO's visibility
+    const isFar = !isFlag && last.some((third) => third < 0 || third > 1);
     if (hasConfidences && (isFar || !rows.some((own) => Math.abs(own[0]) > DEEP || Math.abs(own[1]) > DEEP))) {
       throw new UserError(`${where}: found points in 3D, expected a detector's 2D keypoints`);
     }
-    sure = isList(scores) ? scores.map((score) => number(isList(score) && score.length === 1 ? score[0] : score, where)) : [];
+    const single = (score) => (isList(score) && score.length === 1 ? score[0] : score);
+    const plain = (score) => (typeof score === 'boolean' ? Number(score) : score);
+    sure = isList(scores) ? scores.map((score) => number(plain(single(score)), where)) : [];
     if (sure.length !== rows.length) {
       throw new UserError(`${where}: found ${sure.length} confidences, expected one for each of ${rows.length} joints`);
     }
