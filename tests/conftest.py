@@ -83,4 +83,11 @@ def pytest_collection_modifyitems(config, items):
     for item in items if config.pluginmanager.hasplugin("xdist") else ():
         if not (item.get_closest_marker("slow") or item.get_closest_marker("xdist_group")):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: ("test_processes" not in item.nodeid, not item.get_closest_marker("slow")))
+    long = ("tests/models/", "tests/reproduce/", "tests/training/")
+    items.sort(
+        key=lambda item: (
+            "test_processes" not in item.nodeid,
+            not item.get_closest_marker("slow"),
+            not item.nodeid.startswith(long),
+        )
+    )

@@ -27,11 +27,16 @@ TINY = (
 )
 
 
+ONE_DEVICE = {  # compiles fastest; the same in all processes, which then share compiled programs
+    **os.environ,
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1"),
+}
+
+
 def run(*command, timeout=300):
-    one_device = os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1")  # compiles fastest
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": one_device}
     done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout
+        [sys.executable, "-m", *command], cwd=ROOT, env=ONE_DEVICE, capture_output=True, text=True, timeout=timeout
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -368,9 +373,8 @@ def test_a_stopped_training_continues(tmp_path):
     """Check the exit codes of SIGTERM, of a second training in the same workdir, and of a fork."""
     workdir = tmp_path / "run"
     command = ("launch.train", f"--workdir={workdir}", *TINY, "--config.model.network=fc", "--config.train.epochs=9999")
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment, **pipes) as process:
+    with subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=ONE_DEVICE, **pipes) as process:
         while not (workdir / "checkpoints").exists():
             assert process.poll() is None
             time.sleep(0.1)
@@ -449,8 +453,7 @@ def test_quickstart_survives_a_kill(tmp_path):
     workdir = tmp_path / "sr"
     shorter = ("--config.train.epochs=5", "--config.data.downsample=4")
     command = ("launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}", *shorter)
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=ONE_DEVICE, stdout=subprocess.DEVNULL)
     log = workdir / "metrics.jsonl"
     deadline = time.time() + 300
     while time.time() < deadline and not (log.exists() and len(log.read_text().splitlines()) >= 2):

@@ -18,9 +18,15 @@ def test_notebooks_are_stored_without_outputs(path):
     assert path.name in (DOCS / "notebooks" / "index.md").read_text()
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        # one trains networks: with the other code of the documentation, before a release
+        pytest.param(path, marks=pytest.mark.blocks if path.stem == "rare_poses" else pytest.mark.slow, id=path.stem)
+        for path in NOTEBOOKS
+    ],
+)
 def test_notebooks_run(path, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("XLA_FLAGS", "")

@@ -388,7 +388,7 @@ def test_a_config_file_is_refused_in_one_line():
 
 # One experiment for each kind of columns, protocol and figure. Experiments that share runs are made by one process.
 ALONE = ("1", "6", "7", "fig4", "fig6")
-SHARING = ("2", "5", "10", "fig5", "steps", "parts")
+SHARING = ("2", "10", "fig5", "steps", "parts")
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ def test_two_processes_train_the_network_of_one(alone, tmp_path, changes, how, d
 def test_stopped_and_killed_training_ends_as_if_left_alone(tmp_path):
     """Both processes end with each other, and the result equals that of two undisturbed processes, to the bit."""
     changes = {"train.epochs": 30, "train.checkpoint_minutes": 0.003}
-    for number, sent in ((1, signal.SIGTERM), (0, signal.SIGKILL), (1, signal.SIGKILL)):
+    for number, sent in ((1, signal.SIGTERM), (0, signal.SIGKILL)):
         with two(tmp_path, changes) as trainings:
             done = len(epochs(tmp_path / "run0"))
             until(lambda done=done: len(epochs(tmp_path / "run0")) > done or trainings[0].process.poll() is not None)
