@@ -253,7 +253,7 @@ def _cells_apart(names: list[str], rows: Rows) -> tuple[list[str], Rows]:
             continue
         found = [_IN_BRACKETS.fullmatch(cell) for cell in given]
         counts = {len(_NUMBERS.split(one[1].strip())) for one in found if one}
-        if found and all(found) and len(counts) == 1 and counts <= {2, 3}:
+        if all(found) and len(counts) == 1 and counts <= {2, 3}:
             (sizes[column],) = counts
     if sum(map(bool, sizes)) < MIN_NAMES:
         return names, rows

@@ -22,9 +22,9 @@ from srnet_jax.io.text import in_utf_8
 from srnet_jax.keypoints import csv_files, json_files, npz_files, which_layout, yolo_labels
 from srnet_jax.keypoints.formats import DATA_SETS, FORMATS, JSON_FORMATS, Format, nearest
 from srnet_jax.keypoints.joint_order import in_layout, named_alike
-from srnet_jax.keypoints.people import Detection, People, frame_rate, gather
+from srnet_jax.keypoints.people import MAX_NORMALISED, Detection, People, frame_rate, gather
 from srnet_jax.keypoints.points import is_missing
-from srnet_jax.keypoints.tracks import MAX_NORMALISED, Track, follow, turned
+from srnet_jax.keypoints.tracks import Track, follow, turned
 from srnet_jax.pose.layouts import LAYOUTS
 
 _RATIO = 64  # memory limit over the size of the files; .npz files may be compressed

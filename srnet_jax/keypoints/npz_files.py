@@ -16,6 +16,7 @@ from srnet_jax.io.text import described, listed, numbers_of_shape
 from srnet_jax.keypoints import formats
 from srnet_jax.keypoints.keys import is_deep, with_known_keys
 from srnet_jax.keypoints.people import (
+    MAX_NORMALISED,
     MOVES_ON,
     TIME_UNITS,
     Detection,
@@ -36,7 +37,6 @@ FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
 _MAX_PEOPLE, _MAX_JOINTS = 1000, 1000  # in a frame; a small file may repeat one array for all frames
 _COCO_JOINTS = 17
 _MAX_FRAMES = 1e15
-_MOST_NORMALISED = 1.5  # median of fractions of the image size, with margin
 _EXAMINED, _CROWD = 200, 20  # frames or people that are examined; largest number of people in one picture
 _POINTS = (*formats.IN_2D, *formats.POINTS, "poses", "keypoint", *sorted(formats.LANDMARK_KEYS), "arr_0")
 _CONFIDENCES = ("confidences", *formats.SCORES, "arr_1")
@@ -107,7 +107,7 @@ def _without_batches(array: np.ndarray, path: Path) -> np.ndarray:
     """Remove the axes of length 1 of an array of five axes; MoveNet's, fractions y, x of the image size, become x, y."""
     points = array.reshape([size for size in array.shape if size != 1])
     known = np.abs(array[np.isfinite(array)])
-    if array.shape[1:] == (1, 1, _COCO_JOINTS, 3) and known.size and np.median(known) <= _MOST_NORMALISED:
+    if array.shape[1:] == (1, 1, _COCO_JOINTS, 3) and known.size and np.median(known) <= MAX_NORMALISED:
         warnings.warn(f"{path}: found MoveNet's output, using it as y, x, confidence of each joint", stacklevel=2)
         return points[..., [1, 0, 2]]
     return points

@@ -19,6 +19,7 @@ from srnet_jax.keypoints.pictures import Place, places
 from srnet_jax.keypoints.points import is_missing
 
 FARTHEST_PX = 1e6
+MAX_NORMALISED = 1.5  # normalised coordinates end at 1, or a little above in a tall image
 MOVES_ON = 0.2  # largest `motion` of one person from frame to frame
 REACH, FARTHEST_REACH = 0.5, 2.0  # how far a person moves: sizes per frame, largest distance in sizes
 EXAMINED = 1000  # detections
@@ -32,14 +33,12 @@ TIME_UNITS = {  # {name of a time stamp, as `letters` returns it: unit in second
     **dict.fromkeys(("timens", "timestampns", "nanoseconds"), 1e-9),
 }
 _DAY_0 = datetime.date(1970, 1, 1)
-_VIDEO = re.compile(r"\.(mp4|m4v|avi|mov|mkv|webm|mpe?g)$", re.IGNORECASE)
-_ENDING = re.compile(r"\.(npz|npy|json|csv|tsv|txt|jpe?g|png|bmp|tiff?|webp)$", re.IGNORECASE)
-
-
 _CLOCK = re.compile(  # 1:02.5, 00:01:02.5, 2024-05-01 10:00:00.04, 2024-05-01T10:00:00Z
     r"(?:([1-9][0-9]{3})[-/](0[1-9]|1[0-2])[-/]([0-3][0-9])[T ]+)?"
     r"(?:([0-9]{1,3}):)?([0-5]?[0-9]):([0-5][0-9])(?:[.,]([0-9]{1,9}))?Z?"
 )
+_VIDEO = re.compile(r"\.(mp4|m4v|avi|mov|mkv|webm|mpe?g)$", re.IGNORECASE)
+_ENDING = re.compile(r"\.(npz|npy|json|csv|tsv|txt|jpe?g|png|bmp|tiff?|webp)$", re.IGNORECASE)
 
 
 def clock_seconds(text: str) -> str | None:

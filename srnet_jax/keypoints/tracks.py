@@ -24,10 +24,9 @@ import numpy as np
 
 from srnet_jax.errors import DataError
 from srnet_jax.io.safe_pickle import Budget
-from srnet_jax.keypoints.people import FARTHEST_PX, FARTHEST_REACH, REACH, People
+from srnet_jax.keypoints.people import FARTHEST_PX, FARTHEST_REACH, MAX_NORMALISED, REACH, People
 from srnet_jax.keypoints.points import mark_missing
 
-MAX_NORMALISED = 1.5  # normalised coordinates end at 1, or a little above in a tall image
 MEMORY = 30  # linking: frames
 MAX_PEOPLE = 100  # to link in a frame, because all pairs are compared
 MAX_FRAMES = 1_000_000

@@ -70,7 +70,7 @@ def tables() -> dict[str, Any]:
             "farthest": people.FARTHEST_PX,
             "examined": people.EXAMINED,
             "fewSteps": people.FEW_STEPS,
-            "maxNormalised": tracks.MAX_NORMALISED,
+            "maxNormalised": people.MAX_NORMALISED,
             "reach": people.REACH,
             "farthestReach": people.FARTHEST_REACH,
             "memory": tracks.MEMORY,

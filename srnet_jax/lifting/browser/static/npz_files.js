@@ -11,7 +11,6 @@ const FREEMOCAP = [543, 553]; // numbers of landmarks of body, hands and face
 const [EXAMINED, CROWD] = [200, 20]; // frames or people that are examined; largest number of people in one picture
 const MAX_FRAMES = 1e15;
 const COCO_JOINTS = 17;
-const MOST_NORMALISED = 1.5; // median of fractions of the image size, with margin
 const pointKeys = ({ formats }) => [
   ...formats.pointKeysIn2d, ...formats.pointKeys, 'poses', 'keypoint', ...formats.landmarkKeys, 'arr_0',
 ];
@@ -90,10 +89,11 @@ export function readArray(found, file, context) {
 }
 
 /** Remove the axes of length 1 of an array of five axes; MoveNet's, fractions y, x of the image size, become x, y. */
-function withoutBatches(array, file, { warn }) {
+function withoutBatches(array, file, { tables, warn }) {
   const points = { ...array, shape: array.shape.filter((size) => size !== 1) };
   const known = [...array.numbers].filter(Number.isFinite).map(Math.abs);
-  if (isAlike(array.shape.slice(1), [1, 1, COCO_JOINTS, 3]) && known.length && median(known) <= MOST_NORMALISED) {
+  const areShares = known.length && median(known) <= tables.tracks.maxNormalised;
+  if (areShares && isAlike(array.shape.slice(1), [1, 1, COCO_JOINTS, 3])) {
     warn(`${file}: found MoveNet's output, using it as y, x, confidence of each joint`);
     return taken(points, [1, 0, 2]);
   }
