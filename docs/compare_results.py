@@ -21,9 +21,20 @@ from srnet_jax.evaluation.intervals import gain
 ACTIONS = ("average", "actions")
 
 
-def read(path: Path) -> Evaluation:
-    """Return the results in a file, without the predictions."""
-    return Evaluation(path, default_config(), json.loads(path.read_text()), np.empty(0))
+def read(name: str) -> Evaluation:
+    """Return the results in a file, without the predictions.
+
+    Raises:
+      ArgumentTypeError: if it is not a file of results.
+    """
+    path = Path(name)
+    try:
+        results = json.loads(path.read_text())
+        if not results["recordings"]["rows"]:
+            raise KeyError("rows")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise argparse.ArgumentTypeError(f"{path}: found {type(error).__name__}, expected the results.json of a run") from error
+    return Evaluation(path, default_config(), results, np.empty(0))
 
 
 def mean_error(evaluation: Evaluation, row: tuple[str, str]) -> float:
@@ -48,7 +59,7 @@ def compare(first: Evaluation, second: Evaluation) -> Table:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("first", type=Path, help="results.json of a network")
-    parser.add_argument("second", type=Path, help="results.json of the network that it is compared with")
+    parser.add_argument("first", type=read, help="results.json of a network")
+    parser.add_argument("second", type=read, help="results.json of the network that it is compared with")
     arguments = parser.parse_args()
-    console(width=160).print(compare(read(arguments.first), read(arguments.second)))
+    console(width=160).print(compare(arguments.first, arguments.second))
