@@ -485,8 +485,11 @@ def test_calibration_of_other_cameras(tmp_path, training_set):
 def test_files_and_folders_that_are_not_there(tmp_path, evaluation_set, training_set):
     for load, content in ((mpi_inf_3dhp.load_test, "TS1 to TS6"), (mpi_inf_3dhp.load_train, "S1 to S8")):
         refused(lambda load=load: load(tmp_path / "absent"), f"absent: no such folder, expected the one that holds {content}")
-    refused(lambda: mpi_inf_3dhp.load_test(tmp_path), r"TS1.annot_data\.mat: no such file")
-    refused(lambda: mpi_inf_3dhp.load_train(tmp_path), r"S1.Seq1.camera\.calibration: no such file")
+    (tmp_path / "data_3d_3dhp.npz").touch()
+    found = r"found 'data_3d_3dhp\.npz', expected the folders"
+    refused(lambda: mpi_inf_3dhp.load_test(tmp_path), rf"{found} TS1 to TS6 of MPI-INF-3DHP, or data_test_3dhp\.npz")
+    refused(lambda: mpi_inf_3dhp.load_train(tmp_path), rf"{found} S1 to S8 of MPI-INF-3DHP, or data_train_3dhp\.npz")
+    refused(lambda: mpi_inf_3dhp.load_train(tmp_path, subjects=("S1",)), r"S1.Seq1.camera\.calibration: no such file")
     evaluation_set.load(tmp_path)
     (tmp_path / "TS6" / "annot_data.mat").unlink()
     refused(lambda: mpi_inf_3dhp.load_test(tmp_path), r"TS6.annot_data\.mat: no such file")
