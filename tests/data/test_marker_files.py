@@ -364,9 +364,12 @@ def test_files_of_other_kinds_get_a_right_hint(tmp_path):
     with pytest.raises(DataError, match=r"found no motion file, expected \.bvh, \.amc, \.trc, \.c3d or \.npz$"):
         motion_files.find(tmp_path)
     (tmp_path / "walk.fbx").write_bytes(b"Kaydara FBX")
-    with pytest.raises(DataError, match=r"or \.npz; export the \.fbx files there as \.bvh$"):
+    with pytest.raises(DataError, match=r"or \.npz; found \.fbx: export them as \.bvh$"):
         motion_files.find(tmp_path)
-    with pytest.raises(DataError, match=r"walk\.fbx: found a file that ends in '\.fbx', expected \.bvh,"):
+    (tmp_path / "walk.csv").touch()
+    with pytest.raises(DataError, match=r"found \.csv: export them as \.c3d or \.trc; found \.fbx: export them as \.bvh$"):
+        motion_files.find(tmp_path)
+    with pytest.raises(DataError, match=r"walk\.fbx: found a file that ends in '\.fbx', expected \.bvh, .*; export them"):
         convert(tmp_path / "walk.fbx")
     (tmp_path / "shape.npz").write_bytes(b"of AMASS")
     (tmp_path / "anna_stagei.npz").write_bytes(b"of AMASS")
