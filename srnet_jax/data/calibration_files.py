@@ -1,17 +1,20 @@
-"""Read camera calibrations from the files of Pose2Sim, Anipose, FreeMoCap and Qualisys.
+"""Read camera calibrations from the files of Pose2Sim, Anipose, FreeMoCap, Caliscope and Qualisys.
 
-- `.toml` of Pose2Sim, Anipose or FreeMoCap: one table for each camera, with `size` (width, height), `matrix` (3 x 3),
-  `distortions` (OpenCV's k1, k2, p1, p2 and optionally k3), `rotation` (Rodrigues vector or 3 x 3, world to camera),
-  `translation` and optionally `name`. The unit is metres. It is taken to be millimetres if two cameras are more than 100 units
-  apart, or a single camera is more than 100 units from the origin. Fisheye cameras are rejected, and so are distortions after
-  k3 that are not zero. Vectors may be rows or columns, as OpenCV returns them.
+- `.toml` of Pose2Sim, Anipose, FreeMoCap or Caliscope: one table for each camera, with `size` (width, height), `matrix`
+  (3 x 3), `distortions` (OpenCV's k1, k2, p1, p2 and optionally k3), `rotation` (Rodrigues vector or 3 x 3, world to camera),
+  `translation` and optionally `name`. Other tables are passed over, and so are cameras with `ignore = true`. The cameras may be
+  in a table `cameras`. The unit is metres. It is taken to be millimetres if two cameras are more than 100 units apart, or a
+  single camera is more than 100 units from the origin. Fisheye cameras are rejected, and so are distortions after k3 that are
+  not zero. Vectors may be rows or columns, as OpenCV returns them.
 - `.qca.txt` of Qualisys: XML with one element `camera` for each camera. It has `fov_video` (the image), `transform` (position
   in millimetres; the rows of r11 to r33 are the camera's axes, x right, y up, z backward) and `intrinsic` (in 1/64 pixels;
   distortion without unit). Cameras with a rotated view are rejected.
 """
 
 import dataclasses
+import math
 import re
+import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,10 +30,16 @@ from srnet_jax.pose.multiview import CalibratedCamera
 _LARGEST = 16 * 1024**2  # bytes of a file
 _MOST = 100  # cameras in a file
 _FARTHEST = 100.0  # units between two cameras; beyond, the unit is taken to be millimetres
+_FAR_MM = 1000.0  # units between two cameras; up to there, centimetres are possible, too
 _ROUNDING = 1e-2  # allowed error of the elements of a rotation matrix
 _FARTHEST_PX = 1e6  # of image sizes, focal lengths and centres
 _LONGER = ((8,), (12,), (14,))  # OpenCV's distortions of further models
 _EXPECTED = "a calibration of cameras"
+_FORMATS = "a .toml file of Pose2Sim, Anipose, FreeMoCap or Caliscope, or a .qca.txt file of Qualisys"
+_OF_CAMERAS = {"matrix", "distortions", "rotation", "translation"}  # a table with one of these fields is a camera
+_LEAST_FOCAL = 0.05  # focal length, relative to the image's longer side; a shorter one is no pixels
+_MOST_TURNED = 7.0  # length of a rotation vector, radians: a full turn and some rounding
+_OFF_CENTRE, _NEAR_CENTRE = 0.2, 0.1  # distance of the centre from the image's middle, relative to the image: odd, usual
 _DISTORTION = ("radialDistortion1", "radialDistortion2", "tangentalDistortion1", "tangentalDistortion2", "radialDistortion3")
 
 
@@ -65,6 +74,8 @@ def read(path: str | Path, *, fewest: int = 1) -> tuple[CalibratedCamera, ...]:
     with naming(path):
         cameras = tuple((_from_toml if path.suffix.lower() == ".toml" else _from_qualisys)(path))
         names = [camera.name for camera in cameras]
+        if not names:
+            raise DataError(f"found no camera, expected {_FORMATS}")
         if not fewest <= len(names) <= _MOST or len(set(names)) < len(names):
             named = f"found {len(names)} cameras, named {listed(names)}"
             raise DataError(f"{named}; expected {fewest} to {_MOST} with different names")
@@ -78,13 +89,39 @@ def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _from_toml(path: Path) -> Iterable[CalibratedCamera]:
-    tables = {name: table for name, table in read_toml(path, _EXPECTED).items() if name.lower() != "metadata"}
-    made = [_from_table(name, table) for name, table in tables.items() if isinstance(table, dict)]
+    tables = read_toml(path, _EXPECTED)
+    nested = tables.get("cameras")
+    tables = nested if isinstance(nested, dict) and not _OF_CAMERAS.intersection(nested) else tables
+    cameras = {name: table for name, table in tables.items() if isinstance(table, dict) and _OF_CAMERAS.intersection(table)}
+    made = [_from_table(name, table) for name, table in cameras.items() if table.get("ignore") is not True]
+    for camera in made:
+        _warn_of_exchanged(camera, path)
     places = np.array([camera.position for camera in made]).reshape(-1, 3)
     apart = places[:, None] - (places if len(made) > 1 else np.zeros(3))  # a single camera: from the world's origin
-    if len(made) and np.linalg.norm(apart, axis=-1).max() > _FARTHEST:
-        made = [dataclasses.replace(camera, translation=camera.translation / 1000) for camera in made]
-    return made
+    farthest = float(np.linalg.norm(apart, axis=-1).max(initial=0))
+    if farthest <= _FARTHEST:
+        return made
+    if len(made) > 1 and farthest < _FAR_MM:
+        warnings.warn(
+            f"{path}: found cameras up to {farthest:.0f} units apart, taken as millimetres: {farthest / 1000:.2f} m; if these "
+            "are centimetres, divide the translations by 100",
+            stacklevel=4,
+        )
+    return [dataclasses.replace(camera, translation=camera.translation / 1000) for camera in made]
+
+
+def _warn_of_exchanged(camera: CalibratedCamera, path: Path) -> None:
+    """Warn if the centre is far from the middle of the image, but near it with width and height exchanged."""
+    off, exchanged = (
+        np.abs(np.array(camera.center) / size - 0.5).max() for size in (camera.image_size, camera.image_size[::-1])
+    )
+    if off > _OFF_CENTRE and exchanged < _NEAR_CENTRE:
+        (width, height), (x, y) = camera.image_size, camera.center
+        warnings.warn(
+            f"{path}: camera {camera.name}: found the centre {x:g}, {y:g} in an image of {width} x {height}, expected it near "
+            "the middle: are width and height exchanged?",
+            stacklevel=5,
+        )
 
 
 def _from_table(key: str, table: dict[str, Any]) -> CalibratedCamera:
@@ -97,6 +134,10 @@ def _from_table(key: str, table: dict[str, Any]) -> CalibratedCamera:
     matrix = _array(table, "matrix", ((3, 3),), where)
     distortion = _array(table, "distortions", ((4,), (5,)), where)
     turn = _array(table, "rotation", ((3,), (3, 3)), where)
+    if turn.ndim == 1 and math.hypot(*turn) > _MOST_TURNED:
+        raise DataError(f"{where}: rotation: found a vector of length {math.hypot(*turn):.4g}, expected radians")
+    if matrix[2].tolist() != [0, 0, 1] or matrix[1, 0] or abs(matrix[0, 1]) > 1:
+        raise DataError(f"{where}: matrix: found {one_line(table['matrix'], 80)}, expected fx, 0, cx; 0, fy, cy; 0, 0, 1")
     return _camera(
         str(table.get("name", key)),
         _array(table, "size", ((2,),), where),
@@ -130,8 +171,8 @@ def _from_qualisys(path: Path) -> Iterable[CalibratedCamera]:
     data = in_utf_8(path.read_bytes())
     if b"<!" in data.replace(b"<!--", b""):
         raise DataError("found a document type or CDATA, expected plain XML of Qualisys")
-    with reading(path, "XML of Qualisys"):
-        root = ElementTree.fromstring(data)
+    with reading(path, _FORMATS):
+        root = ElementTree.fromstring(re.sub(rb"^\s*<\?xml[^>]*\?>", b"", data))  # it may name another encoding
     found = [
         one for one in root.iter("camera") if "none" in one.get("model", "none") or "video" in one.get("model", "").lower()
     ]
@@ -195,6 +236,11 @@ def _camera(
     if not all(0 < value < _FARTHEST_PX for value in intrinsic[:2]) or max(map(abs, intrinsic[2:])) > _FARTHEST_PX:
         raise DataError(
             f"{where}: found focal lengths {intrinsic[0]:g}, {intrinsic[1]:g} and centre {intrinsic[2]:g}, {intrinsic[3]:g}, "
+            "expected pixels"
+        )
+    if min(intrinsic[:2]) < _LEAST_FOCAL * size.max():
+        raise DataError(
+            f"{where}: found focal lengths {intrinsic[0]:g}, {intrinsic[1]:g} for an image of {size[0]:g} x {size[1]:g}, "
             "expected pixels"
         )
     orthogonal = np.abs(rotation @ rotation.T - np.eye(3)).max() <= _ROUNDING  # False for NaN, from a huge rotation vector

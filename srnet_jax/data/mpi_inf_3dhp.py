@@ -22,7 +22,7 @@ from srnet_jax.data.dataset import PoseDataset, Sequence, check_finite, sides_sw
 from srnet_jax.errors import DataError, naming
 from srnet_jax.io import sandbox
 from srnet_jax.io.matlab import read_variables
-from srnet_jax.io.text import described, numbered_lines, numbers, numbers_of_shape
+from srnet_jax.io.text import described, listed, numbered_lines, numbers, numbers_of_shape
 from srnet_jax.pose.cameras import Camera, project
 from srnet_jax.pose.skeleton import H36M_17
 
@@ -116,6 +116,7 @@ def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
     """
     _check_known("annotation", (annotation,), _ANNOTATIONS)
     key = _ANNOTATIONS[annotation]
+    _present(path, tuple(SCENES), "data_test_3dhp.npz")
     sequences: list[Sequence] = []
     for subject in SCENES:
         file = _folder(path, "TS1 to TS6") / subject / "annot_data.mat"
@@ -165,7 +166,7 @@ def load_train(
     key = _ANNOTATIONS[annotation]
     _check_known("cameras", cameras, range(_NUM_CAMERAS))
     _check_known("subjects", subjects, SUBJECTS)
-    subjects = subjects or tuple(subject for subject in SUBJECTS if (Path(path) / subject).is_dir()) or SUBJECTS
+    subjects = subjects or _present(path, SUBJECTS, "data_train_3dhp.npz")
     sequences: list[Sequence] = []
     for subject, number in itertools.product(subjects, (1, 2)):
         folder = _folder(path, "S1 to S8") / subject / f"Seq{number}"
@@ -266,6 +267,12 @@ def _checked(
     if not _EXTENT_MM[0] <= extent <= _EXTENT_MM[1]:
         unit = "metres" if extent < 10 else "another unit"
         raise DataError(f"{name}: a typical pose measures {extent:.4g}, the file seems to be in {unit}, expected millimetres")
+    depth = float(np.median(shown[..., 2]))
+    if abs(depth) < 1000 * _NEAREST_M:
+        raise DataError(
+            f"{name}: a typical joint is {depth / 1000:.2g} m in front of the camera, expected poses in the camera's frame, "
+            "from which the root is not subtracted"
+        )
     if np.abs(seen).max() <= _MAX_NORMALISED:
         raise DataError(f"{name}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
     if sides_swapped(seen, shown):
@@ -311,6 +318,20 @@ def _folder(path: str | Path, content: str) -> Path:
     if not Path(path).is_dir():
         raise DataError(f"{path}: no such folder, expected the one that holds {content} of MPI-INF-3DHP")
     return Path(path)
+
+
+def _present(path: str | Path, names: tuple[str, ...], packed: str) -> tuple[str, ...]:
+    """Return the names of which a folder has folders.
+
+    Raises:
+      DataError: if there is no such folder or none of them; the message also names the file `packed`, which is read, too.
+    """
+    content = f"{names[0]} to {names[-1]}"
+    present = tuple(name for name in names if (_folder(path, content) / name).is_dir())
+    if not present:
+        found = listed(sorted(file.name for file in Path(path).iterdir()))
+        raise DataError(f"{path}: found {found}, expected the folders {content} of MPI-INF-3DHP, or {packed}")
+    return present
 
 
 def _check_known(what: str, names: Iterable[Any], known: Iterable[Any]) -> None:

@@ -99,7 +99,19 @@ def test_five_distortions_and_no_name(tmp_path):
         ({"matrix": "matrix = [[0, 0, 530.0], [0, 1681.0, 950.0], [0, 0, 1]]"}, "focal lengths 0, 1681"),
         ({"rotation": ""}, "camera a_cam2: rotation: missing"),
         ({"rotation": "rotation = [1, 2, nan]"}, "rotation: found .* expected 3 or 3 x 3 finite numbers"),
-        ({"rotation": "rotation = [1, 2, 1e308]"}, "camera cam2: found axes that are not perpendicular"),
+        (
+            {"rotation": "rotation = [1, 2, 1e308]"},
+            r"a_cam2: rotation: found a vector of length 1e\+308, expected radians",
+        ),
+        ({"rotation": "rotation = [80.2, 17.2, -11.5]"}, r"rotation: found a vector of length 82\.83, expected radians"),
+        (
+            {"matrix": "matrix = [[1680, 0, 0], [0, 1681, 0], [530, 950, 1]]"},
+            r"matrix: found .*, expected fx, 0, cx",
+        ),
+        (
+            {"matrix": "matrix = [[1.5, 0, 0.5], [0, 0.9, 0.5], [0, 0, 1]]"},
+            r"lengths 1\.5, 0\.9 for an image of",
+        ),
         ({"translation": 'translation = "far"'}, "translation: found far"),
         ({"size": "size = [0.5, 10]"}, "found an image of 0.5 x 10"),
         ({"fisheye": "fisheye = true"}, "fisheye: .* expected false"),
@@ -122,12 +134,36 @@ def test_wrong_toml_is_one_line(tmp_path, changed, message):
         (qualisys().replace('serial="cam2"', ""), "found the name ''"),
         (qualisys()[:-30], "damaged"),
         (qualisys().replace("<calibration>", '<!DOCTYPE a [<!ENTITY b "c">]><calibration>'), "document type"),
-        ("<calibration/>", "found 0 cameras"),
+        ("<calibration/>", r"found no camera, expected a \.toml file of Pose2Sim, .* or a \.qca\.txt file of Qualisys"),
         ("hello", "damaged"),
     ],
 )
 def test_wrong_xml_is_one_line(tmp_path, text, message):
     refused(write(tmp_path, "a.qca.txt", text), message)
+
+
+def test_other_tables_and_ignored_cameras_as_caliscope_has_them(tmp_path):
+    other = own_data.to_toml([own_data.camera("spare", 20)]) + "\nignore = true\n[charuco]\ncolumns = 4\nunits = 'inch'\n"
+    check(calibration_files.load(write(tmp_path, "config_a.toml", toml() + other)))
+    nested = toml().replace("[a_cam", "[cameras.a_cam")
+    check(calibration_files.load(write(tmp_path, "camera_array.toml", nested)))
+
+
+def test_a_unit_that_may_be_centimetres_gives_a_warning(tmp_path):
+    with pytest.warns(UserWarning, match=r"a\.toml: found cameras up to 631 units apart, taken as millimetres: 0\.63 m; if"):
+        calibration_files.load(write(tmp_path, "a.toml", toml(unit=100)))
+
+
+def test_width_and_height_that_are_exchanged_give_a_warning(tmp_path):
+    text = toml().replace("size = [ 1088.0, 1920.0]", "size = [1920, 1088]", 1)
+    with pytest.warns(UserWarning, match=r"a\.toml: camera cam2: found the centre 530, 950 in an image of 1920 x 1088"):
+        calibration_files.load(write(tmp_path, "a.toml", text))
+
+
+def test_xml_in_utf_16(tmp_path):
+    text = qualisys().replace("<?xml version='1.0'?>", "<?xml version='1.0' encoding='utf-16'?>")
+    (tmp_path / "a.qca.txt").write_bytes(text.encode("utf-16"))
+    check(calibration_files.load(tmp_path / "a.qca.txt"))
 
 
 def test_vectors_and_matrices_as_opencv_has_them(tmp_path):

@@ -131,6 +131,7 @@ def test_poses_and_keypoints_come_back(tmp_path, files, joints, views):
         assert (sequence.inputs_2d.dtype, sequence.poses_3d.dtype) == (np.float32, np.float32)
 
 
+@pytest.mark.filterwarnings("ignore:.*has no keypoints of 'S9/Sitting'")
 def test_order_and_exact_names(tmp_path, rng):
     files = Files(
         rng, [("S11", "Sitting"), ("S9", "SittingDown 2"), ("S9", "WalkingDog"), ("S9", "TakingPhoto 1"), ("S1", "Walking 1")]
@@ -367,3 +368,42 @@ def test_motions_of_more_joints_than_the_network_has(tmp_path, files, stored):
     found = npz_files.load(tmp_path, layout=npz_files.Layout(joints=sixteen))
     for sequence, other in zip(found.sequences, expected.sequences, strict=True):
         np.testing.assert_array_equal(sequence.poses_3d, other.poses_3d[:, H36M_17.indices(sixteen.joints)])
+
+
+def test_motions_without_keypoints_are_named(tmp_path, files):
+    del files.views["S1"]["WalkDog"]
+    with pytest.warns(UserWarning, match=r"data_2d_h36m_gt\.npz: has no keypoints of 'S1/WalkDog', of which data_3d_h36m\.npz"):
+        assert files.load(tmp_path).names("action") == ("Walking",)
+
+
+def test_videos_at_another_frame_rate_give_a_warning(tmp_path, files):
+    for recording, views in files.views["S1"].items():
+        files.views["S1"][recording] = [np.repeat(view, 8, axis=0) for view in views]
+    message = r"2 recordings have many more frames of keypoints than of motion \(first S1/Walking 1: 40 and 5\)"
+    with pytest.warns(UserWarning, match=message):
+        files.load(tmp_path)
+
+
+def test_keypoints_that_were_not_seen_give_a_warning(tmp_path, files):
+    files.views["S1"]["Walking 1"][1][3:, 6] = 0
+    message = r"found keypoints at exactly \(0, 0\) in 2 frames \(first S1/Walking/1/55011271, frame 3\)"
+    with pytest.warns(UserWarning, match=message):
+        files.load(tmp_path)
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(100, "centimetres"), (1000, "millimetres")])
+def test_the_unit_of_motions_is_named(tmp_path, files, scale, unit):
+    for own in files.motions.values():
+        for name in own:
+            own[name] = own[name] * scale
+    refused(files, tmp_path, f"the file seems to be in {unit}, expected metres")
+
+
+def test_other_names_of_files_get_a_hint(tmp_path, files):
+    files.load(tmp_path)
+    with pytest.raises(DataError, match=r"data_3d_h36m\.npz: this is a file, expected the folder that holds data_3d_h36m"):
+        npz_files.load(tmp_path / "data_3d_h36m.npz")
+    (tmp_path / "data_2d_h36m_gt.npz").rename(tmp_path / "data_2d_custom_me.npz")
+    message = r"found no keypoints .*, expected 'gt' in data_2d_h36m_gt\.npz \(it holds 'data_2d_custom_me\.npz': docs/own_data"
+    with pytest.raises(DataError, match=message):
+        npz_files.load(tmp_path)

@@ -194,6 +194,58 @@ def test_other_heads_of_trc_files(tmp_path, old, new, unit_m):
     np.testing.assert_array_equal(motion.positions, np.arange(12.0).reshape(2, 2, 3) + 1)
 
 
+def test_times_decide_where_the_declared_rate_differs(walker, tmp_path):
+    path = write_trc(tmp_path / "walk.trc", POSE2SIM, pose2sim(walker))
+    path.write_text(path.read_text().replace("50\t50\t40", "100\t100\t40"))
+    with pytest.warns(UserWarning, match="found times of 50 frames a second and a DataRate of 100, used the times"):
+        (found,), _ = convert(path, fps=FPS)
+    assert len(found) == len(walker)
+
+
+def test_frames_without_a_line(walker, tmp_path):
+    path = write_trc(tmp_path / "walk.trc", POSE2SIM, pose2sim(walker))
+    whole = trc.read(path).positions
+    lines = path.read_text().splitlines()
+    del lines[16:19]  # frames 10 to 12
+    path.write_text("\n".join(lines))
+    motion = trc.read(path)
+    assert motion.notes == (
+        "found 37 frames, expected the 40 that NumFrames declares",
+        "found no line of 3 frames, taken as frames in which no marker was seen",
+    )
+    expected = whole.copy()
+    expected[10:13] = np.nan
+    np.testing.assert_array_equal(motion.positions, expected)
+
+
+def test_numbers_of_every_other_frame(walker, tmp_path):
+    path = write_trc(tmp_path / "walk.trc", POSE2SIM, pose2sim(walker))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:5] + lines[5::2]))
+    motion = trc.read(path)
+    assert (motion.fps, motion.positions.shape[0]) == (25.0, 20)
+    assert motion.notes[0] == "found times of 25 frames a second and a DataRate of 50, used the times"
+
+
+def test_decimal_commas_and_other_names_of_columns(walker, tmp_path):
+    path = write_trc(tmp_path / "walk.trc", POSE2SIM, pose2sim(walker))
+    whole = trc.read(path)
+    text = path.read_text().replace(".", ",").replace("Frame#\tTime", "Frame\tTime (Seconds)")
+    path.write_text(text.replace("DataRate", "datarate").replace("NumMarkers", "numMarkers"))
+    found = trc.read(path)
+    np.testing.assert_array_equal(found.positions, whole.positions)
+    assert (found.joints, found.fps, found.notes) == (whole.joints, whole.fps, ())
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_points_in_a_plane_are_no_3d(axis, walker, tmp_path):
+    """Sports2D writes 2D points as .trc files."""
+    flat = pose2sim(walker)
+    flat[..., axis] = 0
+    with pytest.raises(DataError, match="found all joints of a frame in one plane, expected 3D"):
+        convert(write_trc(tmp_path / "walk.trc", POSE2SIM, flat), fps=FPS)
+
+
 def test_a_c3d_file_without_a_unit_is_measured(tmp_path, walker):
     path = write_c3d(tmp_path / "walk.c3d", POSE2SIM, pose2sim(walker) * 1000, unit="")
     (found,), (line,) = convert(path, fps=FPS)
@@ -312,9 +364,12 @@ def test_files_of_other_kinds_get_a_right_hint(tmp_path):
     with pytest.raises(DataError, match=r"found no motion file, expected \.bvh, \.amc, \.trc, \.c3d or \.npz$"):
         motion_files.find(tmp_path)
     (tmp_path / "walk.fbx").write_bytes(b"Kaydara FBX")
-    with pytest.raises(DataError, match=r"or \.npz; export the \.fbx files there as \.bvh$"):
+    with pytest.raises(DataError, match=r"or \.npz; found \.fbx: export them as \.bvh$"):
         motion_files.find(tmp_path)
-    with pytest.raises(DataError, match=r"walk\.fbx: found a file that ends in '\.fbx', expected \.bvh,"):
+    (tmp_path / "walk.csv").touch()
+    with pytest.raises(DataError, match=r"found \.csv: export them as \.c3d or \.trc; found \.fbx: export them as \.bvh$"):
+        motion_files.find(tmp_path)
+    with pytest.raises(DataError, match=r"walk\.fbx: found a file that ends in '\.fbx', expected \.bvh, .*; export them"):
         convert(tmp_path / "walk.fbx")
     (tmp_path / "shape.npz").write_bytes(b"of AMASS")
     (tmp_path / "anna_stagei.npz").write_bytes(b"of AMASS")

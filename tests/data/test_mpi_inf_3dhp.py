@@ -385,7 +385,8 @@ def nan_at_5(array):
         (put("univ_annot3", lambda a: a / 1000), r"measures 1\.\d+, the file seems to be in metres, expected millimetres"),
         (put("univ_annot3", lambda a: a / 10), "in another unit, expected millimetres"),
         (put("univ_annot3", lambda a: a * 1000), "in another unit, expected millimetres"),
-        (put("univ_annot3", lambda a: a - np.array([0, 0, 4000])[:, None, None, None]), "behind the camera"),
+        (put("univ_annot3", lambda a: a - np.array([0, 0, 8000])[:, None, None, None]), "behind the camera"),
+        (put("univ_annot3", lambda a: a - np.array([0, 0, 4000])[:, None, None, None]), "which the root is not subtracted"),
         (put("valid_frame", np.zeros((1, 12))), "found no valid frame"),
         (put("valid_frame", np.ones((1, 11))), r"valid_frame: found float64 of shape \(1, 11\), expected 12 numbers"),
         (put("activity_annotation", np.full((1, 12), 8.0)), "found a valid frame of activity 8, expected"),
@@ -485,8 +486,11 @@ def test_calibration_of_other_cameras(tmp_path, training_set):
 def test_files_and_folders_that_are_not_there(tmp_path, evaluation_set, training_set):
     for load, content in ((mpi_inf_3dhp.load_test, "TS1 to TS6"), (mpi_inf_3dhp.load_train, "S1 to S8")):
         refused(lambda load=load: load(tmp_path / "absent"), f"absent: no such folder, expected the one that holds {content}")
-    refused(lambda: mpi_inf_3dhp.load_test(tmp_path), r"TS1.annot_data\.mat: no such file")
-    refused(lambda: mpi_inf_3dhp.load_train(tmp_path), r"S1.Seq1.camera\.calibration: no such file")
+    (tmp_path / "data_3d_3dhp.npz").touch()
+    found = r"found 'data_3d_3dhp\.npz', expected the folders"
+    refused(lambda: mpi_inf_3dhp.load_test(tmp_path), rf"{found} TS1 to TS6 of MPI-INF-3DHP, or data_test_3dhp\.npz")
+    refused(lambda: mpi_inf_3dhp.load_train(tmp_path), rf"{found} S1 to S8 of MPI-INF-3DHP, or data_train_3dhp\.npz")
+    refused(lambda: mpi_inf_3dhp.load_train(tmp_path, subjects=("S1",)), r"S1.Seq1.camera\.calibration: no such file")
     evaluation_set.load(tmp_path)
     (tmp_path / "TS6" / "annot_data.mat").unlink()
     refused(lambda: mpi_inf_3dhp.load_test(tmp_path), r"TS6.annot_data\.mat: no such file")

@@ -173,6 +173,17 @@ def test_refused_training_files(tmp_path, rng, change, message):
     refused(lambda: mpi_inf_3dhp_npz.load_train(file), message, file)
 
 
+def test_poses_whose_root_is_subtracted_are_refused(tmp_path, rng):
+    """P-STMO's loader subtracts the root, and its arrays are saved again by others."""
+    message = r"a typical joint is .* m in front of the camera, expected poses in the camera's frame, from which the root"
+    test, training = packed_test(EvaluationSet(rng)), packed_training(TrainingSet(rng))
+    for views in (test, *(recording[0] for recording in training.values())):
+        for view in views.values():
+            view["data_3d"] = view["data_3d"] - view["data_3d"][:, 14:15]
+    refused(lambda: mpi_inf_3dhp_npz.load_test(write(tmp_path / "data_test_3dhp.npz", test)), message)
+    refused(lambda: mpi_inf_3dhp_npz.load_train(write(tmp_path / "data_train_3dhp.npz", training)), message)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"x\.npz: no such file"):
         mpi_inf_3dhp_npz.load_test(tmp_path / "x.npz")

@@ -26,6 +26,7 @@ JOINT_NAMES = ("Left{}", "Right{}", "Hip Knee Ankle Shoulder Elbow Wrist")
 BIPED = ("Bip01 L {}", "Bip01 R {}", "Thigh Calf Foot UpperArm Forearm Hand")
 BIPED_TRUNK = "Bip01 Pelvis|Bip01 Spine|*Bip01 Spine1|Bip01 Spine2|*Bip01 Neck|*Bip01 Head"
 ROKOKO = ("Left{}", "Right{}", "Thigh Shin Foot Arm ForeArm Hand")
+MVN = ("Left{}", "Right{}", "UpperLeg LowerLeg Foot UpperArm ForeArm Hand")
 BIOVISION = ("Left{}", "Right{}", "UpLeg LowLeg Foot UpArm LowArm Hand")
 UNREAL, UNITY = "thigh calf foot upperarm lowerarm hand", "UpperLeg LowerLeg Foot UpperArm LowerArm Hand"
 VROID_TRUNK = "J_Bip_C_Hips J_Bip_C_Spine *J_Bip_C_Chest J_Bip_C_UpperChest *J_Bip_C_Neck *J_Bip_C_Head"
@@ -38,6 +39,8 @@ PRODUCERS = {
     "rokoko": (*ROKOKO, "Hips Spine1 *Spine2 Spine3 Spine4 *Neck *Head", "End Site", 0.01, "Rokoko"),
     "xsens": (*JOINT_NAMES, "Hips Chest Chest2 *Chest3 Chest4 *Neck *Head", "End Site", 0.01, "Xsens"),
     "mocapdata": (*JOINT_NAMES, "Hips Chest *Chest2 *Neck *Head", "End Site", 0.0254, "Xsens"),
+    "mvn": (*MVN, "Pelvis L5 L3 *T12 T8 *Neck *Head", "End Site", 0.01, "Xsens MVN's segments"),
+    "motive": ("L{}", "R{}", "Thigh Shin Foot UArm FArm Hand", "Hip Ab *Chest *Neck *Head", "End Site", 0.01, "Motive"),
     "biovision": (*BIOVISION, "Hips *Chest *Neck *Head", "End Site", 0.0254, "Biovision"),
     "biped": (*BIPED, BIPED_TRUNK, "Bip01 HeadNub", 0.0254, "Biped"),
     "unreal": ("{}_l", "{}_r", UNREAL, "pelvis spine_01 *spine_02 spine_03 *neck_01 *head", "End Site", 0.01, "Unreal"),
@@ -137,7 +140,7 @@ def test_each_producer_is_recognised(producer, walker, tmp_path):
     assert {0.01: "centimetres", 0.0254: "inches", 1.0: "metres"}[unit_m] in line
     assert "y up" in line
     assert ("head in line with the neck" in line) == (not end)
-    by_name = "motionbuilder" if producer == "sfu" else {"mocapdata": "xsens"}.get(producer, producer)
+    by_name = "motionbuilder" if producer == "sfu" else {"mocapdata": "xsens", "mvn": "xsens"}.get(producer, producer)
     np.testing.assert_array_equal(convert(path, by_name)[0][0], found)
 
 

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -66,6 +68,44 @@ def test_other_spellings(tmp_path):
     np.testing.assert_allclose(convert(smplx)[0][0] - convert(smplx)[0][0][:, :1], expected - expected[:, :1], atol=1e-6)
     whole = amass(tmp_path / "c.npz", standing().reshape(5, 52, 3))
     np.testing.assert_array_equal(convert(whole)[0][0], expected)
+
+
+@pytest.mark.parametrize("shape", [(5, 52, 3, 3), (5, 52 * 9)])
+def test_rotation_matrices(shape, tmp_path):
+    expected = convert(amass(tmp_path / "a.npz", standing()))[0][0]
+    matrices = Rotation.from_rotvec(standing().reshape(-1, 3)).as_matrix().reshape(shape)
+    found = convert(amass(tmp_path / "b.npz", matrices.astype(np.float32)))[0][0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    parts = {"global_orient": matrices.reshape(5, 52, 9)[:, 0], "body_pose": matrices.reshape(5, 52, 9)[:, 1:24].reshape(5, -1)}
+    split = amass(tmp_path / "c.npz", standing(), parts | {"poses": None})
+    np.testing.assert_allclose(convert(split)[0][0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("two columns", "found 6 numbers a joint, the first two columns of rotation matrices, expected axis times angle"),
+        ("quaternions", "found 4 numbers a joint, quaternions, expected axis times angle, or whole rotation matrices"),
+        ("degrees", "found joints turned by 57.3, are these degrees? expected radians"),
+    ],
+)
+def test_rotations_of_other_kinds_are_refused(kind, message, tmp_path):
+    rotations = Rotation.from_rotvec(standing(columns=72).reshape(-1, 3))
+    poses = {
+        "two columns": rotations.as_matrix()[..., :2].reshape(5, -1),
+        "quaternions": rotations.as_quat().reshape(5, -1),
+        "degrees": np.degrees(standing(columns=72)),
+    }
+    with pytest.raises(DataError, match=re.escape(f"a.npz: poses: {message}")):
+        convert(amass(tmp_path / "a.npz", poses[kind]))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("frame_rate", 60), ("mocap_fps", np.array("60.0")), ("FPS", np.array(60, object)), ("framerate", [60])]
+)
+def test_other_names_of_the_frame_rate(key, value, tmp_path):
+    path = amass(tmp_path / "a.npz", standing(), {"mocap_framerate": None, key: value})
+    assert smpl.read(path).fps == 60.0
 
 
 def test_y_down_as_from_video(tmp_path):

@@ -22,7 +22,7 @@ import numpy as np
 
 from srnet_jax.data import calibration_files
 from srnet_jax.data.dataset import PoseDataset, Sequence, sides_swapped
-from srnet_jax.data.h36m import humaneva_cameras, own_cameras
+from srnet_jax.data.h36m import doubts, humaneva_cameras, own_cameras
 from srnet_jax.data.h36m.cameras import CAMERAS
 from srnet_jax.errors import DataError, naming
 from srnet_jax.io.safe_load import load_npz, stored_dict
@@ -40,6 +40,7 @@ _FRAMES = "frames >= 1"
 _REMOVED = (4, 5, 9, 10, 11, 16, 20, 21, 22, 23, 24, 28, 29, 30, 31)  # of the 32 joints: copies, hands and toes
 _SPELLINGS = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}  # name in the original recordings: usual name
 _MAX_EXTENT_M = 20.0  # of a typical pose; a larger one is not in metres
+_LEAST_EXTENT_MM = 400.0  # of a typical pose in millimetres; in centimetres it is less
 _MAX_NORMALISED = 1.5  # normalised screen coordinates are at most 1, or slightly more in a portrait image
 
 
@@ -140,37 +141,15 @@ def load(path: str | Path, *, keypoints: str = "gt", form: Form = HUMAN36M, layo
         raise DataError(f"{file_2d}: all keypoints are within +-{_MAX_NORMALISED}, they seem normalised, expected pixels")
     with naming(path):
         dataset = _dataset(folder, keypoints, form, layout, tuple(sequences))
-    elsewhere = _warn_of_views([s for s in sequences if not owns.get(s.subject)], layout, (file_2d, file_3d))
+    published = [s for s in sequences if not owns.get(s.subject)]
+    elsewhere = doubts.warn_of_views(published, layout.keypoints, layout.joints, (file_2d, file_3d))
+    doubts.warn_of_recordings({subject: videos[subject] for subject in subjects}, motions, (file_2d, file_3d))
+    if not layout.confidences:
+        doubts.warn_of_unseen(sequences, file_2d)
     swapped = [s.name for s in sequences if sides_swapped(s.inputs_2d, s.poses_3d, layout.keypoints, layout.joints)]
     if 2 * len(swapped) > len(sequences) and not elsewhere:
         warnings.warn(f"{file_2d}: left and right are swapped between the keypoints and {file_3d.name}", stacklevel=2)
     return dataset
-
-
-def _warn_of_views(sequences: list[Sequence], layout: Layout, files: tuple[Path, Path]) -> bool:
-    """Warn of subjects whose keypoints are far from the joints that the published cameras see, in their first recording.
-
-    Keypoints whose left and right are swapped are not far. Returns whether there was a warning.
-    """
-    mirrored = list(layout.keypoints.mirrored)
-    far = {}
-    for subject in dict.fromkeys(s.subject for s in sequences if np.isfinite(s.camera.focal).all()):
-        own = [s for s in sequences if s.subject == subject]
-        own = [s for s in own if (s.action, s.trial) == (own[0].action, own[0].trial)]
-        both = [(s, dataclasses.replace(s, inputs_2d=s.inputs_2d[:, mirrored])) for s in own]
-        apart = max(min(own_cameras.distance(view, layout.keypoints, layout.joints) for view in pair) for pair in both)
-        if apart > own_cameras.FARTHEST:
-            far[subject] = apart
-    if far:
-        subject, apart = next(iter(far.items()))
-        names = ", ".join(dict.fromkeys(s.camera.name for s in sequences if s.subject == subject))
-        warnings.warn(
-            f"{files[0]}: keypoints of {listed(far)} are {apart:.2f} times the person's size away from the joints of "
-            f"{files[1].name} (first recording of {subject}), expected less than {own_cameras.FARTHEST:g}: arrays in the order "
-            f"of the cameras, {names}, and joints in the world frame, from which the root is not subtracted",
-            stacklevel=3,
-        )
-    return bool(far)
 
 
 def _sequences(
@@ -215,7 +194,8 @@ def keypoints_file(folder: Path, keypoints: str, form: str = HUMAN36M.name) -> P
     """
     stem = f"data_2d_{form}_"
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder, expected one that holds data_3d_{form}.npz and {stem}*.npz")
+        what = "this is a file" if folder.is_file() else "no such folder"
+        raise DataError(f"{folder}: {what}, expected the folder that holds data_3d_{form}.npz and {stem}*.npz")
     found = sorted(file.stem.removeprefix(stem) for file in folder.glob(f"{stem}*.npz"))
     if keypoints not in found:
         other = next(
@@ -223,6 +203,8 @@ def keypoints_file(folder: Path, keypoints: str, form: str = HUMAN36M.name) -> P
         )
         hint = f" (it holds {other.title}: see configs/{other.config})" if other else ""
         hint = hint or (f" (--config.data.keypoints={found[0]})" if found else "")
+        others = sorted(file.name for file in folder.glob("data_2d_*.npz"))
+        hint = hint or (f" in {stem}{keypoints}.npz (it holds {listed(others)}: docs/own_data.md)" if others else "")
         raise DataError(
             f"{folder}: found {f'keypoints {names}' if (names := ', '.join(found)) else 'no keypoints'} ({stem}*.npz), "
             f"expected {keypoints!r}{hint}"
@@ -320,7 +302,8 @@ def world_joints(value: Any, name: str, joints: Skeleton = H36M_17) -> np.ndarra
         poses = poses[:, H36M_17.indices(joints.joints)]  # [T, 16, 3]
     extent = float(np.median(np.ptp(poses, axis=1).max(-1)))
     if _MAX_EXTENT_M < extent < np.inf:
-        raise DataError(f"{name}: a typical pose measures {extent:.4g}, the file seems to be in millimetres, expected metres")
+        unit = "millimetres" if extent > _LEAST_EXTENT_MM else "centimetres"
+        raise DataError(f"{name}: a typical pose measures {extent:.4g}, the file seems to be in {unit}, expected metres")
     return poses[:, joints.file_order]
 
 

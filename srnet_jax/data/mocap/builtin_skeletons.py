@@ -22,7 +22,8 @@ Source:
   HumanIK's names, which most producers write: MotionBuilder; files of Mixamo (AnimatedDrawings,
   `mixamo/Boxing_mixamo.com.bvh`), Rokoko (the same, `rokoko/jesse_dance.bvh`), LAFAN1 (`lafan1/extract.py`), OptiTrack, and
   SFU's columns in csv-to-json-har. Rokoko Studio's own names: AnimatedDrawings' configuration `rokoko`. Xsens MVN's:
-  UniHumanoid's test files; 100STYLE and mocapdata.com use the same names. 3ds Max Biped's: Character Studio's documentation.
+  UniHumanoid's test files; 100STYLE and mocapdata.com use the same names. MVN's segments: Xsens' MVN user manual. OptiTrack's
+  own names: Motive's exports. 3ds Max Biped's: Character Studio's documentation.
   Unreal's, Unity's and VRoid's: the mannequin's skeleton, `HumanBodyBones`, and VRoid Studio's exports.
   Markers: Pose2Sim's `skeletons.py`; Vicon's Plug-in Gait guide. The units of CMU and Bandai-Namco were checked on published
   files; HDM05's inches are those of its reading software.
@@ -147,6 +148,18 @@ _XSENS = _skeleton(
     _limbs("Left*", "Right*", "Hip Knee Ankle Shoulder Elbow Wrist"),
     _trunk("Chest3", "Chest2", "Chest"),
 )
+_MVN = _skeleton(
+    "Xsens MVN's segments",
+    _limbs("Left*", "Right*", "UpperLeg LowerLeg Foot UpperArm ForeArm Hand"),
+    _trunk("T12", "L3"),
+    suffixes=(".bvh",),
+)
+_MOTIVE = _skeleton(
+    "OptiTrack Motive",
+    _limbs("L*", "R*", "Thigh Shin Foot UArm FArm Hand"),
+    _trunk("Chest", "Ab"),
+    suffixes=(".bvh",),
+)
 _BIOVISION = _skeleton(
     "Biovision",
     _limbs("Left*", "Right*", "UpLeg LowLeg Foot UpArm LowArm Hand"),
@@ -246,8 +259,9 @@ _PLUG_IN_GAIT = _markers(  # its centres are computed by `gait_markers`
 LAYOUTS = {
     **{"cmu": (_VICON, _MOTIONBUILDER, _DAZ), "hdm05": (_VICON,), "bandai": (_BANDAI,)},
     **{"mixamo": (_MIXAMO, _HUMAN), "lafan1": (_LAFAN, _HUMAN), "sfu": (_HUMAN,), "motionbuilder": (_HUMAN,)},
-    **{"rokoko": (_ROKOKO, _HUMAN), "xsens": (_XSENS,), "100style": (_XSENS,), "biovision": (_BIOVISION,)},
+    **{"rokoko": (_ROKOKO, _HUMAN), "xsens": (_XSENS, _MVN), "100style": (_XSENS,), "biovision": (_BIOVISION,)},
     **{
+        "motive": (_MOTIVE, _HUMAN),
         "biped": (_BIPED,),
         "unreal": (_UNREAL,),
         "unity": (_UNITY,),

@@ -72,7 +72,7 @@ def read(path: str | Path) -> Motion:
     lines = numbered_lines(path)
     joints = _read_hierarchy(lines, path)
     count, fps = _read_header(lines, path)
-    rows, width = [(where, _with_points(line)) for where, line in lines], sum(len(joint.channels or ()) for joint in joints)
+    rows, width = [(where, with_points(line)) for where, line in lines], sum(len(joint.channels or ()) for joint in joints)
     values = _read_frames(rows, width, path)  # [T, channels]
     check_size(len(values), len(joints), path)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -112,7 +112,7 @@ def _read_hierarchy(lines: Iterator[tuple[str, str]], path: str | Path) -> list[
                     raise DataError(f"{where}: joint {shown(joint.name)} ends here without an OFFSET")
                 opened.pop()
             case "OFFSET" if joint and joint.offset is None and not awaits_brace:
-                joint.offset = numbers(_with_points(text).split()[1:], 3, where)
+                joint.offset = numbers(with_points(text).split()[1:], 3, where)
             case "CHANNELS" if joint and joint.channels is None and not joint.is_end_site and not awaits_brace:
                 joint.channels = _read_channels(words, where)
             case "MOTION" if joints and not opened and not awaits_brace:
@@ -143,7 +143,7 @@ def told_apart(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _with_points(line: str) -> str:
+def with_points(line: str) -> str:
     """Return a line of numbers with decimal points; some programs write decimal commas where the system's language has them."""
     return line if "." in line else line.replace(",", ".")
 
@@ -166,7 +166,7 @@ def _read_header(lines: Iterator[tuple[str, str]], path: str | Path) -> tuple[in
         if not where:
             raise DataError(f"{path}: found the end of the file, expected {label}")
         form = label.replace(" ", r"\s+").replace(":", r"\s*:?")
-        match = re.fullmatch(form + r"\s*(\S+)", (line if label == "Frames:" else _with_points(line)).strip(), re.IGNORECASE)
+        match = re.fullmatch(form + r"\s*(\S+)", (line if label == "Frames:" else with_points(line)).strip(), re.IGNORECASE)
         if not match:
             raise DataError(f"{where}: found {shown(line)}, expected {label} and a number")
         (value,) = numbers([match[1]], 1, where)

@@ -27,6 +27,7 @@ from srnet_jax.pose.frames import interpolated
 _WHOLE = 1e-4  # a ratio of frame rates this close to a whole number counts as whole: files round their frame time
 _SHORTEST_S = 0.5  # of clips that are compared with others
 _MOST_CHECKS = 3  # in one message
+_FLAT = 0.01  # smallest extent of markers, relative to the largest; thinner ones are 2D
 _MARKERS = (".trc", ".c3d")  # files of markers, between which distances are not constant
 _SET_UP = "set `up` in a mapping file"
 _SET_RATE = "set fps in a mapping file, or --source_fps"
@@ -229,13 +230,16 @@ def _fill(recording: Recording, layout: Layout, motion: Motion, poses: np.ndarra
       options: of the conversion.
 
     Raises:
-      DataError: if there is only a rest pose, the frame rate is unknown, or the name is no clip's.
+      DataError: if there is only a rest pose, the poses are flat, the frame rate is unknown, or the name is no clip's.
     """
     recording.first_pose = poses[0]
     recording.notes += motion.notes
     if (layout.rest_pose is None or layout.rest_pose) and recordings.in_rest_pose(poses).all():
         frames = f"all {len(poses):,} frames" if len(poses) > 1 else "its only frame"
         raise DataError(f"found only a rest pose (T-pose or A-pose) in {frames}, expected motion")
+    widths = np.median(np.ptp(poses, axis=1), axis=0)
+    if recording.file.suffix.lower() in _MARKERS and widths.min() < _FLAT * widths.max():
+        raise DataError("found all joints of a frame in one plane, expected 3D: launch.predict lifts 2D keypoints")
     fps, note = options.source_fps or layout.fps or 0.0, ""
     if not fps:
         fps, note = recordings.frame_rate(motion.fps, poses, "mocap_framerate" * (recording.file.suffix.lower() == ".npz"))

@@ -13,7 +13,13 @@ from srnet_jax.io.text import shown
 _AMC_FPS = 120.0  # of the databases of CMU and HDM05, whose files do not declare it
 SUFFIXES = (".bvh", ".amc", ".trc", ".c3d", ".npz")
 _READERS = {".bvh": bvh.read, ".trc": trc.read, ".c3d": c3d.read, ".npz": smpl.read}
-_OTHERS = (".fbx", ".bip", ".v", ".vsk", ".glb", ".gltf", ".usd", ".csv", ".tsv", ".mot", ".pkl")  # not supported, but named
+_TO_BVH, _TO_MARKERS = "export them as .bvh", "export them as .c3d or .trc"
+_TO_NPZ = "save poses, trans and mocap_framerate as .npz"
+_OTHERS = {  # suffixes that are not supported: what to do
+    **dict.fromkeys((".fbx", ".bip", ".glb", ".gltf", ".usd", ".mvnx", ".mvn", ".htr", ".vsk"), _TO_BVH),
+    **dict.fromkeys((".csv", ".tsv", ".mot", ".sto", ".v", ".tak", ".qtm"), _TO_MARKERS),
+    **dict.fromkeys((".pkl", ".pt"), _TO_NPZ),  # of body models
+}
 _NO_MOTIONS = re.compile(r"shape|.*_stagei", re.IGNORECASE)  # .npz files of body shapes, which AMASS has beside its motions
 
 
@@ -33,8 +39,8 @@ def find(source: Path) -> list[Path]:
     found = [file for file in files if _suffix(file) in SUFFIXES and not _is_no_motion(file)]
     if not found:
         others = sorted({_suffix(file) for file in files}.intersection(_OTHERS))
-        hint = f"; export the {' and '.join(others)} files there as .bvh" if others else ""
-        raise DataError(f"{source}: found no motion file, expected {_listed(SUFFIXES)}{hint}")
+        hints = [f"found {suffix}: {_OTHERS[suffix]}" for suffix in others]
+        raise DataError("; ".join([f"{source}: found no motion file, expected {_listed(SUFFIXES)}", *hints]))
     return found
 
 
@@ -52,7 +58,8 @@ def read(file: Path, beside: Iterable[Path]) -> Motion:
     if suffix == ".amc":
         return asf_amc.read(_skeleton_of(file, [path for path in beside if _suffix(path) == ".asf"]), file, _AMC_FPS)
     if suffix not in _READERS:
-        raise DataError(f"{file}: found a file that ends in {shown(suffix)}, expected {_listed(SUFFIXES)}")
+        hint = f"; {_OTHERS[suffix]}" if suffix in _OTHERS else ""
+        raise DataError(f"{file}: found a file that ends in {shown(suffix)}, expected {_listed(SUFFIXES)}{hint}")
     return _READERS[suffix](file)
 
 

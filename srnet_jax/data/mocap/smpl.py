@@ -11,6 +11,7 @@ Source: N. Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes",
 Multi-Person Linear Model", SIGGRAPH Asia 2015, for the joints' order and the rest pose: y up, the left arm along x, facing z.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,18 @@ _JOINTS: tuple[tuple[str, str, tuple[float, float, float]], ...] = (
 )
 _NAMES = tuple(name for name, _, _ in _JOINTS)
 _TURNED = len(_JOINTS) - 1  # the first 22 joints, which all the models share, have rotations
-_RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
+_RATES = ("mocapframerate", "framerate", "fps", "mocapfps")  # keys without underscores and case
 _PARTS, _TRANS = (("root_orient", "pose_body"), ("global_orient", "body_pose")), ("trans", "transl")  # AMASS; smplx's arguments
+_OTHER_ROTATIONS = {6: "the first two columns of rotation matrices", 4: "quaternions"}  # numbers a joint: what they are
+_EQUAL = 1e-2  # allowed error of the length of a column of a rotation matrix, or of a quaternion
+_EXPECTED = "expected axis times angle, or whole rotation matrices"
 
 
 def read(path: str | Path) -> Motion:
     """Read an `.npz` file with `poses` (or `root_orient` and `pose_body`), `trans` and optionally a frame rate.
 
-    The names of the package smplx are read, too: `global_orient`, `body_pose` and `transl`.
+    The names of the package smplx are read, too: `global_orient`, `body_pose` and `transl`. Rotations are axis times angle in
+    radians, or rotation matrices, in any shape.
 
     Returns:
       The joints of the neutral body, metres, in the file's axes.
@@ -115,13 +120,39 @@ def _rotations(arrays: dict[str, Any], path: str | Path) -> np.ndarray:
         raise DataError(
             f"{path}: poses has {values.shape[1]} columns, expected 3 for each of 22 or more joints (SMPL, SMPL-H, SMPL-X)"
         )
-    return values[:, : 3 * _TURNED].reshape(len(values), _TURNED, 3).astype(np.float64)
+    found = values[:, : 3 * _TURNED].reshape(len(values), _TURNED, 3).astype(np.float64)
+    largest = float(np.median(np.linalg.norm(found[:, 1:], axis=-1).max(-1)))  # the root may have turned several times
+    if largest > 2 * np.pi and largest <= FARTHEST:
+        raise DataError(f"{path}: poses: found joints turned by {largest:.4g}, are these degrees? expected radians")
+    return found
 
 
 def _rows(value: Any, name: str) -> np.ndarray:
-    if isinstance(value, np.ndarray) and value.ndim == 3 and value.shape[2] == 3 and value.dtype.kind in "fiu":
-        value = value.reshape(len(value), -1)  # [T, J, 3]
-    return numbers_of_shape(value, ("frames >= 1", "3 a joint"), name)
+    """Return rotations [T, 3 a joint], axis times angle, from any shape; rotation matrices are converted.
+
+    Raises:
+      DataError: if they are no numbers of such a shape, or rotations of another kind.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and value.shape[2:] in ((3,), (3, 3)):
+        value = value.reshape(len(value), math.prod(value.shape[1:]))  # [T, J, 3] or [T, J, 3, 3]
+    rows = numbers_of_shape(value, ("frames >= 1", "3 a joint"), name)
+    if _are_units(rows, 9, np.sqrt(3)):
+        from scipy.spatial.transform import Rotation  # slow to import
+
+        return Rotation.from_matrix(rows.reshape(-1, 3, 3).astype(np.float64)).as_rotvec().reshape(len(rows), -1)
+    for count, kind in _OTHER_ROTATIONS.items():
+        if _are_units(rows, count, np.sqrt(count // 3)):
+            raise DataError(f"{name}: found {count} numbers a joint, {kind}, {_EXPECTED}")
+    return rows
+
+
+@np.errstate(all="ignore")  # numbers that are not finite are reported later
+def _are_units(rows: np.ndarray, count: int, length: float) -> bool:
+    """Return whether rows [T, n] consist of parts of `count` numbers that all have the same given length."""
+    if rows.shape[1] % count:
+        return False
+    lengths = np.linalg.norm(rows.reshape(len(rows), -1, count), axis=-1)
+    return bool((np.abs(lengths - length) < _EQUAL).all())
 
 
 def _what_else(arrays: dict[str, Any]) -> str:
@@ -132,10 +163,16 @@ def _what_else(arrays: dict[str, Any]) -> str:
 
 
 def _frame_rate(arrays: dict[str, Any], path: str | Path) -> float:
-    name = next((name for name in _RATES if name in arrays), None)
+    """Return the frames per second, which may be stored as text; 0 if the file has none."""
+    name = next((name for name in arrays if name.lower().replace("_", "") in _RATES), None)
     if name is None:
         return 0.0
     value = arrays[name]
-    if not isinstance(value, np.ndarray) or value.size != 1 or value.dtype.kind not in "fiu" or not 0.1 <= value.item() <= 1e4:
+    item = value.item() if isinstance(value, np.ndarray) and value.size == 1 else None
+    try:
+        rate = float(item) if type(item) in (int, float, str) else math.nan  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
+        rate = math.nan
+    if not 0.1 <= rate <= 1e4:
         raise DataError(f"{path}: {name} is {described(value)}, expected 0.1 to 10,000 frames per second")
-    return float(value.item())
+    return rate

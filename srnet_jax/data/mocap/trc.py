@@ -2,7 +2,7 @@
 
 The header has five lines: kind, names of the values, values (rate, counts, unit), names of the markers, axes. Each frame has
 one line: its number, its time, and three coordinates of each marker. Columns are separated by tabs. An empty column, `nan` or
-three zeros mean that the marker was not seen.
+three zeros mean that the marker was not seen. In frames without a line no marker was seen.
 
 Source: OpenSim's documentation, "Marker (.trc) Files".
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srnet_jax.data.mocap.bvh import FARTHEST, Motion, check_size
+from srnet_jax.data.mocap.bvh import FARTHEST, Motion, check_size, with_points
 from srnet_jax.errors import DataError
 from srnet_jax.io.text import numbered_lines, numbers, shown
 
@@ -28,35 +28,45 @@ _SPELLINGS = {  # of a unit's length in metres; without a unit, the person's hei
 }
 UNITS = {spelling: unit_m for unit_m, spellings in _SPELLINGS.items() for spelling in spellings}
 EXPECTED_UNIT = "one of m, cm, mm, in, ft"
+_POSSIBLE_FPS = (5.0, 1000.0)
+_FEWEST_TIMES, _MOST_FRAMES = 3, 1e9
+_SAME_RATE = 0.05  # relative difference of rates that are equal: times are often rounded
+_ROUNDED = 0.01  # relative difference from a whole rate
 
 
 def read(path: str | Path) -> Motion:
     """Read a `.trc` file.
 
     Returns:
-      The markers as joints without parents, NaN where a marker was not seen, and the file's unit.
+      The markers as joints without parents, NaN where a marker was not seen, and the file's unit. The frame rate is that of the
+      times if DataRate differs from it.
 
     Raises:
       DataError: if the file is missing or damaged.
     """
-    lines = numbered_lines(path)
+    lines = ((where, with_points(line)) for where, line in numbered_lines(path))
     head = [next(lines, (f"{path}: end of the file", "")) for _ in range(5)]  # `lines` has no blank lines
     if not head[0][1].startswith("PathFileType"):
         raise DataError(f"{head[0][0]}: found {shown(head[0][1])}, expected PathFileType, the beginning of a TRC file")
-    fields = dict(zip(_words(head[1][1]), _words(head[2][1]), strict=False))
+    fields = dict(zip(map(str.lower, _words(head[1][1])), _words(head[2][1]), strict=False))
     fps, count = (_number(fields, name, head[2][0]) for name in ("DataRate", "NumMarkers"))
     if not 0.1 <= fps <= 1e4:
         raise DataError(f"{head[2][0]}: found a DataRate of {fps:g}, expected 0.1 to 10,000 frames a second")
     names = _names(*head[3])
     if count != len(names):
         raise DataError(f"{head[3][0]}: found {len(names)} markers, expected the {count:g} that NumMarkers declares")
-    has_axes = not head[4][1].strip()[:1].isdecimal()  # some programs leave out the line of axes
-    positions = _positions(lines if has_axes else itertools.chain(head[4:], lines), len(names), path)
-    check_size(len(positions), len(names), path)
-    unit = fields.get("Units", "").lower()
+    unit = fields.get("units", "").lower()
     if unit not in UNITS:
         raise DataError(f"{head[2][0]}: found the unit {shown(unit)}, expected {EXPECTED_UNIT}")
-    return Motion(names, (-1,) * len(names), fps, positions, unit_m=UNITS[unit])
+    has_axes = not head[4][1].strip()[:1].isdecimal()  # some programs leave out the line of axes
+    rows = _rows(lines if has_axes else itertools.chain(head[4:], lines), len(names), path)  # [T, 2 + 3 J]
+    check_size(len(rows), len(names), path)
+    frames, declared = _counted(rows[:, 0]), _declared(fields)
+    fps, notes = _frame_rate(frames, rows[:, 1], fps)
+    notes += [f"found {len(rows)} frames, expected the {declared:g} that NumFrames declares"] * (len(rows) < declared)
+    rows, missing = _with_missing(rows, frames, fps, path)
+    positions = mask_unseen(rows[:, 2:].reshape(len(rows), len(names), 3))  # [T, J, 3]
+    return Motion(names, (-1,) * len(names), fps, positions, (*notes, *missing), unit_m=UNITS[unit])
 
 
 def _words(line: str) -> list[str]:
@@ -65,14 +75,20 @@ def _words(line: str) -> list[str]:
 
 
 def _number(fields: dict[str, str], name: str, where: str) -> float:
-    if name not in fields:
+    if name.lower() not in fields:
         raise DataError(f"{where}: found no {name}, expected it in the head of a TRC file")
-    return numbers([fields[name]], 1, f"{where}: {name}")[0]
+    return numbers([fields[name.lower()]], 1, f"{where}: {name}")[0]
+
+
+def _declared(fields: dict[str, str]) -> float:
+    """Return the number of frames that a file declares; 0 if it does not."""
+    text = fields.get("numframes", "")
+    return float(text) if text.isdecimal() and len(text) < 10 else 0.0
 
 
 def _names(where: str, line: str) -> tuple[str, ...]:
     words = _words(line)
-    if [word.lower() for word in words[:2]] != ["frame#", "time"]:
+    if not all(word.lower().startswith(start) for word, start in zip(words[:2], ("frame", "time"), strict=False)):
         raise DataError(f"{where}: found {shown(line)}, expected Frame#, Time and the markers' names")
     names = tuple(word for word in words[2:] if word)
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
@@ -81,8 +97,8 @@ def _names(where: str, line: str) -> tuple[str, ...]:
     return names
 
 
-def _positions(lines: Iterator[tuple[str, str]], count: int, path: str | Path) -> np.ndarray:
-    """Read the positions [T, J, 3] from the lines of frames."""
+def _rows(lines: Iterator[tuple[str, str]], count: int, path: str | Path) -> np.ndarray:
+    """Read the lines of frames as rows [T, 2 + 3 J]: number, time and positions, NaN where a column is empty."""
     rows = []
     for where, line in lines:
         words = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
@@ -91,10 +107,67 @@ def _positions(lines: Iterator[tuple[str, str]], count: int, path: str | Path) -
         words += [""] * (2 + 3 * count - len(words))  # some programs leave out empty columns at the end
         if len(words) != 2 + 3 * count:
             raise DataError(f"{where}: found {len(words) - 2} coordinates, expected 3 of each of {count} markers")
-        rows.append([_coordinate(word, where) for word in words[2:]])
+        rows.append([*map(_label, words[:2]), *(_coordinate(word, where) for word in words[2:])])
     if not rows:
         raise DataError(f"{path}: found no frames, expected at least one")
-    return mask_unseen(np.array(rows).reshape(len(rows), count, 3))  # [T, J, 3]
+    return np.array(rows)
+
+
+def _label(word: str) -> float:
+    """Return the number or the time of a frame; NaN if it is none."""
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
+
+
+def _counted(labels: np.ndarray) -> np.ndarray:
+    """Return numbers of frames [T] that increase by 1 from row to row, except where frames have no line.
+
+    Args:
+      labels: [T] numbers in the file, of which every n-th may be used; without increasing whole numbers, rows are counted.
+    """
+    with np.errstate(invalid="ignore"):
+        steps = np.diff(labels)
+        numbered = (labels == labels.round()).all() and (np.abs(labels) < _MOST_FRAMES).all() and (steps > 0).all()
+    if not numbered or not len(steps):
+        return np.arange(len(labels))
+    return np.concatenate([[0], np.cumsum(steps.astype(int) // np.gcd.reduce(steps.astype(int)))])
+
+
+def _frame_rate(frames: np.ndarray, times: np.ndarray, declared: float) -> tuple[float, list[str]]:
+    """Return the frames per second and notes: the rate of the times [T] if that is possible and not the declared one.
+
+    Args:
+      frames: [T] numbers of the frames.
+      times: [T] seconds.
+      declared: the file's DataRate.
+    """
+    if len(times) < _FEWEST_TIMES or not (np.diff(times) > 0).all():
+        return declared, []
+    rate = float(frames[-1] / max(times[-1] - times[0], 1e-9))
+    if not _POSSIBLE_FPS[0] <= rate <= _POSSIBLE_FPS[1] or abs(rate / declared - 1) < _SAME_RATE:
+        return declared, []
+    rate = round(rate) if abs(rate / round(rate) - 1) < _ROUNDED else rate
+    return float(rate), [f"found times of {rate:.4g} frames a second and a DataRate of {declared:g}, used the times"]
+
+
+def _with_missing(rows: np.ndarray, frames: np.ndarray, fps: float, path: str | Path) -> tuple[np.ndarray, list[str]]:
+    """Return rows [T', 2 + 3 J] with a row of NaN for each of `frames` [T] without a line, and notes.
+
+    Of a long gap, a second is enough.
+
+    Raises:
+      DataError: if there would be far more rows than the file has.
+    """
+    gaps = np.diff(frames) - 1
+    if not gaps.any():
+        return rows, []
+    added = np.minimum(gaps, math.ceil(fps))
+    check_size(len(rows) + int(added.sum()), rows.shape[1] // 3, path)
+    found = np.full((len(rows) + added.sum(), rows.shape[1]), math.nan)
+    found[np.concatenate([[0], np.cumsum(1 + added)])] = rows
+    return found, [f"found no line of {gaps.sum()} frames, taken as frames in which no marker was seen"]
 
 
 def _coordinate(word: str, where: str) -> float:
