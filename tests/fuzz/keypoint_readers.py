@@ -106,7 +106,7 @@ def _table_seeds(folder):
 
 
 def _shorter(content):
-    """Return only the first frames of a form in `test_forms`."""
+    """Return only the first frames of a form in `test_json_forms`."""
     from tests.keypoints.builders import FRAMES
 
     if isinstance(content, list | dict) and len(content) == FRAMES:
@@ -117,36 +117,35 @@ def _shorter(content):
 
 
 def _form_seeds(folder):
-    from tests.keypoints import test_forms, test_people_and_frames
+    from tests.keypoints import builders, test_json_forms, test_people_and_frames
 
-    whole = [_shorter(content) for content, _ in test_forms.JSON.values()]
+    whole = [_shorter(content) for content, _ in test_json_forms.JSON.values()]
     whole += [_shorter(content) for content in test_people_and_frames.ONE_PERSON.values()]
-    whole += [
-        _shorter(form(test_forms.WALK, test_people_and_frames.OTHER)) for form in test_people_and_frames.BY_PERSON.values()
-    ]
-    lines = [_shorter(content) for content, _ in test_forms.LINES.values()]
-    images = _shorter(test_forms.annotations(test_forms.WALK, test_forms.COCO, "a/{}.jpg"))
+    whole += [_shorter(form(builders.WALK, test_people_and_frames.OTHER)) for form in test_people_and_frames.BY_PERSON.values()]
+    lines = [_shorter(content) for content, _ in test_json_forms.LINES.values()]
+    images = _shorter(test_json_forms.annotations(builders.WALK, builders.COCO, "a/{}.jpg"))
     return [json.dumps(content).encode() for content in [*whole, images]] + [
         "\n".join(map(json.dumps, content)).encode() for content in lines
     ]
 
 
 def _table_form_seeds(folder):
-    from tests.keypoints import test_forms
+    from tests.keypoints import test_table_forms
 
-    return ["".join(content.splitlines(keepends=True)[:7]).encode() for content, _ in test_forms.TABLES.values()]
+    return ["".join(content.splitlines(keepends=True)[:7]).encode() for content, _ in test_table_forms.TABLES.values()]
 
 
 def _folder_seeds(folder):
     from tests.keypoints.builders import write_folder
-    from tests.keypoints.test_forms import FOLDERS
+    from tests.keypoints.test_json_forms import FOLDERS
 
     write_folder(folder / "poses", FOLDERS["mmpose"][0], FOLDERS["mmpose"][1][:3])
     return [json.dumps(content[1]).encode() for _, content, _ in FOLDERS.values()]
 
 
 def _label_seeds(folder):
-    from tests.keypoints.test_forms import WALK, labels
+    from tests.keypoints.builders import WALK
+    from tests.keypoints.test_table_forms import labels
 
     (folder / "poses").mkdir(exist_ok=True)
     for index in (1, 3):

@@ -1,9 +1,12 @@
 """Make the keypoints of a walking person in any layout, and files of them, for the tests of readers and of lifting."""
 
 import json
+import re
 
 import numpy as np
 
+from srnet_jax.keypoints import keypoint_files
+from srnet_jax.keypoints.keypoint_files import Hints
 from srnet_jax.pose import layouts
 
 FRAMES, SIZE = 25, (1280, 720)
@@ -43,6 +46,12 @@ def walker(layout="coco", shift=0.0, frames=FRAMES):
     return np.concatenate([np.round(moved * 8) / 8, np.full((frames, len(joints), 1), 0.75)], -1)
 
 
+COCO = layouts.LAYOUTS["coco"].joints
+CAMEL = [re.sub("_(.)", lambda found: found[1].upper(), name) for name in COCO]  # leftEye
+WALK, LANDMARKS, HALPE = walker("coco"), walker("mediapipe_33"), walker("halpe_26")
+BODY = walker("body_25")
+
+
 def flat(person):
     """Return x, y, confidence of each joint [J, 3] as a list."""
     return person.ravel().tolist()
@@ -79,3 +88,31 @@ def wide(person, names, axes=("_x", "_y", "_score"), first="frame", comma=","):
     """Return a table's header and rows: frame, then the axes of each joint."""
     header = comma.join([first, *(f"{name}{axis}" for name in names for axis in axes)])
     return [header], [[number, *values[:, : len(axes)].ravel().tolist()] for number, values in enumerate(person)]
+
+
+def dots(person):
+    """Return a person's [J, 3] joints as MediaPipe's landmarks."""
+    return [{"x": x, "y": y, "z": -0.1, "visibility": v} for x, y, v in shares(person).tolist()]
+
+
+def openpose(person, key="pose_keypoints_2d"):
+    return {"version": 1.3, "people": [{"person_id": [-1], key: flat(person)}]}
+
+
+DOTS4 = [np.insert(shares(p), 2, 0.1, axis=1) for p in LANDMARKS]
+
+
+def wholebody(person, joints):
+    return np.concatenate([person, np.tile(person[:1], (joints - len(person), 1))])
+
+
+def same(path, layout, first=0):
+    """Read a file and compare it with the walking person."""
+    (track,) = keypoint_files.load(path, Hints(image_size=SIZE))
+    expected = walker(layout)
+    assert track.first_frame == first
+    alike = sum(len(one.joints) == len(layouts.LAYOUTS[layout].joints) for one in layouts.LAYOUTS.values())
+    assert track.layout == layout or (track.layout is None and alike > 1)
+    np.testing.assert_allclose(track.keypoints, expected[..., :2], atol=1e-2)
+    assert ((track.confidences == 1) | (np.abs(track.confidences - 0.75) < 1e-6)).all()
+    return track

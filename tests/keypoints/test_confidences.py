@@ -10,10 +10,8 @@ from srnet_jax.keypoints import keypoint_files
 from srnet_jax.keypoints.keypoint_files import Hints
 from srnet_jax.pose.layouts import LAYOUTS
 from srnet_jax.pose.skeleton import H36M_17
-from tests.keypoints.builders import SIZE, named, shares, table, walker, wide, write_json
+from tests.keypoints.builders import COCO, LANDMARKS, SIZE, WALK, named, shares, table, walker, wide, write_json
 
-COCO = LAYOUTS["coco"].joints
-WALK, LANDMARKS = walker("coco"), walker("mediapipe_33")
 ANKLES = [15, 16]
 GUESSED = WALK.copy()
 GUESSED[:, ANKLES] = GUESSED[:, ANKLES] * [1, 1, 0] + [200, -150, 0.02]

@@ -9,12 +9,22 @@ from srnet_jax.errors import DataError
 from srnet_jax.keypoints import keypoint_files
 from srnet_jax.keypoints.keypoint_files import Hints
 from srnet_jax.keypoints.pictures import places
-from srnet_jax.pose.layouts import LAYOUTS
-from tests.keypoints.builders import SIZE, flat, shares, table, walker, wide, write_folder, write_json
+from tests.keypoints.builders import (
+    COCO,
+    LANDMARKS,
+    SIZE,
+    WALK,
+    dots,
+    flat,
+    shares,
+    table,
+    walker,
+    wide,
+    write_folder,
+    write_json,
+)
 
-COCO = LAYOUTS["coco"].joints
-WALK, OTHER = walker("coco"), walker("coco", 300)
-LANDMARKS = walker("mediapipe_33")
+OTHER = walker("coco", 300)
 (HEADER,), ROWS = wide(WALK, COCO, ("_x", "_y"))
 JOINTS = HEADER.partition(",")[2]
 NUMBERS = range(len(WALK))
@@ -32,10 +42,6 @@ def from_table(tmp_path, rows, header, name="walk.csv"):
 def is_walker(track, person=WALK, first=0):
     assert track.first_frame == first
     np.testing.assert_allclose(track.keypoints, person[..., :2], atol=1e-2)
-
-
-def dots(person):
-    return [{"x": x, "y": y, "visibility": v} for x, y, v in shares(person).tolist()]
 
 
 def yolo(person, **more):

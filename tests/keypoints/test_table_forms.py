@@ -1,0 +1,209 @@
+"""The tables that detectors and people write: the same walking person is read from each of them."""
+
+import numpy as np
+import pytest
+
+from srnet_jax.errors import DataError
+from srnet_jax.keypoints import keypoint_files
+from srnet_jax.keypoints.keypoint_files import Hints
+from tests.keypoints.builders import (
+    CAMEL,
+    COCO,
+    DOTS4,
+    LANDMARKS,
+    MEDIAPIPE,
+    SIZE,
+    WALK,
+    same,
+    shares,
+    table,
+    walker,
+    wide,
+)
+
+
+def labels(person, *more):
+    return " ".join(f"{value:.8g}" for value in [0, 0.5, 0.5, 0.2, 0.6, *shares(person).ravel(), *more])
+
+
+@pytest.mark.parametrize("more", [(), (0.8731,), (3,), (0.87, 3)], ids=["plain", "confidence", "track", "both"])
+def test_yolo_labels(tmp_path, more):
+    for i, p in enumerate(WALK):
+        (tmp_path / f"walk_{i + 1}.txt").write_text(labels(p, *more) + "\n")
+    (tmp_path / "classes.txt").write_text("person")
+    track = same(tmp_path, "coco", first=1)
+    assert track.name == ("person_3" if 3 in more else tmp_path.name)
+
+
+def long(person, names, header="frame,landmark,x,y,z,visibility"):
+    return table(
+        [[i, n, *s[:2], 0.1, s[2]] for i, p in enumerate(person) for n, s in zip(names, p.tolist(), strict=True)], [header]
+    )
+
+
+HEADER, ROWS = wide(WALK, COCO)
+
+PLAIN = [[f"{v:g}" for v in row] for row in ROWS]
+
+LAST = [c.replace("_", " ").title() for c in COCO]
+
+DLC = [
+    ",".join(["scorer", *["net"] * 51]),
+    ",".join(["bodyparts", *(n for n in COCO for _ in "xyc")]),
+    ",".join(["coords", *["x", "y", "likelihood"] * 17]),
+]
+
+TABLES = {  # form: (content, layout)
+    "plain": (table(ROWS, HEADER), "coco"),
+    "windows": (table(ROWS, HEADER, end="\r\n"), "coco"),
+    "byte order mark": ("\ufeff" + table(ROWS, HEADER), "coco"),
+    "quoted": (table([[f'"{c}"' for c in row] for row in PLAIN], ['"' + HEADER[0].replace(",", '","') + '"']), "coco"),
+    "semicolons": (table(ROWS, [HEADER[0].replace(",", ";")], ";"), "coco"),
+    "decimal commas": (
+        table([[c.replace(".", ",") for c in row] for row in PLAIN], [HEADER[0].replace(",", ";")], ";"),
+        "coco",
+    ),
+    "tabs": (table(ROWS, [HEADER[0].replace(",", "\t")], "\t"), "coco"),
+    "blanks": (table(ROWS, [HEADER[0].replace(",", " ")], " "), "coco"),
+    "frame_no, dots": (table(*reversed(wide(WALK, COCO, (".x", ".y", ".prob"), "frame_no"))), "coco"),
+    "capitals": (table(*reversed(wide(WALK, COCO, ("_X", "_Y", "_Conf"), "Frame Number"))), "coco"),
+    "camel": (table(*reversed(wide(WALK, CAMEL, ("X", "Y"), "frameIndex"))), "coco"),
+    "blanks in names": (table(*reversed(wide(WALK, LAST, (" x (px)", " y (px)", " likelihood"), "Frame"))), "coco"),
+    "axes first": (table(ROWS, ["frame," + ",".join(f"{a}_{n}" for n in COCO for a in ("x", "y", "c"))]), "coco"),
+    "openpose names": (
+        table(
+            *reversed(
+                wide(
+                    walker("h36m"),
+                    [
+                        "Hip",
+                        "RHip",
+                        "RKnee",
+                        "RAnkle",
+                        "LHip",
+                        "LKnee",
+                        "LAnkle",
+                        "Spine",
+                        "Thorax",
+                        "SkullBase",
+                        "Head",
+                        "LShoulder",
+                        "LElbow",
+                        "LWrist",
+                        "RShoulder",
+                        "RElbow",
+                        "RWrist",
+                    ],
+                )
+            )
+        ),
+        "h36m",
+    ),
+    "numbers": (table(*reversed(wide(WALK, range(17), ("_x", "_y", "_c")))), "coco"),
+    "x0, y0, z0, v0": (
+        table(
+            [[i, *p.ravel()] for i, p in enumerate(DOTS4)], ["frame," + ",".join(f"{a}{j}" for j in range(33) for a in "xyzv")]
+        ),
+        "mediapipe_33",
+    ),
+    "landmark_00_x": (
+        table(
+            [[i, *p.ravel()] for i, p in enumerate(DOTS4)],
+            ["frame," + ",".join(f"landmark_{j:02}_{a}" for j in range(33) for a in ("x", "y", "z", "visibility"))],
+        ),
+        "mediapipe_33",
+    ),
+    "mediapipe": (
+        table(
+            [[i, *p.ravel()] for i, p in enumerate(DOTS4)],
+            ["frame," + ",".join(f"{n}_{a}" for n in MEDIAPIPE for a in ("x", "y", "z", "visibility"))],
+        ),
+        "mediapipe_33",
+    ),
+    "no frame": (table([row[1:] for row in ROWS], [HEADER[0].partition(",")[2]]), "coco"),
+    "index": (table(ROWS, [HEADER[0].removeprefix("frame")]), "coco"),
+    "index and frame": (table([[900 + r[0], *r] for r in ROWS], ["," + HEADER[0]]), "coco"),
+    "id of the line": (table([[900 + r[0], *r] for r in ROWS], ["id," + HEADER[0]]), "coco"),
+    "time and label": (
+        table([[r[0], r[0] / 30, *r[1:], "walk"] for r in ROWS], [HEADER[0].replace("frame,", "frame,time,") + ",label"]),
+        "coco",
+    ),
+    "units": (table(ROWS, [*HEADER, "," + ",".join(["px"] * 51)]), "coco"),
+    "no header": (table(ROWS), "coco"),
+    "image names": (table([[f"img_{r[0]:04}.png", *r[1:]] for r in ROWS], HEADER), "coco"),
+    "a line a joint": (long(WALK, COCO), "coco"),
+    "a line a joint, numbered": (long(shares(LANDMARKS), range(33)), "mediapipe_33"),
+    "a line a joint, label": (long(WALK, COCO, "frame,label,x,y,z,score"), "coco"),
+    "a line a joint, pixels": (long(WALK, COCO, "frame,joint,x_px,y_px,z,conf"), "coco"),
+    "comment": (table(ROWS, ["# of my camera", *HEADER]), "coco"),
+    "numpy's header": (table(ROWS, ["# " + HEADER[0]]), "coco"),
+    "columns numbered by pandas": (table([r[1:] for r in ROWS], [",".join(map(str, range(51)))]), "coco"),
+    "joints over axes": (table(ROWS, ["," + DLC[1].partition(",")[2], "," + DLC[2].partition(",")[2]]), "coco"),
+    "merged joints over axes": (
+        table(ROWS, ["frame," + ",,,".join(COCO) + ",,", "," + ",".join(["x", "y", "c"] * 17)]),
+        "coco",
+    ),
+    "separator for excel": (table(ROWS, ["sep=;", HEADER[0].replace(",", ";")], ";"), "coco"),
+    "noise in names": (table(*reversed(wide(WALK, [f"kp_{name}" for name in COCO], ("_x", "_y", "_kp_conf")))), "coco"),
+    "axes u, v": (table(*reversed(wide(WALK, COCO, ("_u", "_v", "_c")))), "coco"),
+    "axes px, py": (table(*reversed(wide(WALK, COCO, ("_px", "_py", "_conf")))), "coco"),
+    "axes col, row": (table(*reversed(wide(WALK, COCO, (" Col", " Row", " accuracy")))), "coco"),
+    "axes u, v, a line a joint": (long(WALK, COCO, "fr,joint,u,v,z,acc"), "coco"),
+    "points in brackets": (
+        table([[i, *(f"({x}, {y})" for x, y, _ in p)] for i, p in enumerate(WALK)], ["f;" + ";".join(COCO)], ";"),
+        "coco",
+    ),
+    "points in brackets, no frame": (table([[f'"{p.tolist()}"' for p in one] for one in WALK], [",".join(COCO)]), "coco"),
+    "points of numpy": (
+        table([[i, *(str(p) for p in one)] for i, one in enumerate(WALK)], ["frame," + ",".join(COCO)]),
+        "coco",
+    ),
+    "no header, frame and person": (table([[row[0], 3, *row[1:]] for row in ROWS]), "coco"),
+    "no header, person and frame, pairs": (table([[0, i, *p[:, :2].ravel()] for i, p in enumerate(WALK)]), "coco"),
+    "deeplabcut": (table(ROWS, DLC), "coco"),
+    "deeplabcut, animals": (table(ROWS, [DLC[0], ",".join(["individuals", *["me"] * 51]), *DLC[1:]]), "coco"),
+}
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_tables(tmp_path, form):
+    path = tmp_path / "walk.csv"
+    path.write_bytes(TABLES[form][0].encode())
+    same(path, TABLES[form][1])
+
+
+def test_a_table_in_utf_16(tmp_path):
+    path = tmp_path / "walk.txt"
+    path.write_bytes(table(ROWS, [HEADER[0].replace(",", "\t")], "\t").encode("utf-16"))
+    same(path, "coco")
+
+
+def test_several_people_in_a_table(tmp_path):
+    other = walker("coco", 300)
+    (header,), rows = wide(WALK, COCO)
+    _, more = wide(other, COCO)
+    both = [row for pair in zip(rows, more, strict=True) for row in pair]
+    twice = [",".join([first, *2 * cells]) for first, *cells in (line.split(",") for line in DLC)]
+    two_animals = [twice[0], ",".join(["individuals", *["a"] * 51, *["b"] * 51]), *twice[1:]]
+    tables = [
+        table([[r[0], k % 2 + 1, *r[1:]] for k, r in enumerate(both)], [header.replace("frame", "frame,person_id")]),
+        table(both, [header]),
+        table([[*a, *b[1:]] for a, b in zip(rows, more, strict=True)], two_animals),
+    ]
+    for content in tables:
+        (tmp_path / "walk.csv").write_text(content)
+        found = sorted(keypoint_files.load(tmp_path / "walk.csv"), key=lambda track: track.keypoints[0, 0, 0])
+        for track, person in zip(found, (WALK, other), strict=True):
+            np.testing.assert_allclose(track.keypoints, person[..., :2], atol=1e-2)
+            assert track.layout == "coco"
+
+
+@pytest.mark.parametrize("lines", ["#\n#\n", "# \n#\n#\n"])
+def test_comments_without_text_are_no_header(tmp_path, lines):
+    path = tmp_path / "walk.csv"
+    path.write_text(lines)
+    with pytest.raises(DataError, match=r"walk\.csv"):
+        keypoint_files.load(path, Hints(image_size=SIZE))
+    form = next(iter(TABLES))
+    path.write_text(lines + TABLES[form][0])
+    assert keypoint_files.load(path, Hints(image_size=SIZE))
