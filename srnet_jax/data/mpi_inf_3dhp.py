@@ -1,9 +1,8 @@
 """Load MPI-INF-3DHP from the annotation files of its authors (Mehta et al., 3DV 2017).
 
-Poses are in the frame of the camera that sees them, in millimetres. There are two annotations of each pose. `annot3` ("metric")
-projects to the keypoints `annot2`. `univ_annot3` ("univ") is scaled to the same height for all people and does not project to
-them; published results use it. The files are MATLAB files of version 7.3 (HDF5) or older; the version is detected from their
-content.
+Poses are in the frame of the camera that sees them, in millimetres. Each pose has two annotations: `annot3` ("metric") projects
+to the keypoints `annot2`; `univ_annot3` ("univ"), which published results use, is scaled to the same height for all people. The
+MATLAB files may be of version 7.3 (HDF5) or older.
 
 Source: README, `mpii_get_joint_set`, `mpii_get_camera_set`, `mpii_get_sequence_info` and `mpii_get_activity_name` of the
 authors' tools, unless another source is given.

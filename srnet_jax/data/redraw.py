@@ -1,24 +1,20 @@
 """Augment training sequences: draw new cameras, bodies, poses and detection errors for every epoch.
 
-A network for any person and any camera must not learn the few cameras and bodies of a motion capture database. For each piece
-of a sequence, these are drawn, uniformly unless stated otherwise:
+A network for any person and any camera must not learn the few cameras and bodies of a motion capture database. `config.redraw`
+has the bounds of all draws. They are uniform unless stated otherwise, and depend only on the seed, the epoch and the piece of a
+sequence:
 
 - *The camera*: distance from the person (uniform in its logarithm; larger if the person would come too near or walk past),
   height above the floor, direction, roll, the angle between the hip and the optical axis, and the factor (log-normal) by which
   the focal length given to the network differs from the true one.
 - *The body*: the stature, the length of the torso, the widths of hips and shoulders, and a factor (normal) for each bone, the
-  same on both sides. Detectors and recordings disagree on where hips and shoulders are: in HDM05 and CMU the distance between
-  the hips is 0.13 to 0.27 of the legs' length, and between the shoulders 0.28 to 0.60. A network that learned the proportions
-  of one recording mistakes other proportions for bent knees and leaning torsos. The stature of a recording's person is computed
-  from the legs, with the ratios of `skeleton.RATIOS`.
-- *The pose*: in a fraction of the pieces, the upper body is replaced by that of another recording, turned about the vertical to
-  the direction of the hips. This is the idea of the paper as augmentation: known parts of poses in new combinations. Arms and
-  legs are replaced in the same way and turn with the torso. In a fraction of the pieces, nearly straight legs and a nearly
-  upright torso are straightened further. Actors in motion capture hardly ever stand like people who wait: in HDM05 99 % of the
-  frames have a knee bent by 24 degrees or more. A network trained on them alone bends the knees of people who stand straight.
+  same on both sides. Detectors and recordings disagree on where hips and shoulders are. A network that knows only the
+  proportions of one recording takes others for bent knees and leaning torsos.
+- *The pose*: in a fraction of the pieces the upper body is that of another recording, turned about the vertical to the
+  direction of the hips; arms and legs are replaced in the same way. These are known parts of poses in new combinations. In
+  another fraction nearly straight legs and a nearly upright torso are straightened further, because actors in motion capture
+  hardly ever stand like people who wait.
 - *The detections*: errors of a keypoint detector (`detections`).
-
-All draws depend only on the seed, the epoch and the piece.
 """
 
 import dataclasses

@@ -1,32 +1,29 @@
 """Generate a data set of moving articulated bodies, of any number of frames, that needs no licence.
 
-The generating model
---------------------
-*Hypothesis* (paper Sec. 1): whole poses have a long-tailed distribution, while different poses share the configurations of
-single limbs. The generator implements this hypothesis. It was written from the hypothesis and the published ranges below before
+The generator implements the hypothesis of the paper (Sec. 1): whole poses have a long-tailed distribution, while different
+poses share the configurations of single limbs. It was written from this hypothesis and the published ranges below, before
 any network was trained on its data, and must not be tuned to a network's results.
 
-*Bodies.* A subject has a stature and eleven segment lengths: the ratios of Drillis and Contini (1966, as given in Winter,
-Biomechanics and Motor Control of Human Movement, 4th ed., Fig. 4.1) times the stature, each varied by 4 % (standard deviation)
-between subjects. Statures are spread over the adult range of 1.52 to 1.88 m.
+*Bodies.* A subject has a stature of 1.52 to 1.88 m and eleven segment lengths: the ratios of Drillis and Contini (1966, in
+Winter, Biomechanics and Motor Control of Human Movement, 4th ed., Fig. 4.1) times the stature, each varied by 4 % (standard
+deviation).
 
-*Local motion.* Each limb has a library of primitives (`LEGS`, `ARMS`, `TORSO`): a mean configuration of joint angles and a
-sinusoidal motion around it. All actions draw from the same libraries. Each draw varies the primitive's mean, amplitude, tempo
-and phase. A subject's style adds constant offsets, and a slow tremor is added. All angles are softly limited to the ranges of
-motion (`RANGES`) of the American Academy of Orthopaedic Surgeons (Joint Motion: Method of Measuring and Recording, 1965).
+*Limbs.* Each limb has a library of primitives (`LEGS`, `ARMS`, `TORSO`), which all actions share: a mean configuration of joint
+angles and a sinusoidal motion around it. Each draw varies mean, amplitude, tempo and phase. A subject's style adds constant
+offsets, and a slow tremor is added. Angles are softly limited to the ranges of motion (`RANGES`) of the American Academy of
+Orthopaedic Surgeons (Joint Motion: Method of Measuring and Recording, 1965).
 
-*Global poses.* An action is a list of habits: favourite primitives of the legs (together), the torso and each arm, drawn with
-Zipf weights 1 / rank. Torso, legs and each arm change their primitive independently, after 0.8 s plus an exponential time of
-mean 1.2 s, with a smooth cross-fade of 0.5 s. At each change a limb breaks its habit with probability `NOVELTY`: it then draws
-from its whole library, again with Zipf weights. So most poses are habitual combinations, and a long tail of combinations is
-rarely seen but made of familiar limbs. In the walking actions people do not sit down: legs that break their habit draw only
-from the standing primitives `AFOOT`.
+*Whole poses.* An action is a list of habits: favourite primitives of legs, torso and each arm, drawn with Zipf weights 1 /
+rank. Torso, legs and each arm change their primitive independently, after 0.8 s plus an exponential time of mean 1.2 s, with a
+smooth cross-fade of 0.5 s. At each change a limb breaks its habit with probability `NOVELTY`: it then draws from its whole
+library, or, for legs in the walking actions, from the standing primitives `AFOOT`. So most poses are habitual, and a long tail
+is rare but made of familiar limbs.
 
 *Placement.* The person turns slowly. In the walking actions the person moves on a circle while both legs make `STEPS`. The
 lowest joint touches the floor (by a smooth minimum).
 
-*Cameras.* By default four level cameras stand around the room at a distance of about 5.2 m, with a focal length of 1145 px and
-images of 1000 x 1000 px, close to those of Human3.6M but without distortion. Keypoints are exact projections.
+*Cameras.* By default four level cameras stand around the room, about 5.2 m away, with a focal length of 1145 px and images of
+1000 x 1000 px, close to those of Human3.6M but without distortion. Keypoints are exact projections.
 """
 
 import dataclasses

@@ -1,13 +1,9 @@
 """Read untrusted pickles of arrays and tensors without executing anything that they name.
 
-A pickle is a program: an ordinary unpickler imports and calls anything that it names. Here
-
-- a name in a pickle is looked up in the table `_NAMES`; names of settings that programs save beside their tensors
-  (`_SETTINGS`) all become one kind of dict; all other names are rejected;
-- the objects in the table belong to this module, cannot be altered by a file, and only record the call that the file wants.
-  After the pickle has been read, this module builds the tensors and arrays itself, from checked numbers;
-- each pickle is first scanned for operations that exhaust memory, time or the C stack without naming anything;
-- the costs of a file's pickles are charged to a `Budget`, so that memory and time stay in proportion to the file.
+A pickle is a program: an ordinary unpickler imports and calls anything that it names. Here a name stands for an object of this
+module that only records the call (`_NAMES`, `_SETTINGS`); other names are rejected. Tensors and arrays are built afterwards,
+from checked numbers. Each pickle is first scanned for operations that exhaust memory, time or the C stack, and its cost is
+charged to a `Budget` in proportion to the file's size.
 
 `safe_load` turns every error into a `DataError` of one line.
 """

@@ -1,9 +1,8 @@
 """Read keypoints from tables (CSV, TSV, text) with many different headers and arrangements.
 
-Cells are separated by commas, semicolons, tabs or spaces. The header names joints and axes in any common way (`nose_x`,
-`nose.y`, `left_hip_X`, `x0`, DeepLabCut's three lines). A line is a frame, a person in a frame, or (if there is a column for
-the joint) a joint. Columns for the frame, the time, the track and the confidence are recognised by their names; other columns
-are ignored. If a table has no column for the frame, increasing times number the frames (`csv_columns.numbered`).
+The header names joints and axes in any common way (`nose_x`, `nose.y`, `left_hip_X`, `x0`, DeepLabCut's three lines). A line is
+a frame, a person in a frame, or, if there is a column for the joint, a joint. Columns for the frame, the time, the track and
+the confidence are recognised by their names (`csv_columns`); other columns are ignored.
 """
 
 import collections

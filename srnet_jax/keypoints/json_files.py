@@ -1,4 +1,8 @@
-"""Read keypoints from JSON files in any format that `formats` describes."""
+"""Read keypoints from JSON files in any format that `formats` describes.
+
+A description says where a file has its frames, people and joints. The functions here recognise the format of a file by these
+descriptions, and return the people of each frame.
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""Read keypoints from NumPy files: VideoPose3D's `data_2d_custom_*.npz`, its Detectron2 script's output, and plain arrays."""
+"""Read keypoints from NumPy files: VideoPose3D's `data_2d_custom_*.npz`, its Detectron2 script's output, and plain arrays.
+
+A file is recognised by its arrays and their shapes, which may have frames, people, joints and coordinates in several orders.
+"""
 
 import dataclasses
 import warnings

@@ -1,4 +1,7 @@
-"""The people that a keypoint file contains, as all readers return them, and fields that several formats share."""
+"""The people that a keypoint file contains, as all readers return them, and fields that several formats share.
+
+`People` has one detection in each row, with its frame, track id and confidence. `tracks` combines the detections into tracks.
+"""
 
 import collections
 import dataclasses

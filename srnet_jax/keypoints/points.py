@@ -9,7 +9,7 @@ The forms are:
     {"x": [...], "y": [...], "visible":}     an object of lists
     {"nose": {"x":, "y":}, "left_eye": ...}  joints by name, as objects or rows
 
-Numbers may be texts. A joint is missing if it is None, NaN or exactly (0, 0), has a coordinate of -1 or twice the same negative
+Numbers may be text. A joint is missing if it is None, NaN or exactly (0, 0), has a coordinate of -1 or twice the same negative
 one, such as -999, or a confidence of 0 or less. Missing joints become NaN.
 """
 

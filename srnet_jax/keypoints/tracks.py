@@ -1,17 +1,16 @@
 """Track people through a video: combine detections in single frames into one track of keypoints for each person.
 
-The readers of keypoint files return the people detected in each frame (`People`), and `follow` makes the tracks:
+The readers of keypoint files return the people detected in each frame (`People`), and `follow` makes the tracks. A track
+extends from the first to the last frame that shows the person. Missing joints are NaN; `complete` fills them. The rules:
 
-- `points.mark_missing` decides which joints are missing. A person all of whose joints are missing is not in the frame.
+- A person all of whose joints are missing (`points.mark_missing`) is not in the frame.
 - People with a track id are tracked by it. If an id occurs twice in a frame, the person with the higher confidence is used. If
-it
-  is also the only id, or if no id occurs twice in the file, ids do not identify people and are ignored.
-- People without an id are linked from frame to frame, nearest pairs first. The distance of a pair is the mean over the joints
-  that both have. It may be half of the person's size (the diagonal of the box around the joints) for each frame in between, and
-  two sizes at most. A person who was not seen for 30 frames is not continued. If no frame of a file has two people, all
-  detections are one person.
+  it is also the only id, or if no id occurs twice in the file, ids do not identify people and are ignored.
+- People without an id are linked from frame to frame, nearest pairs first, by the mean distance of the joints that both have.
+  This may be half of the person's size (the diagonal of the box around the joints) for each frame in between, and two sizes at
+  most. A person who was not seen for 30 frames is not continued. If no frame of a file has two people, all detections are one
+  person.
 - A track of fewer than 10 frames is dropped if the longest track of its video has more than twenty times as many.
-- A track extends from the first to the last frame that shows the person. Missing joints are NaN; `complete` fills them.
 - An independent picture gives a track of one frame for each person.
 """
 

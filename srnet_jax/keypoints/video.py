@@ -1,8 +1,8 @@
 """Detect people's keypoints in a video or in pictures, with MediaPipe or any other detector.
 
-MediaPipe is installed with the extra `video`. Its official package does not contain a model: the user provides the `.task` file
-of a pose landmarker, which MediaPipe's site offers. Builds of the package that contain a model for the older interface work
-without this file. The lines that MediaPipe prints when it starts cannot be turned off.
+MediaPipe is installed with the extra `video`. Its official package has no model: the user gives the `.task` file of a pose
+landmarker, which MediaPipe's site offers. Builds of the package that contain a model for the older interface work without this
+file.
 """
 
 import contextlib

@@ -1,4 +1,8 @@
-"""Lift a detector's keypoints to 3D with a trained network: layouts, missing joints, normalisation and frame rates."""
+"""Lift a detector's keypoints to 3D with a trained network: layouts, missing joints, normalisation and frame rates.
+
+`load` returns a `KeypointLifter`, which takes keypoints in any known layout, fills in missing joints, shows the network a video
+at its own frame rate, and returns poses at the video's. It lifts arrays (`__call__`) and files (`lift_file`).
+"""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,8 @@
-"""Draw lifted poses as pictures, films and web pages: the 2D keypoints, with or without the video, beside the 3D pose."""
+"""Draw lifted poses as pictures, films and web pages: the 2D keypoints, with or without the video, beside the 3D pose.
+
+`render` draws a `Scene`, which holds the people's results and, for a background, the images of their video. The ending of the
+file's name chooses the form.
+"""
 
 import logging
 import shutil

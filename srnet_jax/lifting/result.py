@@ -1,4 +1,8 @@
-"""One person in 3D, and the files that hold it."""
+"""One person in 3D, and the files that hold it.
+
+A `Result` has the poses, the keypoints that they were lifted from, times, and, where known, the person's place in the room. Its
+methods return the poses in a level world and joint angles, and save them in every format.
+"""
 
 import dataclasses
 import warnings

@@ -1,13 +1,13 @@
 """The paper's two graph baselines (Table 1): a graph convolution network [41] and a locally connected network [7].
 
-Both lift single frames with a residual trunk over the joints of a skeleton. They differ in how a layer connects the joints:
+Both lift single frames with a residual trunk over the joints of a skeleton. In SemGCN a joint sees its neighbours, through
+weights that all joints share. In LCN a joint sees all joints within a few hops, each pair through its own weights. Details that
+the publications do not state follow their code.
 
-- SemGCN: L. Zhao et al., Semantic Graph Convolutional Networks for 3D Human Pose Regression, CVPR 2019 (arXiv 1904.03345). A
-  joint sees its neighbours, through weights that all joints share.
-- LCN: H. Ci et al., Optimizing Network Structure for 3D Human Pose Estimation, ICCV 2019. A joint sees all joints within a few
-  hops, each pair through its own weights.
-
-Details that the publications do not state follow their code, github.com/garyzhao/SemGCN and github.com/CHUNYUWANG/lcn-pose.
+Source:
+  L. Zhao et al., Semantic Graph Convolutional Networks for 3D Human Pose Regression, CVPR 2019 (arXiv 1904.03345),
+  github.com/garyzhao/SemGCN; H. Ci et al., Optimizing Network Structure for 3D Human Pose Estimation, ICCV 2019,
+  github.com/CHUNYUWANG/lcn-pose.
 """
 
 from collections.abc import Callable

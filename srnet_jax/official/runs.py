@@ -1,4 +1,8 @@
-"""Import an official PyTorch checkpoint as a workdir, and export a run as an official checkpoint."""
+"""Import an official PyTorch checkpoint as a workdir, and export a run as an official checkpoint.
+
+An imported workdir can be evaluated and trained further like any other. The network is read from the file (`recognition`);
+data, protocol and training come from the user's config.
+"""
 
 import collections
 import dataclasses

@@ -14,9 +14,9 @@ lacks is derived by the first rule in `_RULES` whose joints the layout has:
     ears, eyes, nose    head
     ankle               0.16 of the way from the heel to the knee, and 0.25 of the foot's length forward if a toe is seen
 
-The fractions are those of an adult. The ears are about 0.20 m and the top of the head 0.33 m above the shoulders; the ankle is
-0.08 m above the lowest point of the heel and 0.05 m in front of it. In the open motion capture that `RESULTS.md` names, the
-joint called Head is at the height of the ears.
+The fractions are those of an adult, whose ears are about 0.20 m and the top of the head 0.33 m above the shoulders, and whose
+ankle is 0.08 m above the lowest point of the heel and 0.05 m in front of it. Head is at the height of the ears, as in HDM05 and
+CMU.
 """
 
 import dataclasses

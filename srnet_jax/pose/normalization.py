@@ -1,5 +1,8 @@
 """Normalise the network's 2D input and 3D target, undo the normalisation, and mirror poses left to right.
 
+Networks see normalised keypoints and predict normalised joints. `config.model.normalization` names one of seven ways. `basic`
+and `centered` need only the image, `turned` also the focal length; the others use the TRUE depth of the root.
+
 `basic` is VideoPose3D's: 2D screen coordinates divided by half the image width; 3D joints in metres, relative to the root.
 
 `centered` works for input from any camera. Each frame's 2D joints are relative to the root and divided by their root mean
@@ -13,7 +16,7 @@ where s is the root mean square distance at depth 1. It is the person's apparent
 In the mirror image it is the same.
 
 The other normalisations use pixels and depths relative to the root: (pixels - origin) * scale_px and (Z - Z_0) * scale_m. They
-differ in three numbers for each frame, and all use the TRUE depth Z_0 of the root, at test time too:
+differ in three numbers for each frame, and use the true depth Z_0 of the root, at test time too:
 
     name       2D input, and x and y of the target      z of the target
     pixel      pixels over half the image's width       pixels at the root's depth over half the image's width

@@ -1,4 +1,8 @@
-"""Skeletons: the joints and bones of poses, their left and right sides, and the paper's body-part groups."""
+"""Skeletons: the joints and bones of poses, their left and right sides, and the paper's body-part groups.
+
+A `Skeleton` names the joints in the order of the arrays, and each one's parent. `H36M_17` is Human3.6M's, which lifted poses
+have. `body_groups` divides the joints of a skeleton into the parts of the split networks (paper Fig. 6).
+"""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

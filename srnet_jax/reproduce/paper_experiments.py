@@ -1,7 +1,7 @@
 """Define the tables and figures of the paper: networks, protocols, and the paper's numbers.
 
-Our text of the paper lost some headings and cells of its tables. A lost cell has no number here. The notes of an experiment say
-how we assigned the numbers whose heading is lost.
+Our copy of the paper lacks some headings and cells of its tables. A missing cell has no number here. The notes of an experiment
+say how we assigned the numbers whose heading is missing.
 """
 
 import dataclasses

@@ -1,13 +1,13 @@
 """Write and read one checkpoint on disk, and verify its bytes.
 
-A checkpoint is an orbax checkpoint of three items: `variables` (needed for evaluation) and `training` (step, epoch and state of
-the optimiser), each stored as one array of bytes, and `about`, a JSON object with the position in the epoch, the validation
-error, and the name, type, shape and checksum of every array.
+It is an Orbax checkpoint of three items: `variables` (needed for evaluation) and `training` (step, epoch and state of the
+optimiser), each stored as one array of bytes, and `about`, a JSON object with the position in the epoch, the validation error,
+and the name, type, shape and checksum of every array. Every name, type and size is known from the network, and is checked
+before memory is allocated.
 
 Note:
-  Orbax spends most of a millisecond on each array, and SRNet has hundreds of small arrays; concatenated they take a tenth of
-  the time. Orbax and its OCDBT format do not detect changed bytes within an array, hence the checksums. Reading does not trust
-  the files: every name, type and size is known from the network, and is checked before memory is allocated.
+  Orbax spends most of a millisecond on each array; one array for all takes a tenth of the time. Orbax does not detect changed
+  bytes within an array, hence the checksums.
 """
 
 import dataclasses

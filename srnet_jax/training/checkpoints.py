@@ -1,6 +1,6 @@
 """Manage the checkpoints of a run: write them in the background, keep the latest and the best, and set damaged ones aside.
 
-Each folder `WORKDIR/checkpoints/STEP/` is one checkpoint, see `checkpoint_format`.
+Each folder `WORKDIR/checkpoints/STEP/` is one checkpoint, which `checkpoint_format` describes.
 """
 
 import contextlib

@@ -1,15 +1,12 @@
 """Read Acclaim motion capture: an `.asf` file with the bones, and an `.amc` file with their angles in each frame.
 
-In the base pose a bone has a direction, a length and axes C (given by three angles). Its degrees of freedom turn it about these
-axes by a rotation M. Relative to its parent the bone's rotation is C M C^-1, and its end is at
+A bone has a direction, a length and axes C in the base pose, and turns about these axes by a rotation M, whose factors are
+about fixed axes in the order listed ("rx ry rz" is Rz Ry Rx). Its end is at
 
     parent's end + parent's rotation * C M C^-1 * direction * length.
 
-Rotations are about fixed axes in the order listed, so "rx ry rz" is Rz Ry Rx. A joint of the `Motion` is the END of the bone of
-that name; `root` is where the first bones begin.
-
-The databases of CMU and HDM05 were written by Vicon's software. Their files have no frame rate; both databases have 120 Hz.
-Other programs write a line `:SAMPLES-PER-SECOND 60` at the beginning of the `.amc` file.
+A joint of the `Motion` is the END of the bone of that name; `root` is where the first bones begin. Files have no frame rate,
+and 120 Hz is assumed, unless the `.amc` file begins with a line such as `:SAMPLES-PER-SECOND 60`.
 
 Source: Acclaim Skeleton File Definition V1.10; Vicon's "Acclaim Format - ASF line Details" for the order of rotations.
 

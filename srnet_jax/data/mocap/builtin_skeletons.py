@@ -1,21 +1,20 @@
 """Tables of the known skeletons: which joints of a producer's files give Human3.6M's 17 joints.
 
-Names are those in the files without their prefix. Upper and lower case, spaces and `_ . -` are ignored (`recognise`). The files
-of one producer can differ in their number of vertebrae, so a joint may have several sources, of which the best that a file has
-is used: for the spine, the joint nearest to the middle between hip and neck; for the thorax, the base of the neck. The head is
-half-way from the base of the skull to the end of the head, which programs place at the top. A head without an end, or with an
-end of no length, is placed in line with the neck (`skeleton_maps.HEAD_OF_HEIGHT`), and this is reported.
+Names are those in the files without their prefix. Upper and lower case, spaces and `_ . -` are ignored (`recognise`). A joint
+may have several sources, of which the best that a file has is used: for the spine, the joint nearest to the middle between hip
+and neck; for the thorax, the base of the neck. The head is half-way from the base of the skull to the end of the head, or, if
+this has no end or no length, in line with the neck (`skeleton_maps.HEAD_OF_HEIGHT`), which is reported.
 
-*CMU and HDM05* (ASF/AMC) have the same skeleton, Vicon's. Its numbers, divided by its unit of length, are inches. A forearm
-consists of two bones, of which the second ends at the wrist.
+*CMU and HDM05* (ASF/AMC) have Vicon's skeleton. Its numbers, divided by its unit of length, are inches. A forearm consists of
+two bones, of which the second ends at the wrist.
 
-*CMU's BVH conversions by cgspeed* have two sets of names. The MotionBuilder-friendly set (2008 and 2010) keeps CMU's numbers,
-whose unit is 1 / 0.45 inches. Its converter lost each bone that has several children: the thorax and the second bone of the
-forearm. Both are restored. The forearm's is in line with the first and half as long (checked: exact). The thorax is assumed to
-be parallel to the vertebra below and equally long (checked on one recording: 3 mm off instead of 117 mm). The Daz-friendly set
-has the skeleton of Daz's figures, in centimetres, for all subjects. These recordings begin with a T-pose (`recordings.parts`).
+*CMU's BVH conversions by cgspeed* have two sets of names. The MotionBuilder-friendly set keeps CMU's numbers, whose unit is 1 /
+0.45 inches, but lacks two bones that have several children. Both are restored: the second bone of the forearm in line with the
+first and half as long (exact), the thorax parallel to the vertebra below and equally long (3 mm off on one recording). The
+Daz-friendly set has the skeleton of Daz's figures, in centimetres, for all subjects. Its recordings begin with a T-pose
+(`recordings.parts`).
 
-*Bandai-Namco Research's* BVH files are in centimetres. They have no joint above the base of the skull, so the head is placed in
+*Bandai-Namco Research's* files are in centimetres. They have no joint above the base of the skull, so the head is placed in
 line with the neck.
 
 Source:

@@ -2,13 +2,12 @@
 
 A file lists the joints as a tree, each with its offset from its parent and the channels that move it, and then has one line of
 numbers for each frame. A position channel replaces one coordinate of the offset. Rotation channels, in degrees, are applied one
-after the other about the joint's own axes, in the file's order. World positions are computed from the root outwards:
-position = parent's position + parent's rotation * translation, rotation = parent's rotation * own rotations.
+after the other about the joint's own axes, in the file's order.
 
 `Motion` and the functions at the end are shared with the readers of other formats.
 
-Source: M. Meredith and S. Maddock, "Motion Capture File Formats Explained" (Univ. of Sheffield, CS-01-11), except for
-position channels. It adds them to the offset, which would count each bone twice in files that have them on every joint.
+Source: M. Meredith and S. Maddock, "Motion Capture File Formats Explained" (Univ. of Sheffield, CS-01-11), except for position
+channels. It adds them to the offset, which would count each bone twice in files that have them on every joint.
 """
 
 import collections

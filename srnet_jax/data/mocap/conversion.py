@@ -2,8 +2,7 @@
 
 The steps: read each file (`motion_files`); map its joints to the 17 (`recognise`, `skeleton_maps`); cut rest poses and jumps
 (`recordings`); turn all files of a skeleton upright (`verticals`); measure and check the clips (`plausibility`). A file that
-cannot be read, or that cannot be of a person, is refused, and the others are converted. Odd findings are warnings; files with
-the same finding share a warning. `report` writes all numbers to a file.
+cannot be read, or that cannot be of a person, is refused, and the others are converted. Odd findings are warnings.
 """
 
 import contextlib

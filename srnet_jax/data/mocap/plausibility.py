@@ -1,16 +1,13 @@
 """Check whether joint positions can be of a person: sizes, left and right, upright posture, speeds.
 
 `measure` reduces a clip to a few numbers, `pooled` combines several clips to medians, and `checks` compares each number with
-that of people. The verdict is `ok`, `odd` (such people exist, but a mistake is more likely) or `impossible`.
+that of people. The verdict is `ok`, `odd` (such people exist, but a mistake is more likely) or `impossible`. Bones are compared
+as fractions of stature (`skeleton.RATIOS`), the median of the statures that thighs, shins, trunk and arms imply, so that a
+single wrong bone does not change it.
 
-Bones are compared as fractions of stature, by `skeleton.RATIOS`. The ranges are wide, because sources differ in where they
-place the joints of the trunk, the shoulders and the head, and because children have short legs. The stature is the median of
-those that thighs, shins, trunk and arms imply, so that a single wrong bone does not change it.
-
-No clip is refused because a person lies in it. A clip is refused if legs and trunk are along one axis other than z nearly
-all the time and travel across it without rolling: the person walks, and that axis points up.
-
-The limits were tested on 409 clips of CMU and HDM05, none of which is impossible.
+The ranges are wide, because sources differ in where they place joints, and children have short legs. No clip is refused because
+a person lies in it, but it is if legs and trunk are along one axis other than z nearly all the time and travel across it
+without rolling: the person walks, and that axis points up.
 """
 
 import dataclasses
