@@ -31,7 +31,7 @@ UNITS = {spelling: unit_m for unit_m, spellings in _SPELLINGS.items() for spelli
 EXPECTED_UNIT = "one of m, cm, mm, in, ft"
 _POSSIBLE_FPS = (5.0, 1000.0)
 _SHORTEST_S, _FEWEST_TIMES = 0.5, 10  # of a file whose times can show a rate
-_MOST_FRAMES = 1e9
+_MOST_FRAMES = 1e9  # and seconds
 _SAME_RATE = 0.05  # relative difference of rates that are equal: times are often rounded
 _ROUNDED = 0.01  # relative difference from a whole rate
 
@@ -135,7 +135,7 @@ def _counted(labels: np.ndarray) -> np.ndarray:
     Args:
       labels: [T] numbers in the file, of which every n-th may be used; without increasing whole numbers, rows are counted.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         steps = np.diff(labels)
         numbered = (labels == labels.round()).all() and (np.abs(labels) < _MOST_FRAMES).all() and (steps > 0).all()
     if not numbered or not len(steps):
@@ -155,7 +155,8 @@ def _timed(labels: np.ndarray, times: np.ndarray, declared: float) -> tuple[np.n
       declared: the file's DataRate.
     """
     numbered = _counted(labels)
-    if len(times) < _FEWEST_TIMES or not np.isfinite(times).all() or not _SHORTEST_S <= times[-1] - times[0] < _MOST_FRAMES:
+    known = len(times) >= _FEWEST_TIMES and (np.abs(times) < _MOST_FRAMES).all()  # False for NaN
+    if not known or times[-1] - times[0] < _SHORTEST_S:
         return numbered, declared, []
     for frames in (np.arange(len(times)), numbered):
         rate = float(frames[-1] / (times[-1] - times[0]))
