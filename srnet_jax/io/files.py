@@ -9,6 +9,16 @@ from pathlib import Path
 
 from srnet_jax.errors import DataError, UserError, one_line
 
+_OTHER_KINDS = (  # first bytes of a file that is not the one a user meant: what it is, and how to get that one
+    (b"version https://git-lfs", "a pointer of Git LFS", "get the file with `git lfs pull`"),
+    (b"<", "a web page", "the download failed; repeat it, in a browser if need be"),
+    (b"{", "text in JSON", "the download may have failed"),
+    (b"\x1f\x8b", "a gzip archive", "unpack it"),
+    (b"7z\xbc\xaf", "a 7z archive", "unpack it"),
+    (b"Rar!", "a rar archive", "unpack it"),
+    (b"\x89HDF", "an HDF5 file", "this one is of another program"),
+)
+
 
 def plain(path: str | Path) -> Path:
     """Resolve the `..` in a path as the file system does: links before a `..` are followed; missing folders are allowed."""
@@ -85,6 +95,24 @@ def check_new(path: str | Path, what: str = "file") -> None:
     above = next(folder for folder in absolute(path).parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise UserError(f"{above}: not a folder with write permission")
+
+
+def check_kind(data: bytes, expected: str) -> None:
+    """Reject what people have in place of a binary file, such as the web page of a failed download.
+
+    Args:
+      data: its content.
+      expected: what the file should be, for the message.
+
+    Raises:
+      DataError: if the content is that of another kind of file; the message says how to get the right one.
+    """
+    start = data[:256].removeprefix(b"\xef\xbb\xbf").lstrip()
+    for head, found, advice in _OTHER_KINDS:
+        if start.startswith(head):
+            raise DataError(f"found {found}, expected {expected}: {advice}")
+    if data[257:262] == b"ustar":
+        raise DataError(f"found a tar archive, expected {expected}: unpack it")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from srnet_jax.errors import DataError
-from srnet_jax.io.files import reading, size_of
+from srnet_jax.io.files import check_kind, reading, size_of
 from srnet_jax.io.safe_pickle import Budget, Resolver, unpickle
 from srnet_jax.io.text import described, listed, shown
 
@@ -44,8 +44,9 @@ def load_torch(path: str | Path) -> Any:
     budget = Budget(_TORCH_RATIO * size_of(path, "a PyTorch checkpoint"))
     data = Path(path).read_bytes()  # outside `reading`: an error of the file system is not damage
     with reading(path, "a PyTorch checkpoint"):
-        if data[8:9] == b"{":
+        if data[7:9] == b"\0{":  # a size of fewer than 2^56 bytes; text in JSON has no zero
             return _load_safetensors(data, budget)
+        check_kind(data, "a PyTorch checkpoint")
         return _load_zip(data, budget) if data.startswith(b"PK\x03\x04") else _load_legacy(data, budget)
 
 
@@ -62,8 +63,10 @@ def load_npz(path: str | Path) -> dict[str, Any]:
     budget = Budget(_NPZ_RATIO * size_of(path, "a NumPy .npz archive"))
     data = Path(path).read_bytes()
     methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-    with reading(path, "a NumPy .npz archive"), _open_zip(data, budget, methods) as archive:
-        return {info.filename.removesuffix(".npy"): _load_npy(archive, info, budget) for info in archive.infolist()}
+    with reading(path, "a NumPy .npz archive"):
+        check_kind(data, "a NumPy .npz archive")
+        with _open_zip(data, budget, methods) as archive:
+            return {info.filename.removesuffix(".npy"): _load_npy(archive, info, budget) for info in archive.infolist()}
 
 
 def load_pickle(path: str | Path) -> Any:
@@ -79,6 +82,7 @@ def load_pickle(path: str | Path) -> Any:
     budget = Budget(_TORCH_RATIO * size_of(path, "a pickle"))
     data = Path(path).read_bytes()
     with reading(path, "a pickle"):
+        check_kind(data, "a pickle")
         root, _ = unpickle(io.BytesIO(data), budget)
         return Resolver({}, "<", budget).resolve(root)
 
@@ -108,7 +112,20 @@ def _open_zip(data: bytes, budget: Budget, methods: tuple[int, ...]) -> zipfile.
     return archive
 
 
+def _check_contents(names: list[str]) -> None:
+    """Reject a zip archive of another program; `names` are those of its entries."""
+    if any(name.endswith("/constants.pkl") for name in names):
+        advice = "save its weights, torch.save(torch.jit.load(FILE).state_dict(), ...)"
+        raise DataError(f"found a TorchScript program, expected a PyTorch checkpoint: {advice}")
+    if names and all(name.endswith(".npy") for name in names):
+        raise DataError("found a NumPy .npz archive, expected a PyTorch checkpoint: save the weights with torch.save")
+    if not any(name.endswith("/data.pkl") for name in names):
+        inside = listed(name for name in names if not name.endswith("/"))
+        raise DataError(f"found a zip archive of {inside}, expected a PyTorch checkpoint: if it holds one, unpack it")
+
+
 def _load_zip(data: bytes, budget: Budget) -> Any:
+    _check_contents(zipfile.ZipFile(io.BytesIO(data)).namelist())
     with _open_zip(data, budget, (zipfile.ZIP_STORED,)) as archive:
         names = archive.namelist()
         pickles = [name for name in names if name.endswith("/data.pkl")]
@@ -147,7 +164,7 @@ def _load_safetensors(data: bytes, budget: Budget) -> dict[str, np.ndarray]:
 def _load_legacy(data: bytes, budget: Budget) -> Any:
     stream = io.BytesIO(data)
     if unpickle(stream, budget)[0] != _LEGACY_MAGIC:
-        raise DataError("found neither a zip archive nor a legacy checkpoint, expected a PyTorch checkpoint")
+        raise DataError("found neither a zip archive nor a legacy checkpoint, expected a PyTorch checkpoint, by torch.save")
     if unpickle(stream, budget)[0] != _LEGACY_VERSION:
         raise DataError(f"found a legacy checkpoint of another version, expected {_LEGACY_VERSION}")
     unpickle(stream, budget)  # about the machine that wrote it; the storages are always little-endian

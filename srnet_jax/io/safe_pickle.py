@@ -306,17 +306,25 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, _requires_grad: A
         return np.zeros(size, storage.dtype.newbyteorder("="))
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
     if last >= storage.size or math.prod(size) > storage.size:
+        advice = " (in PyTorch, save tensor.contiguous())" * (0 in stride)  # of `expand`
         raise DataError(
-            f"a tensor of offset {offset}, size {size}, stride {stride} exceeds its storage of {storage.size} elements"
+            f"a tensor of offset {offset}, size {size}, stride {stride} exceeds its storage of {storage.size} elements{advice}"
         )
     item_size = storage.dtype.itemsize
     return _native(np.ndarray(size, storage.dtype, storage, offset * item_size, [step * item_size for step in stride]))
 
 
-def _parameter(tensor: Any, _requires_grad: Any, _hooks: Any) -> np.ndarray:
+def _parameter(tensor: Any, _requires_grad: Any, _hooks: Any, _state: Any = None) -> np.ndarray:
     if not isinstance(tensor, np.ndarray):
         raise DataError("found a parameter that is not a tensor, expected a tensor")
     return tensor
+
+
+def _typed(function: Any, _type: Any, args: Any, _state: Any) -> _Call:
+    """Record the call that `torch._tensor._rebuild_from_type_v2` makes for a tensor with attributes of its own."""
+    if not isinstance(function, _Name) or function.make not in (_tensor, _parameter) or type(args) is not tuple:
+        raise DataError("found a tensor of another kind, expected a plain tensor")
+    return _Call(function, args)
 
 
 def _native(array: np.ndarray) -> np.ndarray:
@@ -370,6 +378,10 @@ def _names() -> dict[tuple[str, str], _Name]:
         ("torch._utils", "_rebuild_tensor"): _Name(_tensor),
         ("torch._utils", "_rebuild_tensor_v2"): _Name(_tensor),
         ("torch._utils", "_rebuild_parameter"): _Name(_parameter),
+        ("torch._utils", "_rebuild_parameter_with_state"): _Name(_parameter),
+        ("torch._tensor", "_rebuild_from_type_v2"): _Name(_typed, at_once=True),
+        ("torch", "Tensor"): _Name(),
+        ("torch.nn.parameter", "Parameter"): _Name(),
         ("collections", "OrderedDict"): _Name(_OrderedDict, at_once=True),
         ("_codecs", "encode"): _Name(_encode),  # bytes, in protocol 2 of Python 3
         ("__builtin__", "bytes"): _Name(lambda: b""),  # the same, empty
@@ -407,7 +419,14 @@ _SETTINGS = {
         "numpy.random._pickle": "__generator_ctor",
         "numpy.random._pcg64": "PCG64",
         "torch": "device float16 bfloat16 float32 float64 int32 int64 bool",
-        "builtins __builtin__": "set frozenset list dict tuple int float str bool complex",
+        "torch.torch_version": "TorchVersion",
+        "datetime": "datetime date time timedelta timezone",
+        "omegaconf.dictconfig": "DictConfig",
+        "omegaconf.listconfig": "ListConfig",
+        "omegaconf.base": "ContainerMetadata Metadata",
+        "omegaconf.nodes": "AnyNode BooleanNode BytesNode FloatNode IntegerNode PathNode StringNode",
+        "typing": "Any",
+        "builtins __builtin__": "set frozenset list dict tuple int float str bool complex range xrange slice",
     }.items()
     for module in modules.split()
     for name in names.split()

@@ -20,12 +20,17 @@ from srnet_jax.io.safe_load import load_torch
 from srnet_jax.io.text import described, listed
 
 _ANCHOR = "expand_bn.weight"  # every network of SRNet and VideoPose3D has exactly one tensor of this name
-_WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})  # anywhere in a name
+_WRAPPERS = frozenset(  # anywhere in a name
+    {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+)
+COUNTER = "num_batches_tracked"  # a tensor of every BatchNorm that the networks never read
 _MAX_DEPTH = 5  # of nested dicts
 _MAX_NETWORKS = 10  # in one dict; a damaged file could contain many
-_AVERAGES = re.compile(r"(?:.*[_.])?(?:ema|swa|teacher|averaged?|avg)(?:[_.].*)?", re.IGNORECASE)  # averages of a network
+_AVERAGES = re.compile(
+    r"(?:.*[_.])?(?:ema|swa|teacher|shadow|averaged?|avg)(?:[_.].*)?", re.IGNORECASE
+)  # averages of a network
 _SETTINGS = ("args", "opt", "opts", "options", "config", "cfg", "hparams", "hyper_parameters")  # entries of the command line
-_OPTIMIZERS = ("optimizer", "optimizer_state_dict", "optim", "optimizer_state")
+_OPTIMIZERS = ("optimizer", "optimizer_state_dict", "optim", "optimizer_state", "optimizer_states", "optimizers")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +50,18 @@ class OfficialCheckpoint:
     notes: tuple[str, ...] = ()
 
     def setting(self, name: str, kind: type) -> Any:
-        """Return a setting of the training, such as `causal`, if the file has it and it is of this kind; None otherwise."""
-        found = [self.rest, *(self.rest[key] for key in _SETTINGS if isinstance(self.rest.get(key), dict))]
-        return next((place[name] for place in found if type(place.get(name)) is kind), None)
+        """Return a setting of the training, such as `causal`, if the file has it and it is of this kind; None otherwise.
+
+        A setting may be in a part of the settings, such as `config.model.causal`. The outermost place counts; None if several
+        places of one depth contradict each other.
+        """
+        nested = [chain for key in _SETTINGS for _, chain in _dicts(self.rest.get(key))]
+        for depth in range(_MAX_DEPTH + 1):
+            places = [chain[-1] for chain in nested if len(chain) == depth] if depth else [self.rest]
+            found = {value for place in places if type(value := _unboxed(place.get(name))) is kind}
+            if found:
+                return found.pop() if len(found) == 1 else None
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +91,9 @@ def read_checkpoint(path: str | Path) -> OfficialCheckpoint:
     is_row = isinstance(found, list | tuple)  # such as (epoch, state_dict)
     dicts = list(_dicts({f"item {number}": value for number, value in enumerate(found)} if is_row else found))
     with naming(path):
-        networks = [network for place, chain in dicts for network in _networks(place, chain)]
+        named = [network for place, chain in dicts for network in _networks(place, chain)]
+        of_tensors = [network for network in named if isinstance(network.tensors.get(_ANCHOR), np.ndarray)]
+        networks = of_tensors or named  # shapes, or an optimiser's states, may have the tensors' names
         if not networks:
             tensors = [chain[-1] for _, chain in dicts if any(isinstance(value, np.ndarray) for value in chain[-1].values())]
             have = listed(tensors[0] if tensors else found) if isinstance(found, dict) else described(found)
@@ -86,7 +102,8 @@ def read_checkpoint(path: str | Path) -> OfficialCheckpoint:
     for name, value in network.tensors.items():
         if not isinstance(value, np.ndarray):
             raise DataError(f"{path}: {listed([name])}: found {described(value)}, expected a tensor")
-        if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
+        is_counter = name.endswith(f".{COUNTER}")
+        if value.dtype.kind not in "fiu" or not (is_counter or np.isfinite(value).all()):
             raise DataError(f"{path}: {listed([name])}: found {value.dtype} values, expected finite numbers")
     rest = _rest(network)
     left_out = [*("".join(other.place[:1]) for other in networks if other is not network), *network.others]
@@ -104,7 +121,16 @@ def _dicts(found: Any) -> Iterator[tuple[tuple[str, ...], tuple[dict[Any, Any], 
         if isinstance(value, dict) and id(value) not in seen and len(chain) <= _MAX_DEPTH:
             seen.add(id(value))
             yield place, chain
-            waiting += [((*place, str(key)), (*chain, inner)) for key, inner in value.items() if isinstance(inner, dict)]
+            for key, inner in value.items():
+                row = inner if isinstance(inner, list) and id(inner) not in seen else []
+                seen.update([id(inner)] if row else [])
+                inside = {(str(key), f"item {number}"): item for number, item in enumerate(row)} or {(str(key),): inner}
+                waiting += [((*place, *keys), (*chain, item)) for keys, item in inside.items() if isinstance(item, dict)]
+
+
+def _unboxed(value: Any) -> Any:
+    """Return the value of an item of OmegaConf's DictConfig, or a value itself."""
+    return value["_val"] if isinstance(value, dict) and "_val" in value else value
 
 
 def _networks(place: tuple[str, ...], chain: tuple[dict[Any, Any], ...]) -> Iterator[_Network]:
@@ -159,4 +185,5 @@ def _rest(network: _Network) -> dict[str, Any]:
     for outer, inner in itertools.pairwise(network.dicts):
         rest |= {key: value for key, value in outer.items() if isinstance(key, str) and value is not inner}
     optimizers = [rest[name] for name in _OPTIMIZERS if name in rest]
+    optimizers = [found[0] if isinstance(found, list) and len(found) == 1 else found for found in optimizers]
     return rest | ({"optimizer": optimizers[0]} if optimizers else {})

@@ -6,7 +6,9 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import joint_sets
 from srnet_jax.errors import DataError
+from srnet_jax.io.text import shown
 from srnet_jax.models.pose_lifter import PoseLifter
+from srnet_jax.official.files import OfficialCheckpoint
 from srnet_jax.pose.skeleton import Skeleton
 
 _JOINTS = {17: "human36m_17", 16: "human36m_16", 15: "humaneva_15"}  # {number: joint set} of the 3D joints
@@ -14,7 +16,7 @@ _KEYPOINTS = {17: "coco_17", 16: "human36m_16"}  # of keypoints other than the 3
 
 
 def joint_fields(
-    config: ConfigDict, model: PoseLifter, stated: set[str], path: Path
+    config: ConfigDict, model: PoseLifter, stated: set[str], checkpoint: OfficialCheckpoint
 ) -> tuple[dict[str, str | bool], list[str]]:
     """Return the fields of `config.model` that name a network's joint sets, and lines about what was assumed.
 
@@ -22,18 +24,22 @@ def joint_fields(
       config: `config.model`.
       model: the network.
       stated: names of the fields of `config` that the user set.
-      path: of the checkpoint, for messages.
+      checkpoint: the file; a name of keypoints of COCO among its settings, such as VideoPose3D's `detectron_pt_coco`, counts.
 
     Raises:
       DataError: if a set that the user stated does not fit the network, or no built-in set has its number of joints.
     """
-    keypoints, joints = model.input_shape[0], model.num_joints
+    path, (keypoints, joints) = checkpoint.path, (model.input_shape[0], model.num_joints)
     notes = []
     name = config.joints if "joints" in stated else _known(_JOINTS, joints, "joints", path)
     if "joints" not in stated and joints != 17:
         notes.append(f"its {joints} joints are assumed to be {name} (--config.model.joints)")
     seen = config.input_joints if "input_joints" in stated else ""
-    if not seen and keypoints != joints:
+    named = checkpoint.setting("keypoints", str) or ""
+    if not seen and keypoints == 17 and "coco" in named:
+        seen = _KEYPOINTS[17]
+        notes.append(f"its keypoints are {seen}: {shown(named)} in the settings saved in the file")
+    elif not seen and keypoints != joints:
         seen = _known(_KEYPOINTS, keypoints, "input_joints", path)
         notes.append(f"its {keypoints} keypoints are assumed to be {seen} (--config.model.input_joints)")
     elif not seen and model.connectivity[0] == "fully_connected":

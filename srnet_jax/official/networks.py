@@ -19,12 +19,11 @@ import numpy as np
 from srnet_jax.errors import DataError
 from srnet_jax.io.text import described, listed
 from srnet_jax.models.pose_lifter import FULLY_CONNECTED, SPLIT_RECOMBINE, PoseLifter, variable_shapes
-from srnet_jax.official.files import OfficialCheckpoint, read_checkpoint
+from srnet_jax.official.files import COUNTER, OfficialCheckpoint, read_checkpoint
 from srnet_jax.official.recognition import Stated, assumptions, recognise
 
 _logger = logging.getLogger(__name__)
 
-COUNTER = "num_batches_tracked"  # a tensor of every BatchNorm that the networks never read
 _NORM = (
     ("weight", ("params", "scale")),
     ("bias", ("params", "bias")),
@@ -70,6 +69,8 @@ def load_official_checkpoint(path: str | Path, **stated: Any) -> tuple[PoseLifte
     options = Stated(**stated)
     checkpoint = read_checkpoint(path)
     model = recognise(checkpoint, options)
+    if SPLIT_RECOMBINE in model.connectivity and options.recombine not in (None, model.recombine):
+        raise DataError(f"{path}: recombine: found {model.recombine}, expected {options.recombine}, as stated")
     variables = to_variables(model, checkpoint)
     for note in assumptions(checkpoint, model, options):
         _logger.warning("%s: %s", path, note)
@@ -150,7 +151,10 @@ def to_variables(model: PoseLifter, checkpoint: OfficialCheckpoint) -> dict[str,
         raise DataError(f"{checkpoint.path}: found {listed(sorted(unknown))}, expected only tensors of this network")
     for tensor in tensors:
         if tensor.path:
-            _fill(view(variables, tensor), checkpoint.path, tensor.name, checkpoint.state_dict.get(tensor.name))
+            value = checkpoint.state_dict.get(tensor.name)
+            _fill(view(variables, tensor), checkpoint.path, tensor.name, value)
+            if tensor.path[-1] == "var" and np.any(value < 0):
+                raise DataError(f"{checkpoint.path}: {tensor.name}: found {np.min(value):.3g}, expected variances of 0 or more")
     return variables
 
 
@@ -200,7 +204,8 @@ def _fill(place: np.ndarray, path: Path, name: str, value: Any) -> None:
     """Copy a value of a file to a float32 array; raise a DataError if it would be rounded."""
     place[...] = found = _checked(path, name, value, place.shape)
     if not np.array_equal(place, found):
-        raise DataError(f"{path}: {name}: found {found.dtype} values that float32 would round, expected float32")
+        wanted = "expected float32 (in PyTorch, save model.float().state_dict())"
+        raise DataError(f"{path}: {name}: found {found.dtype} values that float32 would round, {wanted}")
 
 
 def _checked(path: Path, name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:

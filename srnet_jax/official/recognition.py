@@ -14,13 +14,15 @@ import numpy as np
 
 from srnet_jax.config.schema import ACTIVATIONS
 from srnet_jax.errors import DataError
-from srnet_jax.io.text import listed
+from srnet_jax.io.text import listed, shown
 from srnet_jax.models.pose_lifter import PoseLifter, connectivity_plan
 from srnet_jax.official.files import OfficialCheckpoint
 from srnet_jax.pose.skeleton import body_groups
 
 ERRORS = ("loss 3d train", "loss 3d eval", "loss 3d test")  # entries of the official SRNet code: MPJPE, mm
 _VIDEOPOSE3D = ("model_traj", "random_state_semi")  # entries of VideoPose3D, usually None
+_OTHER_NORMS = ("base", "proj", "weak_proj")  # values of the official `--norm` beside lcn
+_ACTIVATIONS = {"relu": "relu", "leakyrelu": "leaky_relu", "lrelu": "leaky_relu"}  # as programs spell them: our names
 _MAX_FIELD = 100_000  # frames; a larger receptive field means a damaged file
 _MAX_BLOCKS = 100  # of two layers; the official networks have at most 4
 _MIN_CHANNELS = 17  # the minimum of config.model.channels
@@ -60,7 +62,7 @@ def _saved(checkpoint: OfficialCheckpoint) -> dict[str, Any]:
     recombine = checkpoint.setting("recombine", str)
     found = {
         "causal": checkpoint.setting("causal", bool),
-        "adds_input": {"lcn": True, "proj": False, "weak_proj": False}.get(checkpoint.setting("norm", str)),
+        "adds_input": {"lcn": True, **dict.fromkeys(_OTHER_NORMS, False)}.get(checkpoint.setting("norm", str)),
         "recombine": recombine if recombine in ("multiply", "add") else None,
         "dense": checkpoint.setting("dense", bool),
     }
@@ -104,6 +106,9 @@ def recognise(checkpoint: OfficialCheckpoint, stated: Stated = Stated()) -> Pose
         raise DataError(f"{path}: filter widths {widths[:12]}, expected odd numbers that see at most {_MAX_FIELD} frames")
     options: dict[str, Any] = {"causal": bool(stated.causal), "adds_input": bool(stated.adds_input)}
     options["dense"] = dense
+    if not stated.activation and (found := _saved_activation(checkpoint)) not in ("", *ACTIVATIONS):
+        expected = f"expected {' or '.join(ACTIVATIONS)} (config.model.activation)"
+        raise DataError(f"{path}: activation: found {shown(found)} in the settings saved in the file, {expected}")
     options["activation"] = stated.activation or trained_activation(checkpoint)[0]
     if fully_connected:
         network, (groups, seen) = "fc", _joints(tensors, stated, path)
@@ -224,12 +229,18 @@ def trained_activation(checkpoint: OfficialCheckpoint) -> tuple[str, bool]:
     The tensors of VideoPose3D's networks (ReLU) and of SRNet's fully connected networks (LeakyReLU) have the same names and
     shapes, but the two programs save different entries beside them. Without such an entry, ReLU is more likely.
     """
-    named = checkpoint.setting("activation", str)  # written by our own exports
-    if named in ACTIVATIONS:
+    if (named := _saved_activation(checkpoint)) in ACTIVATIONS:
         return named, True
     if "shrink.weight" not in checkpoint.state_dict or any(name in checkpoint.rest for name in ERRORS):
         return "leaky_relu", True
     return "relu", any(name in checkpoint.rest for name in _VIDEOPOSE3D)
+
+
+def _saved_activation(checkpoint: OfficialCheckpoint) -> str:
+    """Return the activation among the settings in the file (also our own exports have it), in our spelling; "" without one."""
+    found = checkpoint.setting("activation", str) or ""
+    plain = found.rpartition(".")[2].removesuffix("()").replace("_", "").lower()  # such as nn.LeakyReLU
+    return _ACTIVATIONS.get(plain, found)
 
 
 def assumptions(checkpoint: OfficialCheckpoint, model: PoseLifter, stated: Stated) -> list[str]:
@@ -255,6 +266,8 @@ def assumptions(checkpoint: OfficialCheckpoint, model: PoseLifter, stated: State
         notes.append(
             f"the file does not tell multiply from add: recombine={model.recombine} is assumed (--config.model.recombine)"
         )
+    if stated.adds_input is None and activation == "leaky_relu" and model.input_shape[0] == model.num_joints:
+        notes.append("the file does not tell whether --norm was lcn: adds_input=False is assumed (--config.model.adds_input)")
     if model.receptive_field > 1 and stated.causal is None:
         notes.append(
             "the file does not distinguish causal networks from others: causal=False is assumed (--config.model.causal)"

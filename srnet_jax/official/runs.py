@@ -77,7 +77,7 @@ def import_run(
     fields = _stated_fields(config, changed)
     stated = _stated(config, fields)
     model = recognise(checkpoint, stated)
-    joints, joint_notes = joint_fields(config.model, model, fields, checkpoint.path)
+    joints, joint_notes = joint_fields(config.model, model, fields, checkpoint)
     variables = jax.tree.map(jnp.asarray, to_variables(model, checkpoint))
     notes = [*assumptions(checkpoint, model, stated), *joint_notes]
     try:
@@ -270,9 +270,9 @@ def _counters(checkpoint: OfficialCheckpoint, model: PoseLifter) -> dict[str, in
     names = [tensor.name for tensor in official_tensors(model) if not tensor.path]
     found = {name: checkpoint.state_dict[name] for name in names if name in checkpoint.state_dict}
     for name, value in found.items():
-        if value.shape or value.dtype.kind not in "iu":
+        if value.size != 1:
             raise DataError(f"{checkpoint.path}: {name}: found {described(value)}, expected an integer")
-    return {name: int(value) for name, value in found.items()}
+    return {name: int(value.item()) for name, value in found.items() if np.isfinite(value).all()}  # float16 makes 70,000 inf
 
 
 def _network_text(config: ConfigDict, model: PoseLifter) -> str:

@@ -1,6 +1,8 @@
 import argparse
 import collections
 import dataclasses
+import datetime
+import gzip
 import io
 import json
 import os
@@ -15,7 +17,7 @@ import pytest
 
 from srnet_jax.errors import DataError
 from srnet_jax.io import safe_pickle
-from srnet_jax.io.safe_load import load_npz, load_torch
+from srnet_jax.io.safe_load import load_npz, load_pickle, load_torch
 from srnet_jax.io.safe_pickle import RandomState
 
 
@@ -470,7 +472,7 @@ def test_other_files(tmp_path, monkeypatch):
         for data in (b"", b"PK\3\4", b"hello world\n", random.Random(0).randbytes(500)):
             path.write_bytes(data)
             assert expected in refusal(load, path)
-    assert refusal(load_torch, write_npz(path, 0)).startswith("found a zip archive with 0 data.pkl, expected")
+    assert refusal(load_torch, write_npz(path, 0)).startswith("found a NumPy .npz archive, expected a PyTorch checkpoint: save")
     assert refusal(load_npz, write_zip(path, {})).startswith("found any name/data.pkl, expected only .npy")
     path.write_bytes(pickle.dumps({"a": 1}))
     assert refusal(load_torch, path).startswith("found neither a zip archive nor a legacy checkpoint")
@@ -481,6 +483,75 @@ def test_other_files(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", denied)
     with pytest.raises(PermissionError):
         load_torch(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 678\n",
+            "a pointer of Git LFS, {}: get the file with",
+        ),
+        (b"\n\n<!DOCTYPE html><html><head><title>Virus scan", "a web page, {}: the download failed; repeat it"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?><Error><Code>AccessDenied", "a web page, {}: the download failed"),
+        (b'{"message": "Not Found"}', "text in JSON, {}: the download may have failed"),
+        (b'{"a":1, {"x": 2}}', "text in JSON, {}: the download may have failed"),  # a brace where safetensors has one
+        (gzip.compress(b"x"), "a gzip archive, {}: unpack it"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(50), "a 7z archive, {}: unpack it"),
+        (bytes(257) + b"ustar\x0000", "a tar archive, {}: unpack it"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(50), "an HDF5 file, {}: this one is of another program"),
+    ],
+)
+def test_what_people_have_in_place_of_a_file_is_named(data, message, tmp_path):
+    path = tmp_path / "x.bin"
+    path.write_bytes(data)
+    for load, expected in ((load_torch, "a PyTorch checkpoint"), (load_npz, "a NumPy .npz archive"), (load_pickle, "a pickle")):
+        assert refusal(load, path).startswith("found " + message.format(f"expected {expected}"))
+
+
+def test_zip_archives_of_other_programs_are_named(tmp_path):
+    path = write_entries(tmp_path / "x.bin", {"data.pkl": b"N.", "constants.pkl": b"N.", "code/x.py": b""})
+    assert refusal(load_torch, path).startswith("found a TorchScript program, expected a PyTorch checkpoint: save its weights")
+    path = write_entries(path, {"": b"", "model.bin": b"PK"})
+    message = "found a zip archive of 'any name/model.bin', expected a PyTorch checkpoint: if it holds one, unpack it"
+    assert refusal(load_torch, path) == message
+
+
+@pytest.mark.parametrize("size", [123, 60, 32 + (123 << 8)])
+def test_headers_of_any_size_are_no_text(size, tmp_path):
+    """The first bytes of a safetensors file are the size of its header, and may look like text."""
+    table = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).replace(" ", "").ljust(size).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(struct.pack("<Q", size) + table + np.array([3], "<f4").tobytes())
+    assert load_torch(path) == {"a": [3]}
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_tensors_with_attributes(write, tmp_path):
+    """PyTorch saves the attributes that a program gave to a tensor or a parameter beside it."""
+    plain, name = (
+        tensor(Storage("Float", np.arange(3, dtype=np.float32)), (3,), (1,)),
+        Name("torch._utils", "_rebuild_tensor_v2"),
+    )
+    parameter = Call(Name("torch._utils", "_rebuild_parameter_with_state"), plain, True, {}, {"no_decay": True})
+    typed = Call(
+        Name("torch._tensor", "_rebuild_from_type_v2"), name, Name("torch", "Tensor"), plain.reduced[1], {"no_decay": True}
+    )
+    found = load_torch(write(tmp_path / "x.bin", {"parameter": parameter, "typed": typed}))
+    for value in found.values():
+        np.testing.assert_array_equal(value, np.arange(3, dtype=np.float32), strict=True)
+    for function, args in ((Name("torch", "Size"), ((3,),)), (Name("torch", "FloatStorage"), ()), (name, [1])):
+        other = Call(Name("torch._tensor", "_rebuild_from_type_v2"), function, Name("torch", "Tensor"), args, {})
+        assert refusal(load_torch, write(tmp_path / "x.bin", other)).startswith("found a tensor of another kind")
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_versions_times_and_ranges_beside_tensors_are_read_over(protocol, tmp_path):
+    saved = {"date": datetime.datetime.now(), "took": datetime.timedelta(1), "frames": range(3), "lr": 0.5}
+    saved["version"] = Call(Name("torch.torch_version", "TorchVersion"), "2.13.0", state={})
+    found = load_torch(write_zip(tmp_path / "x.bin", saved, protocol))
+    assert list(found) == list(saved)
+    assert found["lr"] == 0.5
 
 
 @pytest.mark.parametrize("kind", WRITERS)

@@ -104,3 +104,45 @@ def test_a_network_may_be_in_a_tuple(tmp_path):
 def test_settings_of_the_training(tmp_path):
     found = read(tmp_path, {"state_dict": tensors(), "dense": 1, "args": {"causal": True, "norm": "lcn"}, "config": [1]})
     assert [found.setting("causal", bool), found.setting("norm", str), found.setting("dense", bool)] == [True, "lcn", None]
+
+
+def test_settings_in_parts_of_the_settings(tmp_path):
+    config = {"model": {"causal": True, "activation": "relu"}, "head": {"activation": "leaky_relu"}, "dense": True}
+    found = read(tmp_path, {"state_dict": tensors(), "hyper_parameters": config | {"data": {"dense": False}}})
+    assert (found.setting("causal", bool), found.setting("dense", bool)) == (True, True)
+    assert found.setting("activation", str) is None  # two places of one depth contradict each other
+
+
+def test_settings_of_omegaconf(tmp_path):
+    """A DictConfig arrives as the dict of its state, with a box around each value."""
+    model = {"_metadata": {}, "_content": {"causal": {"_metadata": {}, "_val": True}}}
+    found = read(tmp_path, {"state_dict": tensors(), "hyper_parameters": {"cfg": {"_content": {"model": model}}}})
+    assert found.setting("causal", bool) is True
+
+
+def test_networks_in_lists(tmp_path):
+    found = read(tmp_path, {"models": [tensors(), tensors(outputs=3)], "optimizers": [{"param_groups": []}]})
+    assert found.state_dict["shrink.weight"].shape == (51, 17, 1)
+    assert found.rest["optimizer"] == {"param_groups": []}
+    assert found.notes == ("left out: 'models'",)
+
+
+def test_other_values_under_the_tensors_names_are_no_networks(tmp_path):
+    """Optimisers that are saved in parts name their states as the tensors."""
+    state = {name: {"step": 1, "exp_avg": value} for name, value in tensors().items()}
+    shapes = {name: value.shape for name, value in tensors("module.").items()}
+    found = read(tmp_path, {"model": tensors(), "optim": {"state": state}, "param_shapes": shapes})
+    np.testing.assert_array_equal(found.state_dict["shrink.weight"], tensors()["shrink.weight"])
+    assert found.notes == ()
+
+
+def test_shadows_are_averages(tmp_path):
+    average = {name: value + 1 for name, value in tensors().items()}
+    found = read(tmp_path, {"shadow": average, "model": tensors()})
+    np.testing.assert_array_equal(found.state_dict["shrink.weight"], tensors()["shrink.weight"])
+
+
+def test_counters_need_not_be_finite(tmp_path):
+    """Weights are saved as float16 with the counters, in which 70,000 is infinite."""
+    counter = {"expand_bn.num_batches_tracked": np.array(np.inf, np.float32)}
+    assert list(read(tmp_path, tensors() | counter).state_dict) == [*tensors(), *counter]

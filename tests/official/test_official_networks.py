@@ -183,6 +183,55 @@ def test_settings_in_the_file_decide(key, tmp_path, rng, caplog):
         load_official_checkpoint(tmp_path / "x.bin", causal=False)
 
 
+@pytest.mark.parametrize(
+    ("name", "activation"),
+    [
+        ("ReLU", "relu"),
+        ("nn.LeakyReLU()", "leaky_relu"),
+        ("lrelu", "leaky_relu"),
+        ("", "relu"),
+        ("gelu", ""),
+        ("LeakyReLU(0.2)", ""),
+    ],
+)
+def test_spellings_of_activations(name, activation, tmp_path, rng):
+    save_torch(tmp_path / "x.bin", {"model": videopose3d(rng, (1,)), "hparams": {"net": {"activation": name}}})
+    if activation == "":
+        with pytest.raises(DataError, match=r"x\.bin: activation: found '.*' in the settings .*, expected leaky_relu or relu"):
+            load_official_checkpoint(tmp_path / "x.bin")
+        assert load_official_checkpoint(tmp_path / "x.bin", activation="relu")[0].activation == "relu"
+    else:
+        assert load_official_checkpoint(tmp_path / "x.bin")[0].activation == activation
+
+
+def test_what_is_stated_must_fit_the_tensors(tmp_path):
+    model = PoseLifter(
+        connectivity_plan("sr", 2), joint_groups=body_groups(5), filter_widths=(1,), channels=84, recombine="add"
+    )
+    save_torch(tmp_path / "x.bin", from_variables(model, zero_variables(model), collections.defaultdict(int)))
+    assert load_official_checkpoint(tmp_path / "x.bin", recombine="add")[0].recombine == "add"
+    with pytest.raises(DataError, match=r"x\.bin: recombine: found add, expected multiply, as stated"):
+        load_official_checkpoint(tmp_path / "x.bin", recombine="multiply")
+
+
+def test_lcn_is_named_where_the_file_does_not_say(tmp_path, rng, caplog):
+    save_torch(tmp_path / "x.bin", {"model_pos": videopose3d(rng, (1,)), "loss 3d test": 50.0})
+    load_official_checkpoint(tmp_path / "x.bin")
+    assert "whether --norm was lcn: adds_input=False is assumed (--config.model.adds_input)" in caplog.text
+    caplog.clear()
+    save_torch(tmp_path / "x.bin", {"model_pos": videopose3d(rng, (1,)), "loss 3d test": 50.0, "args": {"norm": "base"}})
+    load_official_checkpoint(tmp_path / "x.bin")
+    assert "adds_input" not in caplog.text
+
+
+def test_negative_variances_are_refused(tmp_path, rng):
+    tensors = videopose3d(rng, (1,))
+    tensors["expand_bn.running_var"][3] = -0.5
+    save_torch(tmp_path / "x.bin", {"model_pos": tensors, "model_traj": None})
+    with pytest.raises(DataError, match=r"expand_bn\.running_var: found -0\.5, expected variances of 0 or more"):
+        load_official_checkpoint(tmp_path / "x.bin")
+
+
 @pytest.mark.parametrize(("kernels", "widths"), [((3, 7, 19), (3, 3, 3)), ((3, 13), (3, 5))])
 def test_dense_networks_lift_as_videopose3d(kernels, widths, tmp_path, rng, caplog):
     tensors, inputs = videopose3d(rng, kernels), rng.normal(size=(2, 30, 17, 2)).astype(np.float32)

@@ -266,6 +266,21 @@ def test_keypoints_can_be_stated(tmp_path, rng):
     assert not any("assumed to be" in line for line in said)
 
 
+def test_keypoints_among_the_settings(tmp_path, rng):
+    content = {"model_pos": videopose3d(rng, (1,)), "model_traj": None, "args": {"keypoints": "detectron_pt_coco"}}
+    counters = {
+        name.replace("weight", "num_batches_tracked"): value for name, value in content["model_pos"].items() if "bn" in name
+    }
+    content["model_pos"] |= {name: np.array(np.inf, np.float32) for name in counters if name.endswith("tracked")}
+    save_torch(tmp_path / "x.bin", content)
+    said = []
+    import_run(tmp_path / "x.bin", default.get_config(), tmp_path / "run", said.append)
+    assert config_files.load(tmp_path / "run").model.input_joints == "coco_17"
+    assert "its keypoints are coco_17: 'detectron_pt_coco' in the settings saved in the file" in said
+    export_run(tmp_path / "run", tmp_path / "back.bin")
+    assert load_torch(tmp_path / "back.bin")["model_pos"]["expand_bn.num_batches_tracked"] == 0
+
+
 @pytest.mark.parametrize(
     ("inputs", "outputs", "fields", "message"),
     [
