@@ -496,11 +496,12 @@ def test_other_files(tmp_path, monkeypatch):
         (b"\xef\xbb\xbf<?xml version='1.0'?><Error><Code>AccessDenied", "a web page, {}: the download failed"),
         (b'{"message": "Not Found"}', "text in JSON, {}: the download may have failed"),
         (b'{"a":1, {"x": 2}}', "text in JSON, {}: the download may have failed"),  # a brace where safetensors has one
-        (gzip.compress(b"x"), "a gzip archive, {}: unpack it"),
+        (gzip.compress(b"x", mtime=0), "a gzip archive, {}: unpack it"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(50), "a 7z archive, {}: unpack it"),
         (bytes(257) + b"ustar\x0000", "a tar archive, {}: unpack it"),
         (b"\x89HDF\r\n\x1a\n" + bytes(50), "an HDF5 file, {}: this one is of another program"),
     ],
+    ids=["git-lfs", "html", "xml", "json", "json with a brace in its place", "gzip", "7z", "tar", "hdf5"],
 )
 def test_what_people_have_in_place_of_a_file_is_named(data, message, tmp_path):
     path = tmp_path / "x.bin"

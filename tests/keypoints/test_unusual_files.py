@@ -11,8 +11,25 @@ from srnet_jax.keypoints import keypoint_files
 from srnet_jax.keypoints.csv_columns import FRAME
 from srnet_jax.keypoints.keypoint_files import Hints
 from srnet_jax.keypoints.people import clock_seconds
-from tests.keypoints.builders import FRAMES, SIZE, flat, shares, table, walker, wide, write_folder, write_json
-from tests.keypoints.test_forms import BODY, COCO, LANDMARKS, WALK, annotations, labels, openpose, same
+from tests.keypoints.builders import (
+    BODY,
+    COCO,
+    FRAMES,
+    LANDMARKS,
+    SIZE,
+    WALK,
+    flat,
+    openpose,
+    same,
+    shares,
+    table,
+    walker,
+    wide,
+    write_folder,
+    write_json,
+)
+from tests.keypoints.test_json_forms import annotations
+from tests.keypoints.test_table_forms import labels
 
 
 def results(ids, people):

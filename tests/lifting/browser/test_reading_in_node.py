@@ -20,14 +20,13 @@ from srnet_jax.keypoints.keypoint_files import Hints
 from srnet_jax.keypoints.tracks import Track
 from srnet_jax.lifting.browser import reading_tables
 from tests.fuzz.readers import READERS
-from tests.keypoints import test_forms, test_keypoint_files, test_people_and_frames
-from tests.keypoints.builders import SIZE, walker, write_folder, write_json
+from tests.keypoints import test_json_forms, test_keypoint_files, test_people_and_frames, test_table_forms
+from tests.keypoints.builders import COCO, SIZE, WALK, walker, write_folder, write_json
 from tests.lifting.browser.node import needs_node, run
 from tests.lifting.browser.reading import browser_reads, case_of, difference
 
 pytestmark = needs_node
 ROOT = Path(__file__).parents[3]
-WALK = walker("coco")
 FUZZED = [name for name in READERS if name.endswith((".json", ".csv", ".npy")) and "config" not in name] + ["keypoints.npz"]
 
 
@@ -49,15 +48,17 @@ def check(cases):
 def test_every_form_of_a_file(tmp_path):
     hints = Hints(image_size=SIZE)
     cases = []
-    contents = [content for content, _ in test_forms.JSON.values()] + list(test_people_and_frames.ONE_PERSON.values())
+    contents = [content for content, _ in test_json_forms.JSON.values()] + list(test_people_and_frames.ONE_PERSON.values())
     contents += [form(WALK, test_people_and_frames.OTHER) for form in test_people_and_frames.BY_PERSON.values()]
-    contents.append(test_forms.annotations(WALK, test_forms.COCO, "walk/{:06d}.jpg"))
+    contents.append(test_json_forms.annotations(WALK, COCO, "walk/{:06d}.jpg"))
     cases += [case_of(write_json(tmp_path / "walk.json", content), hints) for content in contents]
-    cases += [case_of(write_json(tmp_path / "walk.json", form[0], lines=True), hints) for form in test_forms.LINES.values()]
-    for text, _ in test_forms.TABLES.values():
+    cases += [
+        case_of(write_json(tmp_path / "walk.json", form[0], lines=True), hints) for form in test_json_forms.LINES.values()
+    ]
+    for text, _ in test_table_forms.TABLES.values():
         (tmp_path / "walk.csv").write_bytes(text.encode())
         cases.append(case_of(tmp_path / "walk.csv", hints))
-    for number, (name, content, _) in enumerate(test_forms.FOLDERS.values()):
+    for number, (name, content, _) in enumerate(test_json_forms.FOLDERS.values()):
         cases.append(case_of(write_folder(tmp_path / str(number), name, content), hints))
     for array in (WALK, WALK[None, ..., :2], WALK.reshape(25, -1), np.insert(WALK, 2, 0.1, axis=-1), WALK.transpose(0, 2, 1)):
         for given in (
