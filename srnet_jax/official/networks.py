@@ -151,10 +151,10 @@ def to_variables(model: PoseLifter, checkpoint: OfficialCheckpoint) -> dict[str,
         raise DataError(f"{checkpoint.path}: found {listed(sorted(unknown))}, expected only tensors of this network")
     for tensor in tensors:
         if tensor.path:
-            value = checkpoint.state_dict.get(tensor.name)
-            _fill(view(variables, tensor), checkpoint.path, tensor.name, value)
-            if tensor.path[-1] == "var" and np.any(value < 0):
-                raise DataError(f"{checkpoint.path}: {tensor.name}: found {np.min(value):.3g}, expected variances of 0 or more")
+            place = view(variables, tensor)
+            _fill(place, checkpoint.path, tensor.name, checkpoint.state_dict.get(tensor.name))
+            if tensor.path[-1] == "var" and np.any(place < 0):
+                raise DataError(f"{checkpoint.path}: {tensor.name}: found {np.min(place):.3g}, expected variances of 0 or more")
     return variables
 
 
