@@ -46,9 +46,11 @@ def mean_error(evaluation: Evaluation, row: tuple[str, str]) -> float:
 
 
 def compare(first: Evaluation, second: Evaluation) -> Table:
-    """Return a table with the error of each network and the gain of the first, by the rows of the results."""
+    """Return a table with the error of each network, headed by the name of its file or run, and the gain of the first."""
     rows = [ACTIONS] + [(kind, name) for kind, names in first.results["recordings"]["rows"].items() for name in names]
-    table = Table("row", f"{first.results['network']}, mm", f"{second.results['network']}, mm", "first better by, %", "verdict")
+    paths = (evaluation.workdir for evaluation in (first, second))
+    heads = (f"{path.parent.name if path.name == 'results.json' else path.stem}, mm" for path in paths)
+    table = Table("row", *heads, "first better by, %", "verdict")
     for row in rows:
         found = gain([first], [second], row)
         interval = f"{found.percent:+.1f} ({found.low:+.1f} to {found.high:+.1f})" if found else "too few recordings"

@@ -18,7 +18,7 @@ from typing import Any
 from srnet_jax.errors import UserError
 
 Maker = Callable[[str], Callable[[], object]]  # maps the name of a case to the function that is timed
-_ALLOCATOR = "GLIBC_TUNABLES"  # see launch/__init__.py
+_ALLOCATOR = "GLIBC_TUNABLES"  # see commands/process.py
 _PEAK_MEMORY = "peak memory"  # sent instead of a case
 
 

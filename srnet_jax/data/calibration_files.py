@@ -2,8 +2,9 @@
 
 - `.toml` of Pose2Sim, Anipose, FreeMoCap or Caliscope: one table for each camera, with `size` (width, height), `matrix`
   (3 x 3), `distortions` (OpenCV's k1, k2, p1, p2 and optionally k3), `rotation` (Rodrigues vector or 3 x 3, world to camera),
-  `translation` and optionally `name`. Other tables are passed over, and so are cameras with `ignore = true`. The cameras may be
-  in a table `cameras`. The unit is metres. It is taken to be millimetres if two cameras are more than 100 units apart, or a
+  `translation` and optionally `name`. Tables without `matrix` and `size` are passed over. So are cameras with `ignore = true`,
+  and, with a warning, those without a place (`rotation` and `translation` missing or "null"). The cameras may be in a table
+  `cameras`. The unit is metres. It is taken to be millimetres if two cameras are more than 100 units apart, or a
   single camera is more than 100 units from the origin. Fisheye cameras are rejected, and so are distortions after k3 that are
   not zero. Vectors may be rows or columns, as OpenCV returns them.
 - `.qca.txt` of Qualisys: XML with one element `camera` for each camera. It has `fov_video` (the image), `transform` (position
@@ -36,8 +37,9 @@ _FARTHEST_PX = 1e6  # of image sizes, focal lengths and centres
 _LONGER = ((8,), (12,), (14,))  # OpenCV's distortions of further models
 _EXPECTED = "a calibration of cameras"
 _FORMATS = "a .toml file of Pose2Sim, Anipose, FreeMoCap or Caliscope, or a .qca.txt file of Qualisys"
-_OF_CAMERAS = {"matrix", "distortions", "rotation", "translation"}  # a table with one of these fields is a camera
-_LEAST_FOCAL = 0.05  # focal length, relative to the image's longer side; a shorter one is no pixels
+_OF_CAMERAS, _PLACE = {"matrix", "size"}, ("rotation", "translation")  # a table with a field of the first is a camera
+_LEAST_FOCAL = 0.05  # smallest focal length in pixels, relative to the image's longer side
+_LAST_ROW, _SKEW = 1e-6, 0.01  # allowed errors of a camera matrix, and its largest skew, relative to the focal length
 _MOST_TURNED = 7.0  # length of a rotation vector, radians: a full turn and some rounding
 _OFF_CENTRE, _NEAR_CENTRE = 0.2, 0.1  # distance of the centre from the image's middle, relative to the image: odd, usual
 _DISTORTION = ("radialDistortion1", "radialDistortion2", "tangentalDistortion1", "tangentalDistortion2", "radialDistortion3")
@@ -89,11 +91,12 @@ def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _from_toml(path: Path) -> Iterable[CalibratedCamera]:
-    tables = read_toml(path, _EXPECTED)
-    nested = tables.get("cameras")
-    tables = nested if isinstance(nested, dict) and not _OF_CAMERAS.intersection(nested) else tables
-    cameras = {name: table for name, table in tables.items() if isinstance(table, dict) and _OF_CAMERAS.intersection(table)}
-    made = [_from_table(name, table) for name, table in cameras.items() if table.get("ignore") is not True]
+    tables = _camera_tables(read_toml(path, _EXPECTED))
+    unplaced = [name for name, table in tables.items() if all(table.get(field, "null") == "null" for field in _PLACE)]
+    if 0 < len(unplaced) < len(tables):
+        warnings.warn(f"{path}: found no place of {listed(unplaced)} (rotation, translation), left out", stacklevel=4)
+        tables = {name: table for name, table in tables.items() if name not in unplaced}
+    made = [_from_table(name, table) for name, table in tables.items()]
     for camera in made:
         _warn_of_exchanged(camera, path)
     places = np.array([camera.position for camera in made]).reshape(-1, 3)
@@ -108,6 +111,21 @@ def _from_toml(path: Path) -> Iterable[CalibratedCamera]:
             stacklevel=4,
         )
     return [dataclasses.replace(camera, translation=camera.translation / 1000) for camera in made]
+
+
+def _camera_tables(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the tables of the cameras of a TOML file, of at most `_MOST`."""
+    tables = {name: table for name, table in content.items() if isinstance(table, dict) and name.lower() != "metadata"}
+    nested = tables.get("cameras", {})
+    if any(isinstance(value, dict) for value in nested.values()):
+        tables = {name: table for name, table in nested.items() if isinstance(table, dict)}
+    cameras = {name: table for name, table in tables.items() if _OF_CAMERAS.intersection(table)}
+    used = {name: table for name, table in cameras.items() if table.get("ignore") is not True}
+    if cameras and not used:
+        raise DataError(f"found {len(cameras)} cameras, all with ignore = true, expected one that is used")
+    if len(used) > _MOST:
+        raise DataError(f"found {len(used):,} cameras, expected at most {_MOST}")
+    return used
 
 
 def _warn_of_exchanged(camera: CalibratedCamera, path: Path) -> None:
@@ -136,7 +154,10 @@ def _from_table(key: str, table: dict[str, Any]) -> CalibratedCamera:
     turn = _array(table, "rotation", ((3,), (3, 3)), where)
     if turn.ndim == 1 and math.hypot(*turn) > _MOST_TURNED:
         raise DataError(f"{where}: rotation: found a vector of length {math.hypot(*turn):.4g}, expected radians")
-    if matrix[2].tolist() != [0, 0, 1] or matrix[1, 0] or abs(matrix[0, 1]) > 1:
+    focal = abs(matrix[0, 0])
+    if np.abs([*matrix[2] - [0, 0, 1], matrix[1, 0] / max(focal, 1)]).max() > _LAST_ROW or abs(matrix[0, 1]) > _SKEW * max(
+        focal, 1
+    ):
         raise DataError(f"{where}: matrix: found {one_line(table['matrix'], 80)}, expected fx, 0, cx; 0, fy, cy; 0, 0, 1")
     return _camera(
         str(table.get("name", key)),

@@ -118,7 +118,7 @@ def load_test(path: str | Path, *, annotation: str = "univ") -> PoseDataset:
     _present(path, tuple(SCENES), "data_test_3dhp.npz")
     sequences: list[Sequence] = []
     for subject in SCENES:
-        file = _folder(path, "TS1 to TS6") / subject / "annot_data.mat"
+        file = Path(path) / subject / "annot_data.mat"
         stored = read_variables(file, ("annot2", key, "valid_frame", "activity_annotation"))
         keypoints = joints_of(stored["annot2"].T, (1, 17, 2), TEST_JOINTS, f"{file}: annot2")
         poses = joints_of(stored[key].T, (1, 17, 3), TEST_JOINTS, f"{file}: {key}")
@@ -315,7 +315,8 @@ def _calibration(file: Path, cameras: tuple[int, ...]) -> dict[int, Camera]:
 
 def _folder(path: str | Path, content: str) -> Path:
     if not Path(path).is_dir():
-        raise DataError(f"{path}: no such folder, expected the one that holds {content} of MPI-INF-3DHP")
+        what = "found a file" if Path(path).is_file() else "no such folder"
+        raise DataError(f"{path}: {what}, expected the folder that holds {content} of MPI-INF-3DHP")
     return Path(path)
 
 

@@ -124,9 +124,9 @@ def _dicts(found: Any) -> Iterator[tuple[tuple[str, ...], tuple[dict[Any, Any], 
             for key, inner in value.items():
                 row = inner if isinstance(inner, list) and id(inner) not in seen else []
                 seen.update([id(inner)] if row else [])
-                inside = [((*place, str(key)), inner)]
-                inside += [((*place, str(key), f"item {number}"), item) for number, item in enumerate(row)]
-                waiting += [(keys, (*chain, item)) for keys, item in inside if isinstance(item, dict)]
+                inside = [((*place, str(key), f"item {number}"), item) for number, item in enumerate(row)]
+                inside = inside or [((*place, str(key)), inner)]
+                waiting += [(names, (*chain, item)) for names, item in inside if isinstance(item, dict)]
 
 
 def _unboxed(value: Any) -> Any:

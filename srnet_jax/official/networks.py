@@ -153,8 +153,8 @@ def to_variables(model: PoseLifter, checkpoint: OfficialCheckpoint) -> dict[str,
         if tensor.path:
             place = view(variables, tensor)
             _fill(place, checkpoint.path, tensor.name, checkpoint.state_dict.get(tensor.name))
-            if tensor.path[-1] == "var" and np.any(place < 0):
-                raise DataError(f"{checkpoint.path}: {tensor.name}: found {np.min(place):.3g}, expected variances of 0 or more")
+            if tensor.path[-1] == "var" and (place < 0).any():
+                raise DataError(f"{checkpoint.path}: {tensor.name}: found {place.min():.3g}, expected variances of 0 or more")
     return variables
 
 

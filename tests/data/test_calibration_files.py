@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -147,6 +149,28 @@ def test_other_tables_and_ignored_cameras_as_caliscope_has_them(tmp_path):
     check(calibration_files.load(write(tmp_path, "config_a.toml", toml() + other)))
     nested = toml().replace("[a_cam", "[cameras.a_cam")
     check(calibration_files.load(write(tmp_path, "camera_array.toml", nested)))
+
+
+def test_pairs_and_unplaced_cameras_as_caliscope_has_them(tmp_path):
+    pair = "[stereo_1_2]\nRMSE = 0.3\nrotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\ntranslation = [[0.1], [0], [0]]\n"
+    unplaced = "[cam_9]\nport = 9\nsize = [1920, 1080]\nmatrix = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\n"
+    for place in ('rotation = "null"\ntranslation = "null"\n', ""):
+        path = write(tmp_path, "config_a.toml", toml() + pair + unplaced + place)
+        with pytest.warns(UserWarning, match=r"config_a\.toml: found no place of 'cam_9' \(rotation, translation\), left out"):
+            check(calibration_files.load(path))
+
+
+def test_all_cameras_ignored_and_too_many_are_refused(tmp_path):
+    refused(write(tmp_path, "a.toml", "[a]\nmatrix = 1\nignore = true\n"), "found 1 cameras, all with ignore = true")
+    refused(
+        write(tmp_path, "a.toml", "".join(f"[c{n}]\nmatrix = 1\n" for n in range(101))), "found 101 cameras, expected at most"
+    )
+
+
+def test_a_matrix_with_rounding_is_read(tmp_path):
+    text = re.sub(r"matrix = \[ *\[ *([\d.]+), 0\.0", r"matrix = [[\1, 3.2", toml(), count=1)
+    assert text != toml()
+    check(calibration_files.load(write(tmp_path, "a.toml", text)))
 
 
 def test_a_unit_that_may_be_centimetres_gives_a_warning(tmp_path):

@@ -211,11 +211,62 @@ def test_frames_without_a_line(walker, tmp_path):
     motion = trc.read(path)
     assert motion.notes == (
         "found 37 frames, expected the 40 that NumFrames declares",
-        "found no line of 3 frames, taken as frames in which no marker was seen",
+        "found no line of 3 frames, to be filled",
     )
     expected = whole.copy()
     expected[10:13] = np.nan
     np.testing.assert_array_equal(motion.positions, expected)
+
+
+def edited(path, change):
+    """Change the number and the time of each frame of a .trc file: `change` maps (index, number, time) to the new two."""
+    lines = path.read_text().splitlines()
+    head, cells = lines[:5], [row.split("\t") for row in lines[5:] if row.strip()]
+    for index, row in enumerate(cells):
+        row[:2] = map(str, change(index, int(row[0]), float(row[1])))
+    path.write_text("\n".join([*head, *map("\t".join, cells)]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda index, number, time: (number, time + 10 * (index >= 20)),  # trials joined, frames numbered anew
+        lambda index, number, time: (number + 400 * (index >= 20), time),  # times go on
+        lambda index, number, time: (number, time + 3 * (index == 39)),  # one late time
+        lambda index, number, time: (number, "inf" if index else "-inf"),
+        lambda index, number, time: (number, 1e307 * index - 1e308),
+        lambda index, number, time: (1e307 * index - 1e308, time),
+        lambda index, number, time: (number, "nan"),
+        lambda index, number, time: (number, round(time, 2)),
+    ],
+)
+def test_odd_times_and_numbers_change_nothing(change, walker, tmp_path):
+    path = write_trc(tmp_path / "walk.trc", POSE2SIM, pose2sim(walker))
+    whole = trc.read(path)
+    edited(path, change)
+    motion = trc.read(path)
+    assert (motion.fps, motion.notes) == (whole.fps, ())
+    np.testing.assert_array_equal(motion.positions, whole.positions)
+
+
+def test_over_long_gaps_without_lines_frames_are_joined(walker, tmp_path):
+    path = write_trc(tmp_path / "walk.trc", POSE2SIM, pose2sim(walker))
+    whole = trc.read(path)
+    edited(path, lambda index, number, time: (number + 400 * (index >= 20), time + 8 * (index >= 20)))
+    motion = trc.read(path)
+    assert motion.notes == ("found no line of 400 frames in gaps longer than 0.2 s, joined over them",)
+    np.testing.assert_array_equal(motion.positions, whole.positions)
+
+
+def test_commas_in_names_and_beside_points_are_no_decimal_commas(walker, tmp_path):
+    path = write_trc(tmp_path / "walk.trc", ["A,b", *POSE2SIM[1:]], pose2sim(walker))
+    assert trc.read(path).joints[0] == "A,b"
+    edited(path, lambda index, number, time: (number, "0,02" if index == 1 else time))
+    assert trc.read(path).fps == 50
+    first = path.read_text().splitlines()[5].split("\t")[2]
+    path.write_text(path.read_text().replace(first, "1,234", 1))
+    with pytest.raises(DataError, match=r"walk\.trc: line 6: found '1,234', expected a finite number"):
+        trc.read(path)
 
 
 def test_numbers_of_every_other_frame(walker, tmp_path):

@@ -485,7 +485,9 @@ def test_calibration_of_other_cameras(tmp_path, training_set):
 
 def test_files_and_folders_that_are_not_there(tmp_path, evaluation_set, training_set):
     for load, content in ((mpi_inf_3dhp.load_test, "TS1 to TS6"), (mpi_inf_3dhp.load_train, "S1 to S8")):
-        refused(lambda load=load: load(tmp_path / "absent"), f"absent: no such folder, expected the one that holds {content}")
+        refused(
+            lambda load=load: load(tmp_path / "absent"), f"absent: no such folder, expected the folder that holds {content}"
+        )
     (tmp_path / "data_3d_3dhp.npz").touch()
     found = r"found 'data_3d_3dhp\.npz', expected the folders"
     refused(lambda: mpi_inf_3dhp.load_test(tmp_path), rf"{found} TS1 to TS6 of MPI-INF-3DHP, or data_test_3dhp\.npz")

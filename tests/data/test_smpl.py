@@ -86,7 +86,7 @@ def test_rotation_matrices(shape, tmp_path):
     [
         ("two columns", "found 6 numbers a joint, the first two columns of rotation matrices, expected axis times angle"),
         ("quaternions", "found 4 numbers a joint, quaternions, expected axis times angle, or whole rotation matrices"),
-        ("degrees", "found joints turned by 57.3, are these degrees? expected radians"),
+        ("degrees", "found joints turned by 57.3 in a typical frame, seemingly degrees, expected radians"),
     ],
 )
 def test_rotations_of_other_kinds_are_refused(kind, message, tmp_path):
@@ -94,10 +94,45 @@ def test_rotations_of_other_kinds_are_refused(kind, message, tmp_path):
     poses = {
         "two columns": rotations.as_matrix()[..., :2].reshape(5, -1),
         "quaternions": rotations.as_quat().reshape(5, -1),
-        "degrees": np.degrees(standing(columns=72)),
+        "degrees": np.degrees(np.tile(np.eye(3)[0], (5, 24))),
     }
     with pytest.raises(DataError, match=re.escape(f"a.npz: poses: {message}")):
         convert(amass(tmp_path / "a.npz", poses[kind]))
+
+
+@pytest.mark.parametrize("broken", [np.nan, 0.0, 1.02, "reflected"])
+@pytest.mark.parametrize("shape", [(5, 24, 3, 3), (5, 24 * 9)])
+def test_matrices_that_are_no_rotations_are_refused(broken, shape, tmp_path):
+    matrices = Rotation.random(5 * 24, rng=0).as_matrix().reshape(5, 24, 3, 3)
+    matrices[2, 15] *= [1, 1, -1] if broken == "reflected" else broken
+    with pytest.raises(DataError, match=r"a\.npz: poses: found matrices that are no rotations, expected axis times angle"):
+        convert(amass(tmp_path / "a.npz", matrices.reshape(shape)))
+
+
+def test_hands_without_rotations_do_not_matter(tmp_path):
+    matrices = Rotation.from_rotvec(standing(columns=72).reshape(-1, 3)).as_matrix().reshape(5, 24, 3, 3)
+    expected = convert(amass(tmp_path / "a.npz", matrices))[0][0]
+    matrices[:, 22:] = 0
+    np.testing.assert_array_equal(convert(amass(tmp_path / "b.npz", matrices))[0][0], expected)
+
+
+@pytest.mark.parametrize(("shape", "numbers"), [((5, 22, 4), 4), ((5, 22, 3, 2), 6), ((5, 22, 6), 6), ((5, 22, 5), 5)])
+def test_other_numbers_of_a_joint_are_named(shape, numbers, tmp_path):
+    with pytest.raises(DataError, match=rf"a\.npz: poses: found {numbers} numbers a joint"):
+        convert(amass(tmp_path / "a.npz", np.ones(shape)))
+
+
+def test_a_joint_that_is_turned_by_more_than_a_turn_is_read(tmp_path):
+    poses = standing()
+    poses[:, 3 * 16] = 0.5
+    expected = convert(amass(tmp_path / "a.npz", poses))[0][0]
+    poses[:, 3 * 16] = 0.5 + 2 * np.pi
+    np.testing.assert_allclose(convert(amass(tmp_path / "b.npz", poses))[0][0], expected, atol=1e-6)
+
+
+def test_of_two_rates_amass_own_is_used(tmp_path):
+    path = amass(tmp_path / "a.npz", standing(), {"fps": 0, "mocap_framerate": 60})
+    assert smpl.read(path).fps == 60.0
 
 
 @pytest.mark.parametrize(

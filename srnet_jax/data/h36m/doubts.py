@@ -1,4 +1,4 @@
-"""Warn of what looks wrong in data in VideoPose3D's form, although it can be loaded."""
+"""Warn about data in VideoPose3D's form that load but look wrong."""
 
 import dataclasses
 import warnings

@@ -194,7 +194,7 @@ def keypoints_file(folder: Path, keypoints: str, form: str = HUMAN36M.name) -> P
     """
     stem = f"data_2d_{form}_"
     if not folder.is_dir():
-        what = "this is a file" if folder.is_file() else "no such folder"
+        what = "found a file" if folder.is_file() else "no such folder"
         raise DataError(f"{folder}: {what}, expected the folder that holds data_3d_{form}.npz and {stem}*.npz")
     found = sorted(file.stem.removeprefix(stem) for file in folder.glob(f"{stem}*.npz"))
     if keypoints not in found:
@@ -204,7 +204,7 @@ def keypoints_file(folder: Path, keypoints: str, form: str = HUMAN36M.name) -> P
         hint = f" (it holds {other.title}: see configs/{other.config})" if other else ""
         hint = hint or (f" (--config.data.keypoints={found[0]})" if found else "")
         others = sorted(file.name for file in folder.glob("data_2d_*.npz"))
-        hint = hint or (f" in {stem}{keypoints}.npz (it holds {listed(others)}: docs/own_data.md)" if others else "")
+        hint = hint or (f" in {stem}{keypoints}.npz (the folder holds {listed(others)}: docs/own_data.md)" if others else "")
         raise DataError(
             f"{folder}: found {f'keypoints {names}' if (names := ', '.join(found)) else 'no keypoints'} ({stem}*.npz), "
             f"expected {keypoints!r}{hint}"

@@ -8,7 +8,7 @@ import numpy as np
 from srnet_jax.data.mocap.bvh import Motion
 from srnet_jax.errors import DataError
 
-_LONGEST_S = 0.2  # longest gap that is filled: for this time a joint moves in an almost straight line
+LONGEST_S = 0.2  # longest gap that is filled: for this time a joint moves in an almost straight line
 
 
 def filled(motion: Motion, joints: tuple[str, ...], path: Path) -> Motion:
@@ -37,13 +37,13 @@ def filled(motion: Motion, joints: tuple[str, ...], path: Path) -> Motion:
         )
     count, before = 0, len(points)
     for joint in range(len(columns)):
-        count += _fill(points[:, joint], seen[:, joint], round(_LONGEST_S * motion.fps))
+        count += _fill(points[:, joint], seen[:, joint], round(LONGEST_S * motion.fps))
     start, stop = _longest(np.isfinite(points).all((1, 2)))
     if stop == start:
         raise DataError(f"{path}: found no frame in which all markers of the skeleton are seen, expected at least one")
     positions = motion.positions[start:stop].copy()
     positions[:, columns] = points[start:stop]
-    parts = [f"filled {count} marker positions in gaps of at most {_LONGEST_S:g} s"] * bool(count)
+    parts = [f"filled {count} marker positions in gaps of at most {LONGEST_S:g} s"] * bool(count)
     parts += [f"kept frames {start + 1} to {stop} of {before}, the longest stretch in which all markers are known"] * (
         stop - start < before
     )

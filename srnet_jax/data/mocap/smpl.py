@@ -48,8 +48,14 @@ _NAMES = tuple(name for name, _, _ in _JOINTS)
 _TURNED = len(_JOINTS) - 1  # the first 22 joints, which all the models share, have rotations
 _RATES = ("mocapframerate", "framerate", "fps", "mocapfps")  # keys without underscores and case
 _PARTS, _TRANS = (("root_orient", "pose_body"), ("global_orient", "body_pose")), ("trans", "transl")  # AMASS; smplx's arguments
-_OTHER_ROTATIONS = {6: "the first two columns of rotation matrices", 4: "quaternions"}  # numbers a joint: what they are
-_EQUAL = 1e-2  # allowed error of the length of a column of a rotation matrix, or of a quaternion
+_ROTATIONS = {  # numbers a joint: what they are, and the length of all of them together
+    9: ("rotation matrices", math.sqrt(3)),
+    6: ("the first two columns of rotation matrices", math.sqrt(2)),
+    4: ("quaternions", 1.0),
+}
+_EQUAL = 1e-2  # allowed error of the length of the numbers of a joint, and of the elements of a matrix times its transpose
+_FEWEST_DEGREES = 3  # joints turned by more than a turn in a typical frame, from which on angles are degrees
+_MOST, _MORE = 0.8, 0.05  # share of joints whose numbers have the length of another kind; a lead of matrices in doubt
 _EXPECTED = "expected axis times angle, or whole rotation matrices"
 
 
@@ -121,9 +127,14 @@ def _rotations(arrays: dict[str, Any], path: str | Path) -> np.ndarray:
             f"{path}: poses has {values.shape[1]} columns, expected 3 for each of 22 or more joints (SMPL, SMPL-H, SMPL-X)"
         )
     found = values[:, : 3 * _TURNED].reshape(len(values), _TURNED, 3).astype(np.float64)
-    largest = float(np.median(np.linalg.norm(found[:, 1:], axis=-1).max(-1)))  # the root may have turned several times
-    if largest > 2 * np.pi and largest <= FARTHEST:
-        raise DataError(f"{path}: poses: found joints turned by {largest:.4g}, are these degrees? expected radians")
+    with np.errstate(over="ignore", invalid="ignore"):
+        turned = np.sort(np.linalg.norm(found[:, 1:], axis=-1), axis=1)  # the root may have turned several times
+    typical = float(np.median(turned[:, -_FEWEST_DEGREES]))
+    if 2 * np.pi < typical <= FARTHEST:
+        raise DataError(
+            f"{path}: poses: found joints turned by {np.median(turned[:, -1]):.4g} in a typical frame, seemingly degrees, "
+            "expected radians"
+        )
     return found
 
 
@@ -133,26 +144,42 @@ def _rows(value: Any, name: str) -> np.ndarray:
     Raises:
       DataError: if they are no numbers of such a shape, or rotations of another kind.
     """
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and value.shape[2:] in ((3,), (3, 3)):
-        value = value.reshape(len(value), math.prod(value.shape[1:]))  # [T, J, 3] or [T, J, 3, 3]
+    shape = value.shape[2:] if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" else ()
+    if shape:
+        value = value.reshape(len(value), math.prod(value.shape[1:]))  # [T, J, ...]
     rows = numbers_of_shape(value, ("frames >= 1", "3 a joint"), name)
-    if _are_units(rows, 9, np.sqrt(3)):
-        from scipy.spatial.transform import Rotation  # slow to import
-
-        return Rotation.from_matrix(rows.reshape(-1, 3, 3).astype(np.float64)).as_rotvec().reshape(len(rows), -1)
-    for count, kind in _OTHER_ROTATIONS.items():
-        if _are_units(rows, count, np.sqrt(count // 3)):
-            raise DataError(f"{name}: found {count} numbers a joint, {kind}, {_EXPECTED}")
+    count = math.prod(shape) if shape else _numbers_a_joint(rows)
+    if count == 9:
+        return _from_matrices(rows, name)
+    if count != 3:
+        kind = f", {_ROTATIONS[count][0]}" if count in _ROTATIONS else ""
+        raise DataError(f"{name}: found {count} numbers a joint{kind}, {_EXPECTED}")
     return rows
 
 
+def _from_matrices(rows: np.ndarray, name: str) -> np.ndarray:
+    """Return the rotations [T, 3 a joint], axis times angle, of the joints that are used, from matrices [T, 9 a joint]."""
+    from scipy.spatial.transform import Rotation  # slow to import
+
+    matrices = rows.reshape(len(rows), -1, 3, 3)[:, :_TURNED].astype(np.float64)
+    with np.errstate(all="ignore"):
+        right = (np.abs(matrices @ matrices.mT - np.eye(3)) < _EQUAL).all() and (np.linalg.det(matrices) > 0).all()
+    if not right:
+        raise DataError(f"{name}: found matrices that are no rotations, {_EXPECTED}")
+    return Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec().reshape(len(rows), -1)
+
+
 @np.errstate(all="ignore")  # numbers that are not finite are reported later
-def _are_units(rows: np.ndarray, count: int, length: float) -> bool:
-    """Return whether rows [T, n] consist of parts of `count` numbers that all have the same given length."""
-    if rows.shape[1] % count:
-        return False
-    lengths = np.linalg.norm(rows.reshape(len(rows), -1, count), axis=-1)
-    return bool((np.abs(lengths - length) < _EQUAL).all())
+def _numbers_a_joint(rows: np.ndarray) -> int:
+    """Return how many numbers of rows [T, n] belong to a joint: 3, unless nearly all joints have another kind's length."""
+    shares = dict.fromkeys(_ROTATIONS, 0.0)
+    for count, (_, length) in _ROTATIONS.items():
+        if rows.shape[1] % count == 0:
+            lengths = np.linalg.norm(rows.reshape(len(rows), -1, count)[:, :_TURNED], axis=-1)
+            shares[count] = float((np.abs(lengths - length) < _EQUAL).mean())
+    shares[9] += _MORE  # two rows of a matrix look like two columns
+    likely = max(shares, key=lambda count: shares[count])
+    return likely if shares[likely] > _MOST else 3
 
 
 def _what_else(arrays: dict[str, Any]) -> str:
@@ -164,7 +191,8 @@ def _what_else(arrays: dict[str, Any]) -> str:
 
 def _frame_rate(arrays: dict[str, Any], path: str | Path) -> float:
     """Return the frames per second, which may be stored as text; 0 if the file has none."""
-    name = next((name for name in arrays if name.lower().replace("_", "") in _RATES), None)
+    spelled = {name.lower().replace("_", ""): name for name in arrays}
+    name = next((spelled[rate] for rate in _RATES if rate in spelled), None)
     if name is None:
         return 0.0
     value = arrays[name]

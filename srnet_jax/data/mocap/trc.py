@@ -2,7 +2,7 @@
 
 The header has five lines: kind, names of the values, values (rate, counts, unit), names of the markers, axes. Each frame has
 one line: its number, its time, and three coordinates of each marker. Columns are separated by tabs. An empty column, `nan` or
-three zeros mean that the marker was not seen. In frames without a line no marker was seen.
+three zeros mean that the marker was not seen. So do frames of up to 0.2 s whose lines are missing.
 
 Source: OpenSim's documentation, "Marker (.trc) Files".
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from srnet_jax.data.mocap.bvh import FARTHEST, Motion, check_size, with_points
+from srnet_jax.data.mocap.gaps import LONGEST_S
 from srnet_jax.errors import DataError
 from srnet_jax.io.text import numbered_lines, numbers, shown
 
@@ -29,7 +30,8 @@ _SPELLINGS = {  # of a unit's length in metres; without a unit, the person's hei
 UNITS = {spelling: unit_m for unit_m, spellings in _SPELLINGS.items() for spelling in spellings}
 EXPECTED_UNIT = "one of m, cm, mm, in, ft"
 _POSSIBLE_FPS = (5.0, 1000.0)
-_FEWEST_TIMES, _MOST_FRAMES = 3, 1e9
+_SHORTEST_S, _FEWEST_TIMES = 0.5, 10  # of a file whose times can show a rate
+_MOST_FRAMES = 1e9  # and seconds
 _SAME_RATE = 0.05  # relative difference of rates that are equal: times are often rounded
 _ROUNDED = 0.01  # relative difference from a whole rate
 
@@ -44,11 +46,11 @@ def read(path: str | Path) -> Motion:
     Raises:
       DataError: if the file is missing or damaged.
     """
-    lines = ((where, with_points(line)) for where, line in numbered_lines(path))
+    lines = numbered_lines(path)
     head = [next(lines, (f"{path}: end of the file", "")) for _ in range(5)]  # `lines` has no blank lines
     if not head[0][1].startswith("PathFileType"):
         raise DataError(f"{head[0][0]}: found {shown(head[0][1])}, expected PathFileType, the beginning of a TRC file")
-    fields = dict(zip(map(str.lower, _words(head[1][1])), _words(head[2][1]), strict=False))
+    fields = dict(zip(map(str.lower, _words(head[1][1])), _words(with_points(head[2][1])), strict=False))
     fps, count = (_number(fields, name, head[2][0]) for name in ("DataRate", "NumMarkers"))
     if not 0.1 <= fps <= 1e4:
         raise DataError(f"{head[2][0]}: found a DataRate of {fps:g}, expected 0.1 to 10,000 frames a second")
@@ -61,9 +63,9 @@ def read(path: str | Path) -> Motion:
     has_axes = not head[4][1].strip()[:1].isdecimal()  # some programs leave out the line of axes
     rows = _rows(lines if has_axes else itertools.chain(head[4:], lines), len(names), path)  # [T, 2 + 3 J]
     check_size(len(rows), len(names), path)
-    frames, declared = _counted(rows[:, 0]), _declared(fields)
-    fps, notes = _frame_rate(frames, rows[:, 1], fps)
-    notes += [f"found {len(rows)} frames, expected the {declared:g} that NumFrames declares"] * (len(rows) < declared)
+    frames, fps, notes = _timed(rows[:, 0], rows[:, 1], fps)
+    if len(rows) < (declared := _declared(fields)):
+        notes.append(f"found {len(rows):,} frames, expected the {declared:,.0f} that NumFrames declares")
     rows, missing = _with_missing(rows, frames, fps, path)
     positions = mask_unseen(rows[:, 2:].reshape(len(rows), len(names), 3))  # [T, J, 3]
     return Motion(names, (-1,) * len(names), fps, positions, (*notes, *missing), unit_m=UNITS[unit])
@@ -98,10 +100,16 @@ def _names(where: str, line: str) -> tuple[str, ...]:
 
 
 def _rows(lines: Iterator[tuple[str, str]], count: int, path: str | Path) -> np.ndarray:
-    """Read the lines of frames as rows [T, 2 + 3 J]: number, time and positions, NaN where a column is empty."""
+    """Read the lines of frames as rows [T, 2 + 3 J]: number, time and positions, NaN where a column is empty.
+
+    A file with commas but no point has decimal commas.
+    """
+    whole = list(lines)
+    commas = not any("." in line for _, line in whole)
     rows = []
-    for where, line in lines:
-        words = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+    for where, line in whole:
+        text = (with_points(line) if commas else line).rstrip("\r\n")
+        words = text.split("\t") if "\t" in text else text.split()
         while len(words) > 2 + 3 * count and not words[-1].strip():
             words.pop()  # from tabs at the end of the line
         words += [""] * (2 + 3 * count - len(words))  # some programs leave out empty columns at the end
@@ -114,7 +122,7 @@ def _rows(lines: Iterator[tuple[str, str]], count: int, path: str | Path) -> np.
 
 
 def _label(word: str) -> float:
-    """Return the number or the time of a frame; NaN if it is none."""
+    """Return the number or the time of a frame; NaN if the text is not a number."""
     try:
         return float(word)
     except ValueError:
@@ -127,7 +135,7 @@ def _counted(labels: np.ndarray) -> np.ndarray:
     Args:
       labels: [T] numbers in the file, of which every n-th may be used; without increasing whole numbers, rows are counted.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         steps = np.diff(labels)
         numbered = (labels == labels.round()).all() and (np.abs(labels) < _MOST_FRAMES).all() and (steps > 0).all()
     if not numbered or not len(steps):
@@ -135,27 +143,38 @@ def _counted(labels: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(steps.astype(int) // np.gcd.reduce(steps.astype(int)))])
 
 
-def _frame_rate(frames: np.ndarray, times: np.ndarray, declared: float) -> tuple[float, list[str]]:
-    """Return the frames per second and notes: the rate of the times [T] if that is possible and not the declared one.
+def _timed(labels: np.ndarray, times: np.ndarray, declared: float) -> tuple[np.ndarray, float, list[str]]:
+    """Return the number of each frame [T], the frames per second, and notes.
+
+    Times tell the rate only if they increase evenly with the rows, or with the frames' numbers; a late time stamp, or times
+    that begin anew, tell nothing. If they increase evenly with the rows, no line is missing.
 
     Args:
-      frames: [T] numbers of the frames.
+      labels: [T] numbers in the file.
       times: [T] seconds.
       declared: the file's DataRate.
     """
-    if len(times) < _FEWEST_TIMES or not (np.diff(times) > 0).all():
-        return declared, []
-    rate = float(frames[-1] / max(times[-1] - times[0], 1e-9))
+    numbered = _counted(labels)
+    known = len(times) >= _FEWEST_TIMES and (np.abs(times) < _MOST_FRAMES).all()  # False for NaN
+    if not known or times[-1] - times[0] < _SHORTEST_S:
+        return numbered, declared, []
+    for frames in (np.arange(len(times)), numbered):
+        rate = float(frames[-1] / (times[-1] - times[0]))
+        if np.abs((times - times[0]) * rate - frames).max() < 0.5:
+            break
+    else:
+        return numbered, declared, []
     if not _POSSIBLE_FPS[0] <= rate <= _POSSIBLE_FPS[1] or abs(rate / declared - 1) < _SAME_RATE:
-        return declared, []
+        return frames, declared, []
     rate = round(rate) if abs(rate / round(rate) - 1) < _ROUNDED else rate
-    return float(rate), [f"found times of {rate:.4g} frames a second and a DataRate of {declared:g}, used the times"]
+    return frames, float(rate), [f"found times of {rate:.4g} frames a second and a DataRate of {declared:g}, used the times"]
 
 
 def _with_missing(rows: np.ndarray, frames: np.ndarray, fps: float, path: str | Path) -> tuple[np.ndarray, list[str]]:
     """Return rows [T', 2 + 3 J] with a row of NaN for each of `frames` [T] without a line, and notes.
 
-    Of a long gap, a second is enough.
+    Only gaps that `gaps.filled` fills get rows. Over a longer one the frames before and after it are joined; the conversion
+    cuts the motion there if joints jump.
 
     Raises:
       DataError: if there would be far more rows than the file has.
@@ -163,11 +182,15 @@ def _with_missing(rows: np.ndarray, frames: np.ndarray, fps: float, path: str | 
     gaps = np.diff(frames) - 1
     if not gaps.any():
         return rows, []
-    added = np.minimum(gaps, math.ceil(fps))
+    short = gaps <= LONGEST_S * fps
+    added = np.where(short, gaps, 0)
     check_size(len(rows) + int(added.sum()), rows.shape[1] // 3, path)
     found = np.full((len(rows) + added.sum(), rows.shape[1]), math.nan)
     found[np.concatenate([[0], np.cumsum(1 + added)])] = rows
-    return found, [f"found no line of {gaps.sum()} frames, taken as frames in which no marker was seen"]
+    notes = [f"found no line of {added.sum():,} frames, to be filled"] * bool(added.any())
+    if not short.all():
+        notes.append(f"found no line of {gaps[~short].sum():,} frames in gaps longer than {LONGEST_S:g} s, joined over them")
+    return found, notes
 
 
 def _coordinate(word: str, where: str) -> float:

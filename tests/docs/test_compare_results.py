@@ -1,0 +1,40 @@
+"""RESULTS.md's comparisons of networks, from the results in docs/results."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from docs.compare_results import ACTIONS, compare, mean_error, read
+
+RESULTS = Path(__file__).parents[2] / "docs/results"
+
+
+def columns(first, second):
+    table = compare(*(read(str(RESULTS / f"{name}.json")) for name in (first, second)))
+    return [list(column.cells) for column in table.columns]
+
+
+def test_a_network_beside_itself_is_level():
+    _, ours, theirs, gains, verdicts = columns("sr_long_hdm05", "sr_long_hdm05")
+    assert ours == theirs
+    assert set(gains) == {"+0.0 (+0.0 to +0.0)"}
+    assert set(verdicts) == {"undecided"}
+
+
+def test_the_gain_has_the_sign_of_the_difference():
+    rows, ours, theirs, gains, verdicts = columns("sr_long_hdm05", "fc_small_long_hdm05")
+    for own, other, gain in zip(map(float, ours), map(float, theirs), gains, strict=True):
+        assert float(gain.split()[0]) == pytest.approx(100 * (1 - own / other), abs=0.25)  # of rounded errors
+    assert verdicts[rows.index("rare: 10")] == "better"
+
+
+def test_errors_are_those_of_the_file():
+    read_back = read(str(RESULTS / "fc_long_hdm05.json"))
+    assert mean_error(read_back, ACTIONS) == read_back.results["average_over_actions"]["mpjpe_mm"]
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"results\.json: found KeyError, expected the results\.json of a run"):
+        read(str(tmp_path / "results.json"))
