@@ -177,7 +177,7 @@ def _chosen(networks: list[_Network]) -> _Network:
 
 def _is_trajectory(network: _Network) -> bool:
     last = network.tensors.get("shrink.weight")
-    return isinstance(last, np.ndarray) and last.shape[:1] == (3,)
+    return isinstance(last, np.ndarray) and last.ndim == 3 and len(last) == 3  # graph networks have rank 4
 
 
 def _rest(network: _Network) -> dict[str, Any]:

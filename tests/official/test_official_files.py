@@ -57,6 +57,11 @@ def test_trajectory_networks_are_no_lifters(tmp_path):
         read(tmp_path, {"model_traj": tensors(outputs=3)})
 
 
+def test_graph_networks_are_no_trajectory_networks(tmp_path):
+    content = tensors() | {"shrink.weight": np.zeros((3, 17, 1, 1), np.float32)}
+    assert read(tmp_path, {"model_pos": content}).state_dict["shrink.weight"].ndim == 4
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
