@@ -26,6 +26,9 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.npz") if re.match(r"(sr\d|fc
 LARGEST = ("sr5_mul_333_c42", "sr5_cat_333_c42")  # the causal and the single-frame fixtures have the same layers as these
 
 
+OPERATORS = {"mul": "multiply", "add": "add", "cat": "concat"}  # {part of a fixture's name: recombine}
+
+
 @pytest.fixture(
     scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in LARGEST else ()) for name in NAMES]
 )
@@ -45,7 +48,7 @@ def fixture(request, tmp_path_factory):
         causal="causal" in path.stem,
         adds_input="lcn" in path.stem,
         activation="leaky_relu",
-        recombine="add" if "_add_" in path.stem else "multiply",
+        recombine=next((name for part, name in OPERATORS.items() if f"_{part}_" in path.stem), None),
     )
     return arrays, model, variables
 
@@ -62,7 +65,7 @@ def test_network_is_recognised(fixture):
     assert model.filter_widths == tuple(map(int, widths))
     assert model.channels == int(re.search(r"_c(\d+)$", name)[1])
     if name.startswith("sr"):
-        operator = {"mul": "multiply", "add": "add", "cat": "concat"}.get(name.split("_")[1])
+        operator = OPERATORS.get(name.split("_")[1])
         assert len(model.joint_groups) == int(name[2])
         assert model.connectivity[0] == ("split_recombine" if operator else "group")
         assert operator in (None, model.recombine)
