@@ -80,7 +80,7 @@ def test_every_field_is_read_by_code(tiny_config, tmp_path, mocap_file, monkeypa
     for section in ("data", "test_data"):
         for source in ("h36m", "mpi_inf_3dhp"):
             tiny_config[section].source = source
-            with pytest.raises(DataError, match="found a file|found the keys"):
+            with pytest.raises(DataError, match=r"found a file|found the keys"):
                 load_dataset(tiny_config[section], tiny_config.model)
     tiny_config.test_data.source = "synthetic"
     load_dataset(tiny_config.test_data, tiny_config.model)
