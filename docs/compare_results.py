@@ -29,12 +29,18 @@ def read(name: str) -> Evaluation:
     """
     path = Path(name)
     try:
-        results = json.loads(path.read_text())
-        if not results["recordings"]["rows"]:
-            raise KeyError("rows")
+        found = Evaluation(path, default_config(), json.loads(path.read_text()), np.empty(0))
+        for row in rows_of(found):
+            mean_error(found, row)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise argparse.ArgumentTypeError(f"{path}: found {type(error).__name__}, expected the results.json of a run") from error
-    return Evaluation(path, default_config(), results, np.empty(0))
+    return found
+
+
+def rows_of(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Return the kind and the name of each row of the results, the average over actions first."""
+    stored = evaluation.results["recordings"]["rows"]
+    return [ACTIONS] + [(kind, name) for kind, names in stored.items() for name in names]
 
 
 def mean_error(evaluation: Evaluation, row: tuple[str, str]) -> float:
@@ -47,13 +53,15 @@ def mean_error(evaluation: Evaluation, row: tuple[str, str]) -> float:
 
 def compare(first: Evaluation, second: Evaluation) -> Table:
     """Return a table with the error of each network, headed by the name of its file or run, and the gain of the first."""
-    rows = [ACTIONS] + [(kind, name) for kind, names in first.results["recordings"]["rows"].items() for name in names]
+    rows = [row for row in rows_of(first) if row in rows_of(second)]
     paths = (evaluation.workdir for evaluation in (first, second))
     heads = (f"{path.parent.name if path.name == 'results.json' else path.stem}, mm" for path in paths)
     table = Table("row", *heads, "first better by, %", "verdict")
     for row in rows:
         found = gain([first], [second], row)
-        interval = f"{found.percent:+.1f} ({found.low:+.1f} to {found.high:+.1f})" if found else "too few recordings"
+        interval = (
+            f"{found.percent:+.1f} ({found.low:+.1f} to {found.high:+.1f})" if found else "too few, or different, recordings"
+        )
         errors = [f"{mean_error(evaluation, row):.1f}" for evaluation in (first, second)]
         table.add_row(": ".join(row), *errors, interval, found.verdict if found else "")
     return table

@@ -1,6 +1,7 @@
 """RESULTS.md's comparisons of networks, from the results in docs/results."""
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,30 @@ def test_errors_are_those_of_the_file():
     assert mean_error(read_back, ACTIONS) == read_back.results["average_over_actions"]["mpjpe_mm"]
 
 
-def test_other_files_are_refused(tmp_path):
-    (tmp_path / "results.json").write_text("{}")
-    with pytest.raises(argparse.ArgumentTypeError, match=r"results\.json: found KeyError, expected the results\.json of a run"):
-        read(str(tmp_path / "results.json"))
+def changed(tmp_path, change):
+    results = json.loads((RESULTS / "sr_long_hdm05.json").read_text())
+    change(results)
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    return str(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda results: results.clear(),
+        lambda results: results.pop("average_over_actions"),
+        lambda results: results["rare"].pop("20"),
+        lambda results: results.update(recordings=3),
+    ],
+)
+def test_other_files_are_refused(change, tmp_path):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"results\.json: found \w+Error, expected the results\.json of a run"):
+        read(changed(tmp_path, change))
+
+
+def test_rows_that_one_of_them_lacks_are_left_out_and_other_recordings_are_said(tmp_path):
+    ours = read(str(RESULTS / "sr_long_hdm05.json"))
+    lacking = read(changed(tmp_path, lambda results: results["recordings"]["rows"]["rare"].pop("20")))
+    assert compare(ours, lacking).row_count == compare(ours, ours).row_count - 1
+    others = read(changed(tmp_path, lambda results: results["recordings"]["names"].reverse()))
+    assert set(compare(ours, others).columns[3].cells) == {"too few, or different, recordings"}
