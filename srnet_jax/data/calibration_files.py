@@ -2,11 +2,11 @@
 
 - `.toml` of Pose2Sim, Anipose, FreeMoCap or Caliscope: one table for each camera, with `size` (width, height), `matrix`
   (3 x 3), `distortions` (OpenCV's k1, k2, p1, p2 and optionally k3), `rotation` (Rodrigues vector or 3 x 3, world to camera),
-  `translation` and optionally `name`. Tables without `matrix` and `size` are passed over. So are cameras with `ignore = true`,
-  and, with a warning, those without a place (`rotation` and `translation` missing or "null"). The cameras may be in a table
-  `cameras`. The unit is metres. It is taken to be millimetres if two cameras are more than 100 units apart, or a
-  single camera is more than 100 units from the origin. Fisheye cameras are rejected, and so are distortions after k3 that are
-  not zero. Vectors may be rows or columns, as OpenCV returns them.
+  `translation` and optionally `name`. Tables without any of the first three are passed over, and so are cameras with
+  `ignore = true`. Cameras without a place (`rotation` and `translation` missing or "null") are left out with a warning. The
+  cameras may be in a table `cameras`. The unit is metres. It is taken to be millimetres if two cameras are more than 100 units
+  apart, or a single camera is more than 100 units from the origin. Fisheye cameras are rejected, and so are distortions after
+  k3 that are not zero. Vectors may be rows or columns, as OpenCV returns them.
 - `.qca.txt` of Qualisys: XML with one element `camera` for each camera. It has `fov_video` (the image), `transform` (position
   in millimetres; the rows of r11 to r33 are the camera's axes, x right, y up, z backward) and `intrinsic` (in 1/64 pixels;
   distortion without unit). Cameras with a rotated view are rejected.
@@ -37,7 +37,10 @@ _FARTHEST_PX = 1e6  # of image sizes, focal lengths and centres
 _LONGER = ((8,), (12,), (14,))  # OpenCV's distortions of further models
 _EXPECTED = "a calibration of cameras"
 _FORMATS = "a .toml file of Pose2Sim, Anipose, FreeMoCap or Caliscope, or a .qca.txt file of Qualisys"
-_OF_CAMERAS, _PLACE = {"matrix", "size"}, ("rotation", "translation")  # a table with a field of the first is a camera
+_OF_CAMERAS, _PLACE = (
+    {"size", "matrix", "distortions"},
+    ("rotation", "translation"),
+)  # a table with a field of the first is a camera
 _LEAST_FOCAL = 0.05  # smallest focal length in pixels, relative to the image's longer side
 _LAST_ROW, _SKEW = 1e-6, 0.01  # allowed errors of a camera matrix, and its largest skew, relative to the focal length
 _MOST_TURNED = 7.0  # length of a rotation vector, radians: a full turn and some rounding
@@ -154,10 +157,9 @@ def _from_table(key: str, table: dict[str, Any]) -> CalibratedCamera:
     turn = _array(table, "rotation", ((3,), (3, 3)), where)
     if turn.ndim == 1 and math.hypot(*turn) > _MOST_TURNED:
         raise DataError(f"{where}: rotation: found a vector of length {math.hypot(*turn):.4g}, expected radians")
-    focal = abs(matrix[0, 0])
-    if np.abs([*matrix[2] - [0, 0, 1], matrix[1, 0] / max(focal, 1)]).max() > _LAST_ROW or abs(matrix[0, 1]) > _SKEW * max(
-        focal, 1
-    ):
+    focal = max(abs(matrix[0, 0]), 1.0)
+    errors = np.abs([*matrix[2] - [0, 0, 1], matrix[1, 0] / focal])
+    if errors.max() > _LAST_ROW or abs(matrix[0, 1]) > _SKEW * focal:
         raise DataError(f"{where}: matrix: found {one_line(table['matrix'], 80)}, expected fx, 0, cx; 0, fy, cy; 0, 0, 1")
     return _camera(
         str(table.get("name", key)),

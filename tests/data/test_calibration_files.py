@@ -100,6 +100,7 @@ def test_five_distortions_and_no_name(tmp_path):
         ({"matrix": "matrix = [[1, 2, 3], [4, 5]]"}, r"camera a_cam2: matrix: found .*, expected 3 x 3 finite numbers"),
         ({"matrix": "matrix = [[0, 0, 530.0], [0, 1681.0, 950.0], [0, 0, 1]]"}, "focal lengths 0, 1681"),
         ({"rotation": ""}, "camera a_cam2: rotation: missing"),
+        ({"matrix": "K = 3", "size": ""}, "camera a_cam2: matrix: missing"),
         ({"rotation": "rotation = [1, 2, nan]"}, "rotation: found .* expected 3 or 3 x 3 finite numbers"),
         (
             {"rotation": "rotation = [1, 2, 1e308]"},
