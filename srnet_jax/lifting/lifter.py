@@ -360,7 +360,7 @@ def load_trained(name: str | Path, checkpoint: str = "best") -> weights.Trained:
     """Return a trained network of any normalisation; arguments and errors as `load`."""
     path = plain(name)
     if str(name) in PRETRAINED:
-        return weights.load(_FOLDER / f"{name}.npz")
+        return weights.load(_FOLDER / f"{name}.npz", known=True)
     if path.is_dir() and (path / CONFIG_FILE).is_file():
         return weights.from_workdir(path, checkpoint)
     if path.suffix == ".npz":
