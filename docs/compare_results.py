@@ -2,12 +2,14 @@
 
 python -m docs.compare_results docs/results/sr_long_hdm05.json docs/results/fc_long_hdm05.json
 
-It prints how much better the first network is than the second on each row of the results, with the 95 % intervals of
-`srnet_jax/evaluation/intervals.py`. `python -m launch.reproduce` prints the same for networks that it trains itself.
+Runs of one network with several seeds are separated by commas. It prints how much better the first network is than the second
+on each row of the results, with the 95 % intervals of `srnet_jax/evaluation/intervals.py`. `python -m launch.reproduce` prints
+the same for networks that it trains itself.
 """
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,25 +53,33 @@ def mean_error(evaluation: Evaluation, row: tuple[str, str]) -> float:
     return results["rare" if kind == "rare" else "subsets"][name]["mpjpe_mm"]
 
 
-def compare(first: Evaluation, second: Evaluation) -> Table:
-    """Return a table with the error of each network, headed by the name of its file or run, and the gain of the first."""
-    rows = [row for row in rows_of(first) if row in rows_of(second)]
-    paths = (evaluation.workdir for evaluation in (first, second))
-    heads = (f"{path.parent.name if path.name == 'results.json' else path.stem}, mm" for path in paths)
-    table = Table("row", *heads, "first better by, %", "verdict")
-    for row in rows:
-        found = gain([first], [second], row)
+def compare(first: Sequence[Evaluation], second: Sequence[Evaluation]) -> Table:
+    """Return a table with the mean error of each network over its seeds, headed by the first file or run, and the gain."""
+    kept = set.intersection(*(set(rows_of(evaluation)) for evaluation in (*first, *second)))
+    table = Table("row", *(f"{_head(evaluations)}, mm" for evaluations in (first, second)), "first better by, %", "verdict")
+    for row in [row for row in rows_of(first[0]) if row in kept]:
+        found = gain(first, second, row)
         interval = (
             f"{found.percent:+.1f} ({found.low:+.1f} to {found.high:+.1f})" if found else "too few, or different, recordings"
         )
-        errors = [f"{mean_error(evaluation, row):.1f}" for evaluation in (first, second)]
+        errors = [f"{np.mean([mean_error(one, row) for one in evaluations]):.1f}" for evaluations in (first, second)]
         table.add_row(": ".join(row), *errors, interval, found.verdict if found else "")
     return table
 
 
+def _head(evaluations: Sequence[Evaluation]) -> str:
+    path = evaluations[0].workdir
+    name = path.parent.name if path.name == "results.json" else path.stem
+    return name if len(evaluations) == 1 else f"{name} and {len(evaluations) - 1} more"
+
+
+def _files(text: str) -> list[Evaluation]:
+    return [read(name) for name in text.split(",")]
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("first", type=read, help="results.json of a network")
-    parser.add_argument("second", type=read, help="results.json of the network that it is compared with")
+    parser.add_argument("first", type=_files, help="results.json of a network, or of several seeds, separated by commas")
+    parser.add_argument("second", type=_files, help="the same for the network that it is compared with")
     arguments = parser.parse_args()
     console(width=160).print(compare(arguments.first, arguments.second))

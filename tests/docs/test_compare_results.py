@@ -12,7 +12,7 @@ RESULTS = Path(__file__).parents[2] / "docs/results"
 
 
 def columns(first, second):
-    table = compare(*(read(str(RESULTS / f"{name}.json")) for name in (first, second)))
+    table = compare(*([read(str(RESULTS / f"{name}.json"))] for name in (first, second)))
     return [list(column.cells) for column in table.columns]
 
 
@@ -28,6 +28,20 @@ def test_the_gain_has_the_sign_of_the_difference():
     for own, other, gain in zip(map(float, ours), map(float, theirs), gains, strict=True):
         assert float(gain.split()[0]) == pytest.approx(100 * (1 - own / other), abs=0.25)  # of rounded errors
     assert verdicts[rows.index("rare: 10")] == "better"
+
+
+def test_several_seeds_give_their_mean_and_the_interval_of_their_spread():
+    runs = [read(str(RESULTS / f"{name}.json")) for name in ("sr_long_hdm05", "sfs_long_hdm05")]  # stand for two seeds
+    table = compare(runs, runs[:1])
+    assert str(table.columns[1].header) == "sr_long_hdm05 and 1 more, mm"
+    mean = (mean_error(runs[0], ACTIONS) + mean_error(runs[1], ACTIONS)) / 2
+    assert next(iter(table.columns[1].cells)) == f"{mean:.1f}"
+    percent = 100 * (1 - mean / mean_error(runs[0], ACTIONS))
+    gain = next(iter(table.columns[3].cells))
+    assert float(gain.split()[0]) == pytest.approx(percent, abs=0.05)
+    low, high = float(gain.split("(")[1].split()[0]), float(gain.split()[-1][:-1])
+    assert low < 2 * percent + 0.1
+    assert high > -0.1  # from both runs like the worse one to both like the better one
 
 
 def test_errors_are_those_of_the_file():
@@ -59,6 +73,6 @@ def test_other_files_are_refused(change, tmp_path):
 def test_rows_that_one_of_them_lacks_are_left_out_and_other_recordings_are_said(tmp_path):
     ours = read(str(RESULTS / "sr_long_hdm05.json"))
     lacking = read(changed(tmp_path, lambda results: results["recordings"]["rows"]["rare"].pop("20")))
-    assert compare(ours, lacking).row_count == compare(ours, ours).row_count - 1
+    assert compare([ours], [lacking]).row_count == compare([ours], [ours]).row_count - 1
     others = read(changed(tmp_path, lambda results: results["recordings"]["names"].reverse()))
-    assert set(compare(ours, others).columns[3].cells) == {"too few, or different, recordings"}
+    assert set(compare([ours], [others]).columns[3].cells) == {"too few, or different, recordings"}
