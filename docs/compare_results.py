@@ -21,6 +21,7 @@ from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.intervals import gain
 
 ACTIONS = ("average", "actions")
+RESULTS = Path(__file__).parent / "results"
 
 
 def read(name: str) -> Evaluation:

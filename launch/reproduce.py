@@ -31,6 +31,7 @@ _SEEDS = flags.DEFINE_integer(
     "seeds", 3, "Number of runs of each row, which are trained as one program.", lower_bound=1, upper_bound=1000
 )
 _SHARD = flags.DEFINE_string("shard", "1/1", "I/N: train only every N-th row, beginning with the I-th.")
+_BASELINE = flags.DEFINE_string("baseline", None, "Name of the row that the others are compared with, if not FC.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for the runs and the tables.")
 _PATH = flags.DEFINE_string("data.path", None, "File or folder of the data; short for --config.data.path.")
 _TEST_PATH = flags.DEFINE_string(
@@ -55,6 +56,7 @@ def main() -> None:
         scale=_SCALE.value,
         seeds=_SEEDS.value,
         shard=_SHARD.value,
+        baseline=_BASELINE.value,
         changes=changes,
         show=print_table,
     )

@@ -15,7 +15,7 @@ from srnet_jax.evaluation.charts import RUN_COLOURS, STANDING, STYLE, draw_error
 from srnet_jax.evaluation.tables import METRICS
 from srnet_jax.pose.skeleton import H36M_17, body_groups
 from srnet_jax.reproduce.paper_experiments import SPLIT_FIELDS
-from srnet_jax.reproduce.results import Cell, Results, values
+from srnet_jax.reproduce.results import Cell, Curves, Results
 from srnet_jax.training.metric_log import METRICS_FILE, read_lines
 
 _PAPER: dict[str, Any] = {
@@ -41,7 +41,7 @@ def draw(results: Results) -> Figure | None:
     if kind == "splits":
         return _splits(results)
     if kind == "steps":
-        return _steps(results) if results.trajectories else None
+        return steps_figure(results.curves) if results.curves else None
     return _by_action(results) if results.experiment.by_action else _columns(results)
 
 
@@ -119,20 +119,20 @@ def _splits(results: Results) -> Figure:
 
 
 @rc_context(STYLE)
-def _steps(results: Results) -> Figure:
-    """Plot the training error and the error of each column against training steps, with a band of ± 1 deviation over seeds."""
-    panels = ("training, in training mode", *(column.label for column in results.columns))
+def steps_figure(curves: Curves) -> Figure:
+    """Plot errors against training steps: a panel for each label, a line for each network, a band of ± 1 deviation of seeds."""
+    panels = list(next(iter(curves.values())))
     across = 3
     figure = Figure((9, 2.8 * -(-len(panels) // across) + 0.3), layout="constrained")
     for place, label in enumerate(panels):
         axes = figure.add_subplot(-(-len(panels) // across), across, place + 1)
-        for (name, points), colour in zip(results.trajectories.items(), RUN_COLOURS, strict=False):
-            by_step = [values(p.evaluations, results.columns[place - 1]) if place else p.train_mpjpe_mm for p in points]
-            steps, mean = [point.step for point in points], np.array([np.mean(errors) for errors in by_step])
+        for (name, by_label), colour in zip(curves.items(), RUN_COLOURS, strict=False):
+            steps, by_step = list(by_label[label]), list(by_label[label].values())
+            mean = np.array([np.mean(errors) for errors in by_step])
             deviation = np.array([np.std(errors, ddof=1) if len(errors) > 1 else 0 for errors in by_step])
             axes.plot(steps, mean, color=colour, marker="o", markersize=3, linewidth=1.3, label=name)
             axes.fill_between(steps, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
-        axes.set(title=label, xscale="log", yscale="log")
+        axes.set(title="training, in training mode" if label == "training" else label, xscale="log", yscale="log")
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -144,7 +144,7 @@ def _steps(results: Results) -> Figure:
             axes.set_xlabel("training steps")
     handles = [
         Line2D([], [], color=colour, marker="o", markersize=3, label=name)
-        for name, colour in zip(results.trajectories, RUN_COLOURS, strict=False)
+        for name, colour in zip(curves, RUN_COLOURS, strict=False)
     ]
     legend(figure, handles)
     return figure

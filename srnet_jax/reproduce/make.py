@@ -1,5 +1,6 @@
 """Make a table or a figure of the paper: train the missing runs, evaluate them, and write the files."""
 
+import dataclasses
 import re
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +23,7 @@ def make(
     scale: str,
     seeds: int,
     shard: str,
+    baseline: str | None = None,
     changes: dict[str, Any],
     show: Callable[[Grid], None],
 ) -> None:
@@ -34,6 +36,7 @@ def make(
       scale: a key of `settings.SCALES`.
       seeds: number of runs of each row.
       shard: "I/N", to train only every N-th row, beginning with the I-th.
+      baseline: name of the row that the other rows are compared with, in place of the experiment's.
       changes: config values by dotted field name, for all rows.
       show: prints a table.
 
@@ -48,6 +51,10 @@ def make(
     if not workdir:
         raise UserError("--workdir: missing, expected a folder for the runs and the table")
     experiment = EXPERIMENTS[table]
+    names = [row.name for row in experiment.rows]
+    if baseline is not None and baseline not in names:
+        raise UserError(f"--baseline={baseline}: no row of table {table}, expected one of {'; '.join(names)}")
+    experiment = dataclasses.replace(experiment, baseline=baseline or experiment.baseline)
     if experiment.rows:
         settings.check_paths(experiment, data, changes)
     found, actions = runner.trainings(experiment, plain(workdir), data, scale, seeds, changes)

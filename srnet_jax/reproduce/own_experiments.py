@@ -24,7 +24,8 @@ _SUBSETS = fixed_columns(  # see `evaluation.subsets`
     Column("tilt > 60°", ("subset", "torso tilt above 60°")),
     _UPRIGHT,
 )
-_MAIN_ROWS = (Row("FC", FC), Row("SFS", SFS), Row("SR", SR), Row(WIDE_NAME, WIDE))
+_SMALL_FC = Row("FC, as few parameters as SR", FC, width=0.459)
+_MAIN_ROWS = (Row("FC", FC), _SMALL_FC, Row("SFS", SFS), Row("SR", SR), Row(WIDE_NAME, WIDE))
 
 OWN_EXPERIMENTS: dict[str, Experiment] = {
     "steps": Experiment(
@@ -71,7 +72,7 @@ OWN_EXPERIMENTS: dict[str, Experiment] = {
         "Locality or capacity? Networks of equal size, and FC with regularisation",
         (
             Row("FC", FC),
-            Row("FC, as few parameters as SR", FC, width=0.459),
+            _SMALL_FC,
             Row("FC, weight decay 0.01", FC | {"train.weight_decay": 0.01}),
             Row("FC, weight decay 0.1", FC | {"train.weight_decay": 0.1}),
             Row("FC, dropout 0.1", FC | {"model.dropout": 0.1}),

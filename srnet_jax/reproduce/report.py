@@ -17,7 +17,7 @@ from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.reproduce import drawing
 from srnet_jax.reproduce.experiment import Column
 from srnet_jax.reproduce.properties import NETWORKS, PAPER, properties
-from srnet_jax.reproduce.results import Cell, Results, values
+from srnet_jax.reproduce.results import Cell, Results
 
 _HEADS = ("ours", "paper", "difference")
 
@@ -101,10 +101,10 @@ def findings(results: Results) -> list[str]:
 def _turning_points(results: Results) -> list[str]:
     """Return, for the figure `steps`, the lowest and the last error of each row in each column, with their steps."""
     lines = []
-    for column in results.columns if results.trajectories else ():
+    for column in results.columns if results.curves else ():
         parts = []
-        for name, points in results.trajectories.items():
-            means = {point.step: statistics.fmean(values(point.evaluations, column)) for point in points}
+        for name, by_label in results.curves.items():
+            means = {step: statistics.fmean(by_seed) for step, by_seed in by_label[column.label].items()}
             best, last = min(means, key=means.__getitem__), max(means)
             parts.append(f"{name} {means[best]:.1f} at step {best:,}, {means[last]:.1f} at {last:,}")
         lines.append(f"{column.label}, lowest and last: {'; '.join(parts)}.")
@@ -203,7 +203,7 @@ def write(results: Results, grid: Grid | None, workdir: Path, about: str) -> lis
         "md": to_markdown(grid) if grid else None,
         "csv": to_csv(results) if experiment.rows else None,
         "png": to_png(figure) if figure else None,
-        "steps.csv": _steps_csv(results) if results.trajectories else None,
+        "steps.csv": _steps_csv(results) if results.curves else None,
     }
     written = {workdir / f"{stem}.{ending}": content for ending, content in contents.items() if content}
     for path, content in written.items():
@@ -228,15 +228,13 @@ def to_csv(results: Results) -> str:
 
 
 def _steps_csv(results: Results) -> str:
-    """Return the errors during training as CSV: a line for each row, step and column; `training` is the training error."""
+    """Return the errors during training as CSV: a line for each row, column and step; `training` is the training error."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["row", "step", "column", "mean", "by_seed"])
-    for name, points in results.trajectories.items():
-        for point in points:
-            numbers = {"training": point.train_mpjpe_mm}
-            numbers |= {column.label: values(point.evaluations, column) for column in results.columns}
-            for label, by_seed in numbers.items():
+    for name, by_label in results.curves.items():
+        for label, by_step in by_label.items():
+            for step, by_seed in by_step.items():
                 each = " ".join(f"{number:.10g}" for number in by_seed)
-                lines.writerow([name, point.step, label, f"{statistics.fmean(by_seed):.10g}", each])
+                lines.writerow([name, step, label, f"{statistics.fmean(by_seed):.10g}", each])
     return text.getvalue()

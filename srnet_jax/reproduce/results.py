@@ -14,6 +14,8 @@ from srnet_jax.reproduce.experiment import Column, Experiment
 from srnet_jax.reproduce.remeasure import Point, remeasured, trajectories
 from srnet_jax.reproduce.runner import Training
 
+Curves = dict[str, dict[str, dict[int, Sequence[float]]]]  # by network, label and training step: the error of each seed, mm
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
@@ -76,6 +78,17 @@ class Results:
             return {}
         found = zip(self.experiment.rows, self.trainings, self.evaluations, strict=True)
         return trajectories({row.name: training for row, training, runs in found if runs})
+
+    @cached_property
+    def curves(self) -> Curves:
+        """The numbers of `trajectories`: the training error and that of each column."""
+        return {
+            name: {
+                "training": {point.step: point.train_mpjpe_mm for point in points},
+                **{column.label: {p.step: values(p.evaluations, column) for p in points} for column in self.columns},
+            }
+            for name, points in self.trajectories.items()
+        }
 
     @cached_property
     def cells(self) -> dict[tuple[str, str], Cell]:

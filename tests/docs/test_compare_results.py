@@ -1,14 +1,12 @@
-"""RESULTS.md's comparisons of networks, from the results in docs/results."""
+"""RESULTS.md's comparisons of networks and pictures, from the results in docs/results."""
 
 import argparse
 import json
-from pathlib import Path
 
 import pytest
 
-from docs.compare_results import ACTIONS, compare, mean_error, read
-
-RESULTS = Path(__file__).parents[2] / "docs/results"
+from docs import draw_results
+from docs.compare_results import ACTIONS, RESULTS, compare, mean_error, read
 
 
 def columns(first, second):
@@ -76,3 +74,19 @@ def test_rows_that_one_of_them_lacks_are_left_out_and_other_recordings_are_said(
     assert compare([ours], [lacking]).row_count == compare([ours], [ours]).row_count - 1
     others = read(changed(tmp_path, lambda results: results["recordings"]["names"].reverse()))
     assert set(compare([ours], [others]).columns[3].cells) == {"too few, or different, recordings"}
+
+
+def test_the_picture_of_gains_has_an_interval_for_each_pair_of_networks_and_each_row():
+    figure = draw_results.draw_gains(draw_results.PAIRS)
+    assert len(figure.axes) == len(draw_results.ROWS)
+    table = compare(draw_results.runs("sr_wide"), draw_results.runs("fc"))
+    low, high = figure.axes[0].lines[2].get_xdata()  # of the second pair, for all poses
+    gain = next(iter(table.columns[3].cells))
+    assert gain.endswith(f"({low:+.1f} to {high:+.1f})")
+
+
+def test_the_curves_have_the_same_labels_and_end_at_the_same_step_for_each_network():
+    found = draw_results.curves(RESULTS / "steps_long_hdm05.csv")
+    assert list(found) == ["FC", "SFS", "SR", "SR-wide (ours)"]
+    assert len({tuple(by_label) for by_label in found.values()}) == 1
+    assert {max(by_step) for by_label in found.values() for by_step in by_label.values()} == {114_120}

@@ -364,6 +364,7 @@ def test_fields_are_checked():
         ({"table": "11"}, "--table=11: not known, expected one of 1, 2, 3"),
         ({"workdir": None}, "--workdir: missing"),
         ({"shard": "3/2"}, "--shard=3/2: not understood, expected I/N"),
+        ({"baseline": "fc"}, "--baseline=fc: no row of table 2, expected one of GP; FC; "),
         ({"data": "h36m"}, "--data.path: missing, expected where the h36m data are"),
         ({"changes": {"model.hops": 2}}, "config.model.hops: set, but it is read only with"),
         ({"changes": {"data.path": "x"}}, "config.data.path: set, but it is read only with"),
@@ -376,6 +377,16 @@ def test_mistakes_are_named_before_the_first_training(changed, message, tmp_path
         make.make(**{**arguments, "changes": {}, "show": pytest.fail} | changed)
     assert str(error.value).startswith(message)
     assert not list(tmp_path.iterdir())
+
+
+def test_rows_can_be_compared_with_another_row(tmp_path, monkeypatch):
+    compared = []
+    monkeypatch.setattr(make.runner, "trainings", lambda *arguments: ([], ()))
+    monkeypatch.setattr(make.report, "table", lambda results: compared.append(results.experiment.baseline))
+    for baseline in (None, "SR"):
+        options = {"data": "synthetic", "scale": "smoke", "seeds": 1, "shard": "1/1", "changes": {}, "show": pytest.fail}
+        make.make("2", str(tmp_path), **options, baseline=baseline)
+    assert compared == ["FC", "SR"]
 
 
 def test_a_config_file_is_refused_in_one_line():
