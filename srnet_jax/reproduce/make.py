@@ -51,9 +51,9 @@ def make(
     if not workdir:
         raise UserError("--workdir: missing, expected a folder for the runs and the table")
     experiment = EXPERIMENTS[table]
-    names = [row.name for row in experiment.rows]
-    if baseline is not None and baseline not in names:
-        raise UserError(f"--baseline={baseline}: no row of table {table}, expected one of {'; '.join(names)}")
+    rows = [row.name for row in experiment.rows]
+    if baseline is not None and baseline not in rows:
+        raise UserError(f"--baseline={baseline}: no row of table {table}, expected one of {'; '.join(rows)}")
     experiment = dataclasses.replace(experiment, baseline=baseline or experiment.baseline)
     if experiment.rows:
         settings.check_paths(experiment, data, changes)
