@@ -411,6 +411,16 @@ def test_what_gait_markers_do_not_give(walker):
     assert gait_markers.with_centres(Motion(("LASI",), (-1,), FPS, points[:, :1])).joints == ("LASI",)
 
 
+def test_motions_that_are_not_read_are_said_unless_a_file_of_their_name_is(tmp_path):
+    files = [tmp_path / name for name in ("walk.bvh", "walk.fbx", "run.fbx", "jump.glb", "subjects.csv", "._sit.fbx")]
+    for file in files:
+        file.touch()
+    assert motion_files.passed_over(tmp_path, motion_files.find(tmp_path)) == [
+        (str(tmp_path / "jump.glb"), "not read; export them as .bvh"),
+        (str(tmp_path / "run.fbx"), "not read; export them as .bvh"),
+    ]
+
+
 def test_files_of_other_kinds_get_a_right_hint(tmp_path):
     with pytest.raises(DataError, match=r"found no motion file, expected \.bvh, \.amc, \.trc, \.c3d or \.npz$"):
         motion_files.find(tmp_path)

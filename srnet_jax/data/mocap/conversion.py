@@ -148,7 +148,8 @@ def convert(
     """
     source, options = Path(source), options or Options()
     layouts = recognise.layouts(skeleton)
-    found = _named(motion_files.find(source), source, options.names or layouts[0].names)
+    files = motion_files.find(source)
+    found = _named(files, source, options.names or layouts[0].names)
     beside = sorted(source.parent.iterdir() if source.is_file() else source.rglob("*"))
     for recording in track([recording for recording in found if not recording.refused]):
         _read(recording, layouts, beside, options)
@@ -165,7 +166,7 @@ def convert(
     _note_same_motions(found, options.fps)
     subjects = _judge_subjects(found)
     _lower_to_floors(found)
-    _warn(found, subjects, [(str(source), line) for line in unsure])
+    _warn(found, subjects, motion_files.passed_over(source, files) + [(str(source), line) for line in unsure])
     recognised = recognise.summary([recording.layout for recording in found if recording.layout and not recording.refused])
     return Conversion(tuple(found), subjects, tuple(recognised))
 

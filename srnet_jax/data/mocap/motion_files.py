@@ -20,6 +20,7 @@ _OTHERS = {  # suffixes that are not supported: what to do
     **dict.fromkeys((".csv", ".tsv", ".mot", ".sto", ".v", ".tak", ".qtm"), _TO_MARKERS),
     **dict.fromkeys((".pkl", ".pt"), _TO_NPZ),  # of body models
 }
+_MAY_BE_OTHER = (".csv", ".tsv", ".vsk", ".pkl", ".pt")  # of _OTHERS: often no motions, but lists and models
 _NO_MOTIONS = re.compile(r"shape|.*_stagei", re.IGNORECASE)  # .npz files of body shapes, which AMASS has beside its motions
 
 
@@ -42,6 +43,14 @@ def find(source: Path) -> list[Path]:
         hints = [f"found {suffix}: {_OTHERS[suffix]}" for suffix in others]
         raise DataError("; ".join([f"{source}: found no motion file, expected {_listed(SUFFIXES)}", *hints]))
     return found
+
+
+def passed_over(source: Path, found: Iterable[Path]) -> list[tuple[str, str]]:
+    """Return the files of motion formats that are not read, each with what to do, if no file of the same name is read."""
+    names = {file.stem for file in found}
+    suffixes = set(_OTHERS).difference(_MAY_BE_OTHER)
+    others = [file for file in sorted(source.rglob("*")) if _suffix(file) in suffixes and not file.name.startswith("._")]
+    return [(str(file), f"not read; {_OTHERS[_suffix(file)]}") for file in others if file.stem not in names and file.is_file()]
 
 
 def read(file: Path, beside: Iterable[Path]) -> Motion:
