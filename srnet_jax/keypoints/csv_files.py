@@ -35,15 +35,15 @@ _MOST_IDS = 1000  # of people in a table without a header
 _FEW_ROWS = 3  # in so short a table, each line may be another person
 
 
-def read(path: Path, budget: Budget) -> tuple[list[Detection], bool]:
-    """Read the detected people from a table.
+def read(path: Path, budget: Budget) -> tuple[list[str], Rows, bool]:
+    """Read a table.
 
     Args:
       path: of the file.
       budget: limit on the memory for reading the file.
 
     Returns:
-      The detected people, and whether the table is in DeepLabCut's format.
+      The names of its columns, its lines, and whether it is in DeepLabCut's format.
 
     Raises:
       DataError: if the file is missing, empty or not a valid table; the message names the line or the column.
@@ -69,7 +69,7 @@ def read(path: Path, budget: Budget) -> tuple[list[Detection], bool]:
         raise DataError(f"{path}: damaged table ({one_line(error, 100)})") from error
     names, body, deeplabcut = _header(cells, path)
     if body and not names:
-        names = _unnamed(body, path)
+        names = unnamed(body, path)
     found = []
     for where, row in body:
         if len(row) != len(names):
@@ -78,7 +78,7 @@ def read(path: Path, budget: Budget) -> tuple[list[Detection], bool]:
             )
         budget.charge(100 * len(row))
         found.append((where, row))
-    return list(people_of(names, found, path)), deeplabcut
+    return names, found, deeplabcut
 
 
 def _delimiter(line: str) -> str:
@@ -128,7 +128,7 @@ def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
 
 def _is_value(cell: str) -> bool:
     """Return whether a cell has a number, numbers in brackets, or a word for a missing one."""
-    return is_number(cell) or bool(_IN_BRACKETS.fullmatch(cell) and re.search("[0-9]", cell)) or cell.lower() in _MISSING[1:]
+    return is_number(cell) or (cell[:1] in ("(", "[", "{") and bool(re.search("[0-9]", cell))) or cell.lower() in _MISSING[1:]
 
 
 def _two_lines(parts: list[str], body: Rows) -> tuple[list[str], Rows, bool]:
@@ -175,7 +175,7 @@ def _individuals(cells: Rows, path: Path) -> tuple[list[str], Rows]:
     return ["frame", "individual", *names], body
 
 
-def _unnamed(body: Rows, path: Path) -> list[str]:
+def unnamed(body: Rows, path: Path) -> list[str]:
     """Name the columns of a table without a header: an optional frame number, then x, y or x, y, confidence of each joint."""
     width = len(body[0][1])
     if width < 3:
@@ -213,12 +213,13 @@ def _frame_and_person(values: np.ndarray) -> tuple[str, str] | None:
 
 
 def people_of(names: list[str], rows: Rows, path: Path) -> Iterator[Detection]:
-    """Yield the detected people of a table, given the names of its columns and its lines."""
+    """Yield the detected people of a table, given the names of its columns, if it has any, and its lines."""
+    names = names or unnamed(rows, path)
     names, rows = _cells_apart(*with_seconds(_with_usual_axes(names), rows, path))
     at = Columns.of(names, rows)
     numbers_lines = at.track is not None and len(rows) > _FEW_ROWS and len({at.person(row) for _, row in rows}) == len(rows)
-    axes = [axis if axis and not part else None for part, axis in map(_split, names)]
-    joints = {part for part, axis in map(_split, names) if part and axis == "x"}
+    axes = [axis if axis and not part else None for part, axis in map(split, names)]
+    joints = {part for part, axis in map(split, names) if part and axis == "x"}
     if "x" in axes and "y" in axes and len(joints) < MIN_NAMES:
         own = at._replace(track=None) if numbers_lines else at
         if (joint := own.joint(rows)) is not None:
@@ -232,7 +233,7 @@ def people_of(names: list[str], rows: Rows, path: Path) -> Iterator[Detection]:
 
 def _with_usual_axes(names: list[str]) -> list[str]:
     """Rename the axes u and v, px and py, col and row to x and y, in a table without other axes."""
-    if any(axis == "x" for _, axis in map(_split, names)):
+    if any(axis == "x" for _, axis in map(split, names)):
         return names
     for pair in OTHER_AXES:
         found = [re.compile(rf"(?<![a-z]){word}(?![a-z])", re.IGNORECASE) for word in pair]
@@ -271,10 +272,10 @@ def _wide(rows: Rows, at: Columns, path: Path) -> Iterator[Detection]:
     """Yield the detected people of a table with one line per person and frame."""
     columns: dict[str, list[int]] = {}  # {joint: columns of x, y, confidence, z}, -1 for a missing one
     for column, name in enumerate(at.names):
-        part, axis = _split(name)
+        part, axis = split(name)
         if column not in (at.frame, at.track, at.video, at.time) and axis is not None and part:
             place = columns.setdefault(part, [-1, -1, -1, -1])
-            before = _split(at.names[place[2]])[1] if axis in CONFIDENCES and place[2] >= 0 else None
+            before = split(at.names[place[2]])[1] if axis in CONFIDENCES and place[2] >= 0 else None
             if axis not in CONFIDENCES or (_holds(rows, column) and not _is_preferred(before, axis)):
                 place[_AXES[axis]] = column
     columns = {part: place for part, place in columns.items() if place[0] >= 0 and place[1] >= 0}
@@ -327,7 +328,7 @@ def _long(axes: list[str | None], rows: Rows, at: Columns, joint: int) -> Iterat
         yield Detection(picture, name, values[:, :3], tuple(joints), is_depth(values[:, 3]), clip, clock=clocks[clip, picture])
 
 
-def _split(name: str) -> tuple[str, str | None]:
+def split(name: str) -> tuple[str, str | None]:
     """Split a column name into joint and axis: `nose_x`, `nose.X`, `x_nose`, `kp_x_0`, `x0`, `noseX`."""
     words = [word for word in re.split(r"[\s_.:/()\[\]\-]+", name) if word]
     while len(words) > 1 and words[-1].lower() in UNITS:

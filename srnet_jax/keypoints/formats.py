@@ -28,7 +28,7 @@ Layouts = Mapping[int, tuple[str, int]]  # {number of joints in the file: (layou
 _COCO = {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17), 136: ("halpe_26", 26)}
 _OPENPOSE = {
     **{25: ("body_25", 25), 18: ("coco_18", 18), 15: ("openpose_mpi_15", 15)},
-    **{137: ("body_25", 25), 134: ("coco_18", 18)},  # hands and face follow; 134 are rtmlib's and DWPose's
+    **{137: ("body_25", 25), 135: ("body_25b", 25), 134: ("coco_18", 18)},  # and hands, face; 134 are rtmlib's and DWPose's
 }
 _LANDMARKS = dict.fromkeys((33, 75, 501, 543, 553), ("mediapipe_33", 33))  # hands and face follow
 _WHOLE_BODY = {joints: own for joints, own in (_COCO | _OPENPOSE | _LANDMARKS).items() if joints > own[1]}
@@ -47,6 +47,7 @@ _OWN_TRACK = (*_TRACK, "tracking_id", "tracker_id", "player_id", "pid", "id")  #
 IN_2D = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints_2d")  # other keys may hold 3D
 POINTS = (
     *("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose", "skeleton"),
+    "xy",
 )
 INSIDE = ("frames", "data", "results", "annotations", "instance_info", *PEOPLE, *POINTS, *sorted(LANDMARK_KEYS))
 SCORES = ("keypoint_scores", "scores", "confidences", "confidence", "conf", "visibility", "visible", "likelihood", "score")
@@ -193,6 +194,7 @@ JSON_FORMATS = (
         ),
         frames="instance_info|predictions|[]",
         people="instances|predictions|",
+        points=("keypoints", "pred_keypoints"),
         picture=FRAME,
     ),
     Format(
@@ -242,7 +244,7 @@ JSON_FORMATS = (
             and (not _has_names(peek) or bool({"name", "class"} & (peek.entry | peek.inner)))
         ),
         frames="frames|data|results|[]|{}",
-        people="results|detections|instances|people|persons|",
+        people="|".join(("results", *PEOPLE, "")),
         picture=(*FRAME, *IMAGE),
         track=_OWN_TRACK,
     ),

@@ -13,16 +13,15 @@ const FEW_ROWS = 3; // in so short a table, each line may be another person
 const LONGEST_CELL = 131072;
 
 /**
- * Read the detected people from a table.
+ * Read a table.
  *
  * @param {Uint8Array} bytes
  * @param {string} file its name
  * @param {object} tables
  * @param {import('./people.js').Budget} budget
- * @param {(message: string) => void} warn
- * @returns {{people: import('./people.js').Detection[], isDeepLabCut: boolean}}
+ * @returns {{names: string[], rows: {where: string, cells: string[]}[], isDeepLabCut: boolean}}
  */
-export function readTable(bytes, file, tables, budget, warn) {
+export function readTable(bytes, file, tables, budget) {
   const every = decoded(bytes).split(/\r\n|\n|\r/)
     .map((line, index) => ({ where: `${file}: line ${index + 1}`, line })).filter(({ line }) => strip(line));
   if (!every.length) throw new UserError(`${file}: empty file, expected a text file`);
@@ -50,7 +49,7 @@ export function readTable(bytes, file, tables, budget, warn) {
     }
     budget.charge(100 * cells.length);
   }
-  return { people: peopleOf(names, body, file, tables, warn), isDeepLabCut };
+  return { names, rows: body, isDeepLabCut };
 }
 
 const delimiter = (line) => [';', '\t', ','].find((mark) => line.includes(mark)) ?? ' '; // commas last: 1,5 may be a number
@@ -99,7 +98,7 @@ const IN_BRACKETS = /^[([]([^()[\]]{3,200})[)\]]$/;
 const NUMBERS = / *[,;] *| +/; // between numbers
 
 /** Return whether a cell has a number, numbers in brackets, or a word for a missing one. */
-const isValue = (cell) => toNumber(cell) !== null || (IN_BRACKETS.test(cell) && /[0-9]/.test(cell)) || (cell && isMissing(cell));
+const isValue = (cell) => toNumber(cell) !== null || (/^[([{]/.test(cell) && /[0-9]/.test(cell)) || (cell && isMissing(cell));
 
 /** Split a table into column names (none without a header) and rows, and return whether it is DeepLabCut's. */
 function header(rows, file, { csv: { frame, image, row }, points }) {
@@ -270,9 +269,10 @@ function cellsApart(names, rows, { points }) {
   };
 }
 
-/** Return the detected people of a table, given the names of its columns and its lines. */
+/** Return the detected people of a table, given the names of its columns, if it has any, and its lines. */
 export function peopleOf(givenNames, givenRows, file, tables, warn) {
-  const timed = withSeconds(withUsualAxes(givenNames, tables), givenRows, file, tables, warn);
+  const every = givenNames.length || !givenRows.length ? givenNames : unnamed(givenRows, file, tables);
+  const timed = withSeconds(withUsualAxes(every, tables), givenRows, file, tables, warn);
   const { names, rows } = cellsApart(timed.names, timed.rows, tables);
   const at = columnsOf(names, rows, tables);
   const people = new Set(rows.map(({ cells }) => personOf(at, cells)));

@@ -1,0 +1,111 @@
+"""Files of current tools in which joints, frames or people would be mistaken without their names and numbers."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from srnet_jax.errors import DataError
+from srnet_jax.keypoints import keypoint_files
+from tests.keypoints.builders import COCO, LANDMARKS, SIZE, WALK, dots, flat, same, write_json
+
+ORDER = np.random.default_rng(1).permutation(17)
+
+
+def without(person, *places):
+    """Return a person's joints [T, J, 2], of which some are missing."""
+    points = person[..., :2].astype(np.float32)
+    for place in places:
+        points[place] = np.nan
+    return points
+
+
+def transformers(person, kept):
+    return {
+        "keypoints": person[kept, :2].tolist(),
+        "scores": person[kept, 2].tolist(),
+        "labels": list(map(int, kept)),
+        "bbox": [1.0, 2.0, 3.0, 4.0],
+    }
+
+
+@pytest.mark.parametrize("lost", [(9, 15), (15, 16), (0, 1)], ids=str)
+def test_labels_number_the_joints_that_transformers_keeps(tmp_path, lost):
+    content = [[transformers(p, [j for j in range(17) if j not in lost])] for p in WALK]
+    (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
+    assert track.layout == "coco"
+    np.testing.assert_array_equal(track.keypoints, without(WALK, (slice(None), list(lost))))
+    content[3] = [transformers(WALK[3], list(range(12)))]  # another number of joints
+    (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
+    np.testing.assert_array_equal(track.keypoints[3], without(WALK[3], slice(12, None)))
+
+
+def test_labels_of_people_number_no_joints(tmp_path):
+    content = [
+        {"frame": i, "keypoints": [p.tolist(), (p + [300, 0, 0]).tolist()], "labels": [1, 0]} for i, p in enumerate(WALK)
+    ]
+    assert [track.keypoints.shape for track in keypoint_files.load(write_json(tmp_path / "walk.json", content))] == [
+        (25, 17, 2),
+        (25, 17, 2),
+    ]
+
+
+def roboflow(people, categories, number):
+    """Return annotations whose category `number` is a person, with the joints in another order."""
+    return {
+        "images": [
+            {"id": i, "file_name": f"f_{i:04}_jpg.rf.{i:032x}.jpg", "width": SIZE[0], "height": SIZE[1]}
+            for i in range(len(people))
+        ],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": number, "keypoints": flat(p[ORDER] * [1, 1, 0] + [0, 0, 2])}
+            for i, p in enumerate(people)
+        ],
+        "categories": [*categories, {"id": number, "name": "person", "keypoints": [COCO[j] for j in ORDER]}],
+    }
+
+
+def test_names_of_joints_in_a_later_category(tmp_path):
+    content = roboflow(WALK, [{"id": 0, "name": "pose", "supercategory": "none"}], 1)
+    assert same(write_json(tmp_path / "walk.json", content), "coco").layout == "coco"
+    content = roboflow(WALK, [{"id": 1, "name": "dog", "keypoints": ["head", "tail"]}], 2)
+    content["annotations"] += [{"id": 99, "image_id": 3, "category_id": 1, "keypoints": [1, 2, 2] * 2}]
+    same(write_json(tmp_path / "walk.json", content), "coco")
+
+
+@pytest.mark.parametrize("key", ["world_landmarks", "pose_world_landmarks", "poseWorldLandmarks"])
+def test_world_landmarks_alone_are_in_3d(tmp_path, key):
+    content = [{"frame": i, key: [dots(p)]} for i, p in enumerate(LANDMARKS)]
+    message = f"found {key}, points in 3D already, expected a detector's 2D keypoints"
+    with pytest.raises(DataError, match=message):
+        keypoint_files.load(write_json(tmp_path / "walk.json", content))
+
+
+def test_poses_of_people_who_differ_are_of_one_picture(tmp_path):
+    people = [{"keypoints": (WALK[0] + [300 * k, 0, 0]).tolist()} for k in range(4)]
+    found = keypoint_files.load(write_json(tmp_path / "a.json", {"poses": people}))
+    assert [len(track.keypoints) for track in found] == [1] * 4
+
+
+def cells_of(person):
+    """Return the text of Python objects, as in the cells of `results.to_csv()`."""
+    columns = {"x": person[:, 0].tolist(), "y": person[:, 1].tolist(), "visible": person[:, 2].tolist()}
+    return ["person", 0, 0.9, str({"x1": 1.5, "y1": None}), str(columns)]
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        (["frame", "name", "class", "confidence", "box", "keypoints"], lambda i, p: [i, *cells_of(p)]),
+        (["", "name", "class", "confidence", "box", "keypoints"], lambda i, p: [i, *cells_of(p)]),
+        (["frame", "track_id", "keypoints", "scores"], lambda i, p: [i, 1, str(p[:, :2].tolist()), str(p[:, 2].tolist())]),
+        (["image_id", "keypoints"], lambda i, p: [f"{i}.jpg", str(flat(p))]),
+    ],
+    ids=["ultralytics", "index", "lists", "flat"],
+)
+def test_cells_that_contain_joints(tmp_path, header, line):
+    text = io.StringIO()
+    csv.writer(text).writerows([header, *(line(i, p) for i, p in enumerate(WALK))])
+    (tmp_path / "walk.csv").write_text(text.getvalue())
+    same(tmp_path / "walk.csv", "coco")
