@@ -104,6 +104,13 @@ def _has_rows(value: Any) -> bool:
     return len(rows) >= _FEW_ROWS and all(map(_is_numbers, rows))
 
 
+def _has_people(value: Any) -> bool:
+    """Return whether an object has track ids as keys, and joints as rows of 2 to 4 numbers as values."""
+    people = [own for own in value.values() if own] if isinstance(value, dict) and all(map(str.isdecimal, value)) else []
+    rows = [own[0] for own in people if isinstance(own, list) and len(own) >= _FEW_ROWS]
+    return bool(people) and len(rows) == len(people) and all(isinstance(row, list) and 2 <= len(row) <= 4 for row in rows)
+
+
 def _has_names(peek: "Peek") -> bool:
     """Return whether an object's keys look like frame numbers or image names."""
     return any(any(letter.isdigit() or letter == "." for letter in key) for key in peek.root)
@@ -308,6 +315,7 @@ JSON_FORMATS = (
             bool({"frames", *PEOPLE, *POINTS} & (peek.root | peek.entry | peek.inner))
             or _is_numbers(peek.first)
             or _has_rows(peek.first)
+            or _has_people(peek.first)
         ),
         frames="|".join(("frames", "data", "results", *POINTS, "[]", "{}")),
         people="|".join((*PEOPLE, "results", "")),

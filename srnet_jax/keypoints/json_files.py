@@ -390,8 +390,8 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
         return
     if isinstance(frame, list) and len(frame) == 1 and isinstance(frame[0], list) and frame[0] and not is_joints(frame[0]):
         frame = frame[0]  # a batch of one picture
-    if isinstance(frame, dict) and all(key.isdecimal() for key in frame) and not is_joints(frame):  # with track ids as keys
-        people = list(frame.items())
+    if isinstance(frame, dict) and all(map(_is_id, frame)) and not is_joints(frame):  # with track ids as keys
+        people = [(key if key.isdecimal() else re.sub("[^0-9]+", "", key), person) for key, person in frame.items()]
     elif isinstance(frame, list) and not (one.points[-1] == "" and is_joints(frame)):
         people = [(None, person) for person in frame]
     elif isinstance(frame, list | dict):
@@ -421,6 +421,11 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
                 yield None, own, sure if isinstance(sure, list) else None  # a number is the score of the person
         else:
             yield track, points, None if points is person else scores
+
+
+def _is_id(key: str) -> bool:
+    """Return whether a key is a track id, such as 3 or person_3."""
+    return key.isdecimal() or bool(re.fullmatch("[^0-9]+[0-9]{1,15}", key) and letters(key) in _PERSON - {""})
 
 
 def _by_numbers(points: Any, scores: Any, numbers: Any, one: Format) -> tuple[Any, Any]:

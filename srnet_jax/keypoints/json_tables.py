@@ -20,13 +20,12 @@ import numpy as np
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.keypoints.csv_columns import Rows
 from srnet_jax.keypoints.csv_files import split
-from srnet_jax.keypoints.formats import FRAME, NUMBERS, POINTS
-from srnet_jax.keypoints.joint_order import MIN_NAMES
+from srnet_jax.keypoints.formats import FRAME, POINTS
+from srnet_jax.keypoints.joint_order import MIN_NAMES, counts_frames
 from srnet_jax.keypoints.keys import with_known_keys
 from srnet_jax.keypoints.people import is_number
-from srnet_jax.keypoints.points import joint_name
+from srnet_jax.keypoints.points import is_joints, joint_name
 
-_FEW_ROWS = 3  # so few numbers may count up by chance
 _WORDS = {"None": "null", "True": "true", "False": "false", "nan": "NaN"}  # of Python
 _AXES = ("x", "y", "confidence", "score", "visibility", "c", "conf", "likelihood")
 
@@ -47,7 +46,14 @@ def by_frame(content: Any) -> Any:
     for key in POINTS:
         if isinstance(content.get(key), dict) and (frames := _transposed(content[key])):
             return content | {key: frames}
+        if _are_frames(content.get(key)) and content.keys().isdisjoint(("frames", "skeleton")):  # frames by number
+            return {name: value for name, value in content.items() if name != key} | {"frames": content[key]}
     return content
+
+
+def _are_frames(value: Any) -> bool:
+    """Return whether a value is an object of frames, with their numbers as keys, and not the joints of one person."""
+    return isinstance(value, dict) and bool(value) and all(key.isdecimal() for key in value) and not is_joints(value)
 
 
 def _split_lines(content: dict[str, Any]) -> list[Any] | None:
@@ -135,13 +141,7 @@ def _begin_with_frames(rows: list[Any]) -> bool:
     if not all(isinstance(row, list) and row and is_number(row[0]) and len(row) == len(rows[0]) for row in rows):
         return False
     firsts = [row[0] for row in rows]
-    return len(rows) > _FEW_ROWS and counts_frames(np.array(firsts, np.float64), len(rows[0]))
-
-
-def counts_frames(first: np.ndarray, width: int) -> bool:
-    """Return whether the first [T] of `width` columns, of which the others may be joints, counts frames."""
-    whole = bool((first >= 0).all() and (first == np.floor(first)).all())
-    return whole and bool((np.diff(first) == 1).all()) and any((width - 1) / size in NUMBERS for size in (2, 3, 4))
+    return counts_frames(np.array(firsts, np.float64), len(rows[0]))
 
 
 def with_objects(names: list[str], rows: Rows) -> list[Any] | None:

@@ -8,7 +8,7 @@ import pytest
 
 from srnet_jax.errors import DataError
 from srnet_jax.keypoints import keypoint_files
-from tests.keypoints.builders import COCO, LANDMARKS, SIZE, WALK, dots, flat, same, write_json
+from tests.keypoints.builders import COCO, LANDMARKS, SIZE, WALK, dots, flat, same, walker, write_json
 
 ORDER = np.random.default_rng(1).permutation(17)
 
@@ -109,3 +109,66 @@ def test_cells_that_contain_joints(tmp_path, header, line):
     csv.writer(text).writerows([header, *(line(i, p) for i, p in enumerate(WALK))])
     (tmp_path / "walk.csv").write_text(text.getvalue())
     same(tmp_path / "walk.csv", "coco")
+
+
+def test_arrays_that_begin_with_the_frame(tmp_path):
+    for array in (WALK, WALK[..., :2]):
+        rows = np.concatenate([np.arange(3, 28)[:, None], array.reshape(25, -1)], axis=1)
+        np.save(tmp_path / "walk.npy", rows)
+        assert same(tmp_path / "walk.npy", "coco", first=3).layout in ("coco", None)
+    np.save(tmp_path / "walk.npy", walker("halpe_26")[..., :2].reshape(25, -1))  # as wide
+    same(tmp_path / "walk.npy", "halpe_26")
+
+
+@pytest.mark.parametrize("dtype", ["U", object])
+def test_names_of_joints_in_archives(tmp_path, dtype):
+    names = np.array([COCO[j] for j in ORDER], dtype)
+    np.savez(tmp_path / "walk.npz", keypoints=WALK[:, ORDER], joint_names=names)
+    assert same(tmp_path / "walk.npz", "coco").layout == "coco"
+    two = np.stack([WALK, WALK + [300, 0, 0]])[:, :, ORDER]
+    np.savez(tmp_path / "walk.npz", keypoints=two[..., :2], scores=two[..., 2], names=names)
+    first, second = keypoint_files.load(tmp_path / "walk.npz")
+    np.testing.assert_array_equal(first.keypoints, WALK[..., :2])
+    np.testing.assert_array_equal(second.keypoints, WALK[..., :2] + [300, 0])
+
+
+@pytest.mark.parametrize("name", ["frame_{:04}", "{}", "arr_{}"])
+def test_archives_with_an_array_for_each_frame(tmp_path, name):
+    for shape in ((17, 3), (1, 17, 3)):
+        np.savez(tmp_path / "walk.npz", **{name.format(i): p.reshape(shape) for i, p in enumerate(WALK)})
+        same(tmp_path / "walk.npz", "coco")
+    people = [np.stack([p, p + [300, 0, 0]])[: 2 - i % 2] for i, p in enumerate(WALK)]
+    np.savez(tmp_path / "walk.npz", **{name.format(i): own for i, own in enumerate(people)})
+    with pytest.raises(DataError, match=r"of shapes such as \(2, 17, 3\) and \(1, 17, 3\), expected the same shape"):
+        keypoint_files.load(tmp_path / "walk.npz")
+
+
+def test_archives_with_an_array_for_each_person(tmp_path):
+    np.savez(tmp_path / "walk.npz", person_1=WALK, person_2=WALK + [300, 0, 0])
+    first, second = keypoint_files.load(tmp_path / "walk.npz")
+    np.testing.assert_array_equal(first.keypoints, WALK[..., :2])
+    np.testing.assert_array_equal(second.keypoints, WALK[..., :2] + [300, 0])
+
+
+def test_people_by_id_in_each_frame(tmp_path):
+    by_number = {str(i): {"2": (p + [300, 0, 0]).tolist(), "1": p.tolist()} for i, p in enumerate(WALK)}
+    by_name = {f"frame_{i}": {f"person_{k}": {"keypoints": own[str(k)]} for k in (1, 2)} for i, own in by_number.items()}
+    for content in (by_number, by_name):
+        found = keypoint_files.load(write_json(tmp_path / "walk.json", content))
+        first, second = sorted(found, key=lambda track: track.name)
+        np.testing.assert_array_equal(first.keypoints, WALK[..., :2])
+        np.testing.assert_array_equal(second.keypoints, WALK[..., :2] + [300, 0])
+    same(
+        write_json(tmp_path / "walk.json", {"keypoints": {str(i + 2): p.tolist() for i, p in enumerate(WALK)}}), "coco", first=2
+    )
+
+
+def test_numbers_of_joints_without_the_first(tmp_path):
+    """1 to 32 are MediaPipe's 33 landmarks without the nose, because no layout has 32 joints."""
+    content = [
+        {"frame": i, "keypoints": [{"id": j, "x": p[j, 0], "y": p[j, 1]} for j in range(1, 33)]}
+        for i, p in enumerate(LANDMARKS)
+    ]
+    (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
+    assert track.layout == "mediapipe_33"
+    np.testing.assert_array_equal(track.keypoints, without(LANDMARKS, (slice(None), 0)))

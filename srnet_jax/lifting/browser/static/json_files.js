@@ -2,7 +2,7 @@
 
 import { UserError } from './errors.js';
 import { isDeep, isGiven, isList, isMap, textOf, valueOf } from './json.js';
-import { oneMoves } from './json_people.js';
+import { oneMoves, PERSON } from './json_people.js';
 import { clockSeconds, imageSize } from './people.js';
 import { asPoints, isJoints, isNothing, isNumber, isTrue, jointName } from './points.js';
 import { described, inAscii, isDecimal, isPrintable, length, letters, listed, oneLine, start, strip } from './text.js';
@@ -275,8 +275,8 @@ function peopleOf(frame, one, where, lacking) {
     [found] = found; // a batch of one picture
   }
   let people = [[null, found]];
-  if (isMap(found) && [...found.keys()].every(isDecimal) && !isJoints(found)) { // with track ids as keys
-    people = [...found];
+  if (isMap(found) && [...found.keys()].every(isId) && !isJoints(found)) { // with track ids as keys
+    people = [...found].map(([id, person]) => [isDecimal(id) ? id : id.replace(/[^0-9]+/g, ''), person]);
   } else if (isList(found) && !(one.points.at(-1) === '' && isJoints(found))) {
     people = found.map((person) => [null, person]);
   } else if (!isList(found) && !isMap(found)) {
@@ -307,6 +307,9 @@ function ofPerson(person, track, one, where) {
   }
   return [[track, points, points === person ? null : scores]];
 }
+
+/** Return whether a key is a track id, such as 3 or person_3. */
+const isId = (key) => isDecimal(key) || (/^[^0-9]+[0-9]{1,15}$/.test(key) && letters(key) !== '' && PERSON.includes(letters(key)));
 
 /** Put joints at their places if a list gives their numbers, as Transformers does, which leaves out unsure joints. */
 function byNumbers(points, scores, numbers, one) {

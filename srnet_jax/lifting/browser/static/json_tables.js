@@ -1,11 +1,11 @@
 // Convert between JSON and tables, as srnet_jax/keypoints/json_tables.py.
 
 import { split } from './csv_columns.js';
+import { countsFrames } from './joint_order.js';
 import { isList, isMap, parse, withKnownKeys } from './json.js';
-import { isNumber, jointName } from './points.js';
-import { strip } from './text.js';
+import { isJoints, isNumber, jointName } from './points.js';
+import { isDecimal, strip } from './text.js';
 
-const FEW_ROWS = 3; // so few numbers may count up by chance
 const WORDS = { None: 'null', True: 'true', False: 'false', nan: 'NaN' }; // of Python
 const AXES = ['x', 'y', 'confidence', 'score', 'visibility', 'c', 'conf', 'likelihood'];
 
@@ -30,9 +30,15 @@ export function byFrame(content, rules) {
   for (const key of rules.formats.pointKeys) {
     const own = isMap(content.get(key)) ? transposed(content.get(key), rules) : null;
     if (own) return new Map([...content, [key, own]]);
+    if (areFrames(content.get(key)) && !content.has('frames') && !content.has('skeleton')) { // by number
+      return new Map([...[...content].filter(([name]) => name !== key), ['frames', content.get(key)]]);
+    }
   }
   return content;
 }
+
+/** Return whether a value is an object of frames, with their numbers as keys, and not the joints of one person. */
+const areFrames = (value) => isMap(value) && value.size > 0 && [...value.keys()].every(isDecimal) && !isJoints(value);
 
 const hasSameKeys = (one, other) => one.size === other.size && [...one.keys()].every((key) => other.has(key));
 
@@ -112,13 +118,7 @@ export function asTable(content, file, rules, budget) {
 /** Return whether each line of numbers begins with the number of its frame, and not with a joint. */
 function beginWithFrames(rows, rules) {
   const isLine = (row) => isList(row) && row.length && isNumber(row[0]) && row.length === rows[0].length;
-  return rows.every(isLine) && rows.length > FEW_ROWS && countsFrames(rows.map((row) => row[0]), rows[0].length, rules);
-}
-
-/** Return whether the first of `width` columns, of which the others may be joints, counts frames. */
-export function countsFrames(first, width, { formats }) {
-  return first.every((value, index) => value >= 0 && Number.isInteger(value) && (!index || value - first[index - 1] === 1))
-    && [2, 3, 4].some((size) => formats.numbers.includes((width - 1) / size));
+  return rows.every(isLine) && countsFrames(rows.map((row) => row[0]), rows[0].length, rules);
 }
 
 /** Return the lines of a table whose cells contain joints as JSON or as Python's text; null for other tables. */
