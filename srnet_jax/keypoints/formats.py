@@ -365,6 +365,29 @@ OTHER_FORMATS = (
     ),
 )
 
+_TABLE, _HDF5, _PICKLE = (
+    ("a binary table", "a table as text; pandas writes it by to_csv"),
+    ("an HDF5 file", "a table as text; DeepLabCut and SLEAP export CSV too"),
+    ("a pickle", "JSON, CSV or .npz"),
+)
+_MARKERS = ("markers or joints of motion capture", "a detector's 2D keypoints, such as a folder of JSON files")
+_VIDEO, _PICTURE = (
+    ("a video", "the keypoints that a detector found in it"),
+    ("a picture", "the keypoints that a detector found in it"),
+)
+NOT_READ = {  # {ending of a file: what it is, what is expected}
+    **dict.fromkeys((".parquet", ".feather", ".arrow"), _TABLE),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), ("a spreadsheet", "a table as text (CSV)")),
+    **dict.fromkeys((".h5", ".hdf5", ".slp"), _HDF5),
+    **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), _PICKLE),
+    ".mat": ("a MATLAB file", "JSON, CSV or .npz"),
+    ".xml": ("XML", "JSON; CVAT exports COCO Keypoints too"),
+    **dict.fromkeys((".trc", ".mot", ".c3d", ".bvh", ".fbx"), _MARKERS),
+    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"), _VIDEO),
+    **dict.fromkeys((".jpg", ".jpeg", ".png", ".gif"), _PICTURE),
+    **dict.fromkeys((".zip", ".gz", ".tar", ".7z"), ("an archive", "one of the files inside, or a folder of them")),
+}
+
 FORMATS = {one.name: one for one in (*JSON_FORMATS, *OTHER_FORMATS)}
 TABLES = tuple(FORMATS[name] for name in ("csv", "deeplabcut", "yolo_txt"))
 NUMBERS = frozenset(len(layout.joints) for layout in LAYOUTS.values()).union(

@@ -21,7 +21,7 @@ from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import in_utf_8
 from srnet_jax.keypoints import csv_files, json_files, json_tables, npz_files, which_layout, yolo_labels
-from srnet_jax.keypoints.formats import DATA_SETS, FORMATS, JSON_FORMATS, Format, nearest
+from srnet_jax.keypoints.formats import DATA_SETS, FORMATS, JSON_FORMATS, NOT_READ, Format, nearest
 from srnet_jax.keypoints.joint_order import in_layout, named_alike
 from srnet_jax.keypoints.people import MAX_NORMALISED, Detection, People, frame_rate, gather
 from srnet_jax.keypoints.points import is_missing
@@ -148,6 +148,9 @@ def _read(path: Path, hints: Hints, budget: Budget) -> Iterator[tuple[People, Fo
     with path.open("rb") as file:
         head = in_utf_8(file.read(4096)).lstrip()
     suffix = path.suffix.lower()
+    if name is None and suffix in NOT_READ and not head.startswith((b"{", b"[", b"\x93NUMPY")):
+        found, expected = NOT_READ[suffix]
+        raise DataError(f"{path}: found {found}, which is not read, expected {expected}")
     if name == "npy" or (name is None and head.startswith(b"\x93NUMPY")):
         yield _with_layout(npz_files.read_npy(path, budget), FORMATS["npy"], None), FORMATS["npy"]
     elif name in npz_files.FORMATS or (name is None and (head.startswith(b"PK") or suffix == ".npz")):
@@ -205,7 +208,12 @@ def _read_folder(folder: Path, name: str | None, budget: Budget) -> Iterator[tup
     if not files:
         inside = [child for child in sorted(folder.iterdir()) if child.is_dir()]
         hint = f"; is it the folder {inside[0].name} inside?" if inside else ""
-        raise DataError(f"{folder}: found no {suffix if name else '.json or .txt'} file, expected one for each picture{hint}")
+        kinds = collections.Counter(file.suffix.lower() for file in folder.iterdir() if file.is_file())
+        usual = [f"{kinds[kind]:,} {kind}" for kind in (".csv", ".npz", ".npy") if kinds[kind]]
+        beside = f" but {' and '.join(usual)}" if usual else ""
+        hint = hint or ("; is it one of these files?" if usual else "")
+        wanted_kind = suffix if name else ".json or .txt"
+        raise DataError(f"{folder}: found no {wanted_kind} file{beside}, expected one for each picture{hint}")
     if len(files) > _MAX_FILES:
         raise DataError(f"{folder}: found {len(files):,} files, expected at most {_MAX_FILES:,}")
     if suffix == ".txt":

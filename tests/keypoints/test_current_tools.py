@@ -8,6 +8,7 @@ import pytest
 
 from srnet_jax.errors import DataError
 from srnet_jax.keypoints import keypoint_files
+from srnet_jax.keypoints.points import joint_names
 from tests.keypoints.builders import COCO, LANDMARKS, SIZE, WALK, dots, flat, same, walker, write_json
 
 ORDER = np.random.default_rng(1).permutation(17)
@@ -172,3 +173,44 @@ def test_numbers_of_joints_without_the_first(tmp_path):
     (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
     assert track.layout == "mediapipe_33"
     np.testing.assert_array_equal(track.keypoints, without(LANDMARKS, (slice(None), 0)))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("walk.parquet", "found a binary table, which is not read, expected a table as text; pandas writes it by to_csv"),
+        ("walk.h5", "found an HDF5 file, which is not read, expected a table as text; DeepLabCut and SLEAP export CSV too"),
+        ("walk.pkl", "found a pickle, which is not read, expected JSON, CSV or .npz"),
+        ("walk.XLSX", "found a spreadsheet, which is not read, expected a table as text"),
+        ("walk.trc", "found markers or joints of motion capture, which is not read, expected a detector's 2D keypoints"),
+        ("walk.mp4", "found a video, which is not read, expected the keypoints that a detector found in it"),
+    ],
+)
+def test_files_of_other_kinds(tmp_path, name, message):
+    (tmp_path / name).write_bytes(b"PK\x03\x04,;\t\0")
+    with pytest.raises(DataError, match=message):
+        keypoint_files.load(tmp_path / name)
+    if name != "walk.parquet":
+        return
+    write_json(tmp_path / name, WALK.tolist())  # its content is what counts
+    same(tmp_path / name, "coco")
+
+
+def test_a_folder_of_tables_is_named(tmp_path):
+    for number in range(2):
+        (tmp_path / f"{number}.csv").write_text("frame,nose_x")
+    with pytest.raises(DataError, match=r"found no .json or .txt file but 2 .csv, expected one .*; is it one of these files\?"):
+        keypoint_files.load(tmp_path)
+
+
+def test_names_of_apples_vision(tmp_path):
+    own = {"shoulder": "shoulder_1", "elbow": "forearm", "wrist": "hand", "hip": "upLeg", "knee": "leg", "ankle": "foot"}
+    names = []
+    for name in COCO:
+        side, _, part = name.partition("_")
+        names.append(f"{side}_{own.get(part, part)}_joint" if part else name)
+    assert joint_names(names) == list(COCO)
+    content = [{"frame": i, "joints": dict(zip(names, p.tolist(), strict=True))} for i, p in enumerate(WALK)]
+    same(write_json(tmp_path / "walk.json", content), "coco")
+    assert joint_names(["left_hand", "left_wrist", "left_hand_3", "LeftLeg", "left_knee"])[:2] == [None, "left_wrist"]
+    assert joint_names(["left_hand", "left_wrist", "left_hand_3", "LeftLeg", "left_knee"])[2:] == [None, None, "left_knee"]

@@ -97,6 +97,10 @@ async function readFile({ name: file, bytes }, format, context) {
   const suffix = (/[^.]\.[^.]*$/.exec(file)?.[0].slice(1) ?? '').toLowerCase();
   const head = decoded(bytes.subarray(0, 4096)).replace(/^[ \t\n\r\v\f]+/, '');
   const isNumPy = bytes[0] === 0x93 && head.slice(1).startsWith('NUMPY');
+  if (format === null && Object.hasOwn(tables.formats.notRead, suffix) && !isNumPy && !/^[[{]/.test(head)) {
+    const [found, expected] = tables.formats.notRead[suffix];
+    throw new UserError(`${file}: found ${found}, which is not read, expected ${expected}`);
+  }
   if (format === 'npy' || (format === null && isNumPy)) {
     const people = readArray(readNpy(bytes, file), file, context);
     return [{ people: withLayout(people, every.npy, null, tables), format: every.npy }];
