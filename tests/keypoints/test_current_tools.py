@@ -1,6 +1,7 @@
 """Files of current tools in which joints, frames or people would be mistaken without their names and numbers."""
 
 import csv
+import datetime
 import io
 
 import numpy as np
@@ -214,3 +215,12 @@ def test_names_of_apples_vision(tmp_path):
     same(write_json(tmp_path / "walk.json", content), "coco")
     assert joint_names(["left_hand", "left_wrist", "left_hand_3", "LeftLeg", "left_knee"])[:2] == [None, "left_wrist"]
     assert joint_names(["left_hand", "left_wrist", "left_hand_3", "LeftLeg", "left_knee"])[2:] == [None, None, "left_knee"]
+
+
+def test_pictures_named_by_their_time(tmp_path):
+    start = datetime.datetime(2024, 5, 1, 10, 0, 0, 620_000)
+    times = [start + datetime.timedelta(milliseconds=40 * i + i % 3) for i in range(25)]
+    content = [
+        {"image_id": f"{t:%Y%m%d_%H%M%S_%f}.jpg", "keypoints": flat(p), "score": 1} for t, p in zip(times, WALK, strict=True)
+    ]
+    same(write_json(tmp_path / "walk.json", content[::-1]), "coco")
