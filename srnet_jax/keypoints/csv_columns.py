@@ -207,7 +207,7 @@ def _picture(cell: str, number: int, where: str, is_image: bool) -> int | str:
     if is_number(cell):
         value = float(cell)
         if not 0 <= value < 1e15 or value != int(value):
-            raise DataError(f"{where}: found frame {shown(cell)}, expected a whole number")
+            raise DataError(f"{where}: found frame {shown(cell)}, expected a whole number, 0 or more")
         return str(int(value)) if is_image else int(value)
     if not cell.isprintable() or len(cell) > 1000:
         raise DataError(f"{where}: found {shown(cell)}, expected a frame number or an image name")

@@ -18,32 +18,38 @@ from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import listed, numbered_lines, shown
 from srnet_jax.keypoints.csv_columns import FRAME, IMAGE, ROW, Columns, Rows, is_number, numbered, with_seconds
+from srnet_jax.keypoints.csv_people import people_apart
 from srnet_jax.keypoints.formats import NUMBERS, TABLES, nearest
 from srnet_jax.keypoints.joint_order import MIN_NAMES
 from srnet_jax.keypoints.people import Detection
 from srnet_jax.keypoints.points import CONFIDENCES, NOISE, is_depth, letters
 
 _DECIMAL = re.compile(r"^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)  # matches 1,5 for 1.5
+_DOTS, _DOTS_AND_COMMA = (re.compile(rf"[-+]?[0-9]{{1,3}}(\.[0-9]{{3}})+{end}") for end in ("(,[0-9]+)?", ",[0-9]+"))
+_COMMAS, _COMMAS_AND_DOT = (re.compile(rf"[-+]?[0-9]{{1,3}}(,[0-9]{{3}})+{end}") for end in (r"(\.[0-9]+)?", r"\.[0-9]+"))
+_FEW_THOUSANDS = re.compile(r"[-+]?[1-9][0-9]?,[0-9]{3}")  # pixels
 _MAX_BYTES = 2_000_000_000
 _AXES = {"x": 0, "y": 1, **dict.fromkeys(CONFIDENCES, 2), "z": 3}
 OTHER_AXES = (("u", "v"), ("px", "py"), ("col", "row"), ("column", "row"))  # in place of x and y
 _IN_BRACKETS = re.compile(r"[(\[]([^()\[\]]{3,200})[)\]]")
 _NUMBERS = re.compile(r" *[,;] *| +")  # between numbers
 _MISSING = ("", "nan", "none", "null", "na", "n/a", "<na>", "#n/a", "-", "--", "?", ".", "missing")
+PARTS_COLUMNS = ("type", "kind", "group", "source", "bodypart", "landmarktype", "category")
+BODY_PARTS, OTHER_PARTS = ("pose", "body"), ("face", "lefthand", "righthand", "hand", "hands")
 UNITS = ("px", "pixel", "pixels", "coord", "coordinate", "pos", "position", "2d")
 _MOST_IDS = 1000  # of people in a table without a header
 _FEW_ROWS = 3  # in so short a table, each line may be another person
 
 
-def read(path: Path, budget: Budget) -> tuple[list[Detection], bool]:
-    """Read the detected people from a table.
+def read(path: Path, budget: Budget) -> tuple[list[str], Rows, bool]:
+    """Read a table.
 
     Args:
       path: of the file.
       budget: limit on the memory for reading the file.
 
     Returns:
-      The detected people, and whether the table is in DeepLabCut's format.
+      The names of its columns, its lines, and whether it is in DeepLabCut's format.
 
     Raises:
       DataError: if the file is missing, empty or not a valid table; the message names the line or the column.
@@ -64,21 +70,25 @@ def read(path: Path, budget: Budget) -> tuple[list[Detection], bool]:
     lines = lines[start:]
     comma = _delimiter(lines[0][1])
     try:
-        cells = [(where, _cells(line, comma)) for where, line in lines]
+        cells = _with_points([(where, _cells(line, comma)) for where, line in lines], comma)
     except csv.Error as error:
         raise DataError(f"{path}: damaged table ({one_line(error, 100)})") from error
     names, body, deeplabcut = _header(cells, path)
     if body and not names:
-        names = _unnamed(body, path)
+        names = unnamed(body, path)
     found = []
     for where, row in body:
+        if (
+            row == cells[0][1] and body[0] is not cells[0] and not deeplabcut
+        ):  # the header again, as in files that were appended to
+            continue
         if len(row) != len(names):
             raise DataError(
                 f"{where}: found {len(row)} columns, expected {len(names)} as in {cells[0][0].removeprefix(f'{path}: ')}"
             )
         budget.charge(100 * len(row))
         found.append((where, row))
-    return list(people_of(names, found, path)), deeplabcut
+    return names, found, deeplabcut
 
 
 def _delimiter(line: str) -> str:
@@ -87,8 +97,29 @@ def _delimiter(line: str) -> str:
 
 def _cells(line: str, comma: str) -> list[str]:
     row = line.split() if comma == " " else next(csv.reader([line.strip("\r\n")], delimiter=comma), [])
-    row = [cell.strip() for cell in row]
-    return row if comma == "," else [_DECIMAL.sub(r"\1.\2", cell) for cell in row]
+    return [cell.strip() for cell in row]
+
+
+def _with_points(rows: Rows, comma: str) -> Rows:
+    """Replace decimal commas by points, and remove the marks between thousands: 1,5 and 1.234,5 and 1,234.5.
+
+    Where commas separate cells, a number such as 1,234 means 1.234 unless all numbers with a comma look like thousands.
+    """
+    cells = [cell for _, row in rows for cell in row if "," in cell]
+    dots, commas = (any(mark.fullmatch(cell) for cell in cells) for mark in (_DOTS_AND_COMMA, _COMMAS_AND_DOT))
+    numbers = [cell for cell in cells if _DECIMAL.match(cell) or _COMMAS.fullmatch(cell)]
+    commas = commas or (comma == "," and bool(numbers) and all(_FEW_THOUSANDS.fullmatch(cell) for cell in numbers))
+    if not numbers and not dots:
+        return rows
+
+    def with_point(cell: str) -> str:
+        if commas and _COMMAS.fullmatch(cell):
+            return cell.replace(",", "")
+        if dots and _DOTS.fullmatch(cell):
+            cell = cell.replace(".", "")
+        return _DECIMAL.sub(r"\1.\2", cell)
+
+    return [(where, list(map(with_point, row))) for where, row in rows]
 
 
 def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
@@ -111,6 +142,9 @@ def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
         numbered = len(first) > 2 * MIN_NAMES and first in (numbers, ["", *numbers[:-1]])
         return [], cells[1:] if numbered and len(cells) > 1 else cells, False
     names, body = first, cells[1:]
+    if len(cells) > 3 and len(names) > _FEW_ROWS and {cell.lower() for cell in cells[2][1][1:]} <= _AXES.keys():
+        body = [cells[0], *((where, _filled(row)) for where, row in cells[:2]), *cells[2:]]
+        return *_individuals([*body[:4], *body[5 if not any(body[4][1][1:]) else 4 :]], path), False
     if body and len(names) == len(body[0][1]) > _FEW_ROWS and {cell.lower() for cell in body[0][1][1:]} <= _AXES.keys():
         return _two_lines(names, body)
     if body and len(names) == len(body[0][1]) - 1:
@@ -128,7 +162,7 @@ def _header(cells: Rows, path: Path) -> tuple[list[str], Rows, bool]:
 
 def _is_value(cell: str) -> bool:
     """Return whether a cell has a number, numbers in brackets, or a word for a missing one."""
-    return is_number(cell) or bool(_IN_BRACKETS.fullmatch(cell) and re.search("[0-9]", cell)) or cell.lower() in _MISSING[1:]
+    return is_number(cell) or (cell[:1] in ("(", "[", "{") and bool(re.search("[0-9]", cell))) or cell.lower() in _MISSING[1:]
 
 
 def _two_lines(parts: list[str], body: Rows) -> tuple[list[str], Rows, bool]:
@@ -142,6 +176,14 @@ def _two_lines(parts: list[str], body: Rows) -> tuple[list[str], Rows, bool]:
         names[0] = "frame"
     skipped = 2 if len(body) > 1 and not any(body[1][1][1:]) else 1  # the name of the index
     return names, body[skipped:], False
+
+
+def _filled(row: list[str]) -> list[str]:
+    """Repeat each name of a header's line in the empty cells after it."""
+    filled = row[:1]
+    for cell in row[1:]:
+        filled.append(cell or filled[-1])
+    return filled
 
 
 def _ends_empty(names: list[str], body: Rows) -> bool:
@@ -175,7 +217,7 @@ def _individuals(cells: Rows, path: Path) -> tuple[list[str], Rows]:
     return ["frame", "individual", *names], body
 
 
-def _unnamed(body: Rows, path: Path) -> list[str]:
+def unnamed(body: Rows, path: Path) -> list[str]:
     """Name the columns of a table without a header: an optional frame number, then x, y or x, y, confidence of each joint."""
     width = len(body[0][1])
     if width < 3:
@@ -213,12 +255,14 @@ def _frame_and_person(values: np.ndarray) -> tuple[str, str] | None:
 
 
 def people_of(names: list[str], rows: Rows, path: Path) -> Iterator[Detection]:
-    """Yield the detected people of a table, given the names of its columns and its lines."""
-    names, rows = _cells_apart(*with_seconds(_with_usual_axes(names), rows, path))
+    """Yield the detected people of a table, given the names of its columns, if it has any, and its lines."""
+    names = names or unnamed(rows, path)
+    names, rows = people_apart(_with_numbers(_with_usual_axes(names)), _of_bodies(names, rows))
+    names, rows = _cells_apart(*with_seconds(names, rows, path))
     at = Columns.of(names, rows)
     numbers_lines = at.track is not None and len(rows) > _FEW_ROWS and len({at.person(row) for _, row in rows}) == len(rows)
-    axes = [axis if axis and not part else None for part, axis in map(_split, names)]
-    joints = {part for part, axis in map(_split, names) if part and axis == "x"}
+    axes = [axis if axis and not part else None for part, axis in map(split, names)]
+    joints = {part for part, axis in map(split, names) if part and axis == "x"}
     if "x" in axes and "y" in axes and len(joints) < MIN_NAMES:
         own = at._replace(track=None) if numbers_lines else at
         if (joint := own.joint(rows)) is not None:
@@ -232,7 +276,7 @@ def people_of(names: list[str], rows: Rows, path: Path) -> Iterator[Detection]:
 
 def _with_usual_axes(names: list[str]) -> list[str]:
     """Rename the axes u and v, px and py, col and row to x and y, in a table without other axes."""
-    if any(axis == "x" for _, axis in map(_split, names)):
+    if any(axis == "x" for _, axis in map(split, names)):
         return names
     for pair in OTHER_AXES:
         found = [re.compile(rf"(?<![a-z]){word}(?![a-z])", re.IGNORECASE) for word in pair]
@@ -241,6 +285,35 @@ def _with_usual_axes(names: list[str]) -> list[str]:
             x_or_y = dict.fromkeys(x, (found[0], "x")) | dict.fromkeys(y, (found[1], "y"))
             return [x_or_y[i][0].sub(x_or_y[i][1], name, count=1) if i in x_or_y else name for i, name in enumerate(names)]
     return names
+
+
+def _with_numbers(names: list[str]) -> list[str]:
+    """Number axes that repeat without names of joints, such as x, y, x, y, or x, y, x.1, y.1 as pandas writes them."""
+    bare = [re.sub("[._][0-9]{1,4}$", "", name) for name in names]
+    start = next((column for column, name in enumerate(bare) if name.lower() == "x"), len(bare))
+    axes = bare[start:]
+    size = next((count for count in range(1, len(axes)) if axes[count] == axes[0]), 0)
+    if (
+        not 2 <= size <= 4
+        or {name.lower() for name in axes} - _AXES.keys()
+        or "y" not in (name.lower() for name in axes[:size])
+    ):
+        return names
+    if len(axes) % size or len(axes) // size < MIN_NAMES or axes != axes[:size] * (len(axes) // size):
+        return names
+    if names[start] != axes[0]:  # the first joint has a number
+        return names
+    return [*names[:start], *(f"joint{index // size}_{name}" for index, name in enumerate(axes))]
+
+
+def _of_bodies(names: list[str], rows: Rows) -> Rows:
+    """Return the lines of the body, in a table with one line per joint that also has lines of hands and faces."""
+    for column, name in enumerate(names):
+        kinds = {row[column] for _, row in rows} if letters(name) in PARTS_COLUMNS else set()
+        words = {letters(kind).removesuffix("landmarks") for kind in kinds}
+        if len(kinds) > 1 and words <= {*BODY_PARTS, *OTHER_PARTS} and words & {*BODY_PARTS}:
+            return [(where, row) for where, row in rows if letters(row[column]).removesuffix("landmarks") in BODY_PARTS]
+    return rows
 
 
 def _cells_apart(names: list[str], rows: Rows) -> tuple[list[str], Rows]:
@@ -271,10 +344,10 @@ def _wide(rows: Rows, at: Columns, path: Path) -> Iterator[Detection]:
     """Yield the detected people of a table with one line per person and frame."""
     columns: dict[str, list[int]] = {}  # {joint: columns of x, y, confidence, z}, -1 for a missing one
     for column, name in enumerate(at.names):
-        part, axis = _split(name)
+        part, axis = split(name)
         if column not in (at.frame, at.track, at.video, at.time) and axis is not None and part:
             place = columns.setdefault(part, [-1, -1, -1, -1])
-            before = _split(at.names[place[2]])[1] if axis in CONFIDENCES and place[2] >= 0 else None
+            before = split(at.names[place[2]])[1] if axis in CONFIDENCES and place[2] >= 0 else None
             if axis not in CONFIDENCES or (_holds(rows, column) and not _is_preferred(before, axis)):
                 place[_AXES[axis]] = column
     columns = {part: place for part, place in columns.items() if place[0] >= 0 and place[1] >= 0}
@@ -327,9 +400,9 @@ def _long(axes: list[str | None], rows: Rows, at: Columns, joint: int) -> Iterat
         yield Detection(picture, name, values[:, :3], tuple(joints), is_depth(values[:, 3]), clip, clock=clocks[clip, picture])
 
 
-def _split(name: str) -> tuple[str, str | None]:
+def split(name: str) -> tuple[str, str | None]:
     """Split a column name into joint and axis: `nose_x`, `nose.X`, `x_nose`, `kp_x_0`, `x0`, `noseX`."""
-    words = [word for word in re.split(r"[\s_.:/()\[\]\-]+", name) if word]
+    words = [word for word in re.split(r"[\s_.:/()\[\]\-'\",]+", name) if word]
     while len(words) > 1 and words[-1].lower() in UNITS:
         words.pop()
     places = (-1, 0, -2) if len(words) > 2 and words[-1].isdecimal() else (-1, 0)

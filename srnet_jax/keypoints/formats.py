@@ -28,7 +28,7 @@ Layouts = Mapping[int, tuple[str, int]]  # {number of joints in the file: (layou
 _COCO = {17: ("coco", 17), 26: ("halpe_26", 26), 133: ("coco", 17), 136: ("halpe_26", 26)}
 _OPENPOSE = {
     **{25: ("body_25", 25), 18: ("coco_18", 18), 15: ("openpose_mpi_15", 15)},
-    **{137: ("body_25", 25), 134: ("coco_18", 18)},  # hands and face follow; 134 are rtmlib's and DWPose's
+    **{137: ("body_25", 25), 135: ("body_25b", 25), 134: ("coco_18", 18)},  # and hands, face; 134 are rtmlib's and DWPose's
 }
 _LANDMARKS = dict.fromkeys((33, 75, 501, 543, 553), ("mediapipe_33", 33))  # hands and face follow
 _WHOLE_BODY = {joints: own for joints, own in (_COCO | _OPENPOSE | _LANDMARKS).items() if joints > own[1]}
@@ -47,6 +47,7 @@ _OWN_TRACK = (*_TRACK, "tracking_id", "tracker_id", "player_id", "pid", "id")  #
 IN_2D = ("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints_2d")  # other keys may hold 3D
 POINTS = (
     *("keypoints", "pose_keypoints_2d", "pred_keypoints", "keypoints_2d", "joints", "joints_2d", "points", "pose", "skeleton"),
+    "xy",
 )
 INSIDE = ("frames", "data", "results", "annotations", "instance_info", *PEOPLE, *POINTS, *sorted(LANDMARK_KEYS))
 SCORES = ("keypoint_scores", "scores", "confidences", "confidence", "conf", "visibility", "visible", "likelihood", "score")
@@ -101,6 +102,13 @@ def _has_rows(value: Any) -> bool:
     """Return whether an object has several entries of 2 to 4 numbers each, as joints by their names."""
     rows = [row for row in value.values() if isinstance(row, list) and 2 <= len(row) <= 4] if isinstance(value, dict) else []
     return len(rows) >= _FEW_ROWS and all(map(_is_numbers, rows))
+
+
+def _has_people(value: Any) -> bool:
+    """Return whether an object has track ids as keys, and joints as rows of 2 to 4 numbers as values."""
+    people = [own for own in value.values() if own] if isinstance(value, dict) and all(map(str.isdecimal, value)) else []
+    rows = [own[0] for own in people if isinstance(own, list) and len(own) >= _FEW_ROWS]
+    return bool(people) and len(rows) == len(people) and all(isinstance(row, list) and 2 <= len(row) <= 4 for row in rows)
 
 
 def _has_names(peek: "Peek") -> bool:
@@ -193,6 +201,7 @@ JSON_FORMATS = (
         ),
         frames="instance_info|predictions|[]",
         people="instances|predictions|",
+        points=("keypoints", "pred_keypoints"),
         picture=FRAME,
     ),
     Format(
@@ -242,7 +251,7 @@ JSON_FORMATS = (
             and (not _has_names(peek) or bool({"name", "class"} & (peek.entry | peek.inner)))
         ),
         frames="frames|data|results|[]|{}",
-        people="results|detections|instances|people|persons|",
+        people="|".join(("results", *PEOPLE, "")),
         picture=(*FRAME, *IMAGE),
         track=_OWN_TRACK,
     ),
@@ -306,6 +315,7 @@ JSON_FORMATS = (
             bool({"frames", *PEOPLE, *POINTS} & (peek.root | peek.entry | peek.inner))
             or _is_numbers(peek.first)
             or _has_rows(peek.first)
+            or _has_people(peek.first)
         ),
         frames="|".join(("frames", "data", "results", *POINTS, "[]", "{}")),
         people="|".join((*PEOPLE, "results", "")),
@@ -354,6 +364,29 @@ OTHER_FORMATS = (
         layouts=_WHOLE_BODY,
     ),
 )
+
+_TABLE, _HDF5, _PICKLE = (
+    ("a binary table", "a table as text; pandas writes it by to_csv"),
+    ("an HDF5 file", "a table as text; DeepLabCut and SLEAP export CSV too"),
+    ("a pickle", "JSON, CSV or .npz"),
+)
+_MARKERS = ("markers or joints of motion capture", "a detector's 2D keypoints, such as a folder of JSON files")
+_VIDEO, _PICTURE = (
+    ("a video", "the keypoints that a detector found in it"),
+    ("a picture", "the keypoints that a detector found in it"),
+)
+NOT_READ = {  # {ending of a file: what it is, what is expected}
+    **dict.fromkeys((".parquet", ".feather", ".arrow"), _TABLE),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), ("a spreadsheet", "a table as text (CSV)")),
+    **dict.fromkeys((".h5", ".hdf5", ".slp"), _HDF5),
+    **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), _PICKLE),
+    ".mat": ("a MATLAB file", "JSON, CSV or .npz"),
+    ".xml": ("XML", "JSON; CVAT exports COCO Keypoints too"),
+    **dict.fromkeys((".trc", ".mot", ".c3d", ".bvh", ".fbx"), _MARKERS),
+    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"), _VIDEO),
+    **dict.fromkeys((".jpg", ".jpeg", ".png", ".gif"), _PICTURE),
+    **dict.fromkeys((".zip", ".gz", ".tar", ".7z"), ("an archive", "one of the files inside, or a folder of them")),
+}
 
 FORMATS = {one.name: one for one in (*JSON_FORMATS, *OTHER_FORMATS)}
 TABLES = tuple(FORMATS[name] for name in ("csv", "deeplabcut", "yolo_txt"))

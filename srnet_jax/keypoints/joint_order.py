@@ -15,6 +15,7 @@ from srnet_jax.keypoints.points import MAX_JOINTS, joint_name, joint_names
 from srnet_jax.pose import layouts
 
 MIN_NAMES = 6  # known joint names that suffice to recognise a layout
+_FEW_ROWS = 3  # so few numbers may count up by chance
 
 
 def in_layout(names: Sequence[str], where: str) -> tuple[str, np.ndarray]:
@@ -36,6 +37,12 @@ def in_layout(names: Sequence[str], where: str) -> tuple[str, np.ndarray]:
     if len(known & set(best.joints)) < MIN_NAMES:
         raise DataError(f"{where}: found joints named {listed(names)}, expected names such as nose, left_shoulder, RKnee")
     return best.name, np.array([joints.index(joint) if joint in known else -1 for joint in best.joints])
+
+
+def counts_frames(first: np.ndarray, width: int) -> bool:
+    """Return whether the first [T] of `width` columns, of which the others may be joints, counts frames."""
+    whole = len(first) > _FEW_ROWS and bool((first >= 0).all() and (first == np.floor(first)).all())
+    return whole and bool((np.diff(first) == 1).all()) and any((width - 1) / size in NUMBERS for size in (2, 3, 4))
 
 
 def named_alike(people: list[Detection], path: Path) -> tuple[str, ...] | None:
@@ -71,7 +78,8 @@ def named_alike(people: list[Detection], path: Path) -> tuple[str, ...] | None:
 def _numbers(names: tuple[str, ...], path: Path) -> dict[str, int] | None:
     """Return the index of each joint whose name contains its number (`12`, `joint12`, `landmark_12`); None for other names.
 
-    Numbers start at 0 or 1. If a file lacks the first joints, the highest number must show which of the two it is.
+    Numbers start at 0 or 1. If a file lacks the first joints, the highest number must show which of the two it is: 1 to 32 are
+    MediaPipe's without 0.
 
     Raises:
       DataError: if it does not, or if numbers are repeated or too large.
@@ -90,7 +98,7 @@ def _numbers(names: tuple[str, ...], path: Path) -> dict[str, int] | None:
     fitting = [start for start in (0, 1) if high + 1 - start in NUMBERS]
     if low > 1 and len(fitting) != 1:
         raise DataError(f"{path}: found joints numbered {low} to {high}, expected them to start at 0 or 1")
-    start = low if low < 2 else fitting[0]
+    start = low if low < 2 and fitting != [0] else fitting[0]
     return {name: number - start for name, number in numbers.items()}
 
 

@@ -14,14 +14,12 @@ import numpy as np
 
 from srnet_jax.errors import DataError, one_line
 from srnet_jax.io.files import reading, size_of
-from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, in_utf_8, listed
-from srnet_jax.keypoints.csv_columns import Rows
 from srnet_jax.keypoints.formats import DATA_SETS, FRAME, JSON_FORMATS, Format, Peek, nearest
 from srnet_jax.keypoints.joint_order import MIN_NAMES
 from srnet_jax.keypoints.keys import is_deep, with_known_keys
 from srnet_jax.keypoints.people import MOVES_ON, TIME_UNITS, Detection, clock_seconds, image_size, is_number, motion
-from srnet_jax.keypoints.points import as_points, is_joints, joint_name, letters
+from srnet_jax.keypoints.points import MAX_JOINTS, as_points, is_joints, joint_name, letters
 
 _MAX_BYTES = 2_000_000_000
 _NOTHING: tuple[Any, ...] = (None, [], {}, "")
@@ -60,24 +58,6 @@ def load_json(path: Path) -> Any:
 def _parsed(text: str) -> Any:
     """Parse JSON; NaN and infinity become None, and keys as the formats know them."""
     return json.loads(text, parse_constant=lambda _: None, object_hook=with_known_keys)
-
-
-def as_table(content: Any, path: Path, budget: Budget) -> tuple[list[str], Rows] | None:
-    """Return the columns and lines of a list of flat objects, as pandas writes a table; None for other files."""
-    if not isinstance(content, list) or not content or not isinstance(content[0], dict):
-        return None
-    names = list(content[0])
-    if not set(names) & set(FRAME) and len(names) <= 2 * MIN_NAMES:  # the joints of one person
-        return None
-    rows: Rows = []
-    for number, item in enumerate(content):
-        if not isinstance(item, dict) or list(item) != names:
-            return None
-        if not all(value is None or is_number(value) or isinstance(value, str) for value in item.values()):
-            return None
-        budget.charge(100 * len(names))
-        rows.append((f"{path}: entry {number}", ["" if value is None else str(value).strip() for value in item.values()]))
-    return names, rows
 
 
 def recognise(content: Any, path: Path) -> Format:
@@ -165,8 +145,7 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Detection]:
     Raises:
       DataError: if the content does not follow the format; the message names the place.
     """
-    joints, sizes = _joint_names(content), _image_sizes(content, path)
-    numbers = {str(number): number for number in range(len(joints or ()))}
+    named, sizes = _joint_names(content), _image_sizes(content, path)
     lacking: list[str] = []
     found = False
     for number, (image, frame) in enumerate(_frames(content, one, path)):
@@ -183,10 +162,18 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Detection]:
         clip = _value(frame, _VIDEO) if frame is not content else None
         clock = _clock(frame) if frame is not content else None
         where = f"{path}: frame {one_line(picture, 100)}"
+        category = None if None in named else str(_value(frame, ("category_id",)))
+        if named and category not in named and one.name == "coco_annotations":
+            continue  # something that is no person
+        joints = named.get(category)
+        numbers = {str(number): number for number in range(len(joints or ()))}
         for track, points, scores in _people(frame, one, where, lacking):
             if points in _NOTHING or (isinstance(points, list) and all(item in _NOTHING for item in points)):
                 continue
             found = True
+            deep = next(filter(is_deep, points), None) if isinstance(points, dict) and not is_joints(points) else None
+            if deep is not None:
+                raise DataError(f"{where}: found {deep}, points in 3D already, expected a detector's 2D keypoints")
             values, names, has_depth = as_points(points, scores, where)
             if one.y_first:
                 values = values[:, [1, 0, 2]]
@@ -247,16 +234,32 @@ def _given_size(item: Any, where: str, *, of_frame: bool = False) -> tuple[int, 
     return image_size(width, height, where)
 
 
-def _joint_names(content: Any) -> tuple[str, ...] | None:
-    """Return the joint names that a file gives once for all people, as COCO and ViTPose do, if they are a body's."""
+def _joint_names(content: Any) -> dict[str | None, tuple[str, ...]]:
+    """Return the joint names that a file gives once for all people, if they are a body's.
+
+    Returns:
+      {id of a category of COCO annotations: names}, or {None: names} of all people; empty without names.
+    """
     if not isinstance(content, dict):
-        return None
+        return {}
     categories = content.get("categories")
-    first = categories[0] if isinstance(categories, list) and categories else None
-    names = first.get("keypoints") if isinstance(first, dict) else content.get("skeleton")
+    if isinstance(categories, list):
+        given = {str(one.get("id")): _body_names(one.get("keypoints")) for one in categories if isinstance(one, dict)}
+        bodies: dict[str | None, tuple[str, ...]] = {category: names for category, names in given.items() if names}
+        return {None: next(iter(bodies.values()))} if len(given) == 1 and bodies else bodies
     meta = content.get("meta_info")
-    if isinstance(meta, dict) and str(meta.get("dataset_name")) not in DATA_SETS:
-        names = meta.get("keypoint_id2name")
+    if isinstance(meta, dict):
+        own = None if str(meta.get("dataset_name")) in DATA_SETS else _body_names(meta.get("keypoint_id2name"))
+        return {None: own} if own else {}
+    places = [content, *(content[key] for key in _META if isinstance(content.get(key), dict))]
+    found = next((names for place in places for value in place.values() if (names := _body_names(value))), None)
+    return {None: found} if found else {}
+
+
+def _body_names(names: Any) -> tuple[str, ...] | None:
+    """Return joint names, given as a list, as {number: name} or as {name: number}; None if they are not a body's."""
+    if isinstance(names, dict) and list(names.values()) == list(range(len(names))):
+        names = list(names)
     names = list(names.values()) if isinstance(names, dict) else names
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return None
@@ -316,7 +319,9 @@ def _frames(content: Any, one: Format, path: Path) -> Iterator[tuple[int | str |
         yield from ((None, item) for item in items)
     elif isinstance(content, dict) and (set(one.people.split("|")) - {""}) & content.keys():
         key, found = next((key, content[key]) for key in one.people.split("|") if key in content)
-        if isinstance(found, list) and all(map(is_joints, filter(None, found))) and _one_moves(found):
+        items = [item for item in found if item not in _NOTHING] if isinstance(found, list) else []
+        own = [item if is_joints(item) else _value(item, one.points) for item in items]
+        if all(map(is_joints, own)) and _one_moves(own):
             yield from ((None, {key: [item]}) for item in found)
         else:
             yield path.name, content
@@ -385,8 +390,8 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
         return
     if isinstance(frame, list) and len(frame) == 1 and isinstance(frame[0], list) and frame[0] and not is_joints(frame[0]):
         frame = frame[0]  # a batch of one picture
-    if isinstance(frame, dict) and all(key.isdecimal() for key in frame) and not is_joints(frame):  # with track ids as keys
-        people = list(frame.items())
+    if isinstance(frame, dict) and all(map(_is_id, frame)) and not is_joints(frame):  # with track ids as keys
+        people = [(key if key.isdecimal() else re.sub("[^0-9]+", "", key), person) for key, person in frame.items()]
     elif isinstance(frame, list) and not (one.points[-1] == "" and is_joints(frame)):
         people = [(None, person) for person in frame]
     elif isinstance(frame, list | dict):
@@ -402,6 +407,8 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
         track, points, scores = track or _value(person, one.track), _points(person, one, where), _list_of_scores(person, one)
         if isinstance(points, dict) and isinstance(points.get("xy"), list):  # the attributes of ultralytics' keypoints
             points, scores = points["xy"], _list_of_scores(points, one)
+        if isinstance(person, dict):
+            points, scores = _by_numbers(points, scores, person.get("labels"), one)
         if (
             points is not person
             and isinstance(points, list)
@@ -414,6 +421,24 @@ def _people(frame: Any, one: Format, where: str, lacking: list[str]) -> Iterator
                 yield None, own, sure if isinstance(sure, list) else None  # a number is the score of the person
         else:
             yield track, points, None if points is person else scores
+
+
+def _is_id(key: str) -> bool:
+    """Return whether a key is a track id, such as 3 or person_3."""
+    return key.isdecimal() or bool(re.fullmatch("[^0-9]+[0-9]{1,15}", key) and letters(key) in _PERSON - {""})
+
+
+def _by_numbers(points: Any, scores: Any, numbers: Any, one: Format) -> tuple[Any, Any]:
+    """Put joints at their places if a list gives their numbers, as Transformers does, which leaves out unsure joints."""
+    if not (isinstance(numbers, list) and isinstance(points, list) and len(numbers) == len(points) > 1 and is_joints(points)):
+        return points, scores
+    if not all(type(number) is int and 0 <= number < MAX_JOINTS for number in numbers) or len(set(numbers)) < len(numbers):
+        return points, scores
+    count = next((joints for joints in sorted(one.layouts) if joints > max(numbers)), max(numbers) + 1)
+    places = {number: index for index, number in enumerate(numbers)}
+    if isinstance(scores, list) and len(scores) == len(points):
+        scores = [scores[places[number]] if number in places else 0 for number in range(count)]
+    return [points[places[number]] if number in places else None for number in range(count)], scores
 
 
 def _list_of_scores(item: Any, one: Format) -> list[Any] | None:

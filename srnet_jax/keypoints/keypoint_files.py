@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from srnet_jax.errors import DataError, UserError, naming, one_line
 from srnet_jax.io.files import size_of
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import in_utf_8
-from srnet_jax.keypoints import csv_files, json_files, npz_files, which_layout, yolo_labels
-from srnet_jax.keypoints.formats import DATA_SETS, FORMATS, JSON_FORMATS, Format, nearest
+from srnet_jax.keypoints import csv_files, json_files, json_tables, npz_files, which_layout, yolo_labels
+from srnet_jax.keypoints.formats import DATA_SETS, FORMATS, JSON_FORMATS, NOT_READ, Format, nearest
 from srnet_jax.keypoints.joint_order import in_layout, named_alike
 from srnet_jax.keypoints.people import MAX_NORMALISED, Detection, People, frame_rate, gather
 from srnet_jax.keypoints.points import is_missing
@@ -147,24 +148,16 @@ def _read(path: Path, hints: Hints, budget: Budget) -> Iterator[tuple[People, Fo
     with path.open("rb") as file:
         head = in_utf_8(file.read(4096)).lstrip()
     suffix = path.suffix.lower()
+    if name is None and suffix in NOT_READ and not head.startswith((b"{", b"[", b"\x93NUMPY")):
+        found, expected = NOT_READ[suffix]
+        raise DataError(f"{path}: found {found}, which is not read, expected {expected}")
     if name == "npy" or (name is None and head.startswith(b"\x93NUMPY")):
         yield _with_layout(npz_files.read_npy(path, budget), FORMATS["npy"], None), FORMATS["npy"]
     elif name in npz_files.FORMATS or (name is None and (head.startswith(b"PK") or suffix == ".npz")):
         found, people = npz_files.read(path, name, budget)
         yield from ((_with_layout(one, FORMATS[found], None), FORMATS[found]) for one in people)
     elif name in _JSON or (name is None and (head[:1] in (b"{", b"[") or suffix == ".json")):
-        content = json_files.load_json(path)
-        if content in ([], {}):
-            return
-        if name is None and (lines := json_files.as_table(content, path, budget)):
-            yield from _of_seen(csv_files.people_of(*lines, path), FORMATS["csv"], path, budget)
-            return
-        for person, own in json_files.by_person(content):
-            one = FORMATS[name] if name else json_files.recognise(own, path)
-            seen = json_files.read(own, one, path)
-            if person is not None:
-                seen = (each._replace(track=person) for each in seen)
-            yield from _of_seen(seen, one, path, budget, json_files.file_info(content, path))
+        yield from _read_json(json_files.load_json(path), name, path, budget)
     elif name == "yolo_txt":
         yield from _of_seen(yolo_labels.read([path]), FORMATS[name], path, budget)
     elif name is None and suffix not in (".csv", ".tsv", ".txt") and not any(c in head.split(b"\n")[0] for c in b",;\t"):
@@ -173,10 +166,30 @@ def _read(path: Path, hints: Hints, budget: Budget) -> Iterator[tuple[People, Fo
             f"{nearest([suffix.strip('.')], FORMATS.values())}"
         )
     else:
-        rows, deeplabcut = csv_files.read(path, budget)
+        names, rows, deeplabcut = csv_files.read(path, budget)
         if name == "deeplabcut" and not deeplabcut:
             raise DataError(f"{path}: found a table, expected DeepLabCut's three header lines, which begin with 'scorer'")
-        yield from _of_seen(iter(rows), FORMATS["deeplabcut" if deeplabcut else "csv"], path, budget)
+        if objects := json_tables.with_objects(names, rows):
+            yield from _read_json(objects, None, path, budget)
+            return
+        one = FORMATS["deeplabcut" if deeplabcut else "csv"]
+        yield from _of_seen(csv_files.people_of(names, rows, path), one, path, budget)
+
+
+def _read_json(content: Any, name: str | None, path: Path, budget: Budget) -> Iterator[tuple[People, Format]]:
+    """Yield the people of each video or picture of a JSON file's content, and their format."""
+    content = json_tables.by_frame(content)
+    if content in ([], {}):
+        return
+    if name is None and (lines := json_tables.as_table(content, path, budget)):
+        yield from _of_seen(csv_files.people_of(*lines, path), FORMATS["csv"], path, budget)
+        return
+    for person, own in json_files.by_person(content):
+        one = FORMATS[name] if name else json_files.recognise(own, path)
+        seen = json_files.read(own, one, path)
+        if person is not None:
+            seen = (each._replace(track=person) for each in seen)
+        yield from _of_seen(seen, one, path, budget, json_files.file_info(content, path))
 
 
 def _read_folder(folder: Path, name: str | None, budget: Budget) -> Iterator[tuple[People, Format]]:
@@ -195,7 +208,12 @@ def _read_folder(folder: Path, name: str | None, budget: Budget) -> Iterator[tup
     if not files:
         inside = [child for child in sorted(folder.iterdir()) if child.is_dir()]
         hint = f"; is it the folder {inside[0].name} inside?" if inside else ""
-        raise DataError(f"{folder}: found no {suffix if name else '.json or .txt'} file, expected one for each picture{hint}")
+        kinds = collections.Counter(file.suffix.lower() for file in folder.iterdir() if file.is_file())
+        usual = [f"{kinds[kind]:,} {kind}" for kind in (".csv", ".npz", ".npy") if kinds[kind]]
+        beside = f" but {' and '.join(usual)}" if usual else ""
+        hint = hint or ("; is it one of these files?" if usual else "")
+        wanted_kind = suffix if name else ".json or .txt"
+        raise DataError(f"{folder}: found no {wanted_kind} file{beside}, expected one for each picture{hint}")
     if len(files) > _MAX_FILES:
         raise DataError(f"{folder}: found {len(files):,} files, expected at most {_MAX_FILES:,}")
     if suffix == ".txt":

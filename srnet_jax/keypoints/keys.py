@@ -23,6 +23,7 @@ SPELLINGS = {  # {key, as `_plain` returns it: the key that the formats know}
     **dict.fromkeys(("frameids", "frameindices", "framenumbers", "frameidxs"), "frames"),
     **dict.fromkeys(("imgname", "imagefile", "imagepath", "imagefilename"), "image_name"),
     **dict.fromkeys(("kpts", "kps", "kpts2d", "pose2d", "poses2d", "lmlist", "landmarklist", "keypointlist"), "keypoints"),
+    **dict.fromkeys(("keypointsxy", "kptsxy"), "keypoints"),
     "result": "results",
     **{f"{noun}{kind}": "scores" for noun in ("kp", "kpt", "kpts", "keypoint", "keypoints", "joint")
        for kind in ("score", "scores", "conf", "confs", "confidence", "confidences")},
@@ -34,8 +35,9 @@ SPELLINGS = {  # {key, as `_plain` returns it: the key that the formats know}
 
 
 def is_deep(key: str) -> bool:
-    """Return whether a key names points in 3D: keypoints_3d, joints3D."""
-    return _plain(key)[:_LONGEST].endswith("3d")
+    """Return whether a key names points in 3D: keypoints_3d, joints3D, pose_world_landmarks."""
+    plain = _plain(key)[:_LONGEST]
+    return plain.endswith("3d") or "worldlandmark" in plain
 
 
 @functools.lru_cache(maxsize=10_000)

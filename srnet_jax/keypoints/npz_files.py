@@ -4,6 +4,7 @@ A file is recognised by its arrays and their shapes, which may have frames, peop
 """
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from srnet_jax.io.safe_load import load_npz, stored_dict
 from srnet_jax.io.safe_pickle import Budget
 from srnet_jax.io.text import described, listed, numbers_of_shape
 from srnet_jax.keypoints import formats
+from srnet_jax.keypoints.joint_order import MIN_NAMES, counts_frames, in_layout
 from srnet_jax.keypoints.keys import is_deep, with_known_keys
 from srnet_jax.keypoints.people import (
     MAX_NORMALISED,
@@ -33,7 +35,7 @@ from srnet_jax.keypoints.people import (
     motion,
     video_name,
 )
-from srnet_jax.keypoints.points import FlatPoints3DError, letters
+from srnet_jax.keypoints.points import FlatPoints3DError, joint_name, letters
 from srnet_jax.pose import layouts
 
 FORMATS = ("videopose3d", "detectron2", "reconstruction", "npz")
@@ -44,6 +46,8 @@ _EXAMINED, _CROWD = 200, 20  # frames or people that are examined; largest numbe
 _POINTS = (*formats.IN_2D, *formats.POINTS, "poses", "keypoint", *sorted(formats.LANDMARK_KEYS), "arr_0")
 _CONFIDENCES = ("confidences", *formats.SCORES, "arr_1")
 _FRAMES = ("frames", *formats.FRAME)
+_NUMBER = re.compile("[0-9]+$")  # at the end of a name
+STEMS = ("", "arr", "frame", "f", "img", "image", "keypoints", "kp", "pose", "person", "p", "player", "subject", "track", "id")
 FREEMOCAP = (543, 553)  # numbers of landmarks of body, hands and face
 
 
@@ -61,7 +65,7 @@ def read(path: Path, keypoint_format: str | None, budget: Budget) -> tuple[str, 
     Raises:
       DataError: if the file is damaged or its content is not as expected.
     """
-    arrays = with_known_keys(load_npz(path))
+    arrays = _stacked(with_known_keys(load_npz(path)), path)
     name = keypoint_format or recognised(arrays, path)
     match name:
         case "videopose3d":
@@ -78,7 +82,7 @@ def read_npy(path: Path, budget: Budget) -> People:
     """Read an .npy file with one array of keypoints.
 
     The array is [T, J, 2 to 4], [T, 2 or 3, J], [2 or 3, T, J], [J, T, 2 or 3], [J, 2 or 3] or [T, J*2 to J*4] for one person,
-    [P, T, J, 2 or 3] for several, or has five axes of which others are 1.
+    [P, T, J, 2 or 3] for several, or has five axes of which others are 1. The first of two axes' columns may number the frames.
 
     Raises:
       DataError: if the file is damaged or has another array, such as 3D points.
@@ -86,6 +90,9 @@ def read_npy(path: Path, budget: Budget) -> People:
     with reading(path, "an .npy array of numbers"):
         array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # mapped: a false header cannot allocate memory
     joints = {len(one.joints) for one in layouts.LAYOUTS.values()}
+    frames = {}
+    if array.ndim == 2 and array.dtype.kind in "fiu" and counts_frames(array[:, 0], array.shape[1]):
+        frames, array = {"frames": array[:, 0]}, array[:, 1:]
     if array.ndim == 5 and array.dtype.kind in "fiu":
         array = _without_batches(array, path)
     if array.ndim == 2 and array.shape[1] in (2, 3) and len(array) in joints:  # one picture
@@ -103,7 +110,7 @@ def read_npy(path: Path, budget: Budget) -> People:
         array = array[..., [0, 1, 3]]
     if array.ndim == 4 and array.shape[2] in FREEMOCAP and array.shape[3] == 3:  # the third number is MediaPipe's depth
         array = array[..., :2]
-    return _plain({"keypoints": array}, path, budget)
+    return _plain(frames | {"keypoints": array}, path, budget)
 
 
 def _without_batches(array: np.ndarray, path: Path) -> np.ndarray:
@@ -134,6 +141,29 @@ def recognised(arrays: dict[str, np.ndarray], path: Path) -> str:
         f"{path}: found the keys {listed(arrays)}, expected positions_2d, reconstruction, keypoints, or boxes, segments and "
         f"keypoints; {formats.nearest(arrays, (formats.FORMATS[name] for name in FORMATS))}"
     )
+
+
+def _stacked(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
+    """Join arrays of one frame, or of one person, whose names differ only in a number, to `keypoints`: frame_0, frame_1.
+
+    Raises:
+      DataError: if such arrays have different numbers of people or frames.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, array in arrays.items():
+        if array.ndim in (2, 3) and array.shape[-1] in (2, 3) and array.dtype.kind in "fiu" and (found := _NUMBER.search(name)):
+            groups.setdefault(name[: found.start()], []).append(name)
+    known = [name for name in _POINTS if name in arrays and not _NUMBER.search(name)]
+    (stem, names), *_ = sorted(groups.items(), key=lambda group: -len(group[1])) or [("", [])]
+    if known or len(names) < 2 or letters(stem) not in STEMS:
+        return arrays
+    names.sort(key=lambda name: int(name[len(stem) :][-18:]))
+    if len({arrays[name].shape for name in names}) > 1:
+        shapes = " and ".join(str(shape) for shape in dict.fromkeys(arrays[name].shape for name in names[:2]))
+        raise DataError(f"{path}: found {listed(names)} of shapes such as {shapes}, expected the same shape")
+    numbers = np.array([int(name[len(stem) :][-15:]) for name in names])
+    others = {name: array for name, array in arrays.items() if name not in names}
+    return {"frames": numbers} | others | {"keypoints": np.stack([arrays[name] for name in names])}
 
 
 def _only_points(arrays: dict[str, np.ndarray]) -> str | None:
@@ -214,6 +244,11 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
             values[..., 2] = confidences
     if unused := [name for name in others if name != sure]:
         warnings.warn(f"{path}: {listed(unused)} not used, expected confidences under the name {_CONFIDENCES[0]}", stacklevel=2)
+    named = _joint_names(arrays, values.shape[-2])
+    layout, indices = in_layout(named, str(path)) if named else (layout_name(_item(arrays, "layout"), str(path)), None)
+    if indices is not None:
+        missing = (indices < 0)[:, None]
+        values = np.where(missing, [np.nan, np.nan, 0.0], values[..., np.maximum(indices, 0), :])
     if values.ndim == 4 and _people_first(values):
         values = np.swapaxes(values, 0, 1)
     shape = values.shape[:-1]
@@ -232,11 +267,20 @@ def _plain(arrays: dict[str, np.ndarray], path: Path, budget: Budget) -> People:
         np.repeat(numbers, people),
         tuple(str(i) if people > 1 else None for i in range(1, people + 1)) * shape[0],
         values.reshape(-1, *values.shape[-2:]),  # [T*P, J, 3]
-        layout=layout_name(_item(arrays, "layout"), str(path)),
+        layout=layout,
         image_size=_size(arrays, path),
         fps=frame_rate(_item(arrays, "fps"), str(path)),
         times=None if times is None else in_order(np.repeat(times, people), np.repeat(numbers, people), str(path)),
     )
+
+
+def _joint_names(arrays: dict[str, np.ndarray], joints: int) -> list[str] | None:
+    """Return the names of joints that an array of text gives; None without one."""
+    for array in arrays.values():
+        names = array.tolist() if array.shape == (joints,) and array.dtype.kind in "UO" else []
+        if sum(isinstance(name, str) and joint_name(name) is not None for name in names) >= MIN_NAMES:
+            return list(map(str, names))
+    return None
 
 
 def _size(arrays: dict[str, np.ndarray], path: Path) -> tuple[int, int] | None:

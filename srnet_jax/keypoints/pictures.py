@@ -4,7 +4,8 @@ Names that differ only in numbers are the frames of one video. The frame number 
 in all names, so that a date or an image size is not taken as frame number; a number that increases by one is preferred to
 others, such as times. A number after a letter that stays the same for several frames distinguishes videos (`vid1_frame_1`).
 A picture is independent, not a frame of a video, if its name resembles no other name, or if its number is far and unevenly
-spaced from the others, as the ids of a data set's images are. Names like `0.033` or `1714556000033` are evenly spaced times.
+spaced from the others, as the ids of a data set's images are. Names like `0.033`, `1714556000033` or `20240501_120000_033` are
+times.
 """
 
 import collections
@@ -23,6 +24,11 @@ _FEW = 10  # pictures, of which the mean step is used
 _COUNTED = 10_000  # frames of a video are counted from about 0, ids of a data set are larger
 _SAME_STEP = 0.9  # fraction of about equal steps from which on numbers are evenly spaced
 _TIME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
+_CLOCK = re.compile(  # a prefix, an optional date, the time of day, and its milliseconds or microseconds
+    r"(|.*[^0-9])(?:([0-9]{4})([-_.]?)([0-9]{2})\3([0-9]{2})[-_ T.]?)?([0-9]{2})([-_.:]?)([0-9]{2})\7([0-9]{2})[-_.,]"
+    r"([0-9]{3}|[0-9]{6})"
+)
+_SHORTEST = 0.0015  # seconds between frames
 _MAX_FRAMES = 1e9
 
 
@@ -57,7 +63,7 @@ def places(pictures: Sequence[Hashable]) -> dict[Hashable, Place]:
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = collections.defaultdict(list)
     names = [picture for picture in distinct if isinstance(picture, str)]
     if len(names) > 1 and all(_TIME.fullmatch(name) for name in names):
-        return found | _timed(names)
+        return found | _timed(names, [float(name) for name in names])
     for name in names:
         stem = _EXTENSION.sub("", name)
         folder, slash, own = stem.replace("\\", "/").rpartition("/")
@@ -65,7 +71,8 @@ def places(pictures: Sequence[Hashable]) -> dict[Hashable, Place]:
         groups[folder if apart else "", tuple(re.split(r"[0-9]+", stem))].append(name)
     taken: set[str] = set()
     for (_, words), alike in groups.items():
-        own_places = _named(words, alike)
+        times = _clock_times(alike)
+        own_places = list(_timed(alike, times).values()) if times else _named(words, alike)
         clips = {place.clip for place in own_places}
         number = next(number for number in itertools.count(1) if taken.isdisjoint(_with_number(clip, number) for clip in clips))
         taken |= {_with_number(clip, number) for clip in clips}
@@ -78,12 +85,38 @@ def _with_number(clip: str, number: int) -> str:
     return clip if number == 1 else f"{clip}_{number}".lstrip("_")
 
 
-def _timed(names: list[str]) -> dict[Hashable, Place]:
+def _clock_times(names: list[str]) -> list[float] | None:
+    """Return the seconds of pictures whose names end with a time of day, from the first; None for other names.
+
+    The last number must neither increase with time nor count by one, as frames after the time of a recording do.
+    """
+    found = [_CLOCK.fullmatch(_EXTENSION.sub("", name)) for name in names]
+    times: list[tuple[float, int]] = []
+    for one in found:
+        if one is None or found[0] is None or one[1] != found[0][1]:
+            return None
+        days = 372 * int(one[2] or 0) + 31 * int(one[4] or 0) + int(one[5] or 0)  # increase with the date
+        hours, minutes, seconds = int(one[6]), int(one[8]), int(one[9])
+        if hours > 23 or minutes > 59 or seconds > 59:
+            return None
+        whole = 86400 * days + 3600 * hours + 60 * minutes + seconds
+        times.append((whole + float(f"0.{one[10]}"), int(one[10])))
+    last = [number for _, number in sorted(times)]
+    if len(times) < 2 or last == sorted(last):
+        return None
+    first = min(times)[0]
+    since = [time - first for time, _ in times]
+    return since if np.median(np.diff(sorted(since))) > _SHORTEST else None
+
+
+def _timed(names: list[str], seconds: list[float]) -> dict[Hashable, Place]:
     """Return the places of pictures whose names are times: frames of one video, or independent pictures if times coincide."""
-    times = np.array([float(name) for name in names])
-    steps = np.diff(np.sort(times))
+    times, order = np.array(seconds), np.argsort(seconds, kind="stable")
+    steps = np.diff(times[order])
     step = float(np.median(steps)) or 1.0
-    frames = np.round(times / step).astype(np.int64) if times.max() / step < _MAX_FRAMES else np.zeros(len(names), np.int64)
+    frames = np.zeros(len(names), np.int64)
+    if times.max() / step < _MAX_FRAMES:  # step by step, because rounded times may drift
+        frames[order] = np.round(times.min() / step) + np.append(0, np.cumsum(np.round(steps / step)))
     if len(set(frames.tolist())) < len(names):
         return {name: Place(name, 0, True) for name in names}
     return {name: Place("", frame, False) for name, frame in zip(names, frames.tolist(), strict=True)}

@@ -195,6 +195,7 @@ def joint_name(text: str) -> str | None:
     side = next((full for word in words for full in ("left", "right") if word in (full, full[0])), "")
     rest = "_".join(word for word in words if word not in ("left", "right", "l", "r", *NOISE))
     rest = SYNONYMS.get(rest, rest) if side or rest != "hip" else "pelvis"
+    rest = rest if re.search("[0-9]", text) else SEGMENTS.get(rest, rest)  # hand_3 is a finger's
     found = f"{side}_{rest}" if side else rest
     return found if found in layouts.VOCABULARY else None
 
@@ -202,17 +203,23 @@ def joint_name(text: str) -> str | None:
 def joint_names(names: Sequence[str]) -> list[str | None]:
     """Translate all joint names of a file to the layouts' vocabulary.
 
-    If a file has both a thorax and a neck, the neck is the base of the skull; a foot in addition to an ankle is no known joint.
+    If a file has both a thorax and a neck, the neck is the base of the skull; a foot in addition to an ankle is no known joint,
+    nor is a hand in addition to a wrist, or a leg in addition to a knee.
     """
     found = [joint_name(name) for name in names]
     for index, joint in enumerate(found):
-        if joint in ("thorax", "left_ankle", "right_ankle") and found.count(joint) > 1:
+        if joint is not None and found.count(joint) > 1:
             word = letters(names[index])
-            if "neck" in word or "foot" in word:
-                found[index] = "skull_base" if "neck" in word and "skull_base" not in found else None
+            if "neck" in word and joint == "thorax":
+                found[index] = "skull_base" if "skull_base" not in found else None
+            elif re.search("foot|hand|leg|forearm", word) and joint != "thorax":
+                found[index] = None
     return found
 
 
+SEGMENTS = {  # joints named by the segments that begin at them, as in Apple's Vision and in motion capture
+    **{"forearm": "elbow", "fore_arm": "elbow", "hand": "wrist", "upleg": "hip", "up_leg": "hip", "leg": "knee"},
+}
 SYNONYMS = {
     "neck": "thorax",
     "upper_neck": "skull_base",

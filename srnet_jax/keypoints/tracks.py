@@ -9,7 +9,7 @@ extends from the first to the last frame that shows the person. Missing joints a
 - People without an id are linked from frame to frame, nearest pairs first, by the mean distance of the joints that both have.
   This may be half of the person's size (the diagonal of the box around the joints) for each frame in between, and two sizes at
   most. A person who was not seen for 30 frames is not continued. If no frame of a file has two people, all detections are one
-  person.
+  person. Two detections in one frame that differ by less than a tenth of the person's size are of the same person.
 - A track of fewer than 10 frames is dropped if the longest track of its video has more than twenty times as many.
 - An independent picture gives a track of one frame for each person.
 """
@@ -27,6 +27,7 @@ from srnet_jax.keypoints.people import FARTHEST_PX, FARTHEST_REACH, MAX_NORMALIS
 from srnet_jax.keypoints.points import mark_missing
 
 MEMORY = 30  # linking: frames
+DOUBLE, DOUBLE_JOINTS = 0.1, 3  # mean distance of one person's two detections, sizes of the person; least number of joints
 MAX_PEOPLE = 100  # to link in a frame, because all pairs are compared
 MAX_FRAMES = 1_000_000
 FEW_IDS = 3  # so few different ids may be people who are each seen once
@@ -229,9 +230,13 @@ def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
         raise DataError(
             f"{where}: found {len(most)} people without track ids in frame {frames[most[0]]}, expected at most {MAX_PEOPLE}"
         )
+    every = [_doubles(values, rows) for rows in groups]
+    if all(len(rows) == len(doubles) + 1 for rows, doubles in zip(groups, every, strict=True)):
+        return numbers
     last_rows, count = np.empty(0, np.int64), 0  # the last row of each person who may be continued
-    for rows in groups:
+    for rows, doubles in zip(groups, every, strict=True):
         last_rows = last_rows[frames[rows[0]] - frames[last_rows] <= MEMORY]
+        rows = rows[[row not in doubles for row in rows.tolist()]]
         for before, row in _nearest(values, last_rows, rows, frames[rows[0]] - frames[last_rows]):
             numbers[row] = numbers[before]
             last_rows = last_rows[last_rows != before]
@@ -240,7 +245,25 @@ def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
         numbers[rows] = np.arange(count, count + len(rows))
         count += len(rows)
         last_rows = np.append(last_rows, rows)[-MAX_PEOPLE:]
+        for row, surer in doubles.items():
+            numbers[row] = numbers[surer]
     return numbers
+
+
+def _doubles(values: np.ndarray, rows: np.ndarray) -> dict[int, int]:
+    """Return {row: the surer row of the same frame at the same place}, for people whom a detector found twice."""
+    found: dict[int, int] = {}
+    kept: list[int] = []
+    for row in rows[np.argsort(values[rows, :, 2].sum(-1), kind="stable")][::-1].tolist() if len(rows) > 1 else ():
+        gaps = np.linalg.norm(values[kept, :, :2] - values[row, :, :2], axis=-1)  # [K, J]
+        number = np.isfinite(gaps).sum(-1)
+        means = np.where(np.isfinite(gaps), gaps, 0).sum(-1) / np.maximum(number, 1)
+        same = (number >= DOUBLE_JOINTS) & (means < DOUBLE * _sizes(values[kept]))
+        if same.any():
+            found[row] = kept[int(np.argmax(same))]
+        else:
+            kept.append(row)
+    return found
 
 
 def _nearest(values: np.ndarray, before: np.ndarray, now: np.ndarray, passed: np.ndarray) -> list[tuple[int, int]]:

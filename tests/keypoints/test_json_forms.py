@@ -32,6 +32,7 @@ from tests.keypoints.builders import (
 )
 
 HEADER, ROWS = wide(WALK, COCO)
+NAMES = HEADER[0].split(",")
 
 JSON = {  # form: (content, layout)
     "mmpose, list of frames": (
@@ -241,6 +242,52 @@ JSON = {  # form: (content, layout)
         "mediapipe_33",
     ),
     "people by id": ([{"frame": i, "people": {"3": {"keypoints": p.tolist()}}} for i, p in enumerate(WALK)], "coco"),
+    "pandas, columns": ({n: {str(i): row[k] for i, row in enumerate(ROWS)} for k, n in enumerate(NAMES)}, "coco"),
+    "pandas, list": ({n: [row[k] for row in ROWS] for k, n in enumerate(NAMES)}, "coco"),
+    "pandas, index": ({str(i): dict(zip(NAMES, row, strict=True)) for i, row in enumerate(ROWS)}, "coco"),
+    "pandas, split": ({"columns": NAMES, "index": [*range(len(ROWS))], "data": ROWS}, "coco"),
+    "pandas, values": (ROWS, "coco"),
+    "pandas, table": ({"schema": {"fields": []}, "data": [dict(zip(NAMES, row, strict=True)) for row in ROWS]}, "coco"),
+    "pandas, columns of objects": (
+        {"frame": {str(i): i for i in range(25)}, "keypoints": {str(i): p.tolist() for i, p in enumerate(WALK)}},
+        "coco",
+    ),
+    "frames of each joint": ({n: WALK[:, j].tolist() for j, n in enumerate(COCO)}, "coco"),
+    "frames of each joint, with rate": ({"fps": 25, "joints": {n: WALK[:, j].tolist() for j, n in enumerate(COCO)}}, "coco"),
+    "frames of each joint's axes": (
+        {n: dict(zip(("x", "y", "score"), WALK[:, j].T.tolist(), strict=True)) for j, n in enumerate(COCO)},
+        "coco",
+    ),
+    "supervision": (
+        [
+            {"frame": i, "xy": [p[:, :2].tolist()], "confidence": [p[:, 2].tolist()], "class_id": [0]}
+            for i, p in enumerate(WALK)
+        ],
+        "coco",
+    ),
+    "detectron, instances": (
+        [
+            {"file_name": f"frame_{i:06}.jpg", "instances": {"pred_boxes": [[1, 2, 3, 4]], "pred_keypoints": [p.tolist()]}}
+            for i, p in enumerate(WALK)
+        ],
+        "coco",
+    ),
+    "ml5, poses of frames": (
+        [{"frame": i, "poses": [{"keypoints": named(p, COCO), "box": {"xMin": 1}, "id": 1}]} for i, p in enumerate(WALK)],
+        "coco",
+    ),
+    "poses, one a frame": ({"width": 1280, "height": 720, "poses": [{"keypoints": named(p, COCO)} for p in WALK]}, "coco"),
+    "names of joints beside frames": (
+        {"joint_names": list(COCO[::-1]), "frames": [{"keypoints": p[::-1].tolist()} for p in WALK]},
+        "coco",
+    ),
+    "numbers of joints beside frames": (
+        {
+            "info": {"joints": {n: i for i, n in enumerate(COCO[::-1])}},
+            "frames": [{"keypoints": p[::-1].tolist()} for p in WALK],
+        },
+        "coco",
+    ),
 }
 
 LINES = {
@@ -258,6 +305,11 @@ FOLDERS = {  # form: (file name, content of each file, layout)
     "openpose, 15 joints": ("a_{}_keypoints.json", [openpose(p) for p in walker("openpose_mpi_15")], "openpose_mpi_15"),
     "cameras": ("cam01.{:04d}.json", [openpose(p) for p in BODY], "body_25"),
     "numbers": ("{}.json", [openpose(p) for p in BODY], "body_25"),
+    "openpose, 135 joints": (
+        "walk_{:012d}_keypoints.json",
+        [openpose(wholebody(p, 135)) for p in walker("body_25b")],
+        "body_25b",
+    ),
     "pose2sim": ("cam01_{:06d}.json", [openpose(p) for p in HALPE], "halpe_26"),
     "dates": ("2024-05-01_12-30-00_{:05d}_1280x720_keypoints.json", [openpose(p) for p in BODY], "body_25"),
     "roboflow": ("walk_{0:04d}_jpg.rf.{0:06x}00ab.json", [openpose(p) for p in BODY], "body_25"),

@@ -529,7 +529,11 @@ def test_other_files_are_named(tmp_path):
     refused(tmp_path / "x.npz", "found the keys 'a', expected positions_2d", Hints("videopose3d"))
     refused(tmp_path / "x.npz", "damaged, .*expected a JSON file", Hints("coco"))
     refused(tmp_path / "nothing.json", "no such file, expected")
-    refused(write_text(tmp_path / "x.mp4", "\0\0\0 ftypisom"), "found neither a NumPy file, nor JSON, nor a table")
+    refused(
+        write_text(tmp_path / "x.mp4", "\0\0\0 ftypisom"),
+        "found a video, which is not read, expected the keypoints that a detector",
+    )
+    refused(write_text(tmp_path / "x.bin", "\0\0\0 ftypisom"), "found neither a NumPy file, nor JSON, nor a table")
     with pytest.raises(UserError, match=r"keypoint format 'alphapos': not known, expected one of .*did you mean alphapose"):
         keypoint_files.load(tmp_path, Hints("alphapos"))
     path = write_videopose3d(tmp_path / "x.npz", {None: person()})

@@ -1,5 +1,7 @@
 """The video and the frame that a picture belongs to, from its name."""
 
+import datetime
+
 import pytest
 
 from srnet_jax.keypoints.pictures import Place, places
@@ -56,3 +58,32 @@ def test_numbers_of_images():
     assert all(place.still for place in places([139, 785]).values())
     assert all(place.still for place in places([139, 285, 632, 724, 776, 785, 802, 872, 885, 1000]).values())
     assert places([7])[7] == Place("", 7, False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{0:%Y%m%d_%H%M%S_%f}.jpg",
+        "{0:%Y-%m-%d_%H-%M-%S-}{1:03d}.png",
+        "{0:%Y-%m-%d %H:%M:%S.%f}",
+        "cam1 {0:%H.%M.%S.}{1:03d}.json",
+    ],
+)
+def test_times_of_day_with_fractions_of_a_second(name):
+    """25 frames per second from 10:59:59.62 on, with a pause of two frames."""
+    start = datetime.datetime(2024, 2, 29, 10, 59, 59, 620_000)
+    frames = [*range(12), *range(14, 25)]
+    times = [start + datetime.timedelta(milliseconds=40 * frame + frame % 3) for frame in frames]
+    found = of(*(name.format(time, time.microsecond // 1000) for time in times))
+    assert [place[1] for place in found] == frames
+    assert len({place[0] for place in found}) == 1
+    assert not any(place[2] for place in found)
+
+
+def test_frames_of_recordings_named_by_their_time():
+    """The last number counts frames and is no fraction of a second."""
+    found = of(*(f"20240501_1000{second:02d}_{frame:03d}.jpg" for second in (1, 47) for frame in range(1, 9)))
+    assert [place[1] for place in found] == [*range(1, 9)] * 2
+    assert len({place[0] for place in found}) == 2
+    found = of(*(f"20240501_100001_{frame:03d}.jpg" for frame in range(8)))
+    assert [place[1] for place in found] == [*range(8)]

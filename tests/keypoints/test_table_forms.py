@@ -162,6 +162,48 @@ TABLES = {  # form: (content, layout)
     "no header, person and frame, pairs": (table([[0, i, *p[:, :2].ravel()] for i, p in enumerate(WALK)]), "coco"),
     "deeplabcut": (table(ROWS, DLC), "coco"),
     "deeplabcut, animals": (table(ROWS, [DLC[0], ",".join(["individuals", *["me"] * 51]), *DLC[1:]]), "coco"),
+    "decimal commas in quotes": (
+        table([[row[0], *(f'"{c}"'.replace(".", ",") for c in row[1:])] for row in PLAIN], HEADER),
+        "coco",
+    ),
+    "header again": (table(ROWS[:9], HEADER) + table(ROWS[9:], HEADER), "coco"),
+    "pairs as names": (
+        table(ROWS, [",".join(["frame", *(f"\"('{n}', '{axis}')\"" for n in COCO for axis in ("x", "y", "score"))])]),
+        "coco",
+    ),
+    "pandas, axes that repeat": (
+        table(ROWS, [",".join(["frame", *(f"{axis}.{j}" if j else axis for j in range(17) for axis in ("x", "y", "score"))])]),
+        "coco",
+    ),
+    "axes that repeat": (table(ROWS, [",".join(["frame", *["x", "y", "score"] * 17])]), "coco"),
+    "landmarks, axes that repeat": (
+        table(
+            [p.ravel().tolist() for p in DOTS4],
+            [",".join([*"xyzv", *(f"{axis}.{j}" for j in range(1, 33) for axis in "xyzv")])],
+        ),
+        "mediapipe_33",
+    ),
+    "three lines, one person": (
+        table(
+            ROWS, [",".join(["", *line]) for line in (["me"] * 51, [n for n in COCO for _ in "xyc"], ["x", "y", "score"] * 17)]
+        ),
+        "coco",
+    ),
+    "hands and face": (
+        table(
+            [
+                row
+                for i, p in enumerate(DOTS4)
+                for row in (
+                    *([i, f"{i}-face-{j}", "face", j, 0.4, 0.4, 0] for j in range(5)),
+                    *([i, f"{i}-pose-{j}", "pose", j, x, y, 0] for j, (x, y, *_) in enumerate(p.tolist())),
+                    *([i, f"{i}-right_hand-{j}", "right_hand", j, 0.4, 0.4, 0] for j in range(21)),
+                )
+            ],
+            ["frame,row_id,type,landmark_index,x,y,z"],
+        ),
+        "mediapipe_33",
+    ),
 }
 
 
@@ -207,3 +249,58 @@ def test_comments_without_text_are_no_header(tmp_path, lines):
     form = next(iter(TABLES))
     path.write_text(lines + TABLES[form][0])
     assert keypoint_files.load(path, Hints(image_size=SIZE))
+
+
+LARGE = np.concatenate([WALK[..., :2] * 10 + 1000, WALK[..., 2:]], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("form", "comma"),
+    [("{:,.2f}", ","), ("{:,.2f}", ";"), ("{:_.2f}", ";"), ("{:,.0f}", ",")],
+    ids=["quotes", "semicolons", "dots and decimal commas", "whole numbers"],
+)
+def test_marks_between_thousands(tmp_path, form, comma):
+    def cell(value):
+        text = f"{value:.2f}" if value < 1 else form.format(value)
+        text = text.replace(".", ",").replace("_", ".") if "_" in form else text
+        return f'"{text}"' if "," in text else text
+
+    rows = [[i, *map(cell, p.ravel().tolist())] for i, p in enumerate(LARGE)]
+    (tmp_path / "walk.csv").write_text(table(rows, [HEADER[0].replace(",", comma)], comma=comma))
+    (track,) = keypoint_files.load(tmp_path / "walk.csv")
+    np.testing.assert_allclose(track.keypoints, LARGE[..., :2], atol=0.51)
+    assert (track.confidences == 0.75).all()
+
+
+def test_decimal_commas_of_three_digits_are_no_thousands(tmp_path):
+    rows = [[i, *(f'"{v:.3f}"'.replace(".", ",") for v in p[:, :2].ravel())] for i, p in enumerate(WALK)]
+    (tmp_path / "walk.csv").write_text(table(rows, [",".join(["frame", *(f"{n}_{axis}" for n in COCO for axis in "xy")])]))
+    same(tmp_path / "walk.csv", "coco")
+
+
+PEOPLE = {  # of two people in one line: their columns' names
+    "before": [f"person{k}_{n}_{axis}" for k in (1, 2) for n in COCO for axis in ("x", "y", "score")],
+    "letter": [f"p{k}.{n}.{axis}" for k in (0, 1) for n in COCO for axis in ("x", "y", "score")],
+    "pandas": [f"{n}_{axis}{end}" for end in ("", ".1") for n in COCO for axis in ("x", "y", "score")],
+    "after": [f"{n}_{axis}{end}" for end in ("", "_2") for n in COCO for axis in ("x", "y", "score")],
+}
+
+
+@pytest.mark.parametrize("form", [*PEOPLE, "lines"])
+def test_people_in_one_line(tmp_path, form):
+    rows = [[i, *p.ravel().tolist(), *(p + [300, 0, 0]).ravel().tolist()] for i, p in enumerate(WALK)]
+    header = [",".join(["frame", *PEOPLE.get(form, ())])]
+    if form == "lines":
+        parts, axes = [n for n in COCO for _ in "xyc"] * 2, ["x", "y", "score"] * 34
+        header = [",".join(["", *line]) for line in ([*["Anna"] * 51, *["Ben"] * 51], parts, axes)]
+    (tmp_path / "walk.csv").write_text(table(rows, header))
+    first, second = sorted(keypoint_files.load(tmp_path / "walk.csv"), key=lambda track: track.name)
+    assert first.layout == "coco"
+    np.testing.assert_array_equal(first.keypoints, WALK[..., :2])
+    np.testing.assert_array_equal(second.keypoints, WALK[..., :2] + [300, 0])
+
+
+def test_fractions_beside_pixels_are_no_second_person(tmp_path):
+    rows = [[i, *p.ravel().tolist(), *shares(p).ravel().tolist()] for i, p in enumerate(WALK)]
+    (tmp_path / "walk.csv").write_text(table(rows, [",".join(["frame", *PEOPLE["pandas"]])]))
+    same(tmp_path / "walk.csv", "coco")

@@ -140,3 +140,20 @@ def test_tracks_know_what_the_file_tells():
     given = {"layout": "coco", "image_size": (640, 480), "fps": 25.0}
     (track,) = tracks.follow(dataclasses.replace(people(*all_of(person())), **given), Budget(10**9))
     assert {name: getattr(track, name) for name in given} == given
+
+
+def test_a_person_whom_a_detector_found_twice_is_one_person():
+    """Doubles of a part of the body and of a neighbouring frame, with and without another person."""
+    first, second = person(start=(400, 300), step=(10, 0)), person(start=(900, 420), step=(-5, 0))
+    doubles = all_of(first + [3, 2, -0.1], frames=[2, 3, 4, 9])
+    half = first[6].copy()
+    half[11:] = 0
+    doubles += [(6, None, half - [0, 0, 0.05]), (10, None, first[11])]
+    for others in ([], [second]):
+        found = [one for own in ([first, *others]) for one in all_of(own)] + doubles
+        rng = np.random.default_rng(3)
+        tracked = follow(*(found[i] for i in rng.permutation(len(found))))
+        assert [track.detected.sum() for track in tracked] == [len(first)] * (1 + len(others))
+        one = min(tracked, key=lambda track: track.keypoints[0, 0, 0])
+        kept = [frame for frame in range(len(first)) if frame != 10]
+        np.testing.assert_allclose(one.keypoints[kept], first[kept, :, :2], atol=1e-3)

@@ -80,8 +80,8 @@ def test_every_form_of_a_file(tmp_path):
 @pytest.mark.slow
 def test_every_file_of_the_readers_tests(tmp_path):
     """Run the tests of the package's readers, record the files, and compare."""
-    names = ("forms", "unusual_files", "keypoint_files", "people_and_frames", "confidences", "times")
-    tests = [f"tests/keypoints/test_{name}.py" for name in names]
+    names = ("forms", "unusual_files", "current_tools", "table_forms", "keypoint_files", "people_and_frames", "confidences")
+    tests = [f"tests/keypoints/test_{name}.py" for name in (*names, "times")]
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "tests.lifting.browser.recorder", *tests]
     recorded = tmp_path / "recorded"
     environment = os.environ | {"RECORDED_FILES": str(recorded), "PYTHONPATH": str(ROOT)}

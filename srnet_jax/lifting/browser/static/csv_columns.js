@@ -71,7 +71,7 @@ export function pictureOf(at, cells, number, where) {
   const value = toNumber(cell);
   if (value !== null) {
     if (!(value >= 0 && value < 1e15) || !Number.isInteger(value)) {
-      throw new UserError(`${where}: found frame ${shown(cell)}, expected a whole number`);
+      throw new UserError(`${where}: found frame ${shown(cell)}, expected a whole number, 0 or more`);
     }
     return at.rules.image.includes(letters(at.names[at.frame])) ? String(value) : value;
   }
@@ -178,7 +178,7 @@ function instantsOf(rows, at) {
 /** Split a column name into joint and axis: `nose_x`, `nose.X`, `x_nose`, `kp_x_0`, `x0`, `noseX`. */
 export function split(name, { points, csv }) {
   const isAxis = (word) => ['x', 'y', 'z'].includes(word.toLowerCase()) || points.confidences.includes(word.toLowerCase());
-  const found = name.split(/[\s\x1c-\x1f\x85_.:/()[\]-]+/u).filter(Boolean);
+  const found = name.split(/[\s\x1c-\x1f\x85_.:/()[\]'",-]+/u).filter(Boolean);
   while (found.length > 1 && csv.units.includes(found.at(-1).toLowerCase())) found.pop();
   const places = found.length > 2 && isDecimal(found.at(-1)) ? [-1, 0, -2] : [-1, 0];
   for (const place of places) {

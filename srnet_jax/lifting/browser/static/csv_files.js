@@ -1,28 +1,31 @@
 // Read keypoints from tables (CSV, TSV, text) with many different headers, as srnet_jax/keypoints/csv_files.py.
 
 import { clipOf, clockOf, columnsOf, jointColumn, numbered, personOf, pictureOf, split, withSeconds } from './csv_columns.js';
+import { peopleApart } from './csv_people.js';
 import { UserError } from './errors.js';
 import { nearest } from './json_formats.js';
 import { differences, listOf, median, range } from './numbers.js';
 import { isDepth } from './points.js';
 import { decoded, letters, listed, shown, strip, toNumber, words } from './text.js';
 
+const [DOTS, DOTS_AND_COMMA] = [/^[-+]?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]+)?$/, /^[-+]?[0-9]{1,3}(\.[0-9]{3})+,[0-9]+$/];
+const [COMMAS, COMMAS_AND_DOT] = [/^[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$/, /^[-+]?[0-9]{1,3}(,[0-9]{3})+\.[0-9]+$/];
+const FEW_THOUSANDS = /^[-+]?[1-9][0-9]?,[0-9]{3}$/; // pixels
 const DECIMAL = /^([-+]?[0-9]*),([0-9]+(e[-+]?[0-9]+)?)$/i; // matches 1,5 for 1.5
 const MOST_IDS = 1000; // of people in a table without a header
 const FEW_ROWS = 3; // in so short a table, each line may be another person
 const LONGEST_CELL = 131072;
 
 /**
- * Read the detected people from a table.
+ * Read a table.
  *
  * @param {Uint8Array} bytes
  * @param {string} file its name
  * @param {object} tables
  * @param {import('./people.js').Budget} budget
- * @param {(message: string) => void} warn
- * @returns {{people: import('./people.js').Detection[], isDeepLabCut: boolean}}
+ * @returns {{names: string[], rows: {where: string, cells: string[]}[], isDeepLabCut: boolean}}
  */
-export function readTable(bytes, file, tables, budget, warn) {
+export function readTable(bytes, file, tables, budget) {
   const every = decoded(bytes).split(/\r\n|\n|\r/)
     .map((line, index) => ({ where: `${file}: line ${index + 1}`, line })).filter(({ line }) => strip(line));
   if (!every.length) throw new UserError(`${file}: empty file, expected a text file`);
@@ -40,25 +43,46 @@ export function readTable(bytes, file, tables, budget, warn) {
   }
   const lines = every.slice(first);
   const comma = delimiter(lines[0].line);
-  const rows = lines.map(({ where, line }) => ({ where, cells: cellsOf(line, comma, file) }));
+  const rows = withPoints(lines.map(({ where, line }) => ({ where, cells: cellsOf(line, comma, file) })), comma);
   const { names: own, body, isDeepLabCut } = header(rows, file, tables);
   const names = body.length && !own.length ? unnamed(body, file, tables) : own;
+  const kept = [];
   for (const { where, cells } of body) {
+    const isHeader = body[0] !== rows[0] && !isDeepLabCut && cells.length === rows[0].cells.length;
+    if (isHeader && cells.every((cell, index) => cell === rows[0].cells[index])) continue; // as in files that were appended to
     if (cells.length !== names.length) {
       const line = rows[0].where.slice(file.length + 2);
       throw new UserError(`${where}: found ${cells.length} columns, expected ${names.length} as in ${line}`);
     }
     budget.charge(100 * cells.length);
+    kept.push({ where, cells });
   }
-  return { people: peopleOf(names, body, file, tables, warn), isDeepLabCut };
+  return { names, rows: kept, isDeepLabCut };
 }
 
 const delimiter = (line) => [';', '\t', ','].find((mark) => line.includes(mark)) ?? ' '; // commas last: 1,5 may be a number
 
 function cellsOf(line, comma, file) {
-  if (comma === ' ') return words(line).map((cell) => cell.replace(DECIMAL, '$1.$2'));
-  const row = quoted(line, comma, file).map(strip);
-  return comma === ',' ? row : row.map((cell) => cell.replace(DECIMAL, '$1.$2'));
+  return comma === ' ' ? words(line) : quoted(line, comma, file).map(strip);
+}
+
+/**
+ * Replace decimal commas by points, and remove the marks between thousands: 1,5 and 1.234,5 and 1,234.5.
+ *
+ * Where commas separate cells, a number such as 1,234 means 1.234 unless all numbers with a comma look like thousands.
+ */
+function withPoints(rows, comma) {
+  const cells = rows.flatMap((row) => row.cells.filter((cell) => cell.includes(',')));
+  const numbers = cells.filter((cell) => DECIMAL.test(cell) || COMMAS.test(cell));
+  const hasDots = cells.some((cell) => DOTS_AND_COMMA.test(cell));
+  const hasCommas = cells.some((cell) => COMMAS_AND_DOT.test(cell))
+    || (comma === ',' && numbers.length > 0 && numbers.every((cell) => FEW_THOUSANDS.test(cell)));
+  if (!numbers.length && !hasDots) return rows;
+  const withPoint = (cell) => {
+    if (hasCommas && COMMAS.test(cell)) return cell.replaceAll(',', '');
+    return (hasDots && DOTS.test(cell) ? cell.replaceAll('.', '') : cell).replace(DECIMAL, '$1.$2');
+  };
+  return rows.map((row) => ({ where: row.where, cells: row.cells.map(withPoint) }));
 }
 
 /** Split a line at commas outside quotes. */
@@ -99,7 +123,7 @@ const IN_BRACKETS = /^[([]([^()[\]]{3,200})[)\]]$/;
 const NUMBERS = / *[,;] *| +/; // between numbers
 
 /** Return whether a cell has a number, numbers in brackets, or a word for a missing one. */
-const isValue = (cell) => toNumber(cell) !== null || (IN_BRACKETS.test(cell) && /[0-9]/.test(cell)) || (cell && isMissing(cell));
+const isValue = (cell) => toNumber(cell) !== null || (/^[([{]/.test(cell) && /[0-9]/.test(cell)) || (cell && isMissing(cell));
 
 /** Split a table into column names (none without a header) and rows, and return whether it is DeepLabCut's. */
 function header(rows, file, { csv: { frame, image, row }, points }) {
@@ -113,6 +137,11 @@ function header(rows, file, { csv: { frame, image, row }, points }) {
   }
   let [names, body] = [first, rows.slice(1)];
   const isAxis = (cell) => ['x', 'y', 'z', ...points.confidences].includes(cell.toLowerCase());
+  if (rows.length > 3 && names.length > FEW_ROWS && rows[2].cells.slice(1).every(isAxis)) {
+    const filled = [rows[0], ...rows.slice(0, 2).map((row) => ({ where: row.where, cells: filledCells(row.cells) })), rows[2]];
+    const isIndex = !rows[3].cells.slice(1).some(Boolean); // the name of the index
+    return { ...individuals([...filled, ...rows.slice(isIndex ? 4 : 3)], file), isDeepLabCut: false };
+  }
   if (body.length && names.length === body[0].cells.length && names.length > FEW_ROWS && body[0].cells.slice(1).every(isAxis)) {
     return twoLines(names, body, isAxis);
   }
@@ -129,6 +158,13 @@ function header(rows, file, { csv: { frame, image, row }, points }) {
   const isUnits = second.filter(Boolean).length > 1
     && !second.some(isValue);
   return { names, body: isUnits ? body.slice(1) : body, isDeepLabCut: false };
+}
+
+/** Repeat each name of a header's line in the empty cells after it. */
+function filledCells(cells) {
+  const filled = cells.slice(0, 1);
+  for (const cell of cells.slice(1)) filled.push(cell || filled.at(-1));
+  return filled;
 }
 
 /** Join the joints of a header's first line, which need not be repeated, with the axes of the second. */
@@ -252,6 +288,35 @@ function withUsualAxes(names, tables) {
   return names;
 }
 
+/** Number axes that repeat without names of joints, such as x, y, x, y, or x, y, x.1, y.1 as pandas writes them. */
+function withNumbers(names, { points }) {
+  const bare = names.map((name) => name.replace(/[._][0-9]{1,4}$/, ''));
+  const first = bare.findIndex((name) => name.toLowerCase() === 'x');
+  if (first < 0 || names[first] !== bare[first]) return names; // or the first joint has a number
+  const axes = bare.slice(first);
+  const size = axes.indexOf(axes[0], 1);
+  const isAxis = (name) => ['x', 'y', 'z', ...points.confidences].includes(name.toLowerCase());
+  const isEven = size >= 2 && size <= 4 && axes.length % size === 0 && axes.length / size >= points.minNames
+    && axes.every((name, index) => isAxis(name) && name === axes[index % size])
+    && axes.slice(0, size).some((name) => name.toLowerCase() === 'y');
+  if (!isEven) return names;
+  return [...names.slice(0, first), ...axes.map((name, index) => `joint${Math.floor(index / size)}_${name}`)];
+}
+
+/** Return the lines of the body, in a table with one line per joint that also has lines of hands and faces. */
+function ofBodies(names, rows, { csv }) {
+  const wordOf = (cell) => letters(cell).replace(/landmarks$/, '');
+  for (const [column, name] of names.entries()) {
+    const cells = csv.partsColumns.includes(letters(name)) ? rows.map((row) => row.cells[column]) : [];
+    const words = [...new Set(cells.map(wordOf))];
+    const areParts = words.every((word) => csv.bodyParts.includes(word) || csv.otherParts.includes(word));
+    if (new Set(cells).size > 1 && areParts && words.some((word) => csv.bodyParts.includes(word))) {
+      return rows.filter((_, row) => csv.bodyParts.includes(wordOf(cells[row])));
+    }
+  }
+  return rows;
+}
+
 /** Split columns of cells such as (x, y) or [x, y, confidence] into a column for each number. */
 function cellsApart(names, rows, { points }) {
   const numbers = (cell) => IN_BRACKETS.exec(cell)?.[1].trim().split(NUMBERS);
@@ -270,9 +335,11 @@ function cellsApart(names, rows, { points }) {
   };
 }
 
-/** Return the detected people of a table, given the names of its columns and its lines. */
+/** Return the detected people of a table, given the names of its columns, if it has any, and its lines. */
 export function peopleOf(givenNames, givenRows, file, tables, warn) {
-  const timed = withSeconds(withUsualAxes(givenNames, tables), givenRows, file, tables, warn);
+  const every = givenNames.length || !givenRows.length ? givenNames : unnamed(givenRows, file, tables);
+  const own = peopleApart(withNumbers(withUsualAxes(every, tables), tables), ofBodies(every, givenRows, tables), tables);
+  const timed = withSeconds(own.names, own.rows, file, tables, warn);
   const { names, rows } = cellsApart(timed.names, timed.rows, tables);
   const at = columnsOf(names, rows, tables);
   const people = new Set(rows.map(({ cells }) => personOf(at, cells)));
@@ -281,15 +348,15 @@ export function peopleOf(givenNames, givenRows, file, tables, warn) {
   const axes = parts.map(({ part, axis }) => (axis && !part ? axis : null));
   const joints = new Set(parts.filter(({ part, axis }) => part && axis === 'x').map(({ part }) => part));
   if (axes.includes('x') && axes.includes('y') && joints.size < tables.points.minNames) {
-    let own = numbersLines ? { ...at, track: null } : at;
-    const joint = jointColumn(own, rows, tables.points.jointKeys);
+    let joined = numbersLines ? { ...at, track: null } : at;
+    const joint = jointColumn(joined, rows, tables.points.jointKeys);
     if (joint !== null) {
-      own = joint === own.track ? { ...own, track: null } : own;
-      return long(axes, rows, numbered(own, rows, file, joint, warn), joint, tables);
+      joined = joint === joined.track ? { ...joined, track: null } : joined;
+      return long(axes, rows, numbered(joined, rows, file, joint, warn), joint, tables);
     }
   }
-  const own = numbersLines ? { ...at, frame: at.frame ?? at.track, track: null } : at;
-  return wide(rows, own, file, tables, warn);
+  const columns = numbersLines ? { ...at, frame: at.frame ?? at.track, track: null } : at;
+  return wide(rows, columns, file, tables, warn);
 }
 
 /** Return the detected people of a table with one line per person and frame. */

@@ -5,6 +5,7 @@ import { range } from './numbers.js';
 import { jointName, jointNames } from './points.js';
 import { listed } from './text.js';
 
+const FEW_ROWS = 3; // so few numbers may count up by chance
 const keyOf = (names) => JSON.stringify(names);
 
 /**
@@ -28,6 +29,12 @@ export function inLayout(names, where, tables) {
     throw new UserError(`${where}: found joints named ${listed(names)}, expected names such as nose, left_shoulder, RKnee`);
   }
   return { layout, indices: tables.layouts[layout].joints.map((joint) => joints.indexOf(joint)) };
+}
+
+/** Return whether the first of `width` columns, of which the others may be joints, counts frames. */
+export function countsFrames(first, width, { formats }) {
+  return first.length > FEW_ROWS && first.every((value, index) => value >= 0 && Number.isInteger(value) && (!index || value - first[index - 1] === 1))
+    && [2, 3, 4].some((size) => formats.numbers.includes((width - 1) / size));
 }
 
 /**
@@ -74,7 +81,7 @@ function numbersOf(names, file, tables) {
   }
   const fitting = [0, 1].filter((start) => tables.formats.numbers.includes(high + 1 - start));
   if (low > 1 && fitting.length !== 1) throw new UserError(`${found}, expected them to start at 0 or 1`);
-  const start = low < 2 ? low : fitting[0];
+  const start = low < 2 && !(fitting.length === 1 && fitting[0] === 0) ? low : fitting[0];
   return new Map([...numbers].map(([name, number]) => [name, number - start]));
 }
 

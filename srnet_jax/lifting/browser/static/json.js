@@ -49,8 +49,11 @@ export function loadJson(bytes, name, spellings) {
 
 const plainKey = (key) => key.toLowerCase().replace(/[^a-z0-9]/g, '');
 
-/** Return whether a key names points in 3D: keypoints_3d, joints3D. */
-export const isDeep = (key) => plainKey(key).slice(0, LONGEST_KEY).endsWith('3d');
+/** Return whether a key names points in 3D: keypoints_3d, joints3D, pose_world_landmarks. */
+export const isDeep = (key) => {
+  const plain = plainKey(key).slice(0, LONGEST_KEY);
+  return plain.endsWith('3d') || plain.includes('worldlandmark');
+};
 
 /** Return an object with its keys as the formats know them, unless it has several keys of the same meaning. */
 export function withKnownKeys(item, spellings) {
@@ -63,7 +66,7 @@ export function withKnownKeys(item, spellings) {
 }
 
 /** Parse a JSON text. */
-function parse(text, spellings) {
+export function parse(text, spellings) {
   let at = 0;
   const fail = (expected) => {
     throw new SyntaxFault(`expected ${expected} at character ${at + 1}`);

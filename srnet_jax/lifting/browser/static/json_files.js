@@ -1,8 +1,8 @@
 // Read the detected people of JSON files, as srnet_jax/keypoints/json_files.py.
 
 import { UserError } from './errors.js';
-import { isGiven, isList, isMap, textOf, valueOf } from './json.js';
-import { oneMoves } from './json_people.js';
+import { isDeep, isGiven, isList, isMap, textOf, valueOf } from './json.js';
+import { oneMoves, PERSON } from './json_people.js';
 import { clockSeconds, imageSize } from './people.js';
 import { asPoints, isJoints, isNothing, isNumber, isTrue, jointName } from './points.js';
 import { described, inAscii, isDecimal, isPrintable, length, letters, listed, oneLine, start, strip } from './text.js';
@@ -10,6 +10,7 @@ import { described, inAscii, isDecimal, isPrintable, length, letters, listed, on
 const VIDEO = ['video', 'video_name', 'video_id', 'clip', 'sequence', 'camera'];
 const META = ['metadata', 'meta', 'info', 'video_info', 'video_metadata', 'video', 'header', 'image']; // they may give the size
 const CROWD = 20; // people in a picture
+const MAX_JOINTS = 1000;
 
 /**
  * Read the detected people of a file.
@@ -21,7 +22,7 @@ const CROWD = 20; // people in a picture
  * @returns {import('./people.js').Detection[]}
  */
 export function readJson(content, one, file, rules) {
-  const joints = namesOfJoints(content, rules);
+  const named = namesOfJoints(content, rules);
   const sizes = imageSizes(content, file, rules);
   const lacking = [];
   const made = [];
@@ -41,8 +42,15 @@ export function readJson(content, one, file, rules) {
     const clip = frame === content ? null : valueOf(frame, VIDEO);
     const clock = frame === content ? null : clockOf(frame, rules);
     const where = `${file}: frame ${oneLine(picture, 100)}`;
+    const category = named.has(null) ? null : textOf(valueOf(frame, ['category_id']));
+    if (named.size && !named.has(category) && one.name === 'coco_annotations') return; // something that is no person
+    const joints = named.get(category) ?? null;
     for (const [track, points, scores] of peopleOf(frame, one, where, lacking)) {
       if (isNothing(points) || (isList(points) && points.every(isNothing))) continue;
+      const deep = isMap(points) && !isJoints(points) ? [...points.keys()].find(isDeep) : undefined;
+      if (deep !== undefined) {
+        throw new UserError(`${where}: found ${deep}, points in 3D already, expected a detector's 2D keypoints`);
+      }
       const person = asPoints(points, scores, where, rules.points);
       if (one.yFirst) swapAxes(person.values);
       made.push({
@@ -58,24 +66,6 @@ export function readJson(content, one, file, rules) {
   });
   if (lacking.length && !made.length) throw new UserError(lacking[0]);
   return made;
-}
-
-/** Return the columns and lines of a list of flat objects, as pandas writes a table; null for other files. */
-export function asTable(content, file, rules, budget) {
-  if (!isList(content) || !content.length || !isMap(content[0])) return null;
-  const names = [...content[0].keys()];
-  const isOne = !names.some((name) => rules.formats.frameKeys.includes(name)) && names.length <= 2 * rules.points.minNames;
-  if (isOne) return null; // the joints of one person
-  const isCell = (value) => value === null || isNumber(value) || typeof value === 'string';
-  const rows = [];
-  for (const [number, item] of content.entries()) {
-    if (!isMap(item) || item.size !== names.length || ![...item.keys()].every((key, index) => key === names[index])
-        || ![...item.values()].every(isCell)) return null;
-    budget.charge(100 * names.length);
-    const cells = [...item.values()].map((value) => (value === null ? '' : strip(String(value))));
-    rows.push({ where: `${file}: entry ${number}`, cells });
-  }
-  return { names, rows };
 }
 
 function swapAxes(values) {
@@ -127,17 +117,38 @@ function givenSize(item, file, rules, isFrame = false) {
   return imageSize(...sides, file, rules.tracks.farthest);
 }
 
-/** Return the joint names that a file gives once for all people, as COCO and ViTPose do, if they are a body's. */
+/**
+ * Return the joint names that a file gives once for all people, if they are a body's.
+ *
+ * @returns {Map<?string, string[]>} {id of a category of COCO annotations: names}, or {null: names} of all people
+ */
 function namesOfJoints(content, rules) {
-  if (!isMap(content)) return null;
+  if (!isMap(content)) return new Map();
   const categories = content.get('categories');
-  const first = isList(categories) ? categories[0] : null;
-  let names = isMap(first) ? first.get('keypoints') : content.get('skeleton');
-  const meta = content.get('meta_info');
-  if (isMap(meta) && !Object.hasOwn(rules.formats.dataSets, textOf(meta.get('dataset_name')))) {
-    names = meta.get('keypoint_id2name');
+  if (isList(categories)) {
+    const given = new Map(categories.filter(isMap)
+      .map((one) => [textOf(one.get('id')), bodyNames(one.get('keypoints'), rules)]));
+    const bodies = new Map([...given].filter(([, names]) => names));
+    return given.size === 1 && bodies.size ? new Map([[null, [...bodies.values()][0]]]) : bodies;
   }
-  names = isMap(names) ? [...names.values()] : names;
+  const meta = content.get('meta_info');
+  if (isMap(meta)) {
+    const isKnown = Object.hasOwn(rules.formats.dataSets, textOf(meta.get('dataset_name')));
+    const own = isKnown ? null : bodyNames(meta.get('keypoint_id2name'), rules);
+    return new Map(own ? [[null, own]] : []);
+  }
+  const places = [content, ...META.map((key) => content.get(key)).filter(isMap)];
+  const found = places.flatMap((place) => [...place.values()]).map((value) => bodyNames(value, rules)).find(Boolean);
+  return new Map(found ? [[null, found]] : []);
+}
+
+/** Return joint names, given as a list, as {number: name} or as {name: number}; null if they are not a body's. */
+function bodyNames(given, rules) {
+  let names = given;
+  if (isMap(given)) {
+    const values = [...given.values()];
+    names = values.every((value, index) => value === index) ? [...given.keys()] : values;
+  }
   if (!isList(names) || !names.every((name) => typeof name === 'string')) return null;
   return names.filter((name) => jointName(name, rules.points) !== null).length >= rules.points.minNames ? names : null;
 }
@@ -187,7 +198,9 @@ function framesOf(content, one, file, rules) {
   const inside = people.find((name) => content.has(name));
   if (inside !== undefined) {
     const found = content.get(inside);
-    const isMoving = isList(found) && found.filter(isTrue).every(isJoints) && oneMoves(found, rules);
+    const own = (isList(found) ? found : []).filter((item) => !isNothing(item))
+      .map((item) => (isJoints(item) ? item : valueOf(item, one.points)));
+    const isMoving = own.every(isJoints) && oneMoves(own, rules);
     return isMoving ? found.map((item) => [null, new Map([[inside, [item]]])]) : inPicture;
   }
   return options.includes('{}') ? [...content].map(([name, frame]) => [pictureOf(name, file), frame]) : [[null, content]];
@@ -262,8 +275,8 @@ function peopleOf(frame, one, where, lacking) {
     [found] = found; // a batch of one picture
   }
   let people = [[null, found]];
-  if (isMap(found) && [...found.keys()].every(isDecimal) && !isJoints(found)) { // with track ids as keys
-    people = [...found];
+  if (isMap(found) && [...found.keys()].every(isId) && !isJoints(found)) { // with track ids as keys
+    people = [...found].map(([id, person]) => [isDecimal(id) ? id : id.replace(/[^0-9]+/g, ''), person]);
   } else if (isList(found) && !(one.points.at(-1) === '' && isJoints(found))) {
     people = found.map((person) => [null, person]);
   } else if (!isList(found) && !isMap(found)) {
@@ -285,6 +298,7 @@ function ofPerson(person, track, one, where) {
   if (isMap(points) && isList(points.get('xy'))) { // the attributes of ultralytics' keypoints
     [points, scores] = [points.get('xy'), listOfScores(points, one)];
   }
+  if (isMap(person)) [points, scores] = byNumbers(points, scores, person.get('labels'), one);
   if (points !== person && isList(points) && isList(points[0]) && !isJoints(points)) {
     return points.map((own, index) => { // [people, joints, 2 or 3], as detectors written in Python return it
       const sure = isList(scores) ? scores[index] : null;
@@ -292,6 +306,25 @@ function ofPerson(person, track, one, where) {
     });
   }
   return [[track, points, points === person ? null : scores]];
+}
+
+/** Return whether a key is a track id, such as 3 or person_3. */
+const isId = (key) => isDecimal(key) || (/^[^0-9]+[0-9]{1,15}$/.test(key) && letters(key) !== '' && PERSON.includes(letters(key)));
+
+/** Put joints at their places if a list gives their numbers, as Transformers does, which leaves out unsure joints. */
+function byNumbers(points, scores, numbers, one) {
+  const isNumbered = isList(numbers) && isList(points) && numbers.length === points.length && numbers.length > 1
+    && isJoints(points) && numbers.every((number) => Number.isInteger(number) && number >= 0 && number < MAX_JOINTS)
+    && new Set(numbers).size === numbers.length;
+  if (!isNumbered) return [points, scores];
+  const most = Math.max(...numbers);
+  const count = Object.keys(one.layouts).map(Number).sort((a, b) => a - b).find((joints) => joints > most) ?? most + 1;
+  const every = Array.from({ length: count }, (_, number) => numbers.indexOf(number));
+  const areScores = isList(scores) && scores.length === points.length;
+  return [
+    every.map((place) => (place < 0 ? null : points[place])),
+    areScores ? every.map((place) => (place < 0 ? 0 : scores[place])) : scores,
+  ];
 }
 
 /** Return the confidences that an object has beside its joints; null without them. A number is the score of the person. */

@@ -3,7 +3,7 @@
 import { UserError } from './errors.js';
 import { isDeep, isMap } from './json.js';
 import { isTrue } from './points.js';
-import { described, listed } from './text.js';
+import { described, isDecimal, listed } from './text.js';
 
 const FEW_ROWS = 6;
 const isContainer = (value) => Array.isArray(value) || isMap(value);
@@ -34,8 +34,16 @@ const MATCHES = {
     || (hasNames(root) && (has(entry, 'bodies', 'people') || inner.has('keypoints'))),
   vitpose: ({ root }) => root.has('keypoints') && root.has('skeleton'),
   json: ({ all, first }, { peopleKeys, pointKeys }) => has(all, 'frames', ...peopleKeys, ...pointKeys) || isNumbers(first)
-    || hasRows(first),
+    || hasRows(first) || hasPeople(first),
 };
+
+/** Return whether an object has track ids as keys, and joints as rows of 2 to 4 numbers as values. */
+function hasPeople(value) {
+  const people = isMap(value) && [...value.keys()].every(isDecimal) ? [...value.values()].filter(isTrue) : [];
+  const isPerson = (own) => Array.isArray(own) && own.length >= FEW_ROWS && Array.isArray(own[0]) && own[0].length > 1
+    && own[0].length < 5;
+  return people.length > 0 && people.every(isPerson);
+}
 
 /** Return whether an object's keys look like frame numbers or image names. */
 const hasNames = (root) => [...root].some((key) => /[\p{Nd}\p{No}.]/u.test(key));

@@ -6,7 +6,7 @@ import { MOVES_ON, motion } from './people.js';
 import { asPoints, isJoints, isNothing, isTrue } from './points.js';
 import { described, letters } from './text.js';
 
-const PERSON = ['', 'person', 'personid', 'player', 'subject', 'track', 'trackid', 'id', 'individual', 'actor', 'p'];
+export const PERSON = ['', 'person', 'personid', 'player', 'subject', 'track', 'trackid', 'id', 'individual', 'actor', 'p'];
 const IDS = ['track_id', 'person_id', 'id', 'name'];
 const [FEW, EXAMINED] = [3, 200]; // people who may be alike in a picture, examined entries of a list
 

@@ -16,6 +16,7 @@ const NAMES = { f: 'float', i: 'int', u: 'uint', b: 'bool', c: 'complex', U: 'te
  * @property {string} type as NumPy names it, for messages
  * @property {?Float64Array} numbers in C order, of the kinds f, i and u
  * @property {?string} text of the first entry of the kind U
+ * @property {?string[]} texts of all entries of the kind U
  */
 
 /**
@@ -57,6 +58,10 @@ export function readNpy(bytes, where, isExact = false) {
     kind,
     type,
     text,
+    get texts() {
+      const each = (_, index) => textOf(data.subarray(4 * width * index, 4 * width * (index + 1)), order, fail);
+      return kind === 'U' ? Array.from({ length: count }, each) : null;
+    },
     get numbers() { // when they are needed: they may take more memory than the file
       if (!SIZES[kind]) return null;
       return isFortran ? inCOrder(decoded(), shape) : decoded();

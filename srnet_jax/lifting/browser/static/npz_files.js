@@ -3,8 +3,10 @@
 import { UserError } from './errors.js';
 import { isDeep, withKnownKeys } from './json.js';
 import { nearest } from './json_formats.js';
-import { differences, median } from './numbers.js';
+import { countsFrames, inLayout } from './joint_order.js';
+import { differences, listOf, median } from './numbers.js';
 import { frameRate, imageSize, inOrder, inSeconds, layoutName, MOVES_ON, motion, videoName } from './people.js';
+import { jointName } from './points.js';
 import { described, letters, listed } from './text.js';
 
 const FREEMOCAP = [543, 553]; // numbers of landmarks of body, hands and face
@@ -27,7 +29,7 @@ const isAlike = (shape, other) => shape.length === other.length && shape.every((
  * @returns {{format: string, people: import('./people.js').People}}
  */
 export function readArrays(given, format, file, context) {
-  const arrays = withKnownKeys(given, context.tables.formats.spellings);
+  const arrays = stacked(withKnownKeys(given, context.tables.formats.spellings), file, context.tables);
   const name = format ?? recognised(arrays, file, context.tables);
   if (name === 'videopose3d' || name === 'detectron2') {
     throw new UserError(`${file}: found Python objects (format ${name}), which a browser does not read, expected plain arrays; `
@@ -47,6 +49,37 @@ function recognised(arrays, file, tables) {
     + nearest(arrays.keys(), tables.formats.arrays, tables.formats));
 }
 
+/** Join arrays of one frame, or of one person, whose names differ only in a number, to `keypoints`: frame_0, frame_1. */
+function stacked(arrays, file, tables) {
+  const groups = new Map();
+  for (const [name, array] of arrays) {
+    const { shape } = array;
+    const fits = [2, 3].includes(shape.length) && [2, 3].includes(shape.at(-1)) && isNumeric(array) && /[0-9]$/.test(name);
+    if (fits) listOf(groups, name.replace(/[0-9]+$/, '')).push(name);
+  }
+  const [stem, names] = [...groups].reduce((best, one) => (one[1].length > best[1].length ? one : best), ['', []]);
+  const isKnown = pointKeys(tables).some((name) => arrays.has(name) && !/[0-9]$/.test(name));
+  if (isKnown || names.length < 2 || !tables.formats.stems.includes(letters(stem))) return arrays;
+  const numberOf = (name) => BigInt(name.slice(stem.length).slice(-18));
+  names.sort((a, b) => (numberOf(a) < numberOf(b) ? -1 : Number(numberOf(a) > numberOf(b))));
+  const { shape } = arrays.get(names[0]);
+  const other = names.find((name) => !isAlike(arrays.get(name).shape, shape));
+  if (other) {
+    const shapes = [...new Set(names.slice(0, 2).map((name) => `(${arrays.get(name).shape.join(', ')})`))].join(' and ');
+    throw new UserError(`${file}: found ${listed(names)} of shapes such as ${shapes}, expected the same shape`);
+  }
+  const size = shape.reduce((product, length) => product * length, 1);
+  const numbers = new Float64Array(size * names.length);
+  names.forEach((name, index) => numbers.set(arrays.get(name).numbers, size * index));
+  const frames = Float64Array.from(names, (name) => Number(name.slice(stem.length).slice(-15)));
+  const { kind, type } = arrays.get(names[0]);
+  return new Map([
+    ['frames', { kind: 'i', type: 'int64', shape: [names.length], numbers: frames, text: null }],
+    ...[...arrays].filter(([name]) => !names.includes(name)),
+    ['keypoints', { kind, type, shape: [names.length, ...shape], numbers, text: null }],
+  ]);
+}
+
 /** Return the name of the only array that may be keypoints; undefined if there are none or several. */
 function onlyPoints(arrays) {
   const found = [...arrays.keys()].filter((name) => {
@@ -61,11 +94,20 @@ function onlyPoints(arrays) {
  * Read the people of an .npy file.
  *
  * Its array is [T, J, 2 to 4], [T, 2 or 3, J], [2 or 3, T, J], [J, T, 2 or 3], [J, 2 or 3] or [T, J*2 to J*4] for one person,
- * [P, T, J, 2 or 3] for several, or has five axes of which others are 1.
+ * [P, T, J, 2 or 3] for several, or has five axes of which others are 1. The first of two axes' columns may number the frames.
  */
 export function readArray(found, file, context) {
   let array = found;
+  let frames = new Map();
   if (isNumeric(array)) {
+    if (array.shape.length === 2) {
+      const [rows, width] = array.shape;
+      const first = taken(array, [0]).numbers;
+      if (countsFrames([...first], width, context.tables)) {
+        frames = new Map([['frames', { kind: 'i', type: 'int64', shape: [rows], numbers: first, text: null }]]);
+        array = taken(array, Array.from({ length: width - 1 }, (_, index) => index + 1));
+      }
+    }
     const joints = Object.values(context.tables.layouts).map((layout) => layout.joints.length);
     if (array.shape.length === 5) array = withoutBatches(array, file, context);
     const [first, second, third] = array.shape;
@@ -85,7 +127,7 @@ export function readArray(found, file, context) {
     if (array.shape.length > 2 && array.shape.at(-1) === 4) array = taken(array, [0, 1, 3]); // x, y, depth, confidence
     if (array.shape.length === 4 && FREEMOCAP.includes(array.shape[2]) && array.shape[3] === 3) array = taken(array, [0, 1]);
   }
-  return plain(new Map([['keypoints', array]]), file, context);
+  return plain(new Map([...frames, ['keypoints', array]]), file, context);
 }
 
 /** Remove the axes of length 1 of an array of five axes; MoveNet's, fractions y, x of the image size, become x, y. */
@@ -146,6 +188,15 @@ function plain(arrays, file, { tables, budget, warn }) {
   const key = pointKeys(tables).find((name) => arrays.has(name)) ?? onlyPoints(arrays);
   if (!key) throw new UserError(`${file}: found the keys ${listed(arrays)}, expected keypoints`);
   let { values, shape } = withConfidences(arrays, key, file, { tables, budget, warn });
+  const names = jointNames(arrays, shape.at(-1), file, tables);
+  const named = names ? inLayout(names, file, tables) : null;
+  if (named) {
+    const width = 3 * shape.at(-1);
+    const taken = (row, index) => (index < 0 ? [NaN, NaN, 0] : [...values.subarray(row * width + 3 * index, row * width + 3 * index + 3)]);
+    values = Float64Array.from(
+      Array.from({ length: values.length / width }, (_, row) => named.indices.flatMap((index) => taken(row, index))).flat());
+    shape = [...shape.slice(0, -1), named.indices.length];
+  }
   if (shape.length === 3 && peopleFirst(values, shape)) {
     const turned = swapped({ shape: [...shape, 3], numbers: values }, 0);
     [values, shape] = [turned.numbers, turned.shape.slice(0, 3)];
@@ -167,12 +218,25 @@ function plain(arrays, file, { tables, budget, warn }) {
     ids: rows.map((row) => (people > 1 ? String((row % people) + 1) : null)),
     values: rows.map((row) => values.subarray(3 * joints * row, 3 * joints * (row + 1))),
     prefix: '',
-    layout: layoutName(item(arrays.get('layout')), file),
+    layout: named ? named.layout : layoutName(item(arrays.get('layout')), file),
     imageSize: sizeOf(arrays, file, tables.tracks.farthest),
     fps: frameRate(item(arrays.get('fps')), file),
     still: false,
     times: times && inOrder(rows.map((row) => times[Math.floor(row / people)]), frameOf, file, warn),
   };
+}
+
+/** Return the names of joints that an array of text gives; null without one. */
+function jointNames(arrays, joints, file, { points }) {
+  for (const [name, array] of arrays) {
+    if (!isAlike(array.shape, [joints])) continue;
+    if (array.kind === 'O' && /name|joint|part|label/i.test(name)) {
+      throw new UserError(`${file}: ${name}: found Python objects, which a browser does not read, expected an array of text`);
+    }
+    const names = array.texts ?? [];
+    if (names.filter((one) => jointName(one, points) !== null).length >= points.minNames) return names;
+  }
+  return null;
 }
 
 /** Return keypoints as x, y, confidence, [..., J, 3], and their shape [..., J]. */

@@ -11,6 +11,11 @@ const FEW = 10; // pictures, of which the mean step is used
 const COUNTED = 10000; // as in `pictures.py`
 const SAME_STEP = 0.9; // fraction of about equal steps from which on numbers are evenly spaced
 const TIME = /^[0-9]{1,9}\.[0-9]{1,9}$/;
+// a prefix, an optional date, the time of day, and its milliseconds or microseconds
+const CLOCK = new RegExp(
+  '^(|.*[^0-9])(?:([0-9]{4})([-_.]?)([0-9]{2})\\3([0-9]{2})[-_ T.]?)?([0-9]{2})([-_.:]?)([0-9]{2})\\7([0-9]{2})[-_.,]'
+  + '([0-9]{3}|[0-9]{6})$');
+const SHORTEST = 0.0015; // seconds between frames
 const MAX_FRAMES = 1e9;
 
 /**
@@ -26,7 +31,7 @@ export function places(pictures) {
   numbered('', numbers, numbers.map(String)).forEach((place, index) => found.set(numbers[index], place));
   const names = different.filter((picture) => typeof picture === 'string');
   if (names.length > 1 && names.every((name) => TIME.test(name))) {
-    timed(names).forEach((place, index) => found.set(names[index], place));
+    timed(names, names.map(Number)).forEach((place, index) => found.set(names[index], place));
     return found;
   }
   const groups = new Map();
@@ -42,7 +47,8 @@ export function places(pictures) {
   }
   const taken = new Set();
   for (const { words, alike } of groups.values()) {
-    const own = named(words, alike);
+    const times = clockTimes(alike);
+    const own = times ? timed(alike, times) : named(words, alike);
     const clips = new Set(own.map((place) => place.clip));
     let number = 1;
     while ([...clips].some((clip) => taken.has(withNumber(clip, number)))) number += 1;
@@ -54,12 +60,35 @@ export function places(pictures) {
 
 const withNumber = (clip, number) => (number === 1 ? clip : `${clip}_${number}`.replace(/^_+/, ''));
 
+/** Return the seconds of pictures whose names end with a time of day, from the first; null for other names. */
+function clockTimes(names) {
+  const found = names.map((name) => CLOCK.exec(name.replace(EXTENSION, '')));
+  if (found.length < 2 || found.some((one) => !one || one[1] !== found[0][1])) return null;
+  const times = found.map(([, , year, , month, day, hours, , minutes, seconds, last]) => {
+    const days = 372 * Number(year ?? 0) + 31 * Number(month ?? 0) + Number(day ?? 0); // increase with the date
+    if (hours > 23 || minutes > 59 || seconds > 59) return null;
+    const whole = 86400 * days + 3600 * Number(hours) + 60 * Number(minutes) + Number(seconds);
+    return { time: whole + Number(last) / 10 ** last.length, last: Number(last) };
+  });
+  if (times.includes(null)) return null;
+  const ordered = [...times].sort((a, b) => a.time - b.time || a.last - b.last);
+  if (ordered.every((one, index) => !index || one.last >= ordered[index - 1].last)) return null; // the number of a frame
+  const seconds = times.map(({ time }) => time - ordered[0].time);
+  return median(differences([...seconds].sort((a, b) => a - b))) > SHORTEST ? seconds : null;
+}
+
 /** Return the places of pictures whose names are times: frames of one video, or independent pictures if times coincide. */
-function timed(names) {
-  const times = names.map(Number);
-  const step = median(differences([...times].sort((a, b) => a - b))) || 1;
-  const isShort = range(times)[1] / step < MAX_FRAMES;
-  const frames = times.map((time) => (isShort ? roundHalfEven(time / step) : 0));
+function timed(names, times) {
+  const order = [...times.keys()].sort((a, b) => times[a] - times[b]);
+  const step = median(differences(order.map((row) => times[row]))) || 1;
+  const frames = times.map(() => 0);
+  let frame = roundHalfEven(times[order[0]] / step);
+  if (range(times)[1] / step < MAX_FRAMES) { // step by step, because rounded times may drift
+    order.forEach((row, index) => {
+      if (index) frame += roundHalfEven((times[row] - times[order[index - 1]]) / step);
+      frames[row] = frame;
+    });
+  }
   const isStill = new Set(frames).size < names.length;
   return names.map((name, index) => (isStill ? still(name) : { clip: '', frame: frames[index], still: false }));
 }

@@ -128,6 +128,7 @@ export function jointName(text, rules) {
   let rest = words.filter((word) => !['left', 'right', 'l', 'r', ...rules.noise].includes(word)).join('_');
   if (!sided && rest === 'hip') rest = 'pelvis';
   else if (Object.hasOwn(rules.synonyms, rest)) rest = rules.synonyms[rest];
+  if (!/[0-9]/.test(text) && Object.hasOwn(rules.segments, rest)) rest = rules.segments[rest]; // hand_3 is a finger's
   const found = sided ? `${sided}_${rest}` : rest;
   return rules.vocabulary.includes(found) ? found : null;
 }
@@ -135,17 +136,19 @@ export function jointName(text, rules) {
 /**
  * Translate all joint names of a file to the layouts' vocabulary.
  *
- * If a file has both a thorax and a neck, the neck is the base of the skull; a foot in addition to an ankle is no known joint.
+ * If a file has both a thorax and a neck, the neck is the base of the skull; a foot in addition to an ankle is no known joint,
+ * nor is a hand in addition to a wrist, or a leg in addition to a knee.
  */
 export function jointNames(names, rules) {
   const found = names.map((name) => jointName(name, rules));
   names.forEach((name, index) => {
     const joint = found[index];
-    if (['thorax', 'left_ankle', 'right_ankle'].includes(joint) && found.filter((other) => other === joint).length > 1) {
-      const word = letters(name);
-      if (word.includes('neck') || word.includes('foot')) {
-        found[index] = word.includes('neck') && !found.includes('skull_base') ? 'skull_base' : null;
-      }
+    if (joint === null || found.filter((other) => other === joint).length < 2) return;
+    const word = letters(name);
+    if (joint === 'thorax') {
+      if (word.includes('neck')) found[index] = found.includes('skull_base') ? null : 'skull_base';
+    } else if (/foot|hand|leg|forearm/.test(word)) {
+      found[index] = null;
     }
   });
   return found;

@@ -4,8 +4,9 @@ import { checkJoints } from './complete.js';
 import { peopleOf, readTable } from './csv_files.js';
 import { UserError } from './errors.js';
 import { loadJson } from './json.js';
-import { asTable, fileInfo, readJson } from './json_files.js';
+import { fileInfo, readJson } from './json_files.js';
 import { isKnown, nearest, recognise } from './json_formats.js';
+import { asTable, byFrame, withObjects } from './json_tables.js';
 import { inLayout, namedAlike } from './joint_order.js';
 import { byPerson } from './json_people.js';
 import { readNpy, readNpz } from './npy.js';
@@ -96,6 +97,10 @@ async function readFile({ name: file, bytes }, format, context) {
   const suffix = (/[^.]\.[^.]*$/.exec(file)?.[0].slice(1) ?? '').toLowerCase();
   const head = decoded(bytes.subarray(0, 4096)).replace(/^[ \t\n\r\v\f]+/, '');
   const isNumPy = bytes[0] === 0x93 && head.slice(1).startsWith('NUMPY');
+  if (format === null && Object.hasOwn(tables.formats.notRead, suffix) && !isNumPy && !/^[[{]/.test(head)) {
+    const [found, expected] = tables.formats.notRead[suffix];
+    throw new UserError(`${file}: found ${found}, which is not read, expected ${expected}`);
+  }
   if (format === 'npy' || (format === null && isNumPy)) {
     const people = readArray(readNpy(bytes, file), file, context);
     return [{ people: withLayout(people, every.npy, null, tables), format: every.npy }];
@@ -107,25 +112,34 @@ async function readFile({ name: file, bytes }, format, context) {
   }
   const isJson = tables.formats.json.includes(format);
   if (isJson || (format === null && (/^[[{]/.test(head) || suffix === '.json'))) {
-    const content = loadJson(bytes, file, tables.formats.spellings);
-    if (Array.isArray(content) ? !content.length : content instanceof Map && !content.size) return [];
-    const lines = format === null ? asTable(content, file, tables, budget) : null;
-    if (lines) return ofSeen(peopleOf(lines.names, lines.rows, file, tables, warn), every.csv, file, context);
-    return byPerson(content, file, tables).flatMap(([person, own]) => {
-      const one = format === null ? recognise(own, file, tables.formats) : every[format];
-      const seen = readJson(own, one, file, tables).map((each) => (person === null ? each : { ...each, track: person }));
-      return ofSeen(seen, one, file, context, fileInfo(content, file, tables));
-    });
+    return ofContent(loadJson(bytes, file, tables.formats.spellings), format, file, context);
   }
   if (format === null && !['.csv', '.tsv', '.txt'].includes(suffix) && !/[,;\t]/.test(head.split('\n')[0])) {
     throw new UserError(`${file}: found neither a NumPy file, nor JSON, nor a table, expected a keypoint format; `
       + nearest([suffix.replaceAll('.', '')], Object.keys(every), tables.formats));
   }
-  const { people, isDeepLabCut } = readTable(bytes, file, tables, budget, warn);
+  const { names, rows, isDeepLabCut } = readTable(bytes, file, tables, budget);
   if (format === 'deeplabcut' && !isDeepLabCut) {
     throw new UserError(`${file}: found a table, expected DeepLabCut's three header lines, which begin with 'scorer'`);
   }
-  return ofSeen(people, isDeepLabCut ? every.deeplabcut : every.csv, file, context);
+  const objects = withObjects(names, rows, tables);
+  if (objects) return ofContent(objects, null, file, context);
+  return ofSeen(peopleOf(names, rows, file, tables, warn), isDeepLabCut ? every.deeplabcut : every.csv, file, context);
+}
+
+/** Return the people of each video or picture of a JSON file's content, and their format. */
+function ofContent(given, format, file, context) {
+  const { tables, budget, warn } = context;
+  const { every } = tables.formats;
+  const content = byFrame(given, tables);
+  if (Array.isArray(content) ? !content.length : content instanceof Map && !content.size) return [];
+  const lines = format === null ? asTable(content, file, tables, budget) : null;
+  if (lines) return ofSeen(peopleOf(lines.names, lines.rows, file, tables, warn), every.csv, file, context);
+  return byPerson(content, file, tables).flatMap(([person, own]) => {
+    const one = format === null ? recognise(own, file, tables.formats) : every[format];
+    const seen = readJson(own, one, file, tables).map((each) => (person === null ? each : { ...each, track: person }));
+    return ofSeen(seen, one, file, context, fileInfo(content, file, tables));
+  });
 }
 
 /** Return the people of files with one picture each, as OpenPose writes them. */

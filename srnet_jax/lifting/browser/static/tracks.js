@@ -123,12 +123,15 @@ function link(people, rows, rules) {
     throw new UserError(`${people.where}: found ${most.length} people without track ids in frame ${frames[most[0]]}, `
       + `expected at most ${rules.maxPeople}`);
   }
+  const every = new Map([...groups].map(([frame, group]) => [frame, doublesOf(values, sizes, group, rules)]));
+  if ([...groups].every(([frame, group]) => group.length === every.get(frame).size + 1)) return numbers;
   let lastRows = []; // the last row of each person who may be continued
   let count = 0;
   for (const [frame, group] of groups) {
     lastRows = lastRows.filter((row) => frame - frames[row] <= rules.memory);
-    const pairs = nearest(values, sizes, lastRows, group, (row) => frame - frames[row], rules);
-    let left = group;
+    const doubles = every.get(frame);
+    let left = group.filter((row) => !doubles.has(row));
+    const pairs = nearest(values, sizes, lastRows, left, (row) => frame - frames[row], rules);
     for (const [before, row] of pairs) {
       numbers[row] = numbers[before];
       left = left.filter((other) => other !== row);
@@ -139,8 +142,38 @@ function link(people, rows, rules) {
       count += 1;
     }
     lastRows = [...lastRows, ...left].slice(-rules.maxPeople);
+    for (const [row, surer] of doubles) numbers[row] = numbers[surer];
   }
   return numbers;
+}
+
+/** Return {row: the surer row of the same frame at the same place}, for people whom a detector found twice. */
+function doublesOf(values, sizes, rows, rules) {
+  const found = new Map();
+  if (rows.length < 2) return found;
+  const kept = [];
+  const sure = new Map(rows.map((row) => [row, sum(confidences(values[row]))]));
+  for (const row of [...rows].sort((a, b) => sure.get(a) - sure.get(b)).reverse()) {
+    const surer = kept.find((other) => {
+      const { mean, shared } = distance(values[other], values[row]);
+      return shared >= rules.doubleJoints && mean < rules.double * sizes[other];
+    });
+    if (surer === undefined) kept.push(row);
+    else found.set(row, surer);
+  }
+  return found;
+}
+
+/** Return the mean distance of the joints that two people have both, and their number. */
+function distance(one, other) {
+  let [total, shared] = [0, 0];
+  for (let at = 0; at < one.length; at += 3) {
+    if (Number.isFinite(one[at]) && Number.isFinite(other[at])) {
+      total += Math.hypot(one[at] - other[at], one[at + 1] - other[at + 1]);
+      shared += 1;
+    }
+  }
+  return { mean: total / Math.max(shared, 1), shared };
 }
 
 /** Match rows of earlier frames to rows of this frame, nearest pairs first. */
@@ -148,16 +181,9 @@ function nearest(values, sizes, before, now, passed, rules) {
   const pairs = [];
   for (const a of before) {
     for (const b of now) {
-      const [one, other] = [values[a], values[b]];
-      let [total, shared] = [0, 0];
-      for (let at = 0; at < one.length; at += 3) {
-        if (Number.isFinite(one[at]) && Number.isFinite(other[at])) {
-          total += Math.hypot(one[at] - other[at], one[at + 1] - other[at + 1]);
-          shared += 1;
-        }
-      }
+      const { mean, shared } = distance(values[a], values[b]);
       const reach = Math.max(sizes[a], sizes[b]) * Math.min(rules.reach * passed(a), rules.farthestReach);
-      if (shared && total / shared <= reach) pairs.push({ a, b, distance: total / shared });
+      if (shared && mean <= reach) pairs.push({ a, b, distance: mean });
     }
   }
   pairs.sort((one, other) => one.distance - other.distance);
