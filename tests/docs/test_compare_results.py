@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.compare_results import ACTIONS, compare, mean_error, read
+from docs.compare_results import ACTIONS, compare, mean_error, read, seeds_of_one_network
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
 
@@ -63,6 +63,7 @@ def changed(tmp_path, change):
         lambda results: results.pop("average_over_actions"),
         lambda results: results["rare"].pop("20"),
         lambda results: results.update(recordings=3),
+        lambda results: results.pop("seed"),
     ],
 )
 def test_other_files_are_refused(change, tmp_path):
@@ -76,3 +77,30 @@ def test_rows_that_one_of_them_lacks_are_left_out_and_other_recordings_are_said(
     assert compare([ours], [lacking]).row_count == compare([ours], [ours]).row_count - 1
     others = read(changed(tmp_path, lambda results: results["recordings"]["names"].reverse()))
     assert set(compare([ours], [others]).columns[3].cells) == {"too few, or different, recordings"}
+
+
+def test_networks_that_were_not_tested_alike_are_said():
+    ours, other = (read(str(RESULTS / f"sr_long_hdm05{name}.json")) for name in ("", "_other_cameras"))
+    assert compare([ours], [ours]).caption is None
+    caption = str(compare([ours], [other]).caption)
+    assert caption.startswith("NOT tested alike: labels ['virtual cameras: all 287 motions stay in the image'] and ['virtual")
+    assert "in training" not in caption
+
+
+def test_seeds_that_were_tested_on_other_recordings_have_no_interval(tmp_path):
+    def shorten(results):
+        results["recordings"]["names"].pop()
+        for row in (row for rows in results["recordings"]["rows"].values() for row in rows.values()):
+            row["frames"].pop(), row["mpjpe_mm"].pop()
+
+    ours, shorter = read(str(RESULTS / "sr_long_hdm05.json")), read(changed(tmp_path, shorten))
+    assert set(compare([ours, shorter], [ours]).columns[3].cells) == {"too few, or different, recordings"}
+
+
+def test_only_different_seeds_of_one_network_are_averaged(tmp_path):
+    ours, other = (str(RESULTS / f"{name}_long_hdm05.json") for name in ("sr", "fc"))
+    with pytest.raises(argparse.ArgumentTypeError, match=r"found 349945 and 1623603 parameters, expected runs of one network"):
+        seeds_of_one_network(f"{ours},{other}")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"found seeds 0, 0, expected different seeds"):
+        seeds_of_one_network(f"{ours},{ours}")
+    assert len(seeds_of_one_network(f"{ours},{changed(tmp_path, lambda results: results.update(seed=1))}")) == 2
