@@ -39,6 +39,8 @@ def define(arguments: Sequence[str], *, file: bool = True) -> None:
         config_flags.DEFINE_config_file("config", "configs/default.py", _HELP if file else _FIELDS_HELP)
     except Exception as error:  # an override that cannot be parsed, or any error of a config file
         raise UserError(explain(error)) from error
+    if not file:
+        flags.FLAGS["config"].default_as_str = None  # --help shows no default where a file is not accepted
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS["config"])  # for --help
 
 
