@@ -22,7 +22,7 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files
 from srnet_jax.errors import DiskFullError, TrainingError, one_line
-from srnet_jax.io.files import check_new
+from srnet_jax.io.files import check_folder, check_new
 from srnet_jax.training import processes, records
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.checkpoints import Checkpoints
@@ -81,8 +81,7 @@ def check_workdir(workdir: Path, config: ConfigDict, *, ensemble: bool, fork: bo
         records.check_config(config, workdir, fork=fork)
         with locked(workdir):
             return
-    if workdir.exists():
-        raise TrainingError(f"{workdir}: found a file, expected a folder or a new name")
+    check_folder(workdir)
     check_new(workdir)
 
 

@@ -25,6 +25,7 @@ from srnet_jax.evaluation.evaluate import (
 )
 from srnet_jax.evaluation.measure import measure, rows
 from srnet_jax.evaluation.test_set import load_test_set, with_own_training
+from srnet_jax.lifting.lifter import load_trained
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.models.predict import piece_length, predict
 from srnet_jax.official.networks import zero_variables
@@ -284,6 +285,19 @@ def test_bad_workdirs_are_named(tmp_path, runs):
         evaluate([tmp_path / "nothing"])
     with pytest.raises(UserError, match="no checkpoint '3'"):
         evaluate(runs[:1], "3")
+    with pytest.raises(ConfigError, match=r": found an ensemble \(ensemble\.json\), expected the workdir of one of its runs"):
+        evaluate([runs[0].parent])
+    with pytest.raises(ConfigError, match=r": found an ensemble"):
+        load_trained(runs[0].parent)
+
+
+def test_runs_of_an_earlier_ensemble_are_named(tmp_path, runs):
+    ensemble = shutil.copytree(runs[0].parent, tmp_path / "gp")
+    config = config_files.load(ensemble, config_files.ENSEMBLE_FILE)
+    config.ensemble.seeds = (1,)
+    config_files.save(config, ensemble, config_files.ENSEMBLE_FILE)
+    with pytest.warns(UserWarning, match=r"gp: seed_0 left out, because ensemble\.json is of a later training without"):
+        assert runs_with_checkpoint(ensemble, "best") == [ensemble / "seed_1"]
 
 
 def test_members_without_the_checkpoint_are_left_out(tmp_path, runs):
