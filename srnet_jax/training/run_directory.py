@@ -26,7 +26,7 @@ from srnet_jax.io.files import check_folder, check_new
 from srnet_jax.training import processes, records
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.checkpoints import Checkpoints
-from srnet_jax.training.metric_log import MetricLog
+from srnet_jax.training.metric_log import METRICS_FILE, MetricLog, read_lines
 from srnet_jax.training.trainer import TrainingData
 
 LOCK_FILE = ".lock"
@@ -145,6 +145,11 @@ class RunDirectory:
             run._checkpoints = stack.enter_context(Checkpoints(path, **kept, say=say))
             snapshot = run._checkpoints.restore_latest(initial.state)
             if snapshot is None:
+                if steps := [line["step"] for _, line in read_lines(path / METRICS_FILE)]:
+                    say(
+                        f"warning: {path}: no checkpoint, but {METRICS_FILE} up to step {steps[-1]:.0f}; "
+                        "training starts from the beginning"
+                    )
                 run._checkpoints.try_writing(initial)
                 snapshot = initial
             if changes:
