@@ -24,7 +24,7 @@ from srnet_jax.models.predict import predict
 from srnet_jax.official.runs import imported_from
 from srnet_jax.pose.normalization import notes
 from srnet_jax.training.checkpoints import Checkpoints
-from srnet_jax.training.records import fork_labels
+from srnet_jax.training.records import fork_labels, other_data
 
 RESULTS_FILE = "results.json"
 RESULTS_VERSION = 3  # of the keys in results.json: 2 added `subsets`, 3 added `recordings`
@@ -209,6 +209,7 @@ def _circumstances(test: TestSet, config: ConfigDict, workdir: Path, step: int) 
     protocol, normalization = config.protocol, config.model.normalization
     source = imported_from(workdir, step)
     origin = [f"checkpoint imported from {source}" if source else test.parts.labels[0], *fork_labels(workdir, step)]
+    origin += other_data(workdir, test.parts.validation, normalization)
     counts = {}
     for name in ("train", "validation", "test"):
         sequences = getattr(test.parts, name)

@@ -19,6 +19,7 @@ from srnet_jax.evaluation.evaluate import (
     changed,
     differing_test_fields,
     evaluate,
+    evaluate_checkpoints,
     group_seeds,
     runs_with_checkpoint,
     to_csv,
@@ -289,6 +290,20 @@ def test_bad_workdirs_are_named(tmp_path, runs):
         evaluate([runs[0].parent])
     with pytest.raises(ConfigError, match=r": found an ensemble"):
         load_trained(runs[0].parent)
+
+
+@pytest.mark.parametrize(("number", "change"), [("validation_frames", 1), ("means", 0.01)])
+def test_a_run_of_other_data_says_so(tmp_path, runs, number, change):
+    run = shutil.copytree(runs[2], tmp_path / "fc")
+    ((evaluation, _),) = evaluate_checkpoints([(run, "best")])
+    assert not any("OTHER data" in label for label in evaluation.results["labels"])
+    data = json.loads((run / "data.json").read_text())
+    frames = data["validation_frames"]
+    data[number] = [mean + change for mean in data["means"]] if number == "means" else data[number] + change
+    (run / "data.json").write_text(json.dumps(data))
+    ((evaluation, _),) = evaluate_checkpoints([(run, "best")])
+    text = f"trained on OTHER data: {data['validation_frames']:,} validation frames, here {frames:,}, of other values"
+    assert text in evaluation.results["labels"]
 
 
 def test_runs_of_an_earlier_ensemble_are_named(tmp_path, runs):
