@@ -26,7 +26,7 @@ def get_config(form: str = "single") -> ConfigDict:
       ValueError: for another form.
     """
     if form not in FORMS:
-        raise ValueError(f"configs/lifter.py:{form}: not a known form, expected one of {', '.join(FORMS)}")
+        raise ValueError(f"found form {form!r}, expected one of {', '.join(FORMS)}")
     config = default.get_config()
     config.data.source = "mocap"
     config.data.cameras.distance_m = 4.5  # for validation and test; training cameras are drawn at random, see config.redraw

@@ -37,13 +37,15 @@ def main() -> None:
     from srnet_jax.config import command_line
     from srnet_jax.errors import UserError
     from srnet_jax.evaluation import evaluate, figures, tables
-    from srnet_jax.io.files import plain, write_whole
+    from srnet_jax.io.files import check_folder, plain, write_whole
 
     changes = command_line.changes({"protocol.name": _PROTOCOL.value, "data.path": _PATH.value})
     if not (_WORKDIR.value and all(_WORKDIR.value)):
         raise UserError(f"--workdir={','.join(_WORKDIR.value)}: found an empty name, expected folders separated by commas")
     workdirs = [run for name in _WORKDIR.value for run in evaluate.runs_with_checkpoint(Path(name), _CHECKPOINT.value)]
     output = plain(_OUTPUT.value) if _OUTPUT.value else None
+    if output:
+        check_folder(output)
     differing = evaluate.differing_test_fields(workdirs, changes) if output else []
     if differing:
         raise UserError(f"--output: the runs differ in {', '.join(differing)}, expected the same test set for all runs")

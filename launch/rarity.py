@@ -3,8 +3,8 @@
 python -m launch.rarity --config=configs/mocap_subject.py --config.data.path=FILE.npz --output=ranks.csv
 python -m launch.rarity --workdir=runs/sr [--config.FIELD=VALUE ...]   # the data and the protocol of a run
 
-The ranking is cached in a folder `rarity_cache` beside the data. The file is named after a hash of the poses, the reference
-set, sigma and the formula. --compare shows how the ranking depends on choices that the paper does not state.
+For data in files, the ranking is cached in a folder `rarity_cache` beside them. --compare shows how the ranking depends on
+choices that the paper does not state.
 """
 
 from absl import flags

@@ -8,7 +8,7 @@ python -m launch.reproduce --table=2 --data=h36m --data.path=DIR --workdir=runs/
 Finished runs in the workdir are reused, also by other tables; interrupted runs continue. --shard=2/4 trains every fourth row,
 beginning with the second. Shards can run on several machines that share the workdir, or whose runs are copied into one folder
 afterwards. Fields of the config can be changed for all rows, for example --config.train.epochs=10. The command writes
-table_NAME-DATA-SCALE.md, .csv and .png to the workdir.
+table_NAME-DATA-SCALE.md, .csv and .png to the workdir; for fig4, fig5, fig6 and steps the names begin without `table_`.
 """
 
 from absl import flags

@@ -7,7 +7,7 @@ from srnet_jax.pose.footlock import FEET
 PATH, RELATIVE, LENGTH = "path, m", "path from its start, % of the way", "length of the path, %"
 FROM_START = "path from its start, m"
 DEPTH, SIDEWAYS, SLIDING = "depth, m", "sideways, m", "standing feet slide, cm/s"
-UP, UP_EXPECTED, LEVEL = "up, °", "standard error of up, as told, °", "up, level camera assumed, °"
+UP, UP_EXPECTED, LEVEL = "up, °", "up, estimated standard error, °", "up, level camera assumed, °"
 UP_MOST, LEVEL_MOST = "up, 90 % below, °", "up, level camera assumed, 90 % below, °"
 FLOOR, FLOOR_UP_KNOWN = "floor, cm", "floor, up known, cm"
 _PERCENTILES = {UP: UP_MOST, LEVEL: LEVEL_MOST}

@@ -80,7 +80,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
     try:
         remaining = flags.FLAGS(list(argv))
         if "config" in flags.FLAGS:
-            flags.FLAGS.config.items()  # a config file that cannot be read fails here
+            command_line.check_config()
     except SystemExit:  # absl ends --help with 1
         sys.exit(0)
     except Exception as error:  # from a flag, or any exception of a config file

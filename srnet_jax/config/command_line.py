@@ -39,16 +39,35 @@ def define(arguments: Sequence[str], *, file: bool = True) -> None:
         config_flags.DEFINE_config_file("config", "configs/default.py", _HELP if file else _FIELDS_HELP)
     except Exception as error:  # an override that cannot be parsed, or any error of a config file
         raise UserError(explain(error)) from error
+    if not file:
+        flags.FLAGS["config"].default_as_str = None  # --help shows no default where a file is not accepted
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS["config"])  # for --help
 
 
 def _check_file(name: str) -> None:
     path = Path(name.partition(":")[0])
+    if path.is_file() and path.suffix != ".py":
+        raise ConfigError(
+            f"--config={name}: expected a Python file such as configs/default.py; --workdir uses the config.json of a run"
+        )
     if path.is_file():
         return
     near = difflib.get_close_matches(path.name, [file.name for file in path.parent.glob("*.py")], n=1)
     hint = f", did you mean {path.parent / near[0]}?" if near else ", expected a Python file such as configs/default.py"
     raise ConfigError(f"--config={name}: no such file{hint}")
+
+
+def check_config() -> None:
+    """Run the config file, and check that it returns a config.
+
+    Raises:
+      UserError: if `get_config` returns anything else.
+      Exception: any that the file raises.
+    """
+    if not isinstance(found := flags.FLAGS.config, ConfigDict):
+        raise ConfigError(
+            f"--config: get_config returned {type(found).__name__}, expected a ConfigDict as in configs/default.py"
+        )
 
 
 def load(workdir: str | None = None, *, new: bool = True) -> ConfigDict:
@@ -105,6 +124,8 @@ def check_flags(module: str) -> None:
 def explain(error: Exception) -> str:
     """Explain an error of absl, ml_collections or a config file in one line: the flag, what was found, what was expected."""
     text = str(error)
+    if isinstance(error, UserError):
+        return text
     if missing := re.fullmatch(r"flag --([\w.]+)=None: Flag .* must have a value other than None\.", text):
         return f"--{missing[1]}: not set, expected: {flags.FLAGS[missing[1]].help}"
     if isinstance(error, flags.Error) and (found := re.match(r"flag --([\w.]+)=(.*?): ", text, flags=re.DOTALL)):
@@ -112,7 +133,9 @@ def explain(error: Exception) -> str:
         field = name.removeprefix("config.")
         if field in schema.FIELDS and field != name:
             return f"config.{field}: {value!r} is not allowed, expected {schema.FIELDS[field].rule.expected}"
-        if name != "config" and name in flags.FLAGS:
+        if name == "config":
+            return f"--config={value}: {text.splitlines()[-1]}"
+        if name in flags.FLAGS:
             return f"--{name}={value}: expected {_expected(flags.FLAGS[name])}"
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     kind = "" if isinstance(error, flags.Error | OSError) else f"{type(error).__name__}: "

@@ -32,6 +32,8 @@ def load(workdir: Path, name: str = CONFIG_FILE) -> ConfigDict:
       ConfigError: if the file is missing, damaged, or of another version.
     """
     path = workdir / name
+    if name == CONFIG_FILE and not path.is_file() and (workdir / ENSEMBLE_FILE).is_file():
+        raise ConfigError(f"{workdir}: found an ensemble ({ENSEMBLE_FILE}), expected the workdir of one of its runs")
     if not path.is_file():
         raise ConfigError(f"{path}: no such file, expected the workdir of a training run")
     try:

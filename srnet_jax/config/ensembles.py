@@ -49,6 +49,12 @@ def members(config: ConfigDict) -> dict[str, ConfigDict]:
     return found
 
 
+def left_out(workdir: Path) -> list[Path]:
+    """Return the runs in an ensemble's folder that its latest training did not ask for, such as those of other seeds."""
+    found = {file.parent for file in plain(workdir).glob(f"*/{config_files.CONFIG_FILE}")}
+    return sorted(found - set(workdirs(workdir)))
+
+
 def workdirs(workdir: Path) -> list[Path]:
     """Return the workdirs of an ensemble's runs; for a single run, the workdir itself."""
     workdir = plain(workdir)

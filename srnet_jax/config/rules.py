@@ -74,7 +74,8 @@ def distinct(item: Rule, text: str) -> Rule:
     """Return a rule that allows tuples of at most 1,000 different values, each allowed by the rule `item`."""
 
     def allows(values: tuple[Any, ...]) -> bool:
-        return len(set(values)) == len(values) <= 1000 and all(type(v) in item.types and item.allows(v) for v in values)
+        allowed = len(values) <= 1000 and all(type(v) in item.types and item.allows(v) for v in values)
+        return allowed and len(set(values)) == len(values)
 
     return Rule((tuple,), allows, f"() or a tuple of different {text}")
 

@@ -41,12 +41,15 @@ _FLAG = Rule((bool,), lambda value: True, "True or False")
 _TEXT = Rule((str,), lambda value: True, "text")
 _SHARE, _SHARE_ABOVE = number(0, 1), number(0, 1, above=True)
 _SEED, _COUNT, _HEIGHT = whole(0), whole(1), number(0, 1000)
-_NAMES = tuple_of(lambda v: len(v) > 0 and all(type(x) is str and x for x in v), "one or more names, such as ('S1', 'S5')")
+_NAMES = tuple_of(
+    lambda v: len(v) > 0 and all(type(x) is str and x for x in v) and len(set(v)) == len(v),
+    "one or more different names, such as ('S1', 'S5')",
+)
 _SIGMAS = tuple_of(
     lambda v: 0 < len(v) <= joint_sets.MOST_JOINTS and all(type(x) in (int, float) and 0.001 <= x <= 1e6 for x in v),
     "numbers from 0.001 to 1,000,000, one in all or one for each joint",
 )
-_PERCENTS = tuple_of(lambda v: all(type(x) in (int, float) and 0 < x <= 100 for x in v), "percentages above 0, at most 100")
+_PERCENTS = distinct(number(0, 100, above=True), "percentages above 0, at most 100")
 _WIDTHS = tuple_of(
     lambda v: 0 < len(v) <= 64 and all(type(x) is int and x > 0 and x % 2 for x in v) and math.prod(v) <= 65_536,
     "one or more odd numbers, such as (3, 3, 3): at most 64, with a product of at most 65,536 frames",
@@ -444,8 +447,11 @@ def default_config() -> ConfigDict:
 
 def unknown_field(name: str) -> ConfigError:
     """Return the error for a field that does not exist; it suggests the field with the nearest name."""
+    name = name.removeprefix("config.")
+    own = name.rsplit(".", 1)[-1]
     near = difflib.get_close_matches(name, FIELDS, n=1) or [
-        field for field in FIELDS if field.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]
+        *(field for field in FIELDS if field.rsplit(".", 1)[-1] == own),
+        *(field for field in FIELDS if own and own in field.rsplit(".", 1)[-1]),
     ]
     hint = f", did you mean config.{near[0]}?" if near else "; `python -m launch.describe --fields=config.` lists all fields"
     return ConfigError(f"config.{one_line(name, 100)}: no such field{hint}")

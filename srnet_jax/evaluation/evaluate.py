@@ -17,14 +17,14 @@ from srnet_jax.errors import ConfigError, UserError
 from srnet_jax.evaluation import subsets
 from srnet_jax.evaluation.measure import measure, rows
 from srnet_jax.evaluation.test_set import FindSubsets, TestSet, fields_of_test_set, load_test_set, with_own_training
-from srnet_jax.io.files import write_whole
+from srnet_jax.io.files import plain, write_whole
 from srnet_jax.lifting import weights
 from srnet_jax.models.pose_lifter import count_parameters
 from srnet_jax.models.predict import predict
 from srnet_jax.official.runs import imported_from
 from srnet_jax.pose.normalization import notes
 from srnet_jax.training.checkpoints import Checkpoints
-from srnet_jax.training.records import fork_labels
+from srnet_jax.training.records import fork_labels, other_data
 
 RESULTS_FILE = "results.json"
 RESULTS_VERSION = 3  # of the keys in results.json: 2 added `subsets`, 3 added `recordings`
@@ -62,16 +62,24 @@ class Group:
 
 
 def runs_with_checkpoint(workdir: Path, checkpoint: str) -> list[Path]:
-    """Return the workdirs of an ensemble's runs that have a checkpoint, and warn about the runs that lack it.
+    """Return the workdirs of an ensemble's runs that have a checkpoint, and warn about the runs that are left out.
 
-    The workdir of a single run is returned unchecked.
+    Runs are left out that lack the checkpoint, or that the latest training of the ensemble did not ask for. The workdir of a
+    single run is returned unchecked.
 
     Raises:
       UserError: if no run of the ensemble has the checkpoint.
     """
     members = ensembles.workdirs(workdir)
-    if len(members) == 1:
+    if members == [plain(workdir)]:
         return members
+    if others := ensembles.left_out(workdir):
+        names = ", ".join(other.name for other in others)
+        warnings.warn(
+            f"{workdir}: {names} left out, because {config_files.ENSEMBLE_FILE} is of a later training without; "
+            "to evaluate them too, add their folders to --workdir",
+            stacklevel=2,
+        )
     found = []
     for member in members:
         try:
@@ -201,6 +209,7 @@ def _circumstances(test: TestSet, config: ConfigDict, workdir: Path, step: int) 
     protocol, normalization = config.protocol, config.model.normalization
     source = imported_from(workdir, step)
     origin = [f"checkpoint imported from {source}" if source else test.parts.labels[0], *fork_labels(workdir, step)]
+    origin += other_data(workdir, test.parts.validation, normalization)
     counts = {}
     for name in ("train", "validation", "test"):
         sequences = getattr(test.parts, name)

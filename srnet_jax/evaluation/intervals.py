@@ -53,12 +53,12 @@ def gain(runs: Sequence[Evaluation], others: Sequence[Evaluation], row: _RowKey)
       The gain; None if a run lacks the row, the runs are tested on different recordings, or the row has frames of fewer than
       five recordings.
     """
+    names = {tuple(evaluation.results["recordings"]["names"]) for evaluation in (*runs, *others)}
     tables = [_table(evaluations, row) for evaluations in (runs, others)]
-    if any(table is None for table in tables):
+    if len(names) > 1 or any(table is None for table in tables):
         return None
     (sums, counts, actions), (other_sums, other_counts, _) = tables  # type: ignore[misc]
-    names = {tuple(evaluation.results["recordings"]["names"]) for evaluation in (*runs, *others)}
-    if len(names) > 1 or (counts != other_counts).any() or np.count_nonzero(counts) < _FEWEST:
+    if (counts != other_counts).any() or np.count_nonzero(counts) < _FEWEST:
         return None
     rng = np.random.default_rng(0)
     weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), DRAWS)  # [D, R]
@@ -76,6 +76,8 @@ def _table(evaluations: Sequence[Evaluation], row: _RowKey) -> tuple[np.ndarray,
     if not stored or any(name not in recordings["rows"].get(kind, {}) for recordings in stored):
         return None
     rows = [recordings["rows"][kind][name] for recordings in stored]
+    if len({tuple(r["frames"]) for r in rows}) > 1:
+        return None
     sums, counts = np.array([r["mpjpe_mm"] for r in rows]), np.array(rows[0]["frames"])
     actions = np.array([recording.split("/")[1] for recording in stored[0]["names"]])
     return sums, counts, actions if row == ("average", "actions") else None

@@ -97,6 +97,16 @@ def check_new(path: str | Path, what: str = "file") -> None:
         raise UserError(f"{above}: not a folder with write permission")
 
 
+def check_folder(path: Path) -> None:
+    """Check that a path is a folder or does not exist.
+
+    Raises:
+      UserError: if it is a file.
+    """
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: found a file, expected a folder or a new name")
+
+
 def check_kind(data: bytes, expected: str) -> None:
     """Reject what people have in place of a binary file, such as the web page of a failed download.
 

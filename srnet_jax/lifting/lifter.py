@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from srnet_jax.config import joint_sets
-from srnet_jax.config.config_files import CONFIG_FILE
+from srnet_jax.config.config_files import CONFIG_FILE, ENSEMBLE_FILE
 from srnet_jax.errors import DataError, UserError, one_line
 from srnet_jax.io.files import plain
 from srnet_jax.keypoints.points import mark_missing
@@ -361,7 +361,7 @@ def load_trained(name: str | Path, checkpoint: str = "best") -> weights.Trained:
     path = plain(name)
     if str(name) in PRETRAINED:
         return weights.load(_FOLDER / f"{name}.npz", known=True)
-    if path.is_dir() and (path / CONFIG_FILE).is_file():
+    if path.is_dir() and any((path / file).is_file() for file in (CONFIG_FILE, ENSEMBLE_FILE)):
         return weights.from_workdir(path, checkpoint)
     if path.suffix == ".npz":
         return weights.load(path)

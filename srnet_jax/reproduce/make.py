@@ -9,7 +9,7 @@ from typing import Any
 from srnet_jax.config import schema
 from srnet_jax.errors import UserError
 from srnet_jax.evaluation.tables import Grid
-from srnet_jax.io.files import plain
+from srnet_jax.io.files import check_folder, plain
 from srnet_jax.reproduce import report, runner, settings
 from srnet_jax.reproduce.experiments import EXPERIMENTS
 from srnet_jax.reproduce.results import Results
@@ -57,6 +57,7 @@ def make(
     experiment = dataclasses.replace(experiment, baseline=baseline or experiment.baseline)
     if experiment.rows:
         settings.check_paths(experiment, data, changes)
+    check_folder(plain(workdir))
     found, actions = runner.trainings(experiment, plain(workdir), data, scale, seeds, changes)
     if found:
         schema.check_read([training.config for training in found], changes)

@@ -134,8 +134,9 @@ def _circumstances(results: Results) -> list[str]:
     fields = {create_model(e.config.model).receptive_field for e in found}
     elsewhere = config.data.source != "h36m"
     frames = ", ".join(f"{part} {first['counts'][part]['frames']:,}" for part in ("train", "validation", "test"))
+    over = "mean ± standard deviation over seeds" if len(seeds) > 1 else "seed"
     return [
-        f"{', '.join(datasets)}; {first['protocol']} protocol; mm (PCK and AUC: %); mean ± standard deviation over seeds "
+        f"{', '.join(datasets)}; {first['protocol']} protocol; mm (PCK and AUC: %); {over} "
         f"{', '.join(map(str, seeds))}; best checkpoint; "
         f"{config.train.epochs} epochs of batches of {config.train.batch_size}; test-time flip "
         f"{'on' if first['test_time_flip'] else 'off'}.",

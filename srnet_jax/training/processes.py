@@ -83,7 +83,7 @@ def start(coordinator: str | None, num_processes: int | None, process_id: int | 
         jax.distributed.initialize(**given, initialization_timeout=int(within_s), heartbeat_timeout_seconds=HEARTBEAT_S)
     except (RuntimeError, ValueError) as error:
         expected = "SLURM, a TPU, Open MPI or Kubernetes" if coordinator == AUTO else f"all processes within {within_s:g} s"
-        raise UserError(f"--coordinator={coordinator}: {one_line(error)}; expected {expected}") from error
+        raise UserError(f"--coordinator={coordinator}: {one_line(error).rstrip('.')}; expected {expected}") from error
     if jax.process_index():  # only process 0 prints
         sys.stdout.flush()
         nothing = os.open(os.devnull, os.O_WRONLY)

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files, schema
+from srnet_jax.data import dataset
+from srnet_jax.data.windows import stack_frames
 from srnet_jax.errors import TrainingError, one_line
 from srnet_jax.io.files import write_whole
 from srnet_jax.pose.frames import Frames
@@ -160,6 +163,27 @@ def same_data(a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Return whether two fingerprints (see `describe_data`) describe the same data."""
     same = all(a[name] == b[name] for name in ("training_frames", "validation_frames")) and len(a["means"]) == len(b["means"])
     return same and all(math.isclose(x, y, rel_tol=1e-4, abs_tol=1e-5) for x, y in zip(a["means"], b["means"], strict=True))
+
+
+def other_data(workdir: Path, validation: Sequence[dataset.Sequence], normalization: str) -> list[str]:
+    """Return a line that says that a run was trained on other data than these, or none.
+
+    Args:
+      workdir: of the run; a run that was not trained here has no record of its data, and no line.
+      validation: the validation sequences of the run's config, as they are now.
+      normalization: of the run's config.
+    """
+    if (stored := _stored_data(workdir)) is None:
+        return []
+    count = sum(sequence.num_frames for sequence in validation)
+    if count and count == stored["validation_frames"]:
+        frames = stack_frames(validation, normalization)
+        found = describe_data(frames, frames)
+        means = found["means"][: len(found["means"]) // 2]
+        recorded = stored | {"training_frames": count, "means": stored["means"][-len(means) :]}
+        if same_data(recorded, found | {"means": means}):
+            return []
+    return [f"trained on OTHER data: {stored['validation_frames']:,} validation frames, here {count:,}, of other values"]
 
 
 def as_text(data: dict[str, Any]) -> str:

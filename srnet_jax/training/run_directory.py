@@ -22,11 +22,11 @@ from ml_collections import ConfigDict
 
 from srnet_jax.config import config_files
 from srnet_jax.errors import DiskFullError, TrainingError, one_line
-from srnet_jax.io.files import check_new
+from srnet_jax.io.files import check_folder, check_new
 from srnet_jax.training import processes, records
 from srnet_jax.training.checkpoint_format import Snapshot
 from srnet_jax.training.checkpoints import Checkpoints
-from srnet_jax.training.metric_log import MetricLog
+from srnet_jax.training.metric_log import METRICS_FILE, MetricLog, read_lines
 from srnet_jax.training.trainer import TrainingData
 
 LOCK_FILE = ".lock"
@@ -81,8 +81,7 @@ def check_workdir(workdir: Path, config: ConfigDict, *, ensemble: bool, fork: bo
         records.check_config(config, workdir, fork=fork)
         with locked(workdir):
             return
-    if workdir.exists():
-        raise TrainingError(f"{workdir}: found a file, expected a folder or a new name")
+    check_folder(workdir)
     check_new(workdir)
 
 
@@ -146,6 +145,11 @@ class RunDirectory:
             run._checkpoints = stack.enter_context(Checkpoints(path, **kept, say=say))
             snapshot = run._checkpoints.restore_latest(initial.state)
             if snapshot is None:
+                if steps := [line["step"] for _, line in read_lines(path / METRICS_FILE)]:
+                    say(
+                        f"warning: {path}: no checkpoint, but {METRICS_FILE} up to step {steps[-1]:.0f}; "
+                        "training starts from the beginning"
+                    )
                 run._checkpoints.try_writing(initial)
                 snapshot = initial
             if changes:

@@ -121,8 +121,16 @@ def test_config_survives_the_workdir(tiny_config, tmp_path):
         ("train.batch_size", 1, "a whole number from 2 to"),
         ("data.seed", 10**20, "a whole number from 0 to 2,147,483,647"),
         ("train.learning_rate", float("nan"), "nan is not allowed"),
-        ("protocol.subjects_train", (1, 2), "one or more names"),
+        ("protocol.subjects_train", (1, 2), "one or more different names"),
+        (
+            "protocol.subjects_train",
+            ("S1", "S1"),
+            "('S1', 'S1') is not allowed, expected a tuple of one or more different names",
+        ),
+        ("protocol.subjects_test", ({},), "one or more different names"),
         ("protocol.rare_percents", (0,), "percentages above 0"),
+        ("protocol.rare_percents", (10, 10), "expected () or a tuple of different percentages above 0, at most 100"),
+        ("data.actions", ({},), "a tuple of different names"),
         ("data.source", "h36", "expected one of synthetic, embedded, h36m, humaneva, mocap"),
     ],
 )
@@ -196,6 +204,20 @@ def test_fields_are_described_by_their_beginning():
     assert every == list(schema.FIELDS)
     with pytest.raises(ConfigError, match=r"config\.evaluation\.: no such field"):
         schema.describe_fields("evaluation.")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("config.train.foo", r"^config\.train\.foo: no such field"),
+        ("learning", r"^config\.learning: no such field, did you mean config\.ensemble\.learning_rates\?"),
+        ("percents", r"did you mean config\.protocol\.rare_percents\?"),
+        ("xyz", r"`python -m launch\.describe --fields=config\.` lists all fields"),
+    ],
+)
+def test_unknown_fields_are_named_once_with_the_nearest(name, message):
+    with pytest.raises(ConfigError, match=message):
+        schema.describe_fields(name)
 
 
 def test_members_of_an_ensemble(tiny_config):

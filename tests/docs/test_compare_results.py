@@ -6,7 +6,7 @@ import json
 import pytest
 
 from docs import draw_results
-from docs.compare_results import ACTIONS, RESULTS, compare, mean_error, read
+from docs.compare_results import ACTIONS, RESULTS, compare, mean_error, read, seeds_of_one_network
 
 
 def columns(first, second):
@@ -61,6 +61,7 @@ def changed(tmp_path, change):
         lambda results: results.pop("average_over_actions"),
         lambda results: results["rare"].pop("20"),
         lambda results: results.update(recordings=3),
+        lambda results: results.pop("seed"),
     ],
 )
 def test_other_files_are_refused(change, tmp_path):
@@ -90,3 +91,30 @@ def test_the_curves_have_the_same_labels_and_end_at_the_same_step_for_each_netwo
     assert list(found) == ["FC", "SFS", "SR", "SR-wide (ours)"]
     assert len({tuple(by_label) for by_label in found.values()}) == 1
     assert {max(by_step) for by_label in found.values() for by_step in by_label.values()} == {114_120}
+
+
+def test_networks_that_were_not_tested_alike_are_said():
+    ours, other = (read(str(RESULTS / f"sr_long_hdm05{name}.json")) for name in ("", "_other_cameras"))
+    assert compare([ours], [ours]).caption is None
+    caption = str(compare([ours], [other]).caption)
+    assert caption.startswith("NOT tested alike: labels ['virtual cameras: all 287 motions stay in the image'] and ['virtual")
+    assert "in training" not in caption
+
+
+def test_seeds_that_were_tested_on_other_recordings_have_no_interval(tmp_path):
+    def shorten(results):
+        results["recordings"]["names"].pop()
+        for row in (row for rows in results["recordings"]["rows"].values() for row in rows.values()):
+            row["frames"].pop(), row["mpjpe_mm"].pop()
+
+    ours, shorter = read(str(RESULTS / "sr_long_hdm05.json")), read(changed(tmp_path, shorten))
+    assert set(compare([ours, shorter], [ours]).columns[3].cells) == {"too few, or different, recordings"}
+
+
+def test_only_different_seeds_of_one_network_are_averaged(tmp_path):
+    ours, other = (str(RESULTS / f"{name}_long_hdm05.json") for name in ("sr", "fc"))
+    with pytest.raises(argparse.ArgumentTypeError, match=r"found 349945 and 1623603 parameters, expected runs of one network"):
+        seeds_of_one_network(f"{ours},{other}")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"found seeds 0, 0, expected different seeds"):
+        seeds_of_one_network(f"{ours},{ours}")
+    assert len(seeds_of_one_network(f"{ours},{changed(tmp_path, lambda results: results.update(seed=1))}")) == 2

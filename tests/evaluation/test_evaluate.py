@@ -19,12 +19,14 @@ from srnet_jax.evaluation.evaluate import (
     changed,
     differing_test_fields,
     evaluate,
+    evaluate_checkpoints,
     group_seeds,
     runs_with_checkpoint,
     to_csv,
 )
 from srnet_jax.evaluation.measure import measure, rows
 from srnet_jax.evaluation.test_set import load_test_set, with_own_training
+from srnet_jax.lifting.lifter import load_trained
 from srnet_jax.models.pose_lifter import create_model
 from srnet_jax.models.predict import piece_length, predict
 from srnet_jax.official.networks import zero_variables
@@ -284,6 +286,33 @@ def test_bad_workdirs_are_named(tmp_path, runs):
         evaluate([tmp_path / "nothing"])
     with pytest.raises(UserError, match="no checkpoint '3'"):
         evaluate(runs[:1], "3")
+    with pytest.raises(ConfigError, match=r": found an ensemble \(ensemble\.json\), expected the workdir of one of its runs"):
+        evaluate([runs[0].parent])
+    with pytest.raises(ConfigError, match=r": found an ensemble"):
+        load_trained(runs[0].parent)
+
+
+@pytest.mark.parametrize(("number", "change"), [("validation_frames", 1), ("means", 0.01)])
+def test_a_run_of_other_data_says_so(tmp_path, runs, number, change):
+    run = shutil.copytree(runs[2], tmp_path / "fc")
+    ((evaluation, _),) = evaluate_checkpoints([(run, "best")])
+    assert not any("OTHER data" in label for label in evaluation.results["labels"])
+    data = json.loads((run / "data.json").read_text())
+    frames = data["validation_frames"]
+    data[number] = [mean + change for mean in data["means"]] if number == "means" else data[number] + change
+    (run / "data.json").write_text(json.dumps(data))
+    ((evaluation, _),) = evaluate_checkpoints([(run, "best")])
+    text = f"trained on OTHER data: {data['validation_frames']:,} validation frames, here {frames:,}, of other values"
+    assert text in evaluation.results["labels"]
+
+
+def test_runs_of_an_earlier_ensemble_are_named(tmp_path, runs):
+    ensemble = shutil.copytree(runs[0].parent, tmp_path / "gp")
+    config = config_files.load(ensemble, config_files.ENSEMBLE_FILE)
+    config.ensemble.seeds = (1,)
+    config_files.save(config, ensemble, config_files.ENSEMBLE_FILE)
+    with pytest.warns(UserWarning, match=r"gp: seed_0 left out, because ensemble\.json is of a later training without"):
+        assert runs_with_checkpoint(ensemble, "best") == [ensemble / "seed_1"]
 
 
 def test_members_without_the_checkpoint_are_left_out(tmp_path, runs):

@@ -363,6 +363,7 @@ def test_fields_are_checked():
     [
         ({"table": "11"}, "--table=11: not known, expected one of 1, 2, 3"),
         ({"workdir": None}, "--workdir: missing"),
+        ({"workdir": __file__}, f"{__file__}: found a file, expected a folder or a new name"),
         ({"shard": "3/2"}, "--shard=3/2: not understood, expected I/N"),
         ({"baseline": "fc"}, "--baseline=fc: no row of table 2, expected one of GP; FC; "),
         ({"data": "h36m"}, "--data.path: missing, expected where the h36m data are"),

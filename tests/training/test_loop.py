@@ -224,6 +224,16 @@ def test_an_empty_split_is_refused(tiny_config, tmp_path, monkeypatch, part):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_without_its_checkpoints_says_that_it_starts_again(tiny_config, tmp_path, monkeypatch, capsys):
+    monkeypatch.delattr(Trainer, "steps")  # nothing is trained, the workdir is only opened
+    for metrics, said in (("", False), ('{"step": 5, "epoch": 1}\n{"step": 10, "epo', True)):
+        (tmp_path / "metrics.jsonl").write_text(metrics)
+        with pytest.raises(AttributeError, match="steps"):
+            train_and_evaluate(tiny_config, tmp_path)
+        text = f"warning: {tmp_path}: no checkpoint, but metrics.jsonl up to step 5; training starts from the beginning\n"
+        assert (text in capsys.readouterr().out) == said
+
+
 def test_a_network_worse_than_the_mean_pose_is_reported(tiny_config, tmp_path, capsys):
     tiny_config.train.learning_rate = 1e-9
     tiny_config.train.epochs = 1
