@@ -80,6 +80,19 @@ def test_times_of_day_with_fractions_of_a_second(name):
     assert not any(place[2] for place in found)
 
 
+def test_times_of_day_past_midnight():
+    start = datetime.datetime(2024, 4, 30, 23, 59, 59, 700_000)
+    times = [start + datetime.timedelta(milliseconds=40 * frame) for frame in range(20)]
+    assert [place[1] for place in of(*(f"{time:%Y%m%d_%H%M%S_%f}.jpg" for time in times))] == list(range(20))
+
+
+@pytest.mark.parametrize("name", ["{:06d}_{:03d}.jpg", "S{:06d}_{:03d}.jpg", "20240501_{:06d}_{:06d}.jpg"])
+def test_numbers_of_videos_that_could_be_times_of_day(name):
+    found = of(*(name.format(video, frame) for video in (21500, 21559, 10203) for frame in range(0, 50, 5)))
+    assert [place[1] for place in found] == [*range(0, 50, 5)] * 3
+    assert len({place[0] for place in found}) == 3
+
+
 def test_frames_of_recordings_named_by_their_time():
     """The last number counts frames and is no fraction of a second."""
     found = of(*(f"20240501_1000{second:02d}_{frame:03d}.jpg" for second in (1, 47) for frame in range(1, 9)))
