@@ -28,6 +28,7 @@ from srnet_jax.keypoints.points import mark_missing
 
 MEMORY = 30  # linking: frames
 DOUBLE, DOUBLE_JOINTS = 0.1, 3  # mean distance of one person's two detections, sizes of the person; least number of joints
+MOSTLY = 0.5  # of the frames
 MAX_PEOPLE = 100  # to link in a frame, because all pairs are compared
 MAX_FRAMES = 1_000_000
 FEW_IDS = 3  # so few different ids may be people who are each seen once
@@ -231,6 +232,12 @@ def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
             f"{where}: found {len(most)} people without track ids in frame {frames[most[0]]}, expected at most {MAX_PEOPLE}"
         )
     every = [_doubles(values, rows) for rows in groups]
+    if (twice := sum(map(bool, every))) > MOSTLY * len(groups) > MOSTLY:
+        warnings.warn(
+            f"{where}: found two people at the same place in {twice} of {len(groups)} frames, expected each person once a "
+            "frame; the surer one is used, are the frames numbered rightly?",
+            stacklevel=2,
+        )
     if all(len(rows) == len(doubles) + 1 for rows, doubles in zip(groups, every, strict=True)):
         return numbers
     last_rows, count = np.empty(0, np.int64), 0  # the last row of each person who may be continued
