@@ -169,7 +169,8 @@ def _stacked(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]
 def _are_frames(arrays: dict[str, np.ndarray], names: list[str]) -> bool:
     """Return whether arrays without own names may be a frame each, rather than keypoints and other arrays of a whole video."""
     shapes = [arrays[name].shape for name in names]
-    return len({shape[-2:] for shape in shapes}) == 1 and all(len(shape) == 2 or shape[0] <= _CROWD for shape in shapes)
+    few = all(len(shape) == 2 or (shape[0] <= _CROWD and len(shapes) > 2) for shape in shapes)
+    return few and len({shape[-2:] for shape in shapes}) == 1
 
 
 def _only_points(arrays: dict[str, np.ndarray]) -> str | None:

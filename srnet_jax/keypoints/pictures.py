@@ -129,7 +129,7 @@ def _timed(names: list[str], seconds: list[float]) -> dict[Hashable, Place]:
     step = float(np.median(steps)) or 1.0
     frames = np.zeros(len(names), np.int64)
     if times.max() / step < _MAX_FRAMES:  # step by step, because rounded times may drift
-        frames[order] = np.round(times.min() / step) + np.append(0, np.cumsum(np.round(steps / step)))
+        frames[order] = np.round(times.min() / step) + np.append(0, np.cumsum(np.maximum(np.round(steps / step), steps > 0)))
     if len(set(frames.tolist())) < len(names):
         return {name: Place(name, 0, True) for name in names}
     return {name: Place("", frame, False) for name, frame in zip(names, frames.tolist(), strict=True)}

@@ -167,6 +167,9 @@ def test_archives_of_keypoints_and_of_other_arrays_without_names(tmp_path, other
     np.savez(tmp_path / "walk.npz", WALK[..., :2], np.full(other, 0.5))
     (track,) = keypoint_files.load(tmp_path / "walk.npz")
     np.testing.assert_array_equal(track.keypoints, WALK[..., :2])
+    np.savez(tmp_path / "walk.npz", WALK[:15, :, :2], np.full((15, 17, 2), 0.5))
+    (track,) = keypoint_files.load(tmp_path / "walk.npz")
+    np.testing.assert_array_equal(track.keypoints, WALK[:15, :, :2])
 
 
 def test_archives_with_an_array_for_each_person(tmp_path):

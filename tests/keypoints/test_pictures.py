@@ -2,6 +2,7 @@
 
 import datetime
 
+import numpy as np
 import pytest
 
 from srnet_jax.keypoints.pictures import Place, places
@@ -84,6 +85,15 @@ def test_times_of_day_past_midnight():
     start = datetime.datetime(2024, 4, 30, 23, 59, 59, 700_000)
     times = [start + datetime.timedelta(milliseconds=40 * frame) for frame in range(20)]
     assert [place[1] for place in of(*(f"{time:%Y%m%d_%H%M%S_%f}.jpg" for time in times))] == list(range(20))
+
+
+def test_uneven_times_of_day():
+    """A camera that takes a picture about every 0.1 s, and two after 0.04 s."""
+    start = datetime.datetime(2024, 5, 1, 10, 0, 0, 20_000)
+    passed = np.cumsum([100, 90, 110, 40, 130, 100, 100, 40, 120, 100, 95, 105])
+    found = of(*(f"{start + datetime.timedelta(milliseconds=int(time)):%H%M%S_%f}.jpg" for time in passed))
+    assert [place[1] for place in found] == list(range(12))
+    assert not any(place[2] for place in found)
 
 
 @pytest.mark.parametrize("name", ["{:06d}_{:03d}.jpg", "S{:06d}_{:03d}.jpg", "20240501_{:06d}_{:06d}.jpg"])

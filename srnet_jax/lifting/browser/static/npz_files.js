@@ -83,7 +83,8 @@ function stacked(arrays, file, tables) {
 
 /** Return whether arrays without own names may be a frame each, rather than keypoints and other arrays of a whole video. */
 function areFrames(shapes) {
-  return shapes.every((shape) => isAlike(shape.slice(-2), shapes[0].slice(-2)) && (shape.length === 2 || shape[0] <= CROWD));
+  const isFrame = (shape) => shape.length === 2 || (shape[0] <= CROWD && shapes.length > 2);
+  return shapes.every((shape) => isFrame(shape) && isAlike(shape.slice(-2), shapes[0].slice(-2)));
 }
 
 /** Return the name of the only array that may be keypoints; undefined if there are none or several. */

@@ -97,7 +97,8 @@ function timed(names, times) {
   let frame = roundHalfEven(times[order[0]] / step);
   if (range(times)[1] / step < MAX_FRAMES) { // step by step, because rounded times may drift
     order.forEach((row, index) => {
-      if (index) frame += roundHalfEven((times[row] - times[order[index - 1]]) / step);
+      const passed = index ? times[row] - times[order[index - 1]] : 0;
+      frame += Math.max(roundHalfEven(passed / step), Number(passed > 0));
       frames[row] = frame;
     });
   }
