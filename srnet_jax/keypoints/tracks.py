@@ -259,17 +259,19 @@ def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
 
 def _doubles(values: np.ndarray, rows: np.ndarray) -> dict[int, int]:
     """Return {row: the surer row of the same frame at the same place}, for people whom a detector found twice."""
+    if len(rows) < 2:
+        return {}
+    ordered = rows[np.argsort(values[rows, :, 2].sum(-1), kind="stable")][::-1]
+    points = values[ordered, :, :2]
+    gaps = np.linalg.norm(points[:, None] - points, axis=-1)  # [R, R, J]
+    both = np.isfinite(gaps)
+    means = np.where(both, gaps, 0).sum(-1) / np.maximum(both.sum(-1), 1)
+    same = np.triu((both.sum(-1) >= DOUBLE_JOINTS) & (means < DOUBLE * _sizes(values[ordered])[:, None]), 1)  # [surer, row]
     found: dict[int, int] = {}
-    kept: list[int] = []
-    for row in rows[np.argsort(values[rows, :, 2].sum(-1), kind="stable")][::-1].tolist() if len(rows) > 1 else ():
-        gaps = np.linalg.norm(values[kept, :, :2] - values[row, :, :2], axis=-1)  # [K, J]
-        number = np.isfinite(gaps).sum(-1)
-        means = np.where(np.isfinite(gaps), gaps, 0).sum(-1) / np.maximum(number, 1)
-        same = (number >= DOUBLE_JOINTS) & (means < DOUBLE * _sizes(values[kept]))
-        if same.any():
-            found[row] = kept[int(np.argmax(same))]
-        else:
-            kept.append(row)
+    for place in np.flatnonzero(same.any(0)):
+        surer = next((row for row in ordered[same[:, place]].tolist() if row not in found), None)
+        if surer is not None:
+            found[int(ordered[place])] = surer
     return found
 
 
