@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from docs.compare_results import ACTIONS, RESULTS, read
 from docs.make_pictures import save
 from srnet_jax.evaluation.charts import RUN_COLOURS
+from srnet_jax.evaluation.evaluate import Evaluation
 from srnet_jax.evaluation.intervals import gain
 from srnet_jax.reproduce.drawing import steps_figure
 from srnet_jax.reproduce.results import Curves
@@ -60,7 +61,7 @@ def draw_gains(pairs: Sequence[tuple[str, str]]) -> Figure:
     return figure
 
 
-def runs(name: str) -> list:
+def runs(name: str) -> list[Evaluation]:
     """Read the results of a network, one for each seed."""
     return [read(str(path)) for path in sorted(RESULTS.glob(f"{name}_long_hdm05*.json")) if "cameras" not in path.stem]
 

@@ -307,12 +307,17 @@ def _with_numbers(names: list[str]) -> list[str]:
 
 
 def _of_bodies(names: list[str], rows: Rows) -> Rows:
-    """Return the lines of the body, in a table with one line per joint that also has lines of hands and faces."""
+    """Return the lines of the body, in a table with one line per joint that also has lines of hands and faces.
+
+    All lines are kept if those of the body are not as many joints as a layout's: a face may be the nose, eyes and ears.
+    """
     for column, name in enumerate(names):
         kinds = {row[column] for _, row in rows} if letters(name) in PARTS_COLUMNS else set()
         words = {letters(kind).removesuffix("landmarks") for kind in kinds}
         if len(kinds) > 1 and words <= {*BODY_PARTS, *OTHER_PARTS} and words & {*BODY_PARTS}:
-            return [(where, row) for where, row in rows if letters(row[column]).removesuffix("landmarks") in BODY_PARTS]
+            body = [(where, row) for where, row in rows if letters(row[column]).removesuffix("landmarks") in BODY_PARTS]
+            joint = Columns.of(names, rows).joint(rows)
+            return body if joint is None or len({row[joint] for _, row in body}) in NUMBERS else rows
     return rows
 
 

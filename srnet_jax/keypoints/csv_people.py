@@ -1,5 +1,6 @@
 """Split tables whose lines contain several people, in columns such as person1_nose_x, into a line for each person."""
 
+import collections
 import re
 
 import numpy as np
@@ -19,16 +20,27 @@ def people_apart(names: list[str], rows: Rows) -> tuple[list[str], Rows]:
 
     Each person must have x of at least six joints, and all people pixels, or all fractions of the image size.
     """
-    repeated = {match[1] for name in names if (match := _AFTER.fullmatch(name))} & set(names)
+    different = _different(names)
+    repeated = {match[1] for name in different if (match := _AFTER.fullmatch(name))} & set(names)
     for own in (_before, _after):
         people: dict[str, dict[str, int]] = {}
-        for column, name in enumerate(names):
+        for column, name in enumerate(different):
             if found := own(name, repeated):
                 people.setdefault(found[0], {}).setdefault(found[1], column)
         people = {person: columns for person, columns in people.items() if len(_xs(columns)) >= MIN_NAMES}
         if len(people) > 1 and _are_alike(list(people.values()), rows):
             return _apart(names, rows, people)
     return names, rows
+
+
+def _different(names: list[str]) -> list[str]:
+    """Number names that repeat, as pandas does: x, x.1, x.2."""
+    seen: collections.Counter[str] = collections.Counter()
+    found = []
+    for name in names:
+        found.append(f"{name}.{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return found
 
 
 def _before(name: str, _: set[str]) -> tuple[str, str] | None:

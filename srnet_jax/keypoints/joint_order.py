@@ -78,11 +78,11 @@ def named_alike(people: list[Detection], path: Path) -> tuple[str, ...] | None:
 def _numbers(names: tuple[str, ...], path: Path) -> dict[str, int] | None:
     """Return the index of each joint whose name contains its number (`12`, `joint12`, `landmark_12`); None for other names.
 
-    Numbers start at 0 or 1. If a file lacks the first joints, the highest number must show which of the two it is: 1 to 32 are
-    MediaPipe's without 0.
+    Numbers start at 0 or 1. If a file lacks the first joints, the highest number must show which of the two it is. 1 to 32 may
+    be MediaPipe's joints without 0, or 32 other joints.
 
     Raises:
-      DataError: if it does not, or if numbers are repeated or too large.
+      DataError: if this is not clear, or if numbers are repeated or too large.
     """
     stems = collections.Counter(re.sub("[0-9]+", "", name) for name in names if re.search("[0-9]", name))
     if not stems:
@@ -98,7 +98,9 @@ def _numbers(names: tuple[str, ...], path: Path) -> dict[str, int] | None:
     fitting = [start for start in (0, 1) if high + 1 - start in NUMBERS]
     if low > 1 and len(fitting) != 1:
         raise DataError(f"{path}: found joints numbered {low} to {high}, expected them to start at 0 or 1")
-    start = low if low < 2 and fitting != [0] else fitting[0]
+    if low == 1 and fitting == [0]:
+        raise DataError(f"{path}: found joints numbered 1 to {high}, expected 0 to {high}, or 1 to a layout's number of joints")
+    start = low if low < 2 else fitting[0]
     return {name: number - start for name, number in numbers.items()}
 
 

@@ -162,10 +162,9 @@ def read(content: Any, one: Format, path: Path) -> Iterator[Detection]:
         clip = _value(frame, _VIDEO) if frame is not content else None
         clock = _clock(frame) if frame is not content else None
         where = f"{path}: frame {one_line(picture, 100)}"
-        category = None if None in named else str(_value(frame, ("category_id",)))
-        if named and category not in named and one.name == "coco_annotations":
+        joints = named.get(str(_value(frame, ("category_id",))), named.get(None))
+        if joints == () and one.name == "coco_annotations":
             continue  # something that is no person
-        joints = named.get(category)
         numbers = {str(number): number for number in range(len(joints or ()))}
         for track, points, scores in _people(frame, one, where, lacking):
             if points in _NOTHING or (isinstance(points, list) and all(item in _NOTHING for item in points)):
@@ -238,15 +237,17 @@ def _joint_names(content: Any) -> dict[str | None, tuple[str, ...]]:
     """Return the joint names that a file gives once for all people, if they are a body's.
 
     Returns:
-      {id of a category of COCO annotations: names}, or {None: names} of all people; empty without names.
+      {None: names of all people}, and of COCO annotations also {id of a category: its names; () if they are not a body's};
+      empty without names.
     """
     if not isinstance(content, dict):
         return {}
     categories = content.get("categories")
     if isinstance(categories, list):
-        given = {str(one.get("id")): _body_names(one.get("keypoints")) for one in categories if isinstance(one, dict)}
-        bodies: dict[str | None, tuple[str, ...]] = {category: names for category, names in given.items() if names}
-        return {None: next(iter(bodies.values()))} if len(given) == 1 and bodies else bodies
+        given = {str(one.get("id")): one["keypoints"] for one in categories if isinstance(one, dict) and one.get("keypoints")}
+        bodies: dict[str | None, tuple[str, ...]] = {category: _body_names(names) or () for category, names in given.items()}
+        first = next(filter(None, bodies.values()), None)
+        return bodies | {None: first} if first else {}
     meta = content.get("meta_info")
     if isinstance(meta, dict):
         own = None if str(meta.get("dataset_name")) in DATA_SETS else _body_names(meta.get("keypoint_id2name"))

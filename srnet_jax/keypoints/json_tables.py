@@ -89,7 +89,8 @@ def _transposed(columns: dict[str, Any]) -> list[dict[str, Any]] | None:
     joints = [key for key in cells if joint_name(key) is not None]
     of_joints = len(joints) >= MIN_NAMES and all(_is_joint(cell) for key in joints for cell in cells[key])
     flat = _are_columns(cells) and all(_is_cell(cell) for value in cells.values() for cell in value)
-    numbered = all(isinstance(value, dict) for value in columns.values()) and not {*POINTS}.isdisjoint(columns)
+    points = [columns[key] for key in POINTS if key in columns]
+    numbered = all(isinstance(value, dict) for value in columns.values()) and bool(points) and not any(map(is_joints, points))
     if not count or not (of_joints or flat or (numbered and len(columns) > 1)):
         return None
     return [{key: value[number] for key, value in cells.items()} for number in range(count)]
@@ -147,10 +148,10 @@ def _begin_with_frames(rows: list[Any]) -> bool:
 def with_objects(names: list[str], rows: Rows) -> list[Any] | None:
     """Return the lines of a table whose cells contain joints as JSON or as Python's text; None for other tables."""
     found: list[dict[str, Any]] = [{} for _ in rows]
-    known = with_known_keys(dict.fromkeys(names))
-    if known.keys().isdisjoint(POINTS):
+    known = with_known_keys({name: column for column, name in enumerate(names)})
+    if known.keys().isdisjoint(POINTS) or _are_columns(names):
         return None
-    for column, name in enumerate(known):
+    for name, column in known.items():
         for one, (_, row) in zip(found, rows, strict=True):
             one[name] = _value(row[column])
     points = [value for one in found for key, value in one.items() if key in POINTS]
@@ -161,11 +162,13 @@ def with_objects(names: list[str], rows: Rows) -> list[Any] | None:
 
 def _value(cell: str) -> Any:
     """Return the value of a cell: a list or an object, a number, nothing or text."""
-    text = (
-        re.sub(r"\b(None|True|False|nan)\b", lambda word: _WORDS[word[0]], cell.replace("'", '"')) if cell[:1] in "[{" else cell
-    )
-    try:
-        value = json.loads(text, parse_constant=lambda _: None, object_hook=with_known_keys) if text else None
-    except (ValueError, RecursionError):
-        return cell
-    return value if not isinstance(value, bool) else cell
+    texts = [cell or "null"]
+    if cell[:1] in ("[", "{"):  # JSON, or Python's text
+        texts.append(re.sub(r"\b(None|True|False|nan)\b", lambda word: _WORDS[word[0]], cell.replace("'", '"')))
+    for text in texts:
+        try:
+            value = json.loads(text, parse_constant=lambda _: None, object_hook=with_known_keys)
+        except (ValueError, RecursionError):
+            continue
+        return value if not isinstance(value, bool) else cell
+    return cell

@@ -155,7 +155,7 @@ def _stacked(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]
             groups.setdefault(name[: found.start()], []).append(name)
     known = [name for name in _POINTS if name in arrays and not _NUMBER.search(name)]
     (stem, names), *_ = sorted(groups.items(), key=lambda group: -len(group[1])) or [("", [])]
-    if known or len(names) < 2 or letters(stem) not in STEMS:
+    if known or len(names) < 2 or letters(stem) not in STEMS or (letters(stem) == "arr" and not _are_frames(arrays, names)):
         return arrays
     names.sort(key=lambda name: int(name[len(stem) :][-18:]))
     if len({arrays[name].shape for name in names}) > 1:
@@ -164,6 +164,13 @@ def _stacked(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]
     numbers = np.array([int(name[len(stem) :][-15:]) for name in names])
     others = {name: array for name, array in arrays.items() if name not in names}
     return {"frames": numbers} | others | {"keypoints": np.stack([arrays[name] for name in names])}
+
+
+def _are_frames(arrays: dict[str, np.ndarray], names: list[str]) -> bool:
+    """Return whether arrays without own names may be a frame each, rather than keypoints and other arrays of a whole video."""
+    shapes = [arrays[name].shape for name in names]
+    few = all(len(shape) == 2 or (shape[0] <= _CROWD and len(shapes) > 2) for shape in shapes)
+    return few and len({shape[-2:] for shape in shapes}) == 1
 
 
 def _only_points(arrays: dict[str, np.ndarray]) -> str | None:

@@ -9,6 +9,7 @@ times.
 """
 
 import collections
+import datetime
 import itertools
 import re
 from collections.abc import Hashable, Sequence
@@ -29,6 +30,7 @@ _CLOCK = re.compile(  # a prefix, an optional date, the time of day, and its mil
     r"([0-9]{3}|[0-9]{6})"
 )
 _SHORTEST = 0.0015  # seconds between frames
+_PAUSE = 10  # usual steps: if a new second usually begins after more, the numbers are not times of day
 _MAX_FRAMES = 1e9
 
 
@@ -88,25 +90,36 @@ def _with_number(clip: str, number: int) -> str:
 def _clock_times(names: list[str]) -> list[float] | None:
     """Return the seconds of pictures whose names end with a time of day, from the first; None for other names.
 
-    The last number must neither increase with time nor count by one, as frames after the time of a recording do.
+    The last number must neither increase with time nor count by one, as frames after the time of a recording do, nor begin
+    again after long pauses, as frames after the numbers of videos do.
     """
     found = [_CLOCK.fullmatch(_EXTENSION.sub("", name)) for name in names]
     times: list[tuple[float, int]] = []
     for one in found:
         if one is None or found[0] is None or one[1] != found[0][1]:
             return None
-        days = 372 * int(one[2] or 0) + 31 * int(one[4] or 0) + int(one[5] or 0)  # increase with the date
+        days = _days(one[2], one[4], one[5])
         hours, minutes, seconds = int(one[6]), int(one[8]), int(one[9])
-        if hours > 23 or minutes > 59 or seconds > 59:
+        if days is None or hours > 23 or minutes > 59 or seconds > 59:
             return None
         whole = 86400 * days + 3600 * hours + 60 * minutes + seconds
         times.append((whole + float(f"0.{one[10]}"), int(one[10])))
     last = [number for _, number in sorted(times)]
     if len(times) < 2 or last == sorted(last):
         return None
-    first = min(times)[0]
-    since = [time - first for time, _ in times]
-    return since if np.median(np.diff(sorted(since))) > _SHORTEST else None
+    since = np.array([time for time, _ in times]) - min(times)[0]
+    ordered = np.sort([time for time, _ in times])
+    steps = np.diff(ordered)
+    pauses, step = steps[np.diff(np.floor(ordered)) > 0], float(np.median(steps))
+    return since.tolist() if step > _SHORTEST and np.median(pauses) <= _PAUSE * step else None
+
+
+def _days(year: str | None, month: str, day: str) -> int | None:
+    """Return the number of a day; 0 without a date, None if there is no such day."""
+    try:
+        return datetime.date(int(year), int(month), int(day)).toordinal() if year else 0
+    except ValueError:
+        return None
 
 
 def _timed(names: list[str], seconds: list[float]) -> dict[Hashable, Place]:
@@ -116,7 +129,7 @@ def _timed(names: list[str], seconds: list[float]) -> dict[Hashable, Place]:
     step = float(np.median(steps)) or 1.0
     frames = np.zeros(len(names), np.int64)
     if times.max() / step < _MAX_FRAMES:  # step by step, because rounded times may drift
-        frames[order] = np.round(times.min() / step) + np.append(0, np.cumsum(np.round(steps / step)))
+        frames[order] = np.round(times.min() / step) + np.append(0, np.cumsum(np.maximum(np.round(steps / step), steps > 0)))
     if len(set(frames.tolist())) < len(names):
         return {name: Place(name, 0, True) for name in names}
     return {name: Place("", frame, False) for name, frame in zip(names, frames.tolist(), strict=True)}

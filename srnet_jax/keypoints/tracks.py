@@ -28,6 +28,7 @@ from srnet_jax.keypoints.points import mark_missing
 
 MEMORY = 30  # linking: frames
 DOUBLE, DOUBLE_JOINTS = 0.1, 3  # mean distance of one person's two detections, sizes of the person; least number of joints
+MOSTLY = 0.5  # of the frames
 MAX_PEOPLE = 100  # to link in a frame, because all pairs are compared
 MAX_FRAMES = 1_000_000
 FEW_IDS = 3  # so few different ids may be people who are each seen once
@@ -231,6 +232,12 @@ def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
             f"{where}: found {len(most)} people without track ids in frame {frames[most[0]]}, expected at most {MAX_PEOPLE}"
         )
     every = [_doubles(values, rows) for rows in groups]
+    if (twice := sum(map(bool, every))) > MOSTLY * len(groups) > MOSTLY:
+        warnings.warn(
+            f"{where}: found two people at the same place in {twice} of {len(groups)} frames, expected each person once a "
+            "frame; the surer one is used, are the frames numbered rightly?",
+            stacklevel=2,
+        )
     if all(len(rows) == len(doubles) + 1 for rows, doubles in zip(groups, every, strict=True)):
         return numbers
     last_rows, count = np.empty(0, np.int64), 0  # the last row of each person who may be continued
@@ -252,17 +259,19 @@ def _link(frames: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
 
 def _doubles(values: np.ndarray, rows: np.ndarray) -> dict[int, int]:
     """Return {row: the surer row of the same frame at the same place}, for people whom a detector found twice."""
+    if len(rows) < 2:
+        return {}
+    ordered = rows[np.argsort(values[rows, :, 2].sum(-1), kind="stable")][::-1]
+    points = values[ordered, :, :2]
+    gaps = np.linalg.norm(points[:, None] - points, axis=-1)  # [R, R, J]
+    both = np.isfinite(gaps)
+    means = np.where(both, gaps, 0).sum(-1) / np.maximum(both.sum(-1), 1)
+    same = np.triu((both.sum(-1) >= DOUBLE_JOINTS) & (means < DOUBLE * _sizes(values[ordered])[:, None]), 1)  # [surer, row]
     found: dict[int, int] = {}
-    kept: list[int] = []
-    for row in rows[np.argsort(values[rows, :, 2].sum(-1), kind="stable")][::-1].tolist() if len(rows) > 1 else ():
-        gaps = np.linalg.norm(values[kept, :, :2] - values[row, :, :2], axis=-1)  # [K, J]
-        number = np.isfinite(gaps).sum(-1)
-        means = np.where(np.isfinite(gaps), gaps, 0).sum(-1) / np.maximum(number, 1)
-        same = (number >= DOUBLE_JOINTS) & (means < DOUBLE * _sizes(values[kept]))
-        if same.any():
-            found[row] = kept[int(np.argmax(same))]
-        else:
-            kept.append(row)
+    for place in np.flatnonzero(same.any(0)):
+        surer = next((row for row in ordered[same[:, place]].tolist() if row not in found), None)
+        if surer is not None:
+            found[int(ordered[place])] = surer
     return found
 
 

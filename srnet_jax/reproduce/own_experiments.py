@@ -25,7 +25,7 @@ _SUBSETS = fixed_columns(  # see `evaluation.subsets`
     _UPRIGHT,
 )
 _SMALL_FC = Row("FC, as few parameters as SR", FC, width=0.459)
-_RUNS = "Not in the paper. The runs are those of Figure 5 and a smaller FC"
+_RUNS = "The runs are those of Figure 5, and an FC of SR's size"
 _MAIN_ROWS = (Row("FC", FC), _SMALL_FC, Row("SFS", SFS), Row("SR", SR), Row(WIDE_NAME, WIDE))
 
 OWN_EXPERIMENTS: dict[str, Experiment] = {
@@ -36,8 +36,8 @@ OWN_EXPERIMENTS: dict[str, Experiment] = {
         "FC",
         "steps",
         notes=(
-            f"{_RUNS}, at the checkpoints that the scale `long` keeps. The learning rate falls until the last step, so a "
-            "point before it differs from the end of a shorter training.",
+            f"Not in the paper. {_RUNS}, at the checkpoints that the scale `long` keeps. The learning rate falls until the "
+            "last step, so a point before it differs from the end of a shorter training.",
         ),
     ),
     "rankings": Experiment(
@@ -53,8 +53,8 @@ OWN_EXPERIMENTS: dict[str, Experiment] = {
         "FC",
         find_subsets=ranking.find_rarest,
         notes=(
-            f"{_RUNS}, tested on the rarest 10 % by Eq. 10, with σ in mm and the "
-            "training or the test poses as the reference set.",
+            f"Not in the paper. {_RUNS}, tested on the rarest 10 % by Eq. 10, with σ in mm and the training or the test poses "
+            "as the reference set.",
         ),
     ),
     "parts": Experiment(
@@ -64,9 +64,9 @@ OWN_EXPERIMENTS: dict[str, Experiment] = {
         "FC",
         find_subsets=parts.find,
         notes=(
-            f"{_RUNS}; this tests the paper's argument (Fig. 1). Whole poses, and each "
-            "of the five parts, are compared with all their joints together; the rarest 20 % of the whole poses are halved by "
-            "the rarity of their rarest part.",
+            f"Not in the paper; it tests the paper's argument (Fig. 1). {_RUNS}. Whole poses, and each of the five parts, are "
+            "compared with all their joints together; the rarest 20 % of the whole poses are halved by the rarity of their "
+            "rarest part.",
         ),
     ),
     "size": Experiment(
@@ -92,7 +92,7 @@ OWN_EXPERIMENTS: dict[str, Experiment] = {
         SUBJECT_AND_RARE,
         "FC",
         changes={"data.cameras.seed": 1, "data.cameras.distance_m": 4.0, "data.cameras.height_m": 1.0},
-        notes=(f"{_RUNS}, tested on four cameras 4 m away and 1 m high.",),
+        notes=(f"Not in the paper. {_RUNS}, tested on four cameras 4 m away and 1 m high.",),
     ),
     "forms": Experiment(
         "Variants of the network and its training that might be better on both common and rare poses",

@@ -3,6 +3,7 @@
 import csv
 import datetime
 import io
+import json
 
 import numpy as np
 import pytest
@@ -68,6 +69,13 @@ def roboflow(people, categories, number):
     }
 
 
+@pytest.mark.parametrize("change", [{"category_id": None}, {"category_id": 1}, {"category_id": 9}], ids=str)
+def test_annotations_of_categories_without_names_are_of_people(tmp_path, change):
+    content = roboflow(WALK, [{"id": 1, "name": "human", "keypoints": []}], 2)
+    content["annotations"] = [annotation | change for annotation in content["annotations"]]
+    assert same(write_json(tmp_path / "walk.json", content), "coco").layout == "coco"
+
+
 def test_names_of_joints_in_a_later_category(tmp_path):
     content = roboflow(WALK, [{"id": 0, "name": "pose", "supercategory": "none"}], 1)
     assert same(write_json(tmp_path / "walk.json", content), "coco").layout == "coco"
@@ -90,6 +98,12 @@ def test_poses_of_people_who_differ_are_of_one_picture(tmp_path):
     assert [len(track.keypoints) for track in found] == [1] * 4
 
 
+ONE = {"keypoints": WALK[0, :, :2].tolist(), "scores": WALK[0, :, 2].tolist()}
+
+
+AXES = [f"{name}_{axis}" for name in COCO for axis in ("x", "y", "score")]
+
+
 def cells_of(person):
     """Return the text of Python objects, as in the cells of `results.to_csv()`."""
     columns = {"x": person[:, 0].tolist(), "y": person[:, 1].tolist(), "visible": person[:, 2].tolist()}
@@ -103,8 +117,11 @@ def cells_of(person):
         (["", "name", "class", "confidence", "box", "keypoints"], lambda i, p: [i, *cells_of(p)]),
         (["frame", "track_id", "keypoints", "scores"], lambda i, p: [i, 1, str(p[:, :2].tolist()), str(p[:, 2].tolist())]),
         (["image_id", "keypoints"], lambda i, p: [f"{i}.jpg", str(flat(p))]),
+        (["frame", "score", "score", "keypoints"], lambda i, p: [i, 0.1, 0.2, str(p.tolist())]),
+        (["frame", "pose"], lambda i, p: [i, json.dumps({"keypoints": p.tolist(), "name": "the dancer's"})]),
+        (["frame", "skeleton", *AXES], lambda i, p: [i, "[0, 1]", *flat(p)]),
     ],
-    ids=["ultralytics", "index", "lists", "flat"],
+    ids=["ultralytics", "index", "lists", "flat", "repeated", "apostrophe", "columns"],
 )
 def test_cells_that_contain_joints(tmp_path, header, line):
     text = io.StringIO()
@@ -145,6 +162,16 @@ def test_archives_with_an_array_for_each_frame(tmp_path, name):
         keypoint_files.load(tmp_path / "walk.npz")
 
 
+@pytest.mark.parametrize("other", [(25, 17, 3), (25, 17, 2), (25, 3), (25, 2, 2), (1, 2)], ids=str)
+def test_archives_of_keypoints_and_of_other_arrays_without_names(tmp_path, other):
+    np.savez(tmp_path / "walk.npz", WALK[..., :2], np.full(other, 0.5))
+    (track,) = keypoint_files.load(tmp_path / "walk.npz")
+    np.testing.assert_array_equal(track.keypoints, WALK[..., :2])
+    np.savez(tmp_path / "walk.npz", WALK[:15, :, :2], np.full((15, 17, 2), 0.5))
+    (track,) = keypoint_files.load(tmp_path / "walk.npz")
+    np.testing.assert_array_equal(track.keypoints, WALK[:15, :, :2])
+
+
 def test_archives_with_an_array_for_each_person(tmp_path):
     np.savez(tmp_path / "walk.npz", person_1=WALK, person_2=WALK + [300, 0, 0])
     first, second = keypoint_files.load(tmp_path / "walk.npz")
@@ -165,15 +192,22 @@ def test_people_by_id_in_each_frame(tmp_path):
     )
 
 
-def test_numbers_of_joints_without_the_first(tmp_path):
-    """1 to 32 are MediaPipe's 33 landmarks without the nose, because no layout has 32 joints."""
+@pytest.mark.parametrize("count", [14, 24, 32])
+def test_numbers_of_joints_of_which_the_first_may_be_missing(tmp_path, count):
+    """1 to 32 may be MediaPipe's 33 landmarks without the nose, or Human3.6M's 32 joints; 14 are LSP's, 24 SMPL's."""
     content = [
-        {"frame": i, "keypoints": [{"id": j, "x": p[j, 0], "y": p[j, 1]} for j in range(1, 33)]}
+        {"frame": i, "keypoints": [{"id": j, "x": p[j, 0], "y": p[j, 1]} for j in range(1, count + 1)]}
         for i, p in enumerate(LANDMARKS)
     ]
+    message = f"found joints numbered 1 to {count}, expected 0 to {count}, or 1 to a layout's number of joints"
+    with pytest.raises(DataError, match=message):
+        keypoint_files.load(write_json(tmp_path / "walk.json", content))
+
+
+def test_objects_of_numbered_joints_and_of_their_scores(tmp_path):
+    content = {key: {str(j): value for j, value in enumerate(values)} for key, values in ONE.items()}
     (track,) = keypoint_files.load(write_json(tmp_path / "walk.json", content))
-    assert track.layout == "mediapipe_33"
-    np.testing.assert_array_equal(track.keypoints, without(LANDMARKS, (slice(None), 0)))
+    np.testing.assert_array_equal(track.keypoints, WALK[:1, :, :2])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import datetime
 
+import numpy as np
 import pytest
 
 from srnet_jax.keypoints.pictures import Place, places
@@ -78,6 +79,28 @@ def test_times_of_day_with_fractions_of_a_second(name):
     assert [place[1] for place in found] == frames
     assert len({place[0] for place in found}) == 1
     assert not any(place[2] for place in found)
+
+
+def test_times_of_day_past_midnight():
+    start = datetime.datetime(2024, 4, 30, 23, 59, 59, 700_000)
+    times = [start + datetime.timedelta(milliseconds=40 * frame) for frame in range(20)]
+    assert [place[1] for place in of(*(f"{time:%Y%m%d_%H%M%S_%f}.jpg" for time in times))] == list(range(20))
+
+
+def test_uneven_times_of_day():
+    """A camera that takes a picture about every 0.1 s, and two after 0.04 s."""
+    start = datetime.datetime(2024, 5, 1, 10, 0, 0, 20_000)
+    passed = np.cumsum([100, 90, 110, 40, 130, 100, 100, 40, 120, 100, 95, 105])
+    found = of(*(f"{start + datetime.timedelta(milliseconds=int(time)):%H%M%S_%f}.jpg" for time in passed))
+    assert [place[1] for place in found] == list(range(12))
+    assert not any(place[2] for place in found)
+
+
+@pytest.mark.parametrize("name", ["{:06d}_{:03d}.jpg", "S{:06d}_{:03d}.jpg", "20240501_{:06d}_{:06d}.jpg"])
+def test_numbers_of_videos_that_could_be_times_of_day(name):
+    found = of(*(name.format(video, frame) for video in (21500, 21559, 10203) for frame in range(0, 50, 5)))
+    assert [place[1] for place in found] == [*range(0, 50, 5)] * 3
+    assert len({place[0] for place in found}) == 3
 
 
 def test_frames_of_recordings_named_by_their_time():

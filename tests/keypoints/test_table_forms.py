@@ -282,6 +282,7 @@ PEOPLE = {  # of two people in one line: their columns' names
     "before": [f"person{k}_{n}_{axis}" for k in (1, 2) for n in COCO for axis in ("x", "y", "score")],
     "letter": [f"p{k}.{n}.{axis}" for k in (0, 1) for n in COCO for axis in ("x", "y", "score")],
     "pandas": [f"{n}_{axis}{end}" for end in ("", ".1") for n in COCO for axis in ("x", "y", "score")],
+    "repeated": [f"{n}_{axis}" for _ in range(2) for n in COCO for axis in ("x", "y", "score")],
     "after": [f"{n}_{axis}{end}" for end in ("", "_2") for n in COCO for axis in ("x", "y", "score")],
 }
 
@@ -303,4 +304,10 @@ def test_people_in_one_line(tmp_path, form):
 def test_fractions_beside_pixels_are_no_second_person(tmp_path):
     rows = [[i, *p.ravel().tolist(), *shares(p).ravel().tolist()] for i, p in enumerate(WALK)]
     (tmp_path / "walk.csv").write_text(table(rows, [",".join(["frame", *PEOPLE["pandas"]])]))
+    same(tmp_path / "walk.csv", "coco")
+
+
+def test_joints_of_the_face_in_lines_of_their_own_are_read(tmp_path):
+    rows = [[i, "face" if j < 5 else "body", n, *p[j]] for i, p in enumerate(WALK) for j, n in enumerate(COCO)]
+    (tmp_path / "walk.csv").write_text(table(rows, ["frame,category,keypoint,x,y,score"]))
     same(tmp_path / "walk.csv", "coco")

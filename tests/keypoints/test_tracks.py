@@ -157,3 +157,12 @@ def test_a_person_whom_a_detector_found_twice_is_one_person():
         one = min(tracked, key=lambda track: track.keypoints[0, 0, 0])
         kept = [frame for frame in range(len(first)) if frame != 10]
         np.testing.assert_allclose(one.keypoints[kept], first[kept, :, :2], atol=1e-3)
+
+
+def test_frame_numbers_that_repeat_are_said():
+    """As where the seconds of a recording, or two recordings, are read as frames."""
+    walk = person(start=(400, 300), step=(1, 0))
+    repeated = [(frame // 2, None, walk[frame]) for frame in range(24)]
+    with pytest.warns(UserWarning, match=r"found two people at the same place in 12 of 12 frames.*frames numbered rightly\?"):
+        (track,) = follow(*repeated)
+    assert len(track.keypoints) == 12

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from srnet_jax.config import schema
 from srnet_jax.errors import UserError
-from srnet_jax.lifting import export, onnx_program, weights
+from srnet_jax.lifting import export, lifter, onnx_program, weights
 from srnet_jax.pose.skeleton import H36M_17
 from tests.lifting.test_lifter import make
 
@@ -41,6 +42,12 @@ def test_a_program_is_the_network_at_any_shape(trained, tmp_path, rng):
 def test_weights_are_the_network_in_half_precision(trained, tmp_path):
     assert export.write(tmp_path / "x.npz", trained) < 2e-3
     assert weights.load(tmp_path / "x.npz").model == trained.model
+
+
+@pytest.mark.parametrize("name", lifter.PRETRAINED)
+def test_the_own_networks_pass_the_checks_that_loading_them_leaves_out(name):
+    checked = weights.load(Path(lifter.__file__).parent / "pretrained" / f"{name}.npz")
+    jax.tree.map(np.testing.assert_array_equal, checked.variables, lifter.load_trained(name).variables)
 
 
 def test_onnx_is_the_network(trained, tmp_path, rng):

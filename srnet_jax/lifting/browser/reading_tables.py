@@ -78,6 +78,7 @@ def tables() -> dict[str, Any]:
             "memory": tracks.MEMORY,
             "double": tracks.DOUBLE,
             "doubleJoints": tracks.DOUBLE_JOINTS,
+            "mostly": tracks.MOSTLY,
             "maxPeople": tracks.MAX_PEOPLE,
             "maxFrames": tracks.MAX_FRAMES,
             "fewIds": tracks.FEW_IDS,

@@ -303,15 +303,23 @@ function withNumbers(names, { points }) {
   return [...names.slice(0, first), ...axes.map((name, index) => `joint${Math.floor(index / size)}_${name}`)];
 }
 
-/** Return the lines of the body, in a table with one line per joint that also has lines of hands and faces. */
-function ofBodies(names, rows, { csv }) {
+/**
+ * Return the lines of the body, in a table with one line per joint that also has lines of hands and faces.
+ *
+ * All lines are kept if those of the body are not as many joints as a layout's: a face may be the nose, eyes and ears.
+ */
+function ofBodies(names, rows, tables) {
+  const { csv } = tables;
   const wordOf = (cell) => letters(cell).replace(/landmarks$/, '');
   for (const [column, name] of names.entries()) {
     const cells = csv.partsColumns.includes(letters(name)) ? rows.map((row) => row.cells[column]) : [];
     const words = [...new Set(cells.map(wordOf))];
     const areParts = words.every((word) => csv.bodyParts.includes(word) || csv.otherParts.includes(word));
     if (new Set(cells).size > 1 && areParts && words.some((word) => csv.bodyParts.includes(word))) {
-      return rows.filter((_, row) => csv.bodyParts.includes(wordOf(cells[row])));
+      const body = rows.filter((_, row) => csv.bodyParts.includes(wordOf(cells[row])));
+      const joint = jointColumn(columnsOf(names, rows, tables), rows, tables.points.jointKeys);
+      const count = joint === null ? 0 : new Set(body.map((row) => row.cells[joint])).size;
+      return joint === null || tables.formats.numbers.includes(count) ? body : rows;
     }
   }
   return rows;

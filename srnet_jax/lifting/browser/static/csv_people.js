@@ -8,7 +8,8 @@ const AFTER = /^(.+?)[._]([0-9]{1,4})$/s; // nose_x.1, as pandas numbers columns
 
 /** Return a table's names and lines with one line for each person, if its columns name several people. */
 export function peopleApart(names, rows, tables) {
-  const bases = new Set(names.map((name) => AFTER.exec(name)?.[1]));
+  const named = different(names);
+  const bases = new Set(named.map((name) => AFTER.exec(name)?.[1]));
   const repeated = new Set(names.filter((name) => bases.has(name)));
   const before = (name) => {
     const found = BEFORE.exec(name);
@@ -21,7 +22,7 @@ export function peopleApart(names, rows, tables) {
   };
   for (const own of [before, after]) {
     const every = new Map();
-    names.forEach((name, column) => {
+    named.forEach((name, column) => {
       const [person, rest] = own(name) ?? [];
       if (person === undefined) return;
       if (!every.has(person)) every.set(person, new Map());
@@ -31,6 +32,16 @@ export function peopleApart(names, rows, tables) {
     if (people.size > 1 && areAlike([...people.values()], rows, tables)) return apart(names, rows, people);
   }
   return { names, rows };
+}
+
+/** Number names that repeat, as pandas does: x, x.1, x.2. */
+function different(names) {
+  const seen = new Map();
+  return names.map((name) => {
+    const count = seen.get(name) ?? 0;
+    seen.set(name, count + 1);
+    return count ? `${name}.${count}` : name;
+  });
 }
 
 const columnsOfX = (columns) => [...columns].filter(([name]) => name.toLowerCase().split(/[^a-z]+/).includes('x'))

@@ -81,7 +81,10 @@ function numbersOf(names, file, tables) {
   }
   const fitting = [0, 1].filter((start) => tables.formats.numbers.includes(high + 1 - start));
   if (low > 1 && fitting.length !== 1) throw new UserError(`${found}, expected them to start at 0 or 1`);
-  const start = low < 2 && !(fitting.length === 1 && fitting[0] === 0) ? low : fitting[0];
+  if (low === 1 && fitting.length === 1 && fitting[0] === 0) {
+    throw new UserError(`${found}, expected 0 to ${high}, or 1 to a layout's number of joints`);
+  }
+  const start = low < 2 ? low : fitting[0];
   return new Map([...numbers].map(([name, number]) => [name, number - start]));
 }
 

@@ -42,9 +42,8 @@ export function readJson(content, one, file, rules) {
     const clip = frame === content ? null : valueOf(frame, VIDEO);
     const clock = frame === content ? null : clockOf(frame, rules);
     const where = `${file}: frame ${oneLine(picture, 100)}`;
-    const category = named.has(null) ? null : textOf(valueOf(frame, ['category_id']));
-    if (named.size && !named.has(category) && one.name === 'coco_annotations') return; // something that is no person
-    const joints = named.get(category) ?? null;
+    const joints = named.get(textOf(valueOf(frame, ['category_id']))) ?? named.get(null) ?? null;
+    if (joints && !joints.length && one.name === 'coco_annotations') return; // something that is no person
     for (const [track, points, scores] of peopleOf(frame, one, where, lacking)) {
       if (isNothing(points) || (isList(points) && points.every(isNothing))) continue;
       const deep = isMap(points) && !isJoints(points) ? [...points.keys()].find(isDeep) : undefined;
@@ -126,10 +125,10 @@ function namesOfJoints(content, rules) {
   if (!isMap(content)) return new Map();
   const categories = content.get('categories');
   if (isList(categories)) {
-    const given = new Map(categories.filter(isMap)
-      .map((one) => [textOf(one.get('id')), bodyNames(one.get('keypoints'), rules)]));
-    const bodies = new Map([...given].filter(([, names]) => names));
-    return given.size === 1 && bodies.size ? new Map([[null, [...bodies.values()][0]]]) : bodies;
+    const bodies = new Map(categories.filter((one) => isMap(one) && isTrue(one.get('keypoints') ?? null))
+      .map((one) => [textOf(one.get('id')), bodyNames(one.get('keypoints'), rules) ?? []]));
+    const first = [...bodies.values()].find((names) => names.length);
+    return first ? bodies.set(null, first) : new Map();
   }
   const meta = content.get('meta_info');
   if (isMap(meta)) {

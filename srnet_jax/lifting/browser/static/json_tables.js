@@ -67,7 +67,8 @@ function transposed(columns, rules) {
   const joints = given.filter(([key]) => jointName(key, rules.points) !== null);
   const areJoints = joints.length >= rules.points.minNames && joints.every(([, cells]) => cells.every(isJoint));
   const isFlat = areColumns(given.map(([key]) => key), rules) && given.every(([, cells]) => cells.every(isCell));
-  const isNumbered = [...columns.values()].every(isMap) && rules.formats.pointKeys.some((key) => columns.has(key));
+  const points = rules.formats.pointKeys.filter((key) => columns.has(key)).map((key) => columns.get(key));
+  const isNumbered = [...columns.values()].every(isMap) && points.length > 0 && !points.some(isJoints);
   const count = given[0][1].length;
   if (!count || !(areJoints || isFlat || (isNumbered && columns.size > 1))) return null;
   return Array.from({ length: count }, (_, row) => new Map(given.map(([key, cells]) => [key, cells[row]])));
@@ -122,11 +123,12 @@ function beginWithFrames(rows, rules) {
 }
 
 /** Return the lines of a table whose cells contain joints as JSON or as Python's text; null for other tables. */
-export function withObjects(names, rows, { formats }) {
+export function withObjects(names, rows, rules) {
+  const { formats } = rules;
   const known = [...withKnownKeys(new Map(names.map((name) => [name, null])), formats.spellings).keys()];
   const places = [...new Map(names.map((name, column) => [name, column])).values()];
   const isPoints = (name) => formats.pointKeys.includes(name);
-  if (!known.some(isPoints)) return null;
+  if (!known.some(isPoints) || areColumns(names, rules)) return null;
   const found = rows.map(({ cells }) => new Map(known.map((name, index) => [name, valueOf(cells[places[index]], formats)])));
   const hasPoints = found.some((one) => known.some((name) => isPoints(name) && (isList(one.get(name)) || isMap(one.get(name)))));
   return hasPoints ? found : null;
@@ -135,12 +137,17 @@ export function withObjects(names, rows, { formats }) {
 /** Return the value of a cell: a list or an object, a number, nothing or text. */
 function valueOf(cell, { spellings }) {
   if (!cell) return null;
-  const text = /^[[{]/.test(cell)
-    ? cell.replaceAll("'", '"').replace(/\b(None|True|False|nan)\b/g, (word) => WORDS[word]) : cell;
-  try {
-    const value = parse(text, spellings);
-    return typeof value === 'boolean' ? cell : value;
-  } catch {
-    return cell;
+  const texts = [cell];
+  if (/^[[{]/.test(cell)) { // JSON, or Python's text
+    texts.push(cell.replaceAll("'", '"').replace(/\b(None|True|False|nan)\b/g, (word) => WORDS[word]));
   }
+  for (const text of texts) {
+    try {
+      const value = parse(text, spellings);
+      return typeof value === 'boolean' ? cell : value;
+    } catch {
+      // the next form
+    }
+  }
+  return cell;
 }

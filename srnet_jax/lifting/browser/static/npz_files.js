@@ -60,6 +60,7 @@ function stacked(arrays, file, tables) {
   const [stem, names] = [...groups].reduce((best, one) => (one[1].length > best[1].length ? one : best), ['', []]);
   const isKnown = pointKeys(tables).some((name) => arrays.has(name) && !/[0-9]$/.test(name));
   if (isKnown || names.length < 2 || !tables.formats.stems.includes(letters(stem))) return arrays;
+  if (letters(stem) === 'arr' && !areFrames(names.map((name) => arrays.get(name).shape))) return arrays;
   const numberOf = (name) => BigInt(name.slice(stem.length).slice(-18));
   names.sort((a, b) => (numberOf(a) < numberOf(b) ? -1 : Number(numberOf(a) > numberOf(b))));
   const { shape } = arrays.get(names[0]);
@@ -78,6 +79,12 @@ function stacked(arrays, file, tables) {
     ...[...arrays].filter(([name]) => !names.includes(name)),
     ['keypoints', { kind, type, shape: [names.length, ...shape], numbers, text: null }],
   ]);
+}
+
+/** Return whether arrays without own names may be a frame each, rather than keypoints and other arrays of a whole video. */
+function areFrames(shapes) {
+  const isFrame = (shape) => shape.length === 2 || (shape[0] <= CROWD && shapes.length > 2);
+  return shapes.every((shape) => isFrame(shape) && isAlike(shape.slice(-2), shapes[0].slice(-2)));
 }
 
 /** Return the name of the only array that may be keypoints; undefined if there are none or several. */

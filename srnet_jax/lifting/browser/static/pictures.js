@@ -16,6 +16,7 @@ const CLOCK = new RegExp(
   '^(|.*[^0-9])(?:([0-9]{4})([-_.]?)([0-9]{2})\\3([0-9]{2})[-_ T.]?)?([0-9]{2})([-_.:]?)([0-9]{2})\\7([0-9]{2})[-_.,]'
   + '([0-9]{3}|[0-9]{6})$');
 const SHORTEST = 0.0015; // seconds between frames
+const PAUSE = 10; // usual steps: if a new second usually begins after more, the numbers are not times of day
 const MAX_FRAMES = 1e9;
 
 /**
@@ -65,16 +66,27 @@ function clockTimes(names) {
   const found = names.map((name) => CLOCK.exec(name.replace(EXTENSION, '')));
   if (found.length < 2 || found.some((one) => !one || one[1] !== found[0][1])) return null;
   const times = found.map(([, , year, , month, day, hours, , minutes, seconds, last]) => {
-    const days = 372 * Number(year ?? 0) + 31 * Number(month ?? 0) + Number(day ?? 0); // increase with the date
-    if (hours > 23 || minutes > 59 || seconds > 59) return null;
+    const days = daysOf(year, month, day);
+    if (days === null || hours > 23 || minutes > 59 || seconds > 59) return null;
     const whole = 86400 * days + 3600 * Number(hours) + 60 * Number(minutes) + Number(seconds);
     return { time: whole + Number(last) / 10 ** last.length, last: Number(last) };
   });
   if (times.includes(null)) return null;
   const ordered = [...times].sort((a, b) => a.time - b.time || a.last - b.last);
   if (ordered.every((one, index) => !index || one.last >= ordered[index - 1].last)) return null; // the number of a frame
-  const seconds = times.map(({ time }) => time - ordered[0].time);
-  return median(differences([...seconds].sort((a, b) => a - b))) > SHORTEST ? seconds : null;
+  const steps = differences(ordered.map(({ time }) => time));
+  const pauses = steps.filter((_, index) => Math.floor(ordered[index + 1].time) > Math.floor(ordered[index].time));
+  const step = median(steps);
+  return step > SHORTEST && median(pauses) <= PAUSE * step ? times.map(({ time }) => time - ordered[0].time) : null;
+}
+
+/** Return the number of a day; 0 without a date, null if there is no such day. */
+function daysOf(year, month, day) {
+  if (year === undefined) return 0;
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  const exists = Number(year) > 0 && date.getUTCMonth() + 1 === Number(month) && date.getUTCDate() === Number(day);
+  return exists ? date.getTime() / 86400000 : null;
 }
 
 /** Return the places of pictures whose names are times: frames of one video, or independent pictures if times coincide. */
@@ -85,7 +97,8 @@ function timed(names, times) {
   let frame = roundHalfEven(times[order[0]] / step);
   if (range(times)[1] / step < MAX_FRAMES) { // step by step, because rounded times may drift
     order.forEach((row, index) => {
-      if (index) frame += roundHalfEven((times[row] - times[order[index - 1]]) / step);
+      const passed = index ? times[row] - times[order[index - 1]] : 0;
+      frame += Math.max(roundHalfEven(passed / step), Number(passed > 0));
       frames[row] = frame;
     });
   }

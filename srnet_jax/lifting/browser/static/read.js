@@ -218,7 +218,7 @@ function tracksOf(everyone, file, given, { tables, budget, warn }) {
       ...people, values: people.values.map((values) => values.map((value, at) => (at % 3 === 2 ? value * scale : value))),
     };
     const least = given.minConfidence ?? format.minConfidence;
-    return follow(inPixels(scaled, given.imageSize ?? people.imageSize, tables.tracks), budget, least, tables.tracks);
+    return follow(inPixels(scaled, given.imageSize ?? people.imageSize, tables.tracks), budget, least, tables.tracks, warn);
   });
   if (!found.length) throw new UserError(`${file}: found no person in any frame`);
   const sizes = everyone.map(({ people }) => people.imageSize)

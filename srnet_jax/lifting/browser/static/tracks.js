@@ -12,9 +12,10 @@ import { start } from './text.js';
  * @param {import('./people.js').Budget} budget
  * @param {number} minConfidence below which a joint is missing
  * @param {object} rules `tables.tracks`
+ * @param {(message: string) => void} warn
  * @returns {object[]} tracks, as `readFiles` describes them
  */
-export function follow(people, budget, minConfidence, rules) {
+export function follow(people, budget, minConfidence, rules, warn) {
   const shown = onlyShown(people, minConfidence, rules);
   if (!shown.frames.length) return [];
   const [first, last] = range(shown.frames);
@@ -26,7 +27,7 @@ export function follow(people, budget, minConfidence, rules) {
     const sure = shown.values.map((values) => sum(confidences(values)));
     groups = [...sure.keys()].sort((a, b) => sure[b] - sure[a]).map((row) => ({ track: shown.ids[row], rows: [row] }));
   } else {
-    groups = byPerson(shown, rules).map(({ track, rows }) => ({ track, rows: oneAFrame(shown, rows) }));
+    groups = byPerson(shown, rules, warn).map(({ track, rows }) => ({ track, rows: oneAFrame(shown, rows) }));
   }
   const longest = range(groups.map(({ rows }) => rows.length))[1];
   const kept = groups.filter(({ rows }) => rows.length >= Math.min(rules.short, rules.share * longest));
@@ -79,7 +80,7 @@ const confidences = (values) => [...values].filter((_, at) => at % 3 === 2);
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 /** Return the track id, null if the detections were linked, and the rows of each person. */
-function byPerson(people, rules) {
+function byPerson(people, rules, warn) {
   let groups = new Map();
   let unnamed = [];
   people.ids.forEach((track, row) => (track === null ? unnamed : listOf(groups, track)).push(row));
@@ -94,7 +95,7 @@ function byPerson(people, rules) {
   }
   const made = [...groups].map(([track, rows]) => ({ track, rows }));
   if (unnamed.length) {
-    const numbers = link(people, unnamed, rules);
+    const numbers = link(people, unnamed, rules, warn);
     const linked = new Map();
     unnamed.forEach((row, index) => listOf(linked, numbers[index]).push(row));
     for (const number of [...linked.keys()].sort((a, b) => a - b)) made.push({ track: null, rows: linked.get(number) });
@@ -110,7 +111,7 @@ function oneAFrame(people, rows) {
 }
 
 /** Link detections without ids, and return the number of the person of each row. */
-function link(people, rows, rules) {
+function link(people, rows, rules, warn) {
   const frames = rows.map((row) => people.frames[row]);
   const values = rows.map((row) => people.values[row]);
   const sizes = values.map(sizeOf);
@@ -124,6 +125,11 @@ function link(people, rows, rules) {
       + `expected at most ${rules.maxPeople}`);
   }
   const every = new Map([...groups].map(([frame, group]) => [frame, doublesOf(values, sizes, group, rules)]));
+  const twice = [...every.values()].filter((doubles) => doubles.size).length;
+  if (groups.size > 1 && twice > rules.mostly * groups.size) {
+    warn(`${people.where}: found two people at the same place in ${twice} of ${groups.size} frames, expected each person once `
+      + 'a frame; the surer one is used, are the frames numbered rightly?');
+  }
   if ([...groups].every(([frame, group]) => group.length === every.get(frame).size + 1)) return numbers;
   let lastRows = []; // the last row of each person who may be continued
   let count = 0;
