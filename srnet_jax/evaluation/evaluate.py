@@ -76,8 +76,8 @@ def runs_with_checkpoint(workdir: Path, checkpoint: str) -> list[Path]:
     if others := ensembles.left_out(workdir):
         names = ", ".join(other.name for other in others)
         warnings.warn(
-            f"{workdir}: {names} left out, because {config_files.ENSEMBLE_FILE} is of a later training without; "
-            "to evaluate them too, add their folders to --workdir",
+            f"{workdir}: {names} left out, because the latest training of this ensemble was without; to evaluate them too, "
+            "add their folders to --workdir",
             stacklevel=2,
         )
     found = []

@@ -78,10 +78,8 @@ def read(path: Path, budget: Budget) -> tuple[list[str], Rows, bool]:
         names = unnamed(body, path)
     found = []
     for where, row in body:
-        if (
-            row == cells[0][1] and body[0] is not cells[0] and not deeplabcut
-        ):  # the header again, as in files that were appended to
-            continue
+        if row == cells[0][1] and body[0] is not cells[0] and not deeplabcut:
+            continue  # the header again, as in files that were appended to
         if len(row) != len(names):
             raise DataError(
                 f"{where}: found {len(row)} columns, expected {len(names)} as in {cells[0][0].removeprefix(f'{path}: ')}"

@@ -175,15 +175,17 @@ def other_data(workdir: Path, validation: Sequence[dataset.Sequence], normalizat
     """
     if (stored := _stored_data(workdir)) is None:
         return []
-    count = sum(sequence.num_frames for sequence in validation)
-    if count and count == stored["validation_frames"]:
-        frames = stack_frames(validation, normalization)
-        found = describe_data(frames, frames)
-        means = found["means"][: len(found["means"]) // 2]
-        recorded = stored | {"training_frames": count, "means": stored["means"][-len(means) :]}
-        if same_data(recorded, found | {"means": means}):
-            return []
-    return [f"trained on OTHER data: {stored['validation_frames']:,} validation frames, here {count:,}, of other values"]
+    count, before = sum(sequence.num_frames for sequence in validation), stored["validation_frames"]
+    if count != before:
+        return [f"trained on OTHER data: {before:,} validation frames, here {count:,}"]
+    if not count:
+        return []
+    frames = stack_frames(validation, normalization)
+    found = describe_data(frames, frames)
+    means = found["means"][: len(found["means"]) // 2]
+    recorded = stored | {"training_frames": count, "means": stored["means"][-len(means) :]}
+    same = same_data(recorded, found | {"means": means})
+    return [] if same else ["trained on OTHER data: as many validation frames, but other values"]
 
 
 def as_text(data: dict[str, Any]) -> str:

@@ -292,8 +292,14 @@ def test_bad_workdirs_are_named(tmp_path, runs):
         load_trained(runs[0].parent)
 
 
-@pytest.mark.parametrize(("number", "change"), [("validation_frames", 1), ("means", 0.01)])
-def test_a_run_of_other_data_says_so(tmp_path, runs, number, change):
+@pytest.mark.parametrize(
+    ("number", "change", "said"),
+    [
+        ("validation_frames", 1, "{1:,} validation frames, here {0:,}"),
+        ("means", 0.01, "as many validation frames, but other values"),
+    ],
+)
+def test_a_run_of_other_data_says_so(tmp_path, runs, number, change, said):
     run = shutil.copytree(runs[2], tmp_path / "fc")
     ((evaluation, _),) = evaluate_checkpoints([(run, "best")])
     assert not any("OTHER data" in label for label in evaluation.results["labels"])
@@ -302,8 +308,7 @@ def test_a_run_of_other_data_says_so(tmp_path, runs, number, change):
     data[number] = [mean + change for mean in data["means"]] if number == "means" else data[number] + change
     (run / "data.json").write_text(json.dumps(data))
     ((evaluation, _),) = evaluate_checkpoints([(run, "best")])
-    text = f"trained on OTHER data: {data['validation_frames']:,} validation frames, here {frames:,}, of other values"
-    assert text in evaluation.results["labels"]
+    assert f"trained on OTHER data: {said.format(frames, frames + 1)}" in evaluation.results["labels"]
 
 
 def test_runs_of_an_earlier_ensemble_are_named(tmp_path, runs):
@@ -311,7 +316,7 @@ def test_runs_of_an_earlier_ensemble_are_named(tmp_path, runs):
     config = config_files.load(ensemble, config_files.ENSEMBLE_FILE)
     config.ensemble.seeds = (1,)
     config_files.save(config, ensemble, config_files.ENSEMBLE_FILE)
-    with pytest.warns(UserWarning, match=r"gp: seed_0 left out, because ensemble\.json is of a later training without"):
+    with pytest.warns(UserWarning, match=r"gp: seed_0 left out, because the latest training of this ensemble was without"):
         assert runs_with_checkpoint(ensemble, "best") == [ensemble / "seed_1"]
 
 
