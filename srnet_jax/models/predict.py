@@ -14,15 +14,17 @@ from srnet_jax.pose.frames import Frames, chunks, input_offset
 from srnet_jax.pose.normalization import View, mirror, mirror_view, to_metres
 from srnet_jax.pose.skeleton import Mirrored
 
-_SHORTEST = 64  # output frames of a piece, unless all sequences are shorter
+_SHORTEST = 64  # output frames of a piece, unless a batch is smaller
 _MOST_PARTS = 64  # pieces of the longest sequence
+_COMPILATION = 100_000  # frames that a network reads while another one is compiled: 7 to 10 s on two CPU cores
 
 
 def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
-    """Return the length of the pieces into which sequences are cut: the one for which the network reads the fewest frames.
+    """Return the length of the pieces into which sequences are cut: the one that costs least.
 
     For each piece the network reads `field - 1` frames beyond those of the piece, and the last piece of a sequence is padded.
-    So long pieces suit long sequences, and short pieces suit short sequences.
+    So long pieces suit long sequences, and short pieces suit short sequences. A network is compiled for each length of pieces.
+    Powers of two are shared by many sequences and runs, so any other length must save more frames than compiling costs.
 
     Args:
       lengths: lengths of the sequences, in frames.
@@ -32,9 +34,15 @@ def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
     if field == 1:
         return 1
     longest = min(int(lengths.max()), batch_frames)
-    shortest = min(longest, _SHORTEST)
-    candidates = {max(-(-longest // parts), shortest) for parts in range(1, _MOST_PARTS + 1)}
-    return min(candidates, key=lambda length: (int((-(-lengths // length)).sum()) * (length + field - 1), length))
+    shortest = min(_SHORTEST, batch_frames)
+    shared = {2**power for power in range(shortest.bit_length() - 1, batch_frames.bit_length())}
+    fitting = {max(-(-longest // parts), shortest) for parts in range(1, _MOST_PARTS + 1)}
+
+    def cost(length: int) -> tuple[int, int]:
+        read = int((-(-lengths // length)).sum()) * (length + field - 1)
+        return read + (0 if length in shared else _COMPILATION), length
+
+    return min(shared | fitting, key=cost)
 
 
 @partial(jax.jit, static_argnames=("model", "mirrored", "normalization"))
@@ -63,9 +71,7 @@ def _blocks(model: Lifter, frames: Frames, batch_frames: int) -> Iterator[tuple[
         return
     length = piece_length(frames.lengths, model.receptive_field, batch_frames)
     firsts, sequences = chunks(frames, length)
-    few = (
-        4 ** ((len(firsts) - 1).bit_length() + 1 >> 1) if length == 1 else len(firsts)
-    )  # single frames: few batch sizes, few compilations
+    few = 4 ** ((len(firsts) - 1).bit_length() + 1 >> 1)  # few batch sizes, few compilations
     rows = min(max(batch_frames // length, 1), few)
     for start in range(0, len(firsts), rows):
         batch = np.arange(start, start + rows) % len(firsts)  # the last batch is padded with other rows
