@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import track as rich_track
+from rich.status import Status
 
 if TYPE_CHECKING:
     from srnet_jax.evaluation.tables import Grid
@@ -31,3 +32,8 @@ def print_table(grid: "Grid") -> None:
 def track(items: Iterable[_Item]) -> Iterable[_Item]:
     """Yield the items and show a progress bar; the bar pulses if the number of items is not known."""
     return rich_track(items, description="reading", transient=True)
+
+
+def busy(text: str) -> Status:
+    """Return a context that shows what the program is doing; it shows nothing unless the output is a terminal."""
+    return Console(markup=False, emoji=False, stderr=True).status(text)

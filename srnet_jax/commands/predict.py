@@ -98,7 +98,7 @@ def main() -> None:
         print(formats.listing())
         return
     _check_flags()
-    from srnet_jax.commands.console import track
+    from srnet_jax.commands.console import busy, track
     from srnet_jax.lifting import lift_file, motion, outputs, sources
     from srnet_jax.lifting.lifter import load
 
@@ -113,7 +113,9 @@ def main() -> None:
     recording = sources.read(request, track)
     lift_file.check_files(files, recording, inputs)
     model = model or lift_file.usual_network(recording.tracks)
-    people = lift_file.lift_recording(recording, lifter or load(model), flip=_FLIP.value, model=model, settings=settings)
+    lifter = lifter or load(model)
+    with busy("lifting; the first time takes some seconds longer"):
+        people = lift_file.lift_recording(recording, lifter, flip=_FLIP.value, model=model, settings=settings)
     _report(people, people.write(files), recording, files)
 
 
