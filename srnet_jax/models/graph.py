@@ -22,7 +22,7 @@ from ml_collections import ConfigDict
 from srnet_jax.config import joint_sets
 from srnet_jax.config.schema import ACTIVATIONS, GRAPH_NETWORKS
 from srnet_jax.errors import ConfigError
-from srnet_jax.models.layers import FULL_BATCH, Batch, BatchNorm, Groups, drop_out, like
+from srnet_jax.models.layers import FULL_BATCH, Batch, BatchNorm, Groups, drop_out, like, parameter
 from srnet_jax.pose.skeleton import H36M_17, Skeleton
 
 LCN_LINKS = (
@@ -116,19 +116,19 @@ class SemGraphConv(nn.Module):
         Note:
           Joints are mixed first, with a matrix product for each frame, which takes half the time of an einsum on a CPU.
         """
-        kernel = self.param("kernel", _glorot_of_pair, (2, x.shape[-1], self.features))
+        kernel = parameter(self, "kernel", _glorot_of_pair, (2, x.shape[-1], self.features))
         affinity = self.affinity()
         own, others = jnp.diag(affinity), jnp.fill_diagonal(affinity, 0, inplace=False)
         spread = jnp.broadcast_to(others.astype(x.dtype), (len(x), *others.shape))
         mixed = jnp.matmul(spread, x, precision=self.precision)
         scaled = x * own.astype(x.dtype)[None, :, None]
         y = _product(scaled, kernel[0], self.precision) + _product(mixed, kernel[1], self.precision)
-        return _biased(y, self.param("bias", nn.initializers.zeros, (self.features,))) if self.use_bias else y
+        return _biased(y, parameter(self, "bias", nn.initializers.zeros, (self.features,))) if self.use_bias else y
 
     def affinity(self) -> jax.Array:
         """Return the weight of each input joint for each output joint, [J, J]; each row sums to one."""
         edges, shape = _edges(self.neighbours), (len(self.neighbours),) * 2
-        learned = self.param("edges", nn.initializers.ones, edges[0].shape)
+        learned = parameter(self, "edges", nn.initializers.ones, edges[0].shape)
         connected = jnp.zeros(shape, bool).at[edges].set(True)
         return nn.softmax(jnp.zeros(shape, learned.dtype).at[edges].set(learned), where=connected)
 
@@ -157,11 +157,11 @@ class GraphNonLocal(nn.Module):
     def __call__(self, x: jax.Array, **settings: Any) -> jax.Array:
         """Map [N, J, C] to the same shape; `settings` are arguments of BatchNorm."""
         channels, half = x.shape[-1], x.shape[-1] // 2
-        theta = self.param("theta_kernel", _he_normal, (channels, half))
-        theta_bias = self.param("theta_bias", nn.initializers.zeros, (half,))
-        phi_g = self.param("phi_g_kernel", _he_normal, (channels, 2 * half))  # phi's columns, then g's
-        phi_g_bias = self.param("phi_g_bias", nn.initializers.zeros, (2 * half,))
-        u, v = jnp.split(self.param("affinity", _he_normal, (2 * half, 1))[:, 0], 2)
+        theta = parameter(self, "theta_kernel", _he_normal, (channels, half))
+        theta_bias = parameter(self, "theta_bias", nn.initializers.zeros, (half,))
+        phi_g = parameter(self, "phi_g_kernel", _he_normal, (channels, 2 * half))  # phi's columns, then g's
+        phi_g_bias = parameter(self, "phi_g_bias", nn.initializers.zeros, (2 * half,))
+        u, v = jnp.split(parameter(self, "affinity", _he_normal, (2 * half, 1))[:, 0], 2)
         first, second = np.array(self.pairs).T
         both = _biased(_product(x, phi_g, self.precision), phi_g_bias)
         phi, g = jnp.split(jnp.maximum(both[:, first], both[:, second]), 2, axis=-1)  # [N, P, C / 2]
@@ -170,7 +170,7 @@ class GraphNonLocal(nn.Module):
         offset = jnp.dot(theta_bias, u, precision="highest").astype(x.dtype)
         affinity = nn.relu(queries + keys + offset) / len(self.pairs)
         seen = jnp.matmul(affinity, g, precision=self.precision)  # [N, J, C / 2]
-        y = _product(seen, self.param("kernel", _he_normal, (half, channels)), self.precision)
+        y = _product(seen, parameter(self, "kernel", _he_normal, (half, channels)), self.precision)
         [y] = BatchNorm(initial_scale=0.0, name="norm")([y], **settings)
         return x + y
 
@@ -199,12 +199,12 @@ class LocalDense(nn.Module):
         """
         (joints, width), features = x.shape[1:], self.features
         outputs, inputs = _edges(self.neighbours)
-        blocks = self.param("kernel", _he_blocks(self.neighbours), (len(outputs), width, features))
+        blocks = parameter(self, "kernel", _he_blocks(self.neighbours), (len(outputs), width, features))
         grid = jnp.zeros((joints, joints, width, features), blocks.dtype).at[inputs, outputs].set(blocks)
         matrix = grid.swapaxes(1, 2).reshape(joints * width, joints * features)
         y = _product(x.reshape(len(x), -1), matrix, self.precision)
         if self.use_bias:
-            y = _biased(y, self.param("bias", nn.initializers.zeros, (joints * features,)))
+            y = _biased(y, parameter(self, "bias", nn.initializers.zeros, (joints * features,)))
         return y.reshape(len(x), joints, features)
 
 

@@ -29,6 +29,19 @@ def _torch_bias(fan_in: int) -> Callable:
     return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
+def parameter(module: nn.Module, name: str, init: Callable, *arguments: Any) -> jax.Array:
+    """Return a parameter of a module, which `init` makes if it does not exist.
+
+    Unlike `module.param`, this does not trace `init` at each call to check the shape, which is a quarter of the time that
+    tracing a network takes. Who reads parameters from files checks their shapes.
+    """
+    if module.has_variable("params", name):
+        found: jax.Array = module.get_variable("params", name)
+        return found
+    made: jax.Array = module.param(name, init, *arguments)
+    return made
+
+
 def like(vector: jax.Array, x: jax.Array) -> jax.Array:
     """Reshape a vector [C] to [1, ..., 1, C], so that it broadcasts against x [..., C] under strict rank promotion."""
     return vector.reshape((1,) * (x.ndim - 1) + (-1,))
@@ -162,8 +175,8 @@ class BatchNorm(nn.Module):
     ) -> list[jax.Array]:
         """Normalise features that are split into arrays [B, ..., C_g]; training needs at least two values per channel."""
         ends = np.cumsum([part.shape[-1] for part in parts])
-        scale = self.param("scale", nn.initializers.constant(self.initial_scale), (ends[-1],))
-        bias = self.param("bias", nn.initializers.zeros, (ends[-1],))
+        scale = parameter(self, "scale", nn.initializers.constant(self.initial_scale), (ends[-1],))
+        bias = parameter(self, "bias", nn.initializers.zeros, (ends[-1],))
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (ends[-1],))
         running_var = self.variable("batch_stats", "var", jnp.ones, (ends[-1],))
         if not train:
@@ -259,13 +272,13 @@ class GroupConv(nn.Module):
     def kernels(self, widths: Sequence[int]) -> list[jax.Array]:
         """Return the kernel [k, D, F] of each group, for inputs of these widths D."""
         shapes = [(self.kernel_size, width, out) for width, out in zip(widths, self.features, strict=True)]
-        return [self.param(f"kernel_{index}", _torch_uniform, shape) for index, shape in enumerate(shapes)]
+        return [parameter(self, f"kernel_{index}", _torch_uniform, shape) for index, shape in enumerate(shapes)]
 
     def biased(self, outputs: list[jax.Array], kernels: Sequence[jax.Array]) -> list[jax.Array]:
         """Add the bias to the outputs of each group, if `use_bias`."""
         if not self.use_bias:
             return outputs
-        bias = self.param("bias", _torch_bias(min(len(k) * k.shape[1] for k in kernels)), (sum(self.features),))
+        bias = parameter(self, "bias", _torch_bias(min(len(k) * k.shape[1] for k in kernels)), (sum(self.features),))
         parts = jnp.split(bias, np.cumsum(self.features)[:-1])
         return [y + like(b, y).astype(y.dtype) for y, b in zip(outputs, parts, strict=True)]
 
@@ -424,9 +437,9 @@ class SplitRecombineConv(GroupConv):
         kernels, biases, start = [], [], 0
         for index, h in enumerate(self.context_widths):
             hidden = widths[index] if others else 0  # number of the group's own features, which have zero weights
-            kernel = self.param(f"context_kernel_{index}", init, (k, sum(widths) - hidden, k * h))
+            kernel = parameter(self, f"context_kernel_{index}", init, (k, sum(widths) - hidden, k * h))
             if official:
-                biases.append(self.param(f"context_bias_{index}", _torch_bias(k * (sum(widths) - hidden)), (k * h,)))
+                biases.append(parameter(self, f"context_bias_{index}", _torch_bias(k * (sum(widths) - hidden)), (k * h,)))
             gap = jnp.zeros((k, hidden, k * h), kernel.dtype)
             kernels.append(jnp.concatenate([kernel[:, :start], gap, kernel[:, start:]], axis=1))
             start += hidden
