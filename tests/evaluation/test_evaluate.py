@@ -45,7 +45,7 @@ from srnet_jax.training.loop import train_and_evaluate, train_members
         ({"filter_widths": (3, 3)}, (70, 3, 1, 140)),
         ({"filter_widths": (3, 3), "causal": True}, (70, 3, 1, 140)),
         pytest.param(
-            {"network": "sr", "filter_widths": (3, 3), "recombine": "concat", "bug_compatible": True},
+            {"network": "sr", "num_groups": 2, "filter_widths": (3, 3), "recombine": "concat", "bug_compatible": True},
             (150, 3),
             marks=pytest.mark.slow,
         ),

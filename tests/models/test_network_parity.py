@@ -93,13 +93,16 @@ def test_evaluation_outputs_in_float64(fixture):
         np.testing.assert_allclose(apply(model, exact, inputs_2d), arrays["y64_full"], atol=1e-10, rtol=0)
 
 
-@partial(jax.jit, static_argnames=("model", "loss"))
-def train(model, variables, inputs_2d, targets, momentum, loss):
+@partial(jax.jit, static_argnames="model")
+def train(model, variables, inputs_2d, targets, momentum, shares):
+    """Return a weighted sum of losses, by name, and its gradient; one program serves all losses."""
+
     def objective(params):
         y, updated = model.apply(
             {**variables, "params": params}, inputs_2d, train=True, bn_momentum=momentum, mutable=["batch_stats"]
         )
-        return LOSSES[loss](y, targets).mean(), (y, updated["batch_stats"])
+        losses = [share * LOSSES[name](y, targets).mean() for name, share in shares.items()]
+        return sum(losses), (y, updated["batch_stats"])
 
     return jax.value_and_grad(objective, has_aux=True)(variables["params"])
 
@@ -117,8 +120,9 @@ def test_training_mode(fixture, loss):
     if not any(name.startswith(f"grad_{loss}/") for name in arrays):
         pytest.skip("not in this fixture")
     momentum, buffers = {"l1": (0.1, "buf_m10/"), "mpjpe": (0.03, "buf_m03/")}[loss]
+    shares = {name: jnp.float32(name == loss) for name in ("l1", "mpjpe")}
     (value, (y, stats)), gradients = train(
-        model.clone(strided=True), variables, arrays["xt"], arrays["tt"], jnp.float32(momentum), loss
+        model.clone(strided=True), variables, arrays["xt"], arrays["tt"], jnp.float32(momentum), shares
     )
     np.testing.assert_allclose(y, arrays["yt"], atol=5e-5, rtol=0)
     np.testing.assert_allclose(value, arrays[f"loss_{loss}"], rtol=2e-5)

@@ -46,7 +46,7 @@ ACTIONS = {"protocol.name": "cross_action", "protocol.validation": "test", "data
 @pytest.mark.parametrize(
     ("changes", "ensemble"),
     [
-        pytest.param({"model.network": "sr"}, {"seeds": (5, 0)}, marks=pytest.mark.slow),
+        pytest.param({"model.network": "sr", "model.num_groups": 3}, {"seeds": (5, 0)}, marks=pytest.mark.slow),
         pytest.param({"train.data_on": "host"}, {"learning_rates": (2e-5, 1e-5)}, marks=pytest.mark.slow),
         pytest.param(
             ACTIONS | {"num_devices": 8, "train.data_on": "host"},

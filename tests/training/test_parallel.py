@@ -23,6 +23,7 @@ from srnet_jax.training.state import create_train_state
 def small_sr(config):
     """Return a config with every part that depends on the whole batch: BatchNorm, also of context, dropout, a short batch."""
     config.model.network = "sr"
+    config.model.num_groups = 2
     config.model.channels = 24
     config.model.filter_widths = (1,)
     config.model.dropout = 0.1

@@ -156,7 +156,7 @@ def assert_same_training(folder, expected):
         assert a == pytest.approx(b, rel=1e-4)
 
 
-SR = {"train.epochs": 1, "model.network": "sr", "model.channels": 24, "model.filter_widths": (1,)}
+SR = {"train.epochs": 1, "model.network": "sr", "model.num_groups": 2, "model.channels": 24, "model.filter_widths": (1,)}
 
 
 @pytest.mark.parametrize(
