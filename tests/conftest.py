@@ -77,17 +77,9 @@ def mocap_file(tmp_path, mocap_clips):
     return path
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(config, items):
-    """Run the default tests of a file in one process, because they share fixtures, and begin with the longest tests."""
-    for item in items if config.pluginmanager.hasplugin("xdist") else ():
-        if not (item.get_closest_marker("slow") or item.get_closest_marker("xdist_group")):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    long = ("tests/models/", "tests/reproduce/", "tests/training/")
-    items.sort(
-        key=lambda item: (
-            "test_processes" not in item.nodeid,
-            not item.get_closest_marker("slow"),
-            not item.nodeid.startswith(long),
-        )
-    )
+def pytest_collection_modifyitems(items):
+    """Begin with the longest files: pytest-xdist runs each file in one process, because its tests share fixtures."""
+    longest = ("test_end_to_end.py", "test_processes.py", "test_reproduce.py", "test_ensemble.py", "test_network_parity.py")
+    others = ("evaluation", "models", "training")
+    places = {name: place for place, name in enumerate(longest)}
+    items.sort(key=lambda item: places.get(item.path.name, len(longest) + (item.path.parent.name not in others)))

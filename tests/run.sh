@@ -8,4 +8,4 @@ bash launch/setup.sh dev
 .venv/bin/ruff format --check .
 .venv/bin/mypy
 .venv/bin/lint-imports --no-logo
-.venv/bin/python -m pytest -n "$(($(nproc) < 4 ? $(nproc) + 1 : 4))" --dist loadgroup "$@"
+.venv/bin/python -m pytest -n "$(($(nproc) < 4 ? $(nproc) + 1 : 4))" --dist loadfile --no-loadscope-reorder "$@"

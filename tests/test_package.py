@@ -121,7 +121,6 @@ def installed(wheel, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("package")
 def test_the_wheel_holds_the_package_alone(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0] for name in names} == {"srnet_jax", f"srnet_jax-{srnet_jax.__version__}.dist-info"}
@@ -130,7 +129,6 @@ def test_the_wheel_holds_the_package_alone(wheel):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("package")
 def test_the_wheel_works_in_another_folder(installed, tmp_path):
     here = {"executable": str(installed / "python"), "cwd": tmp_path, "inherit": False}
     found = python(
@@ -144,7 +142,6 @@ def test_the_wheel_works_in_another_folder(installed, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("package")
 def test_the_command_lifts_a_file(installed, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "GLIBC_TUNABLES")}
 

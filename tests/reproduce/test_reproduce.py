@@ -398,9 +398,8 @@ def test_a_config_file_is_refused_in_one_line():
     assert done.stderr.count("\n") == 1
 
 
-# One experiment for each kind of columns, protocol and figure. Experiments that share runs are made by one process.
-ALONE = ("1", "6", "7", "fig4", "fig6")
-SHARING = ("2", "10", "fig5", "steps", "parts")
+# One experiment for each kind of columns, protocol and figure.
+KINDS = ("1", "6", "7", "fig4", "fig6", "2", "10", "fig5", "steps", "parts")
 
 
 @pytest.fixture(scope="module")
@@ -409,7 +408,7 @@ def shared_workdir(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*ALONE, *(pytest.param(name, marks=pytest.mark.xdist_group("tables")) for name in SHARING)])
+@pytest.mark.parametrize("name", KINDS)
 def test_experiments_of_every_kind_are_made_of_synthetic_data(name, shared_workdir):
     """One epoch of narrow networks: the experiment runs to its end, and its first, last and baseline rows have numbers."""
     experiment = EXPERIMENTS[name]

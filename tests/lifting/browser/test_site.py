@@ -194,7 +194,6 @@ def python_poses(path):
 
 in_chromium = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("chromium"),
     pytest.mark.skipif(not CHROMIUM, reason="needs Chromium"),
     pytest.mark.skipif(not RUNTIME, reason="needs SRNET_JAX_ONNXRUNTIME_WEB, the folder of the npm package onnxruntime-web"),
 ]
