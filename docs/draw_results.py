@@ -20,12 +20,13 @@ from srnet_jax.evaluation.intervals import gain
 from srnet_jax.reproduce.drawing import steps_figure
 from srnet_jax.reproduce.results import Curves
 
-ROWS = {
-    "all": ACTIONS,
-    "common half": ("subset", "common half"),
-    "rarest 20 %": ("rare", "20"),
-    "rarest 10 %": ("rare", "10"),
-    "upright, rarest\n10 % of articulation": ("subset", "upright, articulation: rarest 10 %"),
+PANELS = {  # the row of the results, and the end of the files' names
+    "all": (ACTIONS, ""),
+    "common half": (("subset", "common half"), ""),
+    "rarest 10 %": (("rare", "10"), ""),
+    "rare wholes of\ncommoner parts": (("subset", "rare whole, common parts"), "_parts"),
+    "upright, rarest\n10 % of articulation": (("subset", "upright, articulation: rarest 10 %"), ""),
+    "all,\nother cameras": (ACTIONS, "_other_cameras"),
 }
 PAIRS = (("sr", "fc_small"), ("sr_wide", "fc"), ("sr", "fc"), ("sfs", "fc"))
 NAMES = {"sr": "SR", "sr_wide": "SR-wide", "sfs": "SFS", "fc": "FC", "fc_small": "FC of SR's size"}
@@ -42,11 +43,12 @@ def curves(path: Path) -> Curves:
 
 
 def draw_gains(pairs: Sequence[tuple[str, str]]) -> Figure:
-    """Draw how much better the first network of each pair is than the second: a panel for each row of the results."""
-    figure = Figure((9, 2.6), layout="constrained")
-    for axes, (title, row) in zip(figure.subplots(1, len(ROWS), sharex=True, sharey=True), ROWS.items(), strict=True):
+    """Draw how much better the first network of each pair is than the second: a panel for each kind of poses."""
+    figure = Figure((10, 2.6), layout="constrained")
+    subplots = figure.subplots(1, len(PANELS), sharex=True, sharey=True)
+    for axes, (title, (row, tested)) in zip(subplots, PANELS.items(), strict=True):
         for place, (first, second) in enumerate(pairs):
-            found = gain(runs(first), runs(second), row)
+            found = gain(runs(first, tested), runs(second, tested), row)
             assert found is not None, (first, second, row)
             colour = {"better": RUN_COLOURS[0], "worse": RUN_COLOURS[1], "undecided": "#808080"}[found.verdict]
             axes.plot((found.low, found.high), (place, place), color=colour, linewidth=2)
@@ -61,9 +63,10 @@ def draw_gains(pairs: Sequence[tuple[str, str]]) -> Figure:
     return figure
 
 
-def runs(name: str) -> list[Evaluation]:
-    """Read the results of a network, one for each seed."""
-    return [read(str(path)) for path in sorted(RESULTS.glob(f"{name}_long_hdm05*.json")) if "cameras" not in path.stem]
+def runs(name: str, tested: str) -> list[Evaluation]:
+    """Read the results of a network, one for each seed; `tested` is the end of the files' names."""
+    paths = [RESULTS / f"{name}_long_hdm05{seed}{tested}.json" for seed in ("", "_seed1")]
+    return [read(str(path)) for path in paths if path.exists()]
 
 
 if __name__ == "__main__":

@@ -79,8 +79,8 @@ def test_rows_that_one_of_them_lacks_are_left_out_and_other_recordings_are_said(
 
 def test_the_picture_of_gains_has_an_interval_for_each_pair_of_networks_and_each_row():
     figure = draw_results.draw_gains(draw_results.PAIRS)
-    assert len(figure.axes) == len(draw_results.ROWS)
-    table = compare(draw_results.runs("sr_wide"), draw_results.runs("fc"))
+    assert len(figure.axes) == len(draw_results.PANELS)
+    table = compare(draw_results.runs("sr_wide", ""), draw_results.runs("fc", ""))
     low, high = figure.axes[0].lines[2].get_xdata()  # of the second pair, for all poses
     gain = next(iter(table.columns[3].cells))
     assert gain.endswith(f"({low:+.1f} to {high:+.1f})")
