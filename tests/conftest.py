@@ -80,6 +80,6 @@ def mocap_file(tmp_path, mocap_clips):
 def pytest_collection_modifyitems(items):
     """Begin with the longest files: pytest-xdist runs each file in one process, because its tests share fixtures."""
     longest = ("test_end_to_end.py", "test_processes.py", "test_reproduce.py", "test_ensemble.py", "test_network_parity.py")
-    others = ("evaluation", "models", "training")
+    early = ("evaluation", "models", "training")
     places = {name: place for place, name in enumerate(longest)}
-    items.sort(key=lambda item: places.get(item.path.name, len(longest) + (item.path.parent.name not in others)))
+    items.sort(key=lambda item: places.get(item.path.name, len(longest) + (item.path.parent.name not in early)))

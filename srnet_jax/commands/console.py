@@ -35,5 +35,5 @@ def track(items: Iterable[_Item]) -> Iterable[_Item]:
 
 
 def busy(text: str) -> Status:
-    """Return a context that shows what the program is doing; it shows nothing unless the output is a terminal."""
+    """Return a context that shows what the program is doing; it shows nothing unless standard error is a terminal."""
     return Console(markup=False, emoji=False, stderr=True).status(text)

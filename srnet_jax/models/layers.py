@@ -33,7 +33,8 @@ def parameter(module: nn.Module, name: str, init: Callable, *arguments: Any) -> 
     """Return a parameter of a module, which `init` makes if it does not exist.
 
     Unlike `module.param`, this does not trace `init` at each call to check the shape, which is a quarter of the time that
-    tracing a network takes. Who reads parameters from files checks their shapes.
+    tracing a network takes. Readers of files check the shapes (a test checks the package's own networks); who calls `apply`
+    must pass arrays of `variable_shapes`.
     """
     if module.has_variable("params", name):
         found: jax.Array = module.get_variable("params", name)

@@ -71,7 +71,8 @@ def _blocks(model: Lifter, frames: Frames, batch_frames: int) -> Iterator[tuple[
         return
     length = piece_length(frames.lengths, model.receptive_field, batch_frames)
     firsts, sequences = chunks(frames, length)
-    few = 4 ** ((len(firsts) - 1).bit_length() + 1 >> 1)  # few batch sizes, few compilations
+    doublings = (len(firsts) - 1).bit_length()
+    few = 2 ** (doublings + doublings % 2 if length == 1 else doublings)  # few batch sizes, few compilations
     rows = min(max(batch_frames // length, 1), few)
     for start in range(0, len(firsts), rows):
         batch = np.arange(start, start + rows) % len(firsts)  # the last batch is padded with other rows
