@@ -449,7 +449,7 @@ def test_killed_trainings_end_as_if_left_alone():
 
 @pytest.mark.slow
 def test_quickstart_survives_a_kill(tmp_path):
-    """Kill the quickstart's training halfway and run it again: it resumes, finishes, and is far better than the mean pose."""
+    """Kill the quickstart, with two groups, and run it again: it resumes, ends, and is far better than the mean pose."""
     workdir = tmp_path / "sr"
     shorter = ("--config.train.epochs=5", "--config.data.downsample=4", "--config.model.num_groups=2")
     command = ("launch.train", "--config=configs/quickstart.py", f"--workdir={workdir}", *shorter)

@@ -24,7 +24,8 @@ def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
 
     For each piece the network reads `field - 1` frames beyond those of the piece, and the last piece of a sequence is padded.
     So long pieces suit long sequences, and short pieces suit short sequences. A network is compiled for each length of pieces.
-    Powers of two are shared by many sequences and runs, so any other length must save more frames than compiling costs.
+    Powers of two are shared by many sequences and runs, so any other length must save more frames than compiling costs in this
+    call; later calls, such as those of other epochs, are not counted.
 
     Args:
       lengths: lengths of the sequences, in frames.
@@ -39,10 +40,19 @@ def piece_length(lengths: np.ndarray, field: int, batch_frames: int) -> int:
     fitting = {max(-(-longest // parts), shortest) for parts in range(1, _MOST_PARTS + 1)}
 
     def cost(length: int) -> tuple[int, int]:
-        read = int((-(-lengths // length)).sum()) * (length + field - 1)
+        pieces = int((-(-lengths // length)).sum())
+        rows = num_rows(pieces, length, batch_frames)
+        read = -(-pieces // rows) * rows * (length + field - 1)
         return read + (0 if length in shared else _COMPILATION), length
 
     return min(shared | fitting, key=cost)
+
+
+def num_rows(pieces: int, length: int, batch_frames: int) -> int:
+    """Return how many pieces of this length a device call takes: a number that many recordings share, so that few compile."""
+    doublings = (pieces - 1).bit_length()
+    shared = 2 ** (doublings + doublings % 2 if length == 1 else doublings)
+    return min(max(batch_frames // length, 1), shared)
 
 
 @partial(jax.jit, static_argnames=("model", "mirrored", "normalization"))
@@ -71,9 +81,7 @@ def _blocks(model: Lifter, frames: Frames, batch_frames: int) -> Iterator[tuple[
         return
     length = piece_length(frames.lengths, model.receptive_field, batch_frames)
     firsts, sequences = chunks(frames, length)
-    doublings = (len(firsts) - 1).bit_length()
-    few = 2 ** (doublings + doublings % 2 if length == 1 else doublings)  # few batch sizes, few compilations
-    rows = min(max(batch_frames // length, 1), few)
+    rows = num_rows(len(firsts), length, batch_frames)
     for start in range(0, len(firsts), rows):
         batch = np.arange(start, start + rows) % len(firsts)  # the last batch is padded with other rows
         yield firsts[batch], sequences[batch], length

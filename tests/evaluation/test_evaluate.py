@@ -28,7 +28,7 @@ from srnet_jax.evaluation.measure import measure, rows
 from srnet_jax.evaluation.test_set import load_test_set, with_own_training
 from srnet_jax.lifting.lifter import load_trained
 from srnet_jax.models.pose_lifter import create_model
-from srnet_jax.models.predict import piece_length, predict
+from srnet_jax.models.predict import num_rows, piece_length, predict
 from srnet_jax.official.networks import zero_variables
 from srnet_jax.pose import rarity
 from srnet_jax.pose.frames import Frames
@@ -76,22 +76,41 @@ def test_prediction_agrees_with_whole_padded_sequences(rng, tiny_config, model_f
         np.testing.assert_allclose(found[start : start + length], expected[0], atol=3e-6 * np.abs(expected).max())
 
 
+def program(lengths, field, batch_frames):
+    """Return the length and the number of the pieces of a device call, and how many frames the network reads in all calls."""
+    length = piece_length(np.array(lengths), field, batch_frames)
+    pieces = sum(-(-frames // length) for frames in lengths)
+    rows = num_rows(pieces, length, batch_frames)
+    assert rows * length <= batch_frames
+    return length, rows, -(-pieces // rows) * rows * (length + field - 1)
+
+
 @pytest.mark.parametrize(
     ("lengths", "field", "batch_frames", "limit"),
     [((2000, 4000, 6000), 243, 4096, 1.3), ((300,) * 2000, 243, 4096, 1.9), ((5000,), 27, 512, 1.1)],
 )
 def test_pieces_waste_little(lengths, field, batch_frames, limit):
-    length = piece_length(np.array(lengths), field, batch_frames)
-    assert length <= batch_frames
-    seen = sum(-(-frames // length) for frames in lengths) * (length + field - 1)  # frames that the network reads
+    assert program(lengths, field, batch_frames)[-1] <= limit * sum(lengths)
+
+
+@pytest.mark.parametrize(("lengths", "field", "limit"), [((300,) * 20, 243, 3.1), ((200,) * 5, 81, 2.7), ((5, 7), 9, 12.0)])
+def test_small_sets_share_compiled_networks_and_waste_less_than_compiling_costs(lengths, field, limit):
+    length, rows, seen = program(lengths, field, 4096)
+    assert {length.bit_count(), rows.bit_count()} == {1}  # powers of two
     assert seen <= limit * sum(lengths)
 
 
-def test_sequences_of_many_lengths_share_compiled_networks():
-    shared = {piece_length(np.array([length]), 81, 4096) for length in range(1, 20_000, 7)}
-    assert shared <= {64, 128, 256, 512, 1024, 2048, 4096}
-    assert piece_length(np.array([5, 7]), 9, 100) == 64
-    assert piece_length(np.array([5, 7]), 9, 30) == 16
+@pytest.mark.parametrize("field", [9, 81, 243])
+def test_videos_of_all_lengths_share_seven_compiled_networks(field):
+    lengths = range(1, 20_000, 7)
+    found = {length: program([length], field, 4096) for length in lengths}
+    assert {(length, rows) for length, rows, _ in found.values()} == {(2**power, 1) for power in range(6, 13)}
+    assert all(seen <= 2 * (max(length, 64) + field - 1) for length, (*_, seen) in found.items())
+
+
+@pytest.mark.parametrize(("batch_frames", "length"), [(100, 64), (30, 16), (1, 1)])
+def test_pieces_are_at_most_a_batch(batch_frames, length):
+    assert piece_length(np.array([5, 7]), 9, batch_frames) == length
 
 
 def test_single_frames_need_no_pieces():

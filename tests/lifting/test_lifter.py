@@ -237,6 +237,12 @@ def test_wrong_keypoints_are_refused(lifter, keypoints, message):
         lifter(keypoints, layout="coco", image_size=SIZE)
 
 
+@pytest.mark.parametrize("batch_frames", [0, -1, 2.5, None])
+def test_impossible_batches_are_refused(lifter, keypoints, batch_frames):
+    with pytest.raises(UserError, match=f"batch_frames: found {batch_frames}, expected a whole number above 0"):
+        lifter(keypoints, layout="coco", image_size=SIZE, batch_frames=batch_frames)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
