@@ -267,8 +267,8 @@ class KeypointLifter:
           Poses [T, 17, 3] of each person; NaN in frames that are not lifted.
 
         Raises:
-          UserError: if `batch_frames` is no whole number above 0, or the network gives poses that are impossible for a body: its
-            weights are damaged.
+          UserError: if `batch_frames` is no whole number above 0, or the network gives poses that are impossible for a body:
+            its weights are damaged.
         """
         if not (isinstance(batch_frames, int) and batch_frames > 0):
             raise UserError(f"batch_frames: found {one_line(repr(batch_frames), 100)}, expected a whole number above 0")
